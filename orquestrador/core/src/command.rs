@@ -1,0 +1,102 @@
+//! What was asked of the task machine.
+
+use crate::ids::{
+    Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, UserName, WorkerId,
+};
+
+/// A question or order. Those with a `request` are answered by [`Effect::Answer`](crate::Effect).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// All of these tasks or none.
+    Submit { request: RequestId, owner: UserName, tasks: Vec<NewTask>, allow_unknown_handler: bool },
+    /// One task, with or without its result.
+    Query { request: RequestId, owner: UserName, task: TaskId, with_result: bool },
+    /// The owner's tasks, newest first.
+    List { request: RequestId, owner: UserName, filter: StateFilter, after: Option<TaskId>, limit: usize },
+    /// The present state of these tasks (those unknown are left out), and from then on the shell
+    /// hears of each change by [`Effect::TaskChanged`](crate::Effect).
+    QueryMany { request: RequestId, owner: UserName, tasks: Vec<TaskId>, with_results: bool },
+    /// Ends a task that is not finished.
+    Cancel { request: RequestId, owner: UserName, task: TaskId },
+
+    /// A worker opened a stream.
+    ConnectWorker(ConnectWorker),
+    /// A worker's stream ended; its lease goes on.
+    DisconnectWorker { session: SessionId },
+    /// A sign of life.
+    WorkerHeartbeat { session: SessionId },
+    /// The worker takes no more work.
+    DrainWorker { session: SessionId },
+    /// What attempts came to.
+    ReportOutcomes { session: SessionId, outcomes: Vec<ReportedOutcome> },
+    /// Cancelled attempts that no longer run.
+    ReportEnded { session: SessionId, attempts: Vec<AttemptRef> },
+
+    /// Who is connected and how the work stands.
+    Overview { request: RequestId },
+    /// Adds a user or replaces the token of one.
+    AddUser { request: RequestId, user: UserName, token_hash: String, admin: bool },
+    /// Forgets a user.
+    RemoveUser { request: RequestId, user: UserName },
+    /// Who is known.
+    ListUsers { request: RequestId },
+
+    /// Time has passed: leases may have ended, retention may be due.
+    ExpireTimers,
+}
+
+/// A task as the client wants it; checked at the edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTask {
+    pub id: TaskId,
+    pub handler: HandlerName,
+    pub payload: Blob,
+}
+
+/// The first message of a worker's stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectWorker {
+    pub session: SessionId,
+    pub worker: WorkerId,
+    pub incarnation: ProcessId,
+    pub slots: u32,
+    /// Sorted, without duplicates.
+    pub handlers: Vec<HandlerName>,
+    /// Sorted by key, keys without duplicates.
+    pub labels: Vec<(String, String)>,
+    /// Attempts still running and outcomes not yet acknowledged.
+    pub held: Vec<AttemptRef>,
+}
+
+/// One attempt of one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptRef {
+    pub task: TaskId,
+    pub attempt: Attempt,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedOutcome {
+    pub attempt: AttemptRef,
+    pub outcome: Outcome,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Succeeded { result: Blob },
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A word from `docs/errors.md`.
+    pub code: String,
+    pub message: String,
+    /// What had been produced by then.
+    pub output: Blob,
+}
+
+/// A set of task states; empty means all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct StateFilter(pub u8);

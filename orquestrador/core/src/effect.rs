@@ -1,0 +1,154 @@
+//! What the shell must do, once the step's events are committed. Plain data: no channel, no future.
+
+use crate::command::{AttemptRef, Failure};
+use crate::ids::{Attempt, Blob, HandlerName, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId};
+use crate::rejection::Rejection;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Answer a request.
+    Answer { request: RequestId, answer: Result<Answer, Rejection> },
+    /// The worker is registered; the first message on its stream.
+    Welcome { session: SessionId },
+    /// End the stream: another one of the same worker took its place, or its lease ended.
+    CloseSession { session: SessionId, reason: CloseReason },
+    /// Run this.
+    Assign { session: SessionId, assignment: Assignment },
+    /// The outcome is recorded, or refused for good.
+    AcknowledgeOutcome { session: SessionId, attempt: AttemptRef },
+    /// Stop this; its outcome is decided.
+    CancelAttempt { session: SessionId, attempt: AttemptRef },
+    /// For those who watch. `result` is set when it has just succeeded (or failed with output).
+    TaskChanged { snapshot: TaskSnapshot, result: Option<Blob> },
+    /// Something that people follow on the console.
+    Notice(Notice),
+    /// The users changed: what the edge verifies tokens against.
+    UsersChanged { users: Vec<UserRecord> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// A newer stream of the same worker id took over.
+    Replaced,
+    /// It was silent for a whole lease.
+    LeaseExpired,
+    /// The stream named itself by a session the machine does not know (any more).
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    pub attempt: AttemptRef,
+    pub handler: HandlerName,
+    pub payload: Blob,
+}
+
+/// What a request gets when nothing was wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// `accepted`: how many were new. `first`: the first task, for a single submission.
+    Submitted { accepted: u32, first: TaskSnapshot },
+    Task { snapshot: TaskSnapshot, result: Option<Blob> },
+    Tasks { tasks: Vec<(TaskSnapshot, Option<Blob>)>, next: Option<TaskId> },
+    Cancelled { snapshot: TaskSnapshot },
+    Overview(Overview),
+    UserAdded,
+    UserRemoved,
+    Users { users: Vec<UserRecord> },
+}
+
+/// A task as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskSnapshot {
+    pub id: TaskId,
+    pub owner: UserName,
+    pub handler: HandlerName,
+    pub state: TaskState,
+    pub attempt: Attempt,
+    pub worker: Option<WorkerId>,
+    pub submitted_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    /// Code and message of a failure.
+    pub error: Option<(String, String)>,
+    pub result_bytes: usize,
+    /// Why a queued task is not running yet.
+    pub pending: Option<PendingReason>,
+}
+
+/// Why a queued task is not running yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PendingReason {
+    /// No worker is connected.
+    NoWorker,
+    /// Workers are connected; none of them offers the handler.
+    NoWorkerForHandler,
+    /// Every worker that offers the handler is busy.
+    AllBusy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskState {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl TaskState {
+    pub const ALL: [Self; 5] =
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// Nothing can follow.
+    pub fn is_finished(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRecord {
+    pub user: UserName,
+    /// Argon2id, in PHC string form.
+    pub token_hash: String,
+    pub admin: bool,
+    pub added_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// By state, in the order of [`TaskState::ALL`].
+    pub counts: [u64; 5],
+    pub workers: Vec<WorkerSnapshot>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSnapshot {
+    pub worker: WorkerId,
+    pub incarnation: crate::ids::ProcessId,
+    pub connected: bool,
+    pub draining: bool,
+    pub slots: u32,
+    pub busy: u32,
+    pub handlers: Vec<HandlerName>,
+    pub labels: Vec<(String, String)>,
+    /// Since the last sign of life; `None` when not connected.
+    pub silent_for_ms: Option<u64>,
+    pub assigned_total: u64,
+}
+
+/// Console lines, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    WorkerRegistered { worker: WorkerId },
+    WorkerReconnected { worker: WorkerId },
+    WorkerLost { worker: WorkerId },
+    TaskSubmitted { task: TaskId, owner: UserName },
+    TaskAssigned { task: TaskId, worker: WorkerId },
+    /// A new assignment of a task whose earlier attempt was lost.
+    TaskReassigned { task: TaskId, worker: WorkerId },
+    TaskFinished { task: TaskId, state: TaskState, failure: Option<Failure> },
+    /// A late outcome of a fenced attempt was refused.
+    OutcomeFenced { attempt: AttemptRef },
+}

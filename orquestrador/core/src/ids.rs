@@ -1,0 +1,168 @@
+//! Identifiers and counters. Each is its own type, so that none is taken for another.
+
+use std::fmt;
+use std::sync::Arc;
+
+macro_rules! uuid_like {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u128);
+
+        impl $name {
+            /// The 16 bytes of the UUID, most significant first.
+            pub fn to_bytes(self) -> [u8; 16] {
+                self.0.to_be_bytes()
+            }
+
+            /// `None` unless there are exactly 16 bytes.
+            pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                Some(Self(u128::from_be_bytes(bytes.try_into().ok()?)))
+            }
+        }
+
+        impl fmt::Display for $name {
+            /// The canonical form of a UUID: 8-4-4-4-12 hexadecimal digits.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let n = self.0;
+                write!(
+                    f,
+                    "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+                    n >> 96,
+                    (n >> 80) & 0xffff,
+                    (n >> 64) & 0xffff,
+                    (n >> 48) & 0xffff,
+                    n & 0xffff_ffff_ffff
+                )
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+uuid_like! {
+    /// A task, named by the client with a UUIDv7.
+    TaskId
+}
+uuid_like! {
+    /// An orchestrator's data directory: a wiped node is another node.
+    NodeId
+}
+uuid_like! {
+    /// One run of a process. A worker's is called its incarnation.
+    ProcessId
+}
+uuid_like! {
+    /// All nodes that share one history.
+    ClusterId
+}
+
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name(pub $inner);
+
+        impl $name {
+            /// The one that follows.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+counter! {
+    /// The fencing number: grows with each change of the principal's process. 0 is before any.
+    Epoch(u64)
+}
+counter! {
+    /// The number of a view; 0 is before the founding.
+    ViewNumber(u64)
+}
+counter! {
+    /// A place in the journal; the first entry is 1, 0 is before it.
+    Index(u64)
+}
+counter! {
+    /// How often a task was assigned; the first attempt is 1.
+    Attempt(u32)
+}
+counter! {
+    /// A pending question of a client, numbered by the shell; names where the answer goes.
+    RequestId(u64)
+}
+counter! {
+    /// A worker's open stream, numbered by the shell.
+    SessionId(u64)
+}
+
+/// Milliseconds since the Unix epoch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// This many milliseconds later.
+    #[must_use]
+    pub fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+}
+
+/// A worker's address, which is its identity; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub Arc<str>);
+
+/// The user that a task belongs to; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserName(pub Arc<str>);
+
+/// The kind of work; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HandlerName(pub Arc<str>);
+
+macro_rules! name_like {
+    ($name:ident) => {
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(Arc::from(text))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+name_like!(WorkerId);
+name_like!(UserName);
+name_like!(HandlerName);
+
+/// Payloads and results: shared, immutable bytes.
+pub type Blob = Arc<[u8]>;

@@ -1,0 +1,36 @@
+//! Every bound has a name. Passed to the machine; these are the defaults.
+
+/// Bounds and intervals of the task machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Unfinished tasks.
+    pub max_active_tasks: u64,
+    /// Payload bytes of unfinished tasks.
+    pub max_active_bytes: u64,
+    /// Finished tasks kept; older ones are forgotten, oldest first.
+    pub max_finished_tasks: u64,
+    /// Result bytes of finished tasks kept.
+    pub max_finished_bytes: u64,
+    /// Tasks forgotten by one event.
+    pub prune_batch: usize,
+    /// Silence after which a worker's work is given to others.
+    pub worker_lease_ms: u64,
+    /// Attempts lost with their worker before a task is quarantined.
+    pub max_lost_attempts: u32,
+    pub max_users: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_active_tasks: 10_000_000,
+            max_active_bytes: 4 << 30,
+            max_finished_tasks: 1_000_000,
+            max_finished_bytes: 1 << 30,
+            prune_batch: 10_000,
+            worker_lease_ms: 3_000,
+            max_lost_attempts: 5,
+            max_users: 10_000,
+        }
+    }
+}

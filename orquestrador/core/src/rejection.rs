@@ -1,0 +1,28 @@
+//! Why a command was refused. A normal answer, not a fault.
+
+use crate::ids::{HandlerName, TaskId};
+
+/// Each has one error code on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    #[error("there is no task {task}")]
+    TaskNotFound { task: TaskId },
+    #[error("task {task} is finished")]
+    TaskFinished { task: TaskId },
+    #[error("task {task} was submitted before with another handler or payload")]
+    TaskIdConflict { task: TaskId },
+    #[error("no worker has ever offered the handler {handler}; offered: {offered}")]
+    UnknownHandler { handler: HandlerName, offered: String },
+    #[error("the backlog is full: {limit} {unit}")]
+    BacklogFull { limit: u64, unit: &'static str },
+    #[error("there is no user with this name")]
+    UserNotFound,
+    #[error("the first user must be an administrator")]
+    FirstUserNotAdmin,
+    #[error("the last administrator cannot be removed while other users exist")]
+    LastAdmin,
+    #[error("too many users")]
+    TooManyUsers,
+    #[error("another incarnation of this worker is connected")]
+    WorkerReplaced,
+}
