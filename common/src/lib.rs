@@ -2,4 +2,15 @@
 
 #![warn(missing_docs)]
 
+pub mod auth;
+pub mod console;
+pub mod endpoint;
+pub mod error_code;
+pub mod exit;
+pub mod grpc_status;
+pub mod lang;
+#[allow(missing_docs, reason = "the sentences say what their fields are")]
+pub mod messages;
 pub mod proto;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,1 +1,5 @@
-//! Which node is principal (docs/failover.md).
+//! Which node is principal: the rules V1–V15 of `docs/failover.md`, as pure code.
+
+mod view;
+
+pub use view::{Acceptor, Ballot, Durable, EntryHash, EntryId, Replica, View};

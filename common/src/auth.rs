@@ -1,0 +1,49 @@
+//! How a client shows who it is.
+
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+
+/// Metadata key of the user.
+pub const USER_KEY: &str = "mutirao-user";
+/// Metadata key of the token.
+pub const TOKEN_KEY: &str = "mutirao-token";
+/// Metadata key of the epoch in answers.
+pub const EPOCH_KEY: &str = "mutirao-epoch";
+/// The seed's user, only in demo mode.
+pub const DEMO_USER: &str = "user1";
+/// The seed's token, only in demo mode.
+pub const DEMO_TOKEN: &str = "token_valido_123";
+
+/// User and token. The token is not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    user: AsciiMetadataValue,
+    token: AsciiMetadataValue,
+}
+
+/// User or token holds a character that cannot travel in a header.
+#[derive(Debug, thiserror::Error)]
+#[error("user and token must be visible ASCII characters")]
+pub struct UnusableCredentials;
+
+impl Credentials {
+    /// # Errors
+    /// Not visible ASCII.
+    pub fn new(user: &str, token: &str) -> Result<Self, UnusableCredentials> {
+        let parse = |text: &str| text.parse().map_err(|_| UnusableCredentials);
+        let mut token: AsciiMetadataValue = parse(token)?;
+        token.set_sensitive(true);
+        Ok(Self { user: parse(user)?, token })
+    }
+
+    /// Puts them on a request.
+    pub fn attach(&self, metadata: &mut MetadataMap) {
+        metadata.insert(USER_KEY, self.user.clone());
+        metadata.insert(TOKEN_KEY, self.token.clone());
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! The words by which programs tell errors apart. Documented in `docs/errors.md`; a retired word is
+//! not used again.
+
+use std::str::FromStr;
+
+use tonic::Code;
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $grpc:ident, retry: $retry:literal;)*) => {
+        /// The reason of an error, in `google.rpc.ErrorInfo`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ErrorCode {
+            /// All of them, in the order in which they win when several apply.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The word on the wire.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// The gRPC code it travels with.
+            pub fn grpc(self) -> Code {
+                match self { $(Self::$name => Code::$grpc,)* }
+            }
+
+            /// The same request may succeed later, or at the other orchestrator.
+            pub fn retryable(self) -> bool {
+                match self { $(Self::$name => $retry,)* }
+            }
+        }
+
+        impl FromStr for ErrorCode {
+            type Err = UnknownErrorCode;
+
+            fn from_str(word: &str) -> Result<Self, UnknownErrorCode> {
+                match word {
+                    $($word => Ok(Self::$name),)*
+                    _ => Err(UnknownErrorCode),
+                }
+            }
+        }
+    };
+}
+
+/// A word of a newer version.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown error code")]
+pub struct UnknownErrorCode;
+
+error_codes! {
+    /// The node is not the principal, or no longer.
+    NotPrimary = "NOT_PRIMARY", FailedPrecondition, retry: true;
+    /// Nobody answered, or the answer is not known; repeat with the same id.
+    Unavailable = "UNAVAILABLE", Unavailable, retry: true;
+    /// The sender is fenced: a higher epoch is known.
+    StaleEpoch = "STALE_EPOCH", FailedPrecondition, retry: true;
+    /// The sender belongs to another cluster.
+    ForeignCluster = "FOREIGN_CLUSTER", FailedPrecondition, retry: false;
+    /// User or token is missing or wrong.
+    Unauthenticated = "UNAUTHENTICATED", Unauthenticated, retry: false;
+    /// The user may not do this.
+    PermissionDenied = "PERMISSION_DENIED", PermissionDenied, retry: false;
+    /// A field is wrong; the violations name it.
+    InvalidArgument = "INVALID_ARGUMENT", InvalidArgument, retry: false;
+    /// No worker has ever offered the handler.
+    UnknownHandler = "UNKNOWN_HANDLER", InvalidArgument, retry: false;
+    /// There is no such task, or it is another user's.
+    TaskNotFound = "TASK_NOT_FOUND", NotFound, retry: false;
+    /// Too late to cancel.
+    TaskFinished = "TASK_FINISHED", FailedPrecondition, retry: false;
+    /// The id belongs to a task with other content.
+    TaskIdConflict = "TASK_ID_CONFLICT", AlreadyExists, retry: false;
+    /// There is no such user.
+    UserNotFound = "USER_NOT_FOUND", NotFound, retry: false;
+    /// The first user must be an administrator.
+    FirstUserNotAdmin = "FIRST_USER_NOT_ADMIN", FailedPrecondition, retry: false;
+    /// Other users would be left without an administrator.
+    LastAdmin = "LAST_ADMIN", FailedPrecondition, retry: false;
+    /// The backlog is at its limit; the message names it.
+    QueueFull = "QUEUE_FULL", ResourceExhausted, retry: true;
+    /// Too many requests are waiting.
+    Overloaded = "OVERLOADED", ResourceExhausted, retry: true;
+    /// The reader of a watch was too slow.
+    WatchLagged = "WATCH_LAGGED", ResourceExhausted, retry: true;
+    /// The node cannot take over; the message says why.
+    NotPromotable = "NOT_PROMOTABLE", FailedPrecondition, retry: false;
+    /// A fault of ours.
+    Internal = "INTERNAL", Internal, retry: false;
+}

@@ -1,0 +1,119 @@
+//! The one place where error codes become gRPC statuses, and statuses error codes.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::error_code::ErrorCode;
+
+/// The domain of our `google.rpc.ErrorInfo`.
+pub const DOMAIN: &str = "mutirao";
+/// The entry of `ErrorInfo.metadata` that names the principal's address.
+pub const PRINCIPAL_KEY: &str = "principal";
+
+/// A status with its reason. `message` is a lower-case English fragment for developers.
+pub fn status(code: ErrorCode, message: impl Into<String>) -> Status {
+    with_metadata(code, message, HashMap::new())
+}
+
+/// The refusal of a node that is not the principal; `principal` is an address to try.
+pub fn not_primary(principal: Option<&str>) -> Status {
+    let metadata =
+        principal.map(|p| (PRINCIPAL_KEY.to_owned(), p.to_owned())).into_iter().collect();
+    with_metadata(ErrorCode::NotPrimary, "this orchestrator is not the principal", metadata)
+}
+
+/// A bad request: one `(field, description)` for each thing wrong.
+pub fn invalid(violations: impl IntoIterator<Item = (String, String)>) -> Status {
+    let violations: Vec<_> =
+        violations.into_iter().map(|(field, text)| FieldViolation::new(field, text)).collect();
+    let message = violations
+        .iter()
+        .map(|v| format!("{}: {}", v.field, v.description))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let mut details = ErrorDetails::with_bad_request(violations);
+    details.set_error_info(ErrorCode::InvalidArgument.word(), DOMAIN, HashMap::new());
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+fn with_metadata(
+    code: ErrorCode,
+    message: impl Into<String>,
+    metadata: HashMap<String, String>,
+) -> Status {
+    let details = ErrorDetails::with_error_info(code.word(), DOMAIN, metadata);
+    Status::with_error_details(code.grpc(), message, details)
+}
+
+/// What a status means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    /// Its reason; for a status that is not ours, the nearest one.
+    pub code: ErrorCode,
+    /// Where the sender believes the principal to be.
+    pub principal: Option<String>,
+}
+
+/// Reads a status back.
+pub fn meaning(status: &Status) -> Meaning {
+    let details = status.get_error_details();
+    if let Some(info) = details.error_info()
+        && info.domain == DOMAIN
+        && let Ok(code) = info.reason.parse()
+    {
+        return Meaning { code, principal: info.metadata.get(PRINCIPAL_KEY).cloned() };
+    }
+    Meaning { code: nearest(status.code()), principal: None }
+}
+
+/// Statuses that the transport made: a broken connection is worth a retry, a fault is not.
+fn nearest(code: Code) -> ErrorCode {
+    match code {
+        Code::Unavailable
+        | Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Unknown
+        | Code::Aborted => ErrorCode::Unavailable,
+        Code::InvalidArgument | Code::OutOfRange => ErrorCode::InvalidArgument,
+        Code::NotFound => ErrorCode::TaskNotFound,
+        Code::AlreadyExists => ErrorCode::TaskIdConflict,
+        Code::PermissionDenied => ErrorCode::PermissionDenied,
+        Code::ResourceExhausted => ErrorCode::Overloaded,
+        Code::FailedPrecondition => ErrorCode::NotPrimary,
+        Code::Unauthenticated => ErrorCode::Unauthenticated,
+        Code::Ok | Code::Unimplemented | Code::Internal | Code::DataLoss => ErrorCode::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_survives_the_wire() {
+        for &code in ErrorCode::ALL {
+            let status = status(code, "x");
+            assert_eq!(meaning(&status).code, code);
+            assert_eq!(status.code(), code.grpc());
+        }
+    }
+
+    #[test]
+    fn a_standby_names_the_principal() {
+        let refusal = not_primary(Some("http://localhost:50052"));
+        assert_eq!(meaning(&refusal).principal.as_deref(), Some("http://localhost:50052"));
+    }
+
+    #[test]
+    fn a_bad_request_names_each_field() {
+        let status = invalid([("task.handler".into(), "must not be empty".into())]);
+        let details = status.get_error_details();
+        assert_eq!(
+            details.bad_request().expect("has violations").field_violations[0].field,
+            "task.handler"
+        );
+        assert_eq!(meaning(&status).code, ErrorCode::InvalidArgument);
+    }
+}

@@ -1,0 +1,79 @@
+//! What the client shows for an error code: what happened, then what to do.
+
+use crate::error_code::ErrorCode;
+use crate::lang::Lang;
+
+/// The sentence for a code. `detail` is the developer text of the status.
+pub fn text(code: ErrorCode, detail: &str, lang: Lang) -> String {
+    let sentence = match lang {
+        Lang::Pt => portuguese(code),
+        Lang::En => english(code),
+    };
+    if detail.is_empty() { sentence.to_owned() } else { format!("{sentence} [{detail}]") }
+}
+
+fn portuguese(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NotPrimary => "Este orquestrador não é o principal; tente o outro endereço.",
+        ErrorCode::Unavailable => {
+            "Nenhum orquestrador respondeu; verifique se estão no ar e os endereços."
+        }
+        ErrorCode::StaleEpoch => "A mensagem vem de uma época anterior; reconecte.",
+        ErrorCode::ForeignCluster => {
+            "Este orquestrador pertence a outro cluster; verifique os endereços."
+        }
+        ErrorCode::Unauthenticated => {
+            "Usuário ou token inválido; entre de novo com `cliente login`."
+        }
+        ErrorCode::PermissionDenied => "Só um administrador pode fazer isto.",
+        ErrorCode::InvalidArgument => "Pedido inválido; corrija o que está indicado.",
+        ErrorCode::UnknownHandler => {
+            "Nenhum worker oferece este handler; verifique o nome ou inicie um worker que o ofereça."
+        }
+        ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
+        ErrorCode::TaskFinished => "A tarefa já terminou e não pode mais ser cancelada.",
+        ErrorCode::TaskIdConflict => {
+            "Este identificador já pertence a uma tarefa diferente; gere outro."
+        }
+        ErrorCode::UserNotFound => "Usuário não encontrado.",
+        ErrorCode::FirstUserNotAdmin => {
+            "O primeiro usuário precisa ser administrador; use --admin."
+        }
+        ErrorCode::LastAdmin => "É o último administrador; nomeie outro antes de removê-lo.",
+        ErrorCode::QueueFull => "A fila está cheia; tente de novo em instantes.",
+        ErrorCode::Overloaded => "O orquestrador está sobrecarregado; tente de novo em instantes.",
+        ErrorCode::WatchLagged => "O acompanhamento ficou para trás e foi encerrado; recomece.",
+        ErrorCode::NotPromotable => "Este orquestrador não pode ser promovido.",
+        ErrorCode::Internal => "Erro interno do orquestrador; veja o log dele.",
+    }
+}
+
+fn english(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NotPrimary => "This orchestrator is not the principal; try the other address.",
+        ErrorCode::Unavailable => {
+            "No orchestrator answered; check that they are running and the addresses."
+        }
+        ErrorCode::StaleEpoch => "The message is from an earlier epoch; reconnect.",
+        ErrorCode::ForeignCluster => {
+            "This orchestrator belongs to another cluster; check the addresses."
+        }
+        ErrorCode::Unauthenticated => "Wrong user or token; log in again with `cliente login`.",
+        ErrorCode::PermissionDenied => "Only an administrator may do this.",
+        ErrorCode::InvalidArgument => "Bad request; mend what is named.",
+        ErrorCode::UnknownHandler => {
+            "No worker offers this handler; check its name or start a worker that offers it."
+        }
+        ErrorCode::TaskNotFound => "There is no such task; check the id.",
+        ErrorCode::TaskFinished => "The task is finished and can no longer be cancelled.",
+        ErrorCode::TaskIdConflict => "This id already belongs to a different task; choose another.",
+        ErrorCode::UserNotFound => "There is no such user.",
+        ErrorCode::FirstUserNotAdmin => "The first user must be an administrator; use --admin.",
+        ErrorCode::LastAdmin => "This is the last administrator; name another one first.",
+        ErrorCode::QueueFull => "The queue is full; try again shortly.",
+        ErrorCode::Overloaded => "The orchestrator is overloaded; try again shortly.",
+        ErrorCode::WatchLagged => "The watch fell behind and was ended; start it again.",
+        ErrorCode::NotPromotable => "This orchestrator cannot be promoted.",
+        ErrorCode::Internal => "Internal error of the orchestrator; see its log.",
+    }
+}

@@ -1,0 +1,34 @@
+//! Every sentence that a person reads, in both languages.
+//!
+//! One enum per audience; each language is one exhaustive `match`, so a missing translation does not
+//! compile. Keys, codes, flags and metrics are not sentences and are never translated.
+
+use crate::lang::Lang;
+
+pub mod error;
+pub mod node;
+
+/// A sentence with its typed parts.
+pub trait Message {
+    /// A constant English name for machines, for example `worker_registered`.
+    fn event(&self) -> &'static str;
+
+    /// The sentence.
+    fn text(&self, lang: Lang) -> String;
+
+    /// What the sentence is about, for structured logs.
+    fn fields(&self) -> Fields<'_> {
+        Fields::default()
+    }
+}
+
+/// The structured fields that console lines share.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fields<'a> {
+    /// `task.id`
+    pub task: Option<&'a str>,
+    /// `worker.id`
+    pub worker: Option<&'a str>,
+    /// `epoch`
+    pub epoch: Option<u64>,
+}

@@ -1,0 +1,287 @@
+//! Console lines of the orchestrators.
+
+use super::{Fields, Message};
+use crate::lang::Lang;
+
+/// What the orchestrators tell the person who watches them.
+#[derive(Clone, Debug)]
+pub enum NodeMessage {
+    /// The principal role began with the start of the process.
+    PrincipalStarted { port: u16 },
+    /// The standby role began with the start of the process.
+    BackupStarted { port: u16 },
+    /// No standby is in sync; acknowledgements are local only.
+    BackupUnavailable { address: String },
+    /// The standby is in sync again.
+    BackupInSync { address: String },
+    /// A worker is new, or a new incarnation.
+    WorkerRegistered { worker: String },
+    /// The same incarnation came back.
+    WorkerReconnected { worker: String },
+    /// A worker was silent for a whole lease.
+    WorkerLost { worker: String },
+    /// A task was accepted.
+    TaskSubmitted { task: String, owner: String },
+    /// First assignment.
+    TaskAssigned { task: String, worker: String },
+    /// Assignment of a task whose earlier attempt was lost.
+    TaskReassigned { task: String, worker: String },
+    /// A task succeeded.
+    TaskSucceeded { task: String },
+    /// A task failed.
+    TaskFailed { task: String, error: String },
+    /// A task was cancelled.
+    TaskCancelled { task: String },
+    /// A late outcome was refused.
+    OutcomeFenced { task: String, attempt: u32 },
+    /// Many task lines of the last second in one.
+    TasksAggregated {
+        submitted: u64,
+        assigned: u64,
+        reassigned: u64,
+        succeeded: u64,
+        failed: u64,
+        cancelled: u64,
+    },
+    /// The standby found the principal dead and takes over.
+    PrincipalFailed,
+    /// The takeover is done.
+    Promoted { epoch: u64 },
+    /// Another node is principal now.
+    SteppedDown { epoch: u64, principal: String },
+    /// The node follows a principal and catches up.
+    Following { principal: String },
+    /// The node holds all that is acknowledged and can take over.
+    StandbyInSync { epoch: u64 },
+    /// A cluster was founded.
+    Founded { cluster: String },
+    /// Nothing can be decided without the other node.
+    WaitingForPeer { peer: String },
+    /// A backup with no history waits for a principal.
+    WaitingForPrincipal { peer: String },
+    /// The other node belongs to another cluster.
+    ForeignCluster { peer: String },
+    /// Demo credentials are accepted.
+    DemoMode,
+    /// A tail that was never acknowledged was set aside.
+    TailSetAside { entries: u64, path: String },
+    /// SIGTERM.
+    HandingOver,
+    /// The process ends.
+    Stopping,
+    /// The journal was read.
+    Recovered { entries: u64, tasks: u64, ms: u64 },
+    /// The journal failed; the node stops.
+    JournalFailed { error: String },
+    /// The operator forced a promotion.
+    PromotionForced,
+}
+
+impl Message for NodeMessage {
+    fn event(&self) -> &'static str {
+        match self {
+            Self::PrincipalStarted { .. } => "principal_started",
+            Self::BackupStarted { .. } => "backup_started",
+            Self::BackupUnavailable { .. } => "backup_unavailable",
+            Self::BackupInSync { .. } => "backup_in_sync",
+            Self::WorkerRegistered { .. } => "worker_registered",
+            Self::WorkerReconnected { .. } => "worker_reconnected",
+            Self::WorkerLost { .. } => "worker_lost",
+            Self::TaskSubmitted { .. } => "task_submitted",
+            Self::TaskAssigned { .. } => "task_assigned",
+            Self::TaskReassigned { .. } => "task_reassigned",
+            Self::TaskSucceeded { .. } => "task_succeeded",
+            Self::TaskFailed { .. } => "task_failed",
+            Self::TaskCancelled { .. } => "task_cancelled",
+            Self::OutcomeFenced { .. } => "outcome_fenced",
+            Self::TasksAggregated { .. } => "tasks_aggregated",
+            Self::PrincipalFailed => "principal_failed",
+            Self::Promoted { .. } => "promoted",
+            Self::SteppedDown { .. } => "stepped_down",
+            Self::Following { .. } => "following",
+            Self::StandbyInSync { .. } => "standby_in_sync",
+            Self::Founded { .. } => "founded",
+            Self::WaitingForPeer { .. } => "waiting_for_peer",
+            Self::WaitingForPrincipal { .. } => "waiting_for_principal",
+            Self::ForeignCluster { .. } => "foreign_cluster",
+            Self::DemoMode => "demo_mode",
+            Self::TailSetAside { .. } => "tail_set_aside",
+            Self::HandingOver => "handing_over",
+            Self::Stopping => "stopping",
+            Self::Recovered { .. } => "recovered",
+            Self::JournalFailed { .. } => "journal_failed",
+            Self::PromotionForced => "promotion_forced",
+        }
+    }
+
+    fn text(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Pt => self.portuguese(),
+            Lang::En => self.english(),
+        }
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        let mut fields = Fields::default();
+        match self {
+            Self::TaskAssigned { task, worker } | Self::TaskReassigned { task, worker } => {
+                fields.task = Some(task);
+                fields.worker = Some(worker);
+            }
+            Self::WorkerRegistered { worker }
+            | Self::WorkerReconnected { worker }
+            | Self::WorkerLost { worker } => fields.worker = Some(worker),
+            Self::TaskSubmitted { task, .. }
+            | Self::TaskSucceeded { task }
+            | Self::TaskFailed { task, .. }
+            | Self::TaskCancelled { task }
+            | Self::OutcomeFenced { task, .. } => fields.task = Some(task),
+            Self::Promoted { epoch }
+            | Self::SteppedDown { epoch, .. }
+            | Self::StandbyInSync { epoch } => {
+                fields.epoch = Some(*epoch);
+            }
+            Self::PrincipalStarted { .. }
+            | Self::BackupStarted { .. }
+            | Self::BackupUnavailable { .. }
+            | Self::BackupInSync { .. }
+            | Self::TasksAggregated { .. }
+            | Self::PrincipalFailed
+            | Self::Following { .. }
+            | Self::Founded { .. }
+            | Self::WaitingForPeer { .. }
+            | Self::WaitingForPrincipal { .. }
+            | Self::ForeignCluster { .. }
+            | Self::DemoMode
+            | Self::TailSetAside { .. }
+            | Self::HandingOver
+            | Self::Stopping
+            | Self::Recovered { .. }
+            | Self::JournalFailed { .. }
+            | Self::PromotionForced => {}
+        }
+        fields
+    }
+}
+
+impl NodeMessage {
+    fn portuguese(&self) -> String {
+        match self {
+            Self::PrincipalStarted { port } => format!("Orquestrador Principal iniciado na porta {port}..."),
+            Self::BackupStarted { port } => format!("Orquestrador Backup iniciado na porta {port}..."),
+            Self::BackupUnavailable { address } => {
+                format!("AVISO: backup indisponível em {address}; as tarefas ficam só neste nó até ele voltar.")
+            }
+            Self::BackupInSync { address } => format!("Backup sincronizado em {address}."),
+            Self::WorkerRegistered { worker } => format!("Novo worker registrado: {worker}"),
+            Self::WorkerReconnected { worker } => format!("Worker reconectado: {worker}"),
+            Self::WorkerLost { worker } => format!("Worker [{worker}] considerado falho."),
+            Self::TaskSubmitted { task, owner } => format!("Tarefa [{task}] recebida de {owner}."),
+            Self::TaskAssigned { task, worker } => format!("Tarefa [{task}] atribuída ao worker [{worker}]"),
+            Self::TaskReassigned { task, worker } => {
+                format!("Reatribuindo tarefa [{task}] para o worker [{worker}].")
+            }
+            Self::TaskSucceeded { task } => format!("Tarefa [{task}] concluída."),
+            Self::TaskFailed { task, error } => format!("Tarefa [{task}] falhou: {error}"),
+            Self::TaskCancelled { task } => format!("Tarefa [{task}] cancelada."),
+            Self::OutcomeFenced { task, attempt } => {
+                format!("Resultado atrasado da tarefa [{task}], tentativa {attempt}, recusado.")
+            }
+            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled } => format!(
+                "Tarefas no último segundo: {submitted} recebidas, {assigned} atribuídas, {reassigned} reatribuídas, \
+                 {succeeded} concluídas, {failed} falhas, {cancelled} canceladas."
+            ),
+            Self::PrincipalFailed => "!!!! FALHA NO PRINCIPAL DETECTADA. ASSUMINDO CONTROLE !!!!".into(),
+            Self::Promoted { .. } => "Backup promovido a principal.".into(),
+            Self::SteppedDown { epoch, principal } => {
+                format!("Este nó não é mais o principal: {principal} assumiu na época {epoch}.")
+            }
+            Self::Following { principal } => format!("Seguindo o principal em {principal}; sincronizando..."),
+            Self::StandbyInSync { epoch } => format!("Sincronizado: pronto para assumir (época {epoch})."),
+            Self::Founded { cluster } => format!("Novo cluster fundado: {cluster}"),
+            Self::WaitingForPeer { peer } => format!(
+                "Aguardando o outro orquestrador em {peer}: ele pode ter tarefas confirmadas que este nó não tem. \
+                 Se ele se perdeu de vez: cliente cluster promote --force"
+            ),
+            Self::WaitingForPrincipal { peer } => format!("Aguardando o principal em {peer}..."),
+            Self::ForeignCluster { peer } => format!(
+                "O orquestrador em {peer} pertence a outro cluster; os dois se recusam. \
+                 Apague o diretório de dados do nó que deve ser descartado e reinicie-o."
+            ),
+            Self::DemoMode => {
+                "AVISO: modo de demonstração: user1/token_valido_123 é aceito. Crie usuários com: cliente users add".into()
+            }
+            Self::TailSetAside { entries, path } => {
+                format!("{entries} entradas nunca confirmadas foram postas de lado em {path}.")
+            }
+            Self::HandingOver => "Encerrando: passando o controle ao backup...".into(),
+            Self::Stopping => "Encerrado.".into(),
+            Self::Recovered { entries, tasks, ms } => {
+                format!("Diário recuperado: {entries} entradas, {tasks} tarefas, em {ms} ms.")
+            }
+            Self::JournalFailed { error } => format!(
+                "ERRO: o diário não pôde ser gravado ({error}); este nó para agora. Verifique o disco e reinicie."
+            ),
+            Self::PromotionForced => "AVISO: promoção forçada pelo operador.".into(),
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::PrincipalStarted { port } => format!("Principal orchestrator started on port {port}..."),
+            Self::BackupStarted { port } => format!("Backup orchestrator started on port {port}..."),
+            Self::BackupUnavailable { address } => {
+                format!("WARNING: no backup at {address}; tasks are on this node alone until it is back.")
+            }
+            Self::BackupInSync { address } => format!("Backup in sync at {address}."),
+            Self::WorkerRegistered { worker } => format!("New worker registered: {worker}"),
+            Self::WorkerReconnected { worker } => format!("Worker reconnected: {worker}"),
+            Self::WorkerLost { worker } => format!("Worker [{worker}] considered failed."),
+            Self::TaskSubmitted { task, owner } => format!("Task [{task}] received from {owner}."),
+            Self::TaskAssigned { task, worker } => format!("Task [{task}] assigned to worker [{worker}]"),
+            Self::TaskReassigned { task, worker } => format!("Reassigning task [{task}] to worker [{worker}]."),
+            Self::TaskSucceeded { task } => format!("Task [{task}] succeeded."),
+            Self::TaskFailed { task, error } => format!("Task [{task}] failed: {error}"),
+            Self::TaskCancelled { task } => format!("Task [{task}] cancelled."),
+            Self::OutcomeFenced { task, attempt } => {
+                format!("Late result of task [{task}], attempt {attempt}, refused.")
+            }
+            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled } => format!(
+                "Tasks in the last second: {submitted} received, {assigned} assigned, {reassigned} reassigned, \
+                 {succeeded} succeeded, {failed} failed, {cancelled} cancelled."
+            ),
+            Self::PrincipalFailed => "!!!! PRINCIPAL FAILURE DETECTED. TAKING CONTROL !!!!".into(),
+            Self::Promoted { .. } => "Backup promoted to principal.".into(),
+            Self::SteppedDown { epoch, principal } => {
+                format!("This node is no longer the principal: {principal} took over in epoch {epoch}.")
+            }
+            Self::Following { principal } => format!("Following the principal at {principal}; catching up..."),
+            Self::StandbyInSync { epoch } => format!("In sync: ready to take over (epoch {epoch})."),
+            Self::Founded { cluster } => format!("New cluster founded: {cluster}"),
+            Self::WaitingForPeer { peer } => format!(
+                "Waiting for the other orchestrator at {peer}: it may hold acknowledged tasks that this node lacks. \
+                 If it is gone for good: cliente cluster promote --force"
+            ),
+            Self::WaitingForPrincipal { peer } => format!("Waiting for the principal at {peer}..."),
+            Self::ForeignCluster { peer } => format!(
+                "The orchestrator at {peer} belongs to another cluster; the two refuse each other. \
+                 Delete the data directory of the node to be discarded and restart it."
+            ),
+            Self::DemoMode => {
+                "WARNING: demo mode: user1/token_valido_123 is accepted. Create users with: cliente users add".into()
+            }
+            Self::TailSetAside { entries, path } => {
+                format!("{entries} entries that were never acknowledged were set aside in {path}.")
+            }
+            Self::HandingOver => "Stopping: handing over to the backup...".into(),
+            Self::Stopping => "Stopped.".into(),
+            Self::Recovered { entries, tasks, ms } => {
+                format!("Journal recovered: {entries} entries, {tasks} tasks, in {ms} ms.")
+            }
+            Self::JournalFailed { error } => format!(
+                "ERROR: the journal could not be written ({error}); this node stops now. Check the disk and restart."
+            ),
+            Self::PromotionForced => "WARNING: promotion forced by the operator.".into(),
+        }
+    }
+}

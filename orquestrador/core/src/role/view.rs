@@ -1,0 +1,86 @@
+//! The words of the failover rules: places in the journal, views, ballots.
+
+use crate::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
+
+/// Chained over an entry's predecessors: equal hashes mean equal histories.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EntryHash(pub [u8; 32]);
+
+impl std::fmt::Debug for EntryHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for byte in &self.0[..4] {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A place in a journal and, by its hash, all that came before. The default is before the first entry.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct EntryId {
+    pub index: Index,
+    pub epoch: Epoch,
+    pub hash: EntryHash,
+}
+
+/// A member of a view that keeps a journal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Replica {
+    pub node: NodeId,
+    /// The first view of its unbroken membership.
+    pub since: ViewNumber,
+}
+
+/// Who forms the cluster. Decided by the register of the view before it; a journal record.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct View {
+    pub number: ViewNumber,
+    pub epoch: Epoch,
+    pub principal_node: NodeId,
+    pub principal_process: ProcessId,
+    /// One or two.
+    pub replicas: Vec<Replica>,
+    /// Incarnations of workers: none, 1, 3 or 5.
+    pub witnesses: Vec<ProcessId>,
+}
+
+impl View {
+    /// The member of this name.
+    pub fn replica(&self, node: NodeId) -> Option<Replica> {
+        self.replicas.iter().copied().find(|r| r.node == node)
+    }
+
+    /// The other replica, if there is one.
+    pub fn other(&self, node: NodeId) -> Option<Replica> {
+        self.replicas.iter().copied().find(|r| r.node != node)
+    }
+
+    pub fn is_single(&self) -> bool {
+        self.replicas.len() == 1
+    }
+}
+
+/// Ordered by round, then by process, so no two proposers share one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ballot {
+    pub round: u64,
+    pub process: ProcessId,
+}
+
+/// What an acceptor has said in the register of one view (V3, V4).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Acceptor {
+    /// The register R(e) belongs to view e.
+    pub view: ViewNumber,
+    pub promised: Option<Ballot>,
+    pub accepted: Option<(Ballot, View)>,
+}
+
+/// What a node keeps on disk beside its journal, outside the part that can be truncated (V4).
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Durable {
+    pub cluster: Option<ClusterId>,
+    /// The newest decided view known.
+    pub newest: Option<View>,
+    pub acceptor: Acceptor,
+}
