@@ -1,5 +1,463 @@
 //! Which node is principal: the rules V1–V15 of `docs/failover.md`, as pure code.
+//!
+//! [`Role`] takes messages, link changes and the progress of the journal, and says what the shell must
+//! do, in order. It never reads a clock, draws no random number and does no I/O: the same code runs in
+//! production and under the model checker.
 
+mod acceptor;
+mod consider;
+mod follower;
+mod log;
+mod message;
+mod office;
+mod proposal;
 mod view;
 
+pub use log::{EntrySummary, Log};
+pub use message::{Append, Hello, Message, Sender};
 pub use view::{Acceptor, Ballot, Durable, EntryHash, EntryId, Replica, View};
+
+use office::Office;
+use proposal::Proposal;
+
+use crate::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
+
+/// Milliseconds of a monotonic clock.
+pub type Millis = u64;
+
+/// Who this node is, for one run of its process.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Identity {
+    pub node: NodeId,
+    pub process: ProcessId,
+    /// Started as `orquestrador`: may found a cluster, and proposes first when nothing else decides.
+    pub preferred: bool,
+    /// The id of the cluster that this process would found.
+    pub fresh_cluster: ClusterId,
+    /// Both nodes are reached by loopback addresses only, so that a refused port means a dead process.
+    pub loopback: bool,
+}
+
+/// Delays of a proposer that are not about safety.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Timing {
+    /// A node that is not preferred lets the other one propose first for so long.
+    pub courtesy_ms: Millis,
+    /// A proposal without an answer is repeated with a higher ballot after so long.
+    pub retry_ms: Millis,
+    /// How many entries a learner may be behind when it is made a replica.
+    pub growth_slack: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { courtesy_ms: 500, retry_ms: 250, growth_slack: 64 }
+    }
+}
+
+/// What happens to the role machine.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// Our stream to the other node is open; it answered with its name.
+    Dialed {
+        peer: Sender,
+        hello: Hello,
+    },
+    /// Our stream to the other node broke.
+    DialLost,
+    /// Every address of the other node refuses a connection.
+    PeerRefused,
+    /// The other node could not be reached for a while, for another reason.
+    PeerUnreachable,
+    Message {
+        from: Sender,
+        message: Message,
+    },
+    /// Our journal is fsynced up to here.
+    Durable {
+        index: Index,
+    },
+    /// A snapshot replaced our journal (a learner far behind).
+    SnapshotInstalled {
+        from: Sender,
+        last: EntryId,
+        view: View,
+    },
+    /// V15: the operator's word that the other node is gone.
+    Promote,
+    /// Orderly end: give the office to the standby.
+    HandOver,
+}
+
+/// What the shell must do, strictly in order.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Effect {
+    /// Fsync this before anything after it.
+    Persist(Durable),
+    /// To the other node; dropped when there is no link.
+    Send(Message),
+    /// Append the record of this view to the journal.
+    AppendRecord(View),
+    /// Store these of the entries of the message in hand: set aside what follows `keep`, then append
+    /// all but the first `skip`.
+    Store {
+        keep: Option<Index>,
+        skip: usize,
+    },
+    /// Stream what follows `after` to the follower.
+    Replicate {
+        after: EntryId,
+    },
+    /// The follower lacks what was pruned: send it the snapshot.
+    SendSnapshot,
+    StopReplication,
+    /// Entries up to here are committed.
+    Committed(Index),
+    /// The standby's word (V2) for all questions up to this nonce.
+    Word {
+        nonce: u64,
+    },
+    /// The office began: commands may be handled once everything committed is applied.
+    Serve {
+        epoch: Epoch,
+    },
+    /// Another one is principal, or nobody: drop what is pending, go back to the committed state.
+    StepDown,
+    /// Our history was never acknowledged and another cluster exists: set it aside.
+    AbandonHistory,
+    Notice(Notice),
+}
+
+/// What people are told.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Notice {
+    Founded {
+        cluster: ClusterId,
+    },
+    ForeignCluster {
+        node: NodeId,
+    },
+    /// A takeover from a dead principal begins.
+    TakingOver,
+    /// The newest view changed.
+    ViewChanged {
+        view: View,
+    },
+    Forced,
+}
+
+/// Where the node stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Standing {
+    /// Has no history and has found no principal.
+    Unfounded,
+    /// Follows a principal without being in its view.
+    Learner,
+    /// In the view, and the principal is alive to it.
+    Standby,
+    /// In the view; the other node must be asked and does not answer.
+    Waiting,
+    /// Principal; its view's record is not committed yet.
+    Elected,
+    /// Principal, serving.
+    Principal,
+}
+
+/// How the other node looks from here.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+struct Peer {
+    link: PeerLink,
+    /// Nodes that have answered at the peer's address during this run.
+    confirmed: Vec<NodeId>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each process")]
+enum PeerLink {
+    /// Nothing is known yet, or the stream broke and nothing is known since.
+    #[default]
+    Unknown,
+    Up {
+        sender: Sender,
+        hello: Hello,
+    },
+    Refused,
+    Unreachable,
+}
+
+/// The role machine of one process.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Role {
+    me: Identity,
+    timing: Timing,
+    durable: Durable,
+    peer: Peer,
+    proposal: Option<Proposal>,
+    office: Option<Office>,
+    /// The view for which V11 lets this process decide alone.
+    armed: Option<ViewNumber>,
+    /// Our journal is fsynced up to here.
+    journal_durable: Index,
+    committed: Index,
+    /// What the principal said is committed, as far as our journal agrees with its.
+    heard_commit: Index,
+    /// The highest nonce that the principal of the newest view asked with.
+    asked: u64,
+    highest_round: u64,
+    not_before: Option<Millis>,
+    handing_over: bool,
+}
+
+impl Role {
+    /// `durable` and `journal_durable`: what the disk holds; `committed`: up to where the state that
+    /// was read is known to be committed.
+    pub fn new(
+        me: Identity,
+        timing: Timing,
+        durable: Durable,
+        journal_durable: Index,
+        committed: Index,
+    ) -> Self {
+        Self {
+            me,
+            timing,
+            durable,
+            peer: Peer::default(),
+            proposal: None,
+            office: None,
+            armed: None,
+            journal_durable,
+            committed,
+            heard_commit: committed,
+            asked: 0,
+            highest_round: 0,
+            not_before: None,
+            handing_over: false,
+        }
+    }
+
+    /// The only entry: takes one input and appends what must be done.
+    pub fn handle(&mut self, now: Millis, input: Input, log: &dyn Log, effects: &mut Vec<Effect>) {
+        let mut turn = Turn { now, log, effects };
+        match input {
+            Input::Tick => {}
+            Input::Dialed { peer, hello } => self.on_dialed(peer, hello, &mut turn),
+            Input::DialLost => self.on_link_lost(PeerLink::Unknown, &mut turn),
+            Input::PeerRefused => self.on_link_lost(PeerLink::Refused, &mut turn),
+            Input::PeerUnreachable => self.on_link_lost(PeerLink::Unreachable, &mut turn),
+            Input::Message { from, message } => self.on_message(from, message, &mut turn),
+            Input::Durable { index } => self.on_durable(index, &mut turn),
+            Input::SnapshotInstalled { from, last, view } => {
+                self.on_snapshot_installed(from, last, view, &mut turn);
+            }
+            Input::Promote => self.promote_by_force(&mut turn),
+            Input::HandOver => self.handing_over = true,
+        }
+        self.consider(&mut turn);
+    }
+
+    fn on_dialed(&mut self, peer: Sender, hello: Hello, turn: &mut Turn<'_>) {
+        if !self.same_cluster(peer, &hello, turn) {
+            return;
+        }
+        if !self.peer.confirmed.contains(&peer.node) {
+            self.peer.confirmed.push(peer.node);
+        }
+        let another = !matches!(&self.peer.link, PeerLink::Up { sender, .. } if *sender == peer);
+        self.peer.link = PeerLink::Up { sender: peer, hello: hello.clone() };
+        self.meet(peer, &hello, turn);
+        if another {
+            self.begin_following(turn);
+        }
+    }
+
+    /// What a greeting tells: a cluster to join, a newer view.
+    fn meet(&mut self, peer: Sender, hello: &Hello, turn: &mut Turn<'_>) {
+        self.join(peer, hello, turn);
+        if peer.cluster == self.durable.cluster
+            && let Some(view) = hello.newest.clone()
+        {
+            self.hear_of(view, turn);
+        }
+    }
+
+    fn on_link_lost(&mut self, link: PeerLink, turn: &mut Turn<'_>) {
+        self.peer.link = link;
+        if let Some(office) = &mut self.office
+            && office.lose_follower()
+        {
+            turn.effects.push(Effect::StopReplication);
+        }
+    }
+
+    /// V12: nodes of different clusters refuse each other; a founder that has acknowledged nothing
+    /// steps back.
+    fn same_cluster(&mut self, peer: Sender, hello: &Hello, turn: &mut Turn<'_>) -> bool {
+        let (Some(ours), Some(theirs)) = (self.durable.cluster, peer.cluster) else {
+            return true;
+        };
+        if ours == theirs {
+            return true;
+        }
+        let we_are_new = turn.log.last().index <= Index(1);
+        let they_are_new = hello.last.index <= Index(1);
+        if we_are_new && (!they_are_new || theirs < ours) {
+            self.step_down(turn);
+            self.durable = Durable::default();
+            turn.effects.push(Effect::AbandonHistory);
+            turn.effects.push(Effect::Persist(self.durable.clone()));
+            self.journal_durable = Index(0);
+            self.committed = Index(0);
+            self.heard_commit = Index(0);
+            self.armed = None;
+            return true;
+        }
+        if !(they_are_new && ours < theirs) {
+            turn.notice(Notice::ForeignCluster { node: peer.node });
+        }
+        false
+    }
+
+    fn on_message(&mut self, from: Sender, message: Message, turn: &mut Turn<'_>) {
+        if from.cluster != self.durable.cluster && !matches!(message, Message::Hello(_)) {
+            return;
+        }
+        match message {
+            Message::Hello(hello) => {
+                if self.same_cluster(from, &hello, turn) {
+                    self.meet(from, &hello, turn);
+                }
+            }
+            Message::Heartbeat { newest } => {
+                if let Some(view) = newest {
+                    self.hear_of(view, turn);
+                }
+            }
+            Message::Prepare { view, ballot } => self.on_prepare(view, ballot, turn),
+            Message::Promise { view, ballot, accepted } => {
+                self.on_promise(from.node, view, ballot, accepted, turn);
+            }
+            Message::Accept { view, ballot, proposed } => {
+                self.on_accept(view, ballot, proposed, turn)
+            }
+            Message::Accepted { view, ballot } => self.on_accepted(from.node, view, ballot, turn),
+            Message::Nack { view, highest_round } => self.on_nack(view, highest_round, turn),
+            Message::Newest { view } => self.learn(view, turn),
+            Message::Append(append) => self.on_append(from, append, turn),
+            Message::AppendAck { view, durable, nonce, word } => {
+                self.on_append_ack(from, view, durable, nonce, word, turn);
+            }
+            Message::Probe { view, index } => self.on_probe(view, index, turn),
+            Message::ProbeReply { view, entry } => self.on_probe_reply(view, entry, turn),
+        }
+    }
+
+    /// The sender is behind: tell it. It is ahead: learn from it.
+    fn hear_of(&mut self, view: View, turn: &mut Turn<'_>) {
+        match &self.durable.newest {
+            Some(newest) if newest.number > view.number => {
+                turn.effects.push(Effect::Send(Message::Newest { view: newest.clone() }));
+            }
+            Some(_) | None => self.learn(view, turn),
+        }
+    }
+
+    fn on_durable(&mut self, index: Index, turn: &mut Turn<'_>) {
+        self.journal_durable = self.journal_durable.max(index);
+        self.acknowledge(turn);
+        self.advance_commit(turn);
+    }
+
+    // ---- What the shell may ask. ----
+
+    /// Who this node is.
+    pub fn identity(&self) -> &Identity {
+        &self.me
+    }
+
+    /// What is on disk, or about to be: the effects of the last call must be done first.
+    pub fn durable(&self) -> &Durable {
+        &self.durable
+    }
+
+    /// The newest decided view known.
+    pub fn newest(&self) -> Option<&View> {
+        self.durable.newest.as_ref()
+    }
+
+    /// The fencing number of the newest view.
+    pub fn epoch(&self) -> Epoch {
+        self.newest().map_or(Epoch(0), |v| v.epoch)
+    }
+
+    pub fn committed(&self) -> Index {
+        self.committed
+    }
+
+    /// The follower has fsynced up to here, and is a replica: what an acknowledgement may call
+    /// replicated. `None` while no replica stands by.
+    pub fn replicated(&self) -> Option<Index> {
+        let office = self.office.as_ref()?;
+        let view = self.newest()?;
+        (!view.is_single()).then(|| office.acknowledged())
+    }
+
+    /// V2: in a view of two, an answer that appends nothing needs the standby's word.
+    pub fn needs_word(&self) -> bool {
+        self.newest().is_some_and(|v| !v.is_single())
+    }
+
+    /// The first message of a link.
+    pub fn hello(&self, log: &dyn Log) -> Hello {
+        Hello { newest: self.durable.newest.clone(), last: log.last(), may_found: self.may_found() }
+    }
+
+    /// How this node signs its messages.
+    pub fn sender(&self) -> Sender {
+        Sender { node: self.me.node, process: self.me.process, cluster: self.durable.cluster }
+    }
+
+    /// Where the node stands.
+    pub fn standing(&self) -> Standing {
+        let Some(view) = self.newest() else { return Standing::Unfounded };
+        if let Some(office) = &self.office {
+            return if office.serving() { Standing::Principal } else { Standing::Elected };
+        }
+        match (view.replica(self.me.node), self.principal_is_up()) {
+            (Some(_), true) => Standing::Standby,
+            (Some(_), false) => Standing::Waiting,
+            (None, _) => Standing::Learner,
+        }
+    }
+
+    /// The process that the newest view names is the one we are linked to.
+    fn principal_is_up(&self) -> bool {
+        match (&self.peer.link, self.newest()) {
+            (PeerLink::Up { sender, .. }, Some(view)) => sender.process == view.principal_process,
+            _ => false,
+        }
+    }
+
+    fn may_found(&self) -> bool {
+        self.me.preferred && self.durable.cluster.is_none()
+    }
+}
+
+/// One call of [`Role::handle`].
+struct Turn<'a> {
+    now: Millis,
+    log: &'a dyn Log,
+    effects: &'a mut Vec<Effect>,
+}
+
+impl Turn<'_> {
+    fn send(&mut self, message: Message) {
+        self.effects.push(Effect::Send(message));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.effects.push(Effect::Notice(notice));
+    }
+}

@@ -42,6 +42,8 @@ pub struct View {
     pub replicas: Vec<Replica>,
     /// Incarnations of workers: none, 1, 3 or 5.
     pub witnesses: Vec<ProcessId>,
+    /// Decided by the operator's word alone (V15).
+    pub forced: bool,
 }
 
 impl View {

@@ -1,0 +1,277 @@
+//! The principal's part: its view's record, the follower's progress, and what is committed.
+
+use super::log::Log;
+use super::message::{Hello, Message, Sender};
+use super::view::{EntryId, View};
+use super::{Effect, Millis, PeerLink, Role, Turn};
+use crate::ids::{Index, NodeId, ProcessId, ViewNumber};
+
+/// Held from the decision that names this process until a later one names another.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Office {
+    /// Where the record of the newest view stands.
+    record: Index,
+    serving: bool,
+    follower: Option<Follower>,
+}
+
+/// The other node, while it is linked.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Follower {
+    node: NodeId,
+    process: ProcessId,
+    progress: Progress,
+    /// It has fsynced our entries up to here.
+    acknowledged: Index,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Progress {
+    /// Looking for the last common entry, between `low` and `high`.
+    Probing {
+        low: Index,
+        verified: bool,
+        high: Index,
+        asked: Index,
+        ask_again_at: Millis,
+    },
+    Streaming,
+    /// It needs entries that are pruned here.
+    Snapshot,
+}
+
+/// What the next probe should be, or what the search found.
+enum Search {
+    Ask(Index),
+    Found(EntryId),
+    TooFarBehind,
+}
+
+impl Office {
+    pub(super) fn serving(&self) -> bool {
+        self.serving
+    }
+
+    /// What the follower has fsynced; 0 without one.
+    pub(super) fn acknowledged(&self) -> Index {
+        self.follower.as_ref().map_or(Index(0), |f| f.acknowledged)
+    }
+
+    /// True when there was one.
+    pub(super) fn lose_follower(&mut self) -> bool {
+        self.follower.take().is_some()
+    }
+
+    /// The follower that keeps up, once the record of the newest view is committed.
+    pub(super) fn steady_follower(&self) -> Option<(NodeId, ProcessId, Index)> {
+        let follower = self.follower.as_ref()?;
+        (self.serving && follower.progress == Progress::Streaming).then_some((
+            follower.node,
+            follower.process,
+            follower.acknowledged,
+        ))
+    }
+
+    pub(super) fn record(&self) -> Index {
+        self.record
+    }
+}
+
+impl Role {
+    /// V6: the record follows all that is here, and service begins when it is committed. V8: the rule
+    /// of the new view holds from now on.
+    pub(super) fn enter_office(&mut self, view: View, turn: &mut Turn<'_>) {
+        let record = turn.log.last().index.next();
+        self.armed = Some(view.number);
+        match &mut self.office {
+            Some(office) => office.record = record,
+            None => self.office = Some(Office { record, serving: false, follower: None }),
+        }
+        turn.effects.push(Effect::AppendRecord(view));
+        self.begin_following(turn);
+    }
+
+    pub(super) fn step_down(&mut self, turn: &mut Turn<'_>) {
+        if self.office.take().is_some() {
+            turn.effects.push(Effect::StopReplication);
+            turn.effects.push(Effect::StepDown);
+        }
+    }
+
+    /// A linked node that is not followed yet becomes our follower.
+    pub(super) fn begin_following(&mut self, turn: &mut Turn<'_>) {
+        let (Some(office), PeerLink::Up { sender, hello }) = (&self.office, &self.peer.link) else {
+            return;
+        };
+        if office.follower.as_ref().is_some_and(|f| f.process == sender.process) {
+            return;
+        }
+        let (sender, hello) = (*sender, hello.clone());
+        self.meet_follower(sender, &hello, turn);
+    }
+
+    fn meet_follower(&mut self, sender: Sender, hello: &Hello, turn: &mut Turn<'_>) {
+        let Some(office) = &mut self.office else { return };
+        let high = hello.last.index.min(turn.log.last().index);
+        let progress = probing(turn.log, high, turn.now);
+        office.follower = Some(Follower {
+            node: sender.node,
+            process: sender.process,
+            progress,
+            acknowledged: Index(0),
+        });
+        if turn.log.id_at(hello.last.index) == Some(hello.last) {
+            self.stream_after(hello.last, turn);
+        } else {
+            self.search_on(turn);
+        }
+    }
+
+    fn stream_after(&mut self, after: EntryId, turn: &mut Turn<'_>) {
+        if let Some(follower) = self.follower() {
+            follower.progress = Progress::Streaming;
+            turn.effects.push(Effect::Replicate { after });
+        }
+    }
+
+    fn follower(&mut self) -> Option<&mut Follower> {
+        self.office.as_mut()?.follower.as_mut()
+    }
+
+    fn search_on(&mut self, turn: &mut Turn<'_>) {
+        let view = self.newest().map_or(ViewNumber(0), |v| v.number);
+        let ask_again = turn.now + self.timing.retry_ms;
+        let Some(follower) = self.follower() else { return };
+        let Progress::Probing { low, verified, high, asked, ask_again_at } = &mut follower.progress
+        else {
+            return;
+        };
+        match search(turn.log, *low, *verified, *high) {
+            Search::Ask(index) => {
+                *asked = index;
+                *ask_again_at = ask_again;
+                turn.send(Message::Probe { view, index });
+            }
+            Search::Found(after) => self.stream_after(after, turn),
+            Search::TooFarBehind => {
+                follower.progress = Progress::Snapshot;
+                turn.effects.push(Effect::SendSnapshot);
+            }
+        }
+    }
+
+    /// A probe may have reached the other node before it knew us.
+    pub(super) fn repeat_probe(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        if let Some(Follower { progress: Progress::Probing { ask_again_at, .. }, .. }) =
+            self.follower()
+            && *ask_again_at <= now
+        {
+            self.search_on(turn);
+        }
+    }
+
+    pub(super) fn on_probe_reply(&mut self, view: ViewNumber, entry: EntryId, turn: &mut Turn<'_>) {
+        if self.newest().is_none_or(|v| v.number < view) {
+            return;
+        }
+        let (log, now) = (turn.log, turn.now);
+        let Some(follower) = self.follower() else { return };
+        let matches = log.id_at(entry.index) == Some(entry);
+        match &mut follower.progress {
+            Progress::Probing { low, verified, high, asked, .. } => {
+                if matches {
+                    *low = entry.index.max(*low);
+                    *verified = true;
+                    *high = if entry.index < *asked { *low } else { (*high).max(*low) };
+                } else {
+                    *high = Index(entry.index.0.saturating_sub(1)).min(*high);
+                }
+            }
+            // It refused an append: look again where we agree.
+            Progress::Streaming => {
+                follower.progress = probing(log, entry.index.min(log.last().index), now);
+                turn.effects.push(Effect::StopReplication);
+            }
+            Progress::Snapshot => return,
+        }
+        self.search_on(turn);
+    }
+
+    pub(super) fn on_append_ack(
+        &mut self,
+        from: Sender,
+        view: ViewNumber,
+        durable: EntryId,
+        nonce: u64,
+        word: bool,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(newest) = self.newest() else { return };
+        let is_replica = newest.replica(from.node).is_some();
+        let same_view = newest.number == view;
+        let ours = turn.log.id_at(durable.index) == Some(durable);
+        let Some(follower) = self.follower().filter(|f| f.process == from.process) else { return };
+        if ours {
+            follower.acknowledged = follower.acknowledged.max(durable.index);
+        }
+        if ours && follower.progress == Progress::Snapshot {
+            self.stream_after(durable, turn);
+        }
+        if word && is_replica && same_view {
+            turn.effects.push(Effect::Word { nonce });
+        }
+        self.advance_commit(turn);
+    }
+
+    /// V1: committed is what every replica of the newest view has fsynced, from its record on; on a
+    /// follower, what the principal says, as far as it is here.
+    pub(super) fn advance_commit(&mut self, turn: &mut Turn<'_>) {
+        let Some(view) = &self.durable.newest else { return };
+        let limit = match &self.office {
+            Some(office) => {
+                let everywhere = match view.other(self.me.node) {
+                    None => self.journal_durable,
+                    Some(other) => {
+                        let follower = office.follower.as_ref().filter(|f| f.node == other.node);
+                        follower.map_or(Index(0), |f| f.acknowledged).min(self.journal_durable)
+                    }
+                };
+                if everywhere >= office.record { everywhere } else { Index(0) }
+            }
+            None => self.heard_commit.min(self.journal_durable),
+        };
+        if limit > self.committed {
+            self.committed = limit;
+            turn.effects.push(Effect::Committed(limit));
+        }
+        let epoch = view.epoch;
+        if let Some(office) = &mut self.office
+            && !office.serving
+            && self.committed >= office.record
+        {
+            office.serving = true;
+            turn.effects.push(Effect::Serve { epoch });
+        }
+    }
+}
+
+fn probing(log: &dyn Log, high: Index, now: Millis) -> Progress {
+    let low = log.floor();
+    Progress::Probing { low, verified: low == Index(0), high, asked: Index(0), ask_again_at: now }
+}
+
+/// Binary search: equal hashes mean equal histories, so agreement is monotone in the index.
+fn search(log: &dyn Log, low: Index, verified: bool, high: Index) -> Search {
+    if high < low {
+        return if verified && low == Index(0) { found(log, low) } else { Search::TooFarBehind };
+    }
+    if low < high {
+        return Search::Ask(Index(low.0 + (high.0 - low.0).div_ceil(2)));
+    }
+    if verified { found(log, low) } else { Search::Ask(low) }
+}
+
+fn found(log: &dyn Log, index: Index) -> Search {
+    log.id_at(index).map_or(Search::TooFarBehind, Search::Found)
+}
