@@ -1,0 +1,142 @@
+//! What the journal must at least contain: a small file beside the store.
+//!
+//! The store drops everything behind the first byte of its log that it cannot read, because that is
+//! how a torn write looks. This file knows better: entries up to [`Bounds::last`] had been fsynced,
+//! so if they are gone, the disk lost them. It also makes cutting atomic: first the new bounds are
+//! durable, then entries outside them are removed, again after a crash.
+//!
+//! Two slots are written in turn, so a torn write leaves the other. An append writes its slot
+//! without fsync, after the store's: a crash of the process loses nothing, one of the machine makes
+//! the bounds lag behind, never lead.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use orquestrador_core::ids::{Epoch, Index};
+use orquestrador_core::role::{EntryHash, EntryId};
+
+use super::directory;
+use super::error::{Error, Place};
+
+/// The entries that must be there: those after `base`, up to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Bounds {
+    /// The entry before the first one kept.
+    pub base: EntryId,
+    pub last: EntryId,
+    /// Entries outside are being removed; otherwise there may be more after `last`.
+    pub cutting: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct BoundsFile {
+    path: PathBuf,
+    file: File,
+    serial: u64,
+    current: Bounds,
+}
+
+const MAGIC: [u8; 4] = *b"MBND";
+const ID_LENGTH: usize = 8 + 8 + 32;
+const BODY_LENGTH: usize = 4 + 8 + 1 + 2 * ID_LENGTH;
+const SLOT_LENGTH: usize = BODY_LENGTH + 32;
+/// Slots lie on different pages.
+const SLOT_OFFSETS: [u64; 2] = [0, 4096];
+
+impl BoundsFile {
+    /// An empty journal's.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let file = directory::create(path)?;
+        let mut bounds =
+            Self { path: path.to_path_buf(), file, serial: 0, current: Bounds::default() };
+        bounds.set(Bounds::default())?;
+        Ok(bounds)
+    }
+
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::corrupt(path, Place::WholeFile, "the file is missing"));
+            }
+            other => other.map_err(|e| Error::io("open", path, e))?,
+        };
+        let bytes = directory::read_if_present(path)?.unwrap_or_default();
+        let newest = SLOT_OFFSETS
+            .iter()
+            .filter_map(|offset| decode(bytes.get(*offset as usize..)?))
+            .max_by_key(|(serial, _)| *serial);
+        let (serial, current) = newest
+            .ok_or_else(|| Error::corrupt(path, Place::WholeFile, "no slot of it is intact"))?;
+        Ok(Self { path: path.to_path_buf(), file, serial, current })
+    }
+
+    pub fn current(&self) -> Bounds {
+        self.current
+    }
+
+    /// After an append: `last` is durable in the store.
+    pub fn advance(&mut self, last: EntryId) -> Result<(), Error> {
+        self.write(Bounds { last, ..self.current })
+    }
+
+    /// Durable, in both slots: an older one must never speak again.
+    pub fn set(&mut self, bounds: Bounds) -> Result<(), Error> {
+        for _ in SLOT_OFFSETS {
+            self.write(bounds)?;
+            self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bounds: Bounds) -> Result<(), Error> {
+        self.serial += 1;
+        let offset = SLOT_OFFSETS[(self.serial % 2) as usize];
+        self.file
+            .write_all_at(&encode(self.serial, &bounds), offset)
+            .map_err(|e| Error::io("write", &self.path, e))?;
+        self.current = bounds;
+        Ok(())
+    }
+}
+
+fn encode(serial: u64, bounds: &Bounds) -> Vec<u8> {
+    let mut slot = Vec::with_capacity(SLOT_LENGTH);
+    slot.extend_from_slice(&MAGIC);
+    slot.extend_from_slice(&serial.to_be_bytes());
+    slot.push(u8::from(bounds.cutting));
+    for id in [&bounds.base, &bounds.last] {
+        slot.extend_from_slice(&id.index.0.to_be_bytes());
+        slot.extend_from_slice(&id.epoch.0.to_be_bytes());
+        slot.extend_from_slice(&id.hash.0);
+    }
+    let check = blake3::hash(&slot);
+    slot.extend_from_slice(check.as_bytes());
+    slot
+}
+
+fn decode(bytes: &[u8]) -> Option<(u64, Bounds)> {
+    let (body, rest) = bytes.split_at_checked(BODY_LENGTH)?;
+    if blake3::hash(body).as_bytes() != rest.first_chunk::<32>()? {
+        return None;
+    }
+    let (magic, body) = body.split_first_chunk::<4>()?;
+    let (serial, body) = body.split_first_chunk::<8>()?;
+    let (cutting, body) = body.split_first()?;
+    let (base, last) = body.split_at_checked(ID_LENGTH)?;
+    if *magic != MAGIC || *cutting > 1 {
+        return None;
+    }
+    let bounds = Bounds { base: decode_id(base)?, last: decode_id(last)?, cutting: *cutting == 1 };
+    Some((u64::from_be_bytes(*serial), bounds))
+}
+
+fn decode_id(bytes: &[u8]) -> Option<EntryId> {
+    let (index, bytes) = bytes.split_first_chunk::<8>()?;
+    let (epoch, bytes) = bytes.split_first_chunk::<8>()?;
+    Some(EntryId {
+        index: Index(u64::from_be_bytes(*index)),
+        epoch: Epoch(u64::from_be_bytes(*epoch)),
+        hash: EntryHash(bytes.try_into().ok()?),
+    })
+}

@@ -1,0 +1,180 @@
+//! Events.
+
+use common::proto;
+use common::proto::journal_event::Event as Kind;
+use orquestrador_core::Event;
+use orquestrador_core::command::Failure;
+use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
+
+use super::CodecError;
+use super::view::process;
+
+pub fn event_to_proto(event: &Event) -> proto::JournalEvent {
+    proto::JournalEvent { event: Some(to_kind(event)) }
+}
+
+pub fn event_from_proto(event: proto::JournalEvent) -> Result<Event, CodecError> {
+    from_kind(event.event.ok_or(CodecError::Missing("event"))?)
+}
+
+fn to_kind(event: &Event) -> Kind {
+    match event {
+        Event::TaskSubmitted { task, owner, handler, payload, at } => {
+            Kind::TaskSubmitted(proto::TaskSubmitted {
+                task_id: id(*task),
+                owner: owner.to_string(),
+                handler: handler.to_string(),
+                payload: payload.to_vec(),
+                at_ms: at.0,
+            })
+        }
+        Event::TaskAssigned { task, attempt, worker, at } => {
+            Kind::TaskAssigned(proto::TaskAssigned {
+                task_id: id(*task),
+                attempt: attempt.0,
+                worker_id: worker.to_string(),
+                at_ms: at.0,
+            })
+        }
+        Event::TaskSucceeded { task, attempt, result, at } => {
+            Kind::TaskSucceeded(proto::TaskSucceeded {
+                task_id: id(*task),
+                attempt: attempt.0,
+                result: result.to_vec(),
+                at_ms: at.0,
+            })
+        }
+        Event::TaskFailed { task, attempt, failure, at } => Kind::TaskFailed(proto::TaskFailed {
+            task_id: id(*task),
+            attempt: attempt.0,
+            code: failure.code.clone(),
+            message: failure.message.clone(),
+            output: failure.output.to_vec(),
+            at_ms: at.0,
+        }),
+        Event::TaskCancelled { task, at } => {
+            Kind::TaskCancelled(proto::TaskCancelled { task_id: id(*task), at_ms: at.0 })
+        }
+        Event::TaskRequeued { task, attempt, at } => Kind::TaskRequeued(proto::TaskRequeued {
+            task_id: id(*task),
+            attempt: attempt.0,
+            at_ms: at.0,
+        }),
+        Event::TasksPruned { tasks } => Kind::TasksPruned(proto::TasksPruned {
+            task_ids: tasks.iter().map(|task| id(*task)).collect(),
+        }),
+        Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at } => {
+            Kind::WorkerRegistered(proto::WorkerRegistered {
+                worker_id: worker.to_string(),
+                incarnation: incarnation.to_bytes().to_vec(),
+                slots: *slots,
+                handlers: handlers.iter().map(ToString::to_string).collect(),
+                labels: labels.iter().map(label_to_proto).collect(),
+                at_ms: at.0,
+            })
+        }
+        Event::HandlersLearned { handlers } => Kind::HandlersLearned(proto::HandlersLearned {
+            handlers: handlers.iter().map(ToString::to_string).collect(),
+        }),
+        Event::WorkerLost { worker, incarnation, at } => Kind::WorkerLost(proto::WorkerLost {
+            worker_id: worker.to_string(),
+            incarnation: incarnation.to_bytes().to_vec(),
+            at_ms: at.0,
+        }),
+        Event::AttemptEnded { task, attempt, worker } => Kind::AttemptEnded(proto::AttemptEnded {
+            task_id: id(*task),
+            attempt: attempt.0,
+            worker_id: worker.to_string(),
+        }),
+        Event::UserAdded { user, token_hash, admin, at } => Kind::UserAdded(proto::UserAdded {
+            user: user.to_string(),
+            token_hash: token_hash.clone(),
+            admin: *admin,
+            at_ms: at.0,
+        }),
+        Event::UserRemoved { user } => {
+            Kind::UserRemoved(proto::UserRemoved { user: user.to_string() })
+        }
+    }
+}
+
+fn from_kind(kind: Kind) -> Result<Event, CodecError> {
+    Ok(match kind {
+        Kind::TaskSubmitted(e) => Event::TaskSubmitted {
+            task: task(&e.task_id)?,
+            owner: e.owner.as_str().into(),
+            handler: e.handler.as_str().into(),
+            payload: e.payload.into(),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskAssigned(e) => Event::TaskAssigned {
+            task: task(&e.task_id)?,
+            attempt: Attempt(e.attempt),
+            worker: e.worker_id.as_str().into(),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskSucceeded(e) => Event::TaskSucceeded {
+            task: task(&e.task_id)?,
+            attempt: Attempt(e.attempt),
+            result: e.result.into(),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskFailed(e) => Event::TaskFailed {
+            task: task(&e.task_id)?,
+            attempt: Attempt(e.attempt),
+            failure: Failure { code: e.code, message: e.message, output: e.output.into() },
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskCancelled(e) => {
+            Event::TaskCancelled { task: task(&e.task_id)?, at: Timestamp(e.at_ms) }
+        }
+        Kind::TaskRequeued(e) => Event::TaskRequeued {
+            task: task(&e.task_id)?,
+            attempt: Attempt(e.attempt),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TasksPruned(e) => Event::TasksPruned {
+            tasks: e.task_ids.iter().map(|id| task(id)).collect::<Result<_, _>>()?,
+        },
+        Kind::WorkerRegistered(e) => Event::WorkerRegistered {
+            worker: e.worker_id.as_str().into(),
+            incarnation: process(&e.incarnation, "incarnation")?,
+            slots: e.slots,
+            handlers: e.handlers.iter().map(|h| h.as_str().into()).collect(),
+            labels: e.labels.into_iter().map(|l| (l.key, l.value)).collect(),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::HandlersLearned(e) => Event::HandlersLearned {
+            handlers: e.handlers.iter().map(|h| h.as_str().into()).collect(),
+        },
+        Kind::WorkerLost(e) => Event::WorkerLost {
+            worker: e.worker_id.as_str().into(),
+            incarnation: process(&e.incarnation, "incarnation")?,
+            at: Timestamp(e.at_ms),
+        },
+        Kind::AttemptEnded(e) => Event::AttemptEnded {
+            task: task(&e.task_id)?,
+            attempt: Attempt(e.attempt),
+            worker: e.worker_id.as_str().into(),
+        },
+        Kind::UserAdded(e) => Event::UserAdded {
+            user: e.user.as_str().into(),
+            token_hash: e.token_hash,
+            admin: e.admin,
+            at: Timestamp(e.at_ms),
+        },
+        Kind::UserRemoved(e) => Event::UserRemoved { user: e.user.as_str().into() },
+    })
+}
+
+fn id(task: TaskId) -> Vec<u8> {
+    task.to_bytes().to_vec()
+}
+
+fn task(bytes: &[u8]) -> Result<TaskId, CodecError> {
+    TaskId::from_bytes(bytes).ok_or(CodecError::Length("task_id"))
+}
+
+fn label_to_proto((key, value): &(String, String)) -> proto::JournalLabel {
+    proto::JournalLabel { key: key.clone(), value: value.clone() }
+}

@@ -1,0 +1,150 @@
+//! What can go wrong with the journal, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use orquestrador_core::ids::Index;
+
+use super::codec::CodecError;
+
+/// A failure of the journal. After one of a write, every later write fails with
+/// [`Error::Poisoned`]: what reached the disk is unknown until the directory is opened again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has the data directory open.
+    #[error("data directory {} is in use by another process", dir.display())]
+    InUse { dir: PathBuf },
+    /// The data directory was written by a program that stores it differently.
+    #[error(
+        "data directory {} has format version {found}, this program reads version {supported}",
+        dir.display()
+    )]
+    Version { dir: PathBuf, found: u32, supported: u32 },
+    /// Bytes that were durable are missing or altered.
+    #[error(
+        "{} is damaged ({at}): {what}; move the data directory away and start again: the node \
+         comes back empty and copies everything from its peer",
+        path.display()
+    )]
+    Corrupt {
+        path: PathBuf,
+        at: Place,
+        what: &'static str,
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    #[error("no space left on the disk of {}", path.display())]
+    DiskFull { path: PathBuf, source: io::Error },
+    #[error("cannot {doing} {}", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    /// The embedded store failed in a way that is neither damage nor the operating system's.
+    #[error("the store in {} failed", path.display())]
+    Store { path: PathBuf, source: fjall::Error },
+    /// An earlier write failed.
+    #[error("an earlier write failed, so nothing more is written; restart the process")]
+    Poisoned,
+    /// An entry that does not follow the last one.
+    #[error("entry {found} cannot follow, expected entry {expected}")]
+    Gap { expected: Index, found: Index },
+    /// An entry whose hash does not follow from its predecessor's.
+    #[error("the hash of entry {index} does not follow from its predecessor")]
+    BrokenChain { index: Index },
+    /// The entry was pruned: only the snapshot has what it did.
+    #[error("entry {asked} was pruned, the first one kept is {first}")]
+    Pruned { asked: Index, first: Index },
+    /// The operation would part the journal from its snapshot.
+    #[error("entry {asked} is on the wrong side of the snapshot at {snapshot}")]
+    SnapshotBoundary { asked: Index, snapshot: Index },
+    /// Snapshot bytes that do not start where the ones before ended.
+    #[error("snapshot bytes at offset {found}, expected offset {expected}")]
+    ChunkGap { expected: u64, found: u64 },
+    /// An entry or event that is intact but cannot be understood.
+    #[error("entry {index} cannot be decoded")]
+    Content { index: Index, source: CodecError },
+}
+
+/// Where damage was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Entry(Index),
+    Offset(u64),
+    WholeFile,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(index) => write!(f, "at entry {index}"),
+            Self::Offset(offset) => write!(f, "at byte {offset}"),
+            Self::WholeFile => f.write_str("as a whole"),
+        }
+    }
+}
+
+impl Error {
+    /// Wraps what the operating system said, telling a full disk apart.
+    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        if is_disk_full(&source) {
+            Self::DiskFull { path, source }
+        } else {
+            Self::Io { doing, path, source }
+        }
+    }
+
+    /// Wraps what the store said while it was open.
+    pub(super) fn store(path: &Path, source: fjall::Error) -> Self {
+        match source {
+            fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) => {
+                Self::io("use the store in", path, e)
+            }
+            other => Self::Store { path: path.to_path_buf(), source: other },
+        }
+    }
+
+    pub(super) fn corrupt(path: &Path, at: Place, what: &'static str) -> Self {
+        Self::Corrupt { path: path.to_path_buf(), at, what, source: None }
+    }
+
+    /// With what told of the damage.
+    pub(super) fn corrupt_by(
+        path: &Path,
+        at: Place,
+        what: &'static str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Corrupt { path: path.to_path_buf(), at, what, source: Some(Box::new(source)) }
+    }
+
+    /// Whether a write that failed so may have been half done.
+    pub(super) fn leaves_disk_unknown(&self) -> bool {
+        match self {
+            Self::Corrupt { .. }
+            | Self::DiskFull { .. }
+            | Self::Io { .. }
+            | Self::Store { .. }
+            | Self::Poisoned => true,
+            Self::InUse { .. }
+            | Self::Version { .. }
+            | Self::Gap { .. }
+            | Self::BrokenChain { .. }
+            | Self::Pruned { .. }
+            | Self::SnapshotBoundary { .. }
+            | Self::ChunkGap { .. }
+            | Self::Content { .. } => false,
+        }
+    }
+
+    /// The disk, its quota or the file size limit is exhausted.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. })
+    }
+}
+
+fn is_disk_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}

@@ -1,0 +1,216 @@
+//! The open journal: appending, the role state, reading.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use orquestrador_core::ids::{Index, NodeId};
+use orquestrador_core::role::{Durable, EntryId};
+
+use super::bounds::BoundsFile;
+use super::directory::{self, Directory};
+use super::entry::{Entry, chain};
+use super::error::{Error, Place};
+use super::recovery::{self, Recovered};
+use super::role_file;
+use super::store::Store;
+
+/// One open data directory. Clones share it; one thread writes at a time, others read meanwhile.
+/// The directory is free again when the last clone is gone.
+#[derive(Clone)]
+pub struct Journal(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub node: NodeId,
+    pub store: Store,
+    pub writer: Mutex<Writer>,
+    pub tail: RwLock<Tail>,
+    /// One snapshot is written at a time.
+    pub snapshotting: Mutex<()>,
+    // Last: the lock outlives the store.
+    pub directory: Directory,
+}
+
+pub(super) struct Writer {
+    pub bounds: BoundsFile,
+    pub poisoned: bool,
+}
+
+/// What readers may see.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    /// The entry before the first one kept.
+    pub base: EntryId,
+    pub last: EntryId,
+    pub snapshot: Option<EntryId>,
+}
+
+/// Bytes on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct DiskUsage {
+    /// Entries, with the store's own log.
+    pub entries: u64,
+    pub snapshot: u64,
+    pub set_aside: u64,
+}
+
+impl Journal {
+    /// Opens the directory, creating it if needed, and verifies every entry in it.
+    pub fn open(dir: &Path) -> Result<(Self, Recovered), Error> {
+        recovery::open(dir)
+    }
+
+    /// Appends entries that follow the last one; durable when it returns, all or none of them.
+    pub fn append(&self, entries: &[Entry]) -> Result<(), Error> {
+        self.write(|writer, tail| {
+            let mut last = tail.last;
+            for entry in entries {
+                verify_next(&last, entry)?;
+                last = entry.id;
+            }
+            if entries.is_empty() {
+                return Ok(());
+            }
+            self.0.store.append(entries)?;
+            writer.bounds.advance(last)?;
+            tail.last = last;
+            Ok(())
+        })
+    }
+
+    /// Replaces the role state; durable when it returns. Neither truncation nor pruning touches it.
+    pub fn save_role(&self, role: &Durable) -> Result<(), Error> {
+        self.write(|_, _| role_file::save(&self.0.directory.role(), role))
+    }
+
+    /// The entries from `from` on, in order, until their payloads exceed `max_bytes`; at least one if
+    /// there is one. Their hashes have been verified.
+    pub fn read(&self, from: Index, max_bytes: usize) -> Result<Vec<Entry>, Error> {
+        let tail = self.tail();
+        if from <= tail.base.index {
+            return Err(Error::Pruned { asked: from, first: tail.base.index.next() });
+        }
+        let mut entries = Vec::new();
+        if from > tail.last.index {
+            return Ok(entries);
+        }
+        let mut previous = self.present(Index(from.0 - 1))?;
+        let mut bytes = 0;
+        for entry in self.0.store.range(from, tail.last.index) {
+            let entry = entry?;
+            verify_stored(self.0.store.path(), &previous, &entry)?;
+            bytes += entry.payload.len();
+            if bytes > max_bytes && !entries.is_empty() {
+                break;
+            }
+            previous = entry.id;
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// The entry at this index, if it is known: also the one just before the first kept, and the
+    /// one that the snapshot stands for.
+    pub fn id_at(&self, index: Index) -> Result<Option<EntryId>, Error> {
+        let tail = self.tail();
+        if index == tail.base.index {
+            return Ok(Some(tail.base));
+        }
+        if let Some(snapshot) = tail.snapshot.filter(|snapshot| snapshot.index == index) {
+            return Ok(Some(snapshot));
+        }
+        if index == tail.last.index {
+            return Ok(Some(tail.last));
+        }
+        if index < tail.base.index || index > tail.last.index {
+            return Ok(None);
+        }
+        Ok(self.0.store.get(index)?.map(|entry| entry.id))
+    }
+
+    /// The lowest index kept; above [`Journal::last`] if no entry is.
+    pub fn first(&self) -> Index {
+        self.tail().base.index.next()
+    }
+
+    /// The last entry, or what stands before the first one if there is none.
+    pub fn last(&self) -> EntryId {
+        self.tail().last
+    }
+
+    /// The node that the data directory belongs to.
+    pub fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.directory.path()
+    }
+
+    pub fn disk_usage(&self) -> Result<DiskUsage, Error> {
+        let measure =
+            |path: &Path| directory::disk_bytes(path).map_err(|e| Error::io("measure", path, e));
+        let directory = &self.0.directory;
+        Ok(DiskUsage {
+            entries: measure(&directory.store())?,
+            snapshot: measure(&directory.snapshot())?,
+            set_aside: measure(&directory.set_aside())?,
+        })
+    }
+
+    pub(super) fn tail(&self) -> Tail {
+        // The tail is plain data: it is whole even if a thread panicked beside it.
+        *self.0.tail.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a write. One that fails half-way is the last one.
+    pub(super) fn write<T>(
+        &self,
+        operation: impl FnOnce(&mut Writer, &mut Tail) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut writer = self.0.writer.lock().map_err(|_| Error::Poisoned)?;
+        if writer.poisoned {
+            return Err(Error::Poisoned);
+        }
+        let mut tail = self.tail();
+        let result = operation(&mut writer, &mut tail);
+        match &result {
+            Ok(_) => *self.0.tail.write().unwrap_or_else(PoisonError::into_inner) = tail,
+            Err(error) => writer.poisoned = error.leaves_disk_unknown(),
+        }
+        result
+    }
+
+    /// The entry at an index within the bounds.
+    pub(super) fn present(&self, index: Index) -> Result<EntryId, Error> {
+        self.id_at(index)?.ok_or_else(|| missing(self.0.store.path(), index))
+    }
+}
+
+/// What the caller hands in must follow: the driver's own entries do, a peer's are checked here.
+fn verify_next(last: &EntryId, entry: &Entry) -> Result<(), Error> {
+    let (expected, found) = (last.index.next(), entry.id.index);
+    if found != expected {
+        return Err(Error::Gap { expected, found });
+    }
+    if chain(last, entry.id.epoch, &entry.payload) != entry.id {
+        return Err(Error::BrokenChain { index: found });
+    }
+    Ok(())
+}
+
+/// What the disk gives back must follow, or the disk is at fault.
+pub(super) fn verify_stored(path: &Path, previous: &EntryId, entry: &Entry) -> Result<(), Error> {
+    let expected = previous.index.next();
+    if entry.id.index != expected {
+        return Err(missing(path, expected));
+    }
+    if chain(previous, entry.id.epoch, &entry.payload) != entry.id {
+        let what = "its hash does not follow from its predecessor's";
+        return Err(Error::corrupt(path, Place::Entry(expected), what));
+    }
+    Ok(())
+}
+
+fn missing(path: &Path, index: Index) -> Error {
+    Error::corrupt(path, Place::Entry(index), "the entry is missing")
+}

@@ -1,0 +1,72 @@
+//! Removing entries: those that a new principal lacks (V6), those that a snapshot stands for.
+//!
+//! The bounds are durable before the first entry goes, so a crash leaves a removal that the next
+//! opening repeats, never a journal with a hole.
+
+use orquestrador_core::ids::Index;
+use orquestrador_core::role::EntryId;
+
+use super::bounds::{Bounds, BoundsFile};
+use super::error::Error;
+use super::log::Journal;
+use super::set_aside::{self, SetAside};
+use super::store::Store;
+
+impl Journal {
+    /// Removes the entries above `index`, after they are durable in a file of their own (V6).
+    /// `None` if there are none.
+    pub fn set_aside_after(&self, index: Index) -> Result<Option<SetAside>, Error> {
+        self.write(|writer, tail| {
+            if index >= tail.last.index {
+                return Ok(None);
+            }
+            // The snapshot stands for entries that every replica has.
+            let fixed = tail.snapshot.unwrap_or(tail.base).index.max(tail.base.index);
+            if index < fixed {
+                return Err(Error::SnapshotBoundary { asked: index, snapshot: fixed });
+            }
+            let kept = self.present(index)?;
+            let entries = self.0.store.range(index.next(), tail.last.index);
+            let saved = set_aside::save(
+                &self.0.directory.set_aside(),
+                self.0.node,
+                (kept, tail.last),
+                entries,
+            )?;
+            cut(&self.0.store, &mut writer.bounds, tail.base, kept)?;
+            tail.last = kept;
+            Ok(Some(saved))
+        })
+    }
+
+    /// Forgets the entries below `index`, which must not be above the snapshot's.
+    pub fn prune_below(&self, index: Index) -> Result<(), Error> {
+        self.write(|writer, tail| {
+            let Some(base_index) = index.0.checked_sub(1).map(Index) else { return Ok(()) };
+            if base_index <= tail.base.index {
+                return Ok(());
+            }
+            let covered = tail.snapshot.map_or(Index(0), |id| id.index);
+            if index > covered {
+                return Err(Error::SnapshotBoundary { asked: index, snapshot: covered });
+            }
+            let base = self.present(base_index)?;
+            writer.bounds.set(Bounds { base, last: tail.last, cutting: false })?;
+            tail.base = base;
+            self.0.store.remove_up_to(base.index)
+        })
+    }
+}
+
+/// Empties the journal; it goes on after `base`, which the snapshot stands for.
+pub(super) fn reset(store: &Store, bounds: &mut BoundsFile, base: EntryId) -> Result<(), Error> {
+    bounds.set(Bounds { base, last: base, cutting: true })?;
+    store.remove_up_to(base.index)?;
+    cut(store, bounds, base, base)
+}
+
+fn cut(store: &Store, bounds: &mut BoundsFile, base: EntryId, last: EntryId) -> Result<(), Error> {
+    bounds.set(Bounds { base, last, cutting: true })?;
+    store.remove_above(last.index)?;
+    bounds.set(Bounds { base, last, cutting: false })
+}
