@@ -2,6 +2,7 @@
 //!
 //! A key is the index, a value the epoch, the hash and the payload.
 
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -159,11 +160,12 @@ fn opening(path: &Path, error: fjall::Error) -> Error {
     }
 }
 
-/// What the operating system refuses is its error; all else is the content of the files.
+/// What the operating system refuses is its error. All else, a file that is not where another one
+/// says included, is damage.
 fn reading(path: &Path, error: fjall::Error) -> Error {
     match error {
         fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e))
-            if e.raw_os_error().is_some() =>
+            if e.raw_os_error().is_some() && e.kind() != ErrorKind::NotFound =>
         {
             Error::io("read the store in", path, e)
         }

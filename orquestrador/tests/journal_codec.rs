@@ -1,0 +1,249 @@
+//! The encoded form of entries: unchanged from what was checked in, complete, strict.
+//!
+//! `MUTIRAO_UPDATE_GOLDEN=1 cargo test -p orquestrador --test journal_codec` rewrites the golden
+//! file. Only additions are harmless: a changed line makes existing journals unreadable.
+
+mod journal_common;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use journal_common::view;
+use orquestrador::journal::codec::{role_from_proto, role_to_proto};
+use orquestrador::journal::{CodecError, Content};
+use orquestrador_core::Event;
+use orquestrador_core::command::Failure;
+use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
+use proptest::prelude::*;
+
+const TASK: TaskId = TaskId(0x0192_0000_0000_7000_8000_0000_0000_002a);
+
+/// Exhaustive, so that a new variant needs an example.
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::TaskSubmitted { .. } => "task_submitted",
+        Event::TaskAssigned { .. } => "task_assigned",
+        Event::TaskSucceeded { .. } => "task_succeeded",
+        Event::TaskFailed { .. } => "task_failed",
+        Event::TaskCancelled { .. } => "task_cancelled",
+        Event::TaskRequeued { .. } => "task_requeued",
+        Event::TasksPruned { .. } => "tasks_pruned",
+        Event::WorkerRegistered { .. } => "worker_registered",
+        Event::HandlersLearned { .. } => "handlers_learned",
+        Event::WorkerLost { .. } => "worker_lost",
+        Event::AttemptEnded { .. } => "attempt_ended",
+        Event::UserAdded { .. } => "user_added",
+        Event::UserRemoved { .. } => "user_removed",
+    }
+}
+
+const VARIANTS: usize = 13;
+
+fn examples() -> Vec<Event> {
+    let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
+    let worker = || "localhost:50062".into();
+    let failure = Failure {
+        code: "EXIT_STATUS".into(),
+        message: "código de saída 3".into(),
+        output: vec![0, 0xff].into(),
+    };
+    vec![
+        Event::TaskSubmitted {
+            task,
+            owner: "user1".into(),
+            handler: "echo".into(),
+            payload: b"hello"[..].into(),
+            at,
+        },
+        Event::TaskAssigned { task, attempt, worker: worker(), at },
+        Event::TaskSucceeded { task, attempt, result: b"hello"[..].into(), at },
+        Event::TaskFailed { task, attempt, failure, at },
+        Event::TaskCancelled { task, at },
+        Event::TaskRequeued { task, attempt, at },
+        Event::TasksPruned { tasks: vec![TASK, TaskId(1)] },
+        Event::WorkerRegistered {
+            worker: worker(),
+            incarnation: ProcessId(7),
+            slots: 4,
+            handlers: vec!["command".into(), "echo".into()],
+            labels: vec![("gpu".into(), "no".into()), ("zone".into(), "a".into())],
+            at,
+        },
+        Event::HandlersLearned { handlers: vec!["echo".into()] },
+        Event::WorkerLost { worker: worker(), incarnation: ProcessId(7), at },
+        Event::AttemptEnded { task, attempt, worker: worker() },
+        Event::UserAdded {
+            user: "maria".into(),
+            token_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+            admin: true,
+            at,
+        },
+        Event::UserRemoved { user: "maria".into() },
+    ]
+}
+
+#[test]
+fn every_content_is_encoded_as_checked_in() {
+    let examples = examples();
+    let names: BTreeSet<_> = examples.iter().map(name).collect();
+    assert_eq!(names.len(), VARIANTS);
+    let mut contents: Vec<_> = examples
+        .into_iter()
+        .map(|event| (name(&event).to_owned(), Content::Events(vec![event])))
+        .collect();
+    contents.push(("view".into(), Content::View(view(4))));
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/journal-content.txt");
+    let mut actual = String::new();
+    for (name, content) in &contents {
+        writeln!(actual, "{name} {}", hex(&content.encode())).unwrap();
+    }
+    if std::env::var_os("MUTIRAO_UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &actual).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(actual, golden);
+    for (line, (_, content)) in golden.lines().zip(&contents) {
+        let encoded = unhex(line.split_once(' ').unwrap().1);
+        assert_eq!(&Content::decode(&encoded).unwrap(), content);
+    }
+}
+
+#[test]
+fn incomplete_or_invalid_contents_are_errors() {
+    let malformed = Content::decode(&[0x12, 0x05, 0x01]).unwrap_err();
+    assert!(matches!(malformed, CodecError::Malformed(_)));
+    // An event of a kind that does not exist here.
+    assert_eq!(Content::decode(&[0x12, 0x00]), Err(CodecError::Missing("event")));
+    // task_cancelled without a task id.
+    assert_eq!(Content::decode(&[0x12, 0x02, 0x2a, 0x00]), Err(CodecError::Length("task_id")));
+    // A view without replicas, and one with an even number of witnesses.
+    assert_eq!(Content::decode(&[0x0a, 0x00]), Err(CodecError::Invalid("view.replicas")));
+    let mut even = view(4);
+    even.witnesses.pop();
+    let encoded = Content::View(even).encode();
+    assert_eq!(Content::decode(&encoded), Err(CodecError::Invalid("view.witnesses")));
+    // A view beside events.
+    let mut both = Content::View(view(4)).encode().to_vec();
+    both.extend_from_slice(&Content::Events(examples()).encode());
+    assert!(matches!(Content::decode(&both), Err(CodecError::Invalid(_))));
+}
+
+#[test]
+fn half_an_acceptance_is_an_error() {
+    let role = journal_common::role(orquestrador_core::ids::NodeId(3));
+    let whole = role_to_proto(&role);
+    assert_eq!(role_from_proto(whole.clone()), Ok(role));
+    let without_view = common::proto::RoleState { accepted_view: None, ..whole };
+    assert_eq!(role_from_proto(without_view), Err(CodecError::Missing("accepted_view")));
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let task = || any::<u128>().prop_map(TaskId);
+    let attempt = || any::<u32>().prop_map(Attempt);
+    let at = || any::<u64>().prop_map(Timestamp);
+    let text = || ".{0,12}";
+    let blob = || proptest::collection::vec(any::<u8>(), 0..64);
+    let texts = || proptest::collection::vec(text(), 0..4);
+    let process = || any::<u128>().prop_map(ProcessId);
+    prop_oneof![
+        (task(), text(), text(), blob(), at()).prop_map(|(task, owner, handler, payload, at)| {
+            Event::TaskSubmitted {
+                task,
+                owner: owner.as_str().into(),
+                handler: handler.as_str().into(),
+                payload: payload.into(),
+                at,
+            }
+        }),
+        (task(), attempt(), text(), at()).prop_map(|(task, attempt, worker, at)| {
+            Event::TaskAssigned { task, attempt, worker: worker.as_str().into(), at }
+        }),
+        (task(), attempt(), blob(), at()).prop_map(|(task, attempt, result, at)| {
+            Event::TaskSucceeded { task, attempt, result: result.into(), at }
+        }),
+        (task(), attempt(), text(), text(), blob(), at()).prop_map(
+            |(task, attempt, code, message, output, at)| {
+                let failure = Failure { code, message, output: output.into() };
+                Event::TaskFailed { task, attempt, failure, at }
+            }
+        ),
+        (task(), at()).prop_map(|(task, at)| Event::TaskCancelled { task, at }),
+        (task(), attempt(), at()).prop_map(|(task, attempt, at)| Event::TaskRequeued {
+            task,
+            attempt,
+            at
+        }),
+        proptest::collection::vec(task(), 0..5).prop_map(|tasks| Event::TasksPruned { tasks }),
+        (text(), process(), any::<u32>(), texts(), texts(), at()).prop_map(
+            |(worker, incarnation, slots, handlers, labels, at)| Event::WorkerRegistered {
+                worker: worker.as_str().into(),
+                incarnation,
+                slots,
+                handlers: handlers.iter().map(|h| h.as_str().into()).collect(),
+                labels: labels.into_iter().map(|l| (l.clone(), l)).collect(),
+                at,
+            }
+        ),
+        texts().prop_map(|handlers| Event::HandlersLearned {
+            handlers: handlers.iter().map(|h| h.as_str().into()).collect()
+        }),
+        (text(), process(), at()).prop_map(|(worker, incarnation, at)| Event::WorkerLost {
+            worker: worker.as_str().into(),
+            incarnation,
+            at
+        }),
+        (task(), attempt(), text()).prop_map(|(task, attempt, worker)| Event::AttemptEnded {
+            task,
+            attempt,
+            worker: worker.as_str().into()
+        }),
+        (text(), text(), any::<bool>(), at()).prop_map(|(user, token_hash, admin, at)| {
+            Event::UserAdded { user: user.as_str().into(), token_hash, admin, at }
+        }),
+        text().prop_map(|user| Event::UserRemoved { user: user.as_str().into() }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_was_encoded_is_decoded(events in proptest::collection::vec(any_event(), 0..6)) {
+        let content = Content::Events(events);
+        prop_assert_eq!(Content::decode(&content.encode()).unwrap(), content);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(content) = Content::decode(&bytes) {
+            prop_assert_eq!(Content::decode(&content.encode()).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn altered_encodings_are_decoded_or_refused(
+        events in proptest::collection::vec(any_event(), 1..4),
+        position: prop::sample::Index,
+        flip in 1u8..,
+        cut: bool,
+    ) {
+        let mut bytes = Content::Events(events).encode().to_vec();
+        let position = position.index(bytes.len());
+        if cut { bytes.truncate(position) } else { bytes[position] ^= flip }
+        if let Ok(content) = Content::decode(&bytes) {
+            prop_assert_eq!(Content::decode(&content.encode()).unwrap(), content);
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text.chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
