@@ -19,6 +19,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     // Served by gRPC reflection.
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes("JournalEntry").compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".mutirao.v1.JournalEntry").compile_fds(descriptors)?;
     Ok(())
 }

@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod error_code;
 pub mod exit;
 pub mod grpc_status;
+pub mod help;
 pub mod lang;
 #[allow(missing_docs, reason = "the sentences say what their fields are")]
 pub mod messages;

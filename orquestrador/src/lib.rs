@@ -1,2 +1,49 @@
-//! The orchestrator.
+//! The orchestrator: one [`node`] that both binaries start, in different roles.
+
+mod api;
+pub mod config;
+mod dispatch;
+mod driver;
 pub mod journal;
+pub mod node;
+mod replication;
+mod users;
+
+use std::process::ExitCode;
+
+use common::exit;
+use common::messages::node_help;
+use common::telemetry;
+use config::{Config, Kind};
+
+/// What both `main` functions do: parse, run, map the result to an exit code.
+pub fn main(kind: Kind) -> ExitCode {
+    let config = match Config::parse(kind, std::env::args().collect()) {
+        Ok(config) => config,
+        Err(error) => {
+            // Help and version go to standard output, errors to standard error.
+            if error.print().is_err() {
+                return ExitCode::from(exit::USAGE);
+            }
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
+        }
+    };
+    telemetry::init(config.log_format);
+    let lang = config.lang;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{}", node_help::failure(&error.to_string(), lang));
+            return ExitCode::from(exit::RESOURCE);
+        }
+    };
+    let code = match runtime.block_on(node::run(config)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}", node_help::failure(&node::chain_of(&error), lang));
+            error.exit_code()
+        }
+    };
+    // The listener is closed only with the process: until then this node has ceased to act (V11).
+    std::process::exit(i32::from(code))
+}

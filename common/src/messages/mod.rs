@@ -7,6 +7,7 @@ use crate::lang::Lang;
 
 pub mod error;
 pub mod node;
+pub mod node_help;
 
 /// A sentence with its typed parts.
 pub trait Message {

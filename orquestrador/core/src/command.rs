@@ -12,7 +12,13 @@ pub enum Command {
     /// One task, with or without its result.
     Query { request: RequestId, owner: UserName, task: TaskId, with_result: bool },
     /// The owner's tasks, newest first.
-    List { request: RequestId, owner: UserName, filter: StateFilter, after: Option<TaskId>, limit: usize },
+    List {
+        request: RequestId,
+        owner: UserName,
+        filter: StateFilter,
+        after: Option<TaskId>,
+        limit: usize,
+    },
     /// The present state of these tasks (those unknown are left out), and from then on the shell
     /// hears of each change by [`Effect::TaskChanged`](crate::Effect).
     QueryMany { request: RequestId, owner: UserName, tasks: Vec<TaskId>, with_results: bool },

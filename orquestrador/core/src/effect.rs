@@ -1,7 +1,9 @@
 //! What the shell must do, once the step's events are committed. Plain data: no channel, no future.
 
 use crate::command::{AttemptRef, Failure};
-use crate::ids::{Attempt, Blob, HandlerName, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId};
+use crate::ids::{
+    Attempt, Blob, HandlerName, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId,
+};
 use crate::rejection::Rejection;
 
 /// One thing to do.
@@ -48,14 +50,27 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// `accepted`: how many were new. `first`: the first task, for a single submission.
-    Submitted { accepted: u32, first: TaskSnapshot },
-    Task { snapshot: TaskSnapshot, result: Option<Blob> },
-    Tasks { tasks: Vec<(TaskSnapshot, Option<Blob>)>, next: Option<TaskId> },
-    Cancelled { snapshot: TaskSnapshot },
+    Submitted {
+        accepted: u32,
+        first: TaskSnapshot,
+    },
+    Task {
+        snapshot: TaskSnapshot,
+        result: Option<Blob>,
+    },
+    Tasks {
+        tasks: Vec<(TaskSnapshot, Option<Blob>)>,
+        next: Option<TaskId>,
+    },
+    Cancelled {
+        snapshot: TaskSnapshot,
+    },
     Overview(Overview),
     UserAdded,
     UserRemoved,
-    Users { users: Vec<UserRecord> },
+    Users {
+        users: Vec<UserRecord>,
+    },
 }
 
 /// A task as others see it.
@@ -141,14 +156,35 @@ pub struct WorkerSnapshot {
 /// Console lines, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    WorkerRegistered { worker: WorkerId },
-    WorkerReconnected { worker: WorkerId },
-    WorkerLost { worker: WorkerId },
-    TaskSubmitted { task: TaskId, owner: UserName },
-    TaskAssigned { task: TaskId, worker: WorkerId },
+    WorkerRegistered {
+        worker: WorkerId,
+    },
+    WorkerReconnected {
+        worker: WorkerId,
+    },
+    WorkerLost {
+        worker: WorkerId,
+    },
+    TaskSubmitted {
+        task: TaskId,
+        owner: UserName,
+    },
+    TaskAssigned {
+        task: TaskId,
+        worker: WorkerId,
+    },
     /// A new assignment of a task whose earlier attempt was lost.
-    TaskReassigned { task: TaskId, worker: WorkerId },
-    TaskFinished { task: TaskId, state: TaskState, failure: Option<Failure> },
+    TaskReassigned {
+        task: TaskId,
+        worker: WorkerId,
+    },
+    TaskFinished {
+        task: TaskId,
+        state: TaskState,
+        failure: Option<Failure>,
+    },
     /// A late outcome of a fenced attempt was refused.
-    OutcomeFenced { attempt: AttemptRef },
+    OutcomeFenced {
+        attempt: AttemptRef,
+    },
 }

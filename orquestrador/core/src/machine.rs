@@ -49,6 +49,11 @@ impl Machine {
         0
     }
 
+    /// Tasks known, finished ones included.
+    pub fn task_count(&self) -> u64 {
+        0
+    }
+
     /// When [`Command::ExpireTimers`] is next worth sending.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         None

@@ -136,6 +136,11 @@ impl Error {
         }
     }
 
+    /// The journal itself is wrong, not its surroundings.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::BrokenChain { .. } | Self::Content { .. })
+    }
+
     /// The disk, its quota or the file size limit is exhausted.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::DiskFull { .. })

@@ -404,6 +404,11 @@ impl Role {
         (!view.is_single()).then(|| office.acknowledged())
     }
 
+    /// What the linked follower has fsynced of our journal; `None` out of office or without one.
+    pub fn acknowledged(&self) -> Option<Index> {
+        self.office.as_ref().and_then(Office::follower_acknowledged)
+    }
+
     /// V2: in a view of two, an answer that appends nothing needs the standby's word.
     pub fn needs_word(&self) -> bool {
         self.newest().is_some_and(|v| !v.is_single())

@@ -52,6 +52,10 @@ impl Office {
         self.serving
     }
 
+    pub(super) fn follower_acknowledged(&self) -> Option<Index> {
+        self.follower.as_ref().map(|f| f.acknowledged)
+    }
+
     /// What the follower has fsynced; 0 without one.
     pub(super) fn acknowledged(&self) -> Index {
         self.follower.as_ref().map_or(Index(0), |f| f.acknowledged)

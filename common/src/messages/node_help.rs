@@ -1,0 +1,116 @@
+//! Help and command-line errors of the orchestrators.
+
+use crate::lang::Lang;
+
+/// A combination of flags that cannot work.
+#[derive(Clone, Debug)]
+pub enum Problem {
+    /// Port 0 has no meaning to others.
+    PortZero,
+    /// A non-loopback address without the operator's word that the network is trusted.
+    OpenNetwork { listen: String },
+    /// Heartbeats would not fit.
+    ShortLease,
+    /// `--listen 0.0.0.0` does not say how others reach the node.
+    AdvertiseMissing,
+    /// The other orchestrator cannot be this one.
+    PeerIsSelf,
+}
+
+/// What is wrong, and what to do.
+pub fn problem(problem: &Problem, lang: Lang) -> String {
+    match lang {
+        Lang::Pt => match problem {
+            Problem::PortZero => "--port precisa ser de 1 a 65535".into(),
+            Problem::OpenNetwork { listen } => format!(
+                "--listen {listen} abre o orquestrador para a rede; sem usuários, TLS e segredo do cluster isso só é \
+                 aceito com --insecure-network (rede confiável)"
+            ),
+            Problem::ShortLease => "--worker-lease-ms precisa ser de pelo menos 300".into(),
+            Problem::AdvertiseMissing => {
+                "com --listen em todas as interfaces, diga com --advertise como os outros chegam a este nó".into()
+            }
+            Problem::PeerIsSelf => "--peer é o endereço deste próprio nó; informe o do outro orquestrador".into(),
+        },
+        Lang::En => match problem {
+            Problem::PortZero => "--port must be 1 to 65535".into(),
+            Problem::OpenNetwork { listen } => format!(
+                "--listen {listen} opens the orchestrator to the network; without users, TLS and a cluster secret that \
+                 is accepted only with --insecure-network (a trusted network)"
+            ),
+            Problem::ShortLease => "--worker-lease-ms must be at least 300".into(),
+            Problem::AdvertiseMissing => {
+                "with --listen on every interface, say with --advertise how others reach this node".into()
+            }
+            Problem::PeerIsSelf => "--peer is this node's own address; give the other orchestrator's".into(),
+        },
+    }
+}
+
+/// The help of one argument, by its id; `about` is the program itself.
+pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
+    Some(match lang {
+        Lang::Pt => match id {
+            "about" if is_backup => {
+                "Orquestrador backup do Mutirão: acompanha o principal e assume quando ele morre"
+            }
+            "about" => {
+                "Orquestrador principal do Mutirão: recebe tarefas e as distribui entre os workers"
+            }
+            "port" if is_backup => "Porta de tudo: gRPC, saúde e reflexão [padrão: 50052]",
+            "port" => "Porta de tudo: gRPC, saúde e reflexão [padrão: 50051]",
+            "listen" => "Endereço IP em que escuta",
+            "advertise" => "Como os outros chegam a este nó [padrão: http://localhost:PORTA]",
+            "peer" if is_backup => "O outro orquestrador [padrão: http://localhost:50051]",
+            "peer" => "O outro orquestrador [padrão: http://localhost:50052]",
+            "data_dir" => "Onde fica o diário [padrão: mutirao-data/orquestrador-PORTA]",
+            "worker_lease_ms" => {
+                "Silêncio, em milissegundos, após o qual um worker é considerado falho"
+            }
+            "max_active_tasks" => "Tarefas não terminadas aceitas ao mesmo tempo",
+            "max_finished_tasks" => "Tarefas terminadas guardadas; as mais antigas são esquecidas",
+            "insecure_network" => {
+                "A rede é confiável: aceita escutar fora de loopback sem TLS nem segredo"
+            }
+            "log_format" => "Formato do log",
+            "lang" => "Idioma das mensagens",
+            _ => return None,
+        },
+        Lang::En => match id {
+            "about" if is_backup => {
+                "The Mutirão backup orchestrator: follows the principal and takes over when it dies"
+            }
+            "about" => {
+                "The Mutirão principal orchestrator: takes tasks and spreads them over the workers"
+            }
+            "port" if is_backup => {
+                "Port for everything: gRPC, health and reflection [default: 50052]"
+            }
+            "port" => "Port for everything: gRPC, health and reflection [default: 50051]",
+            "listen" => "IP address to listen on",
+            "advertise" => "How others reach this node [default: http://localhost:PORT]",
+            "peer" if is_backup => "The other orchestrator [default: http://localhost:50051]",
+            "peer" => "The other orchestrator [default: http://localhost:50052]",
+            "data_dir" => "Where the journal is [default: mutirao-data/orquestrador-PORT]",
+            "worker_lease_ms" => {
+                "Silence, in milliseconds, after which a worker is considered failed"
+            }
+            "max_active_tasks" => "Unfinished tasks accepted at the same time",
+            "max_finished_tasks" => "Finished tasks kept; the oldest are forgotten",
+            "insecure_network" => {
+                "The network is trusted: listen beyond loopback without TLS or secret"
+            }
+            "log_format" => "Format of the log",
+            "lang" => "Language of the messages",
+            _ => return None,
+        },
+    })
+}
+
+/// A node that could not start, or had to end.
+pub fn failure(error: &str, lang: Lang) -> String {
+    match lang {
+        Lang::Pt => format!("ERRO: {error}"),
+        Lang::En => format!("ERROR: {error}"),
+    }
+}

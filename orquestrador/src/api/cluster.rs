@@ -1,0 +1,228 @@
+//! `ClusterService`: who is who, users, and the operator's override.
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::cluster_service_server::ClusterService;
+use common::proto::{
+    AddUserRequest, AddUserResponse, GetClusterRequest, GetClusterResponse, ListUsersRequest,
+    ListUsersResponse, ListWorkersRequest, ListWorkersResponse, NodeRole, NodeStatus,
+    PromoteRequest, PromoteResponse, RemoveUserRequest, RemoveUserResponse, StateCount, User,
+};
+use orquestrador_core::effect::{Overview, TaskState};
+use orquestrador_core::ids::UserName;
+use orquestrador_core::role::Standing;
+use orquestrador_core::{Answer, Command};
+use tonic::{Request, Response, Status};
+
+use super::{convert, rejected, unexpected, validate};
+use crate::driver::DriverHandle;
+use crate::driver::input::{Description, Input, PeerDescription};
+use crate::users::{Caller, Users};
+
+/// Answers clients and operators.
+pub struct Service {
+    pub driver: DriverHandle,
+    pub users: Users,
+}
+
+impl Service {
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        self.users.authenticate(request.metadata()).await
+    }
+
+    async fn admin<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let caller = self.caller(request).await?;
+        if caller.admin {
+            Ok(caller)
+        } else {
+            Err(grpc_status::status(ErrorCode::PermissionDenied, "only for administrators"))
+        }
+    }
+
+    async fn ask(
+        &self,
+        command: impl FnOnce(orquestrador_core::ids::RequestId) -> Command,
+    ) -> Result<Answer, Status> {
+        self.driver.call(command).await?.answer.map_err(|r| rejected(&r))
+    }
+
+    async fn overview(&self) -> Result<Overview, Status> {
+        match self.ask(|request| Command::Overview { request }).await? {
+            Answer::Overview(overview) => Ok(overview),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ClusterService for Service {
+    async fn get_cluster(
+        &self,
+        request: Request<GetClusterRequest>,
+    ) -> Result<Response<GetClusterResponse>, Status> {
+        self.caller(&request).await?;
+        let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
+        let overview = match node.standing {
+            Standing::Principal => Some(self.overview().await?),
+            Standing::Unfounded
+            | Standing::Learner
+            | Standing::Standby
+            | Standing::Waiting
+            | Standing::Elected => None,
+        };
+        Ok(Response::new(describe(node, overview)))
+    }
+
+    async fn list_workers(
+        &self,
+        request: Request<ListWorkersRequest>,
+    ) -> Result<Response<ListWorkersResponse>, Status> {
+        self.caller(&request).await?;
+        let overview = self.overview().await?;
+        let workers = overview.workers.iter().map(convert::worker).collect();
+        Ok(Response::new(ListWorkersResponse { workers }))
+    }
+
+    async fn promote(
+        &self,
+        request: Request<PromoteRequest>,
+    ) -> Result<Response<PromoteResponse>, Status> {
+        let caller = self.admin(&request).await?;
+        if !request.get_ref().force {
+            let text =
+                "must be true: a promotion without the other node may drop acknowledged work";
+            return Err(grpc_status::invalid([("force".to_owned(), text.to_owned())]));
+        }
+        tracing::info!(user = %caller.user, "promotion forced");
+        let epoch = self.driver.ask(|reply| Input::Promote { reply }).await??;
+        Ok(Response::new(PromoteResponse { epoch: epoch.0 }))
+    }
+
+    async fn add_user(
+        &self,
+        request: Request<AddUserRequest>,
+    ) -> Result<Response<AddUserResponse>, Status> {
+        self.admin(&request).await?;
+        let body = request.into_inner();
+        validate::new_user(&body)?;
+        let user = UserName::from(body.user.as_str());
+        let token_hash = self.users.hash(body.token).await?;
+        let add = |request| Command::AddUser { request, user, token_hash, admin: body.admin };
+        match self.ask(add).await? {
+            Answer::UserAdded => Ok(Response::new(AddUserResponse {})),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn remove_user(
+        &self,
+        request: Request<RemoveUserRequest>,
+    ) -> Result<Response<RemoveUserResponse>, Status> {
+        self.admin(&request).await?;
+        let user = UserName::from(request.get_ref().user.as_str());
+        match self.ask(|request| Command::RemoveUser { request, user }).await? {
+            Answer::UserRemoved => Ok(Response::new(RemoveUserResponse {})),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<ListUsersRequest>,
+    ) -> Result<Response<ListUsersResponse>, Status> {
+        self.admin(&request).await?;
+        match self.ask(|request| Command::ListUsers { request }).await? {
+            Answer::Users { users } => {
+                let users = users
+                    .into_iter()
+                    .map(|user| User {
+                        user: user.user.to_string(),
+                        admin: user.admin,
+                        added_at_ms: user.added_at.0,
+                    })
+                    .collect();
+                Ok(Response::new(ListUsersResponse { users }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn describe(node: Description, overview: Option<Overview>) -> GetClusterResponse {
+    let nodes = vec![own_status(&node), peer_status(&node)];
+    let (workers, task_counts) = overview.map(counted).unwrap_or_default();
+    GetClusterResponse {
+        cluster_id: node.cluster.map(|c| c.to_string()).unwrap_or_default(),
+        epoch: node.epoch.0,
+        view_number: node.view.as_ref().map_or(0, |view| view.number.0),
+        principal: node.principal.unwrap_or_default(),
+        nodes,
+        workers,
+        task_counts,
+        waiting_for: waiting_for(node.standing).to_owned(),
+    }
+}
+
+fn counted(overview: Overview) -> (Vec<common::proto::Worker>, Vec<StateCount>) {
+    let counts = TaskState::ALL
+        .iter()
+        .zip(overview.counts)
+        .map(|(state, count)| StateCount {
+            state: convert::state(*state)
+                .as_str_name()
+                .trim_start_matches("TASK_STATE_")
+                .to_owned(),
+            count,
+        })
+        .collect();
+    (overview.workers.iter().map(convert::worker).collect(), counts)
+}
+
+fn waiting_for(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Unfounded => "PRINCIPAL",
+        Standing::Waiting => "OTHER_ORCHESTRATOR",
+        Standing::Elected => "COMMIT",
+        Standing::Learner | Standing::Standby | Standing::Principal => "",
+    }
+}
+
+fn own_status(node: &Description) -> NodeStatus {
+    let role = match node.standing {
+        Standing::Principal | Standing::Elected => NodeRole::Principal,
+        Standing::Standby => NodeRole::Standby,
+        Standing::Learner => NodeRole::Learner,
+        Standing::Unfounded | Standing::Waiting => NodeRole::Waiting,
+    };
+    NodeStatus {
+        address: node.own_address.clone(),
+        role: role.into(),
+        in_sync: matches!(node.standing, Standing::Principal | Standing::Standby),
+        journal_index: node.last_index.0,
+        node_id: node.node.to_string(),
+        answering: true,
+        digest: format!("{:032x}", node.digest),
+        applied_index: node.applied.0,
+    }
+}
+
+fn peer_status(node: &Description) -> NodeStatus {
+    let address = node.peer_address.clone();
+    let Some(PeerDescription { node: id, in_view, acknowledged }) = node.peer else {
+        return NodeStatus { address, role: NodeRole::Unreachable.into(), ..NodeStatus::default() };
+    };
+    let is_principal = node.view.as_ref().is_some_and(|view| view.principal_node == id);
+    let role = match (is_principal, in_view) {
+        (true, _) => NodeRole::Principal,
+        (false, true) => NodeRole::Standby,
+        (false, false) => NodeRole::Learner,
+    };
+    NodeStatus {
+        address,
+        role: role.into(),
+        in_sync: in_view,
+        journal_index: acknowledged.map_or(0, |index| index.0),
+        node_id: id.to_string(),
+        ..NodeStatus::default()
+    }
+}

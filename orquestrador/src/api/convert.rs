@@ -1,0 +1,134 @@
+//! The core's types to and from the wire of clients and workers.
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto;
+use common::proto::outcome::Outcome as WireOutcome;
+use orquestrador_core::command::{AttemptRef, Failure, Outcome, ReportedOutcome};
+use orquestrador_core::effect::{
+    Assignment, PendingReason, TaskSnapshot, TaskState, WorkerSnapshot,
+};
+use orquestrador_core::ids::{Attempt, Blob, TaskId, Timestamp};
+use tonic::Status;
+
+use super::validate;
+
+pub fn state(state: TaskState) -> proto::TaskState {
+    match state {
+        TaskState::Queued => proto::TaskState::Queued,
+        TaskState::Running => proto::TaskState::Running,
+        TaskState::Succeeded => proto::TaskState::Succeeded,
+        TaskState::Failed => proto::TaskState::Failed,
+        TaskState::Cancelled => proto::TaskState::Cancelled,
+    }
+}
+
+pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
+    let at = |time: Option<Timestamp>| time.map_or(0, |t| t.0);
+    proto::Task {
+        task_id: snapshot.id.to_string(),
+        handler: snapshot.handler.to_string(),
+        state: state(snapshot.state).into(),
+        attempt: snapshot.attempt.0,
+        worker_id: snapshot.worker.as_ref().map(ToString::to_string).unwrap_or_default(),
+        submitted_at_ms: snapshot.submitted_at.0,
+        started_at_ms: at(snapshot.started_at),
+        finished_at_ms: at(snapshot.finished_at),
+        error: snapshot.error.as_ref().map(|(code, message)| proto::TaskError {
+            code: code.clone(),
+            message: message.clone(),
+        }),
+        result_bytes: snapshot.result_bytes as u64,
+        owner: snapshot.owner.to_string(),
+        pending_reason: snapshot.pending.map(pending).unwrap_or_default().to_owned(),
+    }
+}
+
+fn pending(reason: PendingReason) -> &'static str {
+    match reason {
+        PendingReason::NoWorker => "NO_WORKER",
+        PendingReason::NoWorkerForHandler => "NO_WORKER_FOR_HANDLER",
+        PendingReason::AllBusy => "ALL_BUSY",
+    }
+}
+
+pub fn update(snapshot: &TaskSnapshot, result: Option<&Blob>) -> proto::TaskUpdate {
+    proto::TaskUpdate {
+        task: Some(task(snapshot)),
+        result: result.map(|r| r.to_vec()).unwrap_or_default(),
+        not_found: false,
+    }
+}
+
+pub fn not_found(id: TaskId) -> proto::TaskUpdate {
+    let task = proto::Task { task_id: id.to_string(), ..proto::Task::default() };
+    proto::TaskUpdate { task: Some(task), result: Vec::new(), not_found: true }
+}
+
+pub fn worker(worker: &WorkerSnapshot) -> proto::Worker {
+    proto::Worker {
+        worker_id: worker.worker.to_string(),
+        incarnation: worker.incarnation.to_string(),
+        connected: worker.connected,
+        draining: worker.draining,
+        slots: worker.slots,
+        busy: worker.busy,
+        handlers: worker.handlers.iter().map(ToString::to_string).collect(),
+        labels: worker.labels.iter().cloned().collect(),
+        heartbeat_age_ms: worker.silent_for_ms.unwrap_or_default(),
+        assigned_total: worker.assigned_total,
+    }
+}
+
+pub fn assignment(assignment: Assignment) -> proto::Assignment {
+    proto::Assignment {
+        task_id: assignment.attempt.task.to_string(),
+        attempt: assignment.attempt.attempt.0,
+        handler: assignment.handler.to_string(),
+        payload: assignment.payload.to_vec(),
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` for a malformed task id.
+pub fn attempts(attempts: Vec<proto::AttemptRef>) -> Result<Vec<AttemptRef>, Status> {
+    attempts.into_iter().map(|a| attempt(&a.task_id, a.attempt)).collect()
+}
+
+fn attempt(task_id: &str, attempt: u32) -> Result<AttemptRef, Status> {
+    Ok(AttemptRef { task: validate::task_id("task_id", task_id)?, attempt: Attempt(attempt) })
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` for a malformed outcome.
+pub fn outcomes(outcomes: proto::Outcomes) -> Result<Vec<ReportedOutcome>, Status> {
+    outcomes.outcomes.into_iter().map(outcome).collect()
+}
+
+fn outcome(outcome: proto::Outcome) -> Result<ReportedOutcome, Status> {
+    let attempt = attempt(&outcome.task_id, outcome.attempt)?;
+    let outcome = match outcome.outcome {
+        Some(WireOutcome::Succeeded(result)) => {
+            Outcome::Succeeded { result: blob("result", result)? }
+        }
+        Some(WireOutcome::Failed(failure)) => Outcome::Failed(Failure {
+            code: validate::failure_code(failure.code)?,
+            message: validate::shortened(failure.message),
+            output: blob("output", failure.output)?,
+        }),
+        None => return Err(grpc_status::status(ErrorCode::InvalidArgument, "an outcome is empty")),
+    };
+    Ok(ReportedOutcome { attempt, outcome })
+}
+
+fn blob(field: &str, bytes: Vec<u8>) -> Result<Blob, Status> {
+    if bytes.len() > common::endpoint::MAX_PAYLOAD_BYTES {
+        let text = format!(
+            "has {} bytes, at most {} are allowed",
+            bytes.len(),
+            common::endpoint::MAX_PAYLOAD_BYTES
+        );
+        return Err(grpc_status::invalid([(field.to_owned(), text)]));
+    }
+    Ok(bytes.into())
+}

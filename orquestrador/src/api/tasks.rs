@@ -1,0 +1,193 @@
+//! `TaskOrchestrator`: what clients do with tasks.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::proto::task_orchestrator_server::TaskOrchestrator;
+use common::proto::{
+    CancelTaskRequest, CancelTaskResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest,
+    GetTaskResultResponse, ListTasksRequest, ListTasksResponse, SubmitTaskRequest,
+    SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest,
+    WatchTasksResponse,
+};
+use orquestrador_core::effect::TaskSnapshot;
+use orquestrador_core::ids::{Blob, TaskId};
+use orquestrador_core::{Answer, Command};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status};
+
+use super::{convert, rejected, unexpected, validate};
+use crate::driver::DriverHandle;
+use crate::driver::input::{Input, Watcher};
+use crate::users::{Caller, Users};
+
+/// Batches of updates that may wait for a watcher; a slower reader is cut off.
+const WATCH_QUEUE: usize = 256;
+
+/// Answers clients.
+pub struct Service {
+    pub driver: DriverHandle,
+    pub users: Users,
+}
+
+type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
+
+impl Service {
+    async fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
+        let caller = self.users.authenticate(request.metadata()).await?;
+        Ok((caller, request.into_inner()))
+    }
+
+    async fn query(
+        &self,
+        caller: Caller,
+        task: TaskId,
+        with_result: bool,
+    ) -> Result<(TaskSnapshot, Option<Blob>, common::proto::Receipt), Status> {
+        let owner = caller.user;
+        let done = self
+            .driver
+            .call(|request| Command::Query { request, owner, task, with_result })
+            .await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Task { snapshot, result } => Ok((snapshot, result, done.receipt)),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl TaskOrchestrator for Service {
+    async fn submit_task(
+        &self,
+        request: Request<SubmitTaskRequest>,
+    ) -> Result<Response<SubmitTaskResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let tasks = validate::new_tasks("task", body.task.into_iter().collect())?;
+        let allow_unknown_handler = body.allow_unknown_handler;
+        let submit =
+            |request| Command::Submit { request, owner: caller.user, tasks, allow_unknown_handler };
+        let done = self.driver.call(submit).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Submitted { accepted, first } => Ok(Response::new(SubmitTaskResponse {
+                task: Some(convert::task(&first)),
+                existed: accepted == 0,
+                receipt: Some(done.receipt),
+            })),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn submit_tasks(
+        &self,
+        request: Request<SubmitTasksRequest>,
+    ) -> Result<Response<SubmitTasksResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let tasks = validate::new_tasks("tasks", body.tasks)?;
+        let allow_unknown_handler = body.allow_unknown_handler;
+        let submit =
+            |request| Command::Submit { request, owner: caller.user, tasks, allow_unknown_handler };
+        let done = self.driver.call(submit).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Submitted { accepted, .. } => {
+                Ok(Response::new(SubmitTasksResponse { accepted, receipt: Some(done.receipt) }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn get_task(
+        &self,
+        request: Request<GetTaskRequest>,
+    ) -> Result<Response<GetTaskResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let task = validate::task_id("task_id", &body.task_id)?;
+        let (snapshot, _, receipt) = self.query(caller, task, false).await?;
+        Ok(Response::new(GetTaskResponse {
+            task: Some(convert::task(&snapshot)),
+            receipt: Some(receipt),
+        }))
+    }
+
+    async fn get_task_result(
+        &self,
+        request: Request<GetTaskResultRequest>,
+    ) -> Result<Response<GetTaskResultResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let task = validate::task_id("task_id", &body.task_id)?;
+        let (snapshot, result, receipt) = self.query(caller, task, true).await?;
+        Ok(Response::new(GetTaskResultResponse {
+            task: Some(convert::task(&snapshot)),
+            result: result.map(|r| r.to_vec()).unwrap_or_default(),
+            receipt: Some(receipt),
+        }))
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<ListTasksRequest>,
+    ) -> Result<Response<ListTasksResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let validate::Page { filter, after, limit } = validate::page(&body)?;
+        let owner = caller.user;
+        let done = self
+            .driver
+            .call(|request| Command::List { request, owner, filter, after, limit })
+            .await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Tasks { tasks, next } => Ok(Response::new(ListTasksResponse {
+                tasks: tasks.iter().map(|(snapshot, _)| convert::task(snapshot)).collect(),
+                next_page_token: next.map(|id| id.to_string()).unwrap_or_default(),
+                receipt: Some(done.receipt),
+            })),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    type WatchTasksStream = Updates;
+
+    async fn watch_tasks(
+        &self,
+        request: Request<WatchTasksRequest>,
+    ) -> Result<Response<Updates>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let tasks = validate::task_ids("task_ids", &body.task_ids)?;
+        let (outbox, updates) = mpsc::channel(WATCH_QUEUE);
+        let lagged = Arc::new(AtomicBool::new(false));
+        let watcher = Watcher {
+            owner: caller.user.clone(),
+            tasks: (!tasks.is_empty()).then(|| tasks.clone()),
+            include_results: body.include_results,
+            outbox,
+            lagged: Arc::clone(&lagged),
+        };
+        let request = self.driver.request_id();
+        let with_results = body.include_results;
+        let command = Command::QueryMany { request, owner: caller.user, tasks, with_results };
+        self.driver.send(Input::Watch { request, command, watcher }).await?;
+        // The queue of a slow reader has no room for the reason why it ends.
+        let farewell = futures::stream::once(async move { lagged.load(Ordering::Acquire) })
+            .filter_map(|lagged| lagged.then(|| Err(crate::driver::lagged())));
+        Ok(Response::new(Box::pin(ReceiverStream::new(updates).chain(farewell))))
+    }
+
+    async fn cancel_task(
+        &self,
+        request: Request<CancelTaskRequest>,
+    ) -> Result<Response<CancelTaskResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let task = validate::task_id("task_id", &body.task_id)?;
+        let owner = caller.user;
+        let done = self.driver.call(|request| Command::Cancel { request, owner, task }).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Cancelled { snapshot } => Ok(Response::new(CancelTaskResponse {
+                task: Some(convert::task(&snapshot)),
+                receipt: Some(done.receipt),
+            })),
+            other => Err(unexpected(&other)),
+        }
+    }
+}

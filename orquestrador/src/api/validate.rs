@@ -1,0 +1,262 @@
+//! Wire messages into types that cannot be wrong. All that is wrong is named at once.
+
+use common::endpoint::MAX_PAYLOAD_BYTES;
+use common::grpc_status;
+use common::proto;
+use orquestrador_core::command::{AttemptRef, ConnectWorker, NewTask, StateFilter};
+use orquestrador_core::effect::TaskState;
+use orquestrador_core::ids::{Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId};
+use tonic::Status;
+use uuid::Uuid;
+
+/// Tasks in one request.
+pub const MAX_TASKS: usize = 10_000;
+/// Tasks on one page.
+pub const MAX_PAGE: usize = 1_000;
+const DEFAULT_PAGE: usize = 100;
+/// Bytes of a name: of a handler, a user, a worker, a label.
+pub const MAX_NAME: usize = 128;
+const MAX_TOKEN: usize = 256;
+const MIN_TOKEN: usize = 8;
+const MAX_SLOTS: u32 = 4_096;
+const MAX_HANDLERS: usize = 256;
+const MAX_LABELS: usize = 64;
+/// Bytes of an error message that are kept.
+const MAX_MESSAGE: usize = 4_096;
+
+/// What is wrong with a request, field by field.
+#[derive(Default)]
+struct Violations(Vec<(String, String)>);
+
+impl Violations {
+    fn add(&mut self, field: impl Into<String>, text: impl Into<String>) {
+        self.0.push((field.into(), text.into()));
+    }
+
+    fn or<T>(self, value: T) -> Result<T, Status> {
+        if self.0.is_empty() { Ok(value) } else { Err(grpc_status::invalid(self.0)) }
+    }
+
+    fn name(&mut self, field: &str, name: &str) {
+        if let Some(text) = name_violation(name) {
+            self.add(field, text);
+        }
+    }
+}
+
+fn name_violation(name: &str) -> Option<String> {
+    if name.is_empty() {
+        Some("must not be empty".into())
+    } else if name.len() > MAX_NAME {
+        Some(format!("has {} bytes, at most {MAX_NAME} are allowed", name.len()))
+    } else if name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        Some("must not contain spaces or control characters".into())
+    } else {
+        None
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` naming `field`.
+pub fn task_id(field: &str, text: &str) -> Result<TaskId, Status> {
+    parse_id(text).map_err(|why| grpc_status::invalid([(field.to_owned(), why)]))
+}
+
+fn parse_id(text: &str) -> Result<TaskId, String> {
+    match Uuid::try_parse(text) {
+        Ok(id) if text.len() == 36 && !id.is_nil() => Ok(TaskId(id.as_u128())),
+        _ => Err("must be a UUID in its canonical form of 36 characters".into()),
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT`: one violation for each field of each task that is wrong, the first 20.
+pub fn new_tasks(field: &str, specs: Vec<proto::TaskSpec>) -> Result<Vec<NewTask>, Status> {
+    let mut violations = Violations::default();
+    if specs.is_empty() || specs.len() > MAX_TASKS {
+        violations.add(field, format!("has {} tasks, 1 to {MAX_TASKS} are allowed", specs.len()));
+        return violations.or(Vec::new());
+    }
+    let mut tasks = Vec::with_capacity(specs.len());
+    for (nth, spec) in specs.into_iter().enumerate() {
+        let id = parse_id(&spec.task_id);
+        let handler = name_violation(&spec.handler);
+        let size = spec.payload.len();
+        match (id, handler, size <= MAX_PAYLOAD_BYTES) {
+            (Ok(id), None, true) => tasks.push(NewTask {
+                id,
+                handler: HandlerName::from(spec.handler.as_str()),
+                payload: spec.payload.into(),
+            }),
+            (id, handler, fits) => {
+                if let Err(why) = id {
+                    violations.add(format!("{field}[{nth}].task_id"), why);
+                }
+                if let Some(why) = handler {
+                    violations.add(format!("{field}[{nth}].handler"), why);
+                }
+                if !fits {
+                    violations.add(
+                        format!("{field}[{nth}].payload"),
+                        format!("has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed"),
+                    );
+                }
+                if violations.0.len() >= 20 {
+                    break;
+                }
+            }
+        }
+    }
+    violations.or(tasks)
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` for too many ids or a malformed one.
+pub fn task_ids(field: &str, ids: &[String]) -> Result<Vec<TaskId>, Status> {
+    if ids.len() > MAX_TASKS {
+        let text = format!("has {} ids, at most {MAX_TASKS} are allowed", ids.len());
+        return Err(grpc_status::invalid([(field.to_owned(), text)]));
+    }
+    ids.iter().enumerate().map(|(nth, id)| task_id(&format!("{field}[{nth}]"), id)).collect()
+}
+
+/// What a listing asks for.
+pub struct Page {
+    pub filter: StateFilter,
+    pub after: Option<TaskId>,
+    pub limit: usize,
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` for an unknown state, page size or token.
+pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
+    let mut violations = Violations::default();
+    let mut filter = StateFilter::default();
+    for wanted in &request.states {
+        match proto::TaskState::try_from(*wanted).ok().and_then(known_state) {
+            Some(state) => filter.0 |= bit(state),
+            None => violations.add("states", format!("{wanted} is not a task state")),
+        }
+    }
+    let limit = match request.page_size as usize {
+        0 => DEFAULT_PAGE,
+        size @ 1..=MAX_PAGE => size,
+        size => {
+            violations.add("page_size", format!("is {size}, at most {MAX_PAGE} is allowed"));
+            0
+        }
+    };
+    let mut after = None;
+    if !request.page_token.is_empty() {
+        match parse_id(&request.page_token) {
+            Ok(id) => after = Some(id),
+            Err(_) => violations.add("page_token", "is not the token of an earlier page"),
+        }
+    }
+    violations.or(Page { filter, after, limit })
+}
+
+fn known_state(state: proto::TaskState) -> Option<TaskState> {
+    match state {
+        proto::TaskState::Unspecified => None,
+        proto::TaskState::Queued => Some(TaskState::Queued),
+        proto::TaskState::Running => Some(TaskState::Running),
+        proto::TaskState::Succeeded => Some(TaskState::Succeeded),
+        proto::TaskState::Failed => Some(TaskState::Failed),
+        proto::TaskState::Cancelled => Some(TaskState::Cancelled),
+    }
+}
+
+fn bit(state: TaskState) -> u8 {
+    TaskState::ALL.iter().position(|s| *s == state).map_or(0, |nth| 1 << nth)
+}
+
+/// The session is filled in by the caller.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`
+pub fn registration(register: proto::Register) -> Result<ConnectWorker, Status> {
+    let mut violations = Violations::default();
+    violations.name("worker_id", &register.worker_id);
+    let incarnation = Uuid::try_parse(&register.incarnation).unwrap_or_default();
+    if incarnation.is_nil() {
+        violations.add("incarnation", "must be a UUID");
+    }
+    if !(1..=MAX_SLOTS).contains(&register.slots) {
+        violations.add("slots", format!("is {}, 1 to {MAX_SLOTS} are allowed", register.slots));
+    }
+    if register.handlers.is_empty() || register.handlers.len() > MAX_HANDLERS {
+        violations.add("handlers", format!("must name 1 to {MAX_HANDLERS} handlers"));
+    }
+    for handler in &register.handlers {
+        violations.name("handlers", handler);
+    }
+    if register.labels.len() > MAX_LABELS {
+        violations.add("labels", format!("has more than {MAX_LABELS} labels"));
+    }
+    for (key, value) in &register.labels {
+        violations.name("labels", key);
+        if value.len() > MAX_NAME {
+            violations
+                .add("labels", format!("the value of `{key}` is longer than {MAX_NAME} bytes"));
+        }
+    }
+    let mut held = Vec::with_capacity(register.held.len());
+    for attempt in &register.held {
+        match parse_id(&attempt.task_id) {
+            Ok(task) => held.push(AttemptRef { task, attempt: Attempt(attempt.attempt) }),
+            Err(why) => violations.add("held", why),
+        }
+    }
+    let mut handlers: Vec<_> =
+        register.handlers.iter().map(|h| HandlerName::from(h.as_str())).collect();
+    handlers.sort();
+    handlers.dedup();
+    let mut labels: Vec<_> = register.labels.into_iter().collect();
+    labels.sort();
+    violations.or(ConnectWorker {
+        session: SessionId::default(),
+        worker: WorkerId::from(register.worker_id.as_str()),
+        incarnation: ProcessId(incarnation.as_u128()),
+        slots: register.slots,
+        handlers,
+        labels,
+        held,
+    })
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT`
+pub fn new_user(request: &proto::AddUserRequest) -> Result<(), Status> {
+    let mut violations = Violations::default();
+    violations.name("user", &request.user);
+    if !request.user.is_ascii() {
+        violations.add("user", "must be ASCII");
+    }
+    let length = request.token.len();
+    if !(MIN_TOKEN..=MAX_TOKEN).contains(&length) {
+        violations.add("token", format!("must have {MIN_TOKEN} to {MAX_TOKEN} characters"));
+    }
+    if !request.token.bytes().all(|b| b.is_ascii_graphic()) {
+        violations.add("token", "must be visible ASCII characters");
+    }
+    violations.or(())
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` for something that is no word.
+pub fn failure_code(code: String) -> Result<String, Status> {
+    match name_violation(&code) {
+        None => Ok(code),
+        Some(why) => Err(grpc_status::invalid([("code".to_owned(), why)])),
+    }
+}
+
+/// Cut at a character's border.
+pub fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        let end = (0..=MAX_MESSAGE).rev().find(|&at| message.is_char_boundary(at)).unwrap_or(0);
+        message.truncate(end);
+    }
+    message
+}

@@ -1,0 +1,162 @@
+//! The command line of both orchestrators, checked completely before a port is opened.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
+use common::lang::Lang;
+use common::messages::node_help::Problem;
+use common::telemetry::LogFormat;
+use orquestrador_core::Limits;
+
+/// Which binary was started. After a failover either can play the other's part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `orquestrador`: may found a cluster.
+    Principal,
+    /// `orquestrador-backup`
+    Backup,
+}
+
+impl Kind {
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Principal => 50051,
+            Self::Backup => 50052,
+        }
+    }
+
+    fn default_peer(self) -> &'static str {
+        match self {
+            Self::Principal => DEFAULT_BACKUP,
+            Self::Backup => DEFAULT_PRINCIPAL,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Principal => "orquestrador",
+            Self::Backup => "orquestrador-backup",
+        }
+    }
+}
+
+/// The flags; their texts are in the message catalogue.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Flags {
+    #[arg(long, env = "MUTIRAO_PORT", value_name = "PORT")]
+    port: Option<u16>,
+    #[arg(long, env = "MUTIRAO_LISTEN", value_name = "IP", default_value = "127.0.0.1")]
+    listen: IpAddr,
+    #[arg(long, env = "MUTIRAO_ADVERTISE", value_name = "URL")]
+    advertise: Option<Endpoint>,
+    #[arg(long, env = "MUTIRAO_PEER", value_name = "URL")]
+    peer: Option<Endpoint>,
+    #[arg(long, env = "MUTIRAO_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[arg(long, env = "MUTIRAO_WORKER_LEASE_MS", value_name = "MS", default_value_t = Limits::default().worker_lease_ms)]
+    worker_lease_ms: u64,
+    #[arg(long, env = "MUTIRAO_MAX_ACTIVE_TASKS", value_name = "N", default_value_t = Limits::default().max_active_tasks)]
+    max_active_tasks: u64,
+    #[arg(long, env = "MUTIRAO_MAX_FINISHED_TASKS", value_name = "N", default_value_t = Limits::default().max_finished_tasks)]
+    max_finished_tasks: u64,
+    #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
+    insecure_network: bool,
+    #[arg(long, env = "MUTIRAO_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+    #[arg(long, env = "MUTIRAO_LANG", value_name = "LANG", value_enum, default_value_t)]
+    lang: Lang,
+}
+
+/// Everything a node is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub kind: Kind,
+    pub listen: SocketAddr,
+    /// How others reach this node.
+    pub advertise: Endpoint,
+    pub peer: Endpoint,
+    pub data_dir: PathBuf,
+    pub limits: Limits,
+    pub log_format: LogFormat,
+    pub lang: Lang,
+}
+
+/// The command line with its texts in `lang`.
+pub fn command(kind: Kind, lang: Lang) -> clap::Command {
+    let name = kind.name();
+    let command = Flags::command().name(name).bin_name(name);
+    common::help::localize(command, lang, |id| {
+        common::messages::node_help::text(id, kind == Kind::Backup, lang)
+    })
+}
+
+impl Config {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// What clap prints: wrong flags, a combination that cannot work, or a request for help.
+    pub fn parse(kind: Kind, args: Vec<String>) -> Result<Self, clap::Error> {
+        let lang = Lang::early(args.iter().cloned());
+        let mut command = command(kind, lang);
+        let matches = command.clone().try_get_matches_from(args)?;
+        let flags = Flags::from_arg_matches(&matches)?;
+        Self::check(kind, flags).map_err(|problem| {
+            let text = common::messages::node_help::problem(&problem, lang);
+            command.error(clap::error::ErrorKind::ValueValidation, text)
+        })
+    }
+
+    fn check(kind: Kind, flags: Flags) -> Result<Self, Problem> {
+        let port = flags.port.unwrap_or(kind.default_port());
+        if port == 0 {
+            return Err(Problem::PortZero);
+        }
+        if !flags.listen.is_loopback() && !flags.insecure_network {
+            return Err(Problem::OpenNetwork { listen: flags.listen.to_string() });
+        }
+        if flags.worker_lease_ms < 300 {
+            return Err(Problem::ShortLease);
+        }
+        let own = match flags.advertise {
+            Some(endpoint) => endpoint,
+            None => endpoint_of(flags.listen, port)?,
+        };
+        let peer = match flags.peer {
+            Some(endpoint) => endpoint,
+            None => kind.default_peer().parse().map_err(|_| Problem::PeerIsSelf)?,
+        };
+        if peer == own || (peer.host() == own.host() && peer.port() == own.port()) {
+            return Err(Problem::PeerIsSelf);
+        }
+        Ok(Self {
+            kind,
+            listen: SocketAddr::new(flags.listen, port),
+            advertise: own,
+            peer,
+            data_dir: flags
+                .data_dir
+                .unwrap_or_else(|| PathBuf::from(format!("mutirao-data/orquestrador-{port}"))),
+            limits: Limits {
+                worker_lease_ms: flags.worker_lease_ms,
+                max_active_tasks: flags.max_active_tasks,
+                max_finished_tasks: flags.max_finished_tasks,
+                ..Limits::default()
+            },
+            log_format: flags.log_format,
+            lang: flags.lang,
+        })
+    }
+}
+
+/// `localhost` for loopback, as the guide and the seed say.
+fn endpoint_of(listen: IpAddr, port: u16) -> Result<Endpoint, Problem> {
+    let text = match (listen.is_loopback(), listen.is_unspecified()) {
+        (true, _) => format!("http://localhost:{port}"),
+        (false, true) => return Err(Problem::AdvertiseMissing),
+        (false, false) => format!("http://{}", SocketAddr::new(listen, port)),
+    };
+    text.parse().map_err(|_| Problem::AdvertiseMissing)
+}

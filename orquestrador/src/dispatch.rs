@@ -1,0 +1,149 @@
+//! The streams of workers: reads what they say into commands, carries what the driver tells them.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::worker_message::Message;
+use common::proto::worker_service_server::WorkerService;
+use common::proto::{
+    HeartbeatEcho, OrchestratorMessage, Register, Registered, WorkerMessage, orchestrator_message,
+};
+use orquestrador_core::command::ConnectWorker;
+use orquestrador_core::ids::{ClusterId, Epoch, SessionId};
+use orquestrador_core::{Command, Limits};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::api::{convert, validate};
+use crate::driver::DriverHandle;
+use crate::driver::input::{Description, Input};
+
+/// Messages waiting for a worker to read them; a worker further behind is cut off and comes back.
+const OUTBOX: usize = 1_024;
+/// How long a new stream may take to register.
+const REGISTER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Heartbeats in one lease: a single lost one must not cost a worker its work.
+const HEARTBEATS_PER_LEASE: u64 = 6;
+
+/// Hands what workers say to the driver.
+pub struct Service {
+    pub driver: DriverHandle,
+}
+
+type Outgoing = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
+type Outbox = mpsc::Sender<Result<OrchestratorMessage, Status>>;
+
+/// The first message to a worker.
+pub fn registered(cluster: Option<ClusterId>, limits: &Limits) -> Registered {
+    let interval = limits.worker_lease_ms / HEARTBEATS_PER_LEASE;
+    Registered {
+        cluster_id: cluster.map(|c| c.to_string()).unwrap_or_default(),
+        heartbeat_interval_ms: u32::try_from(interval.max(1)).unwrap_or(u32::MAX),
+        lease_ms: u32::try_from(limits.worker_lease_ms).unwrap_or(u32::MAX),
+    }
+}
+
+#[tonic::async_trait]
+impl WorkerService for Service {
+    type SessionStream = Outgoing;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<WorkerMessage>>,
+    ) -> Result<Response<Outgoing>, Status> {
+        let mut incoming = request.into_inner();
+        let first =
+            tokio::time::timeout(REGISTER_TIMEOUT, incoming.next()).await.map_err(|_| {
+                grpc_status::status(ErrorCode::InvalidArgument, "no registration in time")
+            })?;
+        let Some(WorkerMessage { message: Some(Message::Register(register)) }) =
+            first.transpose()?
+        else {
+            return Err(grpc_status::status(
+                ErrorCode::InvalidArgument,
+                "the first message must register",
+            ));
+        };
+        let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
+        admit(&register, &node)?;
+        let session = self.driver.session_id();
+        let command = connect(session, register)?;
+        let (outbox, stream) = mpsc::channel(OUTBOX);
+        let opened = Input::OpenSession { session, command, outbox: outbox.clone() };
+        self.driver.send(opened).await?;
+        let driver = self.driver.clone();
+        tokio::spawn(async move {
+            if let Err(status) = receive(incoming, session, &driver, &outbox, node.epoch).await {
+                tracing::debug!(%status, session = session.0, "a worker's stream ended");
+                drop(outbox.try_send(Err(status)));
+            }
+            // The driver may have ended; then nobody has to know.
+            drop(driver.send(Input::Session(Command::DisconnectWorker { session })).await);
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+/// G3 and V12: a worker that knows a higher epoch, or another cluster, is not ours to command.
+fn admit(register: &Register, node: &Description) -> Result<(), Status> {
+    if register.highest_epoch > node.epoch.0 {
+        return Err(grpc_status::status(
+            ErrorCode::StaleEpoch,
+            format!(
+                "the worker has seen epoch {}, this node is in {}",
+                register.highest_epoch, node.epoch
+            ),
+        ));
+    }
+    let ours = node.cluster.map(|c| c.to_string()).unwrap_or_default();
+    if !register.cluster_id.is_empty() && !ours.is_empty() && register.cluster_id != ours {
+        return Err(grpc_status::status(
+            ErrorCode::ForeignCluster,
+            format!("the worker belongs to cluster {}, this node to {ours}", register.cluster_id),
+        ));
+    }
+    Ok(())
+}
+
+fn connect(session: SessionId, register: Register) -> Result<Command, Status> {
+    let worker = validate::registration(register)?;
+    Ok(Command::ConnectWorker(ConnectWorker { session, ..worker }))
+}
+
+async fn receive(
+    mut incoming: Streaming<WorkerMessage>,
+    session: SessionId,
+    driver: &DriverHandle,
+    outbox: &Outbox,
+    epoch: Epoch,
+) -> Result<(), Status> {
+    while let Some(message) = incoming.next().await {
+        let Some(message) = message?.message else { continue };
+        let command = match message {
+            Message::Register(_) => {
+                return Err(grpc_status::status(ErrorCode::InvalidArgument, "registered already"));
+            }
+            Message::Heartbeat(beat) => {
+                let echo = HeartbeatEcho { sequence: beat.sequence };
+                let message = Some(orchestrator_message::Message::Heartbeat(echo));
+                if outbox.try_send(Ok(OrchestratorMessage { epoch: epoch.0, message })).is_err() {
+                    tracing::debug!(session = session.0, "no room for a heartbeat's echo");
+                }
+                Command::WorkerHeartbeat { session }
+            }
+            Message::Outcomes(outcomes) => {
+                Command::ReportOutcomes { session, outcomes: convert::outcomes(outcomes)? }
+            }
+            Message::Ended(ended) => {
+                Command::ReportEnded { session, attempts: convert::attempts(ended.attempts)? }
+            }
+            Message::Drain(_) => Command::DrainWorker { session },
+        };
+        driver.send(Input::Session(command)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! Doing what the machines say: the role machine's effects at once and in order, the task machine's when
+//! they are committed.
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::messages::node::NodeMessage;
+use common::proto::orchestrator_message::Message as ToWorker;
+use orquestrador_core::effect::CloseReason;
+use orquestrador_core::ids::{Epoch, Index, RequestId};
+use orquestrador_core::role::{self, Notice, Sender, Standing, View};
+use orquestrador_core::{Answer, Effect, Rejection};
+use tonic::Status;
+
+use super::input::Committed;
+use super::state::Applied;
+use super::{Asker, Driver, Error, now};
+use crate::journal::{Content, SnapshotReceiver};
+use crate::replication::{convert, snapshot};
+
+impl Driver {
+    pub(super) fn role_input(&mut self, input: role::Input) -> Result<(), Error> {
+        let mut effects = Vec::new();
+        self.role.handle(self.monotonic(), input, &self.tail, &mut effects);
+        let mut effects = effects.into_iter().peekable();
+        while let Some(effect) = effects.next() {
+            // The next write holds all that this one would.
+            let superseded = matches!(effect, role::Effect::Persist(_))
+                && matches!(effects.peek(), Some(role::Effect::Persist(_)));
+            if !superseded {
+                self.role_effect(effect)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn role_effect(&mut self, effect: role::Effect) -> Result<(), Error> {
+        match effect {
+            role::Effect::Persist(durable) => self.writer.save_role(&durable)?,
+            role::Effect::Send(message) => {
+                tracing::trace!(?message, "to peer");
+                if let Some(message) = convert::to_wire(message) {
+                    let message = convert::envelope(self.role.sender(), self.role.epoch(), message);
+                    if !self.replicator.send(message) {
+                        tracing::debug!("a message to the other node was dropped");
+                    }
+                }
+            }
+            role::Effect::AppendRecord(view) => self.append_content(&Content::View(view))?,
+            role::Effect::Store { keep, skip } => self.store_from_peer(keep, skip)?,
+            role::Effect::Replicate { after } => {
+                self.replicator.start(after);
+                self.replicator.pump(&self.role, &self.tail, &self.journal, self.nonce)?;
+            }
+            role::Effect::SendSnapshot => self.send_snapshot(),
+            role::Effect::StopReplication => self.replicator.stop(),
+            role::Effect::Committed(index) => tracing::trace!(journal.index = index.0, "committed"),
+            role::Effect::Word { nonce } => self.word = self.word.max(nonce),
+            role::Effect::Serve { epoch } => self.begin_service(epoch),
+            role::Effect::StepDown => self.end_service(),
+            role::Effect::AbandonHistory => self.abandon_history()?,
+            role::Effect::Notice(notice) => self.role_notice(notice),
+        }
+        Ok(())
+    }
+
+    fn store_from_peer(&mut self, keep: Option<Index>, skip: usize) -> Result<(), Error> {
+        if let Some(keep) = keep {
+            self.truncate(keep)?;
+        }
+        for received in self.in_hand.split_off(skip.min(self.in_hand.len())) {
+            let record = convert::record(&received.content).map(|view| view.number);
+            self.applied.apply_entry(received.entry.id.index, &received.content);
+            self.store(received.entry, record)?;
+        }
+        Ok(())
+    }
+
+    /// V6: what was never acknowledged is set aside, and the state goes back before it.
+    fn truncate(&mut self, keep: Index) -> Result<(), Error> {
+        let aside = self.writer.set_aside_after(keep)?;
+        self.tail.truncate(keep);
+        self.durable_reported = self.durable_reported.min(keep);
+        self.drop_snapshots_after(keep);
+        if self.applied.index > keep {
+            self.applied.rebuild(&self.journal, keep)?;
+        }
+        if let Some(aside) = aside {
+            self.console.warn(&NodeMessage::TailSetAside {
+                entries: aside.entries,
+                path: aside.path.display().to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    fn abandon_history(&mut self) -> Result<(), Error> {
+        self.truncate(Index(0))?;
+        self.applied.clear();
+        Ok(())
+    }
+
+    fn send_snapshot(&self) {
+        let Some(link) = self.replicator.link().cloned() else { return };
+        let Some(view) = self.role.newest().cloned() else { return };
+        let (journal, sender, epoch) =
+            (self.journal.clone(), self.role.sender(), self.role.epoch());
+        snapshot::send(journal, link, sender, epoch, view);
+    }
+
+    /// A learner's journal is replaced by the principal's snapshot, if it is still the principal.
+    pub(super) fn adopt_snapshot(
+        &mut self,
+        from: Sender,
+        view: View,
+        received: SnapshotReceiver,
+    ) -> Result<(), Error> {
+        self.role_input(role::Input::Message {
+            from,
+            message: role::Message::Newest { view: view.clone() },
+        })?;
+        let follows = self.role.newest().is_some_and(|newest| {
+            newest.number == view.number && newest.principal_process == from.process
+        });
+        if !follows || self.serving {
+            tracing::debug!("a snapshot of an earlier view was dropped");
+            return Ok(());
+        }
+        let meta = received.finish()?;
+        let limits = self.applied.limits().clone();
+        let (applied, tail) =
+            Applied::recover(&self.journal, limits, self.users.clone(), meta.view_records)?;
+        self.applied = applied;
+        self.tail = tail;
+        self.durable_reported = meta.id.index;
+        self.role_input(role::Input::SnapshotInstalled { from, last: meta.id, view })
+    }
+
+    // ---- The office. ----
+
+    fn begin_service(&mut self, epoch: Epoch) {
+        self.applied.debug_assert_current(&self.tail);
+        self.serving = true;
+        self.warnings = super::turn::Warnings::default();
+        if epoch > Epoch(1) {
+            self.console.info(&NodeMessage::Promoted { epoch: epoch.0 });
+        }
+        if self.users.demo_mode() {
+            self.console.warn(&NodeMessage::DemoMode);
+        }
+        self.applied.machine.take_office(now(), &mut self.step);
+    }
+
+    fn end_service(&mut self) {
+        self.serving = false;
+        self.pending.clear();
+        self.step = orquestrador_core::Step::default();
+        self.turn_has_read = false;
+        let reason = self.not_primary();
+        // Callers see that the office ended before their answer was committed; they ask the other node.
+        self.askers.clear();
+        self.sessions.close_all(&reason);
+        self.watch.close_all(&reason);
+    }
+
+    fn role_notice(&mut self, notice: Notice) {
+        let peer = self.start.peer_address.clone();
+        match notice {
+            Notice::Founded { cluster } => {
+                self.console.info(&NodeMessage::Founded { cluster: cluster.to_string() });
+            }
+            Notice::ForeignCluster { .. } => {
+                self.console.error(&NodeMessage::ForeignCluster { peer })
+            }
+            Notice::TakingOver => self.console.warn(&NodeMessage::PrincipalFailed),
+            Notice::Forced => self.console.warn(&NodeMessage::PromotionForced),
+            Notice::ViewChanged { view } => self.tell_view(&view, peer),
+        }
+    }
+
+    fn tell_view(&mut self, view: &View, peer: String) {
+        tracing::debug!(?view, "newest view");
+        let me = self.role.identity();
+        if view.principal_process == me.process {
+            return;
+        }
+        if self.serving {
+            self.console.warn(&NodeMessage::SteppedDown { epoch: view.epoch.0, principal: peer });
+        } else if view.replica(me.node).is_some() {
+            self.console.info(&NodeMessage::StandbyInSync { epoch: view.epoch.0 });
+        } else {
+            self.console.info(&NodeMessage::Following { principal: peer });
+        }
+    }
+
+    /// The office is in other hands, or nobody is there to take it.
+    pub(super) fn answer_hand_over(&mut self) {
+        let done = match self.role.standing() {
+            Standing::Principal => self.role.replicated().is_none(),
+            Standing::Elected => false,
+            Standing::Unfounded | Standing::Learner | Standing::Standby | Standing::Waiting => true,
+        };
+        if done
+            && let Some(reply) = self.handing_over.take()
+            && reply.send(()).is_err()
+        {
+            tracing::debug!("nobody waits for the handover any more");
+        }
+    }
+
+    // ---- Release. ----
+
+    /// V2: what is committed, and where needed has the standby's word, becomes visible.
+    pub(super) fn release(&mut self) -> Result<(), Error> {
+        let word = self.role.needs_word().then_some(self.word);
+        let mut released = false;
+        while let Some(held) = self.pending.pop(self.role.committed(), word) {
+            released = true;
+            for effect in held.effects {
+                self.effect(effect, held.index);
+            }
+        }
+        if released {
+            self.sessions.flush(self.role.epoch());
+            self.watch.flush();
+        }
+        Ok(())
+    }
+
+    fn effect(&mut self, effect: Effect, index: Index) {
+        match effect {
+            Effect::Answer { request, answer } => self.answer(request, answer, index),
+            Effect::Welcome { session } => {
+                let registered =
+                    crate::dispatch::registered(self.role.durable().cluster, self.applied.limits());
+                self.sessions.send(session, self.role.epoch(), ToWorker::Registered(registered));
+            }
+            Effect::CloseSession { session, reason } => {
+                self.sessions.close(session, close_status(reason))
+            }
+            Effect::Assign { session, assignment } => self.sessions.assign(session, assignment),
+            Effect::AcknowledgeOutcome { session, attempt } => {
+                self.sessions.acknowledge(session, attempt)
+            }
+            Effect::CancelAttempt { session, attempt } => self.sessions.cancel(session, attempt),
+            Effect::TaskChanged { snapshot, result } => {
+                self.watch.changed(&snapshot, result.as_ref())
+            }
+            Effect::Notice(notice) => self.lines.notice(notice),
+            Effect::UsersChanged { users } => self.users.replace(users),
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, answer: Result<Answer, Rejection>, index: Index) {
+        match self.askers.remove(&request) {
+            Some(Asker::Call(reply)) => {
+                let receipt = self.receipt(index);
+                if reply.send(Ok(Committed { answer, receipt })).is_err() {
+                    tracing::trace!(request.id = request.0, "a caller left before its answer");
+                }
+            }
+            Some(Asker::Watch(watcher)) => match answer {
+                Ok(Answer::Tasks { tasks, .. }) => self.watch.add(watcher, tasks),
+                Ok(_) | Err(_) => {
+                    let status = grpc_status::status(ErrorCode::Internal, "a watch got no tasks");
+                    drop(watcher.outbox.try_send(Err(status)));
+                }
+            },
+            None => tracing::debug!(request.id = request.0, "an answer without a question"),
+        }
+    }
+}
+
+fn close_status(reason: CloseReason) -> Status {
+    match reason {
+        CloseReason::Replaced => {
+            grpc_status::status(ErrorCode::Unavailable, "a newer stream of this worker took over")
+        }
+        CloseReason::LeaseExpired => {
+            grpc_status::status(ErrorCode::Unavailable, "the worker was silent for a whole lease")
+        }
+        CloseReason::Unknown => {
+            grpc_status::status(ErrorCode::Unavailable, "the session is not known; register again")
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What reaches the driver, from every service, through one bounded queue.
+
+use orquestrador_core::ids::{Epoch, Index, RequestId, SessionId};
+use orquestrador_core::role::{self, EntryId, Hello, Sender, Standing, View};
+use orquestrador_core::{Answer, Command, Rejection};
+use tokio::sync::{mpsc, oneshot};
+use tonic::Status;
+
+use crate::journal::{Content, Entry, SnapshotReceiver};
+use common::proto;
+
+/// The driver's queue.
+pub type InputSender = mpsc::Sender<Input>;
+
+/// One thing for the driver to deal with.
+pub enum Input {
+    /// A request that is answered once.
+    Call {
+        request: RequestId,
+        command: Command,
+        reply: oneshot::Sender<Result<Committed, Status>>,
+    },
+    /// A request whose answer, and all that follows, goes to a watcher.
+    Watch {
+        request: RequestId,
+        command: Command,
+        watcher: Watcher,
+    },
+    /// A worker's first message, and where to send what it is told.
+    OpenSession {
+        session: SessionId,
+        command: Command,
+        outbox: mpsc::Sender<Result<proto::OrchestratorMessage, Status>>,
+    },
+    /// Anything else of a worker.
+    Session(Command),
+    /// Our stream to the other orchestrator is open.
+    Dialed {
+        peer: Sender,
+        hello: Hello,
+        address: String,
+        link: mpsc::Sender<proto::PeerMessage>,
+    },
+    DialLost,
+    PeerRefused,
+    PeerUnreachable,
+    /// From the other orchestrator, entries with their payloads.
+    Peer {
+        from: Sender,
+        epoch: Epoch,
+        message: role::Message,
+        entries: Vec<Received>,
+    },
+    /// A whole snapshot came from the other orchestrator.
+    SnapshotReceived {
+        from: Sender,
+        view: View,
+        snapshot: SnapshotReceiver,
+    },
+    /// The other orchestrator greets: what shall be answered.
+    Greet {
+        reply: oneshot::Sender<proto::PeerMessage>,
+    },
+    /// The journal's thread has come further.
+    JournalProgress,
+    /// A snapshot was written, or could not be.
+    SnapshotSaved(Result<EntryId, crate::journal::Error>),
+    /// How this node stands.
+    Describe {
+        reply: oneshot::Sender<Description>,
+    },
+    /// V15.
+    Promote {
+        reply: oneshot::Sender<Result<Epoch, Status>>,
+    },
+    /// Orderly end: answered when the office is in other hands, or there is nobody to take it.
+    HandOver {
+        reply: oneshot::Sender<()>,
+    },
+    Tick,
+}
+
+/// An entry that came over the wire, verified against its chain and decoded.
+#[derive(Clone)]
+pub struct Received {
+    pub entry: Entry,
+    pub content: std::sync::Arc<Content>,
+}
+
+/// An answer whose events are committed.
+#[derive(Debug)]
+pub struct Committed {
+    pub answer: Result<Answer, Rejection>,
+    pub receipt: proto::Receipt,
+}
+
+/// Where the updates of one watch go.
+pub struct Watcher {
+    pub owner: orquestrador_core::ids::UserName,
+    /// `None` follows all of the owner's tasks from now on.
+    pub tasks: Option<Vec<orquestrador_core::ids::TaskId>>,
+    pub include_results: bool,
+    pub outbox: mpsc::Sender<Result<proto::WatchTasksResponse, Status>>,
+    /// Set when the stream ends because it was read too slowly.
+    pub lagged: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+/// How a node stands, from its own point of view; not linearizable.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub standing: Standing,
+    pub view: Option<View>,
+    pub cluster: Option<orquestrador_core::ids::ClusterId>,
+    pub epoch: Epoch,
+    pub principal: Option<String>,
+    pub own_address: String,
+    pub peer_address: String,
+    pub node: orquestrador_core::ids::NodeId,
+    pub last_index: Index,
+    pub applied: Index,
+    pub digest: u128,
+    /// The other node, when linked.
+    pub peer: Option<PeerDescription>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PeerDescription {
+    pub node: orquestrador_core::ids::NodeId,
+    pub in_view: bool,
+    pub acknowledged: Option<Index>,
+}

@@ -1,0 +1,121 @@
+//! Console lines about tasks: each one while few, one a second with counts when many.
+
+use std::time::{Duration, Instant};
+
+use common::console::Console;
+use common::messages::node::NodeMessage;
+use orquestrador_core::effect::{Notice, TaskState};
+
+/// Task lines printed one by one within a second; the rest of that second is counted.
+const LINES_PER_SECOND: u32 = 50;
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// Prints notices.
+pub struct Lines {
+    console: Console,
+    since: Instant,
+    printed: u32,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    submitted: u64,
+    assigned: u64,
+    reassigned: u64,
+    succeeded: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+impl Lines {
+    pub fn new(console: Console) -> Self {
+        Self { console, since: Instant::now(), printed: 0, counts: Counts::default() }
+    }
+
+    pub fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::WorkerRegistered { worker } => {
+                self.console.info(&NodeMessage::WorkerRegistered { worker: worker.to_string() });
+            }
+            Notice::WorkerReconnected { worker } => {
+                self.console.info(&NodeMessage::WorkerReconnected { worker: worker.to_string() });
+            }
+            Notice::WorkerLost { worker } => {
+                self.console.warn(&NodeMessage::WorkerLost { worker: worker.to_string() });
+            }
+            Notice::TaskSubmitted { task, owner } => self.task_line(
+                |c| &mut c.submitted,
+                || NodeMessage::TaskSubmitted { task: task.to_string(), owner: owner.to_string() },
+            ),
+            Notice::TaskAssigned { task, worker } => self.task_line(
+                |c| &mut c.assigned,
+                || NodeMessage::TaskAssigned { task: task.to_string(), worker: worker.to_string() },
+            ),
+            Notice::TaskReassigned { task, worker } => self.task_line(
+                |c| &mut c.reassigned,
+                || NodeMessage::TaskReassigned {
+                    task: task.to_string(),
+                    worker: worker.to_string(),
+                },
+            ),
+            Notice::TaskFinished { task, state: TaskState::Failed, failure } => self.task_line(
+                |c| &mut c.failed,
+                || NodeMessage::TaskFailed {
+                    task: task.to_string(),
+                    error: failure
+                        .map(|f| format!("{}: {}", f.code, f.message))
+                        .unwrap_or_default(),
+                },
+            ),
+            Notice::TaskFinished { task, state: TaskState::Cancelled, .. } => self.task_line(
+                |c| &mut c.cancelled,
+                || NodeMessage::TaskCancelled { task: task.to_string() },
+            ),
+            Notice::TaskFinished { task, .. } => self.task_line(
+                |c| &mut c.succeeded,
+                || NodeMessage::TaskSucceeded { task: task.to_string() },
+            ),
+            Notice::OutcomeFenced { attempt } => {
+                self.console.warn(&NodeMessage::OutcomeFenced {
+                    task: attempt.task.to_string(),
+                    attempt: attempt.attempt.0,
+                });
+            }
+        }
+    }
+
+    fn task_line(
+        &mut self,
+        count: fn(&mut Counts) -> &mut u64,
+        line: impl FnOnce() -> NodeMessage,
+    ) {
+        if self.printed < LINES_PER_SECOND {
+            self.printed += 1;
+            self.console.info(&line());
+        } else {
+            *count(&mut self.counts) += 1;
+        }
+    }
+
+    /// To be called a few times a second: ends the window and prints what was only counted.
+    pub fn tick(&mut self) {
+        if self.since.elapsed() < WINDOW {
+            return;
+        }
+        self.since = Instant::now();
+        self.printed = 0;
+        let counts = std::mem::take(&mut self.counts);
+        let Counts { submitted, assigned, reassigned, succeeded, failed, cancelled } = counts;
+        if submitted + assigned + reassigned + succeeded + failed + cancelled > 0 {
+            self.console.info(&NodeMessage::TasksAggregated {
+                submitted,
+                assigned,
+                reassigned,
+                succeeded,
+                failed,
+                cancelled,
+            });
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The one loop that owns the machines. It takes what has queued up, steps them, appends all events of
+//! the turn as one entry (group commit), and releases each effect when its events are committed.
+
+mod effects;
+pub mod input;
+mod lines;
+mod release;
+mod replicator;
+mod requests;
+mod sessions;
+mod state;
+mod tail;
+mod turn;
+mod watch;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use common::console::Console;
+use common::messages::node::NodeMessage;
+use orquestrador_core::ids::{ClusterId, Index, ProcessId, RequestId, SessionId, Timestamp};
+use orquestrador_core::role::{Durable, Identity, Log as _, Role, Timing};
+use orquestrador_core::{Limits, Step};
+use tokio::sync::{mpsc, oneshot};
+use tonic::Status;
+
+use crate::journal::{self, Journal, Recovered};
+use crate::users::Users;
+use input::{Committed, Input, InputSender, Received};
+use lines::Lines;
+use release::Pending;
+use replicator::Replicator;
+use sessions::Sessions;
+use state::Applied;
+use tail::Tail;
+use watch::WatchHub;
+use writer::Writer;
+
+pub use watch::lagged;
+
+/// Inputs waiting for the driver; services wait beyond it.
+const QUEUE: usize = 16_384;
+/// Inputs taken in one turn.
+const TURN: usize = 4_096;
+/// Turns that wait for their commit; beyond it no new work is taken.
+const MAX_UNCOMMITTED_TURNS: usize = 256;
+
+/// What the driver is given at the start.
+pub struct Setup {
+    pub journal: Journal,
+    pub recovered: Recovered,
+    pub identity: Start,
+    pub limits: Limits,
+    pub users: Users,
+    pub console: Console,
+    /// Ids of requests and sessions, shared by the services.
+    pub handle: DriverHandle,
+    pub queue: mpsc::Receiver<Input>,
+}
+
+/// Who this process is.
+pub struct Start {
+    pub process: ProcessId,
+    pub fresh_cluster: ClusterId,
+    pub preferred: bool,
+    pub loopback: bool,
+    pub own_address: String,
+    pub peer_address: String,
+}
+
+/// How the services reach the driver. Cheap to clone.
+#[derive(Clone)]
+pub struct DriverHandle {
+    queue: InputSender,
+    next_id: Arc<AtomicU64>,
+}
+
+/// The driver has ended, and with it the node.
+fn stopped() -> Status {
+    common::grpc_status::status(common::error_code::ErrorCode::Unavailable, "this node is stopping")
+}
+
+impl DriverHandle {
+    /// The handle, and the queue that [`Setup`] wants.
+    pub fn new() -> (Self, mpsc::Receiver<Input>) {
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        (Self { queue, next_id: Arc::default() }, receiver)
+    }
+
+    fn next(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn session_id(&self) -> SessionId {
+        SessionId(self.next())
+    }
+
+    pub fn request_id(&self) -> RequestId {
+        RequestId(self.next())
+    }
+
+    pub fn sender(&self) -> &InputSender {
+        &self.queue
+    }
+
+    /// # Errors
+    /// The node is stopping.
+    pub async fn send(&self, input: Input) -> Result<(), Status> {
+        self.queue.send(input).await.map_err(|_| stopped())
+    }
+
+    /// Asks and waits until the answer is committed.
+    ///
+    /// # Errors
+    /// `NOT_PRIMARY`, or `UNAVAILABLE` when the office ended before the answer was committed: whether it
+    /// took effect is then unknown, and the same request may be repeated.
+    pub async fn call(
+        &self,
+        command: impl FnOnce(RequestId) -> orquestrador_core::Command,
+    ) -> Result<Committed, Status> {
+        let request = self.request_id();
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::Call { request, command: command(request), reply }).await?;
+        answer.await.map_err(|_| {
+            common::grpc_status::status(
+                common::error_code::ErrorCode::Unavailable,
+                "this node ceased to be the principal before the answer was committed",
+            )
+        })?
+    }
+
+    /// Asks something that every node answers.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn ask<T>(
+        &self,
+        input: impl FnOnce(oneshot::Sender<T>) -> Input,
+    ) -> Result<T, Status> {
+        let (reply, answer) = oneshot::channel();
+        self.send(input(reply)).await?;
+        answer.await.map_err(|_| stopped())
+    }
+}
+
+/// Who waits for an answer.
+enum Asker {
+    Call(oneshot::Sender<Result<Committed, Status>>),
+    Watch(input::Watcher),
+}
+
+/// The linked peer's address, as it calls itself.
+#[derive(Default)]
+struct PeerFacts {
+    sender: Option<orquestrador_core::role::Sender>,
+    address: Option<String>,
+}
+
+/// Owns everything that changes.
+pub struct Driver {
+    start: Start,
+    role: Role,
+    applied: Applied,
+    tail: Tail,
+    journal: Journal,
+    writer: Writer,
+    replicator: Replicator,
+    pending: Pending,
+    askers: HashMap<RequestId, Asker>,
+    sessions: Sessions,
+    watch: WatchHub,
+    users: Users,
+    lines: Lines,
+    console: Console,
+    handle: DriverHandle,
+    peer: PeerFacts,
+    /// Events and effects of the turn so far.
+    step: Step,
+    /// An answer of this turn appended nothing, so that it needs the standby's word.
+    turn_has_read: bool,
+    /// Entries of the message that the role machine is looking at.
+    in_hand: Vec<Received>,
+    durable_reported: Index,
+    nonce: u64,
+    word: u64,
+    snapshots: turn::Snapshots,
+    handing_over: Option<oneshot::Sender<()>>,
+    serving: bool,
+    began: Instant,
+    warnings: turn::Warnings,
+}
+
+/// Why the driver ended otherwise than by being dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing can be promised any more; the other node takes over.
+    #[error("failed to write the journal")]
+    Journal(#[from] journal::Error),
+    #[error("failed to start a thread")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Driver {
+    /// Reads the journal.
+    ///
+    /// # Errors
+    /// The journal is damaged or cannot be read.
+    pub fn new(setup: Setup) -> Result<(Self, mpsc::Receiver<Input>), Error> {
+        let began = Instant::now();
+        let Setup { journal, recovered, identity, limits, users, console, handle, queue } = setup;
+        let (applied, tail) =
+            Applied::recover(&journal, limits, users.clone(), recovered.view_records)?;
+        if !recovered.created {
+            console.info(&NodeMessage::Recovered {
+                entries: tail.last().index.0,
+                tasks: applied.machine.task_count(),
+                ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+        let durable: Durable = recovered.role;
+        let role = Role::new(
+            Identity {
+                node: recovered.node,
+                process: identity.process,
+                preferred: identity.preferred,
+                fresh_cluster: identity.fresh_cluster,
+                loopback: identity.loopback,
+            },
+            Timing::default(),
+            durable,
+            tail.last().index,
+            tail.floor(),
+        );
+        let writer = Writer::start(journal.clone(), handle.sender().clone())?;
+        let durable_reported = tail.last().index;
+        let driver = Self {
+            start: identity,
+            role,
+            applied,
+            tail,
+            journal,
+            writer,
+            replicator: Replicator::default(),
+            pending: Pending::default(),
+            askers: HashMap::new(),
+            sessions: Sessions::default(),
+            watch: WatchHub::default(),
+            users,
+            lines: Lines::new(console),
+            console,
+            handle,
+            peer: PeerFacts::default(),
+            step: Step::default(),
+            turn_has_read: false,
+            in_hand: Vec::new(),
+            durable_reported,
+            nonce: 0,
+            word: 0,
+            snapshots: turn::Snapshots::default(),
+            handing_over: None,
+            serving: false,
+            began,
+            warnings: turn::Warnings::default(),
+        };
+        Ok((driver, queue))
+    }
+
+    /// Runs until the queue is closed or the journal fails.
+    ///
+    /// # Errors
+    /// The journal failed: the process must end.
+    pub fn run(mut self, mut queue: mpsc::Receiver<Input>) -> Result<(), Error> {
+        let mut inputs = Vec::with_capacity(TURN);
+        while queue.blocking_recv_many(&mut inputs, TURN) > 0 {
+            for input in inputs.drain(..) {
+                self.take(input)?;
+            }
+            self.end_turn()?;
+        }
+        Ok(())
+    }
+
+    /// Monotonic milliseconds.
+    fn monotonic(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The wall clock.
+fn now() -> Timestamp {
+    let since =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,244 @@
+//! One input at a time.
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto;
+use orquestrador_core::Command;
+use orquestrador_core::ids::Epoch;
+use orquestrador_core::role::{self, Log as _, Standing};
+use tokio::sync::oneshot;
+use tonic::Status;
+
+use super::input::{Description, Input, PeerDescription};
+use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS, now};
+use crate::replication::convert;
+
+impl Driver {
+    pub(super) fn take(&mut self, input: Input) -> Result<(), Error> {
+        match input {
+            Input::Call { request, command, reply } => {
+                if self.is_admitting() {
+                    self.askers.insert(request, Asker::Call(reply));
+                    self.handle_command(command);
+                } else if reply.send(Err(self.refusal())).is_err() {
+                    tracing::trace!("a caller left before its refusal");
+                }
+            }
+            Input::Watch { request, command, watcher } => {
+                if self.is_admitting() {
+                    self.askers.insert(request, Asker::Watch(watcher));
+                    self.handle_command(command);
+                } else if watcher.outbox.try_send(Err(self.refusal())).is_err() {
+                    tracing::trace!("a watcher left before its refusal");
+                }
+            }
+            Input::OpenSession { session, command, outbox } => {
+                if self.serving {
+                    self.sessions.open(session, outbox);
+                    self.handle_command(command);
+                } else if outbox.try_send(Err(self.not_primary())).is_err() {
+                    tracing::trace!("a worker left before its refusal");
+                }
+            }
+            Input::Session(command) => {
+                if self.serving {
+                    self.handle_command(command);
+                }
+            }
+            other => self.take_from_within(other)?,
+        }
+        Ok(())
+    }
+
+    /// What comes from the other node, the journal or the process itself.
+    fn take_from_within(&mut self, input: Input) -> Result<(), Error> {
+        // What was decided so far goes into the journal before a view may change.
+        self.close_entry()?;
+        match input {
+            Input::Dialed { peer, hello, address, link } => {
+                self.peer.sender = Some(peer);
+                self.peer.address = Some(address);
+                self.replicator.set_link(Some(link));
+                self.role_input(role::Input::Dialed { peer, hello })
+            }
+            Input::DialLost => {
+                self.forget_link();
+                self.role_input(role::Input::DialLost)
+            }
+            Input::PeerRefused => {
+                self.forget_link();
+                self.role_input(role::Input::PeerRefused)
+            }
+            Input::PeerUnreachable => self.role_input(role::Input::PeerUnreachable),
+            Input::Peer { from, epoch, message, entries } => {
+                self.take_from_peer(from, epoch, message, entries)
+            }
+            Input::SnapshotReceived { from, view, snapshot } => {
+                self.adopt_snapshot(from, view, snapshot)
+            }
+            Input::Greet { reply } => {
+                let hello = convert::hello(self.role.hello(&self.tail), &self.start.own_address);
+                let greeting = convert::envelope(self.role.sender(), self.role.epoch(), hello);
+                if reply.send(greeting).is_err() {
+                    tracing::trace!("the peer left before it was greeted");
+                }
+                Ok(())
+            }
+            // The end of the turn looks at the journal's progress.
+            Input::JournalProgress => Ok(()),
+            Input::SnapshotSaved(saved) => self.snapshot_saved(saved),
+            Input::Describe { reply } => {
+                if reply.send(self.describe()).is_err() {
+                    tracing::trace!("nobody waits for the description");
+                }
+                Ok(())
+            }
+            Input::Promote { reply } => self.promote(reply),
+            Input::HandOver { reply } => {
+                self.handing_over = Some(reply);
+                self.role_input(role::Input::HandOver)
+            }
+            Input::Tick => self.tick(),
+            Input::Call { .. }
+            | Input::Watch { .. }
+            | Input::OpenSession { .. }
+            | Input::Session(_) => Ok(()),
+        }
+    }
+
+    fn is_admitting(&self) -> bool {
+        self.serving && self.pending.len() < MAX_UNCOMMITTED_TURNS
+    }
+
+    fn refusal(&self) -> Status {
+        if self.serving {
+            grpc_status::status(ErrorCode::Overloaded, "too much is waiting to be committed")
+        } else {
+            self.not_primary()
+        }
+    }
+
+    pub(super) fn not_primary(&self) -> Status {
+        grpc_status::not_primary(self.principal_address().as_deref())
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        let asks = is_request(&command);
+        let before = self.step.events.len();
+        self.applied.machine.handle(now(), command, &mut self.step);
+        if asks && self.step.events.len() == before {
+            self.turn_has_read = true;
+        }
+    }
+
+    /// G3: a message of a lower epoch is answered with what is newer by the role machine itself; one of a
+    /// higher epoch carries its view.
+    fn take_from_peer(
+        &mut self,
+        from: role::Sender,
+        epoch: Epoch,
+        message: role::Message,
+        entries: Vec<super::Received>,
+    ) -> Result<(), Error> {
+        tracing::trace!(%epoch, ?message, "from peer");
+        if let role::Message::AppendAck { durable, .. } = &message {
+            self.replicator.acknowledged(durable.index);
+        }
+        self.in_hand = entries;
+        let done = self.role_input(role::Input::Message { from, message });
+        self.in_hand.clear();
+        done
+    }
+
+    fn promote(&mut self, reply: oneshot::Sender<Result<Epoch, Status>>) -> Result<(), Error> {
+        let refusal = match self.role.standing() {
+            Standing::Principal | Standing::Elected => Some("this node is the principal already"),
+            Standing::Standby => Some("the principal is alive: nothing to override"),
+            Standing::Unfounded => Some("this node has no history"),
+            Standing::Learner | Standing::Waiting => None,
+        };
+        let answer = match refusal {
+            Some(why) => Err(grpc_status::status(ErrorCode::NotPromotable, why)),
+            None => {
+                self.role_input(role::Input::Promote)?;
+                Ok(self.role.epoch())
+            }
+        };
+        if reply.send(answer).is_err() {
+            tracing::debug!("the operator left before the promotion was answered");
+        }
+        Ok(())
+    }
+
+    /// Where clients should go, as far as this node knows.
+    pub(super) fn principal_address(&self) -> Option<String> {
+        let view = self.role.newest()?;
+        let me = self.role.identity();
+        if view.principal_node == me.node {
+            return (view.principal_process == me.process).then(|| self.start.own_address.clone());
+        }
+        let linked = self.peer.sender.is_some_and(|s| s.process == view.principal_process);
+        linked.then(|| self.start.peer_address.clone())
+    }
+
+    pub(super) fn describe(&self) -> Description {
+        Description {
+            standing: self.role.standing(),
+            view: self.role.newest().cloned(),
+            cluster: self.role.durable().cluster,
+            epoch: self.role.epoch(),
+            principal: self.principal_address(),
+            own_address: self.start.own_address.clone(),
+            peer_address: self.start.peer_address.clone(),
+            node: self.role.identity().node,
+            last_index: self.tail.last().index,
+            applied: self.applied.index,
+            digest: self.applied.machine.digest(),
+            peer: self.peer.sender.map(|sender| PeerDescription {
+                node: sender.node,
+                in_view: self.role.newest().is_some_and(|v| v.replica(sender.node).is_some()),
+                acknowledged: self.role.acknowledged(),
+            }),
+        }
+    }
+
+    fn forget_link(&mut self) {
+        self.peer = super::PeerFacts::default();
+        self.replicator.set_link(None);
+    }
+
+    /// The receipt of what is committed now.
+    pub(super) fn receipt(&self, index: orquestrador_core::ids::Index) -> proto::Receipt {
+        let replicated = self.role.replicated().is_some_and(|up_to| index <= up_to);
+        proto::Receipt {
+            durability: match replicated {
+                true => proto::Durability::Replicated.into(),
+                false => proto::Durability::LocalOnly.into(),
+            },
+            epoch: self.role.epoch().0,
+            journal_index: index.0,
+        }
+    }
+}
+
+/// Answered by an effect, unlike what workers and timers send.
+fn is_request(command: &Command) -> bool {
+    match command {
+        Command::Submit { .. }
+        | Command::Query { .. }
+        | Command::List { .. }
+        | Command::QueryMany { .. }
+        | Command::Cancel { .. }
+        | Command::Overview { .. }
+        | Command::AddUser { .. }
+        | Command::RemoveUser { .. }
+        | Command::ListUsers { .. } => true,
+        Command::ConnectWorker(_)
+        | Command::DisconnectWorker { .. }
+        | Command::WorkerHeartbeat { .. }
+        | Command::DrainWorker { .. }
+        | Command::ReportOutcomes { .. }
+        | Command::ReportEnded { .. }
+        | Command::ExpireTimers => false,
+    }
+}

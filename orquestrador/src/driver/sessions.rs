@@ -1,0 +1,129 @@
+//! The open streams of workers: what the driver has to tell each, batched per release.
+
+use std::collections::HashMap;
+
+use common::proto::orchestrator_message::Message;
+use common::proto::{
+    Assignments, AttemptRef as WireAttempt, CancelAttempts, OrchestratorMessage,
+    OutcomesAcknowledged,
+};
+use orquestrador_core::command::AttemptRef;
+use orquestrador_core::effect::Assignment;
+use orquestrador_core::ids::{Epoch, SessionId};
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use crate::api::convert;
+
+/// Where the messages of one session go.
+pub type Outbox = mpsc::Sender<Result<OrchestratorMessage, Status>>;
+
+/// All open sessions of this node.
+#[derive(Default)]
+pub struct Sessions {
+    open: HashMap<SessionId, Session>,
+    dirty: Vec<SessionId>,
+}
+
+struct Session {
+    outbox: Outbox,
+    assignments: Assignments,
+    acknowledged: OutcomesAcknowledged,
+    cancel: CancelAttempts,
+    is_dirty: bool,
+}
+
+impl Sessions {
+    pub fn open(&mut self, id: SessionId, outbox: Outbox) {
+        self.open.insert(
+            id,
+            Session {
+                outbox,
+                assignments: Assignments::default(),
+                acknowledged: OutcomesAcknowledged::default(),
+                cancel: CancelAttempts::default(),
+                is_dirty: false,
+            },
+        );
+    }
+
+    pub fn assign(&mut self, id: SessionId, assignment: Assignment) {
+        self.with(id, |session| {
+            session.assignments.assignments.push(convert::assignment(assignment))
+        });
+    }
+
+    pub fn acknowledge(&mut self, id: SessionId, attempt: AttemptRef) {
+        self.with(id, |session| session.acknowledged.attempts.push(attempt_ref(attempt)));
+    }
+
+    pub fn cancel(&mut self, id: SessionId, attempt: AttemptRef) {
+        self.with(id, |session| session.cancel.attempts.push(attempt_ref(attempt)));
+    }
+
+    fn with(&mut self, id: SessionId, change: impl FnOnce(&mut Session)) {
+        let Some(session) = self.open.get_mut(&id) else { return };
+        change(session);
+        if !session.is_dirty {
+            session.is_dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// Sends one message at once, before anything that is being batched.
+    pub fn send(&mut self, id: SessionId, epoch: Epoch, message: Message) {
+        if let Some(session) = self.open.get(&id)
+            && !deliver(session, epoch, message)
+        {
+            self.open.remove(&id);
+        }
+    }
+
+    /// Sends what has come together. A worker that does not read is cut off: it comes back, and what it
+    /// missed is delivered again.
+    pub fn flush(&mut self, epoch: Epoch) {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(session) = self.open.get_mut(&id) else { continue };
+            session.is_dirty = false;
+            let acknowledged = std::mem::take(&mut session.acknowledged);
+            let cancel = std::mem::take(&mut session.cancel);
+            let assignments = std::mem::take(&mut session.assignments);
+            let sent = (acknowledged.attempts.is_empty()
+                || deliver(session, epoch, Message::Acknowledged(acknowledged)))
+                && (cancel.attempts.is_empty() || deliver(session, epoch, Message::Cancel(cancel)))
+                && (assignments.assignments.is_empty()
+                    || deliver(session, epoch, Message::Assignments(assignments)));
+            if !sent {
+                self.open.remove(&id);
+            }
+        }
+    }
+
+    /// Ends one stream with a reason.
+    pub fn close(&mut self, id: SessionId, reason: Status) {
+        if let Some(session) = self.open.remove(&id)
+            && session.outbox.try_send(Err(reason)).is_err()
+        {
+            tracing::debug!(session = id.0, "a worker left before it could be told");
+        }
+    }
+
+    /// The office ended: every worker goes to the other node.
+    pub fn close_all(&mut self, reason: &Status) {
+        for id in self.open.keys().copied().collect::<Vec<_>>() {
+            self.close(id, reason.clone());
+        }
+        self.dirty.clear();
+    }
+}
+
+fn deliver(session: &Session, epoch: Epoch, message: Message) -> bool {
+    session
+        .outbox
+        .try_send(Ok(OrchestratorMessage { epoch: epoch.0, message: Some(message) }))
+        .is_ok()
+}
+
+fn attempt_ref(attempt: AttemptRef) -> WireAttempt {
+    WireAttempt { task_id: attempt.task.to_string(), attempt: attempt.attempt.0 }
+}

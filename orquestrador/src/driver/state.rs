@@ -1,0 +1,119 @@
+//! The applied state: the task machine, and up to where the journal is in it.
+
+use orquestrador_core::ids::{Index, ViewNumber};
+use orquestrador_core::role::{EntryId, Log as _};
+use orquestrador_core::{Event, Limits, Machine};
+
+use super::tail::Tail;
+use crate::journal::{self, Content, Entry, Journal};
+use crate::users::Users;
+
+/// Payload bytes read from the disk at a time.
+const READ_BYTES: usize = 8 << 20;
+
+/// Everything that the journal says, applied: also what is not committed yet, which a truncation undoes
+/// by [`Applied::rebuild`].
+pub struct Applied {
+    pub machine: Machine,
+    pub index: Index,
+    limits: Limits,
+    users: Users,
+}
+
+impl Applied {
+    /// Reads the snapshot and what follows it, and gives the journal's tail too.
+    ///
+    /// # Errors
+    /// The journal is damaged or cannot be read.
+    pub fn recover(
+        journal: &Journal,
+        limits: Limits,
+        users: Users,
+        records: Vec<(ViewNumber, Index)>,
+    ) -> Result<(Self, Tail), journal::Error> {
+        let mut applied =
+            Self { machine: Machine::new(limits.clone()), index: Index(0), limits, users };
+        let floor = applied.load_snapshot(journal)?;
+        let mut tail = Tail::new(floor, records);
+        let last = journal.last().index;
+        let mut ids = Vec::new();
+        applied.replay(journal, last, |entry| ids.push(entry.id))?;
+        for id in ids {
+            tail.push_id(id);
+        }
+        Ok((applied, tail))
+    }
+
+    /// Goes back to what the journal holds up to `keep`: the rest was set aside.
+    ///
+    /// # Errors
+    /// The journal is damaged or cannot be read.
+    pub fn rebuild(&mut self, journal: &Journal, keep: Index) -> Result<(), journal::Error> {
+        self.load_snapshot(journal)?;
+        self.replay(journal, keep, |_| {})
+    }
+
+    fn load_snapshot(&mut self, journal: &Journal) -> Result<EntryId, journal::Error> {
+        self.machine = Machine::new(self.limits.clone());
+        self.users.replace(Vec::new());
+        self.index = Index(0);
+        let Some(reader) = journal.snapshot_reader()? else { return Ok(EntryId::default()) };
+        let id = reader.id();
+        for event in reader.events()? {
+            self.apply(&event?);
+        }
+        self.index = id.index;
+        Ok(id)
+    }
+
+    fn replay(
+        &mut self,
+        journal: &Journal,
+        up_to: Index,
+        mut seen: impl FnMut(&Entry),
+    ) -> Result<(), journal::Error> {
+        while self.index < up_to {
+            let entries = journal.read(self.index.next(), READ_BYTES)?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries.iter().take_while(|entry| entry.id.index <= up_to) {
+                seen(entry);
+                let content = Content::decode(&entry.payload)
+                    .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
+                self.apply_entry(entry.id.index, &content);
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies an entry that another node made, or that is read back.
+    pub fn apply_entry(&mut self, index: Index, content: &Content) {
+        match content {
+            Content::View(_) => {}
+            Content::Events(events) => events.iter().for_each(|event| self.apply(event)),
+        }
+        self.index = index;
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.machine.apply(event);
+        self.users.follow(event);
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Everything is forgotten: the history was abandoned.
+    pub fn clear(&mut self) {
+        self.machine = Machine::new(self.limits.clone());
+        self.users.replace(Vec::new());
+        self.index = Index(0);
+    }
+
+    /// What the tail's last entry is, applied or not, must be applied: checked in debug builds.
+    pub fn debug_assert_current(&self, tail: &Tail) {
+        debug_assert_eq!(self.index, tail.last().index, "every entry is applied when it is stored");
+    }
+}

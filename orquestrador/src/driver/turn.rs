@@ -1,0 +1,208 @@
+//! The end of a turn: the entry is closed, the journal's progress is looked at, what is committed is
+//! released. And what is done now and then: timers, warnings, snapshots.
+
+use std::time::{Duration, Instant};
+
+use common::messages::node::NodeMessage;
+use orquestrador_core::Command;
+use orquestrador_core::ids::{Index, ViewNumber};
+use orquestrador_core::role::{self, EntryId, Log as _, Standing};
+
+use super::release::Held;
+use super::{Driver, Error, now};
+use crate::journal::{self, Content, Entry};
+use crate::replication::convert;
+
+/// Payload bytes of journal after which a snapshot is worth its cost.
+const SNAPSHOT_BYTES: u64 = 128 << 20;
+/// Entries after which a snapshot is worth its cost.
+const SNAPSHOT_ENTRIES: u64 = 200_000;
+/// How often the console repeats that something is missing.
+const WARN_EVERY: Duration = Duration::from_secs(5);
+/// A node that has just started gives the other one so long before it complains.
+const WARN_AFTER: Duration = Duration::from_millis(700);
+
+/// The snapshot under way, and what has been journalled since the last.
+#[derive(Default)]
+pub struct Snapshots {
+    bytes: u64,
+    entries: u64,
+    /// Encoded state that waits until it is committed.
+    ready: Option<(EntryId, Vec<orquestrador_core::Event>)>,
+    is_saving: bool,
+}
+
+/// When the console last said that something is missing.
+#[derive(Default)]
+pub struct Warnings {
+    last: Option<Instant>,
+    /// The last standing that was told.
+    told_in_sync: bool,
+}
+
+impl Driver {
+    /// Puts the events of the turn so far into the journal and holds its effects until they are
+    /// committed.
+    pub(super) fn close_entry(&mut self) -> Result<(), Error> {
+        let step = std::mem::take(&mut self.step);
+        let has_read = std::mem::take(&mut self.turn_has_read);
+        if !step.events.is_empty() {
+            self.append_content(&Content::Events(step.events))?;
+        }
+        let nonce = (has_read && self.role.needs_word()).then(|| {
+            self.nonce += 1;
+            self.nonce
+        });
+        if !step.effects.is_empty() || nonce.is_some() {
+            self.pending.push(Held { index: self.tail.last().index, nonce, effects: step.effects });
+        }
+        Ok(())
+    }
+
+    /// Appends one entry of our own making; the state has it already.
+    pub(super) fn append_content(&mut self, content: &Content) -> Result<(), Error> {
+        let entry = Entry::following(&self.tail.last(), self.role.epoch(), content.encode());
+        self.applied.index = entry.id.index;
+        self.store(entry, convert::record(content).map(|view| view.number))
+    }
+
+    pub(super) fn store(&mut self, entry: Entry, record: Option<ViewNumber>) -> Result<(), Error> {
+        self.snapshots.bytes += entry.payload.len() as u64;
+        self.snapshots.entries += 1;
+        self.tail.push(entry.clone(), record);
+        self.writer.append(vec![entry])?;
+        Ok(())
+    }
+
+    pub(super) fn end_turn(&mut self) -> Result<(), Error> {
+        self.close_entry()?;
+        self.replicator.pump(&self.role, &self.tail, &self.journal, self.nonce)?;
+        let durable = self.writer.durable()?;
+        if durable > self.durable_reported {
+            self.durable_reported = durable;
+            self.role_input(role::Input::Durable { index: durable })?;
+        }
+        self.release()?;
+        // A read of this turn that no entry carries needs its own question.
+        if self.nonce > self.replicator.asked() {
+            self.replicator.ask(&self.role, self.nonce);
+        }
+        self.save_ready_snapshot();
+        Ok(())
+    }
+
+    /// Every few tens of milliseconds.
+    pub(super) fn tick(&mut self) -> Result<(), Error> {
+        if self.serving {
+            self.applied.machine.handle(now(), Command::ExpireTimers, &mut self.step);
+            self.replicator.ask(&self.role, self.nonce);
+        }
+        self.role_input(role::Input::Tick)?;
+        self.lines.tick();
+        self.watch.sweep();
+        self.warn();
+        self.consider_snapshot();
+        self.answer_hand_over();
+        Ok(())
+    }
+
+    /// Says what is missing, seldom enough to be read.
+    fn warn(&mut self) {
+        let peer = self.start.peer_address.clone();
+        let standing = self.role.standing();
+        let in_sync = self.replicator.is_streaming() && self.role.needs_word();
+        if standing == Standing::Principal && in_sync {
+            if !self.warnings.told_in_sync {
+                self.warnings.told_in_sync = true;
+                self.console.info(&NodeMessage::BackupInSync { address: peer });
+            }
+            self.warnings.last = None;
+            return;
+        }
+        self.warnings.told_in_sync = false;
+        let due = match self.warnings.last {
+            Some(last) => last.elapsed() >= WARN_EVERY,
+            None => {
+                self.warnings.last = Some(Instant::now() - WARN_EVERY + WARN_AFTER);
+                false
+            }
+        };
+        if !due {
+            return;
+        }
+        self.warnings.last = Some(Instant::now());
+        match standing {
+            Standing::Principal | Standing::Elected => {
+                self.console.warn(&NodeMessage::BackupUnavailable { address: peer });
+            }
+            Standing::Waiting => self.console.warn(&NodeMessage::WaitingForPeer { peer }),
+            Standing::Unfounded => self.console.warn(&NodeMessage::WaitingForPrincipal { peer }),
+            Standing::Learner if self.peer.sender.is_none() => {
+                self.console.warn(&NodeMessage::WaitingForPrincipal { peer });
+            }
+            Standing::Learner | Standing::Standby => {}
+        }
+    }
+
+    // ---- Snapshots. ----
+
+    fn consider_snapshot(&mut self) {
+        let due =
+            self.snapshots.bytes >= SNAPSHOT_BYTES || self.snapshots.entries >= SNAPSHOT_ENTRIES;
+        if due
+            && self.snapshots.ready.is_none()
+            && !self.snapshots.is_saving
+            && self.step.events.is_empty()
+        {
+            self.applied.debug_assert_current(&self.tail);
+            let history = self.applied.machine.history().collect();
+            self.snapshots.ready = Some((self.tail.last(), history));
+            self.snapshots.bytes = 0;
+            self.snapshots.entries = 0;
+        }
+    }
+
+    /// Only what is committed becomes a snapshot: it can no longer be taken back.
+    fn save_ready_snapshot(&mut self) {
+        let committed = self.role.committed();
+        let Some((id, events)) = self.snapshots.ready.take_if(|(id, _)| id.index <= committed)
+        else {
+            return;
+        };
+        self.snapshots.is_saving = true;
+        let (journal, driver) = (self.journal.clone(), self.handle.sender().clone());
+        let records: Vec<_> =
+            self.tail.records().iter().copied().filter(|(_, index)| *index <= id.index).collect();
+        let save = move || {
+            let saved = journal.save_snapshot(id, &records, events.into_iter()).map(|()| id);
+            if driver.blocking_send(super::Input::SnapshotSaved(saved)).is_err() {
+                tracing::debug!("the driver ended before a snapshot was saved");
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("snapshot".into()).spawn(save) {
+            tracing::warn!(%error, "failed to start the snapshot thread; trying again later");
+            self.snapshots.is_saving = false;
+        }
+    }
+
+    pub(super) fn snapshot_saved(
+        &mut self,
+        saved: Result<EntryId, journal::Error>,
+    ) -> Result<(), Error> {
+        self.snapshots.is_saving = false;
+        let id = saved?;
+        // A follower that is behind still needs what it has not acknowledged.
+        let keep =
+            self.role.acknowledged().map_or(id.index, |acknowledged| acknowledged.min(id.index));
+        if keep == id.index {
+            self.tail.raise_floor(id);
+            self.journal.prune_below(id.index.next())?;
+        }
+        Ok(())
+    }
+
+    /// After a truncation a snapshot of what is gone must not be written.
+    pub(super) fn drop_snapshots_after(&mut self, keep: Index) {
+        self.snapshots.ready.take_if(|(id, _)| id.index > keep);
+    }
+}

@@ -1,0 +1,179 @@
+//! Who watches which task. Owned by the driver, so that a watcher's first picture and all later changes
+//! come in the one order in which they were committed.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::WatchTasksResponse;
+use orquestrador_core::effect::TaskSnapshot;
+use orquestrador_core::ids::{Blob, TaskId, UserName};
+use tokio::sync::mpsc::error::TrySendError;
+use tonic::Status;
+
+use super::input::Watcher;
+use crate::api::convert;
+
+type WatcherId = u64;
+
+/// All watchers of this node.
+#[derive(Default)]
+pub struct WatchHub {
+    next: WatcherId,
+    watchers: HashMap<WatcherId, Entry>,
+    by_task: HashMap<TaskId, Vec<WatcherId>>,
+    by_owner: HashMap<UserName, Vec<WatcherId>>,
+    /// Those with updates to be sent.
+    dirty: Vec<WatcherId>,
+}
+
+struct Entry {
+    watcher: Watcher,
+    /// Tasks still unfinished; `None` for a watcher of everything.
+    remaining: Option<usize>,
+    batch: WatchTasksResponse,
+    is_dirty: bool,
+}
+
+impl WatchHub {
+    /// Adds a watcher with the present state of its tasks.
+    pub fn add(&mut self, watcher: Watcher, present: Vec<(TaskSnapshot, Option<Blob>)>) {
+        let id = self.next;
+        self.next += 1;
+        let mut entry = Entry {
+            remaining: watcher.tasks.as_ref().map(|_| 0),
+            batch: WatchTasksResponse { updates: Vec::new(), established: true },
+            is_dirty: true,
+            watcher,
+        };
+        match &entry.watcher.tasks {
+            None => self.by_owner.entry(entry.watcher.owner.clone()).or_default().push(id),
+            Some(wanted) => {
+                let found: HashMap<TaskId, (TaskSnapshot, Option<Blob>)> =
+                    present.into_iter().map(|(s, r)| (s.id, (s, r))).collect();
+                let mut unfinished = Vec::new();
+                for task in wanted {
+                    match found.get(task) {
+                        None => entry.batch.updates.push(convert::not_found(*task)),
+                        Some((snapshot, result)) => {
+                            if !snapshot.state.is_finished() {
+                                unfinished.push(*task);
+                            }
+                            entry.batch.updates.push(convert::update(
+                                snapshot,
+                                result.as_ref().filter(|_| entry.watcher.include_results),
+                            ));
+                        }
+                    }
+                }
+                unfinished.sort_unstable();
+                unfinished.dedup();
+                for task in &unfinished {
+                    self.by_task.entry(*task).or_default().push(id);
+                }
+                entry.remaining = Some(unfinished.len());
+            }
+        }
+        self.watchers.insert(id, entry);
+        self.dirty.push(id);
+    }
+
+    /// Tells those who watch.
+    pub fn changed(&mut self, snapshot: &TaskSnapshot, result: Option<&Blob>) {
+        if self.watchers.is_empty() {
+            return;
+        }
+        let finished = snapshot.state.is_finished();
+        let by_task = match finished {
+            true => self.by_task.remove(&snapshot.id).unwrap_or_default(),
+            false => self.by_task.get(&snapshot.id).cloned().unwrap_or_default(),
+        };
+        let by_owner = self.by_owner.get(&snapshot.owner).cloned().unwrap_or_default();
+        for id in by_task.into_iter().chain(by_owner) {
+            let Some(entry) = self.watchers.get_mut(&id) else { continue };
+            if finished && let Some(remaining) = &mut entry.remaining {
+                *remaining = remaining.saturating_sub(1);
+            }
+            let result = result.filter(|_| entry.watcher.include_results);
+            entry.batch.updates.push(convert::update(snapshot, result));
+            if !entry.is_dirty {
+                entry.is_dirty = true;
+                self.dirty.push(id);
+            }
+        }
+    }
+
+    /// Sends what has come together; ends the streams of those who have seen all, who left, or who read
+    /// too slowly.
+    pub fn flush(&mut self) {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(entry) = self.watchers.get_mut(&id) else { continue };
+            entry.is_dirty = false;
+            let batch = std::mem::take(&mut entry.batch);
+            let done = match entry.watcher.outbox.try_send(Ok(batch)) {
+                Ok(()) => entry.remaining == Some(0),
+                Err(TrySendError::Closed(_)) => true,
+                Err(TrySendError::Full(_)) => {
+                    entry.watcher.lagged.store(true, Ordering::Release);
+                    true
+                }
+            };
+            if done {
+                self.remove(id);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: WatcherId) {
+        let Some(entry) = self.watchers.remove(&id) else { return };
+        match &entry.watcher.tasks {
+            None => {
+                if let Some(list) = self.by_owner.get_mut(&entry.watcher.owner) {
+                    list.retain(|w| *w != id);
+                    if list.is_empty() {
+                        self.by_owner.remove(&entry.watcher.owner);
+                    }
+                }
+            }
+            Some(tasks) => {
+                for task in tasks {
+                    if let Some(list) = self.by_task.get_mut(task) {
+                        list.retain(|w| *w != id);
+                        if list.is_empty() {
+                            self.by_task.remove(task);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The readers that left without having seen all.
+    pub fn sweep(&mut self) {
+        let gone: Vec<_> = self
+            .watchers
+            .iter()
+            .filter(|(_, entry)| entry.watcher.outbox.is_closed())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in gone {
+            self.remove(id);
+        }
+    }
+
+    /// The office ended: every stream ends with a reason to go to the other node.
+    pub fn close_all(&mut self, reason: &Status) {
+        for entry in self.watchers.values() {
+            if entry.watcher.outbox.try_send(Err(reason.clone())).is_err() {
+                tracing::debug!("a watcher left before it could be told");
+            }
+        }
+        *self = Self::default();
+    }
+}
+
+/// What a service reports when the hub ended a stream early.
+pub fn lagged() -> Status {
+    grpc_status::status(ErrorCode::WatchLagged, "the watch was read too slowly")
+}

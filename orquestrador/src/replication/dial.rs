@@ -1,0 +1,144 @@
+//! The link that this node dials: keeps it open, and tells the driver when the other process is gone.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::endpoint::{CONNECT_TIMEOUT, Endpoint, MAX_MESSAGE_BYTES};
+use common::proto::PeerMessage;
+use common::proto::peer_message::Message as Wire;
+use common::proto::synchronization_service_client::SynchronizationServiceClient;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::convert;
+use crate::driver::DriverHandle;
+use crate::driver::input::Input;
+
+/// Messages waiting on the link; beyond it the driver holds back or drops, and repeats later.
+const LINK_QUEUE: usize = 1_024;
+/// How long the other node may take to greet.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_millis(50);
+const SLOW_RETRY: Duration = Duration::from_millis(250);
+/// Attempts at an address that is not loopback before it counts as unreachable.
+const UNREACHABLE_AFTER: u32 = 12;
+
+/// Where the other node is, and how it looked at the last attempt.
+pub struct Dialler {
+    pub peer: Endpoint,
+    pub driver: DriverHandle,
+    /// All addresses of both nodes are loopback ones: a refused connection proves the process dead.
+    pub loopback: bool,
+}
+
+/// Why there is no link.
+enum NoLink {
+    /// Every address refuses.
+    Refused,
+    Other(String),
+}
+
+impl Dialler {
+    /// Runs until the driver ends.
+    pub async fn run(self) {
+        let mut failures = 0;
+        loop {
+            match self.link().await {
+                Ok(()) => {
+                    failures = 0;
+                    if self.driver.send(Input::DialLost).await.is_err() {
+                        return;
+                    }
+                }
+                Err(no_link) => {
+                    failures += 1;
+                    let news = self.news(&no_link, failures);
+                    if let Some(news) = news
+                        && self.driver.send(news).await.is_err()
+                    {
+                        return;
+                    }
+                    tokio::time::sleep(if failures < 20 { RETRY } else { SLOW_RETRY }).await;
+                }
+            }
+        }
+    }
+
+    /// V11: a refusal counts only between loopback addresses, where nothing can stand in between.
+    fn news(&self, no_link: &NoLink, failures: u32) -> Option<Input> {
+        match no_link {
+            NoLink::Refused if self.loopback => Some(Input::PeerRefused),
+            NoLink::Refused | NoLink::Other(_)
+                if !self.loopback && failures >= UNREACHABLE_AFTER =>
+            {
+                Some(Input::PeerUnreachable)
+            }
+            NoLink::Refused => None,
+            NoLink::Other(why) => {
+                tracing::debug!(%why, "no link to the other node");
+                None
+            }
+        }
+    }
+
+    /// Opens the link, greets, and holds it until it breaks.
+    async fn link(&self) -> Result<(), NoLink> {
+        self.knock().await?;
+        let other = |why: &dyn std::fmt::Display| NoLink::Other(why.to_string());
+        let greeting =
+            self.driver.ask(|reply| Input::Greet { reply }).await.map_err(|s| other(&s))?;
+        let (link, outgoing) = mpsc::channel::<PeerMessage>(LINK_QUEUE);
+        link.try_send(greeting).map_err(|e| other(&e))?;
+        let mut client = SynchronizationServiceClient::new(self.peer.channel())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let opened = async {
+            let mut incoming = client.link(ReceiverStream::new(outgoing)).await?.into_inner();
+            let first = incoming.next().await.transpose()?;
+            Ok::<_, tonic::Status>((incoming, first))
+        };
+        let (mut incoming, first) = tokio::time::timeout(GREETING_TIMEOUT, opened)
+            .await
+            .map_err(|_| NoLink::Other("no greeting in time".into()))?
+            .map_err(|status| other(&status))?;
+        let first =
+            first.ok_or_else(|| NoLink::Other("the link ended before a greeting".into()))?;
+        let (peer, _) = convert::sender(&first).map_err(|e| other(&e))?;
+        let Some(Wire::Hello(hello)) = first.message else {
+            return Err(NoLink::Other("the first message is not a greeting".into()));
+        };
+        let (hello, address) = convert::read_hello(hello).map_err(|e| other(&e))?;
+        tracing::debug!(?peer, %address, "linked");
+        let dialed = Input::Dialed { peer, hello, address, link };
+        self.driver.send(dialed).await.map_err(|s| other(&s))?;
+        // Nothing more comes on this stream: its end is the news.
+        while let Some(Ok(_)) = incoming.next().await {}
+        Ok(())
+    }
+
+    /// Finds out at once whether anybody listens, at every address of the name.
+    async fn knock(&self) -> Result<(), NoLink> {
+        let addresses: Vec<SocketAddr> =
+            tokio::net::lookup_host((self.peer.host(), self.peer.port()))
+                .await
+                .map_err(|e| NoLink::Other(e.to_string()))?
+                .collect();
+        let mut refused = 0;
+        for address in &addresses {
+            match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused += 1,
+                Ok(Err(error)) => tracing::debug!(%address, %error, "no connection"),
+                Err(_) => tracing::debug!(%address, "no connection in time"),
+            }
+        }
+        if refused == addresses.len() && refused > 0 {
+            Err(NoLink::Refused)
+        } else {
+            Err(NoLink::Other(format!("no connection to {}", self.peer)))
+        }
+    }
+}

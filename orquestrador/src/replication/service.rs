@@ -1,0 +1,93 @@
+//! The link that the other node dials.
+
+use std::pin::Pin;
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::peer_message::Message as Wire;
+use common::proto::synchronization_service_server::SynchronizationService;
+use common::proto::{PeerMessage, SnapshotChunk};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{convert, snapshot};
+use crate::driver::DriverHandle;
+use crate::driver::input::Input;
+use crate::journal::{Journal, SnapshotReceiver};
+
+/// Hands what the other node says to the driver.
+pub struct Service {
+    pub driver: DriverHandle,
+    pub journal: Journal,
+}
+
+type Greeting = Pin<Box<dyn Stream<Item = Result<PeerMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl SynchronizationService for Service {
+    type LinkStream = Greeting;
+
+    async fn link(
+        &self,
+        request: Request<Streaming<PeerMessage>>,
+    ) -> Result<Response<Greeting>, Status> {
+        let incoming = request.into_inner();
+        let greeting = self.driver.ask(|reply| Input::Greet { reply }).await?;
+        let (outgoing, stream) = mpsc::channel(1);
+        outgoing
+            .try_send(Ok(greeting))
+            .map_err(|_| grpc_status::status(ErrorCode::Internal, "failed to greet"))?;
+        let (driver, journal) = (self.driver.clone(), self.journal.clone());
+        tokio::spawn(async move {
+            if let Err(status) = receive(incoming, &driver, journal).await {
+                tracing::debug!(%status, "the link from the other node ended");
+                // Whoever dialled learns why; if it is gone, nobody needs to.
+                drop(outgoing.send(Err(status)).await);
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+async fn receive(
+    mut incoming: Streaming<PeerMessage>,
+    driver: &DriverHandle,
+    journal: Journal,
+) -> Result<(), Status> {
+    let mut learning = None;
+    while let Some(message) = incoming.next().await {
+        let mut message = message?;
+        if let Some(Wire::SnapshotChunk(chunk)) = &mut message.message {
+            let chunk = std::mem::take(chunk);
+            receive_chunk(&mut learning, &message, chunk, driver, &journal).await?;
+            continue;
+        }
+        let read = convert::read(message).map_err(|error| {
+            grpc_status::status(
+                ErrorCode::InvalidArgument,
+                format!("failed to read the message: {error}"),
+            )
+        })?;
+        if let Some(convert::Incoming { from, epoch, message, entries }) = read {
+            driver.send(Input::Peer { from, epoch, message, entries }).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn receive_chunk(
+    learning: &mut Option<SnapshotReceiver>,
+    envelope: &PeerMessage,
+    chunk: SnapshotChunk,
+    driver: &DriverHandle,
+    journal: &Journal,
+) -> Result<(), Status> {
+    let (from, _) = convert::sender(envelope)
+        .map_err(|error| grpc_status::status(ErrorCode::InvalidArgument, error.to_string()))?;
+    if let Some((snapshot, view)) = snapshot::receive(learning, chunk, journal).await? {
+        driver.send(Input::SnapshotReceived { from, view, snapshot }).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Carrying a snapshot to a learner that is too far behind for the journal.
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::peer_message::Message as Wire;
+use common::proto::{PeerMessage, SnapshotChunk};
+use orquestrador_core::ids::Epoch;
+use orquestrador_core::role::{Sender, View};
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::convert;
+use crate::journal::codec::{entry_id_to_proto, view_from_proto, view_to_proto};
+use crate::journal::{self, Journal, SnapshotReceiver};
+
+/// File bytes in one message.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Sends the snapshot in a thread of its own; it waits for the link, and ends with it.
+pub fn send(
+    journal: Journal,
+    link: mpsc::Sender<PeerMessage>,
+    sender: Sender,
+    epoch: Epoch,
+    view: View,
+) {
+    let work = move || match send_all(&journal, &link, sender, epoch, &view) {
+        Ok(()) => tracing::debug!("snapshot sent"),
+        // The learner asks again by refusing what follows.
+        Err(error) => tracing::warn!(%error, "failed to read the snapshot for the other node"),
+    };
+    if let Err(error) = std::thread::Builder::new().name("snapshot-send".into()).spawn(work) {
+        tracing::warn!(%error, "failed to start a thread to send the snapshot");
+    }
+}
+
+fn send_all(
+    journal: &Journal,
+    link: &mpsc::Sender<PeerMessage>,
+    sender: Sender,
+    epoch: Epoch,
+    view: &View,
+) -> Result<(), journal::Error> {
+    let Some(reader) = journal.snapshot_reader()? else { return Ok(()) };
+    let last_entry = Some(entry_id_to_proto(&reader.id()));
+    let mut offset = 0;
+    loop {
+        let chunk = reader.chunk(offset, CHUNK_BYTES)?;
+        offset += chunk.bytes.len() as u64;
+        let is_last = chunk.last;
+        let message = Wire::SnapshotChunk(SnapshotChunk {
+            view: Some(view_to_proto(view)),
+            last_entry: last_entry.clone(),
+            offset: chunk.offset,
+            content: chunk.bytes.to_vec(),
+            last: is_last,
+        });
+        if link.blocking_send(convert::envelope(sender, epoch, message)).is_err() || is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// Adds a chunk to what came before on this link; the first one starts anew. Gives the whole when the
+/// last one is in; the driver decides whether it is installed.
+pub async fn receive(
+    under_way: &mut Option<SnapshotReceiver>,
+    chunk: SnapshotChunk,
+    journal: &Journal,
+) -> Result<Option<(SnapshotReceiver, View)>, Status> {
+    let refuse = |why: String| grpc_status::status(ErrorCode::InvalidArgument, why);
+    let view = chunk.view.ok_or_else(|| refuse("field `view` is missing".into()))?;
+    let view = view_from_proto(view).map_err(|error| refuse(error.to_string()))?;
+    let receiver = match under_way.take() {
+        Some(receiver) if chunk.offset != 0 => Some(receiver),
+        Some(_) | None => None,
+    };
+    let journal = journal.clone();
+    let (offset, content, is_last) = (chunk.offset, chunk.content, chunk.last);
+    let write = move || {
+        let mut receiver = match receiver {
+            Some(receiver) => receiver,
+            None => journal.receive_snapshot()?,
+        };
+        receiver.write(offset, &content)?;
+        Ok::<_, journal::Error>(receiver)
+    };
+    let receiver = tokio::task::spawn_blocking(write)
+        .await
+        .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
+        .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
+    if is_last {
+        return Ok(Some((receiver, view)));
+    }
+    *under_way = Some(receiver);
+    Ok(None)
+}

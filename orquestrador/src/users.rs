@@ -1,0 +1,212 @@
+//! Who may do what: the users as far as they are committed, and which tokens were verified already.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Argon2, PasswordHash};
+use common::auth::{DEMO_TOKEN, DEMO_USER, TOKEN_KEY, USER_KEY};
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use orquestrador_core::Event;
+use orquestrador_core::effect::UserRecord;
+use orquestrador_core::ids::UserName;
+use tokio::sync::Semaphore;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+/// Verified tokens remembered; beyond it all are forgotten and verified again.
+const MAX_VERIFIED: usize = 10_000;
+/// Argon2 runs at once: each takes tens of milliseconds and 19 MiB.
+const MAX_HASHING: usize = 2;
+
+/// The caller of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub user: UserName,
+    pub admin: bool,
+}
+
+/// Cheap to clone; one for the whole node.
+#[derive(Clone)]
+pub struct Users {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// By name.
+    known: ArcSwap<HashMap<UserName, UserRecord>>,
+    /// Whether the seed's credentials count while there is no user.
+    demo_allowed: bool,
+    /// Keyed hashes of user, token and token hash that were verified.
+    verified: Mutex<HashMap<[u8; 32], ()>>,
+    key: [u8; 32],
+    hashing: Semaphore,
+}
+
+impl Users {
+    /// `demo_allowed`: every address of the node is a loopback one. `key`: random, for this process.
+    pub fn new(demo_allowed: bool, key: [u8; 32]) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                known: ArcSwap::default(),
+                demo_allowed,
+                verified: Mutex::default(),
+                key,
+                hashing: Semaphore::new(MAX_HASHING),
+            }),
+        }
+    }
+
+    /// The seed's credentials are accepted now.
+    pub fn demo_mode(&self) -> bool {
+        self.shared.demo_allowed && self.shared.known.load().is_empty()
+    }
+
+    pub fn replace(&self, users: Vec<UserRecord>) {
+        self.shared.known.store(Arc::new(users.into_iter().map(|u| (u.user.clone(), u)).collect()));
+    }
+
+    /// On a standby: what the principal's events say.
+    pub fn follow(&self, event: &Event) {
+        match event {
+            Event::UserAdded { user, token_hash, admin, at } => self.change(|known| {
+                known.insert(
+                    user.clone(),
+                    UserRecord {
+                        user: user.clone(),
+                        token_hash: token_hash.clone(),
+                        admin: *admin,
+                        added_at: *at,
+                    },
+                );
+            }),
+            Event::UserRemoved { user } => self.change(|known| {
+                known.remove(user);
+            }),
+            Event::TaskSubmitted { .. }
+            | Event::TaskAssigned { .. }
+            | Event::TaskSucceeded { .. }
+            | Event::TaskFailed { .. }
+            | Event::TaskCancelled { .. }
+            | Event::TaskRequeued { .. }
+            | Event::TasksPruned { .. }
+            | Event::WorkerRegistered { .. }
+            | Event::HandlersLearned { .. }
+            | Event::WorkerLost { .. }
+            | Event::AttemptEnded { .. } => {}
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashMap<UserName, UserRecord>)) {
+        let mut known = HashMap::clone(&self.shared.known.load());
+        change(&mut known);
+        self.shared.known.store(Arc::new(known));
+    }
+
+    /// Who sends this request.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` when user or token is missing or wrong; which of them is not said.
+    pub async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+        let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
+        let (Some(user), Some(token)) = (text(USER_KEY), text(TOKEN_KEY)) else {
+            return Err(refusal("user and token are required in the metadata"));
+        };
+        if self.demo_mode() {
+            let known = constant_time_eq(user, DEMO_USER) & constant_time_eq(token, DEMO_TOKEN);
+            return match known {
+                true => Ok(Caller { user: user.into(), admin: true }),
+                false => Err(refusal("wrong user or token")),
+            };
+        }
+        let record = self.shared.known.load().get(&UserName::from(user)).cloned();
+        // An unknown user costs as much time as a known one.
+        let hash = record.as_ref().map_or(UNKNOWN_USER_HASH, |r| &r.token_hash).to_owned();
+        let proof = self.proof(user, token, &hash);
+        if !self.is_verified(&proof) {
+            self.verify(token.to_owned(), hash).await?;
+            if record.is_some() {
+                self.remember(proof);
+            }
+        }
+        match record {
+            Some(record) => Ok(Caller { user: record.user, admin: record.admin }),
+            None => Err(refusal("wrong user or token")),
+        }
+    }
+
+    async fn verify(&self, token: String, hash: String) -> Result<(), Status> {
+        let permit = self.shared.hashing.acquire().await;
+        let verified = tokio::task::spawn_blocking(move || {
+            PasswordHash::new(&hash).is_ok_and(|hash| {
+                Argon2::default().verify_password(token.as_bytes(), &hash).is_ok()
+            })
+        })
+        .await;
+        drop(permit);
+        match verified {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(refusal("wrong user or token")),
+        }
+    }
+
+    /// Argon2id of a new user's token, in PHC form.
+    ///
+    /// # Errors
+    /// `INTERNAL` when hashing fails.
+    pub async fn hash(&self, token: String) -> Result<String, Status> {
+        let permit = self.shared.hashing.acquire().await;
+        let hashed = tokio::task::spawn_blocking(move || {
+            Argon2::default().hash_password(token.as_bytes()).map(|hash| hash.to_string())
+        })
+        .await;
+        drop(permit);
+        match hashed {
+            Ok(Ok(hash)) => Ok(hash),
+            Ok(Err(error)) => Err(grpc_status::status(
+                ErrorCode::Internal,
+                format!("failed to hash the token: {error}"),
+            )),
+            Err(error) => Err(grpc_status::status(
+                ErrorCode::Internal,
+                format!("failed to hash the token: {error}"),
+            )),
+        }
+    }
+
+    /// Bound to the stored hash, so that a changed token is verified anew.
+    fn proof(&self, user: &str, token: &str, hash: &str) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.shared.key);
+        for part in [user, token, hash] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    fn is_verified(&self, proof: &[u8; 32]) -> bool {
+        self.shared.verified.lock().is_ok_and(|verified| verified.contains_key(proof))
+    }
+
+    fn remember(&self, proof: [u8; 32]) {
+        if let Ok(mut verified) = self.shared.verified.lock() {
+            if verified.len() >= MAX_VERIFIED {
+                verified.clear();
+            }
+            verified.insert(proof, ());
+        }
+    }
+}
+
+/// Argon2id of a random string that nobody kept.
+const UNKNOWN_USER_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$bXV0aXJhby11bmtub3du$n6pYyhxMcCVxWbbqj5rkOzTZP9xUvyuNlNZ3pzo3NHk";
+
+fn constant_time_eq(given: &str, expected: &str) -> bool {
+    blake3::hash(given.as_bytes()) == blake3::hash(expected.as_bytes())
+}
+
+fn refusal(message: &str) -> Status {
+    grpc_status::status(ErrorCode::Unauthenticated, message)
+}

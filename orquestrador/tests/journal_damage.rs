@@ -1,0 +1,211 @@
+//! Cut, altered and missing files: what opens is whole, what is not whole is reported.
+
+mod journal_common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use journal_common::{append_events, copy_directory, event, role, temporary};
+use orquestrador::journal::{Entry, Error, Journal};
+use orquestrador_core::Event;
+use orquestrador_core::ids::{Epoch, Index, NodeId};
+use orquestrador_core::role::{Durable, EntryId};
+use proptest::prelude::*;
+
+/// All that a directory says, read completely.
+#[derive(Debug, PartialEq)]
+struct Said {
+    node: NodeId,
+    role: Durable,
+    snapshot: Option<(EntryId, Vec<Event>)>,
+    entries: Vec<Entry>,
+}
+
+fn read_all(dir: &Path) -> Result<Said, Error> {
+    let (journal, recovered) = Journal::open(dir)?;
+    let snapshot = match journal.snapshot_reader()? {
+        Some(reader) => Some((reader.id(), reader.events()?.collect::<Result<_, _>>()?)),
+        None => None,
+    };
+    let entries = journal.read(journal.first(), usize::MAX)?;
+    Ok(Said { node: recovered.node, role: recovered.role, snapshot, entries })
+}
+
+/// A pruned journal with a snapshot, role state and 60 entries kept.
+fn write_example(dir: &Path) -> Said {
+    let (journal, recovered) = Journal::open(dir).unwrap();
+    let entries = append_events(&journal, Epoch(1), 100);
+    journal.save_role(&role(recovered.node)).unwrap();
+    journal.save_snapshot(entries[49].id, &[], (0..20).map(event)).unwrap();
+    journal.prune_below(Index(41)).unwrap();
+    drop(journal);
+    read_all(dir).unwrap()
+}
+
+fn log_file(dir: &Path) -> PathBuf {
+    let mut logs: Vec<_> = files(&dir.join("store"))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "jnl"))
+        .collect();
+    assert_eq!(logs.len(), 1);
+    logs.remove(0)
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for child in fs::read_dir(dir).unwrap() {
+        let path = child.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// Without the zeroes that the store reserves.
+fn written(path: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(path).unwrap();
+    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(length);
+    bytes
+}
+
+#[test]
+fn append_torn_by_a_crash_is_not_there_and_all_before_it_is() {
+    let dir = temporary();
+    let (journal, _) = Journal::open(dir.path()).unwrap();
+    let acknowledged = append_events(&journal, Epoch(1), 20);
+    drop(journal);
+    // As it was before the last append began.
+    let bounds = fs::read(dir.path().join("bounds")).unwrap();
+    let before = written(&log_file(dir.path())).len();
+    let (journal, _) = Journal::open(dir.path()).unwrap();
+    let torn = journal_common::entries_after(journal.last(), Epoch(1), 5);
+    journal.append(&torn).unwrap();
+    drop(journal);
+
+    let whole = written(&log_file(dir.path()));
+    for cut in before..=whole.len() {
+        for reserved in [0, 1000] {
+            let copy = temporary();
+            copy_directory(dir.path(), copy.path());
+            fs::write(copy.path().join("bounds"), &bounds).unwrap();
+            let mut log = whole[..cut].to_vec();
+            log.resize(cut + reserved, 0);
+            fs::write(log_file(copy.path()), log).unwrap();
+            let said = read_all(copy.path()).unwrap();
+            let expected = match cut == whole.len() {
+                true => [&acknowledged[..], &torn].concat(),
+                false => acknowledged.clone(),
+            };
+            assert_eq!(said.entries, expected, "cut at {cut} of {}", whole.len());
+        }
+    }
+}
+
+#[test]
+fn log_that_lost_durable_entries_is_reported() {
+    let dir = temporary();
+    let (journal, _) = Journal::open(dir.path()).unwrap();
+    append_events(&journal, Epoch(1), 20);
+    drop(journal);
+    let whole = written(&log_file(dir.path()));
+    for cut in (0..whole.len()).step_by(13) {
+        let copy = temporary();
+        copy_directory(dir.path(), copy.path());
+        fs::write(log_file(copy.path()), &whole[..cut]).unwrap();
+        let said = read_all(copy.path());
+        assert!(matches!(said, Err(Error::Corrupt { .. })), "cut at {cut}: {said:?}");
+    }
+}
+
+#[test]
+fn missing_file_is_reported() {
+    let dir = temporary();
+    write_example(dir.path());
+    for missing in ["format", "bounds", "role", "snapshot", "store"] {
+        let copy = temporary();
+        copy_directory(dir.path(), copy.path());
+        let path = copy.path().join(missing);
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        let said = read_all(copy.path());
+        assert!(matches!(said, Err(Error::Corrupt { .. })), "without {missing}: {said:?}");
+    }
+}
+
+#[test]
+fn interrupted_creation_starts_over() {
+    let dir = temporary();
+    drop(Journal::open(dir.path()).unwrap());
+    fs::rename(dir.path().join("format"), dir.path().join("format.new")).unwrap();
+    fs::remove_file(dir.path().join("bounds")).unwrap();
+    let (journal, recovered) = Journal::open(dir.path()).unwrap();
+    assert!(recovered.created);
+    append_events(&journal, Epoch(1), 3);
+}
+
+#[test]
+fn damage_names_the_file_and_what_to_do() {
+    let dir = temporary();
+    write_example(dir.path());
+    fs::write(dir.path().join("role"), b"rubbish").unwrap();
+    let text = read_all(dir.path()).unwrap_err().to_string();
+    assert!(text.contains(&dir.path().join("role").display().to_string()), "{text}");
+    assert!(text.contains("move the data directory away and start again"), "{text}");
+}
+
+#[test]
+fn every_altered_byte_is_reported_or_harmless() {
+    let dir = temporary();
+    let said = write_example(dir.path());
+    let mut reported = 0;
+    for path in files(dir.path()) {
+        let written = written(&path);
+        for position in (0..written.len()).step_by(11) {
+            reported += usize::from(is_reported(dir.path(), &path, position, 0x04, &said));
+        }
+    }
+    assert!(reported > 100, "only {reported}");
+}
+
+/// Whether altering this byte is reported; otherwise it must have changed nothing.
+fn is_reported(dir: &Path, path: &Path, position: usize, flip: u8, said: &Said) -> bool {
+    let copy = temporary();
+    copy_directory(dir, copy.path());
+    let target = copy.path().join(path.strip_prefix(dir).unwrap());
+    let mut bytes = fs::read(&target).unwrap();
+    bytes[position] ^= flip;
+    fs::write(&target, bytes).unwrap();
+    match read_all(copy.path()) {
+        Ok(found) => {
+            assert_eq!(&found, said, "{} byte {position} flip {flip}", path.display());
+            false
+        }
+        Err(Error::Corrupt { .. } | Error::Version { .. }) => true,
+        Err(other) => panic!("{} byte {position} flip {flip}: {other:?}", path.display()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_alterations_are_reported_or_harmless(
+        file: prop::sample::Index,
+        position: prop::sample::Index,
+        flip in 1u8..,
+    ) {
+        thread_local! {
+            static EXAMPLE: (tempfile::TempDir, Said) = {
+                let dir = temporary();
+                let said = write_example(dir.path());
+                (dir, said)
+            };
+        }
+        EXAMPLE.with(|(dir, said)| {
+            let files: Vec<_> =
+                files(dir.path()).into_iter().filter(|f| !written(f).is_empty()).collect();
+            let path = file.get(&files);
+            is_reported(dir.path(), path, position.index(written(path).len()), flip, said);
+        });
+    }
+}
