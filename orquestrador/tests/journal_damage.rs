@@ -5,6 +5,7 @@ mod journal_common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use journal_common::{append_events, copy_directory, event, role, temporary};
 use orquestrador::journal::{Entry, Error, Journal};
 use orquestrador_core::Event;
@@ -84,7 +85,8 @@ fn append_torn_by_a_crash_is_not_there_and_all_before_it_is() {
     drop(journal);
 
     let whole = written(&log_file(dir.path()));
-    for cut in before..=whole.len() {
+    let cuts = (before..whole.len()).step_by(7).chain([whole.len() - 1, whole.len()]);
+    for cut in cuts {
         for reserved in [0, 1000] {
             let copy = temporary();
             copy_directory(dir.path(), copy.path());
@@ -103,13 +105,45 @@ fn append_torn_by_a_crash_is_not_there_and_all_before_it_is() {
 }
 
 #[test]
+fn append_whose_end_was_written_before_its_middle_is_not_there() {
+    let dir = temporary();
+    let (journal, _) = Journal::open(dir.path()).unwrap();
+    let acknowledged = append_events(&journal, Epoch(1), 20);
+    drop(journal);
+    let bounds = fs::read(dir.path().join("bounds")).unwrap();
+    let before = written(&log_file(dir.path())).len();
+    let (journal, _) = Journal::open(dir.path()).unwrap();
+    let payload = Bytes::from(vec![7; 10_000]);
+    journal_common::append_payload(&journal, Epoch(1), payload);
+    drop(journal);
+
+    let whole = written(&log_file(dir.path()));
+    for hole in [before..before + 4096, before + 64..before + 600, before + 4096..before + 8192] {
+        let copy = temporary();
+        copy_directory(dir.path(), copy.path());
+        fs::write(copy.path().join("bounds"), &bounds).unwrap();
+        let mut log = whole.clone();
+        log[hole.clone()].fill(0);
+        log.resize(log.len() + 1000, 0);
+        fs::write(log_file(copy.path()), log).unwrap();
+        assert_eq!(read_all(copy.path()).unwrap().entries, acknowledged, "hole {hole:?}");
+        // It is as good as any journal from then on.
+        let (journal, _) = Journal::open(copy.path()).unwrap();
+        let more = append_events(&journal, Epoch(2), 3);
+        drop(journal);
+        let entries = read_all(copy.path()).unwrap().entries;
+        assert_eq!(entries, [&acknowledged[..], &more].concat());
+    }
+}
+
+#[test]
 fn log_that_lost_durable_entries_is_reported() {
     let dir = temporary();
     let (journal, _) = Journal::open(dir.path()).unwrap();
     append_events(&journal, Epoch(1), 20);
     drop(journal);
     let whole = written(&log_file(dir.path()));
-    for cut in (0..whole.len()).step_by(13) {
+    for cut in (0..whole.len()).step_by(97) {
         let copy = temporary();
         copy_directory(dir.path(), copy.path());
         fs::write(log_file(copy.path()), &whole[..cut]).unwrap();
@@ -154,17 +188,17 @@ fn damage_names_the_file_and_what_to_do() {
 }
 
 #[test]
-fn every_altered_byte_is_reported_or_harmless() {
+fn altered_bytes_all_over_are_reported_or_harmless() {
     let dir = temporary();
     let said = write_example(dir.path());
     let mut reported = 0;
     for path in files(dir.path()) {
         let written = written(&path);
-        for position in (0..written.len()).step_by(11) {
+        for position in (0..written.len()).step_by(37) {
             reported += usize::from(is_reported(dir.path(), &path, position, 0x04, &said));
         }
     }
-    assert!(reported > 100, "only {reported}");
+    assert!(reported > 30, "only {reported}");
 }
 
 /// Whether altering this byte is reported; otherwise it must have changed nothing.
@@ -186,7 +220,7 @@ fn is_reported(dir: &Path, path: &Path, position: usize, flip: u8, said: &Said) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_alterations_are_reported_or_harmless(

@@ -24,6 +24,7 @@ mod role_file;
 mod set_aside;
 mod snapshot;
 mod store;
+mod torn;
 
 pub use codec::{CodecError, Content};
 pub use directory::FORMAT_VERSION;

@@ -102,7 +102,7 @@ fn remove_unfinished(directory: &Directory) -> Result<(), Error> {
 /// Removes again what pruning or truncation had begun to remove.
 fn finish_cutting(store: &Store, bounds: &mut BoundsFile) -> Result<(), Error> {
     let current = bounds.current();
-    store.remove_up_to(current.base.index)?;
+    store.remove_between(Index(0), current.base.index)?;
     if current.cutting {
         store.remove_above(current.last.index)?;
         bounds.set(Bounds { cutting: false, ..current })?;
@@ -171,4 +171,77 @@ fn merged_records(
         remembered.map(|(number, index)| (*index, *number)).collect();
     all.extend(kept);
     all.into_iter().map(|(index, number)| (number, index)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use orquestrador_core::ids::Epoch;
+
+    use super::*;
+    use crate::journal::Entry;
+
+    /// A closed journal of ten entries, and their ids from the one before the first on.
+    fn ten_entries(dir: &Path) -> Vec<EntryId> {
+        let (journal, _) = open(dir).unwrap();
+        let mut ids = vec![journal.last()];
+        for _ in 0..10 {
+            let entry = Entry::following(&journal.last(), Epoch(1), Bytes::from_static(b"\x12\0"));
+            journal.append(std::slice::from_ref(&entry)).unwrap();
+            ids.push(entry.id);
+        }
+        ids
+    }
+
+    fn set_bounds(dir: &Path, bounds: Bounds) {
+        BoundsFile::open(&dir.join("bounds")).unwrap().set(bounds).unwrap();
+    }
+
+    #[test]
+    fn interrupted_cut_is_finished_and_then_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let ids = ten_entries(dir.path());
+        set_bounds(dir.path(), Bounds { base: ids[0], last: ids[4], cutting: true });
+        let (journal, recovered) = open(dir.path()).unwrap();
+        assert_eq!(recovered.last, ids[4]);
+        let entry = Entry::following(&ids[4], Epoch(2), Bytes::new());
+        journal.append(std::slice::from_ref(&entry)).unwrap();
+        drop(journal);
+        assert_eq!(open(dir.path()).unwrap().1.last, entry.id);
+    }
+
+    #[test]
+    fn interrupted_reset_is_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let ids = ten_entries(dir.path());
+        let (journal, _) = open(dir.path()).unwrap();
+        journal.save_snapshot(ids[7], &[], std::iter::empty()).unwrap();
+        drop(journal);
+        set_bounds(dir.path(), Bounds { base: ids[7], last: ids[7], cutting: true });
+        let (journal, recovered) = open(dir.path()).unwrap();
+        assert_eq!((journal.first(), recovered.last), (Index(8), ids[7]));
+        assert!(journal.read(Index(8), usize::MAX).unwrap().is_empty());
+    }
+
+    #[test]
+    fn entries_beyond_lagging_bounds_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let ids = ten_entries(dir.path());
+        set_bounds(dir.path(), Bounds { base: ids[0], last: ids[4], cutting: false });
+        assert_eq!(open(dir.path()).unwrap().1.last, ids[10]);
+    }
+
+    #[test]
+    fn entries_missing_below_the_bounds_are_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let ids = ten_entries(dir.path());
+        let (journal, _) = open(dir.path()).unwrap();
+        journal.0.store.remove_above(Index(9)).unwrap();
+        drop(journal);
+        assert!(matches!(open(dir.path()), Err(Error::Corrupt { .. })));
+        // Nor is another entry in its place accepted.
+        let forged = EntryId { epoch: Epoch(9), ..ids[9] };
+        set_bounds(dir.path(), Bounds { base: ids[0], last: forged, cutting: false });
+        assert!(matches!(open(dir.path()), Err(Error::Corrupt { .. })));
+    }
 }

@@ -39,29 +39,34 @@ impl Journal {
         })
     }
 
-    /// Forgets the entries below `index`, which must not be above the snapshot's.
+    /// Forgets the entries below `index`, which must not be above the snapshot's. Another thread
+    /// can append meanwhile.
     pub fn prune_below(&self, index: Index) -> Result<(), Error> {
-        self.write(|writer, tail| {
-            let Some(base_index) = index.0.checked_sub(1).map(Index) else { return Ok(()) };
+        let pruned = self.write(|writer, tail| {
+            let Some(base_index) = index.0.checked_sub(1).map(Index) else { return Ok(None) };
             if base_index <= tail.base.index {
-                return Ok(());
+                return Ok(None);
             }
             let covered = tail.snapshot.map_or(Index(0), |id| id.index);
             if index > covered {
                 return Err(Error::SnapshotBoundary { asked: index, snapshot: covered });
             }
+            let first = tail.base.index.next();
             let base = self.present(base_index)?;
             writer.bounds.set(Bounds { base, last: tail.last, cutting: false })?;
             tail.base = base;
-            self.0.store.remove_up_to(base.index)
-        })
+            Ok(Some((first, base_index)))
+        })?;
+        let Some((first, last)) = pruned else { return Ok(()) };
+        let removed = self.0.store.remove_between(first, last);
+        self.write(|_, _| removed)
     }
 }
 
 /// Empties the journal; it goes on after `base`, which the snapshot stands for.
 pub(super) fn reset(store: &Store, bounds: &mut BoundsFile, base: EntryId) -> Result<(), Error> {
     bounds.set(Bounds { base, last: base, cutting: true })?;
-    store.remove_up_to(base.index)?;
+    store.remove_between(Index(0), base.index)?;
     cut(store, bounds, base, base)
 }
 

@@ -13,6 +13,7 @@ use orquestrador_core::role::{EntryHash, EntryId};
 
 use super::entry::Entry;
 use super::error::{Error, Place};
+use super::torn::TornEnd;
 
 /// Blocks read back, for a standby that catches up.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -24,7 +25,7 @@ const OPEN_FILES: usize = 64;
 /// One writes tables, the other merges them.
 const THREADS: usize = 2;
 /// Keys removed by one batch.
-const REMOVE_BATCH: usize = 10_000;
+const REMOVE_BATCH: usize = 1_000;
 
 const HEADER_LENGTH: usize = 8 + 32;
 
@@ -36,6 +37,21 @@ pub(super) struct Store {
 
 impl Store {
     pub fn open(path: &Path) -> Result<Self, Error> {
+        match Self::try_open(path) {
+            Err(damage @ Error::Corrupt { .. }) => {
+                // The store forgives an append that ends too early, but not one whose end reached
+                // the disk before its middle. Whether it was a torn one, the bounds know.
+                let Some(torn) = TornEnd::cut(path)? else { return Err(damage) };
+                Self::try_open(path).or_else(|_| {
+                    torn.restore()?;
+                    Err(damage)
+                })
+            }
+            other => other,
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<Self, Error> {
         guarded(path, || {
             let database = Database::builder(path)
                 .cache_size(CACHE_BYTES)
@@ -100,49 +116,36 @@ impl Store {
 
     /// Removes the entries above `last`, durably, from the top: a crash leaves a prefix.
     pub fn remove_above(&self, last: Index) -> Result<(), Error> {
-        loop {
-            let keys = self.keys(last.next()..=Index(u64::MAX), true)?;
-            self.remove(&keys)?;
-            if keys.len() < REMOVE_BATCH {
-                break;
-            }
-        }
+        self.remove(self.entries.range(last.next().0.to_be_bytes()..).rev())?;
         self.database.persist(PersistMode::SyncData).map_err(|e| Error::store(&self.path, e))
     }
 
-    /// Removes the entries up to `last`, at leisure: after a crash some may be back.
-    pub fn remove_up_to(&self, last: Index) -> Result<(), Error> {
+    /// Removes the entries from `first` to `last`, at leisure: after a crash some may be back.
+    pub fn remove_between(&self, first: Index, last: Index) -> Result<(), Error> {
+        self.remove(self.entries.range(first.0.to_be_bytes()..=last.0.to_be_bytes()))
+    }
+
+    /// In batches, so that an append does not wait for all of it.
+    fn remove(&self, mut items: impl Iterator<Item = fjall::Guard>) -> Result<(), Error> {
         loop {
-            let keys = self.keys(Index(0)..=last, false)?;
-            self.remove(&keys)?;
-            if keys.len() < REMOVE_BATCH {
+            let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
+            for _ in 0..REMOVE_BATCH {
+                let next = guarded(&self.path, || {
+                    items
+                        .next()
+                        .map(fjall::Guard::key)
+                        .transpose()
+                        .map_err(|e| reading(&self.path, e))
+                });
+                let Some(key) = next? else { break };
+                batch.remove(&self.entries, key);
+            }
+            let removed = batch.len();
+            batch.commit().map_err(|e| Error::store(&self.path, e))?;
+            if removed < REMOVE_BATCH {
                 return Ok(());
             }
         }
-    }
-
-    fn remove(&self, keys: &[fjall::UserKey]) -> Result<(), Error> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
-        for key in keys {
-            batch.remove(&self.entries, key.clone());
-        }
-        batch.commit().map_err(|e| Error::store(&self.path, e))
-    }
-
-    /// Up to a batch of keys, from either end.
-    fn keys(
-        &self,
-        range: std::ops::RangeInclusive<Index>,
-        from_top: bool,
-    ) -> Result<Vec<fjall::UserKey>, Error> {
-        guarded(&self.path, || {
-            let mut items =
-                self.entries.range(range.start().0.to_be_bytes()..=range.end().0.to_be_bytes());
-            std::iter::from_fn(|| if from_top { items.next_back() } else { items.next() })
-                .take(REMOVE_BATCH)
-                .map(|item| item.key().map_err(|e| reading(&self.path, e)))
-                .collect()
-        })
     }
 }
 
