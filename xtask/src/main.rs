@@ -1,1 +1,127 @@
-fn main() {}
+//! Developer commands. Each is one line to type and works on a fresh machine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+
+/// `cargo xtask COMMAND`
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build in release, start a cluster, run real work on it, kill processes in the middle, check everything
+    Demo {
+        /// Options of the demo itself, for example `-- --size 4096`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Build in release and run a cluster with prefixed logs until Ctrl+C
+    Cluster {
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Everything that is tested in a reasonable time
+    Test {
+        /// Passed to the test runner, for example a filter
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Format, lints, tests and documentation; writes nothing
+    Verify,
+    /// Format, and apply what clippy can mend by itself
+    Fix,
+    /// Measure throughput, latency and failover time in release
+    Bench {
+        /// Options of the benchmark itself, for example `-- --json`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Kill random processes under load and check that nothing is lost or done twice
+    Chaos {
+        /// Options of the run, for example `-- --rounds 100 --seed 7`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::Demo { args } => release("mutirao-demo", &args),
+        Task::Cluster { args } => release("mutirao-cluster", &args),
+        Task::Bench { args } => release("mutirao-bench", &args),
+        Task::Chaos { args } => release("mutirao-chaos", &args),
+        Task::Test { args } => test(&args),
+        Task::Verify => verify(),
+        Task::Fix => {
+            cargo(&["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"])?;
+            cargo(&["fmt", "--all"])
+        }
+    }
+}
+
+/// The end-to-end tests run the binaries, so these are built first.
+fn test(args: &[String]) -> anyhow::Result<()> {
+    cargo(&["build", "--workspace", "--bins"])?;
+    let mut command = vec!["test", "--workspace"];
+    command.extend(args.iter().map(String::as_str));
+    cargo(&command)
+}
+
+fn verify() -> anyhow::Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    test(&[])?;
+    cargo_with(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+/// Builds the four binaries and `program` together, then runs it at the top of the repository.
+fn release(program: &str, args: &[String]) -> anyhow::Result<()> {
+    cargo(&["build", "--release", "--workspace", "--bins", "--exclude", "xtask"])?;
+    let status = Command::new(root().join("target/release").join(program))
+        .args(args)
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("failed to start {program}"))?;
+    if !status.success() {
+        bail!("{program} ended with {status}");
+    }
+    Ok(())
+}
+
+fn cargo(args: &[&str]) -> anyhow::Result<()> {
+    cargo_with(args, &[])
+}
+
+fn cargo_with(args: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    eprintln!("+ cargo {}", args.join(" "));
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(args)
+        .envs(environment.iter().copied())
+        .current_dir(root())
+        .status()
+        .context("failed to start cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` ended with {status}", args.join(" "));
+    }
+    Ok(())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}

@@ -1,0 +1,200 @@
+//! A pair of orchestrators and some workers on loopback.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::ports;
+use crate::process::{OnLine, Process};
+
+/// How long a process may take to say that it is ready.
+pub const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// The four binaries.
+    pub binaries: PathBuf,
+    /// Data directories are made below it.
+    pub dir: PathBuf,
+    pub principal_port: u16,
+    pub backup_port: u16,
+    pub worker_ports: Vec<u16>,
+    /// Given to every worker.
+    pub worker_args: Vec<String>,
+    /// Given to both orchestrators.
+    pub orchestrator_args: Vec<String>,
+}
+
+impl Layout {
+    /// Free ports, and the binaries beside the running program.
+    ///
+    /// # Errors
+    /// The binaries are not built, or there are no ports.
+    pub fn new(dir: &Path, workers: usize) -> anyhow::Result<Self> {
+        let ports = ports::free(2 + workers)?;
+        Self::with_ports(dir, &ports)
+    }
+
+    /// `ports`: principal, backup, workers.
+    ///
+    /// # Errors
+    /// The binaries are not built.
+    pub fn with_ports(dir: &Path, ports: &[u16]) -> anyhow::Result<Self> {
+        let [principal_port, backup_port, worker_ports @ ..] = ports else {
+            bail!("two ports are needed at least");
+        };
+        Ok(Self {
+            binaries: binaries()?,
+            dir: dir.to_owned(),
+            principal_port: *principal_port,
+            backup_port: *backup_port,
+            worker_ports: worker_ports.to_vec(),
+            worker_args: Vec::new(),
+            orchestrator_args: Vec::new(),
+        })
+    }
+
+    /// Of the orchestrators, for `--orchestrators`.
+    pub fn orchestrators(&self) -> [String; 2] {
+        [self.principal_port, self.backup_port].map(|port| format!("http://localhost:{port}"))
+    }
+
+    /// A binary of ours.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.binaries.join(name)
+    }
+
+    pub fn data_dir(&self, port: u16) -> PathBuf {
+        self.dir.join(format!("orquestrador-{port}"))
+    }
+}
+
+/// `target/<profile>`, where the running program or test lies in or one level below.
+fn binaries() -> anyhow::Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    exe.ancestors()
+        .skip(1)
+        .take(3)
+        .find(|dir| dir.join("orquestrador").is_file() && dir.join("worker").is_file())
+        .map(Path::to_owned)
+        .context("the binaries are not built: run `cargo build --workspace --bins`")
+}
+
+/// The running processes. All of them are killed when it is dropped.
+pub struct Cluster {
+    pub layout: Layout,
+    pub principal: Option<Process>,
+    pub backup: Option<Process>,
+    pub workers: Vec<Option<Process>>,
+    on_line: Option<Arc<dyn Fn(&str, &str) + Send + Sync>>,
+}
+
+impl Cluster {
+    /// Nothing runs yet.
+    pub fn new(layout: Layout) -> Self {
+        let workers = layout.worker_ports.iter().map(|_| None).collect();
+        Self { layout, principal: None, backup: None, workers, on_line: None }
+    }
+
+    /// `on_line` gets the name of the process and each line that it prints.
+    #[must_use]
+    pub fn on_line(mut self, on_line: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
+        self.on_line = Some(Arc::new(on_line));
+        self
+    }
+
+    /// Everything in the order of the guide, the pair in sync and the workers registered.
+    ///
+    /// # Errors
+    /// A process did not start, or not in time.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        self.start_principal()?;
+        self.start_backup()?;
+        self.wait_in_sync()?;
+        for nth in 0..self.workers.len() {
+            self.start_worker(nth)?;
+            self.wait_registered(nth)?;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// It did not start in time.
+    pub fn start_principal(&mut self) -> anyhow::Result<()> {
+        let (port, peer) = (self.layout.principal_port, self.layout.backup_port);
+        let process = self.orchestrator("orquestrador", "principal", port, peer)?;
+        process.wait_for(&format!("iniciado na porta {port}"), START_TIMEOUT)?;
+        self.principal = Some(process);
+        Ok(())
+    }
+
+    /// # Errors
+    /// It did not start in time.
+    pub fn start_backup(&mut self) -> anyhow::Result<()> {
+        let (port, peer) = (self.layout.backup_port, self.layout.principal_port);
+        let process = self.orchestrator("orquestrador-backup", "backup", port, peer)?;
+        process.wait_for(&format!("iniciado na porta {port}"), START_TIMEOUT)?;
+        self.backup = Some(process);
+        Ok(())
+    }
+
+    fn orchestrator(&self, binary: &str, name: &str, port: u16, peer: u16) -> anyhow::Result<Process> {
+        let mut args = vec![
+            "--port".to_owned(),
+            port.to_string(),
+            "--peer".to_owned(),
+            format!("http://localhost:{peer}"),
+            "--data-dir".to_owned(),
+            self.layout.data_dir(port).display().to_string(),
+        ];
+        args.extend(self.layout.orchestrator_args.iter().cloned());
+        self.spawn(binary, name, &args)
+    }
+
+    /// Waits until the pair says that it is in sync, whoever is principal.
+    ///
+    /// # Errors
+    /// It did not come to that in time.
+    pub fn wait_in_sync(&self) -> anyhow::Result<()> {
+        let backup = self.backup.as_ref().context("the backup does not run")?;
+        backup.wait_for("Sincronizado: pronto para assumir", START_TIMEOUT)?;
+        Ok(())
+    }
+
+    /// # Errors
+    /// It could not be started.
+    pub fn start_worker(&mut self, nth: usize) -> anyhow::Result<()> {
+        let port = *self.layout.worker_ports.get(nth).context("no such worker")?;
+        let mut args = vec![
+            "--port".to_owned(),
+            port.to_string(),
+            "--orchestrators".to_owned(),
+            self.layout.orchestrators().join(","),
+        ];
+        args.extend(self.layout.worker_args.iter().cloned());
+        self.workers[nth] = Some(self.spawn("worker", &format!("worker-{}", nth + 1), &args)?);
+        Ok(())
+    }
+
+    /// Waits until whoever is principal has taken note of the worker.
+    ///
+    /// # Errors
+    /// It did not come to that in time.
+    pub fn wait_registered(&self, nth: usize) -> anyhow::Result<()> {
+        let line = format!("Novo worker registrado: localhost:{}", self.layout.worker_ports[nth]);
+        let principal = self.principal.as_ref().or(self.backup.as_ref()).context("no orchestrator runs")?;
+        principal.wait_for(&line, START_TIMEOUT)?;
+        Ok(())
+    }
+
+    fn spawn(&self, binary: &str, name: &str, args: &[String]) -> anyhow::Result<Process> {
+        let on_line: Option<OnLine> = self.on_line.clone().map(|tell| {
+            let name = name.to_owned();
+            Arc::new(move |line: &str| tell(&name, line)) as OnLine
+        });
+        Process::start(name, &self.layout.binary(binary), args, &self.layout.dir, on_line)
+    }
+}
