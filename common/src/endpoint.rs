@@ -14,6 +14,9 @@ pub const DEFAULT_BACKUP: &str = "http://localhost:50052";
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest gRPC message, both ways: several batches of payloads.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// The largest message between the orchestrators: an entry of the journal, which can hold a whole
+/// request of the largest kind beside other work.
+pub const MAX_PEER_MESSAGE_BYTES: usize = 64 << 20;
 /// The largest payload or result of a task.
 pub const MAX_PAYLOAD_BYTES: usize = 4 << 20;
 

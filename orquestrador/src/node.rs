@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use common::console::Console;
-use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
+use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
 use common::exit;
 use common::messages::node::NodeMessage;
 use common::proto::cluster_service_server::ClusterServiceServer;
@@ -193,8 +193,8 @@ async fn serve(
     );
     routes.add_service(
         SynchronizationServiceServer::new(replication::service::Service { driver, journal })
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
     );
     let incoming = TcpListenerStream::new(listener);
     let incoming = tokio_stream::StreamExt::map(incoming, |stream| {

@@ -92,6 +92,7 @@ impl Users {
             | Event::TaskCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TasksPruned { .. }
+            | Event::TaskRestored(_)
             | Event::WorkerRegistered { .. }
             | Event::HandlersLearned { .. }
             | Event::WorkerLost { .. }

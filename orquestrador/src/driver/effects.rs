@@ -125,7 +125,7 @@ impl Driver {
             tracing::debug!("a snapshot of an earlier view was dropped");
             return Ok(());
         }
-        let meta = received.finish()?;
+        let meta = self.writer.install(received)?;
         let limits = self.applied.limits().clone();
         let (applied, tail) =
             Applied::recover(&self.journal, limits, self.users.clone(), meta.view_records)?;

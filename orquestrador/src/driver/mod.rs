@@ -45,6 +45,8 @@ pub use watch::lagged;
 const QUEUE: usize = 16_384;
 /// Inputs taken in one turn.
 const TURN: usize = 4_096;
+/// Content bytes after which a turn's entry is closed: an entry must fit one message to the follower.
+const ENTRY_BYTES: usize = 4 << 20;
 /// Turns that wait for their commit; beyond it no new work is taken.
 const MAX_UNCOMMITTED_TURNS: usize = 256;
 
@@ -181,6 +183,8 @@ pub struct Driver {
     step: Step,
     /// An answer of this turn appended nothing, so that it needs the standby's word.
     turn_has_read: bool,
+    /// Content bytes of the turn's events.
+    turn_bytes: usize,
     /// Entries of the message that the role machine is looking at.
     in_hand: Vec<Received>,
     durable_reported: Index,
@@ -255,6 +259,7 @@ impl Driver {
             peer: PeerFacts::default(),
             step: Step::default(),
             turn_has_read: false,
+            turn_bytes: 0,
             in_hand: Vec::new(),
             durable_reported,
             nonce: 0,
@@ -277,6 +282,9 @@ impl Driver {
         while queue.blocking_recv_many(&mut inputs, TURN) > 0 {
             for input in inputs.drain(..) {
                 self.take(input)?;
+                if self.turn_bytes >= ENTRY_BYTES {
+                    self.close_entry()?;
+                }
             }
             self.end_turn()?;
         }

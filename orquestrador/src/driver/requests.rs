@@ -3,7 +3,7 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
-use orquestrador_core::Command;
+use orquestrador_core::{Command, Event};
 use orquestrador_core::ids::Epoch;
 use orquestrador_core::role::{self, Log as _, Standing};
 use tokio::sync::oneshot;
@@ -129,6 +129,7 @@ impl Driver {
         if asks && self.step.events.len() == before {
             self.turn_has_read = true;
         }
+        self.turn_bytes += self.step.events[before..].iter().map(content_bytes).sum::<usize>();
     }
 
     /// G3: a message of a lower epoch is answered with what is newer by the role machine itself; one of a
@@ -240,5 +241,26 @@ fn is_request(command: &Command) -> bool {
         | Command::ReportOutcomes { .. }
         | Command::ReportEnded { .. }
         | Command::ExpireTimers => false,
+    }
+}
+
+/// What weighs in an event.
+fn content_bytes(event: &Event) -> usize {
+    match event {
+        Event::TaskSubmitted { payload, .. } => payload.len(),
+        Event::TaskSucceeded { result, .. } => result.len(),
+        Event::TaskFailed { failure, .. } => failure.output.len() + failure.message.len(),
+        Event::TasksPruned { tasks } => tasks.len() * 16,
+        // Only in snapshots.
+        Event::TaskRestored(_) => 0,
+        Event::TaskAssigned { .. }
+        | Event::TaskCancelled { .. }
+        | Event::TaskRequeued { .. }
+        | Event::WorkerRegistered { .. }
+        | Event::HandlersLearned { .. }
+        | Event::WorkerLost { .. }
+        | Event::AttemptEnded { .. }
+        | Event::UserAdded { .. }
+        | Event::UserRemoved { .. } => 0,
     }
 }

@@ -46,6 +46,7 @@ impl Driver {
     pub(super) fn close_entry(&mut self) -> Result<(), Error> {
         let step = std::mem::take(&mut self.step);
         let has_read = std::mem::take(&mut self.turn_has_read);
+        self.turn_bytes = 0;
         if !step.events.is_empty() {
             self.append_content(&Content::Events(step.events))?;
         }
@@ -81,6 +82,11 @@ impl Driver {
         if durable > self.durable_reported {
             self.durable_reported = durable;
             self.role_input(role::Input::Durable { index: durable })?;
+        }
+        if !self.step.events.is_empty() || !self.step.effects.is_empty() {
+            // The office began.
+            self.close_entry()?;
+            self.replicator.pump(&self.role, &self.tail, &self.journal, self.nonce)?;
         }
         self.release()?;
         // A read of this turn that no entry carries needs its own question.
@@ -196,7 +202,7 @@ impl Driver {
             self.role.acknowledged().map_or(id.index, |acknowledged| acknowledged.min(id.index));
         if keep == id.index {
             self.tail.raise_floor(id);
-            self.journal.prune_below(id.index.next())?;
+            self.journal.prune_below(id.index)?;
         }
         Ok(())
     }

@@ -9,12 +9,13 @@ use orquestrador_core::ids::Index;
 use orquestrador_core::role::Durable;
 
 use super::input::{Input, InputSender};
-use crate::journal::{Entry, Error, Journal, SetAside};
+use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta, SnapshotReceiver};
 
 enum Job {
     Append(Vec<Entry>),
     SaveRole(Durable, Sender<Result<(), Error>>),
     SetAside(Index, Sender<Result<Option<SetAside>, Error>>),
+    Install(Box<SnapshotReceiver>, Sender<Result<SnapshotMeta, Error>>),
 }
 
 /// How far the thread has come. The driver looks at it every turn, so the thread never waits for the
@@ -64,6 +65,15 @@ impl Writer {
         let aside = wait.recv().map_err(|_| self.failure())?;
         self.progress.durable.fetch_min(keep.0, Ordering::AcqRel);
         aside
+    }
+
+    /// Returns when the snapshot has replaced the journal.
+    pub fn install(&self, received: SnapshotReceiver) -> Result<SnapshotMeta, Error> {
+        let (done, wait) = channel();
+        self.submit(Job::Install(Box::new(received), done))?;
+        let meta = wait.recv().map_err(|_| self.failure())??;
+        self.progress.durable.store(meta.id.index.0, Ordering::Release);
+        Ok(meta)
     }
 
     /// The journal is fsynced up to here by this thread; 0 when it has not written yet.
@@ -125,6 +135,7 @@ impl Worker {
                 // The driver waits for these; if it is gone, nobody needs the answer.
                 Job::SaveRole(durable, done) => drop(done.send(self.journal.save_role(&durable))),
                 Job::SetAside(keep, done) => drop(done.send(self.journal.set_aside_after(keep))),
+                Job::Install(received, done) => drop(done.send(received.finish())),
             }
         }
     }

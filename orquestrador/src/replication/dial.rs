@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::endpoint::{CONNECT_TIMEOUT, Endpoint, MAX_MESSAGE_BYTES};
+use common::endpoint::{CONNECT_TIMEOUT, Endpoint, MAX_PEER_MESSAGE_BYTES};
 use common::proto::PeerMessage;
 use common::proto::peer_message::Message as Wire;
 use common::proto::synchronization_service_client::SynchronizationServiceClient;
@@ -93,8 +93,8 @@ impl Dialler {
         let (link, outgoing) = mpsc::channel::<PeerMessage>(LINK_QUEUE);
         link.try_send(greeting).map_err(|e| other(&e))?;
         let mut client = SynchronizationServiceClient::new(self.peer.channel())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+            .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);
         let opened = async {
             let mut incoming = client.link(ReceiverStream::new(outgoing)).await?.into_inner();
             let first = incoming.next().await.transpose()?;
