@@ -14,6 +14,7 @@ use orquestrador::journal::codec::{role_from_proto, role_to_proto};
 use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
 use orquestrador_core::command::Failure;
+use orquestrador_core::event::{RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
 use proptest::prelude::*;
 
@@ -33,12 +34,13 @@ fn name(event: &Event) -> &'static str {
         Event::HandlersLearned { .. } => "handlers_learned",
         Event::WorkerLost { .. } => "worker_lost",
         Event::AttemptEnded { .. } => "attempt_ended",
+        Event::TaskRestored(_) => "task_restored",
         Event::UserAdded { .. } => "user_added",
         Event::UserRemoved { .. } => "user_removed",
     }
 }
 
-const VARIANTS: usize = 13;
+const VARIANTS: usize = 14;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -58,7 +60,7 @@ fn examples() -> Vec<Event> {
         },
         Event::TaskAssigned { task, attempt, worker: worker(), at },
         Event::TaskSucceeded { task, attempt, result: b"hello"[..].into(), at },
-        Event::TaskFailed { task, attempt, failure, at },
+        Event::TaskFailed { task, attempt, failure: failure.clone(), at },
         Event::TaskCancelled { task, at },
         Event::TaskRequeued { task, attempt, at },
         Event::TasksPruned { tasks: vec![TASK, TaskId(1)] },
@@ -73,6 +75,9 @@ fn examples() -> Vec<Event> {
         Event::HandlersLearned { handlers: vec!["echo".into()] },
         Event::WorkerLost { worker: worker(), incarnation: ProcessId(7), at },
         Event::AttemptEnded { task, attempt, worker: worker() },
+        restored(RestoredEnd::Succeeded { result: b"hello"[..].into() }),
+        restored(RestoredEnd::Failed(failure)),
+        restored(RestoredEnd::Cancelled),
         Event::UserAdded {
             user: "maria".into(),
             token_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
@@ -81,6 +86,22 @@ fn examples() -> Vec<Event> {
         },
         Event::UserRemoved { user: "maria".into() },
     ]
+}
+
+fn restored(end: RestoredEnd) -> Event {
+    Event::TaskRestored(Box::new(RestoredTask {
+        task: TASK,
+        owner: "user1".into(),
+        handler: "echo".into(),
+        fingerprint: 0x0123_4567_89ab_cdef,
+        attempt: Attempt(2),
+        worker: Some("localhost:50062".into()),
+        submitted_at: Timestamp(1_700_000_000_123),
+        started_at: Some(Timestamp(1_700_000_000_124)),
+        finished_at: Timestamp(1_700_000_000_125),
+        finish_order: Some(7),
+        end,
+    }))
 }
 
 #[test]
@@ -199,6 +220,19 @@ fn any_event() -> impl Strategy<Value = Event> {
             attempt,
             worker: worker.as_str().into()
         }),
+        (text(), any::<Option<u64>>(), any::<bool>(), at()).prop_map(
+            |(result, finish_order, has_run, at)| {
+                let Event::TaskRestored(mut task) = restored(RestoredEnd::Succeeded {
+                    result: result.into_bytes().into(),
+                }) else {
+                    unreachable!("`restored` makes nothing else")
+                };
+                task.finish_order = finish_order;
+                task.started_at = has_run.then_some(at);
+                task.worker = task.worker.filter(|_| has_run);
+                Event::TaskRestored(task)
+            }
+        ),
         (text(), text(), any::<bool>(), at()).prop_map(|(user, token_hash, admin, at)| {
             Event::UserAdded { user: user.as_str().into(), token_hash, admin, at }
         }),

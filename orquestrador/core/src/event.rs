@@ -69,6 +69,8 @@ pub enum Event {
         attempt: Attempt,
         worker: WorkerId,
     },
+    /// A finished task, as a snapshot holds it. Never decided, only found in a history.
+    TaskRestored(Box<RestoredTask>),
     UserAdded {
         user: UserName,
         token_hash: String,
@@ -78,4 +80,33 @@ pub enum Event {
     UserRemoved {
         user: UserName,
     },
+}
+
+/// A finished task whose payload is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredTask {
+    pub task: TaskId,
+    pub owner: UserName,
+    pub handler: HandlerName,
+    /// What a repeated submission is compared with.
+    pub fingerprint: u64,
+    /// 0 when it was cancelled before its first.
+    pub attempt: Attempt,
+    /// Who ran the last attempt.
+    pub worker: Option<WorkerId>,
+    pub submitted_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Timestamp,
+    /// When retention forgets it, compared with others; `None` while its cancelled attempt still
+    /// holds a slot of the worker.
+    pub finish_order: Option<u64>,
+    pub end: RestoredEnd,
+}
+
+/// How it finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RestoredEnd {
+    Succeeded { result: Blob },
+    Failed(Failure),
+    Cancelled,
 }

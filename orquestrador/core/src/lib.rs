@@ -2,16 +2,25 @@
 //!
 //! [`Machine`] decides what happens to tasks, workers and users; [`role`] decides which node may.
 
+mod apply;
 pub mod command;
+mod decide;
+mod digest;
 pub mod effect;
 pub mod event;
+mod history;
 pub mod ids;
+pub mod invariants;
 pub mod limits;
 mod machine;
+mod office;
+mod policy;
 pub mod rejection;
 pub mod role;
+mod state;
 
 pub use command::Command;
+pub use decide::{MAX_SCANNED, QUARANTINED};
 pub use effect::{Answer, Effect};
 pub use event::Event;
 pub use limits::Limits;

@@ -3,8 +3,11 @@
 use crate::command::Command;
 use crate::effect::Effect;
 use crate::event::Event;
+use crate::history;
 use crate::ids::Timestamp;
 use crate::limits::Limits;
+use crate::office::Office;
+use crate::state::State;
 
 /// What one command led to. The events are applied already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,47 +18,68 @@ pub struct Step {
 
 /// Tasks, workers and users. Does not know whether its node is principal or standby.
 pub struct Machine {
-    limits: Limits,
+    pub(crate) limits: Limits,
+    /// Equal on every node.
+    pub(crate) state: State,
+    /// Only a principal's; made anew by [`Machine::take_office`].
+    pub(crate) office: Office,
 }
 
 impl Machine {
     pub fn new(limits: Limits) -> Self {
-        Self { limits }
+        Self { limits, state: State::default(), office: Office::default() }
     }
 
     /// Decides, applies what it decided and appends events and effects to `step`.
+    ///
+    /// Only a principal may, that is, after [`Machine::take_office`].
     pub fn handle(&mut self, now: Timestamp, command: Command, step: &mut Step) {
-        let _ = (now, command, step, &self.limits);
+        self.decide(now, command, step);
     }
 
     /// The only code that changes the replicated state: live, at replay and on the standby.
     pub fn apply(&mut self, event: &Event) {
-        let _ = event;
+        self.state.apply(event);
     }
 
     /// The node became principal: no worker is connected yet, every lease starts now.
     pub fn take_office(&mut self, now: Timestamp, step: &mut Step) {
-        let _ = (now, step);
+        self.office = Office::new(&self.state, now);
+        self.tell_users(step);
+    }
+
+    /// Applies and records what was decided.
+    pub(crate) fn record(&mut self, event: Event, step: &mut Step) {
+        self.state.apply(&event);
+        step.events.push(event);
     }
 
     /// The shortest history that leads to this state: applied to a new machine it gives an equal
     /// digest. This is what a snapshot holds.
     pub fn history(&self) -> impl Iterator<Item = Event> + '_ {
-        std::iter::empty()
+        history::events(&self.state)
     }
 
     /// Equal for equal replicated state, whatever path led to it. Kept up incrementally.
+    ///
+    /// It covers every record, but not the order among them.
     pub fn digest(&self) -> u128 {
-        0
-    }
-
-    /// Tasks known, finished ones included.
-    pub fn task_count(&self) -> u64 {
-        0
+        self.state.digest
     }
 
     /// When [`Command::ExpireTimers`] is next worth sending.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.next_lease_end()
+    }
+
+    /// All tasks, finished ones included.
+    pub fn task_count(&self) -> u64 {
+        self.state.tasks.len() as u64
+    }
+
+    /// The first event that did not fit the state. It means that the journal was written by code that
+    /// decides otherwise: the node must stop, because its state is no longer what the others have.
+    pub fn misfit(&self) -> Option<&str> {
+        self.state.misfit.as_deref()
     }
 }

@@ -6,8 +6,8 @@ use orquestrador_core::Event;
 use orquestrador_core::command::Failure;
 use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
 
-use super::CodecError;
 use super::view::process;
+use super::{CodecError, restored};
 
 pub fn event_to_proto(event: &Event) -> proto::JournalEvent {
     proto::JournalEvent { event: Some(to_kind(event)) }
@@ -86,6 +86,7 @@ fn to_kind(event: &Event) -> Kind {
             attempt: attempt.0,
             worker_id: worker.to_string(),
         }),
+        Event::TaskRestored(restored) => Kind::TaskRestored(restored::to_proto(restored)),
         Event::UserAdded { user, token_hash, admin, at } => Kind::UserAdded(proto::UserAdded {
             user: user.to_string(),
             token_hash: token_hash.clone(),
@@ -157,6 +158,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             attempt: Attempt(e.attempt),
             worker: e.worker_id.as_str().into(),
         },
+        Kind::TaskRestored(e) => Event::TaskRestored(Box::new(restored::from_proto(e)?)),
         Kind::UserAdded(e) => Event::UserAdded {
             user: e.user.as_str().into(),
             token_hash: e.token_hash,
@@ -167,11 +169,11 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
     })
 }
 
-fn id(task: TaskId) -> Vec<u8> {
+pub(super) fn id(task: TaskId) -> Vec<u8> {
     task.to_bytes().to_vec()
 }
 
-fn task(bytes: &[u8]) -> Result<TaskId, CodecError> {
+pub(super) fn task(bytes: &[u8]) -> Result<TaskId, CodecError> {
     TaskId::from_bytes(bytes).ok_or(CodecError::Length("task_id"))
 }
 

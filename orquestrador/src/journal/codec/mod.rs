@@ -3,6 +3,7 @@
 //! Decoding is strict: what does not say a complete, valid thing is an error, never a default.
 
 mod event;
+mod restored;
 mod role;
 mod view;
 

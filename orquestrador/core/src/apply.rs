@@ -1,0 +1,378 @@
+//! The only code that changes the replicated state: live, at replay and on the standby.
+//!
+//! An event that does not fit the state is left out and remembered as a misfit: it means that two
+//! versions of this code disagree, and that the node must stop.
+
+use crate::command::AttemptRef;
+use crate::digest;
+use crate::effect::UserRecord;
+use crate::event::{Event, RestoredEnd, RestoredTask};
+use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId};
+use crate::state::State;
+use crate::state::slab::Slot;
+use crate::state::tasks::{Body, Chain, End, FinishOrder, Finished, Seq, Submission, Task};
+use crate::state::transitions::{Transition, next};
+use crate::state::workers::Worker;
+
+/// What does not fit, for developers.
+type Applied = Result<(), &'static str>;
+
+impl State {
+    pub(crate) fn apply(&mut self, event: &Event) {
+        if let Err(reason) = self.try_apply(event)
+            && self.misfit.is_none()
+        {
+            self.misfit = Some(format!("{reason}: {event:?}"));
+        }
+    }
+
+    fn try_apply(&mut self, event: &Event) -> Applied {
+        match event {
+            Event::TaskSubmitted { task, owner, handler, payload, at } => {
+                self.task_submitted(*task, (owner, handler), payload, *at)
+            }
+            Event::TaskAssigned { task, attempt, worker, at } => {
+                self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
+            }
+            Event::TaskSucceeded { task, attempt, result, at } => {
+                let end = End::Succeeded { result: Blob::clone(result) };
+                self.task_finished(*task, Some(*attempt), (Transition::Succeeded, end), *at)
+            }
+            Event::TaskFailed { task, attempt, failure, at } => {
+                let end = End::Failed(failure.clone());
+                self.task_finished(*task, Some(*attempt), (Transition::Failed, end), *at)
+            }
+            Event::TaskCancelled { task, at } => {
+                self.task_finished(*task, None, (Transition::Cancelled, End::Cancelled), *at)
+            }
+            Event::TaskRequeued { task, attempt, at: _ } => self.task_requeued(*task, *attempt),
+            Event::TasksPruned { tasks } => {
+                tasks.iter().try_for_each(|task| self.task_pruned(*task))
+            }
+            Event::TaskRestored(restored) => self.task_restored(restored),
+            Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at: _ } => {
+                self.worker_registered(worker, *incarnation, *slots, (handlers, labels))
+            }
+            Event::HandlersLearned { handlers } => {
+                for handler in handlers {
+                    if self.handlers.learn(handler) {
+                        self.digest = self.digest.wrapping_add(digest::learned(handler));
+                    }
+                }
+                Ok(())
+            }
+            Event::WorkerLost { worker, incarnation, at: _ } => {
+                self.worker_lost(worker, *incarnation)
+            }
+            Event::AttemptEnded { task, attempt, worker } => {
+                self.attempt_ended(AttemptRef { task: *task, attempt: *attempt }, worker)
+            }
+            Event::UserAdded { user, token_hash, admin, at } => {
+                self.user_added(UserRecord {
+                    user: user.clone(),
+                    token_hash: token_hash.clone(),
+                    admin: *admin,
+                    added_at: *at,
+                });
+                Ok(())
+            }
+            Event::UserRemoved { user } => self.user_removed(user),
+        }
+    }
+
+    // ---- Tasks. ----
+
+    fn task_submitted(
+        &mut self,
+        id: TaskId,
+        (owner, handler): (&UserName, &HandlerName),
+        payload: &Blob,
+        at: Timestamp,
+    ) -> Applied {
+        if self.tasks.find(id).is_some() {
+            return Err("the task exists");
+        }
+        let submission = self.submission(id, (owner, handler), payload, at);
+        let body = Body::queued(Box::from(&payload[..]));
+        let handler = submission.handler;
+        let slot = self.insert(Task::new(submission, Attempt(0), body));
+        self.handlers[handler].queue.append(&mut self.tasks, slot);
+        self.totals.active_bytes += payload.len() as u64;
+        Ok(())
+    }
+
+    fn submission(
+        &mut self,
+        id: TaskId,
+        (owner, handler): (&UserName, &HandlerName),
+        payload: &[u8],
+        submitted_at: Timestamp,
+    ) -> Submission {
+        let owner = self.owners.find_or_insert(owner);
+        let handler = self.handlers.hold(handler);
+        let fingerprint = digest::fingerprint(
+            self.owners[owner].name_hash,
+            self.handlers[handler].name_hash,
+            payload,
+        );
+        let seq = self.next_seq;
+        self.next_seq = Seq(seq.0 + 1);
+        Submission { id, fingerprint, submitted_at, seq, owner, handler }
+    }
+
+    /// Into the records, the owner's chain, the counts and the digest.
+    fn insert(&mut self, task: Task) -> Slot<Task> {
+        let owner = task.owner;
+        let slot = self.tasks.insert(task);
+        self.tasks.append(&mut self.owners[owner].tasks, slot, Chain::Owner);
+        self.count_in(slot);
+        slot
+    }
+
+    fn task_assigned(&mut self, attempt: AttemptRef, worker: &WorkerId, at: Timestamp) -> Applied {
+        let slot = self.changing(attempt.task, Transition::Assigned)?;
+        let worker = self.workers.find(worker).ok_or("there is no such worker")?;
+        self.count_out(slot);
+        let task = &self.tasks[slot];
+        let (handler, seq) = (task.handler, task.seq);
+        self.handlers[handler].queue.remove(&mut self.tasks, slot);
+        let task = &mut self.tasks[slot];
+        task.attempt = attempt.attempt;
+        if let Body::Queued { payload, .. } = task.body.take() {
+            task.body = Body::Running { payload, worker, started_at: at };
+        }
+        self.workers[worker].running.insert(seq, slot);
+        self.count_in(slot);
+        Ok(())
+    }
+
+    /// `attempt`: the one that must be running.
+    fn task_finished(
+        &mut self,
+        id: TaskId,
+        attempt: Option<Attempt>,
+        (transition, end): (Transition, End),
+        at: Timestamp,
+    ) -> Applied {
+        let slot = self.changing(id, transition)?;
+        if attempt.is_some_and(|attempt| attempt != self.tasks[slot].attempt) {
+            return Err("another attempt is running");
+        }
+        self.count_out(slot);
+        let task = &self.tasks[slot];
+        let (handler, seq) = (task.handler, task.seq);
+        let reference = AttemptRef { task: id, attempt: task.attempt };
+        self.totals.active_bytes -= task.body.payload().len() as u64;
+        let mut finished = Finished {
+            content_hash: digest::content(&end),
+            end,
+            worker: None,
+            started_at: None,
+            finished_at: at,
+            order: None,
+        };
+        let mut holds_slot = false;
+        match self.tasks[slot].body {
+            Body::Queued { .. } => self.handlers[handler].queue.remove(&mut self.tasks, slot),
+            Body::Running { worker, started_at, .. } => {
+                let runner = &mut self.workers[worker];
+                finished.worker = Some(runner.id.clone());
+                finished.started_at = Some(started_at);
+                holds_slot = transition == Transition::Cancelled && !runner.lost;
+                if holds_slot {
+                    runner.cancelled.insert(reference, slot);
+                }
+                self.workers.release(worker, seq);
+            }
+            Body::Finished(_) => {}
+        }
+        if !holds_slot {
+            finished.order = Some(self.retain(slot));
+        }
+        self.totals.finished_bytes += finished.end.bytes();
+        self.tasks[slot].body = Body::Finished(Box::new(finished));
+        self.count_in(slot);
+        Ok(())
+    }
+
+    fn task_requeued(&mut self, id: TaskId, attempt: Attempt) -> Applied {
+        let slot = self.changing(id, Transition::Requeued)?;
+        self.count_out(slot);
+        let task = &mut self.tasks[slot];
+        let (handler, seq) = (task.handler, task.seq);
+        task.attempt = attempt;
+        if let Body::Running { worker, .. } = task.body {
+            if let Body::Running { payload, .. } = task.body.take() {
+                task.body = Body::queued(payload);
+            }
+            self.workers.release(worker, seq);
+            self.handlers[handler].queue.put_back(seq, slot);
+        }
+        self.count_in(slot);
+        Ok(())
+    }
+
+    fn task_pruned(&mut self, id: TaskId) -> Applied {
+        let slot = self.tasks.find(id).ok_or("there is no such task")?;
+        let finished = self.tasks[slot].finished().ok_or("the task is not finished")?;
+        let order = finished.order.ok_or("the task still holds a slot")?;
+        self.totals.finished_bytes -= finished.end.bytes();
+        self.count_out(slot);
+        self.retained.remove(&order);
+        let owner = self.tasks[slot].owner;
+        self.tasks.unlink(&mut self.owners[owner].tasks, slot, Chain::Owner);
+        let task = self.tasks.remove(slot);
+        self.handlers.release(task.handler);
+        self.owners.sweep(owner);
+        Ok(())
+    }
+
+    fn task_restored(&mut self, restored: &RestoredTask) -> Applied {
+        if self.tasks.find(restored.task).is_some() {
+            return Err("the task exists");
+        }
+        let end = match &restored.end {
+            RestoredEnd::Succeeded { result } => End::Succeeded { result: result.clone() },
+            RestoredEnd::Failed(failure) => End::Failed(failure.clone()),
+            RestoredEnd::Cancelled => End::Cancelled,
+        };
+        let names = (&restored.owner, &restored.handler);
+        let mut submission = self.submission(restored.task, names, &[], restored.submitted_at);
+        submission.fingerprint = restored.fingerprint;
+        self.totals.finished_bytes += end.bytes();
+        let finished = Finished {
+            content_hash: digest::content(&end),
+            end,
+            worker: restored.worker.clone(),
+            started_at: restored.started_at,
+            finished_at: restored.finished_at,
+            order: restored.finish_order.map(FinishOrder),
+        };
+        let body = Body::Finished(Box::new(finished));
+        let slot = self.insert(Task::new(submission, restored.attempt, body));
+        match restored.finish_order {
+            Some(order) => {
+                self.retained.insert(FinishOrder(order), slot);
+                self.next_order = self.next_order.max(FinishOrder(order + 1));
+            }
+            None => {
+                let worker = restored.worker.as_ref().and_then(|id| self.workers.find(id));
+                let worker = worker.ok_or("the slot's worker is not registered")?;
+                let reference = AttemptRef { task: restored.task, attempt: restored.attempt };
+                self.workers[worker].cancelled.insert(reference, slot);
+            }
+        }
+        Ok(())
+    }
+
+    /// The task, if this may happen to it.
+    fn changing(&self, id: TaskId, transition: Transition) -> Result<Slot<Task>, &'static str> {
+        let slot = self.tasks.find(id).ok_or("there is no such task")?;
+        next(self.tasks[slot].state(), transition).ok_or("the transition is not allowed")?;
+        Ok(slot)
+    }
+
+    /// Last in the order of retention.
+    fn retain(&mut self, slot: Slot<Task>) -> FinishOrder {
+        let order = self.next_order;
+        self.next_order = FinishOrder(order.0 + 1);
+        self.retained.insert(order, slot);
+        order
+    }
+
+    /// Before a record changes.
+    fn count_out(&mut self, slot: Slot<Task>) {
+        let task = &self.tasks[slot];
+        self.digest = self.digest.wrapping_sub(self.task_hash(task));
+        *self.totals.count(task.state()) -= 1;
+    }
+
+    /// After a record changed.
+    fn count_in(&mut self, slot: Slot<Task>) {
+        let task = &self.tasks[slot];
+        self.digest = self.digest.wrapping_add(self.task_hash(task));
+        *self.totals.count(task.state()) += 1;
+    }
+
+    // ---- Workers. ----
+
+    fn worker_registered(
+        &mut self,
+        id: &WorkerId,
+        incarnation: ProcessId,
+        slots: u32,
+        (handlers, labels): (&[HandlerName], &[(String, String)]),
+    ) -> Applied {
+        let handlers = handlers.iter().map(|name| self.handlers.hold(name)).collect();
+        let slot = match self.workers.find(id) {
+            Some(slot) if self.workers[slot].incarnation != incarnation => {
+                return Err("the older incarnation was not declared lost");
+            }
+            Some(slot) => {
+                self.digest = self.digest.wrapping_sub(self.worker_hash(slot));
+                slot
+            }
+            None => self.workers.insert(Worker::new(id.clone(), incarnation)),
+        };
+        let worker = &mut self.workers[slot];
+        worker.slots = slots;
+        worker.labels = labels.to_vec();
+        for before in std::mem::replace(&mut worker.handlers, handlers) {
+            self.handlers.release(before);
+        }
+        self.digest = self.digest.wrapping_add(self.worker_hash(slot));
+        Ok(())
+    }
+
+    fn worker_lost(&mut self, id: &WorkerId, incarnation: ProcessId) -> Applied {
+        let slot = self.workers.find(id).ok_or("there is no such worker")?;
+        if self.workers[slot].incarnation != incarnation {
+            return Err("another incarnation is registered");
+        }
+        self.digest = self.digest.wrapping_sub(self.worker_hash(slot));
+        for task in std::mem::take(&mut self.workers[slot].cancelled).into_values() {
+            self.release_cancelled(task);
+        }
+        for handler in std::mem::take(&mut self.workers[slot].handlers) {
+            self.handlers.release(handler);
+        }
+        self.workers.mark_lost(slot);
+        Ok(())
+    }
+
+    fn attempt_ended(&mut self, attempt: AttemptRef, worker: &WorkerId) -> Applied {
+        let worker = self.workers.find(worker).ok_or("there is no such worker")?;
+        let task = self.workers[worker].cancelled.remove(&attempt);
+        self.release_cancelled(task.ok_or("the attempt holds no slot there")?);
+        Ok(())
+    }
+
+    /// From now on retention may forget it.
+    fn release_cancelled(&mut self, slot: Slot<Task>) {
+        self.count_out(slot);
+        let order = self.retain(slot);
+        if let Body::Finished(finished) = &mut self.tasks[slot].body {
+            finished.order = Some(order);
+        }
+        self.count_in(slot);
+    }
+
+    fn worker_hash(&self, slot: Slot<Worker>) -> u128 {
+        digest::worker(&self.workers[slot], &self.handlers)
+    }
+
+    // ---- Users. ----
+
+    fn user_added(&mut self, user: UserRecord) {
+        self.digest = self.digest.wrapping_add(digest::user(&user));
+        if let Some(before) = self.users.insert(user.user.clone(), user) {
+            self.digest = self.digest.wrapping_sub(digest::user(&before));
+        }
+    }
+
+    fn user_removed(&mut self, user: &UserName) -> Applied {
+        let before = self.users.remove(user).ok_or("there is no such user")?;
+        self.digest = self.digest.wrapping_sub(digest::user(&before));
+        Ok(())
+    }
+}

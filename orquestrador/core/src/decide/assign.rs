@@ -1,0 +1,53 @@
+//! Giving queued tasks to free workers: the oldest task first for which a worker is free, and for it the
+//! worker whose turn it is.
+
+use crate::effect::{Assignment, Effect, Notice};
+use crate::event::Event;
+use crate::ids::{Attempt, Blob, SessionId, Timestamp};
+use crate::machine::{Machine, Step};
+use crate::state::slab::Slot;
+use crate::state::tasks::Task;
+use crate::state::workers::Worker;
+
+impl Machine {
+    /// Ends when no queued task has a free worker: each turn takes a slot.
+    pub(super) fn assign_ready(&mut self, now: Timestamp, step: &mut Step) {
+        while let Some((task, worker)) = self.office.next_assignment(&self.state) {
+            let Some(session) = self.office.presence(worker).session else { return };
+            self.assign(now, task, (worker, session), step);
+        }
+    }
+
+    fn assign(
+        &mut self,
+        now: Timestamp,
+        slot: Slot<Task>,
+        (worker, session): (Slot<Worker>, SessionId),
+        step: &mut Step,
+    ) {
+        let task = &self.state.tasks[slot];
+        let (id, attempt, handler) = (task.id(), task.attempt.next(), task.handler);
+        let name = self.state.workers[worker].id.clone();
+        self.record(Event::TaskAssigned { task: id, attempt, worker: name.clone(), at: now }, step);
+        self.office.count_assignment(worker);
+        self.office.refresh(&self.state, worker);
+        self.office.refresh_queue(&self.state, handler);
+        step.effects.push(Effect::Notice(match attempt > Attempt(1) {
+            true => Notice::TaskReassigned { task: id, worker: name },
+            false => Notice::TaskAssigned { task: id, worker: name },
+        }));
+        self.deliver(slot, session, step);
+        self.tell_change(slot, step);
+    }
+
+    /// Sends what the worker needs to run the present attempt.
+    pub(super) fn deliver(&self, slot: Slot<Task>, session: SessionId, step: &mut Step) {
+        let task = &self.state.tasks[slot];
+        let assignment = Assignment {
+            attempt: self.present_attempt(slot),
+            handler: self.state.handlers[task.handler].name.clone(),
+            payload: Blob::from(task.body.payload()),
+        };
+        step.effects.push(Effect::Assign { session, assignment });
+    }
+}

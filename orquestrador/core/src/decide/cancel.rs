@@ -1,0 +1,54 @@
+//! Ending a task before its work is done. The outcome is decided at once; the slot of a running attempt
+//! stays taken until its worker says that nothing runs any more.
+
+use crate::effect::{Answer, Effect, Notice, TaskState};
+use crate::event::Event;
+use crate::ids::{TaskId, Timestamp, UserName};
+use crate::machine::{Machine, Step};
+use crate::rejection::Rejection;
+use crate::state::slab::Slot;
+use crate::state::tasks::{Body, Task};
+
+impl Machine {
+    pub(super) fn cancel(
+        &mut self,
+        now: Timestamp,
+        owner: &UserName,
+        id: TaskId,
+        step: &mut Step,
+    ) -> Result<Answer, Rejection> {
+        let slot = self.state.task_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?;
+        match self.state.tasks[slot].state() {
+            TaskState::Cancelled => {}
+            TaskState::Succeeded | TaskState::Failed => {
+                return Err(Rejection::TaskFinished { task: id });
+            }
+            TaskState::Queued | TaskState::Running => self.cancel_active(now, slot, step),
+        }
+        let snapshot = self.snapshot(slot);
+        // Only now, because retention may forget even this one.
+        self.prune(step);
+        Ok(Answer::Cancelled { snapshot })
+    }
+
+    fn cancel_active(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
+        let attempt = self.present_attempt(slot);
+        let task = &self.state.tasks[slot];
+        let handler = task.handler;
+        let session = match task.body {
+            Body::Running { worker, .. } => self.office.presence(worker).session,
+            Body::Queued { .. } | Body::Finished(_) => None,
+        };
+        self.record(Event::TaskCancelled { task: attempt.task, at: now }, step);
+        self.office.refresh_queue(&self.state, handler);
+        if let Some(session) = session {
+            step.effects.push(Effect::CancelAttempt { session, attempt });
+        }
+        step.effects.push(Effect::Notice(Notice::TaskFinished {
+            task: attempt.task,
+            state: TaskState::Cancelled,
+            failure: None,
+        }));
+        self.tell_change(slot, step);
+    }
+}

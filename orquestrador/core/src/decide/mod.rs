@@ -1,0 +1,92 @@
+//! What follows from each command: one file per group. Decides and records events, never changes the
+//! replicated state in another way.
+
+mod assign;
+mod cancel;
+mod outcomes;
+mod query;
+mod retention;
+mod submit;
+mod timers;
+mod users;
+mod view;
+mod workers;
+
+pub use query::MAX_SCANNED;
+pub use workers::QUARANTINED;
+
+use crate::command::Command;
+use crate::effect::{Answer, CloseReason, Effect};
+use crate::ids::{RequestId, SessionId, Timestamp};
+use crate::machine::{Machine, Step};
+use crate::rejection::Rejection;
+use crate::state::slab::Slot;
+use crate::state::workers::Worker;
+
+impl Machine {
+    pub(crate) fn decide(&mut self, now: Timestamp, command: Command, step: &mut Step) {
+        match command {
+            Command::Submit { request, owner, tasks, allow_unknown_handler } => {
+                let batch = submit::Batch { owner, tasks, allow_unknown_handler };
+                self.submit(now, request, batch, step);
+            }
+            Command::Query { request, owner, task, with_result } => {
+                answer(step, request, self.query(&owner, task, with_result));
+            }
+            Command::List { request, owner, filter, after, limit } => {
+                answer(step, request, self.list(&owner, filter, after, limit));
+            }
+            Command::QueryMany { request, owner, tasks, with_results } => {
+                answer(step, request, Ok(self.query_many(&owner, &tasks, with_results)));
+            }
+            Command::Cancel { request, owner, task } => {
+                let cancelled = self.cancel(now, &owner, task, step);
+                answer(step, request, cancelled);
+            }
+            Command::ConnectWorker(connect) => self.connect_worker(now, connect, step),
+            Command::DisconnectWorker { session } => self.disconnect_worker(now, session, step),
+            Command::WorkerHeartbeat { session } => {
+                // Being seen is all there is to it.
+                let _: Option<Slot<Worker>> = self.hear(now, session, step);
+            }
+            Command::DrainWorker { session } => self.drain_worker(now, session, step),
+            Command::ReportOutcomes { session, outcomes } => {
+                self.report_outcomes(now, session, outcomes, step);
+            }
+            Command::ReportEnded { session, attempts } => {
+                self.report_ended(now, session, &attempts, step);
+            }
+            Command::Overview { request } => answer(step, request, Ok(self.overview(now))),
+            Command::AddUser { request, user, token_hash, admin } => {
+                let added = self.add_user(now, user, token_hash, admin, step);
+                answer(step, request, added);
+            }
+            Command::RemoveUser { request, user } => {
+                let removed = self.remove_user(user, step);
+                answer(step, request, removed);
+            }
+            Command::ListUsers { request } => answer(step, request, Ok(self.list_users())),
+            Command::ExpireTimers => self.expire_timers(now, step),
+        }
+    }
+
+    /// The worker of this session, which has just given a sign of life.
+    fn hear(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        step: &mut Step,
+    ) -> Option<Slot<Worker>> {
+        let Some(worker) = self.office.worker_of(session) else {
+            let reason = CloseReason::Unknown;
+            step.effects.push(Effect::CloseSession { session, reason });
+            return None;
+        };
+        self.office.saw(worker, now);
+        Some(worker)
+    }
+}
+
+fn answer(step: &mut Step, request: RequestId, answer: Result<Answer, Rejection>) {
+    step.effects.push(Effect::Answer { request, answer });
+}

@@ -1,0 +1,126 @@
+//! What attempts came to. An outcome counts only for the attempt that runs, from the worker that runs
+//! it; every other one is refused, and acknowledged all the same so that the worker forgets it.
+
+use crate::command::{AttemptRef, Outcome, ReportedOutcome};
+use crate::effect::{Effect, Notice, TaskState};
+use crate::event::Event;
+use crate::ids::{SessionId, Timestamp};
+use crate::machine::{Machine, Step};
+use crate::state::slab::Slot;
+use crate::state::tasks::{Body, End, Task};
+use crate::state::workers::Worker;
+
+impl Machine {
+    pub(super) fn report_outcomes(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        outcomes: Vec<ReportedOutcome>,
+        step: &mut Step,
+    ) {
+        let Some(worker) = self.hear(now, session, step) else { return };
+        for ReportedOutcome { attempt, outcome } in outcomes {
+            let slot = self.state.tasks.find(attempt.task);
+            match slot.filter(|slot| self.runs_on(*slot, attempt, worker)) {
+                Some(slot) => self.finish(now, slot, outcome, step),
+                None => {
+                    let repeated =
+                        slot.is_some_and(|slot| self.is_recorded(slot, attempt, worker, &outcome));
+                    if !repeated {
+                        step.effects.push(Effect::Notice(Notice::OutcomeFenced { attempt }));
+                    }
+                    self.end_cancelled(attempt, worker, step);
+                }
+            }
+            step.effects.push(Effect::AcknowledgeOutcome { session, attempt });
+        }
+        self.office.refresh(&self.state, worker);
+        self.assign_ready(now, step);
+        self.prune(step);
+    }
+
+    pub(super) fn report_ended(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        attempts: &[AttemptRef],
+        step: &mut Step,
+    ) {
+        let Some(worker) = self.hear(now, session, step) else { return };
+        for attempt in attempts {
+            self.end_cancelled(*attempt, worker, step);
+        }
+        self.office.refresh(&self.state, worker);
+        self.assign_ready(now, step);
+        self.prune(step);
+    }
+
+    fn finish(&mut self, now: Timestamp, slot: Slot<Task>, outcome: Outcome, step: &mut Step) {
+        let AttemptRef { task, attempt } = self.present_attempt(slot);
+        let (event, state, failure) = match outcome {
+            Outcome::Succeeded { result } => {
+                let event = Event::TaskSucceeded { task, attempt, result, at: now };
+                (event, TaskState::Succeeded, None)
+            }
+            Outcome::Failed(failure) => {
+                let told = Some(failure.clone());
+                (Event::TaskFailed { task, attempt, failure, at: now }, TaskState::Failed, told)
+            }
+        };
+        self.record(event, step);
+        step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
+        self.tell_change(slot, step);
+    }
+
+    /// If it is a cancelled attempt that holds a slot of this worker, the slot is free now.
+    pub(super) fn end_cancelled(
+        &mut self,
+        attempt: AttemptRef,
+        worker: Slot<Worker>,
+        step: &mut Step,
+    ) {
+        let record = &self.state.workers[worker];
+        if record.cancelled.contains_key(&attempt) {
+            let worker = record.id.clone();
+            let AttemptRef { task, attempt } = attempt;
+            self.record(Event::AttemptEnded { task, attempt, worker }, step);
+        }
+    }
+
+    pub(super) fn runs_on(
+        &self,
+        slot: Slot<Task>,
+        attempt: AttemptRef,
+        worker: Slot<Worker>,
+    ) -> bool {
+        let task = &self.state.tasks[slot];
+        let runner = match task.body {
+            Body::Running { worker, .. } => Some(worker),
+            Body::Queued { .. } | Body::Finished(_) => None,
+        };
+        task.attempt == attempt.attempt && runner == Some(worker)
+    }
+
+    /// Its acknowledgement was lost.
+    fn is_recorded(
+        &self,
+        slot: Slot<Task>,
+        attempt: AttemptRef,
+        worker: Slot<Worker>,
+        outcome: &Outcome,
+    ) -> bool {
+        let task = &self.state.tasks[slot];
+        let Some(finished) = task.finished() else { return false };
+        task.attempt == attempt.attempt
+            && finished.worker.as_ref() == Some(&self.state.workers[worker].id)
+            && match (&finished.end, outcome) {
+                (End::Succeeded { result }, Outcome::Succeeded { result: again }) => {
+                    result == again
+                }
+                (End::Failed(failure), Outcome::Failed(again)) => failure == again,
+                (End::Succeeded { .. }, Outcome::Failed(_))
+                | (End::Failed(_), Outcome::Succeeded { .. })
+                | (End::Cancelled, Outcome::Succeeded { .. } | Outcome::Failed(_)) => false,
+            }
+    }
+}

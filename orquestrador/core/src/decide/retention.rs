@@ -1,0 +1,27 @@
+//! Forgetting the oldest finished tasks.
+
+use crate::event::Event;
+use crate::machine::{Machine, Step};
+
+impl Machine {
+    /// One batch at most, so that no step takes long; what is left follows with the next one.
+    pub(super) fn prune(&mut self, step: &mut Step) {
+        let totals = &self.state.totals;
+        // Tasks that still hold a slot are few and not up for retention yet.
+        let mut count = self.state.retained.len() as u64;
+        let mut bytes = totals.finished_bytes;
+        let mut tasks = Vec::new();
+        for slot in self.state.retained.values().take(self.limits.prune_batch.max(1)) {
+            if count <= self.limits.max_finished_tasks && bytes <= self.limits.max_finished_bytes {
+                break;
+            }
+            let task = &self.state.tasks[*slot];
+            count -= 1;
+            bytes -= task.finished().map_or(0, |finished| finished.end.bytes());
+            tasks.push(task.id());
+        }
+        if !tasks.is_empty() {
+            self.record(Event::TasksPruned { tasks }, step);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Accepting tasks: all of a batch or none. A repeated submission is accepted and changes nothing.
+
+use std::collections::BTreeMap;
+
+use crate::command::NewTask;
+use crate::digest;
+use crate::effect::{Answer, Effect, Notice};
+use crate::event::Event;
+use crate::ids::{HandlerName, RequestId, TaskId, Timestamp, UserName};
+use crate::machine::{Machine, Step};
+use crate::rejection::Rejection;
+
+/// Handler names told with a rejection.
+const MAX_OFFERED_NAMES: usize = 20;
+
+/// What one command submits.
+pub(super) struct Batch {
+    pub owner: UserName,
+    pub tasks: Vec<NewTask>,
+    pub allow_unknown_handler: bool,
+}
+
+impl Machine {
+    pub(super) fn submit(
+        &mut self,
+        now: Timestamp,
+        request: RequestId,
+        batch: Batch,
+        step: &mut Step,
+    ) {
+        let Some(first) = batch.tasks.first().map(|task| task.id) else {
+            // The edge refuses an empty batch; here it is a question about no task.
+            return super::answer(step, request, Ok(Answer::Tasks { tasks: vec![], next: None }));
+        };
+        let is_new = match self.admit(&batch) {
+            Ok(is_new) => is_new,
+            Err(rejection) => return super::answer(step, request, Err(rejection)),
+        };
+        let accepted = is_new.iter().filter(|is_new| **is_new).count();
+        let Batch { owner, tasks, .. } = batch;
+        for (task, _) in tasks.into_iter().zip(is_new).filter(|(_, is_new)| *is_new) {
+            self.accept(now, &owner, task, step);
+        }
+        self.assign_ready(now, step);
+        let answer = match self.state.tasks.find(first) {
+            Some(slot) => Ok(Answer::Submitted {
+                accepted: u32::try_from(accepted).unwrap_or(u32::MAX),
+                first: self.snapshot(slot),
+            }),
+            None => Err(Rejection::TaskNotFound { task: first }),
+        };
+        super::answer(step, request, answer);
+    }
+
+    fn accept(&mut self, now: Timestamp, owner: &UserName, task: NewTask, step: &mut Step) {
+        let NewTask { id, handler, payload } = task;
+        let owner = owner.clone();
+        self.record(
+            Event::TaskSubmitted { task: id, owner: owner.clone(), handler, payload, at: now },
+            step,
+        );
+        let Some(slot) = self.state.tasks.find(id) else { return };
+        self.office.refresh_queue(&self.state, self.state.tasks[slot].handler);
+        step.effects.push(Effect::Notice(Notice::TaskSubmitted { task: id, owner }));
+        self.tell_change(slot, step);
+    }
+
+    /// For each task whether it is new.
+    fn admit(&self, batch: &Batch) -> Result<Vec<bool>, Rejection> {
+        let ascending = batch.tasks.is_sorted_by(|a, b| a.id < b.id);
+        // Ids that ascend, as UUIDv7 do, cannot repeat.
+        let mut seen = (!ascending).then(BTreeMap::new);
+        let mut is_new = Vec::with_capacity(batch.tasks.len());
+        let (mut count, mut bytes) = (0, 0);
+        for task in &batch.tasks {
+            let repeated =
+                self.is_repeated(&batch.owner, task)? || is_repeated_within(seen.as_mut(), task)?;
+            if !repeated {
+                if !batch.allow_unknown_handler {
+                    self.check_handler(&task.handler)?;
+                }
+                count += 1;
+                bytes += task.payload.len() as u64;
+            }
+            is_new.push(!repeated);
+        }
+        if count > 0 {
+            self.check_backlog(count, bytes)?;
+        }
+        Ok(is_new)
+    }
+
+    fn is_repeated(&self, owner: &UserName, task: &NewTask) -> Result<bool, Rejection> {
+        let Some(slot) = self.state.tasks.find(task.id) else { return Ok(false) };
+        let fingerprint = digest::fingerprint(
+            digest::text(&owner.0),
+            digest::text(&task.handler.0),
+            &task.payload,
+        );
+        let is_owners = self.state.task_of(owner, task.id).is_some();
+        if is_owners && self.state.tasks[slot].fingerprint == fingerprint {
+            Ok(true)
+        } else {
+            Err(Rejection::TaskIdConflict { task: task.id })
+        }
+    }
+
+    fn check_handler(&self, handler: &HandlerName) -> Result<(), Rejection> {
+        let handlers = &self.state.handlers;
+        if !handlers.has_learned_any() || handlers.has_learned(handler) {
+            return Ok(());
+        }
+        let offered: Vec<_> =
+            handlers.learned().take(MAX_OFFERED_NAMES).map(|name| &*name.0).collect();
+        Err(Rejection::UnknownHandler { handler: handler.clone(), offered: offered.join(", ") })
+    }
+
+    fn check_backlog(&self, count: u64, bytes: u64) -> Result<(), Rejection> {
+        let totals = &self.state.totals;
+        for (used, limit, unit) in [
+            (totals.active().saturating_add(count), self.limits.max_active_tasks, "tasks"),
+            (totals.active_bytes.saturating_add(bytes), self.limits.max_active_bytes, "bytes"),
+        ] {
+            if used > limit {
+                return Err(Rejection::BacklogFull { limit, unit });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_repeated_within<'a>(
+    seen: Option<&mut BTreeMap<TaskId, &'a NewTask>>,
+    task: &'a NewTask,
+) -> Result<bool, Rejection> {
+    match seen.and_then(|seen| seen.insert(task.id, task)) {
+        None => Ok(false),
+        Some(before) if before == task => Ok(true),
+        Some(_) => Err(Rejection::TaskIdConflict { task: task.id }),
+    }
+}

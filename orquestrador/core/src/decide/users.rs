@@ -1,0 +1,61 @@
+//! Users: while there is one, there is an administrator among them.
+
+use crate::effect::{Answer, Effect};
+use crate::event::Event;
+use crate::ids::{Timestamp, UserName};
+use crate::machine::{Machine, Step};
+use crate::rejection::Rejection;
+
+impl Machine {
+    pub(super) fn add_user(
+        &mut self,
+        now: Timestamp,
+        user: UserName,
+        token_hash: String,
+        admin: bool,
+        step: &mut Step,
+    ) -> Result<Answer, Rejection> {
+        let users = &self.state.users;
+        if !users.contains_key(&user) && users.len() >= self.limits.max_users {
+            return Err(Rejection::TooManyUsers);
+        }
+        if !admin && !self.has_other_admin(&user) {
+            return Err(match users.keys().any(|other| *other != user) {
+                true => Rejection::LastAdmin,
+                false => Rejection::FirstUserNotAdmin,
+            });
+        }
+        self.record(Event::UserAdded { user, token_hash, admin, at: now }, step);
+        self.tell_users(step);
+        Ok(Answer::UserAdded)
+    }
+
+    pub(super) fn remove_user(
+        &mut self,
+        user: UserName,
+        step: &mut Step,
+    ) -> Result<Answer, Rejection> {
+        if !self.state.users.contains_key(&user) {
+            return Err(Rejection::UserNotFound);
+        }
+        if self.state.users.len() > 1 && !self.has_other_admin(&user) {
+            return Err(Rejection::LastAdmin);
+        }
+        self.record(Event::UserRemoved { user }, step);
+        self.tell_users(step);
+        Ok(Answer::UserRemoved)
+    }
+
+    pub(super) fn list_users(&self) -> Answer {
+        Answer::Users { users: self.state.users.values().cloned().collect() }
+    }
+
+    pub(crate) fn tell_users(&self, step: &mut Step) {
+        let users = self.state.users.values().cloned().collect();
+        step.effects.push(Effect::UsersChanged { users });
+    }
+
+    fn has_other_admin(&self, user: &UserName) -> bool {
+        self.state.users.values().any(|other| other.admin && other.user != *user)
+    }
+}

@@ -1,0 +1,79 @@
+//! How tasks and workers look from outside.
+
+use crate::command::AttemptRef;
+use crate::effect::{Effect, Overview, TaskSnapshot, WorkerSnapshot};
+use crate::ids::{Blob, Timestamp};
+use crate::machine::{Machine, Step};
+use crate::state::slab::Slot;
+use crate::state::tasks::{Body, End, Task};
+
+impl Machine {
+    pub(super) fn snapshot(&self, slot: Slot<Task>) -> TaskSnapshot {
+        let task = &self.state.tasks[slot];
+        let mut snapshot = TaskSnapshot {
+            id: task.id(),
+            owner: self.state.owners[task.owner].name.clone(),
+            handler: self.state.handlers[task.handler].name.clone(),
+            state: task.state(),
+            attempt: task.attempt,
+            worker: None,
+            submitted_at: task.submitted_at,
+            started_at: None,
+            finished_at: None,
+            error: None,
+            result_bytes: 0,
+            pending: None,
+        };
+        match &task.body {
+            Body::Queued { .. } => snapshot.pending = self.office.pending_reason(task.handler),
+            Body::Running { worker, started_at, .. } => {
+                snapshot.worker = Some(self.state.workers[*worker].id.clone());
+                snapshot.started_at = Some(*started_at);
+            }
+            Body::Finished(finished) => {
+                snapshot.worker = finished.worker.clone();
+                snapshot.started_at = finished.started_at;
+                snapshot.finished_at = Some(finished.finished_at);
+                snapshot.result_bytes = finished.end.output().map_or(0, |output| output.len());
+                if let End::Failed(failure) = &finished.end {
+                    snapshot.error = Some((failure.code.clone(), failure.message.clone()));
+                }
+            }
+        }
+        snapshot
+    }
+
+    /// The result, or what a failed attempt had produced.
+    pub(super) fn output(&self, slot: Slot<Task>) -> Option<Blob> {
+        self.state.tasks[slot].finished().and_then(|finished| finished.end.output()).cloned()
+    }
+
+    pub(super) fn tell_change(&self, slot: Slot<Task>, step: &mut Step) {
+        let (snapshot, result) = (self.snapshot(slot), self.output(slot));
+        step.effects.push(Effect::TaskChanged { snapshot, result });
+    }
+
+    pub(super) fn present_attempt(&self, slot: Slot<Task>) -> AttemptRef {
+        let task = &self.state.tasks[slot];
+        AttemptRef { task: task.id(), attempt: task.attempt }
+    }
+
+    pub(super) fn overview_of_all(&self, now: Timestamp) -> Overview {
+        let workers = self.state.workers.iter().map(|(slot, worker)| {
+            let presence = self.office.presence(slot);
+            WorkerSnapshot {
+                worker: worker.id.clone(),
+                incarnation: worker.incarnation,
+                connected: presence.session.is_some(),
+                draining: presence.draining,
+                slots: worker.slots,
+                busy: worker.busy(),
+                handlers: self.handler_names(&worker.handlers),
+                labels: worker.labels.clone(),
+                silent_for_ms: presence.session.map(|_| now.0.saturating_sub(presence.last_seen.0)),
+                assigned_total: presence.assigned_total,
+            }
+        });
+        Overview { counts: self.state.totals.counts, workers: workers.collect() }
+    }
+}

@@ -1,0 +1,216 @@
+//! Workers that come, come back, leave and are lost.
+
+use std::collections::BTreeSet;
+
+use crate::command::{AttemptRef, ConnectWorker, Failure};
+use crate::effect::{CloseReason, Effect, Notice, TaskState};
+use crate::event::Event;
+use crate::ids::{Blob, SessionId, Timestamp};
+use crate::machine::{Machine, Step};
+use crate::state::slab::Slot;
+use crate::state::tasks::{End, Task};
+use crate::state::workers::Worker;
+
+/// The failure code of a task that lost too many workers.
+pub const QUARANTINED: &str = "QUARANTINED";
+
+impl Machine {
+    pub(super) fn connect_worker(
+        &mut self,
+        now: Timestamp,
+        connect: ConnectWorker,
+        step: &mut Step,
+    ) {
+        self.leave_other_worker(now, &connect, step);
+        let mut known = self.state.workers.find(&connect.worker);
+        if let Some(worker) = known
+            && self.state.workers[worker].incarnation != connect.incarnation
+        {
+            self.lose(now, worker, CloseReason::Replaced, step);
+            known = None;
+        }
+        let (session, held) = (connect.session, connect.held.iter().copied().collect());
+        let notice = match known {
+            Some(_) => Notice::WorkerReconnected { worker: connect.worker.clone() },
+            None => Notice::WorkerRegistered { worker: connect.worker.clone() },
+        };
+        let Some(worker) = self.register(now, connect, known, step) else { return };
+        if let Some(replaced) = self.office.connect(worker, session) {
+            let reason = CloseReason::Replaced;
+            step.effects.push(Effect::CloseSession { session: replaced, reason });
+        }
+        self.office.saw(worker, now);
+        step.effects.push(Effect::Welcome { session });
+        step.effects.push(Effect::Notice(notice));
+        self.reconcile(worker, session, &held, step);
+        self.office.refresh(&self.state, worker);
+        self.assign_ready(now, step);
+        self.prune(step);
+    }
+
+    /// A stream that names itself as another worker than before is the other one from now on.
+    fn leave_other_worker(&mut self, now: Timestamp, connect: &ConnectWorker, step: &mut Step) {
+        let before = self.office.worker_of(connect.session);
+        if before.is_some_and(|worker| self.state.workers[worker].id != connect.worker) {
+            self.disconnect_worker(now, connect.session, step);
+        }
+    }
+
+    /// Records what is new about the worker.
+    fn register(
+        &mut self,
+        now: Timestamp,
+        connect: ConnectWorker,
+        known: Option<Slot<Worker>>,
+        step: &mut Step,
+    ) -> Option<Slot<Worker>> {
+        let ConnectWorker { worker, incarnation, slots, handlers, labels, .. } = connect;
+        if let Some(slot) = known {
+            let record = &self.state.workers[slot];
+            let is_same = record.slots == slots
+                && record.labels == labels
+                && self.handler_names(&record.handlers) == handlers;
+            if is_same {
+                return known;
+            }
+            // Its lists are those of the handlers that it offered so far.
+            self.office.withdraw(&self.state, slot);
+        }
+        let new: Vec<_> = handlers
+            .iter()
+            .filter(|handler| !self.state.handlers.has_learned(handler))
+            .cloned()
+            .collect();
+        if !new.is_empty() {
+            self.record(Event::HandlersLearned { handlers: new }, step);
+        }
+        let id = worker.clone();
+        self.record(
+            Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at: now },
+            step,
+        );
+        let slot = self.state.workers.find(&id)?;
+        if known.is_none() {
+            self.office.enter(slot, now);
+        }
+        Some(slot)
+    }
+
+    /// Brings together what the state says that the worker runs and what it says itself.
+    fn reconcile(
+        &mut self,
+        worker: Slot<Worker>,
+        session: SessionId,
+        held: &BTreeSet<AttemptRef>,
+        step: &mut Step,
+    ) {
+        let record = &self.state.workers[worker];
+        let ended: Vec<_> =
+            record.cancelled.keys().filter(|attempt| !held.contains(attempt)).copied().collect();
+        for slot in record.running.values() {
+            if !held.contains(&self.present_attempt(*slot)) {
+                // It never arrived: the same incarnation forgets nothing that it was given.
+                self.deliver(*slot, session, step);
+            }
+        }
+        for attempt in held {
+            if !self.is_wanted(*attempt, worker) {
+                step.effects.push(Effect::CancelAttempt { session, attempt: *attempt });
+            }
+        }
+        for attempt in ended {
+            self.end_cancelled(attempt, worker, step);
+        }
+    }
+
+    /// It runs there, or its outcome is recorded and only the acknowledgement was lost.
+    fn is_wanted(&self, attempt: AttemptRef, worker: Slot<Worker>) -> bool {
+        let Some(slot) = self.state.tasks.find(attempt.task) else { return false };
+        if self.runs_on(slot, attempt, worker) {
+            return true;
+        }
+        let task = &self.state.tasks[slot];
+        let Some(finished) = task.finished() else { return false };
+        let has_reported = match &finished.end {
+            End::Succeeded { .. } => true,
+            End::Failed(failure) => failure.code != QUARANTINED,
+            End::Cancelled => false,
+        };
+        has_reported
+            && task.attempt == attempt.attempt
+            && finished.worker.as_ref() == Some(&self.state.workers[worker].id)
+    }
+
+    /// Its lease goes on: it may come back with all that it runs.
+    pub(super) fn disconnect_worker(
+        &mut self,
+        now: Timestamp,
+        session: SessionId,
+        step: &mut Step,
+    ) {
+        // A session that was replaced is over already.
+        let Some(worker) = self.office.disconnect(session) else { return };
+        self.office.refresh(&self.state, worker);
+        if self.office.presence(worker).draining && self.state.workers[worker].busy() == 0 {
+            // An orderly leave is no failure, so nobody is told of one.
+            self.forget(now, worker, step);
+        }
+    }
+
+    pub(super) fn drain_worker(&mut self, now: Timestamp, session: SessionId, step: &mut Step) {
+        let Some(worker) = self.hear(now, session, step) else { return };
+        self.office.drain(worker);
+        self.office.refresh(&self.state, worker);
+    }
+
+    /// The worker is lost: its attempts go back to the queue, or end there.
+    pub(super) fn lose(
+        &mut self,
+        now: Timestamp,
+        worker: Slot<Worker>,
+        reason: CloseReason,
+        step: &mut Step,
+    ) {
+        if let Some(session) = self.office.presence(worker).session {
+            self.office.disconnect(session);
+            step.effects.push(Effect::CloseSession { session, reason });
+        }
+        let record = &self.state.workers[worker];
+        let name = record.id.clone();
+        let running: Vec<_> = record.running.values().copied().collect();
+        step.effects.push(Effect::Notice(Notice::WorkerLost { worker: name }));
+        self.forget(now, worker, step);
+        for slot in running {
+            self.lose_attempt(now, slot, step);
+        }
+    }
+
+    /// What it ran must be given back right after.
+    fn forget(&mut self, now: Timestamp, worker: Slot<Worker>, step: &mut Step) {
+        self.office.withdraw(&self.state, worker);
+        let record = &self.state.workers[worker];
+        let (worker, incarnation) = (record.id.clone(), record.incarnation);
+        self.record(Event::WorkerLost { worker, incarnation, at: now }, step);
+    }
+
+    fn lose_attempt(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
+        let AttemptRef { task, attempt } = self.present_attempt(slot);
+        // Every earlier attempt was lost too: nothing else leads to another one.
+        if attempt.0 < self.limits.max_lost_attempts {
+            let handler = self.state.tasks[slot].handler;
+            self.record(Event::TaskRequeued { task, attempt, at: now }, step);
+            self.office.refresh_queue(&self.state, handler);
+        } else {
+            let failure = Failure {
+                code: QUARANTINED.to_owned(),
+                message: format!("{attempt} attempts were lost with their workers"),
+                output: Blob::default(),
+            };
+            let told = Some(failure.clone());
+            self.record(Event::TaskFailed { task, attempt, failure, at: now }, step);
+            let state = TaskState::Failed;
+            step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure: told }));
+        }
+        self.tell_change(slot, step);
+    }
+}

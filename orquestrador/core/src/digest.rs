@@ -1,0 +1,137 @@
+//! The hashes that make up the state's digest. Stable: nodes of different builds compare them, and
+//! fingerprints outlive their process in snapshots.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
+
+use crate::command::Failure;
+use crate::effect::UserRecord;
+use crate::ids::HandlerName;
+use crate::state::names::Handlers;
+use crate::state::tasks::{End, Finished};
+use crate::state::workers::Worker;
+
+/// What kind of record a hash is of.
+#[derive(Clone, Copy)]
+enum Kind {
+    Task = 1,
+    Worker = 2,
+    User = 3,
+    Handler = 4,
+}
+
+pub fn text(text: &str) -> u64 {
+    xxh3_64(text.as_bytes())
+}
+
+/// What a repeated submission must equal.
+pub fn fingerprint(owner_hash: u64, handler_hash: u64, payload: &[u8]) -> u64 {
+    xxh3_64_with_seed(payload, owner_hash ^ handler_hash.rotate_left(32))
+}
+
+/// Of what a finished task holds.
+pub fn content(end: &End) -> u64 {
+    match end {
+        End::Succeeded { result } => xxh3_64(result),
+        End::Failed(Failure { code, message, output }) => {
+            xxh3_64_with_seed(output, text(code) ^ text(message).rotate_left(32))
+        }
+        End::Cancelled => 0,
+    }
+}
+
+/// The parts of a task's record, all of which the digest covers.
+pub struct TaskParts<'a> {
+    pub id: u128,
+    pub owner_hash: u64,
+    pub handler_hash: u64,
+    pub fingerprint: u64,
+    pub submitted_at: u64,
+    pub attempt: u32,
+    pub state: u8,
+    /// Worker and start of the running attempt.
+    pub running: Option<(u64, u64)>,
+    pub finished: Option<&'a Finished>,
+}
+
+pub fn task(parts: &TaskParts<'_>) -> u128 {
+    let (mut worker, mut started, mut finished_at, mut content, mut holds) = (0, 0, 0, 0, 0);
+    if let Some((worker_hash, started_at)) = parts.running {
+        (worker, started) = (worker_hash, started_at.wrapping_add(1));
+    }
+    if let Some(finished) = parts.finished {
+        worker = finished.worker.as_ref().map_or(0, |id| text(&id.0));
+        started = finished.started_at.map_or(0, |at| at.0.wrapping_add(1));
+        finished_at = finished.finished_at.0;
+        content = finished.content_hash;
+        holds = u64::from(finished.order.is_none());
+    }
+    let words = [
+        (parts.id >> 64) as u64,
+        parts.id as u64,
+        parts.owner_hash,
+        parts.handler_hash,
+        parts.fingerprint,
+        parts.submitted_at,
+        u64::from(parts.attempt) << 8 | u64::from(parts.state),
+        worker,
+        started,
+        finished_at,
+        content,
+        holds,
+    ];
+    let mut bytes = [0; 96];
+    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    xxh3_128_with_seed(&bytes, Kind::Task as u64)
+}
+
+pub fn worker(worker: &Worker, handlers: &Handlers) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.text(&worker.id.0);
+    bytes.0.extend(worker.incarnation.to_bytes());
+    bytes.number(worker.slots.into());
+    bytes.number(worker.handlers.len() as u64);
+    for handler in &worker.handlers {
+        bytes.text(&handlers[*handler].name.0);
+    }
+    for (key, value) in &worker.labels {
+        bytes.text(key);
+        bytes.text(value);
+    }
+    bytes.hash(Kind::Worker)
+}
+
+pub fn user(user: &UserRecord) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.text(&user.user.0);
+    bytes.text(&user.token_hash);
+    bytes.number(user.admin.into());
+    bytes.number(user.added_at.0);
+    bytes.hash(Kind::User)
+}
+
+pub fn learned(handler: &HandlerName) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.text(&handler.0);
+    bytes.hash(Kind::Handler)
+}
+
+/// Fields one after another, each with its length.
+#[derive(Default)]
+struct Fields(Vec<u8>);
+
+impl Fields {
+    fn number(&mut self, number: u64) {
+        self.0.extend(number.to_le_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.extend(text.as_bytes());
+    }
+
+    fn hash(&self, kind: Kind) -> u128 {
+        xxh3_128_with_seed(&self.0, kind as u64)
+    }
+}

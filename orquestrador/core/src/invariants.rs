@@ -1,0 +1,162 @@
+//! What is always true of a machine between two commands. For property tests and the simulator:
+//! looks at everything, so it is slow.
+
+use std::collections::BTreeSet;
+
+use crate::command::AttemptRef;
+use crate::effect::TaskState;
+use crate::machine::Machine;
+use crate::state::State;
+use crate::state::slab::Slot;
+use crate::state::tasks::{Body, Chain, FinishOrder, Task};
+
+/// # Errors
+/// Says which invariant does not hold.
+pub fn check(machine: &Machine) -> Result<(), String> {
+    let state = &machine.state;
+    if let Some(misfit) = &state.misfit {
+        return Err(format!("an event did not fit: {misfit}"));
+    }
+    totals(state)?;
+    queues(state)?;
+    owners(state)?;
+    slots(state)?;
+    retention(state)?;
+    users(state)?;
+    digest(machine)
+}
+
+/// Like [`check`], and also that the lists of the office are right: only for a principal.
+///
+/// # Errors
+/// Says which invariant does not hold.
+pub fn check_principal(machine: &Machine) -> Result<(), String> {
+    check(machine)?;
+    machine.office.check(&machine.state)?;
+    ensure(machine.office.next_assignment(&machine.state).is_none(), || {
+        "a queued task waits although a worker is free for it".to_owned()
+    })
+}
+
+fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+fn totals(state: &State) -> Result<(), String> {
+    let (mut counts, mut active, mut finished) = ([0; 5], 0, 0);
+    for (slot, task) in state.tasks.iter() {
+        counts[task.state() as usize] += 1;
+        active += task.body.payload().len() as u64;
+        finished += task.finished().map_or(0, |finished| finished.end.bytes());
+        ensure(state.tasks.find(task.id()) == Some(slot), || {
+            format!("task {} is not found by its id", task.id())
+        })?;
+    }
+    let totals = &state.totals;
+    ensure(
+        (totals.counts, totals.active_bytes, totals.finished_bytes) == (counts, active, finished),
+        || format!("{totals:?}, counted {counts:?}, {active} and {finished} bytes"),
+    )
+}
+
+/// Exactly the queued tasks stand in queues, each in that of its handler.
+fn queues(state: &State) -> Result<(), String> {
+    let mut queued = 0;
+    for (handler, record) in state.handlers.iter() {
+        for slot in record.queue.iter(&state.tasks) {
+            let task = &state.tasks[slot];
+            queued += 1;
+            ensure(task.state() == TaskState::Queued && task.handler == handler, || {
+                format!("task {} stands in the queue of {}", task.id(), record.name)
+            })?;
+        }
+        let first = record.queue.iter(&state.tasks).min_by_key(|slot| state.tasks[*slot].seq);
+        ensure(record.queue.first(&state.tasks).map(|(_, slot)| slot) == first, || {
+            format!("the queue of {} does not begin with its oldest task", record.name)
+        })?;
+    }
+    let expected = state.totals.counts[TaskState::Queued as usize];
+    ensure(queued == expected, || format!("{queued} tasks in queues, {expected} queued"))
+}
+
+/// Every task stands in its owner's chain, in the order of submission.
+fn owners(state: &State) -> Result<(), String> {
+    let mut count = 0;
+    for (owner, record) in state.owners.iter() {
+        let mut before = None;
+        let mut at = record.tasks.first;
+        ensure(at.is_some(), || format!("owner {} without tasks", record.name))?;
+        while let Some(slot) = at {
+            let task = &state.tasks[slot];
+            count += 1;
+            ensure(task.owner == owner && before < Some(task.seq), || {
+                format!("task {} is out of order in its owner's chain", task.id())
+            })?;
+            before = Some(task.seq);
+            at = state.tasks.newer(slot, Chain::Owner);
+        }
+    }
+    ensure(count == state.tasks.len(), || format!("{count} of {} tasks", state.tasks.len()))
+}
+
+/// A slot is taken by exactly each running attempt and each cancelled one that has not ended.
+fn slots(state: &State) -> Result<(), String> {
+    let mut held = BTreeSet::new();
+    ensure(state.workers.len() == state.workers.records(), || {
+        "a lost worker still has attempts".to_owned()
+    })?;
+    for (worker, record) in state.workers.iter() {
+        for (seq, slot) in &record.running {
+            let task = &state.tasks[*slot];
+            let runs_here =
+                matches!(task.body, Body::Running { worker: runner, .. } if runner == worker);
+            ensure(runs_here && task.seq == *seq && held.insert(*slot), || {
+                format!("task {} takes a slot of {}", task.id(), record.id)
+            })?;
+        }
+        for (attempt, slot) in &record.cancelled {
+            let task = &state.tasks[*slot];
+            let is_held = task.finished().is_some_and(|finished| {
+                finished.order.is_none() && finished.worker.as_ref() == Some(&record.id)
+            });
+            let same = *attempt == AttemptRef { task: task.id(), attempt: task.attempt };
+            ensure(is_held && same && held.insert(*slot), || {
+                format!("cancelled task {} holds a slot of {}", task.id(), record.id)
+            })?;
+        }
+    }
+    let expected: BTreeSet<Slot<Task>> =
+        state.tasks.iter().filter(|(_, task)| takes_slot(task)).map(|(slot, _)| slot).collect();
+    ensure(held == expected, || "slots and attempts do not agree".to_owned())
+}
+
+fn takes_slot(task: &Task) -> bool {
+    match &task.body {
+        Body::Queued { .. } => false,
+        Body::Running { .. } => true,
+        Body::Finished(finished) => finished.order.is_none(),
+    }
+}
+
+fn retention(state: &State) -> Result<(), String> {
+    let retained: BTreeSet<(FinishOrder, Slot<Task>)> =
+        state.retained.iter().map(|(order, slot)| (*order, *slot)).collect();
+    let expected = state
+        .tasks
+        .iter()
+        .filter_map(|(slot, task)| Some((task.finished()?.order?, slot)))
+        .collect::<BTreeSet<_>>();
+    ensure(retained == expected, || "retention does not know every finished task".to_owned())
+}
+
+fn users(state: &State) -> Result<(), String> {
+    ensure(state.users.is_empty() || state.users.values().any(|user| user.admin), || {
+        "users without an administrator".to_owned()
+    })
+}
+
+/// The digest kept up step by step is the one that the records give.
+fn digest(machine: &Machine) -> Result<(), String> {
+    let counted = machine.state.counted_digest();
+    ensure(machine.digest() == counted, || "the digest is not that of the records".to_owned())
+}

@@ -1,0 +1,230 @@
+//! What only a principal knows, and forgets with its office: who is connected, whose turn it is, which
+//! worker is free. Never journalled; after a takeover it grows anew from the workers that connect.
+
+use std::collections::BTreeMap;
+
+use crate::effect::PendingReason;
+use crate::ids::{SessionId, Timestamp};
+use crate::policy::{Candidate, Policy, Rank};
+use crate::state::State;
+use crate::state::names::Handler;
+use crate::state::slab::{Beside, Slot};
+use crate::state::tasks::{Seq, Task};
+use crate::state::workers::Worker;
+
+/// A registered worker, as this principal knows it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Presence {
+    pub session: Option<SessionId>,
+    /// The lease ends so long after it.
+    pub last_seen: Timestamp,
+    pub draining: bool,
+    pub assigned_total: u64,
+    turn: u64,
+    /// Stands among those that offer its handlers.
+    offers: bool,
+    /// Stands among the free ones under this rank.
+    listed: Option<Rank>,
+}
+
+/// The workers that offer one handler.
+#[derive(Default)]
+struct Desk {
+    free: BTreeMap<Rank, Slot<Worker>>,
+    /// Connected and not draining.
+    offering: usize,
+    /// Under which its queue stands in [`Office::ready`].
+    ready: Option<Seq>,
+}
+
+#[derive(Default)]
+pub struct Office {
+    policy: Policy,
+    sessions: BTreeMap<SessionId, Slot<Worker>>,
+    presences: Beside<Worker, Presence>,
+    desks: Beside<Handler, Desk>,
+    /// Handlers that have both a queued task and a free worker, by the oldest such task.
+    ready: BTreeMap<Seq, Slot<Handler>>,
+    next_turn: u64,
+}
+
+impl Office {
+    /// Nobody is connected yet, every lease begins now.
+    pub fn new(state: &State, now: Timestamp) -> Self {
+        let mut office = Self::default();
+        for (worker, _) in state.workers.iter() {
+            office.enter(worker, now);
+        }
+        office
+    }
+
+    /// A worker was registered: its turn comes after all others'.
+    pub fn enter(&mut self, worker: Slot<Worker>, now: Timestamp) {
+        let turn = self.take_turn();
+        let presence = Presence { last_seen: now, turn, ..Presence::default() };
+        *self.presences.get_mut(worker) = presence;
+    }
+
+    fn take_turn(&mut self) -> u64 {
+        self.next_turn += 1;
+        self.next_turn
+    }
+
+    /// Opens a session and gives the older one that it replaces.
+    pub fn connect(&mut self, worker: Slot<Worker>, session: SessionId) -> Option<SessionId> {
+        self.sessions.insert(session, worker);
+        let before = self.presences.get_mut(worker).session.replace(session);
+        let replaced = before.filter(|before| *before != session);
+        if let Some(replaced) = replaced {
+            self.sessions.remove(&replaced);
+        }
+        replaced
+    }
+
+    /// The session is over; [`Office::refresh`] must follow.
+    pub fn disconnect(&mut self, session: SessionId) -> Option<Slot<Worker>> {
+        let worker = self.sessions.remove(&session)?;
+        self.presences.get_mut(worker).session = None;
+        Some(worker)
+    }
+
+    pub fn saw(&mut self, worker: Slot<Worker>, now: Timestamp) {
+        self.presences.get_mut(worker).last_seen = now;
+    }
+
+    pub fn drain(&mut self, worker: Slot<Worker>) {
+        self.presences.get_mut(worker).draining = true;
+    }
+
+    /// It got a task: [`Office::refresh`] must follow.
+    pub fn count_assignment(&mut self, worker: Slot<Worker>) {
+        let turn = self.take_turn();
+        let presence = self.presences.get_mut(worker);
+        presence.turn = turn;
+        presence.assigned_total += 1;
+    }
+
+    /// Takes the worker off every list. Needed before its handlers change or it is lost.
+    pub fn withdraw(&mut self, state: &State, worker: Slot<Worker>) {
+        self.list(state, worker, false, None);
+    }
+
+    /// Puts the worker on the lists where its present standing belongs.
+    pub fn refresh(&mut self, state: &State, worker: Slot<Worker>) {
+        let record = &state.workers[worker];
+        let presence = self.presence(worker);
+        let offers = presence.session.is_some() && !presence.draining;
+        let is_free = offers && record.busy() < record.slots;
+        let rank = is_free.then(|| self.policy.rank(Candidate { turn: presence.turn }));
+        self.list(state, worker, offers, rank);
+    }
+
+    fn list(&mut self, state: &State, worker: Slot<Worker>, offers: bool, rank: Option<Rank>) {
+        let presence = self.presences.get_mut(worker);
+        let before = std::mem::replace(&mut presence.listed, rank);
+        let offered = std::mem::replace(&mut presence.offers, offers);
+        if (before, offered) == (rank, offers) {
+            return;
+        }
+        for handler in &state.workers[worker].handlers {
+            let desk = self.desks.get_mut(*handler);
+            desk.offering = desk.offering + usize::from(offers) - usize::from(offered);
+            if let Some(before) = before {
+                desk.free.remove(&before);
+            }
+            if let Some(rank) = rank {
+                desk.free.insert(rank, worker);
+            }
+            self.refresh_queue(state, *handler);
+        }
+    }
+
+    /// Looks whether the handler's queue has a task for a free worker.
+    pub fn refresh_queue(&mut self, state: &State, handler: Slot<Handler>) {
+        let desk = self.desks.get_mut(handler);
+        let ready = match desk.free.is_empty() {
+            true => None,
+            false => state.handlers[handler].queue.first(&state.tasks).map(|(seq, _)| seq),
+        };
+        let before = std::mem::replace(&mut desk.ready, ready);
+        if before == ready {
+            return;
+        }
+        if let Some(before) = before {
+            self.ready.remove(&before);
+        }
+        if let Some(ready) = ready {
+            self.ready.insert(ready, handler);
+        }
+    }
+
+    /// The oldest task for which a worker is free, and the worker whose turn it is.
+    pub fn next_assignment(&self, state: &State) -> Option<(Slot<Task>, Slot<Worker>)> {
+        let handler = *self.ready.first_key_value()?.1;
+        let (_, task) = state.handlers[handler].queue.first(&state.tasks)?;
+        let worker = *self.desks.get(handler)?.free.first_key_value()?.1;
+        Some((task, worker))
+    }
+
+    pub fn worker_of(&self, session: SessionId) -> Option<Slot<Worker>> {
+        self.sessions.get(&session).copied()
+    }
+
+    pub fn presence(&self, worker: Slot<Worker>) -> Presence {
+        self.presences.get(worker).copied().unwrap_or_default()
+    }
+
+    /// Why a queued task of this handler waits; `None` when a worker is free for it.
+    pub fn pending_reason(&self, handler: Slot<Handler>) -> Option<PendingReason> {
+        let desk = self.desks.get(handler);
+        if self.sessions.is_empty() {
+            Some(PendingReason::NoWorker)
+        } else if desk.is_none_or(|desk| desk.offering == 0) {
+            Some(PendingReason::NoWorkerForHandler)
+        } else if desk.is_some_and(|desk| desk.free.is_empty()) {
+            Some(PendingReason::AllBusy)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the lists say what they should; for the invariants.
+    pub fn check(&self, state: &State) -> Result<(), String> {
+        for (session, worker) in &self.sessions {
+            if self.presence(*worker).session != Some(*session) {
+                return Err(format!("session {session} is not its worker's"));
+            }
+        }
+        for (handler, record) in state.handlers.iter() {
+            let empty = Desk::default();
+            let desk = self.desks.get(handler).unwrap_or(&empty);
+            let offering: Vec<_> = state
+                .workers
+                .iter()
+                .filter(|(_, worker)| worker.handlers.contains(&handler))
+                .filter(|(slot, _)| {
+                    let presence = self.presence(*slot);
+                    presence.session.is_some() && !presence.draining
+                })
+                .collect();
+            let free: Vec<_> = offering
+                .iter()
+                .filter(|(_, worker)| worker.busy() < worker.slots)
+                .map(|(slot, _)| *slot)
+                .collect();
+            let mut listed: Vec<_> = desk.free.values().copied().collect();
+            listed.sort();
+            let mut expected = free;
+            expected.sort();
+            if desk.offering != offering.len() || listed != expected {
+                return Err(format!("the workers listed for {} are wrong", record.name));
+            }
+            let head = record.queue.first(&state.tasks).map(|(seq, _)| seq);
+            let ready = if listed.is_empty() { None } else { head };
+            if desk.ready != ready || ready.is_some_and(|r| self.ready.get(&r) != Some(&handler)) {
+                return Err(format!("the queue of {} is listed wrongly", record.name));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! Which of the free workers gets the next task. Only decides: what was decided stands in the events,
+//! so that another policy never changes history.
+
+/// How workers are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The one whose last turn is longest ago.
+    #[default]
+    RoundRobin,
+}
+
+/// What a policy may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// When it last got a task, as a number that grows with each assignment.
+    pub turn: u64,
+}
+
+/// The free worker of the lowest rank is chosen; no two workers have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    turn: u64,
+}
+
+impl Policy {
+    pub fn rank(self, candidate: Candidate) -> Rank {
+        match self {
+            Self::RoundRobin => Rank { turn: candidate.turn },
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The replicated state: equal on every node that applied the same events. Changed by `apply` alone;
+//! nothing here knows who is connected or what time it is.
+
+pub mod index;
+pub mod names;
+pub mod queues;
+pub mod slab;
+pub mod tasks;
+pub mod transitions;
+pub mod workers;
+
+use std::collections::BTreeMap;
+
+use crate::digest::{self, TaskParts};
+use crate::effect::{TaskState, UserRecord};
+use crate::ids::{TaskId, UserName};
+use names::{Handlers, Owners};
+use slab::Slot;
+use tasks::{Body, FinishOrder, Seq, Task, Tasks};
+use workers::Workers;
+
+#[derive(Default)]
+pub struct State {
+    pub tasks: Tasks,
+    pub handlers: Handlers,
+    pub owners: Owners,
+    pub workers: Workers,
+    pub users: BTreeMap<UserName, UserRecord>,
+    /// Finished tasks that hold no slot, in the order in which retention forgets them.
+    pub retained: BTreeMap<FinishOrder, Slot<Task>>,
+    pub totals: Totals,
+    pub(crate) next_seq: Seq,
+    pub(crate) next_order: FinishOrder,
+    pub(crate) digest: u128,
+    /// The first event that did not fit the state.
+    pub(crate) misfit: Option<String>,
+}
+
+/// Sums over all tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// In the order of [`TaskState::ALL`].
+    pub counts: [u64; 5],
+    /// Payloads of unfinished tasks.
+    pub active_bytes: u64,
+    /// What finished tasks hold.
+    pub finished_bytes: u64,
+}
+
+impl Totals {
+    pub fn count(&mut self, state: TaskState) -> &mut u64 {
+        &mut self.counts[state as usize]
+    }
+
+    pub fn active(&self) -> u64 {
+        TaskState::ALL
+            .into_iter()
+            .filter(|state| !state.is_finished())
+            .map(|state| self.counts[state as usize])
+            .sum()
+    }
+}
+
+impl State {
+    /// This owner's task; another's does not exist for it.
+    pub fn task_of(&self, owner: &UserName, id: TaskId) -> Option<Slot<Task>> {
+        let slot = self.tasks.find(id)?;
+        (self.owners[self.tasks[slot].owner].name == *owner).then_some(slot)
+    }
+
+    /// What the task adds to the digest.
+    pub fn task_hash(&self, task: &Task) -> u128 {
+        let running = match &task.body {
+            Body::Running { worker, started_at, .. } => {
+                Some((self.workers[*worker].id_hash, started_at.0))
+            }
+            Body::Queued { .. } | Body::Finished(_) => None,
+        };
+        digest::task(&TaskParts {
+            id: task.id().0,
+            owner_hash: self.owners[task.owner].name_hash,
+            handler_hash: self.handlers[task.handler].name_hash,
+            fingerprint: task.fingerprint,
+            submitted_at: task.submitted_at.0,
+            attempt: task.attempt.0,
+            state: task.state() as u8,
+            running,
+            finished: task.finished(),
+        })
+    }
+
+    /// The digest, from the records alone.
+    pub fn counted_digest(&self) -> u128 {
+        let tasks = self.tasks.iter().map(|(_, task)| self.task_hash(task));
+        let workers = self.workers.iter().map(|(_, w)| digest::worker(w, &self.handlers));
+        let handlers = self.handlers.learned().map(digest::learned);
+        let users = self.users.values().map(digest::user);
+        tasks.chain(workers).chain(handlers).chain(users).fold(0, u128::wrapping_add)
+    }
+}

@@ -1,0 +1,50 @@
+//! The queued tasks of one handler, in the order of submission. One queue per handler, so that a
+//! handler without a free worker is never in the way of another.
+
+use std::collections::BTreeMap;
+
+use super::slab::Slot;
+use super::tasks::{Chain, Ends, Seq, Task, Tasks};
+
+#[derive(Default)]
+pub struct Queue {
+    /// Those never assigned: always younger ones come behind.
+    waiting: Ends,
+    /// Those whose attempt was lost: each goes back to where its submission puts it.
+    returned: BTreeMap<Seq, Slot<Task>>,
+}
+
+impl Queue {
+    /// Younger than all that wait.
+    pub fn append(&mut self, tasks: &mut Tasks, slot: Slot<Task>) {
+        tasks.append(&mut self.waiting, slot, Chain::Queue);
+    }
+
+    pub fn put_back(&mut self, seq: Seq, slot: Slot<Task>) {
+        self.returned.insert(seq, slot);
+    }
+
+    /// It is in this queue.
+    pub fn remove(&mut self, tasks: &mut Tasks, slot: Slot<Task>) {
+        if self.returned.remove(&tasks[slot].seq).is_none() {
+            tasks.unlink(&mut self.waiting, slot, Chain::Queue);
+        }
+    }
+
+    /// The next one to be assigned.
+    pub fn first(&self, tasks: &Tasks) -> Option<(Seq, Slot<Task>)> {
+        let waiting = self.waiting.first.map(|slot| (tasks[slot].seq, slot));
+        let returned = self.returned.first_key_value().map(|(seq, slot)| (*seq, *slot));
+        match (returned, waiting) {
+            (Some(returned), Some(waiting)) => Some(returned.min(waiting)),
+            (returned, waiting) => returned.or(waiting),
+        }
+    }
+
+    /// In no meaningful order.
+    pub fn iter<'a>(&'a self, tasks: &'a Tasks) -> impl Iterator<Item = Slot<Task>> + 'a {
+        let waiting =
+            std::iter::successors(self.waiting.first, |slot| tasks.newer(*slot, Chain::Queue));
+        self.returned.values().copied().chain(waiting)
+    }
+}

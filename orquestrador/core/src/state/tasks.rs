@@ -1,0 +1,279 @@
+//! Task records: lean, because there may be millions. Names are slots of their registries, text and
+//! results exist only once a task is finished, the payload only until then.
+
+use super::index::IdIndex;
+use super::names::{Handler, Owner};
+use super::slab::{Slab, Slot};
+use super::workers::Worker;
+use crate::command::Failure;
+use crate::effect::TaskState;
+use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
+
+/// The order of submission.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Seq(pub u64);
+
+/// The order of retention: when a finished task held nothing any more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct FinishOrder(pub u64);
+
+pub struct Task {
+    /// As bytes, because a `u128` would be padded.
+    id: [u8; 16],
+    /// Of owner, handler and payload: what a repeated submission is compared with.
+    pub fingerprint: u64,
+    pub submitted_at: Timestamp,
+    pub seq: Seq,
+    pub owner: Slot<Owner>,
+    pub handler: Slot<Handler>,
+    /// Each earlier one was lost with its worker; so is this one while the task is queued.
+    pub attempt: Attempt,
+    of_owner: Links,
+    pub body: Body,
+}
+
+pub enum Body {
+    Queued { payload: Box<[u8]>, in_queue: Links },
+    Running { payload: Box<[u8]>, worker: Slot<Worker>, started_at: Timestamp },
+    Finished(Box<Finished>),
+}
+
+pub struct Finished {
+    pub end: End,
+    /// Who ran the last attempt.
+    pub worker: Option<WorkerId>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Timestamp,
+    /// Of what `end` holds.
+    pub content_hash: u64,
+    /// `None` while the cancelled attempt still holds its slot.
+    pub order: Option<FinishOrder>,
+}
+
+pub enum End {
+    Succeeded { result: Blob },
+    Failed(Failure),
+    Cancelled,
+}
+
+/// Neighbours in a chain of tasks.
+#[derive(Clone, Copy, Default)]
+pub struct Links {
+    prev: Option<Slot<Task>>,
+    next: Option<Slot<Task>>,
+}
+
+/// Which chain is meant.
+#[derive(Clone, Copy)]
+pub enum Chain {
+    /// All tasks of an owner, oldest first.
+    Owner,
+    /// The queued tasks of a handler that were never assigned, oldest first.
+    Queue,
+}
+
+/// Where a chain begins and ends.
+#[derive(Clone, Copy, Default)]
+pub struct Ends {
+    pub first: Option<Slot<Task>>,
+    pub last: Option<Slot<Task>>,
+}
+
+impl End {
+    pub fn state(&self) -> TaskState {
+        match self {
+            Self::Succeeded { .. } => TaskState::Succeeded,
+            Self::Failed(_) => TaskState::Failed,
+            Self::Cancelled => TaskState::Cancelled,
+        }
+    }
+
+    /// What retention counts.
+    pub fn bytes(&self) -> u64 {
+        let length = match self {
+            Self::Succeeded { result } => result.len(),
+            Self::Failed(failure) => {
+                failure.code.len() + failure.message.len() + failure.output.len()
+            }
+            Self::Cancelled => 0,
+        };
+        length as u64
+    }
+
+    /// The result, or what a failed attempt had produced.
+    pub fn output(&self) -> Option<&Blob> {
+        match self {
+            Self::Succeeded { result } => Some(result),
+            Self::Failed(failure) => (!failure.output.is_empty()).then_some(&failure.output),
+            Self::Cancelled => None,
+        }
+    }
+}
+
+impl Body {
+    pub fn queued(payload: Box<[u8]>) -> Self {
+        Self::Queued { payload, in_queue: Links::default() }
+    }
+
+    /// Leaves an empty queued body behind.
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::queued(Box::default()))
+    }
+
+    pub fn state(&self) -> TaskState {
+        match self {
+            Self::Queued { .. } => TaskState::Queued,
+            Self::Running { .. } => TaskState::Running,
+            Self::Finished(finished) => finished.end.state(),
+        }
+    }
+
+    /// Empty once it is finished.
+    pub fn payload(&self) -> &[u8] {
+        match self {
+            Self::Queued { payload, .. } | Self::Running { payload, .. } => payload,
+            Self::Finished(_) => &[],
+        }
+    }
+}
+
+/// What a new record starts with.
+pub struct Submission {
+    pub id: TaskId,
+    pub fingerprint: u64,
+    pub submitted_at: Timestamp,
+    pub seq: Seq,
+    pub owner: Slot<Owner>,
+    pub handler: Slot<Handler>,
+}
+
+impl Task {
+    pub fn new(submission: Submission, attempt: Attempt, body: Body) -> Self {
+        let Submission { id, fingerprint, submitted_at, seq, owner, handler } = submission;
+        let of_owner = Links::default();
+        let id = id.to_bytes();
+        Self { id, fingerprint, submitted_at, seq, owner, handler, attempt, of_owner, body }
+    }
+
+    pub fn id(&self) -> TaskId {
+        TaskId(u128::from_be_bytes(self.id))
+    }
+
+    pub fn state(&self) -> TaskState {
+        self.body.state()
+    }
+
+    pub fn finished(&self) -> Option<&Finished> {
+        match &self.body {
+            Body::Finished(finished) => Some(finished),
+            Body::Queued { .. } | Body::Running { .. } => None,
+        }
+    }
+
+    fn links(&self, chain: Chain) -> &Links {
+        match (chain, &self.body) {
+            (Chain::Owner, _) => &self.of_owner,
+            (Chain::Queue, Body::Queued { in_queue, .. }) => in_queue,
+            (Chain::Queue, Body::Running { .. } | Body::Finished(_)) => {
+                unreachable!("only queued tasks are in the chain of a queue")
+            }
+        }
+    }
+
+    fn links_mut(&mut self, chain: Chain) -> &mut Links {
+        match (chain, &mut self.body) {
+            (Chain::Owner, _) => &mut self.of_owner,
+            (Chain::Queue, Body::Queued { in_queue, .. }) => in_queue,
+            (Chain::Queue, Body::Running { .. } | Body::Finished(_)) => {
+                unreachable!("only queued tasks are in the chain of a queue")
+            }
+        }
+    }
+}
+
+/// All tasks, by place and by id.
+#[derive(Default)]
+pub struct Tasks {
+    places: Slab<Task>,
+    index: IdIndex,
+}
+
+impl Tasks {
+    pub fn insert(&mut self, task: Task) -> Slot<Task> {
+        let slot = self.places.insert(task);
+        self.index.insert(&self.places, slot);
+        slot
+    }
+
+    /// It is in no chain any more.
+    pub fn remove(&mut self, slot: Slot<Task>) -> Task {
+        self.index.remove(&self.places, slot);
+        self.places.remove(slot)
+    }
+
+    pub fn append(&mut self, ends: &mut Ends, slot: Slot<Task>, chain: Chain) {
+        let prev = ends.last.replace(slot);
+        *self.places[slot].links_mut(chain) = Links { prev, next: None };
+        match prev {
+            Some(prev) => self.places[prev].links_mut(chain).next = Some(slot),
+            None => ends.first = Some(slot),
+        }
+    }
+
+    pub fn unlink(&mut self, ends: &mut Ends, slot: Slot<Task>, chain: Chain) {
+        let Links { prev, next } = std::mem::take(self.places[slot].links_mut(chain));
+        match prev {
+            Some(prev) => self.places[prev].links_mut(chain).next = next,
+            None => ends.first = next,
+        }
+        match next {
+            Some(next) => self.places[next].links_mut(chain).prev = prev,
+            None => ends.last = prev,
+        }
+    }
+
+    pub fn find(&self, id: TaskId) -> Option<Slot<Task>> {
+        self.index.find(&self.places, id)
+    }
+
+    pub fn older(&self, slot: Slot<Task>, chain: Chain) -> Option<Slot<Task>> {
+        self.places[slot].links(chain).prev
+    }
+
+    pub fn newer(&self, slot: Slot<Task>, chain: Chain) -> Option<Slot<Task>> {
+        self.places[slot].links(chain).next
+    }
+
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// In no meaningful order.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot<Task>, &Task)> {
+        self.places.iter()
+    }
+}
+
+impl std::ops::Index<Slot<Task>> for Tasks {
+    type Output = Task;
+
+    fn index(&self, slot: Slot<Task>) -> &Task {
+        &self.places[slot]
+    }
+}
+
+impl std::ops::IndexMut<Slot<Task>> for Tasks {
+    fn index_mut(&mut self, slot: Slot<Task>) -> &mut Task {
+        &mut self.places[slot]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_stays_lean() {
+        assert!(size_of::<Option<Task>>() <= 96, "{} bytes", size_of::<Option<Task>>());
+    }
+}

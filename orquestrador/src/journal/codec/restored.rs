@@ -1,0 +1,56 @@
+//! Finished tasks, as snapshots hold them.
+
+use common::proto::task_restored::End;
+use common::proto::{RestoredCancellation, RestoredFailure, TaskRestored};
+use orquestrador_core::command::Failure;
+use orquestrador_core::event::{RestoredEnd, RestoredTask};
+use orquestrador_core::ids::{Attempt, Timestamp};
+
+use super::CodecError;
+use super::event::{id, task};
+
+pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
+    TaskRestored {
+        task_id: id(restored.task),
+        owner: restored.owner.to_string(),
+        handler: restored.handler.to_string(),
+        fingerprint: restored.fingerprint,
+        attempt: restored.attempt.0,
+        worker_id: restored.worker.as_ref().map(ToString::to_string),
+        submitted_at_ms: restored.submitted_at.0,
+        started_at_ms: restored.started_at.map(|at| at.0),
+        finished_at_ms: restored.finished_at.0,
+        finish_order: restored.finish_order,
+        end: Some(match &restored.end {
+            RestoredEnd::Succeeded { result } => End::Succeeded(result.to_vec()),
+            RestoredEnd::Failed(failure) => End::Failed(RestoredFailure {
+                code: failure.code.clone(),
+                message: failure.message.clone(),
+                output: failure.output.to_vec(),
+            }),
+            RestoredEnd::Cancelled => End::Cancelled(RestoredCancellation {}),
+        }),
+    }
+}
+
+pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
+    Ok(RestoredTask {
+        task: task(&e.task_id)?,
+        owner: e.owner.as_str().into(),
+        handler: e.handler.as_str().into(),
+        fingerprint: e.fingerprint,
+        attempt: Attempt(e.attempt),
+        worker: e.worker_id.map(|worker| worker.as_str().into()),
+        submitted_at: Timestamp(e.submitted_at_ms),
+        started_at: e.started_at_ms.map(Timestamp),
+        finished_at: Timestamp(e.finished_at_ms),
+        finish_order: e.finish_order,
+        end: match e.end.ok_or(CodecError::Missing("end"))? {
+            End::Succeeded(result) => RestoredEnd::Succeeded { result: result.into() },
+            End::Failed(RestoredFailure { code, message, output }) => {
+                RestoredEnd::Failed(Failure { code, message, output: output.into() })
+            }
+            End::Cancelled(RestoredCancellation {}) => RestoredEnd::Cancelled,
+        },
+    })
+}
