@@ -1,9 +1,12 @@
 //! Real processes of the platform, started, killed and watched: what the demo, the benchmarks and the
 //! end-to-end tests have in common.
 
+pub mod audit;
+pub mod cli;
 pub mod cluster;
 pub mod ports;
 pub mod process;
 
+pub use cli::Cli;
 pub use cluster::{Cluster, Layout};
 pub use process::Process;

@@ -3,9 +3,9 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
-use orquestrador_core::{Command, Event};
 use orquestrador_core::ids::Epoch;
 use orquestrador_core::role::{self, Log as _, Standing};
+use orquestrador_core::{Command, Event};
 use tokio::sync::oneshot;
 use tonic::Status;
 

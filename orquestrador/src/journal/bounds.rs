@@ -1,9 +1,9 @@
 //! What the journal must at least contain: a small file beside the store.
 //!
-//! The store drops everything behind the first byte of its log that it cannot read, because that is
-//! how a torn write looks. This file knows better: entries up to [`Bounds::last`] had been fsynced,
-//! so if they are gone, the disk lost them. It also makes cutting atomic: first the new bounds are
-//! durable, then entries outside them are removed, again after a crash.
+//! An append that a crash interrupted leaves bytes that are no entry, and so does a disk that alters
+//! or loses some. This file tells them apart: entries up to [`Bounds::last`] had been fsynced. It
+//! also makes cutting atomic: first the new bounds are durable, then entries outside them are
+//! removed, again after a crash.
 //!
 //! Two slots are written in turn, so a torn write leaves the other. An append writes its slot
 //! without fsync, after the store's: a crash of the process loses nothing, one of the machine makes
@@ -13,10 +13,10 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use orquestrador_core::ids::{Epoch, Index};
-use orquestrador_core::role::{EntryHash, EntryId};
+use orquestrador_core::role::EntryId;
 
 use super::directory;
+use super::entry::{ENTRY_ID_LENGTH, decode_id, encode_id};
 use super::error::{Error, Place};
 
 /// The entries that must be there: those after `base`, up to `last`.
@@ -38,8 +38,7 @@ pub(super) struct BoundsFile {
 }
 
 const MAGIC: [u8; 4] = *b"MBND";
-const ID_LENGTH: usize = 8 + 8 + 32;
-const BODY_LENGTH: usize = 4 + 8 + 1 + 2 * ID_LENGTH;
+const BODY_LENGTH: usize = 4 + 8 + 1 + 2 * ENTRY_ID_LENGTH;
 const SLOT_LENGTH: usize = BODY_LENGTH + 32;
 /// Slots lie on different pages.
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
@@ -106,9 +105,7 @@ fn encode(serial: u64, bounds: &Bounds) -> Vec<u8> {
     slot.extend_from_slice(&serial.to_be_bytes());
     slot.push(u8::from(bounds.cutting));
     for id in [&bounds.base, &bounds.last] {
-        slot.extend_from_slice(&id.index.0.to_be_bytes());
-        slot.extend_from_slice(&id.epoch.0.to_be_bytes());
-        slot.extend_from_slice(&id.hash.0);
+        slot.extend_from_slice(&encode_id(id));
     }
     let check = blake3::hash(&slot);
     slot.extend_from_slice(check.as_bytes());
@@ -123,20 +120,14 @@ fn decode(bytes: &[u8]) -> Option<(u64, Bounds)> {
     let (magic, body) = body.split_first_chunk::<4>()?;
     let (serial, body) = body.split_first_chunk::<8>()?;
     let (cutting, body) = body.split_first()?;
-    let (base, last) = body.split_at_checked(ID_LENGTH)?;
+    let (base, last) = body.split_first_chunk()?;
     if *magic != MAGIC || *cutting > 1 {
         return None;
     }
-    let bounds = Bounds { base: decode_id(base)?, last: decode_id(last)?, cutting: *cutting == 1 };
+    let bounds = Bounds {
+        base: decode_id(base),
+        last: decode_id(last.first_chunk()?),
+        cutting: *cutting == 1,
+    };
     Some((u64::from_be_bytes(*serial), bounds))
-}
-
-fn decode_id(bytes: &[u8]) -> Option<EntryId> {
-    let (index, bytes) = bytes.split_first_chunk::<8>()?;
-    let (epoch, bytes) = bytes.split_first_chunk::<8>()?;
-    Some(EntryId {
-        index: Index(u64::from_be_bytes(*index)),
-        epoch: Epoch(u64::from_be_bytes(*epoch)),
-        hash: EntryHash(bytes.try_into().ok()?),
-    })
 }

@@ -38,9 +38,6 @@ pub enum Error {
     DiskFull { path: PathBuf, source: io::Error },
     #[error("cannot {doing} {}", path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
-    /// The embedded store failed in a way that is neither damage nor the operating system's.
-    #[error("the store in {} failed", path.display())]
-    Store { path: PathBuf, source: fjall::Error },
     /// An earlier write failed.
     #[error("an earlier write failed, so nothing more is written; restart the process")]
     Poisoned,
@@ -93,16 +90,6 @@ impl Error {
         }
     }
 
-    /// Wraps what the store said while it was open.
-    pub(super) fn store(path: &Path, source: fjall::Error) -> Self {
-        match source {
-            fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e)) => {
-                Self::io("use the store in", path, e)
-            }
-            other => Self::Store { path: path.to_path_buf(), source: other },
-        }
-    }
-
     pub(super) fn corrupt(path: &Path, at: Place, what: &'static str) -> Self {
         Self::Corrupt { path: path.to_path_buf(), at, what, source: None }
     }
@@ -120,11 +107,7 @@ impl Error {
     /// Whether a write that failed so may have been half done.
     pub(super) fn leaves_disk_unknown(&self) -> bool {
         match self {
-            Self::Corrupt { .. }
-            | Self::DiskFull { .. }
-            | Self::Io { .. }
-            | Self::Store { .. }
-            | Self::Poisoned => true,
+            Self::Corrupt { .. } | Self::DiskFull { .. } | Self::Io { .. } | Self::Poisoned => true,
             Self::InUse { .. }
             | Self::Version { .. }
             | Self::Gap { .. }

@@ -5,8 +5,7 @@
 //! content. So a frame cannot be altered, lost, doubled or moved.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use common::proto;
 use prost::Message;
 
 use super::codec::CodecError;
-use super::directory;
+use super::directory::{self, FileAt};
 use super::error::{Error, Place};
 
 pub(super) type Magic = [u8; 8];
@@ -199,18 +198,4 @@ fn checksum(previous: &blake3::Hash, kind: u8, length: u32, content: &[u8]) -> b
     hasher.update(&length.to_le_bytes());
     hasher.update(content);
     hasher.finalize()
-}
-
-/// Reads at its own offset, so that several readers share one open file.
-struct FileAt {
-    file: Arc<File>,
-    offset: u64,
-}
-
-impl Read for FileAt {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read_at(buffer, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
-    }
 }

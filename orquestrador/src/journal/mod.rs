@@ -21,10 +21,10 @@ mod log;
 mod recovery;
 mod retention;
 mod role_file;
+mod segment;
 mod set_aside;
 mod snapshot;
 mod store;
-mod torn;
 
 pub use codec::{CodecError, Content};
 pub use directory::FORMAT_VERSION;

@@ -10,8 +10,9 @@ use orquestrador_core::role::{Durable, EntryId};
 use super::bounds::{Bounds, BoundsFile};
 use super::codec::view_record;
 use super::directory::{self, Directory};
+use super::entry::Entry;
 use super::error::{Error, Place};
-use super::log::{Inner, Journal, Tail, Writer, verify_stored};
+use super::log::{Inner, Journal, Tail, Writer};
 use super::retention;
 use super::role_file;
 use super::snapshot::{SnapshotMeta, SnapshotReader, UNFINISHED};
@@ -43,25 +44,23 @@ pub(super) fn open(path: &Path) -> Result<(Journal, Recovered), Error> {
     remove_unfinished(&directory)?;
     let snapshot = SnapshotReader::open(&directory.snapshot())?.map(|reader| reader.meta().clone());
     let mut bounds = BoundsFile::open(&directory.bounds())?;
-    let store = Store::open(&directory.store())?;
-
-    finish_cutting(&store, &mut bounds)?;
-    let verified = match verify(&store, bounds.current(), snapshot.as_ref())? {
-        Verified::Whole(whole) => whole,
-        Verified::Superseded { by } => {
-            retention::reset(&store, &mut bounds, by)?;
-            Whole { last: by, view_records: BTreeMap::new() }
-        }
-    };
-    // What is read now may never have been flushed; nobody must act on it before it is.
-    bounds.set(Bounds { last: verified.last, ..bounds.current() })?;
+    let mut found = Found::new(&bounds.current(), snapshot.as_ref().map(|meta| meta.id));
+    found.check_snapshot(&directory.store())?;
+    let store = Store::open(&directory.store(), &bounds.current(), |entry| found.see(entry))?;
+    if let Some(by) = found.superseded_by() {
+        retention::reset(&store, &mut bounds, by)?;
+        found = Found::new(&bounds.current(), Some(by));
+    }
+    // What was found may never have been flushed; nobody must act on it before it is.
+    store.sync()?;
+    bounds.set(Bounds { last: found.last, cutting: false, ..bounds.current() })?;
     if known.is_none() {
         directory.finish_creation()?;
     }
 
     let tail = Tail {
         base: bounds.current().base,
-        last: verified.last,
+        last: found.last,
         snapshot: snapshot.as_ref().map(|meta| meta.id),
     };
     let recovered = Recovered {
@@ -69,7 +68,7 @@ pub(super) fn open(path: &Path) -> Result<(Journal, Recovered), Error> {
         role,
         snapshot: tail.snapshot,
         last: tail.last,
-        view_records: merged_records(snapshot.as_ref(), verified.view_records),
+        view_records: merged_records(snapshot.as_ref(), found.view_records),
         created: known.is_none(),
     };
     let journal = Journal(Arc::new(Inner {
@@ -99,66 +98,51 @@ fn remove_unfinished(directory: &Directory) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes again what pruning or truncation had begun to remove.
-fn finish_cutting(store: &Store, bounds: &mut BoundsFile) -> Result<(), Error> {
-    let current = bounds.current();
-    store.remove_between(Index(0), current.base.index)?;
-    if current.cutting {
-        store.remove_above(current.last.index)?;
-        bounds.set(Bounds { cutting: false, ..current })?;
-    }
-    Ok(())
-}
-
-struct Whole {
+/// What the entries kept say.
+struct Found {
+    base: EntryId,
     last: EntryId,
     view_records: BTreeMap<Index, ViewNumber>,
+    snapshot: Option<EntryId>,
+    matches_snapshot: bool,
 }
 
-enum Verified {
-    Whole(Whole),
-    /// A received snapshot was installed, but the entries that it replaces were not removed yet.
-    Superseded {
-        by: EntryId,
-    },
-}
-
-/// Follows the chain over all entries kept, and compares it with what must be there.
-fn verify(
-    store: &Store,
-    bounds: Bounds,
-    snapshot: Option<&SnapshotMeta>,
-) -> Result<Verified, Error> {
-    let damaged = |index, what| Error::corrupt(store.path(), Place::Entry(index), what);
-    let snapshot = snapshot.map(|meta| meta.id);
-    let covered = snapshot.map_or(Index(0), |id| id.index);
-    if covered < bounds.base.index {
-        return Err(damaged(bounds.base.index, "the snapshot that stands for it is missing"));
-    }
-
-    let mut last = bounds.base;
-    let mut view_records = BTreeMap::new();
-    let mut matches_bounds = bounds.last == last;
-    let mut matches_snapshot = snapshot.is_none_or(|id| id == last);
-    for entry in store.range(bounds.base.index.next(), Index(u64::MAX)) {
-        let entry = entry?;
-        verify_stored(store.path(), &last, &entry)?;
-        last = entry.id;
-        matches_bounds |= bounds.last == last;
-        matches_snapshot |= snapshot == Some(last);
-        let view = view_record(&entry.payload)
-            .map_err(|source| Error::Content { index: last.index, source })?;
-        if let Some(view) = view {
-            view_records.insert(last.index, view.number);
+impl Found {
+    fn new(bounds: &Bounds, snapshot: Option<EntryId>) -> Self {
+        Self {
+            base: bounds.base,
+            last: bounds.base,
+            view_records: BTreeMap::new(),
+            snapshot,
+            matches_snapshot: snapshot.is_none_or(|id| id == bounds.base),
         }
     }
-    if !matches_bounds {
-        return Err(damaged(bounds.last.index, "entries that were durable are missing"));
+
+    /// Pruned entries need a snapshot that stands for them.
+    fn check_snapshot(&self, store: &Path) -> Result<(), Error> {
+        let covered = self.snapshot.map_or(Index(0), |id| id.index);
+        if covered < self.base.index {
+            let at = Place::Entry(self.base.index);
+            return Err(Error::corrupt(store, at, "the snapshot that stands for it is missing"));
+        }
+        Ok(())
     }
-    // A snapshot of our own stands for an entry of ours, so this one was received.
-    match snapshot {
-        Some(by) if !matches_snapshot => Ok(Verified::Superseded { by }),
-        _ => Ok(Verified::Whole(Whole { last, view_records })),
+
+    fn see(&mut self, entry: &Entry) -> Result<(), Error> {
+        self.last = entry.id;
+        self.matches_snapshot |= self.snapshot == Some(entry.id);
+        let view = view_record(&entry.payload)
+            .map_err(|source| Error::Content { index: entry.id.index, source })?;
+        if let Some(view) = view {
+            self.view_records.insert(entry.id.index, view.number);
+        }
+        Ok(())
+    }
+
+    /// A snapshot that does not belong to the entries. One of our own stands for an entry of ours,
+    /// so this one was received, and the entries that it replaces were not removed yet.
+    fn superseded_by(&self) -> Option<EntryId> {
+        self.snapshot.filter(|_| !self.matches_snapshot)
     }
 }
 
@@ -179,7 +163,6 @@ mod tests {
     use orquestrador_core::ids::Epoch;
 
     use super::*;
-    use crate::journal::Entry;
 
     /// A closed journal of ten entries, and their ids from the one before the first on.
     fn ten_entries(dir: &Path) -> Vec<EntryId> {
@@ -236,7 +219,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ids = ten_entries(dir.path());
         let (journal, _) = open(dir.path()).unwrap();
-        journal.0.store.remove_above(Index(9)).unwrap();
+        journal.0.store.cut(Index(9)).unwrap();
         drop(journal);
         assert!(matches!(open(dir.path()), Err(Error::Corrupt { .. })));
         // Nor is another entry in its place accepted.

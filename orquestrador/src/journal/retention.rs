@@ -26,7 +26,7 @@ impl Journal {
                 return Err(Error::SnapshotBoundary { asked: index, snapshot: fixed });
             }
             let kept = self.present(index)?;
-            let entries = self.0.store.range(index.next(), tail.last.index);
+            let entries = self.0.store.range(kept, tail.last.index);
             let saved = set_aside::save(
                 &self.0.directory.set_aside(),
                 self.0.node,
@@ -39,39 +39,35 @@ impl Journal {
         })
     }
 
-    /// Forgets the entries below `index`, which must not be above the snapshot's. Another thread
-    /// can append meanwhile.
+    /// Forgets the entries below `index`, which must not be above the snapshot's. The disk space
+    /// comes back a whole segment at a time.
     pub fn prune_below(&self, index: Index) -> Result<(), Error> {
-        let pruned = self.write(|writer, tail| {
-            let Some(base_index) = index.0.checked_sub(1).map(Index) else { return Ok(None) };
+        self.write(|writer, tail| {
+            let Some(base_index) = index.0.checked_sub(1).map(Index) else { return Ok(()) };
             if base_index <= tail.base.index {
-                return Ok(None);
+                return Ok(());
             }
             let covered = tail.snapshot.map_or(Index(0), |id| id.index);
             if index > covered {
                 return Err(Error::SnapshotBoundary { asked: index, snapshot: covered });
             }
-            let first = tail.base.index.next();
             let base = self.present(base_index)?;
             writer.bounds.set(Bounds { base, last: tail.last, cutting: false })?;
             tail.base = base;
-            Ok(Some((first, base_index)))
-        })?;
-        let Some((first, last)) = pruned else { return Ok(()) };
-        let removed = self.0.store.remove_between(first, last);
-        self.write(|_, _| removed)
+            self.0.store.prune(base.index)
+        })
     }
 }
 
 /// Empties the journal; it goes on after `base`, which the snapshot stands for.
 pub(super) fn reset(store: &Store, bounds: &mut BoundsFile, base: EntryId) -> Result<(), Error> {
     bounds.set(Bounds { base, last: base, cutting: true })?;
-    store.remove_between(Index(0), base.index)?;
-    cut(store, bounds, base, base)
+    store.clear()?;
+    bounds.set(Bounds { base, last: base, cutting: false })
 }
 
 fn cut(store: &Store, bounds: &mut BoundsFile, base: EntryId, last: EntryId) -> Result<(), Error> {
     bounds.set(Bounds { base, last, cutting: true })?;
-    store.remove_above(last.index)?;
+    store.cut(last.index)?;
     bounds.set(Bounds { base, last, cutting: false })
 }

@@ -11,10 +11,9 @@ use orquestrador_core::role::EntryId;
 
 use super::codec::{self, CodecError};
 use super::directory;
-use super::entry::Entry;
+use super::entry::{Entry, chain};
 use super::error::{Error, Place};
 use super::frames::{FrameReader, FrameWriter, Magic};
-use super::log::verify_stored;
 
 const MAGIC: Magic = *b"MTRASIDE";
 
@@ -45,7 +44,6 @@ pub(super) fn save(
     let mut count = 0;
     for entry in entries {
         let entry = entry?;
-        verify_stored(folder, &previous, &entry)?;
         previous = entry.id;
         count += 1;
         writer.body(&entry_to_proto(entry), 1)?;
@@ -96,7 +94,10 @@ impl SetAsideReader {
             return Ok(None);
         };
         let entry = entry_from_proto(entry).map_err(|e| self.frames.undecodable(e))?;
-        verify_stored(&self.path, &self.previous, &entry)?;
+        if chain(&self.previous, entry.id.epoch, &entry.payload) != entry.id {
+            let at = Place::Entry(self.previous.index.next());
+            return Err(Error::corrupt(&self.path, at, "its hash does not follow"));
+        }
         self.previous = entry.id;
         Ok(Some(entry))
     }

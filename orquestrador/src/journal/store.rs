@@ -1,192 +1,313 @@
-//! Entries in the embedded store: the only module that knows which one it is.
+//! The entries kept, in segment files.
 //!
-//! A key is the index, a value the epoch, the hash and the payload.
+//! Appending adds to the newest segment, pruning removes whole segments from the front, cutting
+//! shortens from the back. A file that was shortened is never appended to, so a reader finds what
+//! it was looking for or a shorter file, never something else in its place.
 
-use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use orquestrador_core::ids::{Epoch, Index};
-use orquestrador_core::role::{EntryHash, EntryId};
+use orquestrador_core::ids::Index;
+use orquestrador_core::role::EntryId;
 
+use super::bounds::Bounds;
+use super::directory;
 use super::entry::Entry;
 use super::error::{Error, Place};
-use super::torn::TornEnd;
+use super::segment::{self, Records, Segment};
 
-/// Blocks read back, for a standby that catches up.
-const CACHE_BYTES: u64 = 16 << 20;
-/// Entries in memory until they are written as a table.
-const MEMTABLE_BYTES: u64 = 16 << 20;
-/// The store's log; the entries of a full memtable leave it.
-const LOG_BYTES: u64 = 128 << 20;
-const OPEN_FILES: usize = 64;
-/// One writes tables, the other merges them.
-const THREADS: usize = 2;
-/// Keys removed by one batch.
-const REMOVE_BATCH: usize = 1_000;
-
-const HEADER_LENGTH: usize = 8 + 32;
+/// A segment of this length is followed by another one.
+const SEGMENT_BYTES: u64 = 16 << 20;
 
 pub(super) struct Store {
     path: PathBuf,
-    entries: Keyspace,
-    database: Database,
+    state: RwLock<State>,
+}
+
+struct State {
+    segments: Vec<Segment>,
+    /// The newest segment must not be appended to.
+    sealed: bool,
+    /// How often something was removed: a reader that misses something looks whether that is why.
+    removals: u64,
 }
 
 impl Store {
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        match Self::try_open(path) {
-            Err(damage @ Error::Corrupt { .. }) => {
-                // The store forgives an append that ends too early, but not one whose end reached
-                // the disk before its middle. Whether it was a torn one, the bounds know.
-                let Some(torn) = TornEnd::cut(path)? else { return Err(damage) };
-                Self::try_open(path).or_else(|_| {
-                    torn.restore()?;
-                    Err(damage)
-                })
-            }
-            other => other,
+    /// Verifies the chain of all entries and that those within the bounds are there; finishes a
+    /// removal that was interrupted; drops what an interrupted append left. `visit` sees each entry.
+    pub fn open(
+        path: &Path,
+        bounds: &Bounds,
+        visit: impl FnMut(&Entry) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        fs::create_dir_all(path).map_err(|e| Error::io("create", path, e))?;
+        let mut segments = list(path)?;
+        while segments.get(1).is_some_and(|next| next.previous.index <= bounds.base.index) {
+            remove(&segments.remove(0))?;
         }
-    }
-
-    fn try_open(path: &Path) -> Result<Self, Error> {
-        guarded(path, || {
-            let database = Database::builder(path)
-                .cache_size(CACHE_BYTES)
-                .max_journaling_size(LOG_BYTES)
-                .max_cached_files(Some(OPEN_FILES))
-                .worker_threads(THREADS)
-                .manual_journal_persist(true)
-                .open()
-                .map_err(|e| opening(path, e))?;
-            let options = || {
-                KeyspaceCreateOptions::default()
-                    .max_memtable_size(MEMTABLE_BYTES)
-                    .manual_journal_persist(true)
-            };
-            let entries = database.keyspace("entries", options).map_err(|e| opening(path, e))?;
-            Ok(Self { path: path.to_path_buf(), entries, database })
+        if bounds.cutting {
+            // Entries up to the base count as removed, so nothing of what is there would be kept.
+            let keep = if bounds.last == bounds.base { 0 } else { bounds.last.index.0 };
+            while segments.last().is_some_and(|last| last.previous.index.0 >= keep) {
+                segments.pop().as_ref().map(remove).transpose()?;
+            }
+            directory::sync_directory(path)?;
+        }
+        let mut scan = Scan { path, bounds, visit, last: bounds.base, reached: false };
+        let segments = scan.all(segments)?;
+        let sealed = false;
+        Ok(Self {
+            path: path.to_path_buf(),
+            state: RwLock::new(State { segments, sealed, removals: 0 }),
         })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Durable when it returns, all or none.
-    pub fn append(&self, entries: &[Entry]) -> Result<(), Error> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+    /// Appends entries behind `previous`, the last one; durable when it returns. One at a time.
+    pub fn append(&self, previous: &EntryId, entries: &[Entry]) -> Result<(), Error> {
+        let newest = {
+            let state = self.read();
+            let open = state.segments.last().filter(|s| s.length < SEGMENT_BYTES && !state.sealed);
+            open.map(|segment| (Arc::clone(&segment.file), segment.length))
+        };
+        let (file, offset) = match newest {
+            Some(open) => open,
+            None => {
+                let segment = Segment::create(&self.path, *previous)?;
+                let open = (Arc::clone(&segment.file), segment.length);
+                let mut state = self.write();
+                state.segments.push(segment);
+                state.sealed = false;
+                open
+            }
+        };
+        let failed = |e| Error::io("append to", &self.path, e);
+        let mut records = Vec::new();
         for entry in entries {
-            let mut value = Vec::with_capacity(HEADER_LENGTH + entry.payload.len());
-            value.extend_from_slice(&entry.id.epoch.0.to_be_bytes());
-            value.extend_from_slice(&entry.id.hash.0);
-            value.extend_from_slice(&entry.payload);
-            batch.insert(&self.entries, entry.id.index.0.to_be_bytes(), value);
+            segment::encode(entry, &mut records).map_err(failed)?;
         }
-        batch.commit().map_err(|e| Error::store(&self.path, e))
+        file.write_all_at(&records, offset).and_then(|()| file.sync_data()).map_err(failed)?;
+        if let Some(segment) = self.write().segments.last_mut() {
+            entries.iter().for_each(|entry| segment.push(entry.payload.len()));
+        }
+        Ok(())
     }
 
-    pub fn get(&self, index: Index) -> Result<Option<Entry>, Error> {
-        guarded(&self.path, || {
-            let value =
-                self.entries.get(index.0.to_be_bytes()).map_err(|e| reading(&self.path, e))?;
-            value.map(|value| decode(&self.path, index, &value)).transpose()
-        })
+    /// What opening found is durable when it returns.
+    pub fn sync(&self) -> Result<(), Error> {
+        let state = self.read();
+        let newest = state.segments.last().map(|segment| segment.file.sync_all());
+        newest.transpose().map_err(|e| Error::io("sync", &self.path, e))?;
+        directory::sync_directory(&self.path)
     }
 
-    /// The entries from `first` to `last`, ascending. Nothing is said of gaps.
-    pub fn range(
+    /// Removes the entries behind `last`, durably.
+    pub fn cut(&self, last: Index) -> Result<(), Error> {
+        let mut state = self.write();
+        state.removals += 1;
+        while state.segments.last().is_some_and(|segment| segment.previous.index >= last) {
+            state.segments.pop().as_ref().map(remove).transpose()?;
+        }
+        directory::sync_directory(&self.path)?;
+        state.sealed = true;
+        match state.segments.last_mut().filter(|segment| segment.last_index() > last) {
+            Some(segment) => segment.shorten(last),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes everything, durably.
+    pub fn clear(&self) -> Result<(), Error> {
+        self.cut(Index(0))
+    }
+
+    /// Removes the segments that hold nothing behind `base`. After a crash some may be back.
+    pub fn prune(&self, base: Index) -> Result<(), Error> {
+        let mut state = self.write();
+        while state.segments.get(1).is_some_and(|next| next.previous.index <= base) {
+            state.removals += 1;
+            remove(&state.segments.remove(0))?;
+        }
+        Ok(())
+    }
+
+    pub fn id_at(&self, index: Index) -> Result<Option<EntryId>, Error> {
+        let found = self.holder(index, |segment| segment.locate(index))?;
+        Ok(found.flatten().map(|(id, _)| id))
+    }
+
+    /// The entries behind `previous`, up to `last`, verified. Ends early when they are removed
+    /// meanwhile.
+    pub fn range(&self, previous: EntryId, last: Index) -> Range<'_> {
+        Range { store: self, previous, last, records: None, removals: self.read().removals }
+    }
+
+    /// Looks into the segment that holds the entry, if one does.
+    fn holder<T>(
         &self,
-        first: Index,
-        last: Index,
-    ) -> impl Iterator<Item = Result<Entry, Error>> + '_ {
-        let mut items = self.entries.range(first.0.to_be_bytes()..=last.0.to_be_bytes());
-        std::iter::from_fn(move || {
-            let next = guarded(&self.path, || {
-                let Some(item) = items.next() else { return Ok(None) };
-                let (key, value) = item.into_inner().map_err(|e| reading(&self.path, e))?;
-                let index = decode_key(&self.path, &key)?;
-                decode(&self.path, index, &value).map(Some)
-            });
-            next.transpose()
-        })
+        index: Index,
+        look: impl FnOnce(&Segment) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let state = self.read();
+        let after = state.segments.partition_point(|segment| segment.previous.index < index);
+        let segment = state.segments[..after].last().filter(|segment| segment.holds(index));
+        segment.map(look).transpose()
     }
 
-    /// Removes the entries above `last`, durably, from the top: a crash leaves a prefix.
-    pub fn remove_above(&self, last: Index) -> Result<(), Error> {
-        self.remove(self.entries.range(last.next().0.to_be_bytes()..).rev())?;
-        self.database.persist(PersistMode::SyncData).map_err(|e| Error::store(&self.path, e))
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        // Every change of the list leaves it whole.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes the entries from `first` to `last`, at leisure: after a crash some may be back.
-    pub fn remove_between(&self, first: Index, last: Index) -> Result<(), Error> {
-        self.remove(self.entries.range(first.0.to_be_bytes()..=last.0.to_be_bytes()))
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Store::range`]. Ends after an error.
+pub(super) struct Range<'a> {
+    store: &'a Store,
+    previous: EntryId,
+    last: Index,
+    records: Option<(PathBuf, Records)>,
+    removals: u64,
+}
+
+impl Range<'_> {
+    fn read(&mut self) -> Result<Option<Entry>, Error> {
+        while self.previous.index < self.last {
+            let index = self.previous.index.next();
+            let Some((path, records)) = &mut self.records else {
+                let open = |segment: &Segment| {
+                    Ok((segment.path.clone(), segment.records_after(&self.previous)?))
+                };
+                self.records = self.store.holder(index, open)?;
+                if self.records.is_none() {
+                    return self.missing(&self.store.path, index);
+                }
+                continue;
+            };
+            let next = records.next_after(&self.previous);
+            if let Some(entry) = next.map_err(|e| Error::io("read", path, e))? {
+                self.previous = entry.id;
+                return Ok(Some(entry));
+            }
+            if !records.is_at_end() {
+                let path = path.clone();
+                return self.missing(&path, index);
+            }
+            self.records = None;
+        }
+        Ok(None)
     }
 
-    /// In batches, so that an append does not wait for all of it.
-    fn remove(&self, mut items: impl Iterator<Item = fjall::Guard>) -> Result<(), Error> {
+    fn missing(&self, path: &Path, index: Index) -> Result<Option<Entry>, Error> {
+        if self.store.read().removals != self.removals {
+            return Ok(None);
+        }
+        Err(Error::corrupt(path, Place::Entry(index), "the entry is missing or altered"))
+    }
+}
+
+impl Iterator for Range<'_> {
+    type Item = Result<Entry, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.read().transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.last = self.previous.index;
+        }
+        next
+    }
+}
+
+/// What opening goes through.
+struct Scan<'a, V> {
+    path: &'a Path,
+    bounds: &'a Bounds,
+    visit: V,
+    last: EntryId,
+    /// The last entry that must be there was seen.
+    reached: bool,
+}
+
+impl<V: FnMut(&Entry) -> Result<(), Error>> Scan<'_, V> {
+    fn all(&mut self, mut segments: Vec<Segment>) -> Result<Vec<Segment>, Error> {
+        self.reached = self.bounds.last == self.bounds.base;
+        if let Some(first) = segments.first() {
+            if first.previous.index > self.bounds.base.index {
+                return Err(self.missing(self.bounds.base.index.next()));
+            }
+            self.last = first.previous;
+        }
+        let count = segments.len();
+        for (number, segment) in segments.iter_mut().enumerate() {
+            if segment.previous != self.last {
+                return Err(self.missing(self.last.index.next()));
+            }
+            self.one(segment, number + 1 == count)?;
+        }
+        if segments.is_empty() {
+            self.last = self.bounds.base;
+        }
+        if !self.reached || self.last.index < self.bounds.base.index {
+            return Err(self.missing(self.bounds.last.index));
+        }
+        Ok(segments)
+    }
+
+    fn one(&mut self, segment: &mut Segment, newest: bool) -> Result<(), Error> {
+        let path = segment.path.clone();
+        let altered = |index, what| Error::corrupt(&path, Place::Entry(index), what);
+        let mut records = segment.scan()?;
         loop {
-            let mut batch = self.database.batch().durability(Some(PersistMode::Buffer));
-            for _ in 0..REMOVE_BATCH {
-                let next = guarded(&self.path, || {
-                    items
-                        .next()
-                        .map(fjall::Guard::key)
-                        .transpose()
-                        .map_err(|e| reading(&self.path, e))
-                });
-                let Some(key) = next? else { break };
-                batch.remove(&self.entries, key);
+            if self.last.index == self.bounds.base.index && self.last != self.bounds.base {
+                return Err(altered(self.last.index, "it is not the one that it was"));
             }
-            let removed = batch.len();
-            batch.commit().map_err(|e| Error::store(&self.path, e))?;
-            if removed < REMOVE_BATCH {
-                return Ok(());
+            let cut_here = self.bounds.cutting && self.last == self.bounds.last;
+            let next = match cut_here {
+                true => None,
+                false => records.next_after(&self.last).map_err(|e| Error::io("read", &path, e))?,
+            };
+            let Some(entry) = next else { break };
+            segment.push(entry.payload.len());
+            self.last = entry.id;
+            self.reached |= entry.id == self.bounds.last;
+            if entry.id.index > self.bounds.base.index {
+                (self.visit)(&entry)?;
             }
         }
-    }
-}
-
-/// The store panics on some damage that it does not expect; here that is damage like any other.
-fn guarded<T>(path: &Path, operation: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(operation)).unwrap_or_else(|_| {
-        Err(Error::corrupt(path, Place::WholeFile, "the store found something impossible in it"))
-    })
-}
-
-fn opening(path: &Path, error: fjall::Error) -> Error {
-    match error {
-        fjall::Error::Locked => Error::InUse { dir: path.to_path_buf() },
-        other => reading(path, other),
-    }
-}
-
-/// What the operating system refuses is its error. All else, a file that is not where another one
-/// says included, is damage.
-fn reading(path: &Path, error: fjall::Error) -> Error {
-    match error {
-        fjall::Error::Io(e) | fjall::Error::Storage(fjall::LsmError::Io(e))
-            if e.raw_os_error().is_some() && e.kind() != ErrorKind::NotFound =>
-        {
-            Error::io("read the store in", path, e)
+        if records.is_at_end() {
+            return Ok(());
         }
-        other => Error::corrupt_by(path, Place::WholeFile, "the store cannot read it", other),
+        // Behind the bounds it is an append that a crash interrupted; nobody was told of it.
+        if !newest || !self.reached {
+            return Err(altered(self.last.index.next(), "its hash does not follow"));
+        }
+        segment.drop_rest()
+    }
+
+    fn missing(&self, index: Index) -> Error {
+        Error::corrupt(self.path, Place::Entry(index), "an entry that was durable is missing")
     }
 }
 
-fn decode_key(path: &Path, key: &[u8]) -> Result<Index, Error> {
-    let key = key
-        .try_into()
-        .map_err(|_| Error::corrupt(path, Place::WholeFile, "a key is not an index"))?;
-    Ok(Index(u64::from_be_bytes(key)))
+/// The segments, ascending. Nothing else belongs into the folder, except what a crash left.
+fn list(folder: &Path) -> Result<Vec<Segment>, Error> {
+    let mut segments = Vec::new();
+    for child in fs::read_dir(folder).map_err(|e| Error::io("list", folder, e))? {
+        let path = child.map_err(|e| Error::io("list", folder, e))?.path();
+        if path.extension().is_some_and(|extension| extension == "new") {
+            directory::remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+        } else {
+            segments.push(Segment::open(&path)?);
+        }
+    }
+    segments.sort_by_key(|segment| segment.previous.index);
+    Ok(segments)
 }
 
-fn decode(path: &Path, index: Index, value: &[u8]) -> Result<Entry, Error> {
-    let short = || Error::corrupt(path, Place::Entry(index), "the record is too short");
-    let (epoch, rest) = value.split_first_chunk::<8>().ok_or_else(short)?;
-    let (hash, payload) = rest.split_first_chunk::<32>().ok_or_else(short)?;
-    let id = EntryId { index, epoch: Epoch(u64::from_be_bytes(*epoch)), hash: EntryHash(*hash) };
-    Ok(Entry { id, payload: Bytes::copy_from_slice(payload) })
+fn remove(segment: &Segment) -> Result<(), Error> {
+    directory::remove(&segment.path).map_err(|e| Error::io("remove", &segment.path, e))
 }

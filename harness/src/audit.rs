@@ -1,0 +1,74 @@
+//! What the journals of stopped orchestrators say happened.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use orquestrador::journal::{Content, Journal};
+use orquestrador_core::Event;
+use orquestrador_core::ids::{Index, TaskId};
+
+/// Payload bytes read at a time.
+const READ_BYTES: usize = 8 << 20;
+
+/// What one journal says.
+#[derive(Debug, Default)]
+pub struct Audit {
+    /// Outcomes recorded for each task: exactly one for each that finished.
+    pub outcomes: BTreeMap<TaskId, u32>,
+    /// Entries that lost an attempt, for the report.
+    pub requeued: u64,
+    /// Epochs in the order of the entries never go down.
+    pub epochs_monotone: bool,
+}
+
+/// Reads the journal of a stopped orchestrator; what a snapshot stands for is not in it.
+///
+/// # Errors
+/// It is in use or damaged.
+pub fn read(data_dir: &Path) -> anyhow::Result<Audit> {
+    let (journal, recovered) =
+        Journal::open(data_dir).with_context(|| format!("failed to open {}", data_dir.display()))?;
+    let mut audit = Audit { epochs_monotone: true, ..Audit::default() };
+    let mut at = recovered.snapshot.map_or(Index(0), |id| id.index);
+    let mut epoch = recovered.snapshot.unwrap_or_default().epoch;
+    while at < recovered.last.index {
+        let entries = journal.read(at.next(), READ_BYTES)?;
+        let Some(last) = entries.last() else { break };
+        at = last.id.index;
+        for entry in &entries {
+            audit.epochs_monotone &= entry.id.epoch >= epoch;
+            epoch = entry.id.epoch;
+            if let Content::Events(events) = Content::decode(&entry.payload)? {
+                events.iter().for_each(|event| audit.count(event));
+            }
+        }
+    }
+    Ok(audit)
+}
+
+impl Audit {
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::TaskSucceeded { task, .. }
+            | Event::TaskFailed { task, .. }
+            | Event::TaskCancelled { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
+            Event::TaskRequeued { .. } => self.requeued += 1,
+            Event::TaskSubmitted { .. }
+            | Event::TaskAssigned { .. }
+            | Event::TasksPruned { .. }
+            | Event::TaskRestored(_)
+            | Event::WorkerRegistered { .. }
+            | Event::HandlersLearned { .. }
+            | Event::WorkerLost { .. }
+            | Event::AttemptEnded { .. }
+            | Event::UserAdded { .. }
+            | Event::UserRemoved { .. } => {}
+        }
+    }
+
+    /// Tasks with more than one outcome.
+    pub fn duplicated(&self) -> usize {
+        self.outcomes.values().filter(|count| **count > 1).count()
+    }
+}

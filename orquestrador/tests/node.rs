@@ -1,0 +1,295 @@
+//! One node from outside, through the wire: a scripted client and a scripted worker.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+
+use common::auth::{Credentials, DEMO_TOKEN, DEMO_USER};
+use common::error_code::ErrorCode;
+use common::grpc_status::meaning;
+use common::proto::cluster_service_client::ClusterServiceClient;
+use common::proto::task_orchestrator_client::TaskOrchestratorClient;
+use common::proto::worker_service_client::WorkerServiceClient;
+use common::proto::{self, orchestrator_message, worker_message};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Request, Status, Streaming};
+
+struct Node {
+    child: Child,
+    port: u16,
+    _dir: tempfile::TempDir,
+}
+
+impl Node {
+    /// A founder without a standby; ready when it says so.
+    fn start() -> Self {
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
+        let (port, peer) = (free().expect("a port").port(), free().expect("a port").port());
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_orquestrador"))
+            .args([
+                "--port",
+                &port.to_string(),
+                "--peer",
+                &format!("http://localhost:{peer}"),
+                "--data-dir",
+            ])
+            .arg(dir.path().join("data"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let stdout = BufReader::new(child.stdout.take().expect("is piped"));
+        let mut lines = stdout.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("modo de demonstração")), "it never served");
+        std::thread::spawn(move || lines.count());
+        Self { child, port, _dir: dir }
+    }
+
+    fn channel(&self) -> Channel {
+        format!("localhost:{}", self.port)
+            .parse::<common::endpoint::Endpoint>()
+            .expect("is one")
+            .channel()
+    }
+
+    fn tasks(&self) -> TaskOrchestratorClient<Channel> {
+        TaskOrchestratorClient::new(self.channel())
+    }
+
+    fn cluster(&self) -> ClusterServiceClient<Channel> {
+        ClusterServiceClient::new(self.channel())
+    }
+
+    async fn worker(&self, name: &str, held: Vec<proto::AttemptRef>, incarnation: u128) -> Worker {
+        let (outbox, outgoing) = mpsc::channel(16);
+        let register = proto::Register {
+            worker_id: name.into(),
+            incarnation: uuid::Uuid::from_u128(incarnation).to_string(),
+            slots: 1,
+            handlers: vec!["echo".into()],
+            held,
+            ..proto::Register::default()
+        };
+        let message = Some(worker_message::Message::Register(register));
+        outbox.send(proto::WorkerMessage { message }).await.expect("is open");
+        let inbox = WorkerServiceClient::new(self.channel())
+            .session(ReceiverStream::new(outgoing))
+            .await
+            .expect("is accepted")
+            .into_inner();
+        let mut worker = Worker { outbox, inbox };
+        assert!(matches!(worker.next().await, orchestrator_message::Message::Registered(_)));
+        worker
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+struct Worker {
+    outbox: mpsc::Sender<proto::WorkerMessage>,
+    inbox: Streaming<proto::OrchestratorMessage>,
+}
+
+impl Worker {
+    async fn next(&mut self) -> orchestrator_message::Message {
+        let message = self.inbox.message().await.expect("is open").expect("is no end");
+        message.message.expect("is not empty")
+    }
+
+    async fn assignment(&mut self) -> proto::Assignment {
+        match self.next().await {
+            orchestrator_message::Message::Assignments(mut some) => some.assignments.remove(0),
+            other => panic!("expected an assignment, got {other:?}"),
+        }
+    }
+
+    async fn succeed(&mut self, assignment: &proto::Assignment) {
+        let outcome = proto::Outcome {
+            task_id: assignment.task_id.clone(),
+            attempt: assignment.attempt,
+            outcome: Some(proto::outcome::Outcome::Succeeded(assignment.payload.clone())),
+        };
+        let outcomes = proto::Outcomes { outcomes: vec![outcome] };
+        let message = Some(worker_message::Message::Outcomes(outcomes));
+        self.outbox.send(proto::WorkerMessage { message }).await.expect("is open");
+    }
+
+    async fn acknowledged(&mut self) -> proto::AttemptRef {
+        match self.next().await {
+            orchestrator_message::Message::Acknowledged(mut some) => some.attempts.remove(0),
+            other => panic!("expected an acknowledgement, got {other:?}"),
+        }
+    }
+}
+
+fn as_user<T>(user: &str, token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    Credentials::new(user, token).expect("is ASCII").attach(request.metadata_mut());
+    request
+}
+
+fn demo<T>(message: T) -> Request<T> {
+    as_user(DEMO_USER, DEMO_TOKEN, message)
+}
+
+fn spec(payload: &str) -> proto::TaskSpec {
+    proto::TaskSpec {
+        task_id: uuid::Uuid::now_v7().to_string(),
+        handler: "echo".into(),
+        payload: payload.into(),
+    }
+}
+
+fn submission(task: proto::TaskSpec) -> proto::SubmitTaskRequest {
+    proto::SubmitTaskRequest { task: Some(task), allow_unknown_handler: false }
+}
+
+fn code(status: &Status) -> ErrorCode {
+    meaning(status).code
+}
+
+#[tokio::test]
+async fn a_task_goes_to_a_worker_and_its_result_comes_back() {
+    let node = Node::start();
+    let mut tasks = node.tasks();
+    let task = spec("oi");
+    let first =
+        tasks.submit_task(demo(submission(task.clone()))).await.expect("is accepted").into_inner();
+    let receipt = first.receipt.expect("has one");
+    assert!(!first.existed);
+    assert_eq!(receipt.durability(), proto::Durability::LocalOnly);
+    assert_eq!(first.task.expect("has one").pending_reason, "NO_WORKER");
+    let again =
+        tasks.submit_task(demo(submission(task.clone()))).await.expect("is accepted").into_inner();
+    assert!(again.existed, "a retry adds nothing");
+
+    let mut worker = node.worker("localhost:1", Vec::new(), 1).await;
+    let assignment = worker.assignment().await;
+    assert_eq!((&assignment.task_id, assignment.attempt), (&task.task_id, 1));
+    worker.succeed(&assignment).await;
+    assert_eq!(worker.acknowledged().await.task_id, task.task_id);
+
+    let request = demo(proto::GetTaskResultRequest { task_id: task.task_id.clone() });
+    let result = tasks.get_task_result(request).await.expect("is known").into_inner();
+    assert_eq!(result.result, b"oi");
+    assert_eq!(result.task.expect("has one").state(), proto::TaskState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_worker_that_reconnects_gets_what_it_does_not_hold_again() {
+    let node = Node::start();
+    let task = spec("de novo");
+    node.tasks().submit_task(demo(submission(task.clone()))).await.expect("is accepted");
+    let mut lost = node.worker("localhost:1", Vec::new(), 7).await;
+    let assignment = lost.assignment().await;
+    drop(lost);
+
+    let mut back = node.worker("localhost:1", Vec::new(), 7).await;
+    assert_eq!(back.assignment().await, assignment, "the same attempt, delivered again");
+    drop(back);
+    let held =
+        proto::AttemptRef { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
+    let mut holding = node.worker("localhost:1", vec![held], 7).await;
+    holding.succeed(&assignment).await;
+    assert_eq!(holding.acknowledged().await.attempt, 1);
+}
+
+#[tokio::test]
+async fn a_watch_shows_the_present_and_every_change_until_the_end() {
+    let node = Node::start();
+    let mut tasks = node.tasks();
+    let task = spec("x");
+    tasks.submit_task(demo(submission(task.clone()))).await.expect("is accepted");
+    let request =
+        proto::WatchTasksRequest { task_ids: vec![task.task_id.clone()], include_results: true };
+    let mut watch = tasks.watch_tasks(demo(request)).await.expect("is accepted").into_inner();
+    let present = watch.message().await.expect("is open").expect("is no end");
+    assert!(present.established);
+    let mut worker = node.worker("localhost:1", Vec::new(), 1).await;
+    let assignment = worker.assignment().await;
+    worker.succeed(&assignment).await;
+    let mut states = Vec::new();
+    let mut result = Vec::new();
+    while let Some(batch) = watch.message().await.expect("no error") {
+        for update in batch.updates {
+            states.push(update.task.as_ref().expect("has one").state());
+            result = update.result;
+        }
+    }
+    assert_eq!(states, [proto::TaskState::Running, proto::TaskState::Succeeded]);
+    assert_eq!(result, b"x");
+}
+
+#[tokio::test]
+async fn bad_requests_name_their_fields() {
+    let node = Node::start();
+    let mut tasks = node.tasks();
+    let bad = proto::TaskSpec {
+        task_id: "x".into(),
+        handler: String::new(),
+        payload: vec![0; (4 << 20) + 1],
+    };
+    let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
+    assert_eq!(code(&status), ErrorCode::InvalidArgument);
+    for field in ["task_id", "handler", "payload"] {
+        assert!(status.message().contains(field), "{status}");
+    }
+    let nothing =
+        tasks.submit_task(demo(proto::SubmitTaskRequest::default())).await.expect_err("is refused");
+    assert_eq!(code(&nothing), ErrorCode::InvalidArgument);
+}
+
+#[tokio::test]
+async fn without_the_right_token_nothing_is_answered() {
+    let node = Node::start();
+    let request = || proto::ListTasksRequest::default();
+    let mut tasks = node.tasks();
+    let missing = tasks.list_tasks(Request::new(request())).await.expect_err("is refused");
+    let wrong =
+        tasks.list_tasks(as_user(DEMO_USER, "errado", request())).await.expect_err("is refused");
+    assert_eq!(
+        (code(&missing), code(&wrong)),
+        (ErrorCode::Unauthenticated, ErrorCode::Unauthenticated)
+    );
+}
+
+#[tokio::test]
+async fn the_first_user_ends_the_demo_mode_and_others_tasks_are_not_found() {
+    let node = Node::start();
+    let mut cluster = node.cluster();
+    let user = |user: &str, admin| proto::AddUserRequest {
+        user: user.into(),
+        token: format!("segredo-{user}"),
+        admin,
+    };
+    let status =
+        cluster.add_user(demo(user("bia", false))).await.expect_err("the first must be admin");
+    assert_eq!(code(&status), ErrorCode::FirstUserNotAdmin);
+    cluster.add_user(demo(user("ana", true))).await.expect("is added");
+    let status = cluster.add_user(demo(user("bia", false))).await.expect_err("the demo is over");
+    assert_eq!(code(&status), ErrorCode::Unauthenticated);
+    cluster.add_user(as_user("ana", "segredo-ana", user("bia", false))).await.expect("is added");
+    let status = cluster
+        .add_user(as_user("bia", "segredo-bia", user("eva", false)))
+        .await
+        .expect_err("no admin");
+    assert_eq!(code(&status), ErrorCode::PermissionDenied);
+
+    let mut tasks = node.tasks();
+    let task = spec("de ana");
+    tasks
+        .submit_task(as_user("ana", "segredo-ana", submission(task.clone())))
+        .await
+        .expect("is accepted");
+    let request = proto::GetTaskRequest { task_id: task.task_id };
+    let status =
+        tasks.get_task(as_user("bia", "segredo-bia", request)).await.expect_err("is another's");
+    assert_eq!(code(&status), ErrorCode::TaskNotFound);
+}

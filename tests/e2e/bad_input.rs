@@ -1,0 +1,120 @@
+//! What must not be accepted: a clear error, a documented exit code, and everybody else served on.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use common::exit;
+use harness::process::Process;
+use harness::{Cli, Cluster, Layout, ports};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn pair_with_a_worker() -> anyhow::Result<(tempfile::TempDir, Cluster, Cli)> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 1)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    Ok((dir, cluster, cli))
+}
+
+#[track_caller]
+fn refused(run: &harness::cli::Run, code: u8, words: &str) {
+    assert_eq!(run.code, Some(i32::from(code)), "{run:?}");
+    assert!(run.stderr.contains(words), "expected `{words}` in {run:?}");
+    assert!(!run.stderr.contains("panicked"), "{run:?}");
+}
+
+#[test]
+fn bad_requests_are_refused_one_by_one() -> anyhow::Result<()> {
+    let (dir, mut cluster, cli) = pair_with_a_worker()?;
+
+    let unknown = cli.run(&["submit", "--handler", "inexistente", "--payload", "x"])?;
+    refused(&unknown, exit::REFUSED, "inexistente");
+
+    let malformed = cli.run(&["status", "nao-e-um-uuid"])?;
+    assert!(matches!(malformed.code, Some(2 | 3)), "{malformed:?}");
+
+    let missing = cli.run(&["status", "0190b4a0-0000-7000-8000-000000000001"])?;
+    refused(&missing, exit::NOT_FOUND, "não encontrada");
+
+    let stranger = cli.with_credentials("user1", "token_errado").run(&["list"])?;
+    refused(&stranger, exit::UNAUTHENTICATED, "token");
+
+    let large = dir.path().join("large");
+    fs::write(&large, vec![b'x'; 10 << 20])?;
+    let large = cli.run(&["submit", "--handler", "echo", "--payload", &format!("@{}", large.display())])?;
+    refused(&large, exit::REFUSED, "4194304");
+
+    // An empty payload is a payload.
+    let empty = cli.submit(&["--handler", "echo", "--payload", ""])?;
+    let task = cli.finished(&empty, 100)?.expect("it finishes");
+    assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
+    for process in [&mut cluster.principal, &mut cluster.backup, &mut cluster.workers[0]] {
+        assert!(process.as_mut().is_some_and(Process::is_running));
+    }
+    Ok(())
+}
+
+#[test]
+fn with_both_orchestrators_down_the_client_says_so_in_bounded_time() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let cli = Cli::new(&Layout::new(dir.path(), 0)?);
+    let began = Instant::now();
+    let run = cli.run(&["--timeout", "2s", "list"])?;
+    refused(&run, exit::UNAVAILABLE, "Nenhum orquestrador respondeu");
+    assert!(began.elapsed() < Duration::from_secs(30), "bounded, however slow the machine");
+    Ok(())
+}
+
+#[test]
+fn a_port_in_use_is_named() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 1)?;
+    let taken = std::net::TcpListener::bind(("127.0.0.1", layout.principal_port))?;
+    let port = layout.principal_port.to_string();
+    let args = ["--port".to_owned(), port.clone(), "--data-dir".into(), dir.path().join("x").display().to_string()];
+    let mut node = Process::start("principal", &layout.binary("orquestrador"), &args, dir.path(), None)?;
+    assert_eq!(node.wait(SOON)?.code(), Some(i32::from(exit::RESOURCE)));
+    node.wait_for(&port, SOON)?;
+    drop(taken);
+
+    let taken = std::net::TcpListener::bind(("127.0.0.1", layout.worker_ports[0]))?;
+    let port = layout.worker_ports[0].to_string();
+    let args = ["--port".to_owned(), port.clone()];
+    let mut worker = Process::start("worker", &layout.binary("worker"), &args, dir.path(), None)?;
+    assert_eq!(worker.wait(SOON)?.code(), Some(i32::from(exit::RESOURCE)));
+    worker.wait_for(&port, SOON)?;
+    drop(taken);
+    Ok(())
+}
+
+#[test]
+fn a_data_directory_in_use_or_of_another_version_is_refused() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut cluster = Cluster::new(Layout::new(dir.path(), 0)?);
+    cluster.start_principal()?;
+    let layout = cluster.layout.clone();
+    let data = layout.data_dir(layout.principal_port);
+    let other_port = ports::free(1)?[0].to_string();
+    let args = ["--port".to_owned(), other_port, "--data-dir".into(), data.display().to_string()];
+    let binary = layout.binary("orquestrador");
+    let mut second = Process::start("second", &binary, &args, dir.path(), None)?;
+    assert_eq!(second.wait(SOON)?.code(), Some(i32::from(exit::RESOURCE)));
+    second.wait_for(&data.display().to_string(), SOON)?;
+
+    cluster.principal.take().expect("it was started").kill()?;
+    let version = fs::read_dir(&data)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().contains("version")))
+        .expect("the format's version is a file of its own");
+    let text = fs::read_to_string(&version)?;
+    let newer: String = text.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    assert_ne!(text, newer);
+    fs::write(&version, newer)?;
+    let mut newer = Process::start("newer", &binary, &args, dir.path(), None)?;
+    assert_eq!(newer.wait(SOON)?.code(), Some(i32::from(exit::RESOURCE)));
+    newer.wait_for("version", SOON)?;
+    Ok(())
+}

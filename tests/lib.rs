@@ -1,0 +1,3 @@
+//! The end-to-end tests are in `e2e/`; what they share is the [`harness`].
+
+pub use harness;
