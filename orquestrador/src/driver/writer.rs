@@ -13,7 +13,7 @@ use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta, SnapshotRece
 
 enum Job {
     Append(Vec<Entry>),
-    SaveRole(Durable, Sender<Result<(), Error>>),
+    SaveRole(Box<Durable>, Sender<Result<(), Error>>),
     SetAside(Index, Sender<Result<Option<SetAside>, Error>>),
     Install(Box<SnapshotReceiver>, Sender<Result<SnapshotMeta, Error>>),
 }
@@ -54,7 +54,7 @@ impl Writer {
     /// Returns when it is on disk.
     pub fn save_role(&self, durable: &Durable) -> Result<(), Error> {
         let (done, wait) = channel();
-        self.submit(Job::SaveRole(durable.clone(), done))?;
+        self.submit(Job::SaveRole(Box::new(durable.clone()), done))?;
         wait.recv().map_err(|_| self.failure())?
     }
 

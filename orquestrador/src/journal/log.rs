@@ -59,7 +59,8 @@ impl Journal {
         recovery::open(dir)
     }
 
-    /// Appends entries that follow the last one; durable when it returns, all or none of them.
+    /// Appends entries that follow the last one, with one fsync; durable when it returns. If it does
+    /// not return, some of them may be there, without a gap.
     pub fn append(&self, entries: &[Entry]) -> Result<(), Error> {
         self.write(|writer, tail| {
             let mut last = tail.last;

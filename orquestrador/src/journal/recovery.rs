@@ -194,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn finished_cut_leaves_nothing_to_finish() {
+        let dir = tempfile::tempdir().unwrap();
+        ten_entries(dir.path());
+        let (journal, _) = open(dir.path()).unwrap();
+        journal.set_aside_after(Index(6)).unwrap();
+        drop(journal);
+        assert!(!BoundsFile::open(&dir.path().join("bounds")).unwrap().current().cutting);
+    }
+
+    #[test]
     fn interrupted_reset_is_finished() {
         let dir = tempfile::tempdir().unwrap();
         let ids = ten_entries(dir.path());

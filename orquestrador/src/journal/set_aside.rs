@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use common::proto;
 use orquestrador_core::ids::{Epoch, Index, NodeId};
 use orquestrador_core::role::EntryId;
@@ -133,7 +132,7 @@ fn entry_to_proto(entry: Entry) -> proto::JournalEntry {
         index: entry.id.index.0,
         epoch: entry.id.epoch.0,
         hash: entry.id.hash.0.to_vec().into(),
-        payload: entry.payload.into(),
+        payload: entry.payload,
     }
 }
 
@@ -143,5 +142,5 @@ fn entry_from_proto(entry: proto::JournalEntry) -> Result<Entry, CodecError> {
         epoch: Epoch(entry.epoch),
         hash: codec::hash(&entry.hash)?,
     };
-    Ok(Entry { id, payload: Bytes::from(entry.payload) })
+    Ok(Entry { id, payload: entry.payload })
 }
