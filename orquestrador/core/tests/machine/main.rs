@@ -1,0 +1,11 @@
+//! The task machine: what each command leads to, and what is always true.
+
+mod cancelling;
+mod outcomes;
+mod properties;
+mod querying;
+mod retention;
+mod scene;
+mod submitting;
+mod users;
+mod workers;

@@ -1,0 +1,95 @@
+use orquestrador_core::command::Outcome;
+
+use crate::scene::*;
+
+#[test]
+fn a_success_is_recorded_and_the_slot_goes_to_the_next_task() {
+    check(
+        [connect(1, 1).into(), submit(&[1, 2]).into()],
+        succeed(1, attempt(1, 1)),
+        "succeeded 1/1
+        assigned 2/1 to w1
+        > task 1 is Succeeded
+        > changed 1/1 Succeeded at w1: result
+        > acknowledge 1/1 on 1
+        > task 2 to w1
+        > run 2/1 on 1: echo payload
+        > changed 2/1 Running at w1",
+    );
+}
+
+#[test]
+fn a_failure_is_recorded_with_what_was_produced() {
+    check(
+        [connect(1, 1).into(), submit(&[1]).into()],
+        fail(1, attempt(1, 1)),
+        r#"failed 1/1 HANDLER_ERROR
+        > task 1 is Failed
+        > changed 1/1 Failed at w1 HANDLER_ERROR "it broke": half
+        > acknowledge 1/1 on 1"#,
+    );
+}
+
+#[test]
+fn the_exact_repeat_of_an_outcome_is_only_acknowledged() {
+    for outcome in [succeed, fail] {
+        let outcome = outcome(1, attempt(1, 1));
+        check(
+            [connect(1, 1).into(), submit(&[1]).into(), outcome.clone().into()],
+            outcome,
+            "> acknowledge 1/1 on 1",
+        );
+    }
+}
+
+#[test]
+fn another_outcome_of_a_finished_attempt_is_fenced() {
+    let other = Outcome::Succeeded { result: b"other"[..].into() };
+    let given = || [connect(1, 1).into(), submit(&[1]).into(), succeed(1, attempt(1, 1)).into()];
+    for late in [report(1, attempt(1, 1), other), fail(1, attempt(1, 1))] {
+        check(given(), late, "> fenced 1/1\n> acknowledge 1/1 on 1");
+    }
+}
+
+#[test]
+fn an_outcome_of_a_lost_attempt_is_fenced() {
+    check(
+        [
+            connect(1, 1).into(),
+            submit(&[1]).into(),
+            At(2_900, connect(2, 1)),
+            At(3_000, expire()),
+            At(3_100, connect(1, 1)),
+        ],
+        At(3_200, succeed(1, attempt(1, 1))),
+        "> fenced 1/1\n> acknowledge 1/1 on 1",
+    );
+}
+
+#[test]
+fn an_outcome_from_a_worker_that_does_not_run_the_attempt_is_fenced() {
+    check(
+        [connect(1, 1).into(), submit(&[1]).into(), connect(2, 1).into()],
+        succeed(2, attempt(1, 1)),
+        "> fenced 1/1\n> acknowledge 1/1 on 2",
+    );
+}
+
+#[test]
+fn outcomes_of_tasks_and_attempts_that_never_were_are_fenced() {
+    for unknown in [attempt(1, 2), attempt(1, 0), attempt(9, 1)] {
+        let text = format!("{}/{}", unknown.task.0, unknown.attempt);
+        check(
+            [connect(1, 1).into(), submit(&[1]).into()],
+            succeed(1, unknown),
+            &format!("> fenced {text}\n> acknowledge {text} on 1"),
+        );
+    }
+}
+
+#[test]
+fn a_session_that_is_not_known_is_closed() {
+    for command in [succeed(9, attempt(1, 1)), ended(9, attempt(1, 1)), heartbeat(9), drain(9)] {
+        check([connect(1, 1).into(), submit(&[1]).into()], command, "> close 9 Unknown");
+    }
+}

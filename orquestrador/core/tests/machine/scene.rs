@@ -1,0 +1,337 @@
+//! The one place of these tests that touches the machine's API; the tests themselves are data.
+
+use orquestrador_core::command::{
+    AttemptRef, ConnectWorker, Failure, NewTask, Outcome, ReportedOutcome, StateFilter,
+};
+use orquestrador_core::effect::{Notice, TaskSnapshot};
+use orquestrador_core::event::RestoredEnd;
+use orquestrador_core::ids::{Attempt, ProcessId, RequestId, SessionId, TaskId, Timestamp};
+use orquestrador_core::{Answer, Command, Effect, Event, Limits, Machine, Step, invariants};
+
+/// A command and when it comes.
+#[derive(Clone, Debug)]
+pub struct At(pub u64, pub Command);
+
+impl From<Command> for At {
+    fn from(command: Command) -> Self {
+        Self(0, command)
+    }
+}
+
+/// Runs `given` on a new principal, then `command`, and compares what that led to: events, then
+/// effects, one line each.
+#[track_caller]
+pub fn check<const N: usize>(given: [At; N], command: impl Into<At>, expect: &str) {
+    check_within(Limits::default(), given, command, expect);
+}
+
+#[track_caller]
+pub fn check_within<const N: usize>(
+    limits: Limits,
+    given: [At; N],
+    command: impl Into<At>,
+    expect: &str,
+) {
+    let mut scene = Scene::new(limits);
+    for At(now, command) in given {
+        scene.step(now, command);
+    }
+    let At(now, command) = command.into();
+    let expect: Vec<_> = expect.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines(&scene.step(now, command)).join("\n"), expect.join("\n"));
+}
+
+/// A principal, and a standby that applies what it decides.
+pub struct Scene {
+    pub principal: Machine,
+    pub standby: Machine,
+    limits: Limits,
+}
+
+impl Scene {
+    pub fn new(limits: Limits) -> Self {
+        let mut principal = Machine::new(limits.clone());
+        principal.take_office(Timestamp(0), &mut Step::default());
+        Self { principal, standby: Machine::new(limits.clone()), limits }
+    }
+
+    #[track_caller]
+    pub fn step(&mut self, now: u64, command: Command) -> Step {
+        let mut step = Step::default();
+        self.principal.handle(Timestamp(now), command, &mut step);
+        step.events.iter().for_each(|event| self.standby.apply(event));
+        self.verify();
+        step
+    }
+
+    #[track_caller]
+    fn verify(&self) {
+        assert_eq!(invariants::check_principal(&self.principal), Ok(()));
+        assert_eq!(invariants::check(&self.standby), Ok(()));
+        assert_eq!(self.standby.digest(), self.principal.digest(), "the standby has another state");
+    }
+
+    /// A machine from the principal's history.
+    #[track_caller]
+    pub fn rebuilt(&self) -> Machine {
+        let mut machine = Machine::new(self.limits.clone());
+        self.principal.history().for_each(|event| machine.apply(&event));
+        assert_eq!(invariants::check(&machine), Ok(()));
+        assert_eq!(machine.digest(), self.principal.digest(), "the history leads elsewhere");
+        machine
+    }
+
+    /// The principal dies, the standby takes over.
+    pub fn fail_over(&mut self, now: u64) {
+        self.principal = std::mem::replace(&mut self.standby, Machine::new(self.limits.clone()));
+        self.principal.take_office(Timestamp(now), &mut Step::default());
+        self.standby = self.rebuilt();
+    }
+}
+
+// ---- Commands, in short. ----
+
+const REQUEST: RequestId = RequestId(1);
+
+/// Echo tasks of ana with these ids.
+pub fn submit(ids: &[u128]) -> Command {
+    submit_to("echo", ids)
+}
+
+pub fn submit_to(handler: &str, ids: &[u128]) -> Command {
+    submit_tasks("ana", ids.iter().map(|id| task(*id, handler, "payload")).collect())
+}
+
+pub fn submit_tasks(owner: &str, tasks: Vec<NewTask>) -> Command {
+    let owner = owner.into();
+    Command::Submit { request: REQUEST, owner, tasks, allow_unknown_handler: false }
+}
+
+pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
+    NewTask { id: TaskId(id), handler: handler.into(), payload: payload.as_bytes().into() }
+}
+
+pub fn query(owner: &str, id: u128) -> Command {
+    Command::Query { request: REQUEST, owner: owner.into(), task: TaskId(id), with_result: true }
+}
+
+pub fn list(filter: u8, after: Option<u128>, limit: usize) -> Command {
+    let (filter, after) = (StateFilter(filter), after.map(TaskId));
+    Command::List { request: REQUEST, owner: "ana".into(), filter, after, limit }
+}
+
+pub fn cancel(id: u128) -> Command {
+    Command::Cancel { request: REQUEST, owner: "ana".into(), task: TaskId(id) }
+}
+
+/// Session and worker have the same number; incarnation 1, echo only, nothing held.
+pub fn connect(worker: u64, slots: u32) -> Command {
+    Command::ConnectWorker(hello(worker, slots))
+}
+
+pub fn hello(worker: u64, slots: u32) -> ConnectWorker {
+    ConnectWorker {
+        session: SessionId(worker),
+        worker: format!("w{worker}").as_str().into(),
+        incarnation: ProcessId(1),
+        slots,
+        handlers: vec!["echo".into()],
+        labels: vec![],
+        held: vec![],
+    }
+}
+
+pub fn disconnect(session: u64) -> Command {
+    Command::DisconnectWorker { session: SessionId(session) }
+}
+
+pub fn heartbeat(session: u64) -> Command {
+    Command::WorkerHeartbeat { session: SessionId(session) }
+}
+
+pub fn drain(session: u64) -> Command {
+    Command::DrainWorker { session: SessionId(session) }
+}
+
+pub fn attempt(task: u128, attempt: u32) -> AttemptRef {
+    AttemptRef { task: TaskId(task), attempt: Attempt(attempt) }
+}
+
+pub fn succeed(session: u64, attempt: AttemptRef) -> Command {
+    report(session, attempt, Outcome::Succeeded { result: b"result"[..].into() })
+}
+
+pub fn fail(session: u64, attempt: AttemptRef) -> Command {
+    let failure = Failure {
+        code: "HANDLER_ERROR".into(),
+        message: "it broke".into(),
+        output: b"half"[..].into(),
+    };
+    report(session, attempt, Outcome::Failed(failure))
+}
+
+pub fn report(session: u64, attempt: AttemptRef, outcome: Outcome) -> Command {
+    let outcomes = vec![ReportedOutcome { attempt, outcome }];
+    Command::ReportOutcomes { session: SessionId(session), outcomes }
+}
+
+pub fn ended(session: u64, attempt: AttemptRef) -> Command {
+    Command::ReportEnded { session: SessionId(session), attempts: vec![attempt] }
+}
+
+pub fn expire() -> Command {
+    Command::ExpireTimers
+}
+
+pub fn overview() -> Command {
+    Command::Overview { request: REQUEST }
+}
+
+pub fn add_user(user: &str, admin: bool) -> Command {
+    let token_hash = format!("hash of {user}");
+    Command::AddUser { request: REQUEST, user: user.into(), token_hash, admin }
+}
+
+pub fn remove_user(user: &str) -> Command {
+    Command::RemoveUser { request: REQUEST, user: user.into() }
+}
+
+// ---- Steps, in short. ----
+
+pub fn lines(step: &Step) -> Vec<String> {
+    step.events.iter().map(event).chain(step.effects.iter().map(effect)).collect()
+}
+
+fn event(event: &Event) -> String {
+    match event {
+        Event::TaskSubmitted { task, owner, handler, .. } => {
+            format!("submitted {} of {owner} for {handler}", task.0)
+        }
+        Event::TaskAssigned { task, attempt, worker, .. } => {
+            format!("assigned {}/{attempt} to {worker}", task.0)
+        }
+        Event::TaskSucceeded { task, attempt, .. } => format!("succeeded {}/{attempt}", task.0),
+        Event::TaskFailed { task, attempt, failure, .. } => {
+            format!("failed {}/{attempt} {}", task.0, failure.code)
+        }
+        Event::TaskCancelled { task, .. } => format!("cancelled {}", task.0),
+        Event::TaskRequeued { task, attempt, .. } => format!("requeued {}/{attempt}", task.0),
+        Event::TasksPruned { tasks } => {
+            tasks.iter().fold("pruned".to_owned(), |text, task| format!("{text} {}", task.0))
+        }
+        Event::WorkerRegistered { worker, incarnation, slots, handlers, .. } => {
+            let run = incarnation.0;
+            format!("registered {worker} run {run} with {slots} slots for {handlers:?}")
+        }
+        Event::HandlersLearned { handlers } => format!("learned {handlers:?}"),
+        Event::WorkerLost { worker, incarnation, .. } => {
+            format!("lost {worker} run {}", incarnation.0)
+        }
+        Event::AttemptEnded { task, attempt, worker } => {
+            format!("ended {}/{attempt} at {worker}", task.0)
+        }
+        Event::TaskRestored(restored) => {
+            let end = match restored.end {
+                RestoredEnd::Succeeded { .. } => "succeeded",
+                RestoredEnd::Failed(_) => "failed",
+                RestoredEnd::Cancelled => "cancelled",
+            };
+            format!("restored {} {end}", restored.task.0)
+        }
+        Event::UserAdded { user, admin, .. } => format!("added {user} admin {admin}"),
+        Event::UserRemoved { user } => format!("removed {user}"),
+    }
+}
+
+fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Answer { answer: Ok(answer), .. } => format!("> {}", self::answer(answer)),
+        Effect::Answer { answer: Err(rejection), .. } => format!("> refused: {rejection:?}"),
+        Effect::Welcome { session } => format!("> welcome {session}"),
+        Effect::CloseSession { session, reason } => format!("> close {session} {reason:?}"),
+        Effect::Assign { session, assignment } => {
+            let text = String::from_utf8_lossy(&assignment.payload);
+            let (attempt, handler) = (reference(assignment.attempt), &assignment.handler);
+            format!("> run {attempt} on {session}: {handler} {text}")
+        }
+        Effect::AcknowledgeOutcome { session, attempt } => {
+            format!("> acknowledge {} on {session}", reference(*attempt))
+        }
+        Effect::CancelAttempt { session, attempt } => {
+            format!("> stop {} on {session}", reference(*attempt))
+        }
+        Effect::TaskChanged { snapshot, result } => {
+            let result = result.as_ref().map(|result| String::from_utf8_lossy(result));
+            let result = result.map(|result| format!(": {result}")).unwrap_or_default();
+            format!("> changed {}{result}", self::snapshot(snapshot))
+        }
+        Effect::Notice(notice) => format!("> {}", self::notice(notice)),
+        Effect::UsersChanged { users } => {
+            let names: Vec<_> = users.iter().map(|user| &*user.user.0).collect();
+            format!("> users {names:?}")
+        }
+    }
+}
+
+fn reference(attempt: AttemptRef) -> String {
+    format!("{}/{}", attempt.task.0, attempt.attempt)
+}
+
+fn answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Submitted { accepted, first } => format!("{accepted} new, {}", snapshot(first)),
+        Answer::Task { snapshot: task, result } => {
+            let result = result.as_ref().map(|result| String::from_utf8_lossy(result));
+            format!("task {} result {result:?}", snapshot(task))
+        }
+        Answer::Tasks { tasks, next } => {
+            let ids: Vec<_> = tasks.iter().map(|(task, _)| task.id.0).collect();
+            format!("tasks {ids:?} next {:?}", next.map(|id| id.0))
+        }
+        Answer::Cancelled { snapshot: task } => format!("cancelled {}", snapshot(task)),
+        Answer::Overview(overview) => {
+            let mut text = format!("overview {:?}", overview.counts);
+            for w in &overview.workers {
+                let (id, busy, slots) = (&w.worker, w.busy, w.slots);
+                let connected = if w.connected { "connected" } else { "away" };
+                let draining = if w.draining { " draining" } else { "" };
+                text += &format!(", {id} {connected}{draining} {busy}/{slots}");
+                text += &format!(" silent {:?} total {}", w.silent_for_ms, w.assigned_total);
+            }
+            text
+        }
+        Answer::UserAdded => "user added".to_owned(),
+        Answer::UserRemoved => "user removed".to_owned(),
+        Answer::Users { users } => {
+            let users: Vec<_> = users.iter().map(|user| (&*user.user.0, user.admin)).collect();
+            format!("users {users:?}")
+        }
+    }
+}
+
+fn snapshot(task: &TaskSnapshot) -> String {
+    let mut text = format!("{}/{} {:?}", task.id.0, task.attempt, task.state);
+    if let Some(worker) = &task.worker {
+        text += &format!(" at {worker}");
+    }
+    if let Some(pending) = task.pending {
+        text += &format!(" {pending:?}");
+    }
+    if let Some((code, message)) = &task.error {
+        text += &format!(" {code} {message:?}");
+    }
+    text
+}
+
+fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::WorkerRegistered { worker } => format!("new worker {worker}"),
+        Notice::WorkerReconnected { worker } => format!("{worker} is back"),
+        Notice::WorkerLost { worker } => format!("{worker} considered failed"),
+        Notice::TaskSubmitted { task, owner } => format!("task {} of {owner}", task.0),
+        Notice::TaskAssigned { task, worker } => format!("task {} to {worker}", task.0),
+        Notice::TaskReassigned { task, worker } => format!("task {} again, to {worker}", task.0),
+        Notice::TaskFinished { task, state, .. } => format!("task {} is {state:?}", task.0),
+        Notice::OutcomeFenced { attempt } => format!("fenced {}", reference(*attempt)),
+    }
+}

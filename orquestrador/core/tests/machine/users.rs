@@ -1,0 +1,79 @@
+use orquestrador_core::ids::{RequestId, Timestamp};
+use orquestrador_core::{Command, Effect, Limits, Step};
+
+use crate::scene::*;
+
+#[test]
+fn the_first_user_must_be_an_administrator() {
+    check([], add_user("ana", false), "> refused: FirstUserNotAdmin");
+    check(
+        [],
+        add_user("ana", true),
+        r#"added ana admin true
+        > users ["ana"]
+        > user added"#,
+    );
+}
+
+#[test]
+fn users_are_added_and_replaced() {
+    check(
+        [add_user("ana", true).into(), add_user("bia", false).into()],
+        add_user("bia", true),
+        r#"added bia admin true
+        > users ["ana", "bia"]
+        > user added"#,
+    );
+    check(
+        [add_user("bia", true).into(), add_user("ana", false).into()],
+        Command::ListUsers { request: RequestId(1) },
+        r#"> users [("ana", false), ("bia", true)]"#,
+    );
+}
+
+#[test]
+fn while_there_are_users_one_is_an_administrator() {
+    let given = || [add_user("ana", true).into(), add_user("bia", false).into()];
+    check(given(), remove_user("ana"), "> refused: LastAdmin");
+    check(given(), add_user("ana", false), "> refused: LastAdmin");
+    check([add_user("ana", true).into()], add_user("ana", false), "> refused: FirstUserNotAdmin");
+    check(
+        given(),
+        remove_user("bia"),
+        r#"removed bia
+        > users ["ana"]
+        > user removed"#,
+    );
+    check(
+        [add_user("ana", true).into()],
+        remove_user("ana"),
+        "removed ana
+        > users []
+        > user removed",
+    );
+    check([], remove_user("ana"), "> refused: UserNotFound");
+}
+
+#[test]
+fn beyond_the_limit_users_are_replaced_but_not_added() {
+    let one = Limits { max_users: 1, ..Limits::default() };
+    let given = || [add_user("ana", true).into()];
+    check_within(one.clone(), given(), add_user("bia", true), "> refused: TooManyUsers");
+    check_within(
+        one,
+        given(),
+        add_user("ana", true),
+        r#"added ana admin true
+        > users ["ana"]
+        > user added"#,
+    );
+}
+
+#[test]
+fn a_new_principal_tells_its_users() {
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, add_user("ana", true));
+    let mut step = Step::default();
+    scene.rebuilt().take_office(Timestamp(0), &mut step);
+    assert!(matches!(&step.effects[..], [Effect::UsersChanged { users }] if users.len() == 1));
+}
