@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use super::view::{Acceptor, Ballot, View};
-use super::{Effect, Notice, Role, Turn};
+use super::{Effect, Mutation, Notice, Role, Turn};
 use crate::ids::ViewNumber;
 
 /// What our own acceptor says.
@@ -78,7 +78,7 @@ impl Role {
         }
         acceptor.promised = Some(ballot);
         let accepted = acceptor.accepted.clone();
-        turn.effects.push(Effect::Persist(self.durable.clone()));
+        self.persist_vote(turn);
         Verdict::Promised { accepted }
     }
 
@@ -101,8 +101,14 @@ impl Role {
         }
         acceptor.promised = Some(ballot);
         acceptor.accepted = Some((ballot, proposed));
-        turn.effects.push(Effect::Persist(self.durable.clone()));
+        self.persist_vote(turn);
         Verdict::Accepted
+    }
+
+    fn persist_vote(&self, turn: &mut Turn<'_>) {
+        if !self.lacks(Mutation::PromiseNotPersisted) {
+            turn.effects.push(Effect::Persist(self.durable.clone()));
+        }
     }
 
     fn is_acceptor(&self, view: ViewNumber) -> bool {
@@ -118,8 +124,8 @@ impl Role {
         if self.durable.newest.as_ref().is_some_and(|newest| newest.number >= view.number) {
             return;
         }
-        let keeps_office = self.office.is_some() && view.principal_process == self.me.process;
-        if self.office.is_some() && !keeps_office {
+        // Elected again in a later epoch is another office: in between, another one may have served.
+        if view.principal_process != self.me.process || view.epoch != self.epoch() {
             self.step_down(turn);
         }
         self.proposal = None;

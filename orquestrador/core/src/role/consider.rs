@@ -3,8 +3,13 @@
 use super::message::{Hello, Sender};
 use super::proposal::Authority;
 use super::view::{Replica, View};
-use super::{Effect, Notice, PeerLink, Role, Turn};
-use crate::ids::{Epoch, Index, ViewNumber};
+use super::{Effect, Mutation, Notice, PeerLink, Role, Turn};
+use crate::ids::{Epoch, ViewNumber};
+
+/// V15: more views than a node decides alone while it is thought to be gone.
+const FORCED_LEAP: u64 = 1_000_000;
+/// Two overrides that start from the same view meet with different numbers, but for one case in so many.
+const FORCED_SPREAD: u128 = 1_000_000;
 
 impl Role {
     pub(super) fn consider(&mut self, turn: &mut Turn<'_>) {
@@ -84,7 +89,9 @@ impl Role {
             return;
         };
         if view.is_single() {
-            let caught_up = acknowledged.0 + self.timing.growth_slack >= self.committed.0;
+            let recorded = self.office.as_ref().is_some_and(|o| acknowledged >= o.record());
+            let close = acknowledged.0 + self.timing.growth_slack >= self.committed.0;
+            let caught_up = recorded && close;
             if caught_up && !self.handing_over && view.replica(node).is_none() {
                 let learner = Replica { node, since: next.number };
                 let replicas = mine.into_iter().chain([learner]).collect();
@@ -138,13 +145,14 @@ impl Role {
             && self.proposal.as_ref().is_none_or(|p| p.retry_at <= turn.now)
     }
 
-    /// V5: our fsynced journal holds the record of a view of our unbroken membership. A founding that
-    /// was never recorded acknowledged nothing, so its founder needs none.
+    /// V5: our fsynced journal holds the record of a view of our unbroken membership. The only replica
+    /// of a view is eligible without: only a founder, an eligible node or the operator's choice becomes
+    /// it, and nothing is committed in the view without its record.
     fn is_eligible(&self, view: &View, mine: Replica, turn: &Turn<'_>) -> bool {
         let recorded = turn.log.record(mine.since, view.number);
-        let never_recorded_founding =
-            view.number == ViewNumber(1) && turn.log.last().index == Index(0);
-        recorded.is_some_and(|at| at <= self.journal_durable) || never_recorded_founding
+        view.is_single()
+            || recorded.is_some_and(|at| at <= self.journal_durable)
+            || self.lacks(Mutation::AnyoneEligible)
     }
 
     /// V11: the other process is dead, and this one first appended the record of the view.
@@ -152,7 +160,7 @@ impl Role {
         let other_was_here =
             view.other(self.me.node).is_some_and(|other| self.peer.confirmed.contains(&other.node));
         self.me.loopback
-            && self.armed == Some(view.number)
+            && (self.armed == Some(view.number) || self.lacks(Mutation::ArmedByAnything))
             && self.peer.link == PeerLink::Refused
             && other_was_here
     }
@@ -174,12 +182,15 @@ impl Role {
             return;
         }
         turn.notice(Notice::Forced);
-        let number = view.number.next();
+        // Far above whatever the other node may have decided meanwhile, so that this view wins when the two
+        // meet; and apart from the one that an override at the other node would make.
+        let leap = FORCED_LEAP + u64::try_from(self.me.process.0 % FORCED_SPREAD).unwrap_or(0);
+        let number = ViewNumber(view.number.0.saturating_add(leap));
         let mine =
             view.replica(self.me.node).unwrap_or(Replica { node: self.me.node, since: number });
         let successor = View {
             number,
-            epoch: view.epoch.next(),
+            epoch: Epoch(view.epoch.0.saturating_add(leap)),
             principal_node: self.me.node,
             principal_process: self.me.process,
             replicas: vec![mine],

@@ -3,7 +3,7 @@
 use super::log::EntrySummary;
 use super::message::{Append, Message, Sender};
 use super::view::{EntryId, View};
-use super::{Effect, Role, Turn};
+use super::{Mutation, Role, Turn};
 use crate::ids::{Index, ViewNumber};
 
 impl Role {
@@ -16,7 +16,12 @@ impl Role {
         if !from_principal || from.process == self.me.process {
             return;
         }
-        if turn.log.id_at(append.previous.index) != Some(append.previous) {
+        if !is_contiguous(&append) {
+            return;
+        }
+        // What is below the floor is committed and cannot be compared any more: never truncate there.
+        let comparable = append.previous.index >= turn.log.floor();
+        if !comparable || turn.log.id_at(append.previous.index) != Some(append.previous) {
             let entry = nearest(turn, append.previous.index);
             turn.send(Message::ProbeReply { view: number, entry });
             return;
@@ -38,9 +43,15 @@ impl Role {
         newest: ViewNumber,
         turn: &mut Turn<'_>,
     ) -> bool {
-        let skip = entries.iter().take_while(|e| turn.log.id_at(e.id.index) == Some(e.id)).count();
+        let by_index = self.lacks(Mutation::TruncateByIndex);
+        let is_here = |e: &&EntrySummary| {
+            turn.log
+                .id_at(e.id.index)
+                .is_some_and(|ours| ours == e.id || (by_index && ours.epoch == e.id.epoch))
+        };
+        let skip = entries.iter().take_while(is_here).count();
         let Some(first) = entries.get(skip) else { return false };
-        let before = Index(first.id.index.0 - 1);
+        let before = Index(first.id.index.0.saturating_sub(1));
         let keep = (turn.log.last().index > before).then_some(before);
         if keep.is_some() {
             self.journal_durable = self.journal_durable.min(before);
@@ -54,8 +65,10 @@ impl Role {
             |e: &EntrySummary| e.record.as_ref().is_some_and(|view| view.number == newest);
         if entries[skip..].iter().any(records) {
             self.armed = Some(newest);
+            // A refusal seen before says nothing of the process that sent the record.
+            self.peer.forget_refusal();
         }
-        turn.effects.push(Effect::Store { keep, skip });
+        turn.store(keep, skip);
         true
     }
 
@@ -79,8 +92,8 @@ impl Role {
     /// V8: a learner gives no word.
     fn may_give_word(&self, view: &View) -> bool {
         view.replica(self.me.node).is_some()
-            && self.durable.acceptor.promised.is_none()
-            && self.proposal.is_none()
+            && (self.durable.acceptor.promised.is_none() || self.lacks(Mutation::WordAfterPromise))
+            && (self.proposal.is_none() || self.lacks(Mutation::WordAfterPromise))
     }
 
     pub(super) fn on_probe(&mut self, view: ViewNumber, index: Index, turn: &mut Turn<'_>) {
@@ -106,8 +119,17 @@ impl Role {
     }
 }
 
+/// Each entry follows the one before it.
+fn is_contiguous(append: &Append) -> bool {
+    let mut at = append.previous.index;
+    append.entries.iter().all(|entry| {
+        at = at.next();
+        entry.id.index == at
+    })
+}
+
 /// The entry at `index`, or the nearest that is known: the last one, or that of the snapshot.
 fn nearest(turn: &Turn<'_>, index: Index) -> EntryId {
-    let within = index.clamp(turn.log.floor(), turn.log.last().index);
+    let within = index.max(turn.log.floor()).min(turn.log.last().index);
     turn.log.id_at(within).unwrap_or_else(|| turn.log.last())
 }

@@ -8,7 +8,8 @@ pub trait Log {
     /// The last entry appended, fsynced or not; the default before the first.
     fn last(&self) -> EntryId;
 
-    /// The entry at `index`: those retained, the one the snapshot stands for, and index 0.
+    /// The entry at `index`: those retained and the one the snapshot stands for, which without one is the
+    /// default at index 0.
     fn id_at(&self, index: Index) -> Option<EntryId>;
 
     /// The index that the snapshot stands for; 0 without one.

@@ -9,14 +9,19 @@ mod consider;
 mod follower;
 mod log;
 mod message;
+mod mutation;
 mod office;
 mod proposal;
 mod view;
 
 pub use log::{EntrySummary, Log};
 pub use message::{Append, Hello, Message, Sender};
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;
 pub use view::{Acceptor, Ballot, Durable, EntryHash, EntryId, Replica, View};
 
+#[cfg(not(feature = "mutations"))]
+use mutation::Mutation;
 use office::Office;
 use proposal::Proposal;
 
@@ -173,6 +178,14 @@ struct Peer {
     confirmed: Vec<NodeId>,
 }
 
+impl Peer {
+    fn forget_refusal(&mut self) {
+        if self.link == PeerLink::Refused {
+            self.link = PeerLink::Unknown;
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 #[expect(clippy::large_enum_variant, reason = "there is one for each process")]
 enum PeerLink {
@@ -208,6 +221,8 @@ pub struct Role {
     highest_round: u64,
     not_before: Option<Millis>,
     handing_over: bool,
+    #[cfg(feature = "mutations")]
+    mutation: Option<Mutation>,
 }
 
 impl Role {
@@ -235,12 +250,14 @@ impl Role {
             highest_round: 0,
             not_before: None,
             handing_over: false,
+            #[cfg(feature = "mutations")]
+            mutation: None,
         }
     }
 
     /// The only entry: takes one input and appends what must be done.
     pub fn handle(&mut self, now: Millis, input: Input, log: &dyn Log, effects: &mut Vec<Effect>) {
-        let mut turn = Turn { now, log, effects };
+        let mut turn = Turn { now, log, effects, changed_journal: false };
         match input {
             Input::Tick => {}
             Input::Dialed { peer, hello } => self.on_dialed(peer, hello, &mut turn),
@@ -255,11 +272,15 @@ impl Role {
             Input::Promote => self.promote_by_force(&mut turn),
             Input::HandOver => self.handing_over = true,
         }
-        self.consider(&mut turn);
+        // What a turn adds to the journal is not in `log` yet: its fsync brings the next turn.
+        if !turn.changed_journal {
+            self.consider(&mut turn);
+        }
     }
 
     fn on_dialed(&mut self, peer: Sender, hello: Hello, turn: &mut Turn<'_>) {
         if !self.same_cluster(peer, &hello, turn) {
+            self.peer.forget_refusal();
             return;
         }
         if !self.peer.confirmed.contains(&peer.node) {
@@ -270,6 +291,10 @@ impl Role {
         self.meet(peer, &hello, turn);
         if another {
             self.begin_following(turn);
+        }
+        // What was said on the link before may be lost with it.
+        if self.principal_is_up() {
+            self.acknowledge(turn);
         }
     }
 
@@ -301,8 +326,8 @@ impl Role {
         if ours == theirs {
             return true;
         }
-        let we_are_new = turn.log.last().index <= Index(1);
-        let they_are_new = hello.last.index <= Index(1);
+        let we_are_new = is_new(self.me.node, self.newest(), turn.log.last());
+        let they_are_new = is_new(peer.node, hello.newest.as_ref(), hello.last);
         if we_are_new && (!they_are_new || theirs < ours) {
             self.step_down(turn);
             self.durable = Durable::default();
@@ -344,13 +369,18 @@ impl Role {
             }
             Message::Accepted { view, ballot } => self.on_accepted(from.node, view, ballot, turn),
             Message::Nack { view, highest_round } => self.on_nack(view, highest_round, turn),
-            Message::Newest { view } => self.learn(view, turn),
+            Message::Newest { view } => {
+                self.learn(view, turn);
+                if self.principal_is_up() {
+                    self.acknowledge(turn);
+                }
+            }
             Message::Append(append) => self.on_append(from, append, turn),
             Message::AppendAck { view, durable, nonce, word } => {
                 self.on_append_ack(from, view, durable, nonce, word, turn);
             }
             Message::Probe { view, index } => self.on_probe(view, index, turn),
-            Message::ProbeReply { view, entry } => self.on_probe_reply(view, entry, turn),
+            Message::ProbeReply { view: _, entry } => self.on_probe_reply(from, entry, turn),
         }
     }
 
@@ -414,6 +444,17 @@ impl Role {
         self.newest().is_some_and(|v| !v.is_single())
     }
 
+    /// Whether a snapshot that stands for `last` may replace the journal: the principal that this node
+    /// follows sent it, and the journal holds nothing that anybody counts on. To be asked before it is
+    /// installed: what was sent before the follower became a replica may arrive after it.
+    pub fn may_install_snapshot(&self, from: Sender, last: EntryId, log: &dyn Log) -> bool {
+        self.office.is_none()
+            && log.id_at(last.index) != Some(last)
+            && self.newest().is_some_and(|view| {
+                view.principal_process == from.process && view.replica(self.me.node).is_none()
+            })
+    }
+
     /// The first message of a link.
     pub fn hello(&self, log: &dyn Log) -> Hello {
         Hello { newest: self.durable.newest.clone(), last: log.last(), may_found: self.may_found() }
@@ -450,14 +491,34 @@ impl Role {
     }
 }
 
+/// V12: has acknowledged nothing and is nobody's acceptor: a founder in its first view, with nothing but
+/// that view's record, or a learner with as little.
+fn is_new(node: NodeId, newest: Option<&View>, last: EntryId) -> bool {
+    let stands_alone =
+        newest.is_none_or(|view| view.replica(node).is_none() || view.number == ViewNumber(1));
+    last.index <= Index(1) && stands_alone
+}
+
 /// One call of [`Role::handle`].
 struct Turn<'a> {
     now: Millis,
     log: &'a dyn Log,
     effects: &'a mut Vec<Effect>,
+    /// An effect of this turn makes the journal another one than `log` shows.
+    changed_journal: bool,
 }
 
 impl Turn<'_> {
+    fn append_record(&mut self, view: View) {
+        self.changed_journal = true;
+        self.effects.push(Effect::AppendRecord(view));
+    }
+
+    fn store(&mut self, keep: Option<Index>, skip: usize) {
+        self.changed_journal = true;
+        self.effects.push(Effect::Store { keep, skip });
+    }
+
     fn send(&mut self, message: Message) {
         self.effects.push(Effect::Send(message));
     }

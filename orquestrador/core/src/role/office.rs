@@ -3,12 +3,14 @@
 use super::log::Log;
 use super::message::{Hello, Message, Sender};
 use super::view::{EntryId, View};
-use super::{Effect, Millis, PeerLink, Role, Turn};
+use super::{Effect, Millis, Mutation, PeerLink, Role, Turn};
 use crate::ids::{Index, NodeId, ProcessId, ViewNumber};
 
 /// Held from the decision that names this process until a later one names another.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Office {
+    /// The first view of this epoch.
+    began: ViewNumber,
     /// Where the record of the newest view stands.
     record: Index,
     serving: bool,
@@ -86,12 +88,13 @@ impl Role {
     /// of the new view holds from now on.
     pub(super) fn enter_office(&mut self, view: View, turn: &mut Turn<'_>) {
         let record = turn.log.last().index.next();
+        let began = view.number;
         self.armed = Some(view.number);
         match &mut self.office {
             Some(office) => office.record = record,
-            None => self.office = Some(Office { record, serving: false, follower: None }),
+            None => self.office = Some(Office { began, record, serving: false, follower: None }),
         }
-        turn.effects.push(Effect::AppendRecord(view));
+        turn.append_record(view);
         self.begin_following(turn);
     }
 
@@ -115,16 +118,24 @@ impl Role {
     }
 
     fn meet_follower(&mut self, sender: Sender, hello: &Hello, turn: &mut Turn<'_>) {
+        if sender.cluster.is_none() {
+            // It greeted us before we had a cluster ourselves, and hears nobody else until it has one.
+            let hello = self.hello(turn.log);
+            turn.send(Message::Hello(hello));
+        }
         let Some(office) = &mut self.office else { return };
+        if office.lose_follower() {
+            turn.effects.push(Effect::StopReplication);
+        }
         let high = hello.last.index.min(turn.log.last().index);
-        let progress = probing(turn.log, high, turn.now);
+        let progress = probing(turn.log, high, Index(0), turn.now);
         office.follower = Some(Follower {
             node: sender.node,
             process: sender.process,
             progress,
             acknowledged: Index(0),
         });
-        if turn.log.id_at(hello.last.index) == Some(hello.last) {
+        if retains(turn.log, hello.last) {
             self.stream_after(hello.last, turn);
         } else {
             self.search_on(turn);
@@ -157,10 +168,26 @@ impl Role {
                 turn.send(Message::Probe { view, index });
             }
             Search::Found(after) => self.stream_after(after, turn),
-            Search::TooFarBehind => {
-                follower.progress = Progress::Snapshot;
-                turn.effects.push(Effect::SendSnapshot);
-            }
+            Search::TooFarBehind => self.send_snapshot(turn),
+        }
+    }
+
+    /// Only a learner may need it. A replica has all that is committed, so that the histories part above
+    /// our floor: what says otherwise is the answer to an earlier question.
+    fn send_snapshot(&mut self, turn: &mut Turn<'_>) {
+        let ask_again_at = turn.now + self.timing.retry_ms;
+        let newest = self.durable.newest.as_ref();
+        let is_replica = |node| newest.is_some_and(|view| view.replica(node).is_some());
+        let Some(follower) = self.office.as_mut().and_then(|office| office.follower.as_mut())
+        else {
+            return;
+        };
+        if is_replica(follower.node) {
+            let high = turn.log.last().index;
+            follower.progress = probing(turn.log, high, Index(0), ask_again_at);
+        } else {
+            follower.progress = Progress::Snapshot;
+            turn.effects.push(Effect::SendSnapshot);
         }
     }
 
@@ -175,29 +202,31 @@ impl Role {
         }
     }
 
-    pub(super) fn on_probe_reply(&mut self, view: ViewNumber, entry: EntryId, turn: &mut Turn<'_>) {
-        if self.newest().is_none_or(|v| v.number < view) {
-            return;
-        }
+    pub(super) fn on_probe_reply(&mut self, from: Sender, entry: EntryId, turn: &mut Turn<'_>) {
         let (log, now) = (turn.log, turn.now);
-        let Some(follower) = self.follower() else { return };
-        let matches = log.id_at(entry.index) == Some(entry);
-        match &mut follower.progress {
-            Progress::Probing { low, verified, high, asked, .. } => {
-                if matches {
-                    *low = entry.index.max(*low);
-                    *verified = true;
-                    *high = if entry.index < *asked { *low } else { (*high).max(*low) };
-                } else {
-                    *high = Index(entry.index.0.saturating_sub(1)).min(*high);
-                }
-            }
-            // It refused an append: look again where we agree.
-            Progress::Streaming => {
-                follower.progress = probing(log, entry.index.min(log.last().index), now);
-                turn.effects.push(Effect::StopReplication);
-            }
-            Progress::Snapshot => return,
+        // An earlier process of that node may have had what this one lost.
+        let Some(follower) = self.follower().filter(|f| f.process == from.process) else { return };
+        if follower.progress == Progress::Streaming {
+            // It refused an append: look for where we agree, beginning with what it answered.
+            let high = entry.index.min(log.last().index);
+            follower.progress = probing(log, high, entry.index, now);
+            turn.effects.push(Effect::StopReplication);
+        }
+        let Progress::Probing { low, verified, high, asked, .. } = &mut follower.progress else {
+            return;
+        };
+        if retains(log, entry) {
+            *low = entry.index.max(*low);
+            *verified = true;
+            *high = if entry.index < *asked { *low } else { (*high).max(*low) };
+        } else if entry.index <= *asked {
+            *high = Index(entry.index.0.saturating_sub(1)).min(*high);
+        } else if entry.index <= *high || entry.index > log.last().index {
+            // It answered with its snapshot, which is none of our history: it has nothing older.
+            return self.send_snapshot(turn);
+        } else {
+            // The answer to an earlier question: known already.
+            return;
         }
         self.search_on(turn);
     }
@@ -214,7 +243,12 @@ impl Role {
         let Some(newest) = self.newest() else { return };
         let is_replica = newest.replica(from.node).is_some();
         let same_view = newest.number == view;
-        let ours = turn.log.id_at(durable.index) == Some(durable);
+        let ours = retains(turn.log, durable)
+            || (self.lacks(Mutation::AckWithoutHash) && durable.index <= turn.log.last().index);
+        // An acknowledgement counts only in the epoch that it was given in.
+        if self.office.as_ref().is_none_or(|office| view < office.began) {
+            return;
+        }
         let Some(follower) = self.follower().filter(|f| f.process == from.process) else { return };
         if ours {
             follower.acknowledged = follower.acknowledged.max(durable.index);
@@ -228,6 +262,13 @@ impl Role {
         self.advance_commit(turn);
     }
 
+    /// Never, but under the mutations that leave out the standby's acknowledgement.
+    fn commits_alone(&self, office: &Office) -> bool {
+        let unacknowledged = office.acknowledged() < office.record;
+        self.lacks(Mutation::CommitAlone)
+            || (self.lacks(Mutation::GrowthUnderOldRule) && office.serving && unacknowledged)
+    }
+
     /// V1: committed is what every replica of the newest view has fsynced, from its record on; on a
     /// follower, what the principal says, as far as it is here.
     pub(super) fn advance_commit(&mut self, turn: &mut Turn<'_>) {
@@ -236,6 +277,7 @@ impl Role {
             Some(office) => {
                 let everywhere = match view.other(self.me.node) {
                     None => self.journal_durable,
+                    Some(_) if self.commits_alone(office) => self.journal_durable,
                     Some(other) => {
                         let follower = office.follower.as_ref().filter(|f| f.node == other.node);
                         follower.map_or(Index(0), |f| f.acknowledged).min(self.journal_durable)
@@ -250,9 +292,10 @@ impl Role {
             turn.effects.push(Effect::Committed(limit));
         }
         let epoch = view.epoch;
+        let at_once = self.lacks(Mutation::ServeBeforeRecord);
         if let Some(office) = &mut self.office
             && !office.serving
-            && self.committed >= office.record
+            && (self.committed >= office.record || at_once)
         {
             office.serving = true;
             turn.effects.push(Effect::Serve { epoch });
@@ -260,9 +303,14 @@ impl Role {
     }
 }
 
-fn probing(log: &dyn Log, high: Index, now: Millis) -> Progress {
+/// It stands here, and so does all that follows it.
+fn retains(log: &dyn Log, entry: EntryId) -> bool {
+    entry.index >= log.floor() && log.id_at(entry.index) == Some(entry)
+}
+
+fn probing(log: &dyn Log, high: Index, asked: Index, ask_again_at: Millis) -> Progress {
     let low = log.floor();
-    Progress::Probing { low, verified: low == Index(0), high, asked: Index(0), ask_again_at: now }
+    Progress::Probing { low, verified: low == Index(0), high, asked, ask_again_at }
 }
 
 /// Binary search: equal hashes mean equal histories, so agreement is monotone in the index.

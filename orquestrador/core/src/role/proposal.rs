@@ -3,7 +3,7 @@
 use super::acceptor::Verdict;
 use super::message::Message;
 use super::view::{Ballot, View};
-use super::{Millis, Role, Turn};
+use super::{Millis, Mutation, Role, Turn};
 use crate::ids::{NodeId, ViewNumber};
 
 /// A ballot of ours under way.
@@ -86,8 +86,10 @@ impl Role {
         {
             *best = Some((at, value));
         }
-        let value = best.as_ref().map_or(&*wanted, |(_, value)| value).clone();
-        let promised = promised.clone();
+        let found = best.as_ref().map(|(_, value)| value.clone());
+        let (wanted, promised) = (wanted.clone(), promised.clone());
+        let found = found.filter(|_| !self.lacks(Mutation::OverrideFoundValue));
+        let value = found.unwrap_or(wanted);
         if !self.decides(authority, &promised) {
             return;
         }
