@@ -40,7 +40,7 @@ pub fn main(kind: Kind) -> ExitCode {
     let code = match runtime.block_on(node::run(config)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{}", node_help::failure(&node::chain_of(&error), lang));
+            eprintln!("{}", node_help::failure(&common::console::chain(&error), lang));
             error.exit_code()
         }
     };

@@ -113,7 +113,7 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         served = serving => served.map(|()| exit::OK),
         broken = ended => match broken {
             Ok(Err(error)) => {
-                console.error(&NodeMessage::JournalFailed { error: chain_of(&error) });
+                console.error(&NodeMessage::JournalFailed { error: common::console::chain(&error) });
                 Err(Error::Broken(error))
             }
             // The driver only ends by itself when its queue closes, which this function holds open.
@@ -223,15 +223,4 @@ async fn is_loopback(endpoint: &Endpoint) -> bool {
             false
         }
     }
-}
-
-/// An error with its causes, on one line.
-pub fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -1,1 +1,20 @@
-//! The worker.
+//! The worker: takes tasks from whichever orchestrator is principal, runs them, and keeps each outcome
+//! until it is acknowledged as committed.
+//!
+//! Also a library: implement [`Handler`] and call [`run`] to offer work of your own kind
+//! (`docs/handlers.md` shows a complete program).
+
+#![warn(missing_docs)]
+
+pub mod config;
+mod executor;
+mod faults;
+pub mod handlers;
+mod lines;
+mod run;
+mod session;
+mod slots;
+
+pub use config::Config;
+pub use handlers::{Context, Failure, Handler};
+pub use run::{Error, run};

@@ -1,1 +1,34 @@
-fn main() {}
+//! The worker with its built-in handlers.
+
+use std::process::ExitCode;
+
+use common::exit;
+use common::messages::node_help;
+use worker::Config;
+
+fn main() -> ExitCode {
+    let config = match Config::parse(std::env::args().collect()) {
+        Ok(config) => config,
+        Err(error) => {
+            if error.print().is_err() {
+                return ExitCode::from(exit::USAGE);
+            }
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
+        }
+    };
+    common::telemetry::init(config.log_format);
+    let lang = config.lang;
+    let handlers = config.built_in_handlers();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(worker::run(config, handlers)),
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(code) => std::process::exit(i32::from(code)),
+        Err(error) => {
+            eprintln!("{}", node_help::failure(&common::console::chain(&error), lang));
+            ExitCode::from(exit::RESOURCE)
+        }
+    }
+}

@@ -8,6 +8,8 @@ use crate::lang::Lang;
 pub mod error;
 pub mod node;
 pub mod node_help;
+pub mod worker;
+pub mod worker_help;
 
 /// A sentence with its typed parts.
 pub trait Message {

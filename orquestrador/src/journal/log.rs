@@ -86,11 +86,13 @@ impl Journal {
     /// The entries from `from` on, in order, until their payloads exceed `max_bytes`; at least one if
     /// there is one. Their hashes have been verified.
     pub fn read(&self, from: Index, max_bytes: usize) -> Result<Vec<Entry>, Error> {
+        // In this order: what is removed later is counted, what was removed before is not in the tail.
+        let removals = self.0.store.removals();
         let last = self.tail().last.index;
         let previous = self.kept_from(from)?;
         let (Some(previous), true) = (previous, from <= last) else { return Ok(Vec::new()) };
         let (mut entries, mut bytes) = (Vec::new(), 0);
-        for entry in self.0.store.range(previous, last) {
+        for entry in self.0.store.range(previous, last, removals) {
             let entry = entry?;
             bytes += entry.payload.len();
             if bytes > max_bytes && !entries.is_empty() {
@@ -169,6 +171,11 @@ impl Journal {
         *self.0.tail.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Shows readers a new tail.
+    pub(super) fn publish(&self, tail: &Tail) {
+        *self.0.tail.write().unwrap_or_else(PoisonError::into_inner) = *tail;
+    }
+
     /// Runs a write. One that fails half-way is the last one.
     pub(super) fn write<T>(
         &self,
@@ -181,7 +188,7 @@ impl Journal {
         let mut tail = self.tail();
         let result = operation(&mut writer, &mut tail);
         match &result {
-            Ok(_) => *self.0.tail.write().unwrap_or_else(PoisonError::into_inner) = tail,
+            Ok(_) => self.publish(&tail),
             Err(error) => writer.poisoned = error.leaves_disk_unknown(),
         }
         result

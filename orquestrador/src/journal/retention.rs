@@ -26,15 +26,17 @@ impl Journal {
                 return Err(Error::SnapshotBoundary { asked: index, snapshot: fixed });
             }
             let kept = self.present(index)?;
-            let entries = self.0.store.range(kept, tail.last.index);
+            let entries = self.0.store.range(kept, tail.last.index, self.0.store.removals());
             let saved = set_aside::save(
                 &self.0.directory.set_aside(),
                 self.0.node,
                 (kept, tail.last),
                 entries,
             )?;
-            cut(&self.0.store, &mut writer.bounds, tail.base, kept)?;
             tail.last = kept;
+            // Readers know of it first, so that none looks for what is gone.
+            self.publish(tail);
+            cut(&self.0.store, &mut writer.bounds, tail.base, kept)?;
             Ok(Some(saved))
         })
     }
@@ -54,6 +56,7 @@ impl Journal {
             let base = self.present(base_index)?;
             writer.bounds.set(Bounds { base, last: tail.last, cutting: false })?;
             tail.base = base;
+            self.publish(tail);
             self.0.store.prune(base.index)
         })
     }

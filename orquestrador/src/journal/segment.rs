@@ -36,6 +36,8 @@ pub(super) struct Segment {
     pub count: u64,
     /// Where its last record ends.
     pub length: u64,
+    /// Up to here the file is filled with zeroes, ready to be overwritten.
+    pub reserved: u64,
     /// Where the first, the 65th, … record starts.
     marks: Vec<u64>,
 }
@@ -88,6 +90,7 @@ impl Segment {
             previous,
             count: 0,
             length: HEADER_LENGTH as u64,
+            reserved: HEADER_LENGTH as u64,
             marks: Vec::new(),
         })
     }
@@ -120,7 +123,8 @@ impl Segment {
     }
 
     /// Removes, durably, what the file has behind the last record.
-    pub fn drop_rest(&self) -> Result<(), Error> {
+    pub fn drop_rest(&mut self) -> Result<(), Error> {
+        self.reserved = self.length;
         self.file
             .set_len(self.length)
             .and_then(|()| self.file.sync_all())
@@ -200,6 +204,18 @@ impl Records {
 
     pub fn is_at_end(&self) -> bool {
         self.offset == self.end
+    }
+
+    /// Whether nothing but zeroes is left, which were reserved for records.
+    pub fn only_zeroes_left(&self) -> io::Result<bool> {
+        let file = Arc::clone(&self.file.get_ref().file);
+        let rest = BufReader::with_capacity(BUFFER_BYTES, FileAt { file, offset: self.offset });
+        for byte in rest.bytes() {
+            if byte? != 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

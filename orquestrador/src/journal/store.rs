@@ -4,7 +4,7 @@
 //! shortens from the back. A file that was shortened is never appended to, so a reader finds what
 //! it was looking for or a shorter file, never something else in its place.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -20,6 +20,8 @@ use super::segment::{self, Records, Segment};
 
 /// A segment of this length is followed by another one.
 const SEGMENT_BYTES: u64 = 16 << 20;
+/// A segment doubles until it grows by the larger of these at a time.
+const RESERVE_BYTES: std::ops::RangeInclusive<u64> = 256 << 10..=4 << 20;
 
 pub(super) struct Store {
     path: PathBuf,
@@ -66,32 +68,42 @@ impl Store {
 
     /// Appends entries behind `previous`, the last one; durable when it returns. One at a time.
     pub fn append(&self, previous: &EntryId, entries: &[Entry]) -> Result<(), Error> {
-        let newest = {
-            let state = self.read();
-            let open = state.segments.last().filter(|s| s.length < SEGMENT_BYTES && !state.sealed);
-            open.map(|segment| (Arc::clone(&segment.file), segment.length))
-        };
-        let (file, offset) = match newest {
-            Some(open) => open,
-            None => {
-                let segment = Segment::create(&self.path, *previous)?;
-                let open = (Arc::clone(&segment.file), segment.length);
-                let mut state = self.write();
-                state.segments.push(segment);
-                state.sealed = false;
-                open
-            }
-        };
+        let (file, offset, mut reserved) = self.place(previous)?;
         let failed = |e| Error::io("append to", &self.path, e);
         let mut records = Vec::new();
         for entry in entries {
             segment::encode(entry, &mut records).map_err(failed)?;
         }
+        // A flush is much faster when it need not record that the file has grown.
+        if offset + records.len() as u64 > reserved {
+            let step = offset.clamp(*RESERVE_BYTES.start(), *RESERVE_BYTES.end());
+            reserved = offset + records.len() as u64 + step;
+            records.resize((reserved - offset) as usize, 0);
+        }
         file.write_all_at(&records, offset).and_then(|()| file.sync_data()).map_err(failed)?;
         if let Some(segment) = self.write().segments.last_mut() {
             entries.iter().for_each(|entry| segment.push(entry.payload.len()));
+            segment.reserved = reserved;
         }
         Ok(())
+    }
+
+    /// Where to append: the file, the offset, and how far the file is reserved.
+    fn place(&self, previous: &EntryId) -> Result<(Arc<File>, u64, u64), Error> {
+        let place = |s: &Segment| (Arc::clone(&s.file), s.length, s.reserved);
+        {
+            let state = self.read();
+            let open = state.segments.last().filter(|s| s.length < SEGMENT_BYTES && !state.sealed);
+            if let Some(segment) = open {
+                return Ok(place(segment));
+            }
+        }
+        let segment = Segment::create(&self.path, *previous)?;
+        let new = place(&segment);
+        let mut state = self.write();
+        state.segments.push(segment);
+        state.sealed = false;
+        Ok(new)
     }
 
     /// What opening found is durable when it returns.
@@ -137,10 +149,15 @@ impl Store {
         Ok(found.flatten().map(|(id, _)| id))
     }
 
-    /// The entries behind `previous`, up to `last`, verified. Ends early when they are removed
-    /// meanwhile.
-    pub fn range(&self, previous: EntryId, last: Index) -> Range<'_> {
-        Range { store: self, previous, last, records: None, removals: self.read().removals }
+    /// How often something was removed.
+    pub fn removals(&self) -> u64 {
+        self.read().removals
+    }
+
+    /// The entries behind `previous`, up to `last`, verified. Ends early if there have been more
+    /// than so many `removals`, by which they may be gone.
+    pub fn range(&self, previous: EntryId, last: Index, removals: u64) -> Range<'_> {
+        Range { store: self, previous, last, records: None, removals }
     }
 
     /// Looks into the segment that holds the entry, if one does.
@@ -279,6 +296,10 @@ impl<V: FnMut(&Entry) -> Result<(), Error>> Scan<'_, V> {
             }
         }
         if records.is_at_end() {
+            return Ok(());
+        }
+        let is_reserve = records.only_zeroes_left().map_err(|e| Error::io("read", &path, e))?;
+        if is_reserve && !newest {
             return Ok(());
         }
         // Behind the bounds it is an append that a crash interrupted; nobody was told of it.

@@ -57,9 +57,9 @@ impl SnapshotReceiver {
             // A crash after this leaves a snapshot that does not belong to the entries; opening
             // then goes on as below.
             directory::rename(&self.path, &directory.snapshot())?;
-            retention::reset(&self.journal.0.store, &mut writer.bounds, meta.id)?;
             (tail.base, tail.last, tail.snapshot) = (meta.id, meta.id, Some(meta.id));
-            Ok(())
+            self.journal.publish(tail);
+            retention::reset(&self.journal.0.store, &mut writer.bounds, meta.id)
         })?;
         Ok(meta)
     }

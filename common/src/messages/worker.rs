@@ -1,0 +1,165 @@
+//! Console lines of the worker.
+
+use super::{Fields, Message};
+use crate::lang::Lang;
+
+/// What the worker tells the person who watches it.
+#[derive(Clone, Debug)]
+pub enum WorkerMessage {
+    Started {
+        worker: String,
+        slots: u32,
+    },
+    Connected {
+        address: String,
+        epoch: u64,
+    },
+    Disconnected {
+        address: String,
+        running: u64,
+    },
+    NoPrincipal {
+        addresses: String,
+    },
+    ForeignCluster {
+        address: String,
+    },
+    TaskStarted {
+        task: String,
+        handler: String,
+    },
+    TaskFinished {
+        task: String,
+    },
+    TaskFailed {
+        task: String,
+        error: String,
+    },
+    /// Many task lines of the last second in one.
+    TasksAggregated {
+        started: u64,
+        finished: u64,
+        failed: u64,
+    },
+    Draining,
+    DrainTimeout,
+}
+
+impl Message for WorkerMessage {
+    fn event(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "worker_started",
+            Self::Connected { .. } => "connected",
+            Self::Disconnected { .. } => "disconnected",
+            Self::NoPrincipal { .. } => "no_principal",
+            Self::ForeignCluster { .. } => "foreign_cluster",
+            Self::TaskStarted { .. } => "task_started",
+            Self::TaskFinished { .. } => "task_finished",
+            Self::TaskFailed { .. } => "task_failed",
+            Self::TasksAggregated { .. } => "tasks_aggregated",
+            Self::Draining => "draining",
+            Self::DrainTimeout => "drain_timeout",
+        }
+    }
+
+    fn text(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Pt => self.portuguese(),
+            Lang::En => self.english(),
+        }
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        let mut fields = Fields::default();
+        match self {
+            Self::Started { worker, .. } => fields.worker = Some(worker),
+            Self::Connected { epoch, .. } => fields.epoch = Some(*epoch),
+            Self::TaskStarted { task, .. }
+            | Self::TaskFinished { task }
+            | Self::TaskFailed { task, .. } => {
+                fields.task = Some(task);
+            }
+            Self::Disconnected { .. }
+            | Self::NoPrincipal { .. }
+            | Self::ForeignCluster { .. }
+            | Self::TasksAggregated { .. }
+            | Self::Draining
+            | Self::DrainTimeout => {}
+        }
+        fields
+    }
+}
+
+impl WorkerMessage {
+    fn portuguese(&self) -> String {
+        match self {
+            Self::Started { worker, slots } => {
+                format!("Worker {worker} iniciado com {slots} vaga(s)...")
+            }
+            Self::Connected { address, epoch } => {
+                format!("Conectado ao principal em {address} (época {epoch}).")
+            }
+            Self::Disconnected { address, running } => format!(
+                "Conexão com {address} perdida; procurando o principal ({running} tarefa(s) continuam executando)..."
+            ),
+            Self::NoPrincipal { addresses } => {
+                format!("AVISO: nenhum principal em {addresses}; tentando de novo...")
+            }
+            Self::ForeignCluster { address } => {
+                format!(
+                    "ERRO: o orquestrador em {address} pertence a outro cluster; verifique --orchestrators."
+                )
+            }
+            Self::TaskStarted { task, handler } => {
+                format!("Executando tarefa [{task}] ({handler})")
+            }
+            Self::TaskFinished { task } => format!("Tarefa [{task}] terminada."),
+            Self::TaskFailed { task, error } => format!("Tarefa [{task}] falhou: {error}"),
+            Self::TasksAggregated { started, finished, failed } => format!(
+                "Tarefas no último segundo: {started} iniciadas, {finished} terminadas, {failed} falhas."
+            ),
+            Self::Draining => {
+                "Encerrando: terminando o que está em execução, sem aceitar mais...".into()
+            }
+            Self::DrainTimeout => {
+                "AVISO: o prazo acabou; o que ainda executa será refeito por outro worker.".into()
+            }
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::Started { worker, slots } => {
+                format!("Worker {worker} started with {slots} slot(s)...")
+            }
+            Self::Connected { address, epoch } => {
+                format!("Connected to the principal at {address} (epoch {epoch}).")
+            }
+            Self::Disconnected { address, running } => {
+                format!(
+                    "Lost the connection to {address}; looking for the principal ({running} task(s) go on)..."
+                )
+            }
+            Self::NoPrincipal { addresses } => {
+                format!("WARNING: no principal at {addresses}; trying again...")
+            }
+            Self::ForeignCluster { address } => {
+                format!(
+                    "ERROR: the orchestrator at {address} belongs to another cluster; check --orchestrators."
+                )
+            }
+            Self::TaskStarted { task, handler } => format!("Running task [{task}] ({handler})"),
+            Self::TaskFinished { task } => format!("Task [{task}] finished."),
+            Self::TaskFailed { task, error } => format!("Task [{task}] failed: {error}"),
+            Self::TasksAggregated { started, finished, failed } => {
+                format!(
+                    "Tasks in the last second: {started} started, {finished} finished, {failed} failed."
+                )
+            }
+            Self::Draining => "Stopping: finishing what runs, taking no more...".into(),
+            Self::DrainTimeout => {
+                "WARNING: time is up; another worker will redo what still runs.".into()
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Help and command-line errors of the worker.
+
+use crate::lang::Lang;
+
+/// A flag that cannot work.
+#[derive(Clone, Debug)]
+pub enum Problem {
+    PortZero,
+    Slots,
+    FailRate,
+    Slowdown,
+    UnknownHandler { name: String },
+    Label { text: String },
+}
+
+/// What is wrong, and what to do.
+pub fn problem(problem: &Problem, lang: Lang) -> String {
+    match lang {
+        Lang::Pt => match problem {
+            Problem::PortZero => "--port precisa ser de 1 a 65535".into(),
+            Problem::Slots => "--slots precisa ser de 1 a 4096".into(),
+            Problem::FailRate => "--fail-rate precisa ser de 0 a 1".into(),
+            Problem::Slowdown => "--slowdown precisa ser de 1 a 1000".into(),
+            Problem::UnknownHandler { name } => format!(
+                "--handlers: `{name}` não existe; há simulated, echo, mandelbrot, command, e os grupos default e all"
+            ),
+            Problem::Label { text } => format!("--labels: `{text}` não tem a forma CHAVE=VALOR"),
+        },
+        Lang::En => match problem {
+            Problem::PortZero => "--port must be 1 to 65535".into(),
+            Problem::Slots => "--slots must be 1 to 4096".into(),
+            Problem::FailRate => "--fail-rate must be 0 to 1".into(),
+            Problem::Slowdown => "--slowdown must be 1 to 1000".into(),
+            Problem::UnknownHandler { name } => format!(
+                "--handlers: there is no `{name}`; there are simulated, echo, mandelbrot, command, and the groups \
+                 default and all"
+            ),
+            Problem::Label { text } => format!("--labels: `{text}` is not KEY=VALUE"),
+        },
+    }
+}
+
+/// The help of one argument, by its id; `about` is the program itself.
+pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
+    Some(match lang {
+        Lang::Pt => match id {
+            "about" => "Worker do Mutirão: executa as tarefas que o orquestrador principal lhe dá",
+            "port" => "Porta própria: identidade do worker; serve a verificação de saúde",
+            "listen" => "Endereço IP em que escuta",
+            "advertise" => "Identidade, se não for localhost:PORTA",
+            "orchestrators" => "Os orquestradores, tentados em rodízio",
+            "slots" => "Tarefas executadas ao mesmo tempo [padrão: uma por núcleo]",
+            "handlers" => {
+                "O que executa: simulated, echo, mandelbrot, command; default são os três primeiros, all são todos. \
+                 command executa qualquer programa que o usuário mandar"
+            }
+            "labels" => "Etiquetas deste worker",
+            "drain_timeout_s" => {
+                "Segundos que um encerramento ordenado (SIGTERM) espera pelas tarefas"
+            }
+            "fail_rate" => "Falha injetada: fração das tentativas que falham",
+            "crash_after" => "Falha injetada: o processo aborta depois de N tentativas",
+            "hang_after" => {
+                "Falha injetada: fica em silêncio depois de N tentativas, com a conexão aberta"
+            }
+            "slowdown" => "Falha injetada: quantas vezes mais demorada é cada tentativa",
+            "log_format" => "Formato do log",
+            "lang" => "Idioma das mensagens",
+            _ => return None,
+        },
+        Lang::En => match id {
+            "about" => {
+                "The Mutirão worker: runs the tasks that the principal orchestrator gives it"
+            }
+            "port" => "Its own port: the worker's identity; serves health checks",
+            "listen" => "IP address to listen on",
+            "advertise" => "Identity, if not localhost:PORT",
+            "orchestrators" => "The orchestrators, tried in turn",
+            "slots" => "Tasks run at the same time [default: one per core]",
+            "handlers" => {
+                "What it runs: simulated, echo, mandelbrot, command; default is the first three, all is all of them. \
+                 command runs any program that a user asks for"
+            }
+            "labels" => "Labels of this worker",
+            "drain_timeout_s" => "Seconds that an orderly end (SIGTERM) waits for tasks",
+            "fail_rate" => "Injected fault: fraction of the attempts that fail",
+            "crash_after" => "Injected fault: the process aborts after N attempts",
+            "hang_after" => {
+                "Injected fault: falls silent after N attempts, with its connection open"
+            }
+            "slowdown" => "Injected fault: how many times longer each attempt takes",
+            "log_format" => "Format of the log",
+            "lang" => "Language of the messages",
+            _ => return None,
+        },
+    })
+}

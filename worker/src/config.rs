@@ -1,0 +1,222 @@
+//! The command line, checked completely before the port is opened.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
+use common::lang::Lang;
+use common::messages::worker_help::{self, Problem};
+use common::telemetry::LogFormat;
+
+pub use crate::faults::Faults;
+use crate::handlers::{self, Handler};
+
+/// The flags; their texts are in the message catalogue.
+#[derive(Debug, Parser)]
+#[command(name = "worker", version)]
+struct Flags {
+    #[arg(long, env = "MUTIRAO_PORT", value_name = "PORT")]
+    port: u16,
+    #[arg(long, env = "MUTIRAO_LISTEN", value_name = "IP", default_value = "127.0.0.1")]
+    listen: IpAddr,
+    #[arg(long, env = "MUTIRAO_ADVERTISE", value_name = "HOST:PORT")]
+    advertise: Option<String>,
+    #[arg(long, env = "MUTIRAO_ORCHESTRATORS", value_name = "URL", value_delimiter = ',', default_values = [DEFAULT_PRINCIPAL, DEFAULT_BACKUP])]
+    orchestrators: Vec<Endpoint>,
+    #[arg(long, env = "MUTIRAO_SLOTS", value_name = "N")]
+    slots: Option<u32>,
+    #[arg(
+        long,
+        env = "MUTIRAO_HANDLERS",
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "default"
+    )]
+    handlers: Vec<String>,
+    #[arg(long, env = "MUTIRAO_LABELS", value_name = "KEY=VALUE", value_delimiter = ',')]
+    labels: Vec<String>,
+    #[arg(long, env = "MUTIRAO_DRAIN_TIMEOUT_S", value_name = "S", default_value_t = 30)]
+    drain_timeout_s: u64,
+    #[arg(long, env = "MUTIRAO_FAIL_RATE", value_name = "0..1", default_value_t = 0.0)]
+    fail_rate: f64,
+    #[arg(long, env = "MUTIRAO_CRASH_AFTER", value_name = "N")]
+    crash_after: Option<u64>,
+    #[arg(long, env = "MUTIRAO_HANG_AFTER", value_name = "N")]
+    hang_after: Option<u64>,
+    #[arg(long, env = "MUTIRAO_SLOWDOWN", value_name = "FACTOR", default_value_t = 1.0)]
+    slowdown: f64,
+    #[arg(long, env = "MUTIRAO_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+    #[arg(long, env = "MUTIRAO_LANG", value_name = "LANG", value_enum, default_value_t)]
+    lang: Lang,
+}
+
+/// Everything a worker is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where its own port is.
+    pub listen: SocketAddr,
+    /// Its identity, `localhost:<port>` unless advertised otherwise.
+    pub worker_id: String,
+    /// Tried in turn.
+    pub orchestrators: Vec<Endpoint>,
+    /// How many tasks run at once, 1 to 4,096.
+    pub slots: u32,
+    /// Names of built-in handlers to offer.
+    pub handlers: Vec<String>,
+    /// For people and, later, for matching.
+    pub labels: BTreeMap<String, String>,
+    /// How long an orderly end waits for running tasks.
+    pub drain_timeout: Duration,
+    /// Faults to inject.
+    pub faults: Faults,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// What people read.
+    pub lang: Lang,
+}
+
+/// The command line with its texts in `lang`.
+pub fn command(lang: Lang) -> clap::Command {
+    common::help::localize(Flags::command(), lang, |id| worker_help::text(id, lang))
+}
+
+impl Config {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// What clap prints: wrong flags, a combination that cannot work, or a request for help.
+    pub fn parse(args: Vec<String>) -> Result<Self, clap::Error> {
+        let lang = Lang::early(args.iter().cloned());
+        let mut command = command(lang);
+        let flags = Flags::from_arg_matches(&command.clone().try_get_matches_from(args)?)?;
+        Self::check(flags).map_err(|problem| {
+            command.error(
+                clap::error::ErrorKind::ValueValidation,
+                worker_help::problem(&problem, lang),
+            )
+        })
+    }
+
+    /// The built-in handlers that it names.
+    pub fn built_in_handlers(&self) -> Vec<Arc<dyn Handler>> {
+        self.handlers.iter().filter_map(|name| handlers::built_in(name)).collect()
+    }
+
+    fn check(flags: Flags) -> Result<Self, Problem> {
+        if flags.port == 0 {
+            return Err(Problem::PortZero);
+        }
+        let slots = flags.slots.unwrap_or_else(default_slots);
+        if !(1..=4096).contains(&slots) {
+            return Err(Problem::Slots);
+        }
+        if !(0.0..=1.0).contains(&flags.fail_rate) {
+            return Err(Problem::FailRate);
+        }
+        if !(1.0..=1000.0).contains(&flags.slowdown) {
+            return Err(Problem::Slowdown);
+        }
+        Ok(Self {
+            listen: SocketAddr::new(flags.listen, flags.port),
+            worker_id: flags.advertise.unwrap_or_else(|| format!("localhost:{}", flags.port)),
+            orchestrators: flags.orchestrators,
+            slots,
+            handlers: handler_names(&flags.handlers)?,
+            labels: labels(&flags.labels)?,
+            drain_timeout: Duration::from_secs(flags.drain_timeout_s),
+            faults: Faults {
+                fail_rate: flags.fail_rate,
+                crash_after: flags.crash_after,
+                hang_after: flags.hang_after,
+                slowdown: flags.slowdown,
+            },
+            log_format: flags.log_format,
+            lang: flags.lang,
+        })
+    }
+}
+
+/// One for each core.
+fn default_slots() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+}
+
+/// `default` and `all` stand for several.
+fn handler_names(wanted: &[String]) -> Result<Vec<String>, Problem> {
+    let mut names = Vec::new();
+    for name in wanted {
+        match name.as_str() {
+            "default" => names.extend(handlers::DEFAULT.map(str::to_owned)),
+            "all" => {
+                names.extend(handlers::DEFAULT.map(str::to_owned));
+                names.push("command".to_owned());
+            }
+            name if handlers::built_in(name).is_some() => names.push(name.to_owned()),
+            name => return Err(Problem::UnknownHandler { name: name.to_owned() }),
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Problem> {
+    pairs
+        .iter()
+        .map(|pair| match pair.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+            Some(_) | None => Err(Problem::Label { text: pair.clone() }),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Config, clap::Error> {
+        Config::parse(
+            std::iter::once("worker").chain(args.iter().copied()).map(str::to_owned).collect(),
+        )
+    }
+
+    #[test]
+    fn a_port_is_enough() {
+        let config = parse(&["--port", "50061"]).expect("is enough");
+        assert_eq!(config.worker_id, "localhost:50061");
+        assert_eq!(config.handlers, ["echo", "mandelbrot", "simulated"]);
+    }
+
+    #[test]
+    fn programs_are_only_run_when_the_operator_says_so() {
+        let config =
+            parse(&["--port", "50061", "--handlers", "default,command"]).expect("is right");
+        assert!(config.handlers.contains(&"command".to_owned()));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for args in [
+            &["--port", "0"][..],
+            &["--port", "1", "--slots", "0"],
+            &["--port", "1", "--fail-rate", "2"],
+            &["--port", "1", "--slowdown", "0.5"],
+            &["--port", "1", "--handlers", "inexistente"],
+            &["--port", "1", "--labels", "sem-valor"],
+            &[],
+        ] {
+            assert!(parse(args).is_err(), "{args:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn every_flag_has_help_in_both_languages() {
+        for lang in [Lang::Pt, Lang::En] {
+            assert_eq!(common::help::missing(&command(lang)), Vec::<String>::new());
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The kinds of work. One trait to add another.
+
+pub mod command;
+mod echo;
+pub mod mandelbrot;
+mod simulated;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+pub use command::CommandHandler;
+pub use echo::Echo;
+pub use mandelbrot::Mandelbrot;
+pub use simulated::Simulated;
+
+/// One kind of work. Attempts of the same handler run at the same time, one for each slot.
+pub trait Handler: Send + Sync + 'static {
+    /// The name that tasks ask for.
+    fn name(&self) -> &str;
+
+    /// Does the work: payload in, result out. It may be run more than once for the same task (an attempt
+    /// whose worker died is repeated elsewhere), so it should be idempotent.
+    ///
+    /// When `context.cancelled` fires the outcome is decided already; the future should end soon. It is
+    /// dropped if it does not, so what it started must end with it.
+    fn run(
+        &self,
+        context: Context,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, Failure>>;
+
+    /// For work of microseconds, done without a task of its own. `Err` gives the payload back: use
+    /// [`Handler::run`].
+    fn run_inline(&self, payload: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
+        Err(payload)
+    }
+}
+
+/// Which attempt is running.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The task's id, a UUID.
+    pub task_id: String,
+    /// From 1; grows with each attempt.
+    pub attempt: u32,
+    /// The epoch of the principal that assigned it.
+    pub epoch: u64,
+    /// This worker.
+    pub worker_id: Arc<str>,
+    /// Fires when the attempt is to stop.
+    pub cancelled: CancellationToken,
+}
+
+/// The attempt did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A word of `docs/errors.md`, or your own, in capitals.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// What had been produced by then.
+    pub output: Vec<u8>,
+}
+
+impl Failure {
+    /// A failure without output.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), output: Vec::new() }
+    }
+
+    /// The work itself failed.
+    pub fn handler(message: impl Into<String>) -> Self {
+        Self::new("HANDLER_ERROR", message)
+    }
+
+    /// The payload is not what the handler takes.
+    pub fn invalid_payload(message: impl Into<String>) -> Self {
+        Self::new("INVALID_PAYLOAD", message)
+    }
+}
+
+/// A JSON payload.
+fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(payload)
+        .map_err(|error| Failure::invalid_payload(format!("not the expected JSON: {error}")))
+}
+
+/// The handlers of this name that come with the worker.
+pub fn built_in(name: &str) -> Option<Arc<dyn Handler>> {
+    Some(match name {
+        "simulated" => Arc::new(Simulated),
+        "echo" => Arc::new(Echo),
+        "mandelbrot" => Arc::new(Mandelbrot),
+        "command" => Arc::new(CommandHandler),
+        _ => return None,
+    })
+}
+
+/// Offered unless the operator chooses: everything that runs no program of the submitter.
+pub const DEFAULT: [&str; 3] = ["simulated", "echo", "mandelbrot"];

@@ -1,0 +1,215 @@
+//! What this worker holds: attempts that run, and outcomes that are not acknowledged yet. Pure.
+
+use std::collections::HashMap;
+
+use common::proto::{Assignment, AttemptRef, Outcome};
+
+/// One attempt of one task.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub task_id: String,
+    pub attempt: u32,
+}
+
+impl From<&AttemptRef> for Key {
+    fn from(attempt: &AttemptRef) -> Self {
+        Self { task_id: attempt.task_id.clone(), attempt: attempt.attempt }
+    }
+}
+
+impl From<&Key> for AttemptRef {
+    fn from(key: &Key) -> Self {
+        Self { task_id: key.task_id.clone(), attempt: key.attempt }
+    }
+}
+
+/// What an assignment means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reception {
+    /// It is new: run it. An older attempt of the same task that still runs is to be stopped.
+    Start { stop: Option<Key> },
+    /// It runs already.
+    Running,
+    /// It is done: the outcome, once more.
+    Done(Outcome),
+    /// A newer attempt of the same task is here.
+    Stale,
+}
+
+/// What a cancellation means.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It runs: stop it, and say when it has ended.
+    Stop,
+    /// Nothing of it runs here.
+    Ended,
+}
+
+#[derive(Debug)]
+enum Held {
+    Running { cancelled: bool },
+    Done(Outcome),
+}
+
+/// By attempt.
+#[derive(Debug, Default)]
+pub struct Slots {
+    held: HashMap<Key, Held>,
+    /// The attempt of each task that runs here, the newest if there are two.
+    running: HashMap<String, u32>,
+}
+
+impl Slots {
+    /// An assignment came; deliveries are at least once.
+    pub fn receive(&mut self, assignment: &Assignment) -> Reception {
+        let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
+        match self.held.get(&key) {
+            Some(Held::Running { .. }) => return Reception::Running,
+            Some(Held::Done(outcome)) => return Reception::Done(outcome.clone()),
+            None => {}
+        }
+        let stop = match self.running.get(&key.task_id) {
+            Some(other) if *other > key.attempt => return Reception::Stale,
+            Some(other) => Some(Key { task_id: key.task_id.clone(), attempt: *other }),
+            None => None,
+        };
+        self.running.insert(key.task_id.clone(), key.attempt);
+        self.held.insert(key, Held::Running { cancelled: false });
+        Reception::Start { stop }
+    }
+
+    /// An attempt came to its end. `Some` is to be reported; `None`: it was cancelled, so only its end is.
+    pub fn finish(&mut self, key: &Key, outcome: Outcome) -> Option<Outcome> {
+        match self.held.remove(key) {
+            Some(Held::Running { cancelled }) => {
+                if self.running.get(&key.task_id) == Some(&key.attempt) {
+                    self.running.remove(&key.task_id);
+                }
+                if cancelled {
+                    return None;
+                }
+                self.held.insert(key.clone(), Held::Done(outcome.clone()));
+                Some(outcome)
+            }
+            Some(done @ Held::Done(_)) => {
+                self.held.insert(key.clone(), done);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The outcome is decided elsewhere.
+    pub fn cancel(&mut self, key: &Key) -> Cancellation {
+        match self.held.get_mut(key) {
+            Some(Held::Running { cancelled }) => {
+                *cancelled = true;
+                Cancellation::Stop
+            }
+            Some(Held::Done(_)) => {
+                self.held.remove(key);
+                Cancellation::Ended
+            }
+            None => Cancellation::Ended,
+        }
+    }
+
+    /// The outcome is committed, or refused for good.
+    pub fn acknowledge(&mut self, key: &Key) {
+        if let Some(Held::Done(_)) = self.held.get(key) {
+            self.held.remove(key);
+        }
+    }
+
+    /// Everything held, for a registration.
+    pub fn held(&self) -> Vec<AttemptRef> {
+        self.held.keys().map(AttemptRef::from).collect()
+    }
+
+    /// Outcomes that are not acknowledged.
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        let done = |held: &Held| match held {
+            Held::Done(outcome) => Some(outcome.clone()),
+            Held::Running { .. } => None,
+        };
+        self.held.values().filter_map(done).collect()
+    }
+
+    /// How many attempts run.
+    pub fn running(&self) -> usize {
+        self.held.values().filter(|held| matches!(held, Held::Running { .. })).count()
+    }
+
+    /// Nothing runs, and everything is acknowledged.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::proto::outcome;
+
+    fn assignment(task: &str, attempt: u32) -> Assignment {
+        Assignment { task_id: task.into(), attempt, handler: "echo".into(), payload: Vec::new() }
+    }
+
+    fn key(task: &str, attempt: u32) -> Key {
+        Key { task_id: task.into(), attempt }
+    }
+
+    fn outcome(task: &str, attempt: u32) -> Outcome {
+        let outcome = Some(outcome::Outcome::Succeeded(Vec::new()));
+        Outcome { task_id: task.into(), attempt, outcome }
+    }
+
+    #[test]
+    fn a_repeated_assignment_is_not_run_twice() {
+        let mut slots = Slots::default();
+        assert_eq!(slots.receive(&assignment("a", 1)), Reception::Start { stop: None });
+        assert_eq!(slots.receive(&assignment("a", 1)), Reception::Running);
+        slots.finish(&key("a", 1), outcome("a", 1));
+        assert_eq!(slots.receive(&assignment("a", 1)), Reception::Done(outcome("a", 1)));
+        assert_eq!(slots.running(), 0);
+    }
+
+    #[test]
+    fn an_outcome_is_kept_until_it_is_acknowledged() {
+        let mut slots = Slots::default();
+        slots.receive(&assignment("a", 1));
+        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), Some(outcome("a", 1)));
+        assert_eq!(slots.outcomes().len(), 1);
+        slots.acknowledge(&key("a", 1));
+        assert!(slots.is_empty());
+    }
+
+    #[test]
+    fn a_running_attempt_is_not_forgotten_by_an_acknowledgement() {
+        let mut slots = Slots::default();
+        slots.receive(&assignment("a", 1));
+        slots.acknowledge(&key("a", 1));
+        assert_eq!(slots.held().len(), 1);
+    }
+
+    #[test]
+    fn a_newer_attempt_stops_the_older_one() {
+        let mut slots = Slots::default();
+        slots.receive(&assignment("a", 1));
+        let stop = Some(key("a", 1));
+        assert_eq!(slots.receive(&assignment("a", 2)), Reception::Start { stop });
+        slots.cancel(&key("a", 1));
+        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), None);
+        assert_eq!(slots.receive(&assignment("a", 1)), Reception::Stale);
+    }
+
+    #[test]
+    fn a_cancelled_attempt_reports_only_its_end() {
+        let mut slots = Slots::default();
+        slots.receive(&assignment("a", 1));
+        assert_eq!(slots.cancel(&key("a", 1)), Cancellation::Stop);
+        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), None);
+        assert_eq!(slots.cancel(&key("a", 1)), Cancellation::Ended);
+        assert!(slots.is_empty());
+    }
+}
