@@ -1,0 +1,178 @@
+use std::collections::BTreeMap;
+
+use orquestrador_core::command::Failure;
+use orquestrador_core::event::{RestoredEnd, RestoredTask};
+use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
+use orquestrador_core::{Event, Limits, Machine, invariants};
+
+use crate::scene::*;
+
+#[test]
+fn the_digest_does_not_depend_on_the_path() {
+    let mut one = Scene::new(Limits::default());
+    one.step(0, connect(1, 1));
+    one.step(0, submit(&[1]));
+    one.step(0, succeed(1, attempt(1, 1)));
+    let mut other = Scene::new(Limits::default());
+    other.step(0, submit(&[1]));
+    assert_ne!(one.principal.digest(), other.principal.digest());
+    other.step(0, connect(1, 1));
+    assert_ne!(one.principal.digest(), other.principal.digest());
+    other.step(0, succeed(1, attempt(1, 1)));
+    assert_eq!(one.principal.digest(), other.principal.digest());
+}
+
+#[test]
+fn the_digest_covers_every_field_of_a_finished_task() {
+    type Change = fn(&mut RestoredTask);
+    let changes: [Change; 14] = [
+        |_| {},
+        |task| task.task = TaskId(2),
+        |task| task.owner = "bia".into(),
+        |task| task.handler = "render".into(),
+        |task| task.fingerprint = 8,
+        |task| task.attempt = Attempt(2),
+        |task| task.worker = Some("w2".into()),
+        |task| task.submitted_at = Timestamp(2),
+        |task| task.started_at = None,
+        |task| task.finished_at = Timestamp(4),
+        |task| task.finish_order = None,
+        |task| task.end = RestoredEnd::Succeeded { result: b"other"[..].into() },
+        |task| task.end = RestoredEnd::Cancelled,
+        |task| task.end = failed("CODE", "message", "output"),
+    ];
+    let ends = [("C", "message", "output"), ("CODE", "m", "output"), ("CODE", "message", "o")];
+    let tasks = changes.into_iter().map(|change| {
+        let mut task = finished();
+        change(&mut task);
+        task
+    });
+    let failures = ends.into_iter().map(|(code, message, output)| RestoredTask {
+        end: failed(code, message, output),
+        ..finished()
+    });
+    assert_distinct(
+        tasks.chain(failures).map(|task| vec![worker(), Event::TaskRestored(Box::new(task))]),
+    );
+}
+
+#[test]
+fn the_digest_covers_every_field_of_a_running_task_a_worker_and_a_user() {
+    let submitted = |payload: &str| Event::TaskSubmitted {
+        task: TaskId(1),
+        owner: "ana".into(),
+        handler: "echo".into(),
+        payload: payload.as_bytes().into(),
+        at: Timestamp(1),
+    };
+    let assigned = |attempt, worker: &str, at| Event::TaskAssigned {
+        task: TaskId(1),
+        attempt: Attempt(attempt),
+        worker: worker.into(),
+        at: Timestamp(at),
+    };
+    let other_worker = registered("w2", 1, 1, &[], &[]);
+    let running = [("payload", 1, "w1", 1), ("p", 1, "w1", 1), ("payload", 2, "w1", 1)]
+        .into_iter()
+        .chain([("payload", 1, "w2", 1), ("payload", 1, "w1", 2)])
+        .map(|(payload, attempt, runner, at)| {
+            let events = [submitted(payload), assigned(attempt, runner, at)];
+            [worker(), other_worker.clone()].into_iter().chain(events).collect()
+        });
+    assert_distinct(running);
+
+    let user = |name: &str, hash: &str, admin, at| {
+        let (user, token_hash, at) = (name.into(), hash.to_owned(), Timestamp(at));
+        Event::UserAdded { user, token_hash, admin, at }
+    };
+    assert_distinct(
+        [
+            registered("w1", 1, 1, &["echo"], &[]),
+            registered("w2", 1, 1, &["echo"], &[]),
+            registered("w1", 2, 1, &["echo"], &[]),
+            registered("w1", 1, 2, &["echo"], &[]),
+            registered("w1", 1, 1, &["echo", "render"], &[]),
+            registered("w1", 1, 1, &["echo"], &[("zone", "a")]),
+            registered("w1", 1, 1, &["echo"], &[("zone", "b")]),
+            registered("w1", 1, 1, &["echo"], &[("place", "a")]),
+            Event::HandlersLearned { handlers: vec!["echo".into()] },
+            Event::HandlersLearned { handlers: vec!["render".into()] },
+            user("ana", "hash", true, 1),
+            user("bia", "hash", true, 1),
+            user("ana", "other", true, 1),
+            user("ana", "hash", false, 1),
+            user("ana", "hash", true, 2),
+        ]
+        .map(|event| vec![event]),
+    );
+}
+
+#[test]
+fn an_event_that_does_not_fit_is_left_out_and_remembered() {
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, submit(&[1]));
+    let digest = scene.principal.digest();
+    let (task, at) = (TaskId(1), Timestamp(0));
+    let event = Event::TaskSucceeded { task, attempt: Attempt(1), result: [][..].into(), at };
+    scene.principal.apply(&event);
+    assert_eq!(scene.principal.digest(), digest);
+    assert!(scene.principal.misfit().is_some_and(|text| text.starts_with("the transition")));
+    assert!(invariants::check(&scene.principal).is_err());
+}
+
+#[track_caller]
+fn assert_distinct(histories: impl IntoIterator<Item = Vec<Event>>) {
+    let mut seen = BTreeMap::new();
+    for history in histories {
+        let mut machine = Machine::new(Limits::default());
+        history.iter().for_each(|event| machine.apply(event));
+        assert_eq!(machine.misfit(), None);
+        let before = seen.insert(machine.digest(), format!("{history:?}"));
+        assert_eq!(before, None, "has the same digest as {history:?}");
+    }
+}
+
+fn worker() -> Event {
+    registered("w1", 1, 1, &["echo"], &[])
+}
+
+fn registered(
+    worker: &str,
+    incarnation: u128,
+    slots: u32,
+    handlers: &[&str],
+    labels: &[(&str, &str)],
+) -> Event {
+    Event::WorkerRegistered {
+        worker: worker.into(),
+        incarnation: ProcessId(incarnation),
+        slots,
+        handlers: handlers.iter().map(|name| (*name).into()).collect(),
+        labels: labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        at: Timestamp(0),
+    }
+}
+
+fn finished() -> RestoredTask {
+    RestoredTask {
+        task: TaskId(1),
+        owner: "ana".into(),
+        handler: "echo".into(),
+        fingerprint: 7,
+        attempt: Attempt(1),
+        worker: Some("w1".into()),
+        submitted_at: Timestamp(1),
+        started_at: Some(Timestamp(2)),
+        finished_at: Timestamp(3),
+        finish_order: Some(0),
+        end: RestoredEnd::Succeeded { result: b"result"[..].into() },
+    }
+}
+
+fn failed(code: &str, message: &str, output: &str) -> RestoredEnd {
+    RestoredEnd::Failed(Failure {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        output: output.as_bytes().into(),
+    })
+}
