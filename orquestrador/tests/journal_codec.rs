@@ -3,6 +3,8 @@
 //! `MUTIRAO_UPDATE_GOLDEN=1 cargo test -p orquestrador --test journal_codec` rewrites the golden
 //! file. Only additions are harmless: a changed line makes existing journals unreadable.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod journal_common;
 
 use std::collections::BTreeSet;
@@ -222,9 +224,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         (text(), any::<Option<u64>>(), any::<bool>(), at()).prop_map(
             |(result, finish_order, has_run, at)| {
-                let Event::TaskRestored(mut task) = restored(RestoredEnd::Succeeded {
-                    result: result.into_bytes().into(),
-                }) else {
+                let Event::TaskRestored(mut task) =
+                    restored(RestoredEnd::Succeeded { result: result.into_bytes().into() })
+                else {
                     unreachable!("`restored` makes nothing else")
                 };
                 task.finish_order = finish_order;

@@ -3,6 +3,8 @@
 //! The dying process is this test binary again, running one of the tests named `child_…`, which do
 //! nothing when the environment does not say where.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod journal_common;
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -174,7 +176,7 @@ fn full_disk_is_told_apart_and_loses_nothing() {
     journal.append(&next_entries(&journal, 10)).unwrap();
     drop(journal);
     let mut command = Command::new("sh");
-    command.args(["-c", r#"trap "" XFSZ; ulimit -f 2000; exec "$0" "$@""#]);
+    command.args(["-c", r#"trap "" XFSZ; ulimit -f 20000; exec "$0" "$@""#]);
     command.arg(std::env::current_exe().unwrap());
     command.args(["--exact", "child_writes_until_the_disk_is_full", "--nocapture"]);
     let mut child = spawn(&mut command, dir.path());

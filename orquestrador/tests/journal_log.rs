@@ -1,5 +1,7 @@
 //! Appending, reading, the chain, the role state, the lock and the version.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod journal_common;
 
 use std::fs;
