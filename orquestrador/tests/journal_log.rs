@@ -140,7 +140,9 @@ fn readers_go_on_while_another_thread_appends() {
     let (journal, _) = Journal::open(dir.path()).unwrap();
     let entries = entries_after(EntryId::default(), Epoch(1), 300);
     std::thread::scope(|scope| {
-        scope.spawn(|| entries.iter().for_each(|e| journal.append(&[e.clone()]).unwrap()));
+        scope.spawn(|| {
+            entries.iter().for_each(|e| journal.append(std::slice::from_ref(e)).unwrap())
+        });
         let mut next = Index(1);
         while next.0 <= 300 {
             let read = journal.read(next, 4096).unwrap();

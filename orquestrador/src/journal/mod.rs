@@ -21,6 +21,7 @@ mod log;
 mod recovery;
 mod retention;
 mod role_file;
+mod scan;
 mod segment;
 mod set_aside;
 mod snapshot;

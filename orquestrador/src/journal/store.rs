@@ -16,6 +16,7 @@ use super::bounds::Bounds;
 use super::directory;
 use super::entry::Entry;
 use super::error::{Error, Place};
+use super::scan::Scan;
 use super::segment::{self, Records, Segment};
 
 /// A segment of this length is followed by another one.
@@ -57,8 +58,7 @@ impl Store {
             }
             directory::sync_directory(path)?;
         }
-        let mut scan = Scan { path, bounds, visit, last: bounds.base, reached: false };
-        let segments = scan.all(segments)?;
+        let segments = Scan::new(path, bounds, visit).all(segments)?;
         let sealed = false;
         Ok(Self {
             path: path.to_path_buf(),
@@ -236,81 +236,6 @@ impl Iterator for Range<'_> {
             self.last = self.previous.index;
         }
         next
-    }
-}
-
-/// What opening goes through.
-struct Scan<'a, V> {
-    path: &'a Path,
-    bounds: &'a Bounds,
-    visit: V,
-    last: EntryId,
-    /// The last entry that must be there was seen.
-    reached: bool,
-}
-
-impl<V: FnMut(&Entry) -> Result<(), Error>> Scan<'_, V> {
-    fn all(&mut self, mut segments: Vec<Segment>) -> Result<Vec<Segment>, Error> {
-        self.reached = self.bounds.last == self.bounds.base;
-        if let Some(first) = segments.first() {
-            if first.previous.index > self.bounds.base.index {
-                return Err(self.missing(self.bounds.base.index.next()));
-            }
-            self.last = first.previous;
-        }
-        let count = segments.len();
-        for (number, segment) in segments.iter_mut().enumerate() {
-            if segment.previous != self.last {
-                return Err(self.missing(self.last.index.next()));
-            }
-            self.one(segment, number + 1 == count)?;
-        }
-        if segments.is_empty() {
-            self.last = self.bounds.base;
-        }
-        if !self.reached || self.last.index < self.bounds.base.index {
-            return Err(self.missing(self.bounds.last.index));
-        }
-        Ok(segments)
-    }
-
-    fn one(&mut self, segment: &mut Segment, newest: bool) -> Result<(), Error> {
-        let path = segment.path.clone();
-        let altered = |index, what| Error::corrupt(&path, Place::Entry(index), what);
-        let mut records = segment.scan()?;
-        loop {
-            if self.last.index == self.bounds.base.index && self.last != self.bounds.base {
-                return Err(altered(self.last.index, "it is not the one that it was"));
-            }
-            let cut_here = self.bounds.cutting && self.last == self.bounds.last;
-            let next = match cut_here {
-                true => None,
-                false => records.next_after(&self.last).map_err(|e| Error::io("read", &path, e))?,
-            };
-            let Some(entry) = next else { break };
-            segment.push(entry.payload.len());
-            self.last = entry.id;
-            self.reached |= entry.id == self.bounds.last;
-            if entry.id.index > self.bounds.base.index {
-                (self.visit)(&entry)?;
-            }
-        }
-        if records.is_at_end() {
-            return Ok(());
-        }
-        let is_reserve = records.only_zeroes_left().map_err(|e| Error::io("read", &path, e))?;
-        if is_reserve && !newest {
-            return Ok(());
-        }
-        // Behind the bounds it is an append that a crash interrupted; nobody was told of it.
-        if !newest || !self.reached {
-            return Err(altered(self.last.index.next(), "its hash does not follow"));
-        }
-        segment.drop_rest()
-    }
-
-    fn missing(&self, index: Index) -> Error {
-        Error::corrupt(self.path, Place::Entry(index), "an entry that was durable is missing")
     }
 }
 
