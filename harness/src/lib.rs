@@ -2,8 +2,10 @@
 //! end-to-end tests have in common.
 
 pub mod audit;
+pub mod chaos;
 pub mod cli;
 pub mod cluster;
+pub mod demo;
 pub mod ports;
 pub mod process;
 

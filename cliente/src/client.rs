@@ -1,0 +1,386 @@
+//! The calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::auth::Credentials;
+use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
+use common::error_code::ErrorCode;
+use common::proto::cluster_service_client::ClusterServiceClient;
+use common::proto::task_orchestrator_client::TaskOrchestratorClient;
+use common::proto::{self, Receipt, Task, TaskState};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tonic::transport::Channel;
+
+use crate::retry::Targets;
+use crate::{Error, TaskSpec};
+
+/// How long one orchestrator may take to answer before the other is asked.
+const TRY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same for a batch of submissions.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Tasks in one request.
+const BATCH_TASKS: usize = 5_000;
+/// Payload bytes in one request.
+const BATCH_BYTES: usize = 4 << 20;
+/// Submission requests under way at once.
+const BATCHES_IN_FLIGHT: usize = 4;
+
+/// Whom to ask, as whom, and for how long.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The orchestrators, in the order in which they are tried.
+    pub endpoints: Vec<Endpoint>,
+    /// Sent with each request.
+    pub credentials: Credentials,
+    /// For a whole call, all tries included.
+    pub timeout: Duration,
+}
+
+/// Cheap to clone; connects when first used and again after a failure.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) targets: Arc<Targets>,
+}
+
+/// An accepted submission.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// As it was when it was accepted.
+    pub task: Task,
+    /// It was known already.
+    pub existed: bool,
+    /// How durable the acceptance is.
+    pub receipt: Receipt,
+}
+
+pub(crate) fn tasks(channel: Channel) -> TaskOrchestratorClient<Channel> {
+    TaskOrchestratorClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+fn cluster(channel: Channel) -> ClusterServiceClient<Channel> {
+    ClusterServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+fn epoch(receipt: Option<&Receipt>) -> Option<u64> {
+    receipt.map(|receipt| receipt.epoch)
+}
+
+/// An answer without what it must have.
+fn incomplete() -> Error {
+    Error::new(ErrorCode::Internal, "the answer is incomplete")
+}
+
+impl Client {
+    /// Does not connect yet.
+    pub fn new(config: ClientConfig) -> Self {
+        Self { targets: Targets::new(&config.endpoints, config.credentials, config.timeout) }
+    }
+
+    /// Submits one task. Repeated by itself until it is accepted or refused; the id keeps it from being
+    /// accepted twice.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time: then it may or may not have been accepted.
+    pub async fn submit(&self, task: TaskSpec, allow_unknown_handler: bool) -> Result<Submitted, Error> {
+        let request =
+            proto::SubmitTaskRequest { task: Some(task.into()), allow_unknown_handler };
+        let answer = self
+            .targets
+            .call(
+                BATCH_TIMEOUT,
+                |answer: &proto::SubmitTaskResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).submit_task(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        match (answer.task, answer.receipt) {
+            (Some(task), Some(receipt)) => Ok(Submitted { task, existed: answer.existed, receipt }),
+            _ => Err(incomplete()),
+        }
+    }
+
+    /// Submits many tasks in requests of bounded size, several under way at once. One receipt for each
+    /// request, in the order of the tasks.
+    ///
+    /// # Errors
+    /// A refusal of any request; those before it may have been accepted, and repeating all of them is
+    /// harmless.
+    pub async fn submit_many(
+        &self,
+        tasks: Vec<TaskSpec>,
+        allow_unknown_handler: bool,
+    ) -> Result<Vec<Receipt>, Error> {
+        stream::iter(batches(tasks))
+            .map(|batch| self.submit_batch(batch, allow_unknown_handler))
+            .buffered(BATCHES_IN_FLIGHT)
+            .try_collect()
+            .await
+    }
+
+    async fn submit_batch(
+        &self,
+        batch: Vec<proto::TaskSpec>,
+        allow_unknown_handler: bool,
+    ) -> Result<Receipt, Error> {
+        let request = proto::SubmitTasksRequest { tasks: batch, allow_unknown_handler };
+        let answer = self
+            .targets
+            .call(
+                BATCH_TIMEOUT,
+                |answer: &proto::SubmitTasksResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).submit_tasks(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        answer.receipt.ok_or_else(incomplete)
+    }
+
+    /// The present state of a task.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, another refusal, or nobody answered in time.
+    pub async fn task(&self, task_id: &str) -> Result<(Task, Receipt), Error> {
+        let request = proto::GetTaskRequest { task_id: task_id.to_owned() };
+        let answer = self
+            .targets
+            .call(
+                TRY_TIMEOUT,
+                |answer: &proto::GetTaskResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).get_task(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        answer.task.zip(answer.receipt).ok_or_else(incomplete)
+    }
+
+    /// The present state of a task, with its result if it has one.
+    ///
+    /// # Errors
+    /// As [`Client::task`].
+    pub async fn result(&self, task_id: &str) -> Result<(Task, Vec<u8>, Receipt), Error> {
+        let request = proto::GetTaskResultRequest { task_id: task_id.to_owned() };
+        let answer = self
+            .targets
+            .call(
+                BATCH_TIMEOUT,
+                |answer: &proto::GetTaskResultResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).get_task_result(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        match (answer.task, answer.receipt) {
+            (Some(task), Some(receipt)) => Ok((task, answer.result, receipt)),
+            _ => Err(incomplete()),
+        }
+    }
+
+    /// A page of the caller's tasks, newest first, and the token of the next page (empty on the last). A page
+    /// of a filtered list may be short although another follows.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time.
+    pub async fn list(
+        &self,
+        states: &[TaskState],
+        page_size: u32,
+        page_token: &str,
+    ) -> Result<(Vec<Task>, String, Receipt), Error> {
+        let request = proto::ListTasksRequest {
+            states: states.iter().map(|state| (*state).into()).collect(),
+            page_size,
+            page_token: page_token.to_owned(),
+        };
+        let answer = self
+            .targets
+            .call(
+                TRY_TIMEOUT,
+                |answer: &proto::ListTasksResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).list_tasks(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        let receipt = answer.receipt.ok_or_else(incomplete)?;
+        Ok((answer.tasks, answer.next_page_token, receipt))
+    }
+
+    /// Ends a task that is not finished.
+    ///
+    /// # Errors
+    /// `TASK_FINISHED`, `TASK_NOT_FOUND`, another refusal, or nobody answered in time.
+    pub async fn cancel(&self, task_id: &str) -> Result<(Task, Receipt), Error> {
+        let request = proto::CancelTaskRequest { task_id: task_id.to_owned() };
+        let answer = self
+            .targets
+            .call(
+                TRY_TIMEOUT,
+                |answer: &proto::CancelTaskResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).cancel_task(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        answer.task.zip(answer.receipt).ok_or_else(incomplete)
+    }
+
+    /// Who is who, from the principal if there is one, else from whoever answers.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time.
+    pub async fn cluster(&self) -> Result<proto::GetClusterResponse, Error> {
+        self.targets
+            .call(TRY_TIMEOUT, |answer: &proto::GetClusterResponse| Some(answer.epoch), |channel| {
+                let request = self.targets.request(proto::GetClusterRequest {});
+                async move { Ok(cluster(channel).get_cluster(request).await?.into_inner()) }
+            })
+            .await
+    }
+
+    /// How one node sees the cluster.
+    ///
+    /// # Errors
+    /// A refusal, or it did not answer in time.
+    pub async fn cluster_at(&self, node: &Endpoint) -> Result<proto::GetClusterResponse, Error> {
+        let request = self.targets.request(proto::GetClusterRequest {});
+        let asked = async { cluster(self.channel(node)).get_cluster(request).await };
+        self.once(node, asked).await
+    }
+
+    /// The workers that the principal knows.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time.
+    pub async fn workers(&self) -> Result<Vec<proto::Worker>, Error> {
+        let answer = self
+            .targets
+            .call(TRY_TIMEOUT, |_: &proto::ListWorkersResponse| None, |channel| {
+                let request = self.targets.request(proto::ListWorkersRequest {});
+                async move { Ok(cluster(channel).list_workers(request).await?.into_inner()) }
+            })
+            .await?;
+        Ok(answer.workers)
+    }
+
+    /// V15: tells `node` that the other orchestrator is gone for good. What only that one had is lost.
+    ///
+    /// # Errors
+    /// `NOT_PROMOTABLE`, another refusal, or it did not answer in time.
+    pub async fn promote(&self, node: &Endpoint) -> Result<u64, Error> {
+        let request = self.targets.request(proto::PromoteRequest { force: true });
+        let asked = async { cluster(self.channel(node)).promote(request).await };
+        Ok(self.once(node, asked).await?.epoch)
+    }
+
+    /// Adds a user, or gives one another token.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time.
+    pub async fn add_user(&self, user: &str, token: &str, admin: bool) -> Result<(), Error> {
+        let request =
+            proto::AddUserRequest { user: user.to_owned(), token: token.to_owned(), admin };
+        self.targets
+            .call(TRY_TIMEOUT, |_: &()| None, |channel| {
+                let request = self.targets.request(request.clone());
+                async move { cluster(channel).add_user(request).await.map(|_| ()) }
+            })
+            .await
+    }
+
+    /// Forgets a user.
+    ///
+    /// # Errors
+    /// `USER_NOT_FOUND`, `LAST_ADMIN`, another refusal, or nobody answered in time.
+    pub async fn remove_user(&self, user: &str) -> Result<(), Error> {
+        let request = proto::RemoveUserRequest { user: user.to_owned() };
+        self.targets
+            .call(TRY_TIMEOUT, |_: &()| None, |channel| {
+                let request = self.targets.request(request.clone());
+                async move { cluster(channel).remove_user(request).await.map(|_| ()) }
+            })
+            .await
+    }
+
+    /// Everybody who is known.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time.
+    pub async fn users(&self) -> Result<Vec<proto::User>, Error> {
+        let answer = self
+            .targets
+            .call(TRY_TIMEOUT, |_: &proto::ListUsersResponse| None, |channel| {
+                let request = self.targets.request(proto::ListUsersRequest {});
+                async move { Ok(cluster(channel).list_users(request).await?.into_inner()) }
+            })
+            .await?;
+        Ok(answer.users)
+    }
+
+    fn channel(&self, node: &Endpoint) -> Channel {
+        match self.targets.by_endpoint(node) {
+            Some(target) => target.channel.clone(),
+            None => node.channel(),
+        }
+    }
+
+    /// One try at one node.
+    async fn once<T>(
+        &self,
+        node: &Endpoint,
+        asked: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(self.targets.timeout(), asked).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(status.into()),
+            Err(_) => Err(Error::new(ErrorCode::Unavailable, format!("{node} did not answer in time"))),
+        }
+    }
+}
+
+/// In order, each of bounded count and size.
+fn batches(tasks: Vec<TaskSpec>) -> Vec<Vec<proto::TaskSpec>> {
+    let mut batches: Vec<Vec<proto::TaskSpec>> = Vec::new();
+    let mut bytes = 0;
+    for task in tasks {
+        let size = task.payload.len();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH_TASKS && bytes + size <= BATCH_BYTES => {
+                bytes += size;
+                batch.push(task.into());
+            }
+            Some(_) | None => {
+                bytes = size;
+                batches.push(vec![task.into()]);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_bounded_in_count_and_size_and_keep_the_order() {
+        let tasks: Vec<_> = (0..12_000u32).map(|n| TaskSpec::new("echo", n.to_le_bytes().to_vec())).collect();
+        let ids: Vec<_> = tasks.iter().map(|t| t.task_id.clone()).collect();
+        let batches = batches(tasks);
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [5_000, 5_000, 2_000]);
+        assert_eq!(batches.concat().into_iter().map(|t| t.task_id).collect::<Vec<_>>(), ids);
+        let large = vec![TaskSpec::new("echo", vec![0; 3 << 20]); 3];
+        assert_eq!(super::batches(large).len(), 3);
+    }
+}

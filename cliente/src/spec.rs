@@ -1,0 +1,34 @@
+//! What is submitted.
+
+use uuid::Uuid;
+
+pub use common::proto::TaskSpec as WireSpec;
+
+/// A task to be submitted. Its id is chosen here, so that a repeated submission is recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskSpec {
+    /// A UUIDv7.
+    pub task_id: String,
+    /// Which handler of the worker runs it.
+    pub handler: String,
+    /// What the handler is given, at most 4 MiB.
+    pub payload: Vec<u8>,
+}
+
+impl TaskSpec {
+    /// A new task with an id of its own.
+    pub fn new(handler: &str, payload: Vec<u8>) -> Self {
+        Self { task_id: new_task_id(), handler: handler.to_owned(), payload }
+    }
+}
+
+impl From<TaskSpec> for WireSpec {
+    fn from(spec: TaskSpec) -> Self {
+        Self { task_id: spec.task_id, handler: spec.handler, payload: spec.payload }
+    }
+}
+
+/// A fresh UUIDv7.
+pub fn new_task_id() -> String {
+    Uuid::now_v7().to_string()
+}
