@@ -25,11 +25,7 @@ pub(super) struct Directory {
 impl Directory {
     /// Creates the directory unless it is there, and locks it.
     pub fn lock(path: &Path) -> Result<Self, Error> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|e| Error::io("create the data directory", path, e))?;
+        create_folder(path)?;
         let lock_path = path.join("lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -113,6 +109,17 @@ impl Directory {
     }
 }
 
+/// Creates the folder and those above it; a crash of the machine does not take them away again.
+fn create_folder(path: &Path) -> Result<(), Error> {
+    let new: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| Error::io("create the data directory", path, e))?;
+    new.into_iter().filter_map(Path::parent).try_for_each(sync_directory)
+}
+
 /// Replaces the file's content; a crash leaves the old or the new one, whole.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
     let temporary = path.with_extension("new");
@@ -123,10 +130,12 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
 /// Renames durably.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(|e| Error::io("rename to", to, e))?;
-    sync_directory(to.parent().unwrap_or(Path::new(".")))
+    sync_directory(to.parent().unwrap_or(Path::new("")))
 }
 
 pub(super) fn sync_directory(path: &Path) -> Result<(), Error> {
+    // The parent of a relative path of one part.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| Error::io("sync", path, e))
 }
 
