@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use super::view::{Acceptor, Ballot, View};
-use super::{Effect, Mutation, Notice, Role, Turn};
+use super::{Effect, Notice, Role, Turn};
 use crate::ids::ViewNumber;
 
 /// What our own acceptor says.
@@ -78,7 +78,7 @@ impl Role {
         }
         acceptor.promised = Some(ballot);
         let accepted = acceptor.accepted.clone();
-        self.persist_vote(turn);
+        turn.effects.push(Effect::Persist(self.durable.clone()));
         Verdict::Promised { accepted }
     }
 
@@ -101,14 +101,8 @@ impl Role {
         }
         acceptor.promised = Some(ballot);
         acceptor.accepted = Some((ballot, proposed));
-        self.persist_vote(turn);
+        turn.effects.push(Effect::Persist(self.durable.clone()));
         Verdict::Accepted
-    }
-
-    fn persist_vote(&self, turn: &mut Turn<'_>) {
-        if !self.lacks(Mutation::PromiseNotPersisted) {
-            turn.effects.push(Effect::Persist(self.durable.clone()));
-        }
     }
 
     fn is_acceptor(&self, view: ViewNumber) -> bool {

@@ -1,10 +1,11 @@
 //! What the node should do now, given where it stands: the one place where a view is proposed.
 
 use super::message::{Hello, Sender};
+use super::office::Office;
 use super::proposal::Authority;
 use super::view::{Replica, View};
 use super::{Effect, Mutation, Notice, PeerLink, Role, Turn};
-use crate::ids::{Epoch, ViewNumber};
+use crate::ids::{Epoch, NodeId, ViewNumber};
 
 /// V15: more views than a node decides alone while it is thought to be gone.
 const FORCED_LEAP: u64 = 1_000_000;
@@ -97,6 +98,8 @@ impl Role {
                 let replicas = mine.into_iter().chain([learner]).collect();
                 self.propose(View { replicas, ..next }, Authority::Quorum, turn);
             }
+        } else if self.ought_to_refresh(node) && self.is_time_to_propose(turn) {
+            self.propose(next, Authority::Quorum, turn);
         } else if self.handing_over && self.is_time_to_propose(turn) {
             // Its acknowledgement covers the record of a view that lists it, so it is eligible (V5).
             let covered = self.office.as_ref().is_some_and(|o| acknowledged >= o.record());
@@ -112,6 +115,15 @@ impl Role {
         }
     }
 
+    /// The standby restarted so quickly that nobody decided without it: its new process may not use the
+    /// loopback rule (V11) before it has appended the record of a view. So the same view is decided anew.
+    fn ought_to_refresh(&self, follower: NodeId) -> bool {
+        self.me.loopback
+            && !self.handing_over
+            && self.newest().is_some_and(|view| view.replica(follower).is_some())
+            && self.office.as_ref().is_some_and(Office::follower_is_unarmed)
+    }
+
     // ---- Out of office: taking over (V6, V7, V11). ----
 
     fn consider_taking_over(&mut self, view: &View, mine: Replica, turn: &mut Turn<'_>) {
@@ -120,7 +132,7 @@ impl Role {
         }
         let successor = View {
             number: view.number.next(),
-            epoch: view.epoch.next(),
+            epoch: if self.lacks(Mutation::SameEpoch) { view.epoch } else { view.epoch.next() },
             principal_node: self.me.node,
             principal_process: self.me.process,
             forced: false,
@@ -150,18 +162,24 @@ impl Role {
     /// it, and nothing is committed in the view without its record.
     fn is_eligible(&self, view: &View, mine: Replica, turn: &Turn<'_>) -> bool {
         let recorded = turn.log.record(mine.since, view.number);
-        view.is_single()
+        (view.is_single() && !self.lacks(Mutation::RecordAlwaysNeeded))
             || recorded.is_some_and(|at| at <= self.journal_durable)
             || self.lacks(Mutation::AnyoneEligible)
     }
 
     /// V11: the other process is dead, and this one first appended the record of the view.
     fn may_decide_alone(&self, view: &View) -> bool {
-        let other_was_here =
-            view.other(self.me.node).is_some_and(|other| self.peer.confirmed.contains(&other.node));
+        let other = view.other(self.me.node).map(|other| other.node);
+        let other_was_here = other.is_some_and(|node| self.peer.confirmed.contains(&node));
+        // Nobody holds the other's port, or another node does (its disk was wiped).
+        let has_lost_its_port = match &self.peer.link {
+            PeerLink::Refused => true,
+            PeerLink::Up { sender, .. } => other.is_some_and(|node| node != sender.node),
+            PeerLink::Unknown | PeerLink::Unreachable => false,
+        };
         self.me.loopback
             && (self.armed == Some(view.number) || self.lacks(Mutation::ArmedByAnything))
-            && self.peer.link == PeerLink::Refused
+            && has_lost_its_port
             && other_was_here
     }
 

@@ -44,10 +44,8 @@ impl Role {
         turn: &mut Turn<'_>,
     ) -> bool {
         let by_index = self.lacks(Mutation::TruncateByIndex);
-        let is_here = |e: &&EntrySummary| {
-            turn.log
-                .id_at(e.id.index)
-                .is_some_and(|ours| ours == e.id || (by_index && ours.epoch == e.id.epoch))
+        let is_here = |entry: &&EntrySummary| {
+            turn.log.id_at(entry.id.index).is_some_and(|ours| ours == entry.id || by_index)
         };
         let skip = entries.iter().take_while(is_here).count();
         let Some(first) = entries.get(skip) else { return false };
@@ -78,7 +76,9 @@ impl Role {
         if self.office.is_some() {
             return;
         }
-        let Some(durable) = turn.log.id_at(self.journal_durable) else { return };
+        let hasty = self.lacks(Mutation::AckBeforeFsync);
+        let index = if hasty { turn.log.last().index } else { self.journal_durable };
+        let Some(durable) = turn.log.id_at(index) else { return };
         let message = Message::AppendAck {
             view: view.number,
             durable,
@@ -92,8 +92,8 @@ impl Role {
     /// V8: a learner gives no word.
     fn may_give_word(&self, view: &View) -> bool {
         view.replica(self.me.node).is_some()
-            && (self.durable.acceptor.promised.is_none() || self.lacks(Mutation::WordAfterPromise))
-            && (self.proposal.is_none() || self.lacks(Mutation::WordAfterPromise))
+            && self.durable.acceptor.promised.is_none()
+            && self.proposal.is_none()
     }
 
     pub(super) fn on_probe(&mut self, view: ViewNumber, index: Index, turn: &mut Turn<'_>) {

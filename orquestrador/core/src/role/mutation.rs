@@ -10,18 +10,20 @@ pub enum Mutation {
     AckWithoutHash,
     /// V1: what is fsynced here is committed, whatever the standby has.
     CommitAlone,
-    /// V2: the word is given although something was promised.
-    WordAfterPromise,
+    /// V1: the standby acknowledges what it has not fsynced.
+    AckBeforeFsync,
     /// V3: a value found in the register is not completed.
     OverrideFoundValue,
-    /// V4: a promise or an acceptance is answered before it is on disk.
-    PromiseNotPersisted,
     /// V5: any replica may be proposed, whatever its journal holds.
     AnyoneEligible,
-    /// V6: entries are told apart by index and epoch only.
+    /// V6: entries are told apart by index only, so a divergent tail stays.
     TruncateByIndex,
+    /// V6: a restarted principal waits for a record that it never had.
+    RecordAlwaysNeeded,
     /// V6: service begins before the view's record is committed.
     ServeBeforeRecord,
+    /// V7: who takes over keeps the epoch.
+    SameEpoch,
     /// V8: after growth the old rule goes on until the record is acknowledged.
     GrowthUnderOldRule,
     /// V11: a restart and a catch-up arm the loopback rule too.

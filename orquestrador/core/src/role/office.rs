@@ -14,6 +14,8 @@ pub(super) struct Office {
     /// Where the record of the newest view stands.
     record: Index,
     serving: bool,
+    /// The process that first acknowledged the record.
+    recorded_by: Option<ProcessId>,
     follower: Option<Follower>,
 }
 
@@ -81,6 +83,12 @@ impl Office {
     pub(super) fn record(&self) -> Index {
         self.record
     }
+
+    /// V11: the follower is not the process that first appended the record, so it may not take over.
+    pub(super) fn follower_is_unarmed(&self) -> bool {
+        let process = self.follower.as_ref().map(|follower| follower.process);
+        self.recorded_by.is_some() && process.is_some() && self.recorded_by != process
+    }
 }
 
 impl Role {
@@ -88,12 +96,15 @@ impl Role {
     /// of the new view holds from now on.
     pub(super) fn enter_office(&mut self, view: View, turn: &mut Turn<'_>) {
         let record = turn.log.last().index.next();
-        let began = view.number;
         self.armed = Some(view.number);
-        match &mut self.office {
-            Some(office) => office.record = record,
-            None => self.office = Some(Office { began, record, serving: false, follower: None }),
-        }
+        let former = self.office.take();
+        self.office = Some(Office {
+            began: former.as_ref().map_or(view.number, |office| office.began),
+            record,
+            serving: former.as_ref().is_some_and(|office| office.serving),
+            recorded_by: None,
+            follower: former.and_then(|office| office.follower),
+        });
         turn.append_record(view);
         self.begin_following(turn);
     }
@@ -255,6 +266,11 @@ impl Role {
         }
         if ours && follower.progress == Progress::Snapshot {
             self.stream_after(durable, turn);
+        }
+        if let Some(office) = &mut self.office
+            && office.acknowledged() >= office.record
+        {
+            office.recorded_by.get_or_insert(from.process);
         }
         if word && is_replica && same_view {
             turn.effects.push(Effect::Word { nonce });

@@ -1,0 +1,99 @@
+//! Faults off: a fair schedule, after which someone must commit again.
+
+use orquestrador_core::role::Input;
+
+use super::{Action, Link, World};
+
+const ROUNDS: usize = 40;
+
+impl World {
+    /// Everything that can be done without a fault or a client is done, in a fixed order, many times.
+    pub fn settle(&mut self) {
+        for _ in 0..ROUNDS {
+            let before = self.clone();
+            self.round();
+            if *self == before {
+                for at in 0..2 {
+                    if self.nodes[at].is_awake() {
+                        self.wait(at);
+                    }
+                }
+                let timed = self.clone();
+                self.round();
+                if *self == timed {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn round(&mut self) {
+        while !self.late.is_empty() {
+            if self.nodes[self.late[0].to].is_awake() {
+                self.step(Action::DeliverLate(0));
+            } else {
+                self.late.remove(0);
+            }
+        }
+        for at in 0..2 {
+            if !self.nodes[at].is_awake() {
+                continue;
+            }
+            match &self.links[at] {
+                Link::Lost => self.step(Action::Notice(at)),
+                Link::Down => {
+                    if self.nodes[1 - at].process.as_ref().is_none_or(|p| !p.paused) {
+                        self.step(Action::Dial(at));
+                    }
+                }
+                Link::Up { .. } => {}
+            }
+            let journal = &self.nodes[at].journal;
+            if journal.synced < journal.len() {
+                self.step(Action::Fsync(at));
+            }
+            self.input(at, Input::Tick);
+            if self.has_question(at) {
+                self.step(Action::Ask(at));
+            }
+            while matches!(&self.links[1 - at], Link::Up { queue, .. } if !queue.is_empty()) {
+                self.step(Action::Deliver(1 - at));
+            }
+        }
+    }
+
+    /// Faults end, everybody runs: does some node commit a write again?
+    pub fn heal(&self) -> Result<(), String> {
+        let mut world = self.clone();
+        for at in 0..2 {
+            world.set_paused(at, false);
+            if world.nodes[at].process.as_ref().is_some_and(|process| process.ending) {
+                world.crash(at);
+            }
+            if world.nodes[at].process.is_none() {
+                world.restart(at);
+            }
+        }
+        world.settle();
+        let nobody = || "both are alive with their disks and nobody commits".to_owned();
+        let principal = (0..2).find(|at| world.nodes[*at].is_serving());
+        if let Some(principal) = principal {
+            world.write(principal);
+            world.settle();
+        }
+        let commits = |at: &usize| {
+            let node = &world.nodes[*at];
+            node.is_serving() && node.process.as_ref().is_some_and(|p| p.pending.is_empty())
+        };
+        match world.violation {
+            Some(problem) => Err(problem),
+            None => (0..2).find(commits).map(|_| ()).ok_or_else(nobody),
+        }
+    }
+
+    /// A disk is gone, or the operator chose: no human may be spared then.
+    pub fn may_stay_down(&self) -> bool {
+        self.nodes.iter().any(|node| node.node.0 > 2)
+            || self.truths.iter().any(|(_, truth)| truth.overridden)
+    }
+}

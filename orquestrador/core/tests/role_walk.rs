@@ -1,0 +1,84 @@
+//! Many seeded random walks: every rule holds, and when the faults end someone commits again.
+//!
+//! `MUTIRAO_MODEL_WALKS` sets how many (default 20000), `MUTIRAO_MODEL_SEED` the first.
+
+mod role_model;
+
+use role_model::walk::Walk;
+use role_model::{Budget, Rules};
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn walk_many(name: &str, walk: Walk) {
+    let first = number("MUTIRAO_MODEL_SEED", 1);
+    let walks = number("MUTIRAO_MODEL_WALKS", 20_000);
+    let (mut acknowledged, mut takeovers, mut steps) = (0, 0, 0);
+    for seed in first..first + walks {
+        let outcome = walk.run(seed);
+        if let Some(problem) = outcome.problem {
+            panic!(
+                "{name}: {problem}; replay with MUTIRAO_MODEL_SEED={seed} MUTIRAO_MODEL_WALKS=1\n{:?}\n{}",
+                outcome.path,
+                outcome.world.describe()
+            );
+        }
+        steps += outcome.path.len();
+        acknowledged += outcome.world.truths.iter().map(|(_, t)| t.acknowledged).sum::<usize>();
+        takeovers += outcome.world.truths.iter().map(|(_, t)| t.decided.len()).sum::<usize>();
+    }
+    println!(
+        "{name}: {walks} walks, {steps} steps, {takeovers} views, {acknowledged} entries acknowledged"
+    );
+    assert!(
+        acknowledged as u64 > walks,
+        "{name}: the walks acknowledge too little to prove anything"
+    );
+}
+
+const EVERYTHING: Budget = Budget {
+    crashes: 4,
+    wipes: 0,
+    breaks: 6,
+    duplicates: 6,
+    pauses: 2,
+    timeouts: 20,
+    handovers: 2,
+    overrides: 0,
+    writes: 12,
+    reads: 12,
+    views: u64::MAX,
+};
+
+#[test]
+fn every_fault_but_the_loss_of_a_disk() {
+    let rules = Rules { fine_breaks: true, ..Rules::default() };
+    walk_many("faults", Walk { rules, budget: EVERYTHING, steps: 250, grown: false });
+}
+
+#[test]
+fn both_prefer_to_be_principal() {
+    let rules = Rules { fine_breaks: true, preferred: [true, true], ..Rules::default() };
+    walk_many("both preferred", Walk { rules, budget: EVERYTHING, steps: 200, grown: false });
+}
+
+#[test]
+fn without_the_loopback_rule() {
+    let rules = Rules { fine_breaks: true, loopback: false, ..Rules::default() };
+    walk_many("two machines", Walk { rules, budget: EVERYTHING, steps: 250, grown: true });
+}
+
+#[test]
+fn a_disk_is_lost() {
+    let rules = Rules { fine_breaks: true, ..Rules::default() };
+    let budget = Budget { wipes: 2, ..EVERYTHING };
+    walk_many("wipes", Walk { rules, budget, steps: 250, grown: true });
+}
+
+#[test]
+fn the_operator_overrides() {
+    let rules = Rules { fine_breaks: true, ..Rules::default() };
+    let budget = Budget { overrides: 2, wipes: 1, ..EVERYTHING };
+    walk_many("overrides", Walk { rules, budget, steps: 250, grown: true });
+}
