@@ -1,6 +1,6 @@
 //! Many seeded random walks: every rule holds, and when the faults end someone commits again.
 //!
-//! `MUTIRAO_MODEL_WALKS` sets how many (default 20000), `MUTIRAO_MODEL_SEED` the first.
+//! `MUTIRAO_MODEL_WALKS` sets how many (default 4000 of each kind), `MUTIRAO_MODEL_SEED` the first.
 
 mod role_model;
 
@@ -13,7 +13,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn walk_many(name: &str, walk: Walk) {
     let first = number("MUTIRAO_MODEL_SEED", 1);
-    let walks = number("MUTIRAO_MODEL_WALKS", 20_000);
+    let walks = number("MUTIRAO_MODEL_WALKS", 4_000);
     let (mut acknowledged, mut takeovers, mut steps) = (0, 0, 0);
     for seed in first..first + walks {
         let outcome = walk.run(seed);
