@@ -102,6 +102,8 @@ fn append_torn_by_a_crash_is_not_there_and_all_before_it_is() {
             assert_eq!(entries, all[..entries.len()], "cut at {cut} of {}", whole.len());
             assert!(entries.len() >= acknowledged.len(), "cut at {cut}");
             assert_eq!(entries.len() == all.len(), cut == whole.len(), "cut at {cut}");
+            // What was torn is out of the way of what comes next.
+            assert!(fs::read(log_file(copy.path())).unwrap().len() <= cut, "cut at {cut}");
         }
     }
 }

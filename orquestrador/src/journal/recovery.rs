@@ -237,4 +237,16 @@ mod tests {
         set_bounds(dir.path(), Bounds { base: ids[0], last: forged, cutting: false });
         assert!(matches!(open(dir.path()), Err(Error::Corrupt { .. })));
     }
+
+    #[test]
+    fn entries_of_another_history_than_the_pruned_ones_are_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let ids = ten_entries(dir.path());
+        let (journal, _) = open(dir.path()).unwrap();
+        journal.save_snapshot(ids[7], &[], std::iter::empty()).unwrap();
+        drop(journal);
+        let forged = EntryId { epoch: Epoch(9), ..ids[3] };
+        set_bounds(dir.path(), Bounds { base: forged, last: ids[10], cutting: false });
+        assert!(matches!(open(dir.path()), Err(Error::Corrupt { .. })));
+    }
 }
