@@ -37,6 +37,8 @@ enum Progress {
         verified: bool,
         high: Index,
         asked: Index,
+        /// It answered once with something above what was asked, and of another history.
+        answered_above: bool,
         ask_again_at: Millis,
     },
     Streaming,
@@ -168,7 +170,8 @@ impl Role {
         let view = self.newest().map_or(ViewNumber(0), |v| v.number);
         let ask_again = turn.now + self.timing.retry_ms;
         let Some(follower) = self.follower() else { return };
-        let Progress::Probing { low, verified, high, asked, ask_again_at } = &mut follower.progress
+        let Progress::Probing { low, verified, high, asked, ask_again_at, .. } =
+            &mut follower.progress
         else {
             return;
         };
@@ -223,22 +226,25 @@ impl Role {
             follower.progress = probing(log, high, entry.index, now);
             turn.effects.push(Effect::StopReplication);
         }
-        let Progress::Probing { low, verified, high, asked, .. } = &mut follower.progress else {
+        let Progress::Probing { low, verified, high, asked, answered_above, .. } =
+            &mut follower.progress
+        else {
             return;
         };
-        if retains(log, entry) {
+        let is_ours = retains(log, entry);
+        let is_above = !is_ours && entry.index > *asked;
+        if is_ours {
             *low = entry.index.max(*low);
             *verified = true;
             *high = if entry.index < *asked { *low } else { (*high).max(*low) };
-        } else if entry.index <= *asked {
+        } else if !is_above {
             *high = Index(entry.index.0.saturating_sub(1)).min(*high);
-        } else if entry.index <= *high || entry.index > log.last().index {
-            // It answered with its snapshot, which is none of our history: it has nothing older.
+        } else if *answered_above {
+            // It has nothing older than its snapshot, which is none of our history.
             return self.send_snapshot(turn);
-        } else {
-            // The answer to an earlier question: known already.
-            return;
         }
+        // Once it may be the answer to an earlier question.
+        *answered_above = is_above;
         self.search_on(turn);
     }
 
@@ -326,7 +332,14 @@ fn retains(log: &dyn Log, entry: EntryId) -> bool {
 
 fn probing(log: &dyn Log, high: Index, asked: Index, ask_again_at: Millis) -> Progress {
     let low = log.floor();
-    Progress::Probing { low, verified: low == Index(0), high, asked, ask_again_at }
+    Progress::Probing {
+        low,
+        verified: low == Index(0),
+        high,
+        asked,
+        answered_above: false,
+        ask_again_at,
+    }
 }
 
 /// Binary search: equal hashes mean equal histories, so agreement is monotone in the index.

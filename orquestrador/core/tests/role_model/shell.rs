@@ -74,8 +74,11 @@ impl World {
             let is_ack =
                 |content: &Content| matches!(content, Content::Message(Message::AppendAck { .. }));
             let content = Content::Message(message);
-            // An acknowledgement says all that the one before it said.
-            if eager && is_ack(&content) && queue.back().is_some_and(|e| is_ack(&e.content)) {
+            // An acknowledgement says all that the one before it said, and so does a repetition.
+            let says_no_less = |before: &Envelope| {
+                before.content == content || (is_ack(&before.content) && is_ack(&content))
+            };
+            if eager && queue.back().is_some_and(says_no_less) {
                 queue.pop_back();
             }
             queue.push_back(Envelope { from, content });
