@@ -74,7 +74,7 @@ fn incomplete() -> Error {
 }
 
 impl Client {
-    /// Does not connect yet.
+    /// Does not connect yet. To be called within a Tokio runtime.
     pub fn new(config: ClientConfig) -> Self {
         Self { targets: Targets::new(&config.endpoints, config.credentials, config.timeout) }
     }

@@ -72,6 +72,7 @@ enum Victim {
 /// The harness itself failed; what the platform does wrong is in the verdict.
 pub fn run(options: &Options, say: impl Fn(&str)) -> anyhow::Result<Verdict> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let _entered = runtime.enter();
     let mut layout = Layout::new(&options.dir, WORKERS)?;
     layout.worker_args = vec!["--slots".into(), "8".into()];
     let client = client(&layout)?;
