@@ -8,23 +8,28 @@ use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
 use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
-use common::proto::{self, Receipt, Task, TaskState};
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use common::proto::{self, NodeRole, Receipt, Task, TaskState};
+use futures::stream::{self, FuturesUnordered, StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
 use tonic::transport::Channel;
 
-use crate::retry::Targets;
+use crate::retry::{Backoff, Target, Targets, silent};
 use crate::{Error, TaskSpec};
 
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
-/// The same for a batch of submissions.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same where megabytes may travel.
+const BULK_TIMEOUT: Duration = Duration::from_secs(5);
+/// What fits a request that is answered at once.
+const SMALL_BYTES: usize = 64 << 10;
 /// Tasks in one request.
 const BATCH_TASKS: usize = 5_000;
 /// Payload bytes in one request.
 const BATCH_BYTES: usize = 4 << 20;
 /// Submission requests under way at once.
 const BATCHES_IN_FLIGHT: usize = 4;
+/// How long a call may take unless the configuration says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Whom to ask, as whom, and for how long.
 #[derive(Clone, Debug)]
@@ -35,6 +40,13 @@ pub struct ClientConfig {
     pub credentials: Credentials,
     /// For a whole call, all tries included.
     pub timeout: Duration,
+}
+
+impl ClientConfig {
+    /// With a timeout of 30 seconds.
+    pub fn new(endpoints: Vec<Endpoint>, credentials: Credentials) -> Self {
+        Self { endpoints, credentials, timeout: DEFAULT_TIMEOUT }
+    }
 }
 
 /// Cheap to clone; connects when first used and again after a failure.
@@ -54,6 +66,17 @@ pub struct Submitted {
     pub receipt: Receipt,
 }
 
+/// An accepted part of a larger submission: one entry of the journal, all of it or nothing.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// In the order in which they were given.
+    pub task_ids: Vec<String>,
+    /// How many were new; the others were known already.
+    pub accepted: u32,
+    /// How durable the acceptance is.
+    pub receipt: Receipt,
+}
+
 pub(crate) fn tasks(channel: Channel) -> TaskOrchestratorClient<Channel> {
     TaskOrchestratorClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -66,6 +89,10 @@ fn cluster(channel: Channel) -> ClusterServiceClient<Channel> {
 
 fn epoch(receipt: Option<&Receipt>) -> Option<u64> {
     receipt.map(|receipt| receipt.epoch)
+}
+
+fn is_of_principal(answer: &proto::GetClusterResponse) -> bool {
+    answer.nodes.iter().any(|node| node.answering && node.role() == NodeRole::Principal)
 }
 
 /// An answer without what it must have.
@@ -84,13 +111,18 @@ impl Client {
     ///
     /// # Errors
     /// A refusal, or nobody answered in time: then it may or may not have been accepted.
-    pub async fn submit(&self, task: TaskSpec, allow_unknown_handler: bool) -> Result<Submitted, Error> {
-        let request =
-            proto::SubmitTaskRequest { task: Some(task.into()), allow_unknown_handler };
+    pub async fn submit(
+        &self,
+        task: TaskSpec,
+        allow_unknown_handler: bool,
+    ) -> Result<Submitted, Error> {
+        task.check()?;
+        let limit = if task.payload.len() > SMALL_BYTES { BULK_TIMEOUT } else { TRY_TIMEOUT };
+        let request = proto::SubmitTaskRequest { task: Some(task.into()), allow_unknown_handler };
         let answer = self
             .targets
             .call(
-                BATCH_TIMEOUT,
+                limit,
                 |answer: &proto::SubmitTaskResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
                     let request = self.targets.request(request.clone());
@@ -104,7 +136,7 @@ impl Client {
         }
     }
 
-    /// Submits many tasks in requests of bounded size, several under way at once. One receipt for each
+    /// Submits many tasks in requests of bounded size, several under way at once. One [`Batch`] for each
     /// request, in the order of the tasks.
     ///
     /// # Errors
@@ -114,7 +146,8 @@ impl Client {
         &self,
         tasks: Vec<TaskSpec>,
         allow_unknown_handler: bool,
-    ) -> Result<Vec<Receipt>, Error> {
+    ) -> Result<Vec<Batch>, Error> {
+        tasks.iter().try_for_each(TaskSpec::check)?;
         stream::iter(batches(tasks))
             .map(|batch| self.submit_batch(batch, allow_unknown_handler))
             .buffered(BATCHES_IN_FLIGHT)
@@ -126,12 +159,13 @@ impl Client {
         &self,
         batch: Vec<proto::TaskSpec>,
         allow_unknown_handler: bool,
-    ) -> Result<Receipt, Error> {
+    ) -> Result<Batch, Error> {
+        let task_ids = batch.iter().map(|task| task.task_id.clone()).collect();
         let request = proto::SubmitTasksRequest { tasks: batch, allow_unknown_handler };
         let answer = self
             .targets
             .call(
-                BATCH_TIMEOUT,
+                BULK_TIMEOUT,
                 |answer: &proto::SubmitTasksResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
                     let request = self.targets.request(request.clone());
@@ -139,7 +173,8 @@ impl Client {
                 },
             )
             .await?;
-        answer.receipt.ok_or_else(incomplete)
+        let receipt = answer.receipt.ok_or_else(incomplete)?;
+        Ok(Batch { task_ids, accepted: answer.accepted, receipt })
     }
 
     /// The present state of a task.
@@ -171,7 +206,7 @@ impl Client {
         let answer = self
             .targets
             .call(
-                BATCH_TIMEOUT,
+                BULK_TIMEOUT,
                 |answer: &proto::GetTaskResultResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
                     let request = self.targets.request(request.clone());
@@ -236,17 +271,64 @@ impl Client {
         answer.task.zip(answer.receipt).ok_or_else(incomplete)
     }
 
-    /// Who is who, from the principal if there is one, else from whoever answers.
+    /// Who is who, from the principal if there is one, else from whoever knows the highest epoch.
     ///
     /// # Errors
     /// A refusal, or nobody answered in time.
     pub async fn cluster(&self) -> Result<proto::GetClusterResponse, Error> {
-        self.targets
-            .call(TRY_TIMEOUT, |answer: &proto::GetClusterResponse| Some(answer.epoch), |channel| {
-                let request = self.targets.request(proto::GetClusterRequest {});
-                async move { Ok(cluster(channel).get_cluster(request).await?.into_inner()) }
-            })
-            .await
+        let deadline = Instant::now() + self.targets.timeout();
+        let mut backoff = Backoff::default();
+        loop {
+            let refusal = match self.ask_all_for_the_cluster(deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(refusal) => refusal,
+            };
+            let pause = backoff.next();
+            if !refusal.code.retryable() || Instant::now() + pause >= deadline {
+                return Err(refusal);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The first answer of a principal, or the best of all others.
+    async fn ask_all_for_the_cluster(
+        &self,
+        deadline: Instant,
+    ) -> Result<proto::GetClusterResponse, Error> {
+        let limit = TRY_TIMEOUT.min(deadline.saturating_duration_since(Instant::now()));
+        let ask = |target: &Arc<Target>| {
+            let request = self.targets.request(proto::GetClusterRequest {});
+            let (channel, endpoint) = (target.channel.clone(), target.endpoint.clone());
+            async move {
+                match tokio::time::timeout(limit, cluster(channel).get_cluster(request)).await {
+                    Ok(answer) => Ok(answer?.into_inner()),
+                    Err(_) => Err(silent(&endpoint)),
+                }
+            }
+        };
+        let mut answers: FuturesUnordered<_> = self.targets.configured().iter().map(ask).collect();
+        let mut best: Option<proto::GetClusterResponse> = None;
+        let mut refusal = Error::new(ErrorCode::InvalidArgument, "no orchestrator is configured");
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(answer) if is_of_principal(&answer) && self.targets.believes(answer.epoch) => {
+                    return Ok(answer);
+                }
+                Ok(answer) => {
+                    if best.as_ref().is_none_or(|best| best.epoch < answer.epoch) {
+                        best = Some(answer);
+                    }
+                }
+                Err(error) => refusal = error,
+            }
+        }
+        best.ok_or(refusal)
+    }
+
+    /// The orchestrator that is asked first: the one that answered last, or its successor.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.targets.present().ok().map(|target| target.endpoint.clone())
     }
 
     /// How one node sees the cluster.
@@ -266,10 +348,14 @@ impl Client {
     pub async fn workers(&self) -> Result<Vec<proto::Worker>, Error> {
         let answer = self
             .targets
-            .call(TRY_TIMEOUT, |_: &proto::ListWorkersResponse| None, |channel| {
-                let request = self.targets.request(proto::ListWorkersRequest {});
-                async move { Ok(cluster(channel).list_workers(request).await?.into_inner()) }
-            })
+            .call(
+                TRY_TIMEOUT,
+                |_: &proto::ListWorkersResponse| None,
+                |channel| {
+                    let request = self.targets.request(proto::ListWorkersRequest {});
+                    async move { Ok(cluster(channel).list_workers(request).await?.into_inner()) }
+                },
+            )
             .await?;
         Ok(answer.workers)
     }
@@ -292,10 +378,14 @@ impl Client {
         let request =
             proto::AddUserRequest { user: user.to_owned(), token: token.to_owned(), admin };
         self.targets
-            .call(TRY_TIMEOUT, |_: &()| None, |channel| {
-                let request = self.targets.request(request.clone());
-                async move { cluster(channel).add_user(request).await.map(|_| ()) }
-            })
+            .call(
+                TRY_TIMEOUT,
+                |_: &()| None,
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { cluster(channel).add_user(request).await.map(|_| ()) }
+                },
+            )
             .await
     }
 
@@ -306,10 +396,14 @@ impl Client {
     pub async fn remove_user(&self, user: &str) -> Result<(), Error> {
         let request = proto::RemoveUserRequest { user: user.to_owned() };
         self.targets
-            .call(TRY_TIMEOUT, |_: &()| None, |channel| {
-                let request = self.targets.request(request.clone());
-                async move { cluster(channel).remove_user(request).await.map(|_| ()) }
-            })
+            .call(
+                TRY_TIMEOUT,
+                |_: &()| None,
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { cluster(channel).remove_user(request).await.map(|_| ()) }
+                },
+            )
             .await
     }
 
@@ -320,10 +414,14 @@ impl Client {
     pub async fn users(&self) -> Result<Vec<proto::User>, Error> {
         let answer = self
             .targets
-            .call(TRY_TIMEOUT, |_: &proto::ListUsersResponse| None, |channel| {
-                let request = self.targets.request(proto::ListUsersRequest {});
-                async move { Ok(cluster(channel).list_users(request).await?.into_inner()) }
-            })
+            .call(
+                TRY_TIMEOUT,
+                |_: &proto::ListUsersResponse| None,
+                |channel| {
+                    let request = self.targets.request(proto::ListUsersRequest {});
+                    async move { Ok(cluster(channel).list_users(request).await?.into_inner()) }
+                },
+            )
             .await?;
         Ok(answer.users)
     }
@@ -344,7 +442,7 @@ impl Client {
         match tokio::time::timeout(self.targets.timeout(), asked).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(status.into()),
-            Err(_) => Err(Error::new(ErrorCode::Unavailable, format!("{node} did not answer in time"))),
+            Err(_) => Err(silent(node)),
         }
     }
 }
@@ -375,7 +473,8 @@ mod tests {
 
     #[test]
     fn batches_are_bounded_in_count_and_size_and_keep_the_order() {
-        let tasks: Vec<_> = (0..12_000u32).map(|n| TaskSpec::new("echo", n.to_le_bytes().to_vec())).collect();
+        let tasks: Vec<_> =
+            (0..12_000u32).map(|n| TaskSpec::new("echo", n.to_le_bytes().to_vec())).collect();
         let ids: Vec<_> = tasks.iter().map(|t| t.task_id.clone()).collect();
         let batches = batches(tasks);
         assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [5_000, 5_000, 2_000]);

@@ -1,16 +1,18 @@
 //! The client of Mutirão: submits tasks, waits for them, and follows the principal through a failover.
 //!
+//! Each call is repeated by itself, at whichever orchestrator is the principal, until it is answered, refused for
+//! good, or the timeout is over. The ids of tasks are chosen on this side and stay the same, so that a repetition never
+//! duplicates. An answer of a fenced principal, of a lower epoch than was seen before, is not believed.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use cliente::{Client, ClientConfig, TaskSpec};
 //! use common::auth::Credentials;
 //! use futures::StreamExt as _;
 //!
-//! let client = Client::new(ClientConfig {
-//!     endpoints: vec!["http://localhost:50051".parse()?, "http://localhost:50052".parse()?],
-//!     credentials: Credentials::new("user1", "token_valido_123")?,
-//!     timeout: std::time::Duration::from_secs(30),
-//! });
+//! let endpoints = vec!["http://localhost:50051".parse()?, "http://localhost:50052".parse()?];
+//! let credentials = Credentials::new("user1", "token_valido_123")?;
+//! let client = Client::new(ClientConfig::new(endpoints, credentials));
 //! let task = TaskSpec::new("echo", b"hello".to_vec());
 //! let id = task.task_id.clone();
 //! client.submit(task, false).await?;
@@ -30,6 +32,7 @@ mod retry;
 mod spec;
 mod watch;
 
-pub use client::{Client, ClientConfig, Submitted};
+pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
 pub use spec::{TaskSpec, new_task_id};
+pub use watch::is_final;

@@ -1,9 +1,11 @@
 //! Finding the principal: one loop for every call, and what is remembered between calls.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use common::auth::Credentials;
 use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
@@ -21,12 +23,15 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_
 pub struct Target {
     pub endpoint: Endpoint,
     pub channel: Channel,
+    /// Its place in the configured order; of one that was only named by a refusal, the place of who named it.
+    place: usize,
 }
 
 /// The orchestrators, and which of them answered last as principal.
 pub struct Targets {
-    targets: Vec<Target>,
-    present: AtomicUsize,
+    configured: Vec<Arc<Target>>,
+    /// `None` only when none is configured.
+    present: ArcSwapOption<Target>,
     /// G3: an answer of a lower epoch is not believed.
     highest_epoch: AtomicU64,
     credentials: Credentials,
@@ -35,10 +40,13 @@ pub struct Targets {
 
 impl Targets {
     pub fn new(endpoints: &[Endpoint], credentials: Credentials, timeout: Duration) -> Arc<Self> {
-        let target = |e: &Endpoint| Target { endpoint: e.clone(), channel: e.channel() };
+        let target = |(place, endpoint): (usize, &Endpoint)| {
+            Arc::new(Target { endpoint: endpoint.clone(), channel: endpoint.channel(), place })
+        };
+        let configured: Vec<_> = endpoints.iter().enumerate().map(target).collect();
         Arc::new(Self {
-            targets: endpoints.iter().map(target).collect(),
-            present: AtomicUsize::new(0),
+            present: ArcSwapOption::new(configured.first().cloned()),
+            configured,
             highest_epoch: AtomicU64::new(0),
             credentials,
             timeout,
@@ -49,6 +57,10 @@ impl Targets {
         self.timeout
     }
 
+    pub fn configured(&self) -> &[Arc<Target>] {
+        &self.configured
+    }
+
     /// A request that says who asks.
     pub fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
@@ -57,28 +69,42 @@ impl Targets {
     }
 
     /// The one to ask now.
-    pub fn present(&self) -> Result<(usize, &Target), Error> {
-        let at = self.present.load(Ordering::Relaxed);
-        self.targets
-            .get(at)
-            .map(|target| (at, target))
+    pub fn present(&self) -> Result<Arc<Target>, Error> {
+        self.present
+            .load_full()
             .ok_or_else(|| Error::new(ErrorCode::InvalidArgument, "no orchestrator is configured"))
     }
 
-    pub fn by_endpoint(&self, endpoint: &Endpoint) -> Option<&Target> {
-        self.targets.iter().find(|target| target.endpoint == *endpoint)
+    pub fn by_endpoint(&self, endpoint: &Endpoint) -> Option<&Arc<Target>> {
+        self.configured.iter().find(|target| is_same_place(&target.endpoint, endpoint))
     }
 
-    /// After a refusal by target `at`: where it points, or the next one. Only one of many concurrent calls
-    /// moves on.
-    pub fn move_on(&self, at: usize, principal: Option<&str>) {
-        let named = principal
-            .and_then(|address| address.parse::<Endpoint>().ok())
-            .and_then(|endpoint| self.targets.iter().position(|t| t.endpoint == endpoint))
-            .filter(|named| *named != at);
-        let next = named.unwrap_or((at + 1) % self.targets.len().max(1));
-        if self.present.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            tracing::trace!("another call has moved on already");
+    /// After `from` refused or failed: the node that it names, or else the next one. Only one of many
+    /// concurrent calls moves on.
+    pub fn move_on(&self, from: &Arc<Target>, principal: Option<&str>) {
+        let next = principal
+            .and_then(|address| address.parse().ok())
+            .and_then(|named| self.named(from, &named))
+            .or_else(|| {
+                self.configured.get((from.place + 1) % self.configured.len().max(1)).cloned()
+            });
+        self.present.compare_and_swap(from, next);
+    }
+
+    fn named(&self, from: &Arc<Target>, named: &Endpoint) -> Option<Arc<Target>> {
+        if is_same_place(&from.endpoint, named) {
+            return None;
+        }
+        Some(self.by_endpoint(named).cloned().unwrap_or_else(|| {
+            let (endpoint, channel) = (named.clone(), named.channel());
+            Arc::new(Target { endpoint, channel, place: from.place })
+        }))
+    }
+
+    /// An overloaded principal is still the one to ask.
+    pub fn refused_by(&self, target: &Arc<Target>, refusal: &Error) {
+        if !is_overload(refusal.code) {
+            self.move_on(target, refusal.principal.as_deref());
         }
     }
 
@@ -104,7 +130,7 @@ impl Targets {
         let deadline = Instant::now() + self.timeout;
         let mut backoff = Backoff::default();
         loop {
-            let (at, target) = self.present()?;
+            let target = self.present()?;
             let limit = try_timeout.min(deadline.saturating_duration_since(Instant::now()));
             let refusal = match tokio::time::timeout(limit, call(target.channel.clone())).await {
                 Ok(Ok(answer)) if epoch(&answer).is_none_or(|epoch| self.believes(epoch)) => {
@@ -112,31 +138,42 @@ impl Targets {
                 }
                 Ok(Ok(_)) => Error::new(ErrorCode::StaleEpoch, "the answer is of an earlier epoch"),
                 Ok(Err(status)) => Error::from(status),
-                Err(_) => Error::new(ErrorCode::Unavailable, format!("{} did not answer in time", target.endpoint)),
+                Err(_) => silent(&target.endpoint),
             };
             if !refusal.code.retryable() {
                 return Err(refusal);
             }
-            if !is_overload(refusal.code) {
-                self.move_on(at, refusal.principal.as_deref());
-            }
+            self.refused_by(&target, &refusal);
             let pause = backoff.next();
             if Instant::now() + pause >= deadline {
                 return Err(given_up(refusal));
             }
-            tracing::debug!(error = %refusal, "trying again");
+            tracing::debug!(error = %refusal, endpoint = %target.endpoint, "trying again");
             tokio::time::sleep(pause).await;
         }
     }
 }
 
+pub fn silent(endpoint: &Endpoint) -> Error {
+    Error::new(ErrorCode::Unavailable, format!("{endpoint} did not answer in time"))
+}
+
+/// The same port of the same host; this machine has several names.
+fn is_same_place(one: &Endpoint, other: &Endpoint) -> bool {
+    let is_loopback = |host: &str| {
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    one.port() == other.port()
+        && (one.host() == other.host() || (is_loopback(one.host()) && is_loopback(other.host())))
+}
+
 /// The principal is right, only busy.
 fn is_overload(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::QueueFull | ErrorCode::Overloaded)
+    matches!(code, ErrorCode::QueueFull | ErrorCode::Overloaded | ErrorCode::WatchLagged)
 }
 
 /// To the caller it is the same whether the nodes are dead or none of them is principal.
-fn given_up(refusal: Error) -> Error {
+pub fn given_up(refusal: Error) -> Error {
     if is_overload(refusal.code) {
         return refusal;
     }
@@ -157,5 +194,53 @@ impl Backoff {
         let pause = self.0.mul_f64(rand::rng().random_range(0.5..1.0));
         self.0 = (self.0 * 2).min(BACKOFF.1);
         pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse().expect("is an address")
+    }
+
+    fn same(one: &str, other: &str) -> bool {
+        is_same_place(&endpoint(one), &endpoint(other))
+    }
+
+    #[test]
+    fn this_machine_has_several_names() {
+        assert!(same("http://localhost:1", "http://127.0.0.1:1"));
+        assert!(same("http://[::1]:1", "http://localhost:1"));
+        assert!(!same("http://localhost:1", "http://localhost:2"));
+        assert!(!same("http://10.0.0.1:1", "http://10.0.0.2:1"));
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_only_named_is_tried_and_left_again() {
+        let endpoints = [endpoint("localhost:1"), endpoint("localhost:2")];
+        let credentials = Credentials::new("u", "t").expect("is ASCII");
+        let targets = Targets::new(&endpoints, credentials, Duration::from_secs(1));
+        let present = || targets.present().expect("there are two");
+        let first = present();
+        targets.move_on(&first, Some("http://10.0.0.9:3"));
+        assert_eq!(present().endpoint, endpoint("10.0.0.9:3"));
+        // Another call that was refused by the first one meanwhile does not move on once more.
+        targets.move_on(&first, None);
+        assert_eq!(present().endpoint, endpoint("10.0.0.9:3"));
+        targets.move_on(&present(), None);
+        assert_eq!(present().endpoint, endpoints[1]);
+        targets.move_on(&present(), Some("http://127.0.0.1:1"));
+        assert_eq!(present().endpoint, endpoints[0]);
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<_> = (0..20).map(|_| backoff.next()).collect();
+        assert!(pauses[0] <= BACKOFF.0, "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= BACKOFF.1), "{pauses:?}");
+        assert!(pauses[19] >= BACKOFF.1 / 2, "{pauses:?}");
     }
 }

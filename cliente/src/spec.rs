@@ -1,6 +1,10 @@
 //! What is submitted.
 
+use common::endpoint::MAX_PAYLOAD_BYTES;
+use common::error_code::ErrorCode;
 use uuid::Uuid;
+
+use crate::Error;
 
 pub use common::proto::TaskSpec as WireSpec;
 
@@ -19,6 +23,16 @@ impl TaskSpec {
     /// A new task with an id of its own.
     pub fn new(handler: &str, payload: Vec<u8>) -> Self {
         Self { task_id: new_task_id(), handler: handler.to_owned(), payload }
+    }
+
+    /// What is too large is not worth sending.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let size = self.payload.len();
+        if size <= MAX_PAYLOAD_BYTES {
+            return Ok(());
+        }
+        let text = format!("payload: has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
+        Err(Error::new(ErrorCode::InvalidArgument, text))
     }
 }
 

@@ -1,26 +1,33 @@
 //! Following tasks through failovers.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use common::error_code::ErrorCode;
-use common::proto::{TaskState, TaskUpdate, WatchTasksRequest};
-use futures::stream::{self, Stream, StreamExt as _};
+use common::proto::{TaskState, TaskUpdate, WatchTasksRequest, WatchTasksResponse};
+use futures::stream::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
 
 use crate::client::tasks;
-use crate::retry::Backoff;
+use crate::retry::{Backoff, given_up, silent};
 use crate::{Client, Error};
 
 /// Ids in one watch.
 const CHUNK: usize = 5_000;
 /// Updates waiting for the caller.
 const QUEUE: usize = 1_024;
+/// How long an orchestrator may take to establish a watch before the other is asked.
+const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Client {
     /// Every change of these tasks, their present state first, until all are finished. After a failover the
-    /// present state comes again.
+    /// present state of what is not finished comes again.
+    ///
+    /// Goes on as long as it takes; an error comes, as the last item, when no principal was found for the whole
+    /// timeout. To be called within a Tokio runtime.
     pub fn watch(
         &self,
         task_ids: Vec<String>,
@@ -28,19 +35,17 @@ impl Client {
     ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         for chunk in task_ids.chunks(CHUNK) {
-            let follower = Follower {
-                client: self.clone(),
-                open: chunk.iter().cloned().collect(),
+            self.follow(
+                Scope::Unfinished(chunk.iter().cloned().collect()),
                 include_results,
-                sender: sender.clone(),
-            };
-            tokio::spawn(follower.run());
+                &sender,
+            );
         }
         ReceiverStream::new(receiver)
     }
 
-    /// Each of these tasks once, when it is finished, or when there is no such task. Waits as long as it
-    /// takes, through failovers; an error comes when no principal was found for the whole timeout.
+    /// Each of these tasks once, when it is finished, or when there is no such task (`not_found`). Errors are
+    /// those of [`Client::watch`].
     pub fn wait_many(
         &self,
         task_ids: Vec<String>,
@@ -55,111 +60,190 @@ impl Client {
         })
     }
 
-    /// All changes of the caller's tasks from now on, until the connection breaks.
-    ///
-    /// # Errors
-    /// A refusal, or nobody answered in time.
-    pub async fn watch_all(
+    /// All changes of the caller's tasks from now on, without end. What changes during a failover itself may be
+    /// missing. Errors are those of [`Client::watch`].
+    pub fn watch_all(
         &self,
         include_results: bool,
-    ) -> Result<impl Stream<Item = Result<TaskUpdate, Error>> + use<>, Error> {
-        let request = WatchTasksRequest { task_ids: Vec::new(), include_results };
-        let batches = self
-            .targets
-            .call(self.targets.timeout(), |_| None, |channel| {
-                let request = self.targets.request(request.clone());
-                async move { Ok(tasks(channel).watch_tasks(request).await?.into_inner()) }
-            })
-            .await?;
-        Ok(batches.flat_map(|batch| {
-            stream::iter(match batch {
-                Ok(batch) => batch.updates.into_iter().map(Ok).collect(),
-                Err(status) => vec![Err(Error::from(status))],
-            })
-        }))
+    ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        self.follow(Scope::All, include_results, &sender);
+        ReceiverStream::new(receiver)
+    }
+
+    fn follow(
+        &self,
+        scope: Scope,
+        include_results: bool,
+        sender: &mpsc::Sender<Result<TaskUpdate, Error>>,
+    ) {
+        let follower =
+            Follower { client: self.clone(), scope, include_results, sender: sender.clone() };
+        tokio::spawn(follower.run());
     }
 }
 
 /// Nothing follows for this task.
 fn is_last(update: &TaskUpdate) -> bool {
-    let finished = |state| {
-        matches!(state, TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled)
-    };
-    update.not_found || update.task.as_ref().is_some_and(|task| finished(task.state()))
+    update.not_found || update.task.as_ref().is_some_and(|task| is_final(task.state()))
 }
 
-/// Keeps one watch alive until all of its tasks are finished.
+/// SUCCEEDED, FAILED or CANCELLED: nothing more happens to the task.
+pub fn is_final(state: TaskState) -> bool {
+    match state {
+        TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled => true,
+        TaskState::Unspecified | TaskState::Queued | TaskState::Running => false,
+    }
+}
+
+/// What is followed.
+enum Scope {
+    /// These tasks; each is removed when it is finished.
+    Unfinished(HashSet<String>),
+    /// Whatever the caller has.
+    All,
+}
+
+impl Scope {
+    fn is_done(&self) -> bool {
+        match self {
+            Self::Unfinished(open) => open.is_empty(),
+            Self::All => false,
+        }
+    }
+
+    fn ids(&self) -> Vec<String> {
+        match self {
+            Self::Unfinished(open) => open.iter().cloned().collect(),
+            Self::All => Vec::new(),
+        }
+    }
+
+    /// Takes note of an update; false when it is of no interest any more.
+    fn admits(&mut self, update: &TaskUpdate) -> bool {
+        match (self, &update.task) {
+            (_, None) => false,
+            (Self::All, Some(_)) => true,
+            (Self::Unfinished(open), Some(task)) if is_last(update) => open.remove(&task.task_id),
+            (Self::Unfinished(open), Some(task)) => open.contains(&task.task_id),
+        }
+    }
+}
+
+/// Keeps one watch alive until all of its tasks are finished, or the caller left.
 struct Follower {
     client: Client,
-    open: HashSet<String>,
+    scope: Scope,
     include_results: bool,
     sender: mpsc::Sender<Result<TaskUpdate, Error>>,
 }
 
+/// How one stream ended.
+enum Ended {
+    /// The caller dropped the stream.
+    Left,
+    Refused(Error),
+}
+
 impl Follower {
     async fn run(mut self) {
-        let mut backoff = Backoff::default();
-        let mut deadline = Instant::now() + self.client.targets.timeout();
-        while !self.open.is_empty() {
-            let refusal = match self.follow(&mut backoff, &mut deadline).await {
-                Ok(()) => Error::new(ErrorCode::Unavailable, "the watch ended early"),
-                Err(Stopped::Left) => return,
-                Err(Stopped::Refused(refusal)) => refusal,
+        let mut search = Search::begin(self.client.targets.timeout());
+        while !self.scope.is_done() {
+            let refusal = match self.follow_once(&mut search).await {
+                Ended::Left => return,
+                Ended::Refused(refusal) => refusal,
             };
-            if self.open.is_empty() {
+            if self.scope.is_done() {
                 return;
             }
-            let retryable = refusal.code.retryable();
-            if !retryable || Instant::now() >= deadline {
+            if !refusal.code.retryable() || search.is_over() {
                 // Whoever asked may have left; then nobody needs it.
-                drop(self.sender.send(Err(refusal)).await);
+                drop(self.sender.send(Err(given_up_if_retryable(refusal))).await);
                 return;
             }
-            tokio::time::sleep(backoff.next()).await;
+            tracing::debug!(error = %refusal, "watching again");
+            let pause = tokio::time::sleep(search.backoff.next());
+            tokio::select! {
+                () = pause => {}
+                () = self.sender.closed() => return,
+            }
         }
     }
 
     /// One stream, from its beginning to its end.
-    async fn follow(&mut self, backoff: &mut Backoff, deadline: &mut Instant) -> Result<(), Stopped> {
+    async fn follow_once(&mut self, search: &mut Search) -> Ended {
         let targets = self.client.targets.clone();
-        let (at, target) = targets.present().map_err(Stopped::Refused)?;
+        let target = match targets.present() {
+            Ok(target) => target,
+            Err(error) => return Ended::Refused(error),
+        };
         let request = targets.request(WatchTasksRequest {
-            task_ids: self.open.iter().cloned().collect(),
+            task_ids: self.scope.ids(),
             include_results: self.include_results,
         });
-        let refused = |status: tonic::Status| {
-            let error = Error::from(status);
-            targets.move_on(at, error.principal.as_deref());
-            Stopped::Refused(error)
-        };
         let mut client = tasks(target.channel.clone());
-        let mut batches = client.watch_tasks(request).await.map_err(refused)?.into_inner();
-        while let Some(batch) = batches.message().await.map_err(refused)? {
-            *backoff = Backoff::default();
-            *deadline = Instant::now() + targets.timeout();
-            for update in batch.updates {
-                self.pass_on(update).await?;
-            }
-        }
-        Ok(())
+        let established = async {
+            let mut batches = client.watch_tasks(request).await?.into_inner();
+            let first = batches.message().await?;
+            Ok::<_, Status>((batches, first))
+        };
+        let refusal = match tokio::time::timeout(ESTABLISH_TIMEOUT, established).await {
+            Ok(Ok((batches, first))) => match self.pass_on_all(batches, first, search).await {
+                Ok(()) => Error::new(ErrorCode::Unavailable, "the watch ended early"),
+                Err(Ended::Left) => return Ended::Left,
+                Err(Ended::Refused(refusal)) => refusal,
+            },
+            Ok(Err(status)) => status.into(),
+            Err(_) => silent(&target.endpoint),
+        };
+        targets.refused_by(&target, &refusal);
+        Ended::Refused(refusal)
     }
 
-    async fn pass_on(&mut self, update: TaskUpdate) -> Result<(), Stopped> {
-        let Some(task) = &update.task else { return Ok(()) };
-        let is_open = if is_last(&update) {
-            self.open.remove(&task.task_id)
-        } else {
-            self.open.contains(&task.task_id)
-        };
-        if is_open {
-            self.sender.send(Ok(update)).await.map_err(|_| Stopped::Left)?;
+    async fn pass_on_all(
+        &mut self,
+        mut batches: Streaming<WatchTasksResponse>,
+        first: Option<WatchTasksResponse>,
+        search: &mut Search,
+    ) -> Result<(), Ended> {
+        let mut next = first;
+        while let Some(batch) = next {
+            for update in batch.updates {
+                if self.scope.admits(&update) {
+                    self.sender.send(Ok(update)).await.map_err(|_| Ended::Left)?;
+                }
+            }
+            if self.scope.is_done() {
+                return Ok(());
+            }
+            let received = tokio::select! {
+                received = batches.message() => received,
+                () = self.sender.closed() => return Err(Ended::Left),
+            };
+            // However long the watch was silent, the search for a principal begins now.
+            *search = Search::begin(self.client.targets.timeout());
+            next = received.map_err(|status| Ended::Refused(status.into()))?;
         }
         Ok(())
     }
 }
 
-enum Stopped {
-    /// The caller dropped the stream.
-    Left,
-    Refused(Error),
+fn given_up_if_retryable(refusal: Error) -> Error {
+    if refusal.code.retryable() { given_up(refusal) } else { refusal }
+}
+
+/// Since when no orchestrator has served the watch.
+struct Search {
+    backoff: Backoff,
+    deadline: Instant,
+}
+
+impl Search {
+    fn begin(timeout: Duration) -> Self {
+        Self { backoff: Backoff::default(), deadline: Instant::now() + timeout }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
 }
