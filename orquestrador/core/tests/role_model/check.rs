@@ -61,10 +61,6 @@ impl Model for Cluster {
                     !model.is_sampled(world) || world.may_stay_down() || world.heal().is_ok()
                 },
             ),
-            Property::sometimes("a takeover", |_, world: &World| {
-                world.nodes[1].is_serving()
-                    && world.nodes[1].newest().is_some_and(|v| v.number.0 > 2)
-            }),
         ]
     }
 }

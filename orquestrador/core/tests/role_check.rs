@@ -1,0 +1,157 @@
+//! Every reachable state of two nodes within bounds: no rule is broken in any of them, and from those
+//! sampled the cluster heals.
+//!
+//! `MUTIRAO_MODEL_BOUND` widens the bounds: 0 (default) takes some twenty seconds in all, 1 minutes, 2 hours and
+//! much memory. Run it with `--nocapture` to see the number of states.
+
+mod role_model;
+
+use role_model::check::Cluster;
+use role_model::{Budget, Rules, World};
+use stateright::{Checker as _, Model as _};
+
+const NOTHING: Budget = Budget {
+    crashes: 0,
+    wipes: 0,
+    breaks: 0,
+    duplicates: 0,
+    pauses: 0,
+    timeouts: 0,
+    handovers: 0,
+    overrides: 0,
+    writes: 0,
+    reads: 0,
+    views: 4,
+};
+
+const LOOPBACK: Rules = Rules {
+    mutation: None,
+    loopback: true,
+    preferred: [true, false],
+    fine_breaks: false,
+    eager: true,
+};
+
+const TWO_MACHINES: Rules = Rules { loopback: false, ..LOOPBACK };
+
+/// From a cluster of two that work.
+fn check_pair(name: &str, rules: Rules, budgets: [Budget; 3]) {
+    let mut world = World::new(rules);
+    world.restart(0);
+    world.restart(1);
+    world.settle();
+    check(name, world, budgets);
+}
+
+/// From two empty disks.
+fn check_founding(name: &str, rules: Rules, budgets: [Budget; 3]) {
+    check(name, World::new(rules), budgets);
+}
+
+fn check(name: &str, mut start: World, budgets: [Budget; 3]) {
+    let bound = std::env::var("MUTIRAO_MODEL_BOUND").ok().and_then(|text| text.parse().ok());
+    start.budget = budgets[bound.unwrap_or(0).min(2)];
+    let cluster = Cluster { starts: vec![start], heal_one_in: 64 };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let checker = cluster.checker().threads(threads).spawn_bfs().join();
+    let (states, depth) = (checker.unique_state_count(), checker.max_depth());
+    println!("{name}: {states} states, {} steps, depth {depth}", checker.state_count());
+    for (property, path) in checker.discoveries() {
+        let actions = path.clone().into_actions();
+        let last = path.into_states().pop();
+        let found = last.map(|world| (world.violation.clone(), world.describe()));
+        let (violation, world) = found.unwrap_or_default();
+        panic!("{name}: {property}: {violation:?}\n{actions:?}\n{world}");
+    }
+    assert!(states > 1_000, "{name}: {states} states prove nothing");
+}
+
+#[test]
+fn founding() {
+    let small = Budget { crashes: 1, writes: 1, views: 3, ..NOTHING };
+    let middle = Budget { crashes: 2, writes: 1, views: 4, ..NOTHING };
+    let large = Budget { crashes: 2, breaks: 1, writes: 1, reads: 1, views: 5, ..NOTHING };
+    check_founding("founding", LOOPBACK, [small, middle, large]);
+}
+
+#[test]
+fn founding_by_either() {
+    let small = Budget { crashes: 1, writes: 0, views: 3, ..NOTHING };
+    let middle = Budget { crashes: 1, writes: 1, views: 4, ..NOTHING };
+    let large = Budget { crashes: 2, breaks: 1, writes: 1, views: 4, ..NOTHING };
+    let rules = Rules { preferred: [true, true], ..LOOPBACK };
+    check_founding("founding by either", rules, [small, middle, large]);
+}
+
+#[test]
+fn two_crashes() {
+    let small = Budget { crashes: 2, writes: 1, ..NOTHING };
+    let middle = Budget { crashes: 2, writes: 1, reads: 1, ..NOTHING };
+    let large = Budget { crashes: 3, writes: 2, reads: 1, timeouts: 1, views: 6, ..NOTHING };
+    check_pair("two crashes", LOOPBACK, [small, middle, large]);
+}
+
+#[test]
+fn answers_around_a_crash() {
+    let small = Budget { crashes: 1, writes: 1, reads: 1, ..NOTHING };
+    let middle = Budget { crashes: 1, writes: 2, reads: 2, ..NOTHING };
+    let large = Budget { crashes: 2, writes: 2, reads: 2, views: 5, ..NOTHING };
+    check_pair("answers", LOOPBACK, [small, middle, large]);
+}
+
+#[test]
+fn broken_links() {
+    let small = Budget { breaks: 1, crashes: 1, writes: 1, views: 3, ..NOTHING };
+    let middle = Budget { breaks: 2, crashes: 1, writes: 1, reads: 1, ..NOTHING };
+    let large = Budget { breaks: 3, crashes: 2, writes: 1, reads: 1, views: 5, ..NOTHING };
+    let rules = Rules { fine_breaks: true, ..LOOPBACK };
+    check_pair("broken links", rules, [small, middle, large]);
+}
+
+#[test]
+fn repeated_messages() {
+    let small = Budget { duplicates: 2, crashes: 1, ..NOTHING };
+    let middle = Budget { duplicates: 2, crashes: 2, writes: 1, ..NOTHING };
+    let large = Budget { duplicates: 3, crashes: 2, writes: 1, reads: 1, views: 5, ..NOTHING };
+    check_pair("repeated messages", LOOPBACK, [small, middle, large]);
+}
+
+#[test]
+fn a_pause() {
+    let small = Budget { pauses: 1, crashes: 1, reads: 1, ..NOTHING };
+    let middle = Budget { pauses: 1, crashes: 1, writes: 1, reads: 1, ..NOTHING };
+    let large = Budget { pauses: 2, crashes: 2, writes: 1, reads: 1, views: 5, ..NOTHING };
+    check_pair("pause", LOOPBACK, [small, middle, large]);
+}
+
+#[test]
+fn a_disk_is_lost() {
+    let small = Budget { wipes: 1, crashes: 1, views: 5, ..NOTHING };
+    let middle = Budget { wipes: 1, crashes: 1, writes: 1, views: 6, ..NOTHING };
+    let large = Budget { wipes: 2, crashes: 2, writes: 1, views: 8, ..NOTHING };
+    check_pair("lost disk", LOOPBACK, [small, middle, large]);
+}
+
+#[test]
+fn a_handover() {
+    let small = Budget { handovers: 1, breaks: 1, crashes: 1, ..NOTHING };
+    let middle = Budget { handovers: 1, breaks: 1, crashes: 1, writes: 1, reads: 1, ..NOTHING };
+    let large = Budget { handovers: 2, breaks: 1, crashes: 2, writes: 1, views: 6, ..NOTHING };
+    check_pair("handover", LOOPBACK, [small, middle, large]);
+}
+
+#[test]
+fn two_machines_without_witnesses() {
+    let small = Budget { crashes: 2, timeouts: 1, ..NOTHING };
+    let middle = Budget { crashes: 2, timeouts: 1, writes: 1, reads: 1, ..NOTHING };
+    let large = Budget { crashes: 2, breaks: 1, timeouts: 2, writes: 1, views: 5, ..NOTHING };
+    check_pair("two machines", TWO_MACHINES, [small, middle, large]);
+}
+
+#[test]
+fn an_override() {
+    let small = Budget { overrides: 1, crashes: 1, writes: 1, views: 5, ..NOTHING };
+    let middle = Budget { overrides: 1, crashes: 2, writes: 1, views: 6, ..NOTHING };
+    let large = Budget { overrides: 2, crashes: 2, writes: 2, views: 8, ..NOTHING };
+    check_pair("override", TWO_MACHINES, [small, middle, large]);
+}
