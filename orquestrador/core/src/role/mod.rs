@@ -6,7 +6,9 @@
 
 mod acceptor;
 mod consider;
+mod effect;
 mod follower;
+mod input;
 mod log;
 mod message;
 mod mutation;
@@ -14,6 +16,8 @@ mod office;
 mod proposal;
 mod view;
 
+pub use effect::{Effect, Notice};
+pub use input::Input;
 pub use log::{EntrySummary, Log};
 pub use message::{Append, Hello, Message, Sender};
 #[cfg(feature = "mutations")]
@@ -58,99 +62,6 @@ impl Default for Timing {
     fn default() -> Self {
         Self { courtesy_ms: 500, retry_ms: 250, growth_slack: 64 }
     }
-}
-
-/// What happens to the role machine.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Input {
-    /// Time has passed.
-    Tick,
-    /// Our stream to the other node is open; it answered with its name.
-    Dialed {
-        peer: Sender,
-        hello: Hello,
-    },
-    /// Our stream to the other node broke.
-    DialLost,
-    /// Every address of the other node refuses a connection.
-    PeerRefused,
-    /// The other node could not be reached for a while, for another reason.
-    PeerUnreachable,
-    Message {
-        from: Sender,
-        message: Message,
-    },
-    /// Our journal is fsynced up to here.
-    Durable {
-        index: Index,
-    },
-    /// A snapshot replaced our journal (a learner far behind).
-    SnapshotInstalled {
-        from: Sender,
-        last: EntryId,
-        view: View,
-    },
-    /// V15: the operator's word that the other node is gone.
-    Promote,
-    /// Orderly end: give the office to the standby.
-    HandOver,
-}
-
-/// What the shell must do, strictly in order.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Effect {
-    /// Fsync this before anything after it.
-    Persist(Durable),
-    /// To the other node; dropped when there is no link.
-    Send(Message),
-    /// Append the record of this view to the journal.
-    AppendRecord(View),
-    /// Store these of the entries of the message in hand: set aside what follows `keep`, then append
-    /// all but the first `skip`.
-    Store {
-        keep: Option<Index>,
-        skip: usize,
-    },
-    /// Stream what follows `after` to the follower.
-    Replicate {
-        after: EntryId,
-    },
-    /// The follower lacks what was pruned: send it the snapshot.
-    SendSnapshot,
-    StopReplication,
-    /// Entries up to here are committed.
-    Committed(Index),
-    /// The standby's word (V2) for all questions up to this nonce.
-    Word {
-        nonce: u64,
-    },
-    /// The office began: commands may be handled once everything committed is applied.
-    Serve {
-        epoch: Epoch,
-    },
-    /// Another one is principal, or nobody: drop what is pending, go back to the committed state.
-    StepDown,
-    /// Our history was never acknowledged and another cluster exists: set it aside.
-    AbandonHistory,
-    Notice(Notice),
-}
-
-/// What people are told.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Notice {
-    Founded {
-        cluster: ClusterId,
-    },
-    ForeignCluster {
-        node: NodeId,
-    },
-    /// A takeover from a dead principal begins.
-    TakingOver,
-    /// The newest view changed.
-    ViewChanged {
-        view: View,
-    },
-    Forced,
 }
 
 /// Where the node stands.

@@ -1,0 +1,41 @@
+//! What happens to the role machine.
+
+use super::message::{Hello, Message, Sender};
+use super::view::{EntryId, View};
+use crate::ids::Index;
+
+/// What happens to the role machine.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Input {
+    /// Time has passed.
+    Tick,
+    /// Our stream to the other node is open; it answered with its name.
+    Dialed {
+        peer: Sender,
+        hello: Hello,
+    },
+    /// Our stream to the other node broke.
+    DialLost,
+    /// Every address of the other node refuses a connection.
+    PeerRefused,
+    /// The other node could not be reached for a while, for another reason.
+    PeerUnreachable,
+    Message {
+        from: Sender,
+        message: Message,
+    },
+    /// Our journal is fsynced up to here.
+    Durable {
+        index: Index,
+    },
+    /// A snapshot replaced our journal (a learner far behind).
+    SnapshotInstalled {
+        from: Sender,
+        last: EntryId,
+        view: View,
+    },
+    /// V15: the operator's word that the other node is gone.
+    Promote,
+    /// Orderly end: give the office to the standby.
+    HandOver,
+}
