@@ -56,7 +56,7 @@ fn check(name: &str, mut start: World, budgets: [Budget; 3]) {
     let checker = cluster.checker().threads(threads).spawn_bfs().join();
     let (states, depth) = (checker.unique_state_count(), checker.max_depth());
     println!("{name}: {states} states, {} steps, depth {depth}", checker.state_count());
-    for (property, path) in checker.discoveries() {
+    if let Some((property, path)) = checker.discoveries().into_iter().next() {
         let actions = path.clone().into_actions();
         let last = path.into_states().pop();
         let found = last.map(|world| (world.violation.clone(), world.describe()));
