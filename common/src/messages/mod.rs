@@ -5,6 +5,8 @@
 
 use crate::lang::Lang;
 
+pub mod client;
+pub mod client_help;
 pub mod error;
 pub mod node;
 pub mod node_help;

@@ -1,0 +1,123 @@
+//! Help of the client.
+
+use crate::lang::Lang;
+
+/// The help of one argument or subcommand, by its path; `about` is the program itself.
+pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
+    match lang {
+        Lang::Pt => portuguese(id),
+        Lang::En => english(id),
+    }
+}
+
+fn portuguese(id: &str) -> Option<&'static str> {
+    Some(match id {
+        "about" => "Cliente do Mutirão: sem argumentos num terminal, o menu interativo",
+        "orchestrators" => "Os orquestradores",
+        "user" => "Usuário; o token vem de --token-file, de MUTIRAO_TOKEN ou de cliente login",
+        "token_file" => "Arquivo com o token",
+        "output" => "table para pessoas, json para programas: um objeto por linha",
+        "timeout" => "Quanto tempo tentar, ao todo: 500ms, 15s, 2m",
+        "lang" => "Idioma das mensagens",
+        "submit.about" => "Submete tarefas",
+        "submit.handler" => "Que trabalho é: simulated, echo, mandelbrot, command ou um seu",
+        "submit.payload" => "O que o handler recebe; @ARQUIVO lê um arquivo, - a entrada padrão",
+        "submit.count" => "Quantas tarefas iguais",
+        "submit.each_line" => {
+            "Uma tarefa por linha do arquivo (- é a entrada padrão); a linha substitui {}"
+        }
+        "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
+        "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
+        "submit.allow_unknown_handler" => {
+            "Aceita mesmo que nenhum worker tenha oferecido este handler"
+        }
+        "submit.argv" => "Depois de --: o programa e os argumentos, para o handler command",
+        "status.about" => "Mostra o estado de uma tarefa",
+        "result.about" => "Mostra o resultado de uma tarefa; de command, o que o programa imprimiu",
+        "result.raw" => "O resultado como o handler o devolveu",
+        "list.about" => "Lista as suas tarefas, as mais novas primeiro",
+        "list.state" => "Só nestes estados",
+        "list.limit" => "Quantas, no máximo",
+        "list.all" => "Todas",
+        "watch.about" => {
+            "Acompanha tarefas até terminarem; sem nenhuma, todas as suas daqui em diante"
+        }
+        "watch.task_ids" | "cancel.task_ids" => "Identificadores das tarefas",
+        "task_id" => "Identificador da tarefa",
+        "cancel.about" => "Cancela tarefas",
+        "workers.about" => "Mostra os workers",
+        "cluster.about" => "Mostra os orquestradores, quem é o principal e os workers",
+        "cluster.promote.about" => {
+            "Promove um nó sem ouvir o outro, que se perdeu: o que só o outro tinha perde-se também"
+        }
+        "cluster.promote.node" => "O nó que deve assumir",
+        "cluster.promote.force" => "Confirma que o outro nó se perdeu de vez",
+        "users.about" => "Administra usuários",
+        "users.add.about" => "Cria um usuário ou troca o seu token, que é perguntado",
+        "users.add.admin" => "Com poderes de administrador",
+        "users.add.name" | "users.remove.name" => "Nome do usuário",
+        "users.remove.about" => "Remove um usuário",
+        "users.list.about" => "Lista os usuários",
+        "login.about" => "Guarda usuário e token num arquivo só seu",
+        "logout.about" => "Esquece usuário e token",
+        "menu.about" => "O menu interativo",
+        _ => return None,
+    })
+}
+
+fn english(id: &str) -> Option<&'static str> {
+    Some(match id {
+        "about" => "The Mutirão client: without arguments on a terminal, the interactive menu",
+        "orchestrators" => "The orchestrators",
+        "user" => {
+            "User; the token comes from --token-file, from MUTIRAO_TOKEN or from cliente login"
+        }
+        "token_file" => "File with the token",
+        "output" => "table for people, json for programs: one object per line",
+        "timeout" => "How long to try, all in all: 500ms, 15s, 2m",
+        "lang" => "Language of the messages",
+        "submit.about" => "Submits tasks",
+        "submit.handler" => {
+            "What work it is: simulated, echo, mandelbrot, command or one of your own"
+        }
+        "submit.payload" => "What the handler is given; @FILE reads a file, - standard input",
+        "submit.count" => "How many equal tasks",
+        "submit.each_line" => {
+            "One task per line of the file (- is standard input); the line replaces {}"
+        }
+        "submit.id" => "Id of the task, to repeat a submission without duplicating it",
+        "submit.wait" => "Wait until they are finished; the exit code is that of the work",
+        "submit.allow_unknown_handler" => "Accept although no worker has offered this handler",
+        "submit.argv" => "After --: the program and its arguments, for the handler command",
+        "status.about" => "Shows the state of a task",
+        "result.about" => "Shows the result of a task; of a command, what the program printed",
+        "result.raw" => "The result as the handler returned it",
+        "list.about" => "Lists your tasks, newest first",
+        "list.state" => "Only in these states",
+        "list.limit" => "How many at most",
+        "list.all" => "All of them",
+        "watch.about" => {
+            "Follows tasks until they are finished; without any, all of yours from now on"
+        }
+        "watch.task_ids" | "cancel.task_ids" => "Ids of the tasks",
+        "task_id" => "Id of the task",
+        "cancel.about" => "Cancels tasks",
+        "workers.about" => "Shows the workers",
+        "cluster.about" => "Shows the orchestrators, who is principal, and the workers",
+        "cluster.promote.about" => {
+            "Promotes a node without hearing the other, which is gone: what only that one had is gone too"
+        }
+        "cluster.promote.node" => "The node that is to take over",
+        "cluster.promote.force" => "Confirms that the other node is gone for good",
+        "users.about" => "Manages users",
+        "users.add.about" => "Creates a user or changes its token, which is asked for",
+        "users.add.admin" => "With the powers of an administrator",
+        "users.add.name" | "users.remove.name" => "Name of the user",
+        "users.remove.about" => "Removes a user",
+        "users.list.about" => "Lists the users",
+        "login.about" => "Keeps user and token in a file of your own",
+        "logout.about" => "Forgets user and token",
+        "menu.about" => "The interactive menu",
+        _ => return None,
+    })
+}
