@@ -1,0 +1,301 @@
+//! The library against a scripted pair: what a caller notices of a failover.
+
+mod support;
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use cliente::TaskSpec;
+use common::error_code::ErrorCode;
+use common::proto::TaskState;
+use futures::StreamExt as _;
+use support::{Mood, Node, Pair, client, pair};
+
+/// Longer than anything takes on a machine that works.
+const LONG: Duration = Duration::from_secs(60);
+
+fn echo(text: &str) -> TaskSpec {
+    TaskSpec::new("echo", text.as_bytes().to_vec())
+}
+
+fn submissions(node: &Node) -> Vec<String> {
+    node.calls().into_iter().filter(|call| call.starts_with("submit")).collect()
+}
+
+#[tokio::test]
+async fn an_acknowledgement_that_was_lost_is_given_again_and_nothing_is_done_twice() {
+    let (pair, mut principal, standby) = pair();
+    principal.set(Mood::Deaf);
+    let client = client(&[&principal, &standby], LONG);
+    let task = echo("x");
+    let id = task.task_id.clone();
+    let submission = tokio::spawn({
+        let client = client.clone();
+        async move { client.submit(task, false).await }
+    });
+    pair.until(|store| store.tasks.contains_key(&id)).await;
+    principal.kill();
+    standby.set_epoch(2);
+    standby.set(Mood::Principal);
+    let submitted = submission.await.expect("does not panic").expect("is acknowledged");
+    assert!(submitted.existed);
+    assert_eq!((submitted.task.task_id.as_str(), submitted.receipt.epoch), (id.as_str(), 2));
+    assert_eq!(pair.store().tasks.len(), 1);
+    assert_eq!(submissions(&principal), [format!("submit {id}")]);
+    assert!(submissions(&standby).iter().all(|call| *call == format!("submit {id}")));
+}
+
+#[tokio::test]
+async fn a_refusal_that_names_the_principal_leads_to_it_at_once() {
+    let pair = Pair::new();
+    let principal = Node::start(&pair, Mood::Principal, 1);
+    let bystander = Node::start(&pair, Mood::Standby(None), 1);
+    let standby = Node::start(&pair, Mood::Standby(Some(principal.address())), 1);
+    let client = client(&[&standby, &bystander, &principal], LONG);
+    client.submit(echo("x"), false).await.expect("is accepted");
+    client.submit(echo("y"), false).await.expect("is accepted");
+    assert_eq!(bystander.calls(), Vec::<String>::new());
+    assert_eq!((submissions(&standby).len(), submissions(&principal).len()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_principal_that_is_only_named_is_asked_too() {
+    let (_pair, principal, standby) = pair();
+    let client = client(&[&standby], LONG);
+    client.submit(echo("x"), false).await.expect("is accepted");
+    assert_eq!(client.endpoint(), Some(principal.endpoint()));
+}
+
+#[tokio::test]
+async fn an_answer_of_a_lower_epoch_is_not_believed() {
+    let (_pair, old, new) = pair();
+    old.set(Mood::Standby(None));
+    new.set(Mood::Principal);
+    new.set_epoch(5);
+    let client = client(&[&old, &new], Duration::from_millis(500));
+    let task = echo("x");
+    let id = task.task_id.clone();
+    client.submit(task, false).await.expect("is accepted");
+
+    // The fenced one believes itself principal again, and the other cannot be asked.
+    new.set(Mood::Standby(None));
+    old.set(Mood::Principal);
+    let refusal = client.task(&id).await.expect_err("nobody else answers");
+    assert_eq!(refusal.code, ErrorCode::Unavailable, "{refusal}");
+
+    old.set_epoch(6);
+    let (_, receipt) = client.task(&id).await.expect("it is the principal of the next epoch");
+    assert_eq!(receipt.epoch, 6);
+}
+
+#[tokio::test]
+async fn a_principal_that_does_not_answer_is_left_before_the_time_is_up() {
+    let (_pair, principal, standby) = pair();
+    principal.set(Mood::Silent);
+    standby.set(Mood::Principal);
+    let client = client(&[&principal, &standby], LONG);
+    let began = Instant::now();
+    client.submit(echo("x"), false).await.expect("the other one accepts");
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn an_overloaded_principal_is_asked_again_and_nobody_else_is() {
+    for code in [ErrorCode::QueueFull, ErrorCode::Overloaded] {
+        let (_pair, principal, standby) = pair();
+        principal.set(Mood::Refuses(code, 3));
+        let client = client(&[&principal, &standby], LONG);
+        let task = echo("x");
+        let expected = vec![format!("submit {}", task.task_id); 4];
+        client.submit(task, false).await.expect("is accepted in the end");
+        assert_eq!(submissions(&principal), expected);
+        assert_eq!(standby.calls(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn an_overload_that_lasts_is_reported_as_what_it_is() {
+    let (_pair, principal, standby) = pair();
+    principal.set(Mood::Refuses(ErrorCode::QueueFull, u32::MAX));
+    let client = client(&[&principal, &standby], Duration::from_millis(300));
+    let refusal = client.submit(echo("x"), false).await.expect_err("the queue stays full");
+    assert_eq!(refusal.code, ErrorCode::QueueFull);
+}
+
+#[tokio::test]
+async fn nobody_there_is_said_in_bounded_time() {
+    let (_pair, mut principal, mut standby) = pair();
+    let dead = client(&[&principal, &standby], Duration::from_millis(400));
+    let silent = client(&[&principal, &standby], Duration::from_millis(400));
+    principal.set(Mood::Silent);
+    standby.set(Mood::Silent);
+    let began = Instant::now();
+    let refusal = silent.submit(echo("x"), false).await.expect_err("nobody answers");
+    assert_eq!(refusal.code, ErrorCode::Unavailable);
+    principal.kill();
+    standby.kill();
+    let refusal = dead.submit(echo("x"), false).await.expect_err("nobody is there");
+    assert_eq!(refusal.code, ErrorCode::Unavailable);
+    assert_eq!(dead.cluster().await.expect_err("nobody is there").code, ErrorCode::Unavailable);
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_is_not_repeated() {
+    let (_pair, principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    let refusal =
+        client.task("0190b4a0-0000-7000-8000-000000000001").await.expect_err("is unknown");
+    assert_eq!(refusal.code, ErrorCode::TaskNotFound);
+    assert_eq!(principal.calls(), ["get"]);
+}
+
+#[tokio::test]
+async fn a_payload_that_is_too_large_is_not_sent() {
+    let (_pair, principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    let large = TaskSpec::new("echo", vec![0; (4 << 20) + 1]);
+    let one = client.submit(large.clone(), false).await.expect_err("is too large");
+    let many =
+        client.submit_many(vec![echo("x"), large], false).await.expect_err("one is too large");
+    assert_eq!((one.code, many.code), (ErrorCode::InvalidArgument, ErrorCode::InvalidArgument));
+    assert_eq!(principal.calls(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn many_tasks_are_acknowledged_in_their_order() {
+    let (pair, principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    let tasks: Vec<_> = (0..12_000).map(|n| echo(&n.to_string())).collect();
+    let ids: Vec<_> = tasks.iter().map(|task| task.task_id.clone()).collect();
+    let batches = client.submit_many(tasks, false).await.expect("are accepted");
+    assert_eq!(batches.iter().map(|batch| batch.accepted).sum::<u32>(), 12_000);
+    assert_eq!(batches.into_iter().flat_map(|batch| batch.task_ids).collect::<Vec<_>>(), ids);
+    assert_eq!(pair.store().tasks.len(), 12_000);
+}
+
+#[tokio::test]
+async fn a_wait_goes_on_at_the_new_principal_and_tells_each_end_once() {
+    let (pair, mut principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    let tasks = [echo("a"), echo("b"), echo("c")];
+    let ids = tasks.clone().map(|task| task.task_id);
+    client.submit_many(tasks.to_vec(), false).await.expect("are accepted");
+    let mut ends = pin!(client.wait_many(ids.to_vec(), true));
+    pair.finish(&ids[0], b"a");
+    let first = ends.next().await.expect("there are three").expect("is told");
+    assert_eq!(
+        (first.task.expect("is set").task_id, first.result),
+        (ids[0].clone(), b"a".to_vec())
+    );
+
+    // One ends while nobody is there to tell it, one afterwards.
+    principal.kill();
+    pair.finish(&ids[1], b"b");
+    standby.set(Mood::Principal);
+    let second = ends.next().await.expect("there are three").expect("is told");
+    assert_eq!(
+        (second.task.expect("is set").task_id, second.result),
+        (ids[1].clone(), b"b".to_vec())
+    );
+    pair.finish(&ids[2], b"c");
+    let third = ends.next().await.expect("there are three").expect("is told");
+    assert_eq!(third.task.expect("is set").task_id, ids[2]);
+    assert!(ends.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_watch_that_fell_behind_begins_again_at_the_same_principal() {
+    let (pair, principal, standby) = pair();
+    principal.set(Mood::Lags(2));
+    let client = client(&[&principal, &standby], LONG);
+    let task = echo("x");
+    let id = task.task_id.clone();
+    client.submit(task, false).await.expect("is accepted");
+    let mut ends = pin!(client.wait_many(vec![id.clone()], false));
+    let (end, ()) = tokio::join!(ends.next(), async {
+        while principal.calls().iter().filter(|call| call.starts_with("watch")).count() < 3 {
+            tokio::task::yield_now().await;
+        }
+        pair.finish(&id, b"x");
+    });
+    let end = end.expect("it ends").expect("without an error");
+    assert_eq!(end.task.expect("is set").state(), TaskState::Succeeded);
+    assert_eq!(standby.calls(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_silent_watch_that_breaks_has_the_whole_timeout_to_find_the_new_principal() {
+    let (pair, mut principal, standby) = pair();
+    let timeout = Duration::from_secs(3);
+    let client = client(&[&principal, &standby], timeout);
+    let task = echo("x");
+    let id = task.task_id.clone();
+    client.submit(task, false).await.expect("is accepted");
+    let mut updates = pin!(client.watch(vec![id.clone()], false));
+    let queued = updates.next().await.expect("comes first").expect("is told");
+    assert_eq!(queued.task.expect("is set").state(), TaskState::Queued);
+    // The subject of the test: nothing happens for longer than the timeout.
+    tokio::time::sleep(timeout + Duration::from_millis(200)).await;
+    principal.kill();
+    let failover = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        standby.set(Mood::Principal);
+        pair.finish(&id, b"x");
+    };
+    let follow = async {
+        while let Some(update) = updates.next().await {
+            if update.expect("no error").task.expect("is set").state() == TaskState::Succeeded {
+                return true;
+            }
+        }
+        false
+    };
+    let (finished, ()) = tokio::join!(follow, failover);
+    assert!(finished);
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_an_error_when_no_principal_comes() {
+    let (_pair, mut principal, mut standby) = pair();
+    let client = client(&[&principal, &standby], Duration::from_millis(400));
+    let task = echo("x");
+    let id = task.task_id.clone();
+    client.submit(task, false).await.expect("is accepted");
+    let mut ends = pin!(client.wait_many(vec![id], false));
+    principal.kill();
+    standby.kill();
+    let refusal = ends.next().await.expect("an error comes").expect_err("nobody is there");
+    assert_eq!(refusal.code, ErrorCode::Unavailable);
+    assert!(ends.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_waited_for() {
+    let (_pair, principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    let mut ends =
+        pin!(client.wait_many(vec!["0190b4a0-0000-7000-8000-000000000001".into()], false));
+    assert!(ends.next().await.expect("is told").expect("is no error").not_found);
+    assert!(ends.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_paused_principal_does_not_delay_the_view_of_the_cluster() {
+    let (_pair, principal, standby) = pair();
+    principal.set(Mood::Silent);
+    standby.set(Mood::Principal);
+    standby.set_epoch(2);
+    let client = client(&[&principal, &standby], LONG);
+    let began = Instant::now();
+    assert_eq!(client.cluster().await.expect("one answers").epoch, 2);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_standby_tells_of_the_cluster_when_the_principal_is_gone() {
+    let (_pair, mut principal, standby) = pair();
+    principal.kill();
+    let client = client(&[&principal, &standby], LONG);
+    assert_eq!(client.cluster().await.expect("one answers").epoch, 1);
+}

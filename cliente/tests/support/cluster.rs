@@ -1,0 +1,102 @@
+//! The scripted cluster.
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::cluster_service_server::ClusterService;
+use common::proto::*;
+use tonic::{Request, Response, Status};
+
+use super::{Mood, Script, WHEN};
+
+#[tonic::async_trait]
+impl ClusterService for Script {
+    async fn get_cluster(
+        &self,
+        request: Request<GetClusterRequest>,
+    ) -> Result<Response<GetClusterResponse>, Status> {
+        let mood = self.mood.lock().expect("is whole").clone();
+        let role = match mood {
+            Mood::Standby(_) => NodeRole::Standby,
+            Mood::Principal | Mood::Deaf | Mood::Lags(_) | Mood::Refuses(..) => NodeRole::Principal,
+            Mood::Silent => {
+                self.admit("cluster".into(), &request).await?;
+                NodeRole::Unspecified
+            }
+        };
+        let store = self.pair.store();
+        let node = NodeStatus {
+            address: "http://localhost:50051".into(),
+            role: role.into(),
+            in_sync: true,
+            journal_index: 7,
+            answering: true,
+            ..NodeStatus::default()
+        };
+        let other = NodeStatus {
+            address: "http://localhost:50052".into(),
+            role: NodeRole::Unreachable.into(),
+            ..NodeStatus::default()
+        };
+        Ok(Response::new(GetClusterResponse {
+            cluster_id: "0190b4a0-0000-7000-8000-00000000c1c1".into(),
+            epoch: self.epoch(),
+            view_number: 3,
+            principal: "http://localhost:50051".into(),
+            nodes: vec![node, other],
+            workers: store.workers.clone(),
+            task_counts: vec![StateCount {
+                state: "QUEUED".into(),
+                count: store.tasks.len() as u64,
+            }],
+            waiting_for: String::new(),
+        }))
+    }
+
+    async fn list_workers(
+        &self,
+        request: Request<ListWorkersRequest>,
+    ) -> Result<Response<ListWorkersResponse>, Status> {
+        self.admit("workers".into(), &request).await?;
+        Ok(Response::new(ListWorkersResponse { workers: self.pair.store().workers.clone() }))
+    }
+
+    async fn promote(
+        &self,
+        request: Request<PromoteRequest>,
+    ) -> Result<Response<PromoteResponse>, Status> {
+        self.calls.lock().expect("is whole").push("promote".into());
+        assert!(request.get_ref().force);
+        Ok(Response::new(PromoteResponse { epoch: self.epoch() + 1 }))
+    }
+
+    async fn add_user(
+        &self,
+        request: Request<AddUserRequest>,
+    ) -> Result<Response<AddUserResponse>, Status> {
+        self.admit("add user".into(), &request).await?;
+        let AddUserRequest { user, admin, .. } = request.into_inner();
+        self.pair.change(|store| store.users.push(User { user, admin, added_at_ms: WHEN }));
+        Ok(Response::new(AddUserResponse {}))
+    }
+
+    async fn remove_user(
+        &self,
+        request: Request<RemoveUserRequest>,
+    ) -> Result<Response<RemoveUserResponse>, Status> {
+        self.admit("remove user".into(), &request).await?;
+        let before = self.pair.store().users.len();
+        self.pair.change(|store| store.users.retain(|user| user.user != request.get_ref().user));
+        if self.pair.store().users.len() == before {
+            return Err(grpc_status::status(ErrorCode::UserNotFound, "there is no such user"));
+        }
+        Ok(Response::new(RemoveUserResponse {}))
+    }
+
+    async fn list_users(
+        &self,
+        request: Request<ListUsersRequest>,
+    ) -> Result<Response<ListUsersResponse>, Status> {
+        self.admit("users".into(), &request).await?;
+        Ok(Response::new(ListUsersResponse { users: self.pair.store().users.clone() }))
+    }
+}

@@ -1,0 +1,260 @@
+//! The scripted tasks.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::task_orchestrator_server::TaskOrchestrator;
+use common::proto::*;
+use futures::Stream;
+use tonic::{Request, Response, Status};
+
+use super::{Pair, Record, Script, Store, WHEN, end};
+
+impl Script {
+    fn accept(&self, spec: &TaskSpec, allow_unknown: bool) -> Result<(Task, bool), Status> {
+        self.pair.change(|store| {
+            if let Some(known) = store.tasks.get(&spec.task_id) {
+                if known.payload != spec.payload || known.task.handler != spec.handler {
+                    return Err(grpc_status::status(ErrorCode::TaskIdConflict, "another task"));
+                }
+                return Ok((known.task.clone(), true));
+            }
+            if !store.handlers.is_empty()
+                && !store.handlers.contains(&spec.handler)
+                && !allow_unknown
+            {
+                let text = format!("no worker has ever offered the handler {}", spec.handler);
+                return Err(grpc_status::status(ErrorCode::UnknownHandler, text));
+            }
+            let record = new_record(store, spec);
+            let accepted = Task { attempt: 0, ..queued(spec, store) };
+            store.tasks.insert(spec.task_id.clone(), record);
+            Ok((accepted, false))
+        })
+    }
+
+    fn find(&self, id: &str) -> Result<Record, Status> {
+        let not_found =
+            || grpc_status::status(ErrorCode::TaskNotFound, format!("there is no task {id}"));
+        self.pair.store().tasks.get(id).cloned().ok_or_else(not_found)
+    }
+}
+
+fn queued(spec: &TaskSpec, store: &Store) -> Task {
+    let mut task = Task {
+        task_id: spec.task_id.clone(),
+        handler: spec.handler.clone(),
+        submitted_at_ms: WHEN,
+        owner: "ana".into(),
+        pending_reason: if store.workers.is_empty() { "NO_WORKER" } else { "ALL_BUSY" }.into(),
+        ..Task::default()
+    };
+    task.set_state(TaskState::Queued);
+    task
+}
+
+fn new_record(store: &Store, spec: &TaskSpec) -> Record {
+    let mut record =
+        Record { task: queued(spec, store), payload: spec.payload.clone(), result: Vec::new() };
+    if store.works {
+        record.task.pending_reason.clear();
+        match spec.handler.as_str() {
+            "fail" => end(&mut record, TaskState::Failed, b""),
+            "command" => {
+                let output =
+                    br#"{"exit_code":0,"stdout":"out\n","stderr":"err\n","truncated":false}"#;
+                end(&mut record, TaskState::Succeeded, output);
+            }
+            _ => end(&mut record, TaskState::Succeeded, &spec.payload),
+        }
+    }
+    record
+}
+
+#[tonic::async_trait]
+impl TaskOrchestrator for Script {
+    async fn submit_task(
+        &self,
+        request: Request<SubmitTaskRequest>,
+    ) -> Result<Response<SubmitTaskResponse>, Status> {
+        let spec = request.get_ref().task.clone().expect("the client sets it");
+        self.admit(format!("submit {}", spec.task_id), &request).await?;
+        let (task, existed) = self.accept(&spec, request.get_ref().allow_unknown_handler)?;
+        if self.is_deaf() {
+            std::future::pending::<()>().await;
+        }
+        let receipt = Some(self.receipt());
+        Ok(Response::new(SubmitTaskResponse { task: Some(task), existed, receipt }))
+    }
+
+    async fn submit_tasks(
+        &self,
+        request: Request<SubmitTasksRequest>,
+    ) -> Result<Response<SubmitTasksResponse>, Status> {
+        let specs = &request.get_ref().tasks;
+        self.admit(format!("submit {} tasks", specs.len()), &request).await?;
+        let mut accepted = 0;
+        for spec in specs {
+            let (_, existed) = self.accept(spec, request.get_ref().allow_unknown_handler)?;
+            accepted += u32::from(!existed);
+        }
+        Ok(Response::new(SubmitTasksResponse { accepted, receipt: Some(self.receipt()) }))
+    }
+
+    async fn get_task(
+        &self,
+        request: Request<GetTaskRequest>,
+    ) -> Result<Response<GetTaskResponse>, Status> {
+        self.admit("get".into(), &request).await?;
+        let task = Some(self.find(&request.get_ref().task_id)?.task);
+        Ok(Response::new(GetTaskResponse { task, receipt: Some(self.receipt()) }))
+    }
+
+    async fn get_task_result(
+        &self,
+        request: Request<GetTaskResultRequest>,
+    ) -> Result<Response<GetTaskResultResponse>, Status> {
+        self.admit("result".into(), &request).await?;
+        let Record { task, result, .. } = self.find(&request.get_ref().task_id)?;
+        let receipt = Some(self.receipt());
+        Ok(Response::new(GetTaskResultResponse { task: Some(task), result, receipt }))
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<ListTasksRequest>,
+    ) -> Result<Response<ListTasksResponse>, Status> {
+        self.admit("list".into(), &request).await?;
+        let ListTasksRequest { states, page_size, page_token } = request.get_ref().clone();
+        let wanted = |task: &Task| states.is_empty() || states.contains(&task.state);
+        let store = self.pair.store();
+        let mut rest = store
+            .tasks
+            .values()
+            .rev()
+            .map(|record| record.task.clone())
+            .filter(|task| page_token.is_empty() || task.task_id < page_token)
+            .filter(wanted);
+        let size = if page_size == 0 { 100 } else { page_size as usize };
+        let tasks: Vec<_> = rest.by_ref().take(size).collect();
+        let more = rest.next().is_some();
+        let next_page_token =
+            tasks.last().filter(|_| more).map(|task| task.task_id.clone()).unwrap_or_default();
+        drop(rest);
+        drop(store);
+        Ok(Response::new(ListTasksResponse {
+            tasks,
+            next_page_token,
+            receipt: Some(self.receipt()),
+        }))
+    }
+
+    type WatchTasksStream = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
+
+    async fn watch_tasks(
+        &self,
+        request: Request<WatchTasksRequest>,
+    ) -> Result<Response<Self::WatchTasksStream>, Status> {
+        let wanted = request.get_ref().clone();
+        self.admit(format!("watch {} tasks", wanted.task_ids.len()), &request).await?;
+        Ok(Response::new(Box::pin(updates(Arc::clone(&self.pair), wanted, self.lags()))))
+    }
+
+    async fn cancel_task(
+        &self,
+        request: Request<CancelTaskRequest>,
+    ) -> Result<Response<CancelTaskResponse>, Status> {
+        self.admit("cancel".into(), &request).await?;
+        let id = &request.get_ref().task_id;
+        if is_over(&self.find(id)?.task) {
+            return Err(grpc_status::status(
+                ErrorCode::TaskFinished,
+                format!("task {id} is finished"),
+            ));
+        }
+        let task = self.pair.change(|store| {
+            let record = store.tasks.get_mut(id).expect("was found");
+            record.task.set_state(TaskState::Cancelled);
+            record.task.pending_reason.clear();
+            record.task.finished_at_ms = WHEN + 2_500;
+            record.task.clone()
+        });
+        Ok(Response::new(CancelTaskResponse { task: Some(task), receipt: Some(self.receipt()) }))
+    }
+}
+
+pub fn is_over(task: &Task) -> bool {
+    task.finished_at_ms > 0
+}
+
+/// The present state, then every change, until all are finished.
+fn updates(
+    pair: Arc<Pair>,
+    wanted: WatchTasksRequest,
+    lags: bool,
+) -> impl Stream<Item = Result<WatchTasksResponse, Status>> {
+    let mut changes = pair.changes.subscribe();
+    let (sender, receiver) = tokio::sync::mpsc::channel(16);
+    tokio::spawn(async move {
+        let mut told = std::collections::HashMap::new();
+        let mut established = true;
+        loop {
+            let updates = news(&pair.store(), &wanted, &mut told, established);
+            let batch = WatchTasksResponse { updates, established };
+            if sender.send(Ok(batch)).await.is_err() {
+                return;
+            }
+            established = false;
+            if lags {
+                let lagged = grpc_status::status(ErrorCode::WatchLagged, "the reader is too slow");
+                drop(sender.send(Err(lagged)).await);
+                return;
+            }
+            let ids = &wanted.task_ids;
+            let is_over =
+                |id| told.get(id) == Some(&None) || told.get(id).cloned().flatten() > Some(2);
+            if !ids.is_empty() && ids.iter().all(is_over) {
+                return;
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio_stream::wrappers::ReceiverStream::new(receiver)
+}
+
+/// What is not told yet; `told` holds the state of each task, `None` for one that does not exist.
+fn news(
+    store: &Store,
+    wanted: &WatchTasksRequest,
+    told: &mut std::collections::HashMap<String, Option<i32>>,
+    is_first: bool,
+) -> Vec<TaskUpdate> {
+    let of_all = wanted.task_ids.is_empty();
+    let ids: Vec<String> =
+        if of_all { store.tasks.keys().cloned().collect() } else { wanted.task_ids.clone() };
+    let mut updates = Vec::new();
+    for id in ids {
+        let record = store.tasks.get(&id);
+        let state = record.map(|record| record.task.state);
+        if told.insert(id.clone(), state) == Some(state) || (of_all && is_first) {
+            continue;
+        }
+        updates.push(match record {
+            Some(record) => TaskUpdate {
+                task: Some(record.task.clone()),
+                result: if wanted.include_results { record.result.clone() } else { Vec::new() },
+                not_found: false,
+            },
+            None => TaskUpdate {
+                task: Some(Task { task_id: id, ..Task::default() }),
+                result: Vec::new(),
+                not_found: true,
+            },
+        });
+    }
+    updates
+}
