@@ -27,8 +27,8 @@ pub struct Audit {
 /// # Errors
 /// It is in use or damaged.
 pub fn read(data_dir: &Path) -> anyhow::Result<Audit> {
-    let (journal, recovered) =
-        Journal::open(data_dir).with_context(|| format!("failed to open {}", data_dir.display()))?;
+    let (journal, recovered) = Journal::open(data_dir)
+        .with_context(|| format!("failed to open {}", data_dir.display()))?;
     let mut audit = Audit { epochs_monotone: true, ..Audit::default() };
     let mut at = recovered.snapshot.map_or(Index(0), |id| id.index);
     let mut epoch = recovered.snapshot.unwrap_or_default().epoch;

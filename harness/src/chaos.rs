@@ -71,7 +71,8 @@ enum Victim {
 /// # Errors
 /// The harness itself failed; what the platform does wrong is in the verdict.
 pub fn run(options: &Options, say: impl Fn(&str)) -> anyhow::Result<Verdict> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _entered = runtime.enter();
     let mut layout = Layout::new(&options.dir, WORKERS)?;
     layout.worker_args = vec!["--slots".into(), "8".into()];
@@ -130,10 +131,13 @@ impl Chaos {
     ) -> anyhow::Result<Victim> {
         self.revive_some()?;
         let specs: Vec<TaskSpec> = (0..batch)
-            .map(|nth| TaskSpec::new("echo", format!("{}-{nth}", self.random.random::<u64>()).into_bytes()))
+            .map(|nth| {
+                TaskSpec::new("echo", format!("{}-{nth}", self.random.random::<u64>()).into_bytes())
+            })
             .collect();
         self.verdict.submitted += specs.len();
-        let payloads: Vec<_> = specs.iter().map(|s| (s.task_id.clone(), s.payload.clone())).collect();
+        let payloads: Vec<_> =
+            specs.iter().map(|s| (s.task_id.clone(), s.payload.clone())).collect();
         let submission = runtime.spawn({
             let client = client.clone();
             async move { client.submit_many(specs, false).await }
@@ -240,7 +244,9 @@ impl Chaos {
 
     fn stop_and_audit(&mut self) -> anyhow::Result<()> {
         let layout = self.cluster.layout.clone();
-        for process in [self.cluster.principal.take(), self.cluster.backup.take()].into_iter().flatten() {
+        for process in
+            [self.cluster.principal.take(), self.cluster.backup.take()].into_iter().flatten()
+        {
             drop(process);
         }
         self.verdict.epochs_monotone = true;

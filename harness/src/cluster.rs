@@ -141,7 +141,13 @@ impl Cluster {
         Ok(())
     }
 
-    fn orchestrator(&self, binary: &str, name: &str, port: u16, peer: u16) -> anyhow::Result<Process> {
+    fn orchestrator(
+        &self,
+        binary: &str,
+        name: &str,
+        port: u16,
+        peer: u16,
+    ) -> anyhow::Result<Process> {
         let mut args = vec![
             "--port".to_owned(),
             port.to_string(),
@@ -185,7 +191,8 @@ impl Cluster {
     /// It did not come to that in time.
     pub fn wait_registered(&self, nth: usize) -> anyhow::Result<()> {
         let line = format!("Novo worker registrado: localhost:{}", self.layout.worker_ports[nth]);
-        let principal = self.principal.as_ref().or(self.backup.as_ref()).context("no orchestrator runs")?;
+        let principal =
+            self.principal.as_ref().or(self.backup.as_ref()).context("no orchestrator runs")?;
         principal.wait_for(&line, START_TIMEOUT)?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! end-to-end tests have in common.
 
 pub mod audit;
+pub mod bench;
 pub mod chaos;
 pub mod cli;
 pub mod cluster;

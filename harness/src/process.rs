@@ -75,7 +75,9 @@ impl Process {
     /// It did not come within `timeout`; the error shows what was printed instead.
     pub fn wait_for(&self, text: &str, timeout: Duration) -> anyhow::Result<String> {
         let deadline = Instant::now() + timeout;
-        let Ok(mut lines) = self.output.lines.lock() else { bail!("a reader of {} panicked", self.name) };
+        let Ok(mut lines) = self.output.lines.lock() else {
+            bail!("a reader of {} panicked", self.name)
+        };
         loop {
             if let Some(line) = lines.iter().find(|line| line.contains(text)) {
                 return Ok(line.clone());
@@ -105,7 +107,8 @@ impl Process {
     /// # Errors
     /// It has ended.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
+        let pid =
+            i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
         kill_process(pid, signal).with_context(|| format!("failed to signal {}", self.name))
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use common::exit;
 use harness::process::Process;
 use harness::{Cli, Cluster, Layout, ports};
+use orquestrador::journal::FORMAT_VERSION;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -43,7 +44,8 @@ fn bad_requests_are_refused_one_by_one() -> anyhow::Result<()> {
 
     let large = dir.path().join("large");
     fs::write(&large, vec![b'x'; 10 << 20])?;
-    let large = cli.run(&["submit", "--handler", "echo", "--payload", &format!("@{}", large.display())])?;
+    let large =
+        cli.run(&["submit", "--handler", "echo", "--payload", &format!("@{}", large.display())])?;
     refused(&large, exit::REFUSED, "4194304");
 
     // An empty payload is a payload.
@@ -73,8 +75,14 @@ fn a_port_in_use_is_named() -> anyhow::Result<()> {
     let layout = Layout::new(dir.path(), 1)?;
     let taken = std::net::TcpListener::bind(("127.0.0.1", layout.principal_port))?;
     let port = layout.principal_port.to_string();
-    let args = ["--port".to_owned(), port.clone(), "--data-dir".into(), dir.path().join("x").display().to_string()];
-    let mut node = Process::start("principal", &layout.binary("orquestrador"), &args, dir.path(), None)?;
+    let args = [
+        "--port".to_owned(),
+        port.clone(),
+        "--data-dir".into(),
+        dir.path().join("x").display().to_string(),
+    ];
+    let mut node =
+        Process::start("principal", &layout.binary("orquestrador"), &args, dir.path(), None)?;
     assert_eq!(node.wait(SOON)?.code(), Some(i32::from(exit::RESOURCE)));
     node.wait_for(&port, SOON)?;
     drop(taken);
@@ -104,17 +112,13 @@ fn a_data_directory_in_use_or_of_another_version_is_refused() -> anyhow::Result<
     second.wait_for(&data.display().to_string(), SOON)?;
 
     cluster.principal.take().expect("it was started").kill()?;
-    let version = fs::read_dir(&data)?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().contains("version")))
-        .expect("the format's version is a file of its own");
-    let text = fs::read_to_string(&version)?;
-    let newer: String = text.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
-    assert_ne!(text, newer);
-    fs::write(&version, newer)?;
+    let format = data.join("format");
+    let text = fs::read_to_string(&format)?;
+    let newer = text.replacen(&format!(" {FORMAT_VERSION}"), " 999", 1);
+    assert_ne!(text, newer, "the format's version is in its file");
+    fs::write(&format, newer)?;
     let mut newer = Process::start("newer", &binary, &args, dir.path(), None)?;
     assert_eq!(newer.wait(SOON)?.code(), Some(i32::from(exit::RESOURCE)));
-    newer.wait_for("version", SOON)?;
+    newer.wait_for("999", SOON)?;
     Ok(())
 }

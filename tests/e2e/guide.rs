@@ -57,16 +57,24 @@ fn tasks_go_round_the_workers() -> anyhow::Result<()> {
 #[test]
 fn scenario_1_a_dead_workers_task_goes_to_another() -> anyhow::Result<()> {
     let (_dir, mut cluster, cli) = started(3)?;
-    let id = cli.submit(&["--handler", "simulated", "--payload", r#"{"description":"soma","seconds":2}"#])?;
+    let id = cli.submit(&[
+        "--handler",
+        "simulated",
+        "--payload",
+        r#"{"description":"soma","seconds":2}"#,
+    ])?;
     let principal = cluster.principal.as_ref().expect("it was started");
     let line = principal.wait_for(&format!("Tarefa [{id}] atribuída ao worker ["), SOON)?;
     let ports = cluster.layout.worker_ports.clone();
-    let holder = ports.iter().position(|port| line.contains(&format!(":{port}]"))).expect("one of them");
+    let holder =
+        ports.iter().position(|port| line.contains(&format!(":{port}]"))).expect("one of them");
     let mut dead = cluster.workers[holder].take().expect("it was started");
     dead.signal(Signal::INT)?;
     dead.wait(SOON)?;
-    principal.wait_for(&format!("Worker [localhost:{}] considerado falho.", ports[holder]), SOON)?;
-    let again = principal.wait_for(&format!("Reatribuindo tarefa [{id}] para o worker [localhost:"), SOON)?;
+    principal
+        .wait_for(&format!("Worker [localhost:{}] considerado falho.", ports[holder]), SOON)?;
+    let again = principal
+        .wait_for(&format!("Reatribuindo tarefa [{id}] para o worker [localhost:"), SOON)?;
     assert!(!again.contains(&format!(":{}]", ports[holder])), "{again}");
     let task = cli.finished(&id, 300)?.expect("it finishes");
     assert_eq!((task["state"].as_str(), task["attempt"].as_u64()), (Some("SUCCEEDED"), Some(2)));
@@ -76,7 +84,12 @@ fn scenario_1_a_dead_workers_task_goes_to_another() -> anyhow::Result<()> {
 #[test]
 fn scenario_2_the_backup_takes_over_and_the_task_is_not_started_again() -> anyhow::Result<()> {
     let (_dir, mut cluster, cli) = started(3)?;
-    let id = cli.submit(&["--handler", "simulated", "--payload", r#"{"description":"soma","seconds":3}"#])?;
+    let id = cli.submit(&[
+        "--handler",
+        "simulated",
+        "--payload",
+        r#"{"description":"soma","seconds":3}"#,
+    ])?;
     let principal = cluster.principal.as_mut().expect("it was started");
     principal.wait_for(&format!("Tarefa [{id}] atribuída ao worker ["), SOON)?;
     principal.signal(Signal::INT)?;

@@ -1,1 +1,45 @@
-fn main() {}
+//! `cargo xtask bench`
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use harness::bench::{self, Options};
+
+/// Throughput, idle latency and failover time of a pair with two workers, durable and replicated.
+#[derive(Parser)]
+struct Arguments {
+    /// One JSON object per figure instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Echo tasks in one throughput run
+    #[arg(long, default_value_t = 100_000)]
+    tasks: usize,
+    /// Submissions in one latency run
+    #[arg(long, default_value_t = 500)]
+    probes: usize,
+    /// Kills of the principal
+    #[arg(long, default_value_t = 5)]
+    kills: usize,
+    /// Runs of throughput and latency
+    #[arg(long, default_value_t = 3)]
+    repetitions: usize,
+}
+
+fn main() -> ExitCode {
+    let Arguments { json, tasks, probes, kills, repetitions } = Arguments::parse();
+    let options = Options { tasks, probes, kills, repetitions };
+    match bench::run(&options, |line| eprintln!("{line}")) {
+        Ok(figures) => {
+            if json {
+                bench::print_json(&figures);
+            } else {
+                bench::print_table(&figures);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("mutirao-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -59,7 +59,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         picture: arguments.picture.clone(),
         shrink: arguments.shrink.max(1),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let report = runtime.block_on(async {
         let client = chaos::client(&client_layout)?;
         demo::run(&options, &mut cluster, &client).await

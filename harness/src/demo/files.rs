@@ -33,8 +33,8 @@ pub fn repository(root: &Path) -> anyhow::Result<Vec<Hashed>> {
         .filter(|path| path.is_file())
         .take(MAX_FILES)
         .map(|path| {
-            let content =
-                std::fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?;
+            let content = std::fs::read(&path)
+                .with_context(|| format!("failed to read {}", path.display()))?;
             let sha256 = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
             Ok(Hashed { path, sha256 })
         })

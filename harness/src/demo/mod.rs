@@ -50,10 +50,15 @@ const KILL_PRINCIPAL_AT: f64 = 0.50;
 ///
 /// # Errors
 /// The demo could not be carried through; what the platform did wrong is in the report.
-pub async fn run(options: &Options, cluster: &mut Cluster, client: &Client) -> anyhow::Result<Report> {
+pub async fn run(
+    options: &Options,
+    cluster: &mut Cluster,
+    client: &Client,
+) -> anyhow::Result<Report> {
     let began = Instant::now();
     let mut open = expectations(options)?;
-    let specs: Vec<TaskSpec> = open.iter().map(|(id, expected)| specification(id, expected)).collect();
+    let specs: Vec<TaskSpec> =
+        open.iter().map(|(id, expected)| specification(id, expected)).collect();
     let total = specs.len();
     let mut report = Report { submitted: total, ..Report::default() };
     client.submit_many(specs, false).await.context("failed to submit")?;
@@ -77,7 +82,8 @@ pub async fn run(options: &Options, cluster: &mut Cluster, client: &Client) -> a
         if !is_right(&expected, &update, &mut picture)? {
             report.wrong += 1;
         }
-        kill_in_the_middle(finished as f64 / total as f64, cluster, client, &mut report, &bar).await?;
+        kill_in_the_middle(finished as f64 / total as f64, cluster, client, &mut report, &bar)
+            .await?;
     }
     bar.finish_and_clear();
     report.lost = open.len();
@@ -101,7 +107,11 @@ fn specification(id: &str, expected: &Expected) -> TaskSpec {
 }
 
 /// Compares with a computation of our own; a tile goes into the picture.
-fn is_right(expected: &Expected, update: &TaskUpdate, picture: &mut Picture) -> anyhow::Result<bool> {
+fn is_right(
+    expected: &Expected,
+    update: &TaskUpdate,
+    picture: &mut Picture,
+) -> anyhow::Result<bool> {
     let succeeded = update.task.as_ref().is_some_and(|task| task.state() == TaskState::Succeeded);
     if !succeeded {
         return Ok(false);
@@ -153,7 +163,8 @@ async fn time_to_acknowledge(client: &Client) -> anyhow::Result<Duration> {
 
 fn progress_bar(total: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} tarefas  {per_sec}  {elapsed}");
-    ProgressBar::new(total as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::new(total as u64)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// The top of the repository that this program was built from, or the current directory.

@@ -51,7 +51,11 @@ impl Picture {
     /// Not as many as the tile has points.
     pub fn put(&mut self, tile: &Tile, counts: &[u8]) -> anyhow::Result<()> {
         let expected = tile.tile_width as usize * tile.tile_height as usize * 2;
-        anyhow::ensure!(counts.len() == expected, "a tile has {} bytes, not {expected}", counts.len());
+        anyhow::ensure!(
+            counts.len() == expected,
+            "a tile has {} bytes, not {expected}",
+            counts.len()
+        );
         for (nth, count) in counts.chunks_exact(2).enumerate() {
             let count = u16::from_le_bytes([count[0], count[1]]);
             let column = tile.x as usize + nth % tile.tile_width as usize;
@@ -65,7 +69,8 @@ impl Picture {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let file = File::create(path).with_context(|| format!("failed to create {}", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("failed to create {}", path.display()))?;
         let mut encoder = png::Encoder::new(BufWriter::new(file), self.size, self.size);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
@@ -86,7 +91,8 @@ impl Picture {
                     for y in 0..factor {
                         for x in 0..factor {
                             let (row, column) = (row * factor + y, column * factor + x);
-                            let at = (row as usize * self.size as usize + column as usize) * 3 + channel;
+                            let at =
+                                (row as usize * self.size as usize + column as usize) * 3 + channel;
                             sum += usize::from(self.rgb[at]);
                         }
                     }

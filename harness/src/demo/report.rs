@@ -55,7 +55,11 @@ impl fmt::Display for Report {
             writeln!(f, "  {worker:<20} {count}")?;
         }
         if let Some(failover) = self.failover {
-            writeln!(f, "troca de principal vista pelo cliente  {:.0} ms", failover.as_secs_f64() * 1e3)?;
+            writeln!(
+                f,
+                "troca de principal vista pelo cliente  {:.0} ms",
+                failover.as_secs_f64() * 1e3
+            )?;
         }
         write!(f, "tempo            {:.1} s", self.elapsed.as_secs_f64())
     }
