@@ -6,8 +6,6 @@ use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 pub const USER_KEY: &str = "mutirao-user";
 /// Metadata key of the token.
 pub const TOKEN_KEY: &str = "mutirao-token";
-/// Metadata key of the epoch in answers.
-pub const EPOCH_KEY: &str = "mutirao-epoch";
 /// The seed's user, only in demo mode.
 pub const DEMO_USER: &str = "user1";
 /// The seed's token, only in demo mode.

@@ -90,8 +90,8 @@ pub enum Subcommand {
 
 #[derive(Debug, clap::Args)]
 pub struct Submit {
-    #[arg(long, default_value = "simulated")]
-    pub handler: String,
+    #[arg(long)]
+    pub handler: Option<String>,
     #[arg(long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
     pub payload: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -102,6 +102,8 @@ pub struct Submit {
     pub id: Option<String>,
     #[arg(long)]
     pub wait: bool,
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "wait")]
+    pub wait_timeout: Option<Duration>,
     #[arg(long)]
     pub allow_unknown_handler: bool,
     #[arg(last = true, conflicts_with = "payload")]
@@ -111,8 +113,8 @@ pub struct Submit {
 #[derive(Debug, clap::Subcommand)]
 pub enum ClusterAction {
     Promote {
-        #[arg(long)]
-        node: Endpoint,
+        #[arg(long, value_name = "URL")]
+        node: Option<Endpoint>,
         #[arg(long, required = true)]
         force: bool,
     },
@@ -162,15 +164,24 @@ pub fn command(lang: Lang) -> clap::Command {
     common::help::localize(Args::command(), lang, |id| client_help::text(id, lang))
 }
 
-/// `500ms`, `15s`, `2m`, or seconds.
+/// The longest time that can be given.
+const MAX_TIME_MS: u64 = 1_000 * 3_600_000;
+
+/// `500ms`, `15s`, `2m`, `3h`, or seconds; at most 1,000 hours.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| "500ms, 15s, 2m".to_owned())?;
-    match &text[digits.len()..] {
-        "ms" => Ok(Duration::from_millis(number)),
-        "" | "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number * 60)),
-        _ => Err("500ms, 15s, 2m".to_owned()),
+    let forms = || "500ms, 15s, 2m, 3h".to_owned();
+    let number: u64 = digits.parse().map_err(|_| forms())?;
+    let unit_ms = match &text[digits.len()..] {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(forms()),
+    };
+    match number.checked_mul(unit_ms) {
+        Some(ms) if ms <= MAX_TIME_MS => Ok(Duration::from_millis(ms)),
+        Some(_) | None => Err("1000h".to_owned()),
     }
 }
 
@@ -189,7 +200,9 @@ mod tests {
     fn times_have_units() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert!(duration("depois").is_err());
+        for text in ["depois", "", "1d", "307445734561825861m", "18446744073709551615s", "1001h"] {
+            assert!(duration(text).is_err(), "{text} was accepted");
+        }
     }
 
     #[test]

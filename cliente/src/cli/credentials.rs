@@ -22,7 +22,6 @@ struct Profile {
 
 /// Flags before environment before profile.
 pub fn find(global: &Global) -> Result<Credentials, Failure> {
-    let profile = load()?;
     let token = match &global.token_file {
         Some(path) => {
             let text = fs::read_to_string(path).map_err(Failure::io(path.display().to_string()))?;
@@ -30,7 +29,10 @@ pub fn find(global: &Global) -> Result<Credentials, Failure> {
         }
         None => std::env::var(TOKEN_VARIABLE).ok(),
     };
-    let (user, token) = match (global.user.clone(), token, profile) {
+    if let (Some(user), Some(token)) = (&global.user, &token) {
+        return new(user, token);
+    }
+    let (user, token) = match (global.user.clone(), token, load()?) {
         (Some(user), Some(token), _) => (user, token),
         (None, None, Some(profile)) => (profile.user, profile.token),
         (Some(user), None, Some(profile)) if user == profile.user => (profile.user, profile.token),

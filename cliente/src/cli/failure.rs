@@ -22,7 +22,9 @@ pub enum Failure {
     /// A file, or a terminal, could not be read or written.
     Io { what: String, source: std::io::Error },
     /// Something else is wrong with the command line.
-    Usage(ClientMessage),
+    Usage(Box<ClientMessage>),
+    /// The wait ended before the work did.
+    WaitedEnough,
     /// The reader of our output has seen enough.
     ClosedOutput,
 }
@@ -31,6 +33,10 @@ impl Failure {
     pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         |source| Self::Io { what, source }
+    }
+
+    pub fn usage(message: ClientMessage) -> Self {
+        Self::Usage(Box::new(message))
     }
 
     pub fn exit_code(&self) -> u8 {
@@ -59,6 +65,7 @@ impl Failure {
                 exit::USAGE
             }
             Self::OpenProfile { .. } | Self::Io { .. } => exit::RESOURCE,
+            Self::WaitedEnough => exit::TIMEOUT,
             Self::ClosedOutput => exit::OK,
         }
     }
@@ -77,6 +84,7 @@ impl Failure {
                 ClientMessage::Io { what: what.clone(), error: source.to_string() }.text(lang)
             }
             Self::Usage(message) => message.text(lang),
+            Self::WaitedEnough => ClientMessage::WaitedEnough.text(lang),
             Self::ClosedOutput => return None,
         })
     }

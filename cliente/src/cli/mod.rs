@@ -23,6 +23,7 @@ pub struct Context {
     pub client: Client,
     pub output: Output,
     pub lang: Lang,
+    pub orchestrators: Vec<common::endpoint::Endpoint>,
 }
 
 /// Parses, runs, maps the result to an exit code.
@@ -82,7 +83,8 @@ async fn run(args: Args) -> Result<u8, Failure> {
         other => {
             let credentials = credentials::find(&args.global)?;
             let client = connect(&args.global, credentials);
-            commands::run(Context { client, output, lang }, other).await
+            let orchestrators = args.global.orchestrators.clone();
+            commands::run(Context { client, output, lang, orchestrators }, other).await
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write as _};
 
+use base64::Engine as _;
 use comfy_table::{Table, presets};
 use common::lang::Lang;
 use common::messages::Message as _;
@@ -176,6 +177,13 @@ pub fn line(text: &str) -> Result<(), Failure> {
     bytes(format!("{text}\n").as_bytes())
 }
 
+/// For people, on standard error. A reader that has left is no error.
+pub fn note(text: &str) {
+    if writeln!(std::io::stderr(), "{text}").is_err() {
+        tracing::trace!("nobody reads standard error");
+    }
+}
+
 /// Data as it is.
 pub fn bytes(data: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
@@ -226,7 +234,7 @@ pub fn task_json(shown: &Shown<'_>) -> Value {
     })
 }
 
-/// An object if it is one, else text, else hexadecimal.
+/// An object if it is one, else text, else base64.
 fn result_json(result: &[u8]) -> Value {
     match std::str::from_utf8(result) {
         Ok(text) => match serde_json::from_str::<Value>(text) {
@@ -234,8 +242,7 @@ fn result_json(result: &[u8]) -> Value {
             Ok(_) | Err(_) => Value::String(text.to_owned()),
         },
         Err(_) => {
-            let hex: String = result.iter().map(|byte| format!("{byte:02x}")).collect();
-            json!({ "hex": hex })
+            json!({ "base64": base64::engine::general_purpose::STANDARD.encode(result) })
         }
     }
 }

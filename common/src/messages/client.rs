@@ -23,7 +23,9 @@ pub enum ClientMessage {
     },
     LoggedOut,
     NotLoggedIn,
-    AskHandler,
+    WaitedEnough,
+    NobodyToPromote,
+    WhichToPromote,
     AskDescription,
     AskTaskId {
         last: Option<String>,
@@ -143,7 +145,9 @@ impl ClientMessage {
             Self::LoggedIn { user, path } => format!("Conectado como {user}; guardado em {path}."),
             Self::LoggedOut => "Usuário e token esquecidos.".into(),
             Self::NotLoggedIn => "Não havia usuário guardado.".into(),
-            Self::AskHandler => "Handler [simulated]: ".into(),
+            Self::WaitedEnough => "O prazo acabou antes do trabalho; as tarefas continuam.".into(),
+            Self::NobodyToPromote => "Nenhum orquestrador respondeu; inicie o que deve assumir.".into(),
+            Self::WhichToPromote => "Os dois orquestradores respondem; diga com --node qual deve assumir.".into(),
             Self::AskDescription => "Descrição da tarefa: ".into(),
             Self::AskTaskId { last: None } => "ID da tarefa: ".into(),
             Self::AskTaskId { last: Some(last) } => format!("ID da tarefa [{last}]: "),
@@ -216,7 +220,13 @@ impl ClientMessage {
             Self::LoggedIn { user, path } => format!("Logged in as {user}; kept in {path}."),
             Self::LoggedOut => "User and token forgotten.".into(),
             Self::NotLoggedIn => "No user was kept.".into(),
-            Self::AskHandler => "Handler [simulated]: ".into(),
+            Self::WaitedEnough => "Time is up before the work is done; the tasks go on.".into(),
+            Self::NobodyToPromote => {
+                "No orchestrator answered; start the one that is to take over.".into()
+            }
+            Self::WhichToPromote => {
+                "Both orchestrators answer; say with --node which is to take over.".into()
+            }
             Self::AskDescription => "Description of the task: ".into(),
             Self::AskTaskId { last: None } => "Task id: ".into(),
             Self::AskTaskId { last: Some(last) } => format!("Task id [{last}]: "),

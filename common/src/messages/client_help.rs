@@ -20,7 +20,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "timeout" => "Quanto tempo tentar, ao todo: 500ms, 15s, 2m",
         "lang" => "Idioma das mensagens",
         "submit.about" => "Submete tarefas",
-        "submit.handler" => "Que trabalho é: simulated, echo, mandelbrot, command ou um seu",
+        "submit.handler" => {
+            "Que trabalho é: simulated (padrão), echo, mandelbrot, command (padrão com --) ou um seu"
+        }
         "submit.payload" => "O que o handler recebe; @ARQUIVO lê um arquivo, - a entrada padrão",
         "submit.count" => "Quantas tarefas iguais",
         "submit.each_line" => {
@@ -28,6 +30,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
+        "submit.wait_timeout" => "Quanto esperar, no máximo: 30s, 10m, 2h",
         "submit.allow_unknown_handler" => {
             "Aceita mesmo que nenhum worker tenha oferecido este handler"
         }
@@ -50,7 +53,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "cluster.promote.about" => {
             "Promove um nó sem ouvir o outro, que se perdeu: o que só o outro tinha perde-se também"
         }
-        "cluster.promote.node" => "O nó que deve assumir",
+        "cluster.promote.node" => "O nó que deve assumir [padrão: o único que responde]",
         "cluster.promote.force" => "Confirma que o outro nó se perdeu de vez",
         "users.about" => "Administra usuários",
         "users.add.about" => "Cria um usuário ou troca o seu token, que é perguntado",
@@ -78,7 +81,7 @@ fn english(id: &str) -> Option<&'static str> {
         "lang" => "Language of the messages",
         "submit.about" => "Submits tasks",
         "submit.handler" => {
-            "What work it is: simulated, echo, mandelbrot, command or one of your own"
+            "What work it is: simulated (default), echo, mandelbrot, command (default with --) or one of your own"
         }
         "submit.payload" => "What the handler is given; @FILE reads a file, - standard input",
         "submit.count" => "How many equal tasks",
@@ -87,6 +90,7 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
         "submit.wait" => "Wait until they are finished; the exit code is that of the work",
+        "submit.wait_timeout" => "How long to wait at most: 30s, 10m, 2h",
         "submit.allow_unknown_handler" => "Accept although no worker has offered this handler",
         "submit.argv" => "After --: the program and its arguments, for the handler command",
         "status.about" => "Shows the state of a task",
@@ -107,7 +111,9 @@ fn english(id: &str) -> Option<&'static str> {
         "cluster.promote.about" => {
             "Promotes a node without hearing the other, which is gone: what only that one had is gone too"
         }
-        "cluster.promote.node" => "The node that is to take over",
+        "cluster.promote.node" => {
+            "The node that is to take over [default: the only one that answers]"
+        }
         "cluster.promote.force" => "Confirms that the other node is gone for good",
         "users.about" => "Manages users",
         "users.add.about" => "Creates a user or changes its token, which is asked for",

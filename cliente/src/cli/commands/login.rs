@@ -50,7 +50,7 @@ pub fn ask_new_token(lang: Lang) -> Result<String, Failure> {
     if std::io::stdin().is_terminal() {
         let second = ask_token(&ClientMessage::AskAgain.text(lang))?;
         if second.as_ref() != Some(&first) {
-            return Err(Failure::Usage(ClientMessage::TokensDiffer));
+            return Err(Failure::usage(ClientMessage::TokensDiffer));
         }
     }
     Ok(first)

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::super::args::{Format, Global};
 use super::super::failure::Failure;
-use super::super::output::Output;
+use super::super::output::{self, Output};
 use super::super::{connect, credentials};
 use super::{check_credentials, login};
 
@@ -126,7 +126,7 @@ impl Menu {
     }
 
     async fn step(&mut self) -> Result<(), Leave> {
-        println!("\n{}", ClientMessage::MenuEntries.text(self.lang));
+        output::line(&format!("\n{}", ClientMessage::MenuEntries.text(self.lang)))?;
         let choice = self.input.ask(&ClientMessage::AskChoice.text(self.lang))?;
         let done = match choice.as_str() {
             "1" => self.submit().await?,
@@ -158,14 +158,9 @@ impl Menu {
     }
 
     async fn submit(&mut self) -> Result<Result<(), Failure>, Leave> {
-        let handler = self.input.ask(&ClientMessage::AskHandler.text(self.lang))?;
-        let handler = if handler.is_empty() { "simulated".to_owned() } else { handler };
         let description = self.input.ask(&ClientMessage::AskDescription.text(self.lang))?;
-        let payload = match handler.as_str() {
-            "simulated" => json!({ "description": description }).to_string().into_bytes(),
-            _ => description.into_bytes(),
-        };
-        let task = TaskSpec::new(&handler, payload);
+        let payload = json!({ "description": description }).to_string().into_bytes();
+        let task = TaskSpec::new("simulated", payload);
         Ok(match self.client.submit(task, false).await {
             Ok(done) => {
                 self.say(&ClientMessage::Accepted {

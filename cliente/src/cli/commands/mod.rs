@@ -7,7 +7,9 @@ mod users;
 mod wait;
 
 use cliente::Client;
+use common::endpoint::Endpoint;
 use common::exit;
+use common::messages::client::ClientMessage;
 use common::proto::TaskState;
 
 use super::Context;
@@ -32,6 +34,10 @@ pub async fn run(context: Context, command: Subcommand) -> Result<u8, Failure> {
             Ok(exit::OK)
         }
         Subcommand::Cluster { action: Some(ClusterAction::Promote { node, .. }) } => {
+            let node = match node {
+                Some(node) => node,
+                None => only_waiting_node(&context).await?,
+            };
             let epoch = context.client.promote(&node).await?;
             output::line(&serde_json::json!({ "epoch": epoch }).to_string())?;
             Ok(exit::OK)
@@ -71,7 +77,7 @@ fn command_output(result: &[u8]) -> Result<(), Failure> {
     match serde_json::from_slice::<serde_json::Value>(result) {
         Ok(report) => {
             if let Some(stderr) = report["stderr"].as_str() {
-                eprint!("{stderr}");
+                output::note(stderr.trim_end());
             }
             match report["stdout"].as_str() {
                 Some(stdout) => output::bytes(stdout.as_bytes()),
@@ -108,6 +114,21 @@ async fn cancel(context: &Context, task_ids: &[String]) -> Result<u8, Failure> {
         context.output.task(&Shown { receipt: Some(&receipt), ..Shown::new(&task) })?;
     }
     Ok(exit::OK)
+}
+
+/// The node that an override is about, when it is plain which: the only one that answers.
+async fn only_waiting_node(context: &Context) -> Result<Endpoint, Failure> {
+    let mut answering = Vec::new();
+    for endpoint in &context.orchestrators {
+        if context.client.cluster_at(endpoint).await.is_ok() {
+            answering.push(endpoint.clone());
+        }
+    }
+    match answering.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::usage(ClientMessage::NobodyToPromote)),
+        [_, ..] => Err(Failure::usage(ClientMessage::WhichToPromote)),
+    }
 }
 
 /// Asks something harmless, to know whether the credentials are right.

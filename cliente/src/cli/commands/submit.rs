@@ -1,5 +1,6 @@
 //! `cliente submit`
 
+use std::collections::HashMap;
 use std::io::Read as _;
 
 use cliente::TaskSpec;
@@ -20,8 +21,10 @@ const PLACEHOLDER: &str = "{}";
 pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
     let tasks = tasks(&options)?;
     let ids: Vec<String> = tasks.iter().map(|task| task.task_id.clone()).collect();
+    let mut receipts = HashMap::new();
     if let [task] = tasks.as_slice() {
         let done = context.client.submit(task.clone(), options.allow_unknown_handler).await?;
+        receipts.insert(task.task_id.clone(), done.receipt);
         if !options.wait {
             context
                 .output
@@ -35,8 +38,20 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
         if !options.wait {
             return show_all(context, handlers, batches.last().map(|batch| &batch.receipt));
         }
+        for batch in batches {
+            receipts.extend(batch.task_ids.into_iter().map(|id| (id, batch.receipt)));
+        }
     }
-    if options.wait { wait::finish(context, ids).await } else { Ok(exit::OK) }
+    if !options.wait {
+        return Ok(exit::OK);
+    }
+    let finish = wait::finish(context, ids, &receipts);
+    match options.wait_timeout {
+        Some(limit) => {
+            tokio::time::timeout(limit, finish).await.unwrap_or(Err(Failure::WaitedEnough))
+        }
+        None => finish.await,
+    }
 }
 
 /// What is known of tasks that were accepted together.
@@ -56,21 +71,30 @@ fn tasks(options: &Submit) -> Result<Vec<TaskSpec>, Failure> {
     match &options.each_line {
         Some(source) => {
             let text = String::from_utf8(read(source)?)
-                .map_err(|_| Failure::Usage(ClientMessage::NotText { source: source.clone() }))?;
+                .map_err(|_| Failure::usage(ClientMessage::NotText { source: source.clone() }))?;
             text.lines()
                 .filter(|line| !line.is_empty())
-                .map(|line| Ok(TaskSpec::new(&options.handler, payload(options, Some(line))?)))
+                .map(|line| Ok(TaskSpec::new(handler(options), payload(options, Some(line))?)))
                 .collect()
         }
         None => (0..options.count)
             .map(|_| {
-                let mut task = TaskSpec::new(&options.handler, payload(options, None)?);
+                let mut task = TaskSpec::new(handler(options), payload(options, None)?);
                 if let Some(id) = &options.id {
                     task.task_id.clone_from(id);
                 }
                 Ok(task)
             })
             .collect(),
+    }
+}
+
+/// Arguments after `--` are a program's.
+fn handler(options: &Submit) -> &str {
+    match &options.handler {
+        Some(handler) => handler,
+        None if !options.argv.is_empty() => "command",
+        None => "simulated",
     }
 }
 
@@ -88,8 +112,8 @@ fn payload(options: &Submit, line: Option<&str>) -> Result<Vec<u8>, Failure> {
             Some(path) => read(path),
             None => Ok(payload.as_bytes().to_vec()),
         },
-        (None, None) if options.handler == "command" => {
-            Err(Failure::Usage(ClientMessage::NoCommandLine))
+        (None, None) if handler(options) == "command" => {
+            Err(Failure::usage(ClientMessage::NoCommandLine))
         }
         (None, None) => Ok(Vec::new()),
     }

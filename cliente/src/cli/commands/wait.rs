@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
-use common::proto::{TaskState, TaskUpdate};
+use common::proto::{Receipt, TaskState, TaskUpdate};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -21,7 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MANY: usize = 4;
 
 /// Shows each task when it is finished. The exit code is that of the work.
-pub async fn finish(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
+pub async fn finish(
+    context: &Context,
+    ids: Vec<String>,
+    receipts: &HashMap<String, Receipt>,
+) -> Result<u8, Failure> {
     let bar = bar(ids.len());
     let first = ids.first().cloned();
     let mut updates = std::pin::pin!(context.client.wait_many(ids, true));
@@ -35,7 +39,7 @@ pub async fn finish(context: &Context, ids: Vec<String>) -> Result<u8, Failure> 
                 some_done = true;
                 bar.inc(1);
                 failed |= !succeeded(&update);
-                bar.suspend(|| show(context.output, &update))?;
+                bar.suspend(|| show(context.output, &update, receipts))?;
             }
             () = &mut stuck, if !told => {
                 told = true;
@@ -62,9 +66,17 @@ fn succeeded(update: &TaskUpdate) -> bool {
     update.task.as_ref().is_some_and(|task| task.state() == TaskState::Succeeded)
 }
 
-fn show(output: Output, update: &TaskUpdate) -> Result<(), Failure> {
+/// With the receipt of its submission, where that is known.
+fn show(
+    output: Output,
+    update: &TaskUpdate,
+    receipts: &HashMap<String, Receipt>,
+) -> Result<(), Failure> {
     match &update.task {
-        Some(task) => output.task(&Shown { result: Some(&update.result), ..Shown::new(task) }),
+        Some(task) => {
+            let receipt = receipts.get(&task.task_id);
+            output.task(&Shown { task, result: Some(&update.result), receipt })
+        }
         None => Ok(()),
     }
 }
@@ -87,7 +99,7 @@ pub async fn watch(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
     if ids.is_empty() {
         let mut updates = std::pin::pin!(context.client.watch_all(true));
         while let Some(update) = updates.next().await {
-            show(context.output, &update?)?;
+            show(context.output, &update?, &HashMap::new())?;
         }
         return Ok(exit::OK);
     }
@@ -106,7 +118,7 @@ pub async fn watch(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
         // After a failover the present state comes again.
         let state = (task.state, task.attempt);
         if last.insert(task.task_id.clone(), state) != Some(state) {
-            show(context.output, &update)?;
+            show(context.output, &update, &HashMap::new())?;
         }
         failed |= matches!(task.state(), TaskState::Failed | TaskState::Cancelled);
     }
