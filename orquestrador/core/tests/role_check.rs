@@ -1,8 +1,8 @@
 //! Every reachable state of two nodes within bounds: no rule is broken in any of them, and from those
 //! sampled the cluster heals.
 //!
-//! `MUTIRAO_MODEL_BOUND` widens the bounds: 0 (default) takes some twenty seconds in all, 1 minutes, 2 hours and
-//! much memory. Run it with `--nocapture` to see the number of states.
+//! `MUTIRAO_MODEL_BOUND` widens the bounds: 0 (default) takes some ten seconds in all, 1 ten minutes, 2 hours
+//! and much memory. Run it with `--nocapture` to see the number of states.
 
 mod role_model;
 

@@ -102,6 +102,29 @@ fn a_founder_steps_back_when_it_meets_a_cluster_with_history() {
     assert_eq!(cluster(A), cluster(B));
 }
 
+/// Found by a walk: the late greeting of an ended process, which had an entry that its crash lost, made one
+/// founder step back while the restarted other one stepped back too.
+#[test]
+fn two_founders_never_both_step_back() {
+    let mut world = world(Rules { preferred: [true, true], ..Rules::default() });
+    world.restart(B);
+    world.step(Action::Dial(B));
+    world.step(Action::Fsync(B));
+    world.write(B);
+    world.restart(A);
+    world.step(Action::Dial(B));
+    world.crash(B);
+    world.step(Action::Dial(A));
+    world.step(Action::Fsync(A));
+    assert_eq!(world.truths.len(), 2, "each founded one");
+    world.restart(B);
+    world.step(Action::Dial(B));
+    world.settle();
+    assert_eq!(world.violation, None, "{}", world.describe());
+    check(&world, [Some(Standing::Standby), Some(Standing::Principal)], 3, 2);
+    assert_eq!(world.nodes[A].durable.cluster, world.nodes[B].durable.cluster);
+}
+
 #[test]
 fn two_clusters_with_history_refuse_each_other() {
     let mut world = pair();

@@ -35,7 +35,7 @@ impl Role {
         self.may_found()
             && match &self.peer.link {
                 PeerLink::Refused | PeerLink::Unreachable => true,
-                PeerLink::Unknown => false,
+                PeerLink::Unknown | PeerLink::Foreign { .. } => false,
                 PeerLink::Up { sender, hello } => {
                     sender.cluster.is_none() && (!hello.may_found || self.me.node < sender.node)
                 }
@@ -174,7 +174,9 @@ impl Role {
         // Nobody holds the other's port, or another node does (its disk was wiped).
         let has_lost_its_port = match &self.peer.link {
             PeerLink::Refused => true,
-            PeerLink::Up { sender, .. } => other.is_some_and(|node| node != sender.node),
+            PeerLink::Up { sender, .. } | PeerLink::Foreign { sender, .. } => {
+                other.is_some_and(|node| node != sender.node)
+            }
             PeerLink::Unknown | PeerLink::Unreachable => false,
         };
         self.me.loopback

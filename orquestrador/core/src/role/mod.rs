@@ -107,6 +107,11 @@ enum PeerLink {
         sender: Sender,
         hello: Hello,
     },
+    /// Of another cluster, when it greeted.
+    Foreign {
+        sender: Sender,
+        hello: Hello,
+    },
     Refused,
     Unreachable,
 }
@@ -191,7 +196,7 @@ impl Role {
 
     fn on_dialed(&mut self, peer: Sender, hello: Hello, turn: &mut Turn<'_>) {
         if !self.same_cluster(peer, &hello, turn) {
-            self.peer.forget_refusal();
+            self.peer.link = PeerLink::Foreign { sender: peer, hello };
             return;
         }
         if !self.peer.confirmed.contains(&peer.node) {
@@ -206,6 +211,18 @@ impl Role {
         // What was said on the link before may be lost with it.
         if self.principal_is_up() {
             self.acknowledge(turn);
+        }
+    }
+
+    /// One of us two stepped back since the link was opened: it is no stranger any more.
+    fn recognise(&mut self, from: Sender, turn: &mut Turn<'_>) {
+        if from.cluster == self.durable.cluster
+            && let PeerLink::Foreign { sender, hello } = &self.peer.link
+            && sender.process == from.process
+        {
+            // The view that it named then is one of the other cluster.
+            let hello = Hello { newest: None, ..hello.clone() };
+            self.on_dialed(from, hello, turn);
         }
     }
 
@@ -237,8 +254,8 @@ impl Role {
         if ours == theirs {
             return true;
         }
-        let we_are_new = is_new(self.me.node, self.newest(), turn.log.last());
-        let they_are_new = is_new(peer.node, hello.newest.as_ref(), hello.last);
+        let we_are_new = is_new(self.sender(), self.newest(), turn.log.last());
+        let they_are_new = is_new(peer, hello.newest.as_ref(), hello.last);
         if we_are_new && (!they_are_new || theirs < ours) {
             self.step_down(turn);
             self.durable = Durable::default();
@@ -250,7 +267,7 @@ impl Role {
             self.armed = None;
             return true;
         }
-        if !(they_are_new && ours < theirs) {
+        if !they_are_new {
             turn.notice(Notice::ForeignCluster { node: peer.node });
         }
         false
@@ -260,10 +277,12 @@ impl Role {
         if from.cluster != self.durable.cluster && !matches!(message, Message::Hello(_)) {
             return;
         }
+        self.recognise(from, turn);
         match message {
             Message::Hello(hello) => {
                 if self.same_cluster(from, &hello, turn) {
                     self.meet(from, &hello, turn);
+                    self.recognise(from, turn);
                 }
             }
             Message::Heartbeat { newest } => {
@@ -402,12 +421,13 @@ impl Role {
     }
 }
 
-/// V12: has acknowledged nothing and is nobody's acceptor: a founder in its first view, with nothing but
-/// that view's record, or a learner with as little.
-fn is_new(node: NodeId, newest: Option<&View>, last: EntryId) -> bool {
-    let stands_alone =
-        newest.is_none_or(|view| view.replica(node).is_none() || view.number == ViewNumber(1));
-    last.index <= Index(1) && stands_alone
+/// V12: has acknowledged nothing and is nobody's acceptor: the very process that founded, with nothing but
+/// the record of that. Who is new ceases to be so once and for all: a restart, which may lose entries, is
+/// another process. So two nodes never both step back.
+fn is_new(node: Sender, newest: Option<&View>, last: EntryId) -> bool {
+    let founded = newest
+        .is_some_and(|view| view.number == ViewNumber(1) && view.principal_process == node.process);
+    founded && last.index <= Index(1)
 }
 
 /// One call of [`Role::handle`].

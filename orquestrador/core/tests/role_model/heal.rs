@@ -85,8 +85,12 @@ impl World {
             let node = &world.nodes[*at];
             node.is_serving() && node.process.as_ref().is_some_and(|p| p.pending.is_empty())
         };
+        // Two clusters with history stay apart until the operator chooses.
+        let is_one = world.nodes[0].durable.cluster == world.nodes[1].durable.cluster;
+        let is_pair = |at: usize| world.nodes[at].newest().is_some_and(|v| v.replicas.len() == 2);
         match world.violation {
             Some(problem) => Err(problem),
+            None if is_one && !is_pair(0) => Err("both are alive and are no pair".to_owned()),
             None => (0..2).find(commits).map(|_| ()).ok_or_else(nobody),
         }
     }
