@@ -47,6 +47,8 @@ pub enum NodeMessage {
     PrincipalFailed,
     /// The takeover is done.
     Promoted { epoch: u64 },
+    /// The node is principal again, under a new epoch.
+    Serving { epoch: u64 },
     /// Another node is principal now.
     SteppedDown { epoch: u64, principal: String },
     /// The node follows a principal and catches up.
@@ -97,6 +99,7 @@ impl Message for NodeMessage {
             Self::TasksAggregated { .. } => "tasks_aggregated",
             Self::PrincipalFailed => "principal_failed",
             Self::Promoted { .. } => "promoted",
+            Self::Serving { .. } => "serving",
             Self::SteppedDown { .. } => "stepped_down",
             Self::Following { .. } => "following",
             Self::StandbyInSync { .. } => "standby_in_sync",
@@ -137,6 +140,7 @@ impl Message for NodeMessage {
             | Self::TaskCancelled { task }
             | Self::OutcomeFenced { task, .. } => fields.task = Some(task),
             Self::Promoted { epoch }
+            | Self::Serving { epoch }
             | Self::SteppedDown { epoch, .. }
             | Self::StandbyInSync { epoch } => {
                 fields.epoch = Some(*epoch);
@@ -193,6 +197,7 @@ impl NodeMessage {
             ),
             Self::PrincipalFailed => "!!!! FALHA NO PRINCIPAL DETECTADA. ASSUMINDO CONTROLE !!!!".into(),
             Self::Promoted { .. } => "Backup promovido a principal.".into(),
+            Self::Serving { epoch } => format!("Atendendo como principal (época {epoch})."),
             Self::SteppedDown { epoch, principal } => {
                 format!("Este nó não é mais o principal: {principal} assumiu na época {epoch}.")
             }
@@ -252,6 +257,7 @@ impl NodeMessage {
             ),
             Self::PrincipalFailed => "!!!! PRINCIPAL FAILURE DETECTED. TAKING CONTROL !!!!".into(),
             Self::Promoted { .. } => "Backup promoted to principal.".into(),
+            Self::Serving { epoch } => format!("Serving as principal (epoch {epoch})."),
             Self::SteppedDown { epoch, principal } => {
                 format!("This node is no longer the principal: {principal} took over in epoch {epoch}.")
             }

@@ -141,8 +141,10 @@ impl Driver {
         self.applied.debug_assert_current(&self.tail);
         self.serving = true;
         self.warnings = super::turn::Warnings::default();
-        if epoch > Epoch(1) {
+        if std::mem::take(&mut self.succeeds_another) {
             self.console.info(&NodeMessage::Promoted { epoch: epoch.0 });
+        } else if epoch > Epoch(1) {
+            self.console.info(&NodeMessage::Serving { epoch: epoch.0 });
         }
         if self.users.demo_mode() {
             self.console.warn(&NodeMessage::DemoMode);
@@ -180,7 +182,10 @@ impl Driver {
     fn tell_view(&mut self, view: &View, peer: String) {
         tracing::debug!(?view, "newest view");
         let me = self.role.identity();
+        let before = self.last_principal.replace(view.principal_node);
         if view.principal_process == me.process {
+            let succeeds = before.is_some_and(|node| node != me.node);
+            self.succeeds_another |= succeeds;
             return;
         }
         if self.serving {

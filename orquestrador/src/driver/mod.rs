@@ -21,7 +21,9 @@ use std::time::Instant;
 
 use common::console::Console;
 use common::messages::node::NodeMessage;
-use orquestrador_core::ids::{ClusterId, Index, ProcessId, RequestId, SessionId, Timestamp};
+use orquestrador_core::ids::{
+    ClusterId, Index, NodeId, ProcessId, RequestId, SessionId, Timestamp,
+};
 use orquestrador_core::role::{Durable, Identity, Log as _, Role, Timing};
 use orquestrador_core::{Limits, Step};
 use tokio::sync::{mpsc, oneshot};
@@ -193,6 +195,10 @@ pub struct Driver {
     snapshots: turn::Snapshots,
     handing_over: Option<oneshot::Sender<()>>,
     serving: bool,
+    /// Of the newest view that was told.
+    last_principal: Option<NodeId>,
+    /// The office that is about to begin was another node's.
+    succeeds_another: bool,
     began: Instant,
     warnings: turn::Warnings,
 }
@@ -225,6 +231,7 @@ impl Driver {
             });
         }
         let durable: Durable = recovered.role;
+        let last_principal = durable.newest.as_ref().map(|view| view.principal_node);
         let role = Role::new(
             Identity {
                 node: recovered.node,
@@ -267,6 +274,8 @@ impl Driver {
             snapshots: turn::Snapshots::default(),
             handing_over: None,
             serving: false,
+            last_principal,
+            succeeds_another: false,
             began,
             warnings: turn::Warnings::default(),
         };
