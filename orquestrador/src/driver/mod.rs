@@ -209,6 +209,9 @@ pub enum Error {
     /// Nothing can be promised any more; the other node takes over.
     #[error("failed to write the journal")]
     Journal(#[from] journal::Error),
+    /// The journal holds an event that its own state rules out.
+    #[error("the journal contradicts itself: {0}")]
+    Misfit(String),
     #[error("failed to start a thread")]
     Thread(#[from] std::io::Error),
 }

@@ -88,6 +88,9 @@ impl Driver {
             self.close_entry()?;
             self.replicator.pump(&self.role, &self.tail, &self.journal, self.nonce)?;
         }
+        if let Some(misfit) = self.applied.machine.misfit() {
+            return Err(Error::Misfit(misfit.to_owned()));
+        }
         self.release()?;
         // A read of this turn that no entry carries needs its own question.
         if self.nonce > self.replicator.asked() {
