@@ -98,7 +98,6 @@ impl Peer {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each process")]
 enum PeerLink {
     /// Nothing is known yet, or the stream broke and nothing is known since.
     #[default]
