@@ -7,7 +7,7 @@ use common::messages::node::NodeMessage;
 use common::proto::orchestrator_message::Message as ToWorker;
 use orquestrador_core::effect::CloseReason;
 use orquestrador_core::ids::{Epoch, Index, RequestId};
-use orquestrador_core::role::{self, Notice, Sender, Standing, View};
+use orquestrador_core::role::{self, EntryId, Notice, Sender, Standing, View};
 use orquestrador_core::{Answer, Effect, Rejection};
 use tonic::Status;
 
@@ -36,15 +36,7 @@ impl Driver {
     fn role_effect(&mut self, effect: role::Effect) -> Result<(), Error> {
         match effect {
             role::Effect::Persist(durable) => self.writer.save_role(&durable)?,
-            role::Effect::Send(message) => {
-                tracing::trace!(?message, "to peer");
-                if let Some(message) = convert::to_wire(message) {
-                    let message = convert::envelope(self.role.sender(), self.role.epoch(), message);
-                    if !self.replicator.send(message) {
-                        tracing::debug!("a message to the other node was dropped");
-                    }
-                }
-            }
+            role::Effect::Send(message) => self.send_to_peer(message),
             role::Effect::AppendRecord(view) => self.append_content(&Content::View(view))?,
             role::Effect::Store { keep, skip } => self.store_from_peer(keep, skip)?,
             role::Effect::Replicate { after } => {
@@ -61,6 +53,20 @@ impl Driver {
             role::Effect::Notice(notice) => self.role_notice(notice),
         }
         Ok(())
+    }
+
+    /// Dropped without a link, or with a full one: every message may be lost.
+    pub(super) fn send_to_peer(&mut self, message: role::Message) {
+        if self.replicator.link().is_none() {
+            return;
+        }
+        tracing::trace!(?message, "to peer");
+        if let Some(message) = convert::to_wire(message) {
+            let message = convert::envelope(self.role.sender(), self.role.epoch(), message);
+            if !self.replicator.send(message) {
+                tracing::debug!("the link is full: a message to the other node was dropped");
+            }
+        }
     }
 
     fn store_from_peer(&mut self, keep: Option<Index>, skip: usize) -> Result<(), Error> {
@@ -112,6 +118,7 @@ impl Driver {
         &mut self,
         from: Sender,
         view: View,
+        last: EntryId,
         received: SnapshotReceiver,
     ) -> Result<(), Error> {
         self.role_input(role::Input::Message {
@@ -121,7 +128,7 @@ impl Driver {
         let follows = self.role.newest().is_some_and(|newest| {
             newest.number == view.number && newest.principal_process == from.process
         });
-        if !follows || self.serving {
+        if !follows || self.serving || !self.role.may_install_snapshot(from, last, &self.tail) {
             tracing::debug!("a snapshot of an earlier view was dropped");
             return Ok(());
         }

@@ -55,6 +55,7 @@ pub enum Input {
     SnapshotReceived {
         from: Sender,
         view: View,
+        last: EntryId,
         snapshot: SnapshotReceiver,
     },
     /// The other orchestrator greets: what shall be answered.

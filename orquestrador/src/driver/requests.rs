@@ -73,8 +73,8 @@ impl Driver {
             Input::Peer { from, epoch, message, entries } => {
                 self.take_from_peer(from, epoch, message, entries)
             }
-            Input::SnapshotReceived { from, view, snapshot } => {
-                self.adopt_snapshot(from, view, snapshot)
+            Input::SnapshotReceived { from, view, last, snapshot } => {
+                self.adopt_snapshot(from, view, last, snapshot)
             }
             Input::Greet { reply } => {
                 let hello = convert::hello(self.role.hello(&self.tail), &self.start.own_address);

@@ -104,8 +104,11 @@ impl Driver {
     pub(super) fn tick(&mut self) -> Result<(), Error> {
         if self.serving {
             self.applied.machine.handle(now(), Command::ExpireTimers, &mut self.step);
-            self.replicator.ask(&self.role, self.nonce);
         }
+        self.replicator.ask(&self.role, self.nonce);
+        // News of a decision may have been lost with a link.
+        let newest = self.role.newest().cloned();
+        self.send_to_peer(role::Message::Heartbeat { newest });
         self.role_input(role::Input::Tick)?;
         self.lines.tick();
         self.watch.sweep();

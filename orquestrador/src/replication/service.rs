@@ -86,8 +86,8 @@ async fn receive_chunk(
 ) -> Result<(), Status> {
     let (from, _) = convert::sender(envelope)
         .map_err(|error| grpc_status::status(ErrorCode::InvalidArgument, error.to_string()))?;
-    if let Some((snapshot, view)) = snapshot::receive(learning, chunk, journal).await? {
-        driver.send(Input::SnapshotReceived { from, view, snapshot }).await?;
+    if let Some((snapshot, view, last)) = snapshot::receive(learning, chunk, journal).await? {
+        driver.send(Input::SnapshotReceived { from, view, last, snapshot }).await?;
     }
     Ok(())
 }

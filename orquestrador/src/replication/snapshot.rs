@@ -5,12 +5,14 @@ use common::grpc_status;
 use common::proto::peer_message::Message as Wire;
 use common::proto::{PeerMessage, SnapshotChunk};
 use orquestrador_core::ids::Epoch;
-use orquestrador_core::role::{Sender, View};
+use orquestrador_core::role::{EntryId, Sender, View};
 use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::convert;
-use crate::journal::codec::{entry_id_to_proto, view_from_proto, view_to_proto};
+use crate::journal::codec::{
+    entry_id_from_proto, entry_id_to_proto, view_from_proto, view_to_proto,
+};
 use crate::journal::{self, Journal, SnapshotReceiver};
 
 /// File bytes in one message.
@@ -67,10 +69,12 @@ pub async fn receive(
     under_way: &mut Option<SnapshotReceiver>,
     chunk: SnapshotChunk,
     journal: &Journal,
-) -> Result<Option<(SnapshotReceiver, View)>, Status> {
+) -> Result<Option<(SnapshotReceiver, View, EntryId)>, Status> {
     let refuse = |why: String| grpc_status::status(ErrorCode::InvalidArgument, why);
     let view = chunk.view.ok_or_else(|| refuse("field `view` is missing".into()))?;
     let view = view_from_proto(view).map_err(|error| refuse(error.to_string()))?;
+    let last = chunk.last_entry.ok_or_else(|| refuse("field `last_entry` is missing".into()))?;
+    let last = entry_id_from_proto(last).map_err(|error| refuse(error.to_string()))?;
     let receiver = match under_way.take() {
         Some(receiver) if chunk.offset != 0 => Some(receiver),
         Some(_) | None => None,
@@ -90,7 +94,7 @@ pub async fn receive(
         .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
         .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
     if is_last {
-        return Ok(Some((receiver, view)));
+        return Ok(Some((receiver, view, last)));
     }
     *under_way = Some(receiver);
     Ok(None)
