@@ -83,13 +83,16 @@ fn binaries() -> anyhow::Result<PathBuf> {
         .context("the binaries are not built: run `cargo build --workspace --bins`")
 }
 
+/// Gets the name of a process and a line that it printed.
+type OnNamedLine = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
 /// The running processes. All of them are killed when it is dropped.
 pub struct Cluster {
     pub layout: Layout,
     pub principal: Option<Process>,
     pub backup: Option<Process>,
     pub workers: Vec<Option<Process>>,
-    on_line: Option<Arc<dyn Fn(&str, &str) + Send + Sync>>,
+    on_line: Option<OnNamedLine>,
 }
 
 impl Cluster {
