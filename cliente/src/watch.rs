@@ -140,8 +140,8 @@ struct Follower {
 
 /// How one stream ended.
 enum Ended {
-    /// The caller dropped the stream.
-    Left,
+    /// All tasks are finished, or the caller dropped the stream.
+    Done,
     Refused(Error),
 }
 
@@ -150,12 +150,9 @@ impl Follower {
         let mut search = Search::begin(self.client.targets.timeout());
         while !self.scope.is_done() {
             let refusal = match self.follow_once(&mut search).await {
-                Ended::Left => return,
+                Ended::Done => return,
                 Ended::Refused(refusal) => refusal,
             };
-            if self.scope.is_done() {
-                return;
-            }
             if !refusal.code.retryable() || search.is_over() {
                 // Whoever asked may have left; then nobody needs it.
                 drop(self.sender.send(Err(given_up_if_retryable(refusal))).await);
@@ -189,8 +186,9 @@ impl Follower {
         };
         let refusal = match tokio::time::timeout(ESTABLISH_TIMEOUT, established).await {
             Ok(Ok((batches, first))) => match self.pass_on_all(batches, first, search).await {
+                Ok(()) if self.scope.is_done() => return Ended::Done,
                 Ok(()) => Error::new(ErrorCode::Unavailable, "the watch ended early"),
-                Err(Ended::Left) => return Ended::Left,
+                Err(Ended::Done) => return Ended::Done,
                 Err(Ended::Refused(refusal)) => refusal,
             },
             Ok(Err(status)) => status.into(),
@@ -210,7 +208,7 @@ impl Follower {
         while let Some(batch) = next {
             for update in batch.updates {
                 if self.scope.admits(&update) {
-                    self.sender.send(Ok(update)).await.map_err(|_| Ended::Left)?;
+                    self.sender.send(Ok(update)).await.map_err(|_| Ended::Done)?;
                 }
             }
             if self.scope.is_done() {
@@ -218,7 +216,7 @@ impl Follower {
             }
             let received = tokio::select! {
                 received = batches.message() => received,
-                () = self.sender.closed() => return Err(Ended::Left),
+                () = self.sender.closed() => return Err(Ended::Done),
             };
             // However long the watch was silent, the search for a principal begins now.
             *search = Search::begin(self.client.targets.timeout());

@@ -278,6 +278,8 @@ async fn what_does_not_exist_is_not_waited_for() {
         pin!(client.wait_many(vec!["0190b4a0-0000-7000-8000-000000000001".into()], false));
     assert!(ends.next().await.expect("is told").expect("is no error").not_found);
     assert!(ends.next().await.is_none());
+    // That it is over is no reason to leave the principal.
+    assert_eq!(client.endpoint(), Some(principal.endpoint()));
 }
 
 #[tokio::test]

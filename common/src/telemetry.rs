@@ -39,6 +39,18 @@ pub fn init(format: LogFormat) {
     }
 }
 
+/// Developer logs of a client, on standard error, and only when `MUTIRAO_LOG` asks for them: what a person
+/// reads there is written without a log.
+pub fn init_client() {
+    if let Ok(filter) = EnvFilter::try_from_env("MUTIRAO_LOG") {
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(false)
+            .with_writer(std::io::stderr)
+            .init();
+    }
+}
+
 /// Colour only for a terminal, and never with `NO_COLOR`.
 fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()

@@ -20,15 +20,28 @@ pub struct Args {
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Global {
-    #[arg(long, global = true, env = "MUTIRAO_ORCHESTRATORS", value_name = "URL", value_delimiter = ',', default_values = [DEFAULT_PRINCIPAL, DEFAULT_BACKUP])]
+    #[arg(
+        long,
+        global = true,
+        env = "MUTIRAO_ORCHESTRATORS",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
     pub orchestrators: Vec<Endpoint>,
     #[arg(long, global = true, env = "MUTIRAO_USER", value_name = "NAME")]
     pub user: Option<String>,
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, env = "MUTIRAO_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        global = true,
+        env = "MUTIRAO_OUTPUT",
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t
+    )]
     pub output: Format,
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration, default_value = "15s")]
+    #[arg(long, global = true, env = "MUTIRAO_TIMEOUT", value_name = "TIME", value_parser = duration, default_value = "15s")]
     pub timeout: Duration,
     #[arg(
         long,
@@ -48,30 +61,53 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    pub fn is_json(self) -> bool {
+        self == Self::Json
+    }
+}
+
 #[derive(Debug, clap::Subcommand)]
 pub enum Subcommand {
+    #[command(flatten)]
+    Online(Online),
+    Login,
+    Logout,
+    Menu,
+}
+
+/// What needs an orchestrator, and someone who asks.
+#[derive(Debug, clap::Subcommand)]
+pub enum Online {
     Submit(Submit),
     Status {
+        #[arg(value_name = "ID")]
         task_id: String,
     },
     Result {
+        #[arg(value_name = "ID")]
         task_id: String,
         #[arg(long)]
         raw: bool,
+        #[command(flatten)]
+        wait: Wait,
     },
     List {
-        #[arg(long, value_enum, value_delimiter = ',')]
+        #[arg(long, value_enum, value_delimiter = ',', ignore_case = true)]
         state: Vec<State>,
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
-        #[arg(long)]
+        #[arg(long, conflicts_with = "limit")]
         all: bool,
     },
     Watch {
+        #[arg(value_name = "ID")]
         task_ids: Vec<String>,
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        wait_timeout: Option<Duration>,
     },
     Cancel {
-        #[arg(required = true)]
+        #[arg(value_name = "ID", required = true)]
         task_ids: Vec<String>,
     },
     Workers,
@@ -83,30 +119,35 @@ pub enum Subcommand {
         #[command(subcommand)]
         action: UsersAction,
     },
-    Login,
-    Logout,
-    Menu,
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Submit {
-    #[arg(long)]
-    pub handler: Option<String>,
-    #[arg(long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
-    pub payload: Option<String>,
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub count: usize,
-    #[arg(long, value_name = "FILE|-", conflicts_with = "count")]
-    pub each_line: Option<String>,
-    #[arg(long, value_name = "UUID", conflicts_with_all = ["count", "each_line"])]
-    pub id: Option<String>,
+pub struct Wait {
     #[arg(long)]
     pub wait: bool,
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "wait")]
     pub wait_timeout: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Submit {
+    #[arg(long, value_name = "NAME")]
+    pub handler: Option<String>,
+    #[arg(long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
+    pub payload: Option<String>,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: u64,
+    #[arg(long, value_name = "FILE|-", conflicts_with = "count")]
+    pub each_line: Option<String>,
+    #[arg(long, value_name = "FILE|-")]
+    pub stdin_from: Option<String>,
+    #[arg(long, value_name = "UUID", conflicts_with_all = ["count", "each_line"])]
+    pub id: Option<String>,
+    #[command(flatten)]
+    pub wait: Wait,
     #[arg(long)]
     pub allow_unknown_handler: bool,
-    #[arg(last = true, conflicts_with = "payload")]
+    #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
     pub argv: Vec<String>,
 }
 
@@ -123,11 +164,13 @@ pub enum ClusterAction {
 #[derive(Debug, clap::Subcommand)]
 pub enum UsersAction {
     Add {
+        #[arg(value_name = "NAME")]
         name: String,
         #[arg(long)]
         admin: bool,
     },
     Remove {
+        #[arg(value_name = "NAME")]
         name: String,
     },
     List,
@@ -135,15 +178,10 @@ pub enum UsersAction {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum State {
-    #[value(alias = "QUEUED")]
     Queued,
-    #[value(alias = "RUNNING")]
     Running,
-    #[value(alias = "SUCCEEDED")]
     Succeeded,
-    #[value(alias = "FAILED")]
     Failed,
-    #[value(alias = "CANCELLED")]
     Cancelled,
 }
 
@@ -159,29 +197,27 @@ impl From<State> for TaskState {
     }
 }
 
+/// The guide's ports.
+pub fn default_orchestrators() -> Vec<Endpoint> {
+    [DEFAULT_PRINCIPAL, DEFAULT_BACKUP].iter().filter_map(|text| text.parse().ok()).collect()
+}
+
 /// The command line with its texts in `lang`.
 pub fn command(lang: Lang) -> clap::Command {
     common::help::localize(Args::command(), lang, |id| client_help::text(id, lang))
 }
 
-/// The longest time that can be given.
-const MAX_TIME_MS: u64 = 1_000 * 3_600_000;
-
-/// `500ms`, `15s`, `2m`, `3h`, or seconds; at most 1,000 hours.
+/// `500ms`, `15s`, `2m`, or seconds.
 fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || "500ms, 15s, 2m, 1h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let forms = || "500ms, 15s, 2m, 3h".to_owned();
-    let number: u64 = digits.parse().map_err(|_| forms())?;
-    let unit_ms = match &text[digits.len()..] {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(forms()),
-    };
-    match number.checked_mul(unit_ms) {
-        Some(ms) if ms <= MAX_TIME_MS => Ok(Duration::from_millis(ms)),
-        Some(_) | None => Err("1000h".to_owned()),
+    let number: u64 = digits.parse().map_err(|_| bad())?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(bad),
+        "h" => number.checked_mul(3_600).map(Duration::from_secs).ok_or_else(bad),
+        _ => Err(bad()),
     }
 }
 
@@ -200,7 +236,7 @@ mod tests {
     fn times_have_units() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for text in ["depois", "", "1d", "307445734561825861m", "18446744073709551615s", "1001h"] {
+        for text in ["depois", "", "1d", "-1s", "99999999999999999999s", "400000000000000000m"] {
             assert!(duration(text).is_err(), "{text} was accepted");
         }
     }
@@ -208,5 +244,10 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command(Lang::Pt).debug_assert();
+    }
+
+    #[test]
+    fn the_guides_ports_are_the_default() {
+        assert_eq!(default_orchestrators().len(), 2);
     }
 }

@@ -1,106 +1,84 @@
 //! Who the caller is: flags, environment, or the profile that `cliente login` keeps.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal as _;
+use std::path::Path;
 
 use common::auth::Credentials;
-use serde::{Deserialize, Serialize};
+use common::messages::Message as _;
+use common::messages::client::ClientMessage;
 
 use super::args::Global;
 use super::failure::Failure;
+use super::{profile, terminal};
 
 /// The environment variable of the token; there is no flag, which others could see.
 const TOKEN_VARIABLE: &str = "MUTIRAO_TOKEN";
 
-#[derive(Deserialize, Serialize)]
-struct Profile {
-    user: String,
-    token: String,
+/// As much as was said.
+#[derive(Default)]
+pub struct Known {
+    pub user: Option<String>,
+    pub token: Option<String>,
+}
+
+/// From flags and environment.
+pub fn given(global: &Global) -> Result<Known, Failure> {
+    let token = match &global.token_file {
+        Some(path) => Some(token_file(path)?),
+        None => std::env::var(TOKEN_VARIABLE).ok(),
+    };
+    let set = |text: &String| !text.is_empty();
+    Ok(Known { user: global.user.clone().filter(set), token: token.filter(set) })
 }
 
 /// Flags before environment before profile.
-pub fn find(global: &Global) -> Result<Credentials, Failure> {
-    let token = match &global.token_file {
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(Failure::io(path.display().to_string()))?;
-            Some(text.trim().to_owned())
-        }
-        None => std::env::var(TOKEN_VARIABLE).ok(),
-    };
-    if let (Some(user), Some(token)) = (&global.user, &token) {
-        return new(user, token);
+pub fn find(global: &Global) -> Result<Known, Failure> {
+    let known = given(global)?;
+    if known.user.is_some() && known.token.is_some() {
+        return Ok(known);
     }
-    let (user, token) = match (global.user.clone(), token, load()?) {
-        (Some(user), Some(token), _) => (user, token),
-        (None, None, Some(profile)) => (profile.user, profile.token),
-        (Some(user), None, Some(profile)) if user == profile.user => (profile.user, profile.token),
-        (None, Some(token), Some(profile)) => (profile.user, token),
-        (Some(_), None, _) | (None, _, None) => return Err(Failure::NoCredentials),
+    let Some(profile) = profile::load()? else { return Ok(known) };
+    let is_same_user = known.user.as_ref().is_none_or(|user| *user == profile.user);
+    Ok(Known {
+        user: known.user.or(Some(profile.user)),
+        // The token of one user is not sent for another.
+        token: known.token.or(is_same_user.then_some(profile.token)),
+    })
+}
+
+/// Asks for what is missing if there is a person to ask.
+pub fn find_or_ask(global: &Global) -> Result<Credentials, Failure> {
+    let known = find(global)?;
+    let is_somebody_there = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    let user = match known.user {
+        Some(user) => user,
+        None if is_somebody_there => {
+            let prompt = ClientMessage::AskUser.text(global.lang);
+            terminal::ask_line(&prompt)?.ok_or(Failure::NoCredentials)?
+        }
+        None => return Err(Failure::NoCredentials),
+    };
+    let token = match known.token {
+        Some(token) => token,
+        None if is_somebody_there => {
+            let prompt = ClientMessage::AskToken.text(global.lang);
+            terminal::ask_token(&prompt)?.ok_or(Failure::NoCredentials)?
+        }
+        None => return Err(Failure::NoCredentials),
     };
     new(&user, &token)
 }
 
 pub fn new(user: &str, token: &str) -> Result<Credentials, Failure> {
-    Credentials::new(user, token).map_err(|_| Failure::UnusableCredentials)
+    Credentials::new(user, token).map_err(|_| Failure::usage(ClientMessage::UnusableCredentials))
 }
 
-/// `$XDG_CONFIG_HOME/mutirao/profile.json`
-fn path() -> Option<PathBuf> {
-    let config = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
-    Some(config.join("mutirao/profile.json"))
-}
-
-fn load() -> Result<Option<Profile>, Failure> {
-    let Some(path) = path() else { return Ok(None) };
-    let metadata = match fs::metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Failure::io(path.display().to_string())(error)),
-    };
-    let shown = path.display().to_string();
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(Failure::OpenProfile { path: shown });
-    }
-    let text = fs::read_to_string(&path).map_err(Failure::io(shown.clone()))?;
-    let profile = serde_json::from_str(&text).map_err(|error| Failure::io(shown)(error.into()))?;
-    Ok(Some(profile))
-}
-
-/// Keeps them for later, readable by the owner only; gives the path.
-pub fn save(user: &str, token: &str) -> Result<String, Failure> {
-    let path = path().ok_or(Failure::NoCredentials)?;
-    let shown = path.display().to_string();
-    let profile = Profile { user: user.to_owned(), token: token.to_owned() };
-    write(&path, &profile).map_err(Failure::io(shown.clone()))?;
-    Ok(shown)
-}
-
-fn write(path: &Path, profile: &Profile) -> std::io::Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
-    }
-    let temporary = path.with_extension("new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(serde_json::to_string(profile)?.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(temporary, path)
-}
-
-/// Forgets them; false when there were none.
-pub fn remove() -> Result<bool, Failure> {
-    let Some(path) = path() else { return Ok(false) };
-    match fs::remove_file(&path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Failure::io(path.display().to_string())(error)),
+fn token_file(path: &Path) -> Result<String, Failure> {
+    let source = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(Failure::input(&source))?;
+    match text.trim() {
+        "" => Err(Failure::usage(ClientMessage::EmptyToken { source })),
+        token => Ok(token.to_owned()),
     }
 }

@@ -5,88 +5,106 @@ use common::exit;
 use common::lang::Lang;
 use common::messages::client::ClientMessage;
 use common::messages::{Message as _, error};
+use serde_json::json;
 
 /// Everything that ends a subcommand early.
 #[derive(Debug)]
 pub enum Failure {
     /// The orchestrators refused, or none answered.
     Refused(cliente::Error),
+    /// The command line cannot work.
+    Usage(Box<ClientMessage>),
     /// No subcommand, and no terminal for the menu.
     NoCommand,
     /// No user or token was given in any way.
     NoCredentials,
-    /// They hold characters that cannot be sent.
-    UnusableCredentials,
-    /// The profile can be read by others.
-    OpenProfile { path: String },
-    /// A file, or a terminal, could not be read or written.
-    Io { what: String, source: std::io::Error },
-    /// Something else is wrong with the command line.
-    Usage(Box<ClientMessage>),
+    /// Something of this machine is missing or cannot be used.
+    Resource(Box<ClientMessage>),
     /// The wait ended before the work did.
-    WaitedEnough,
+    TimedOut(Box<ClientMessage>),
+    /// Ctrl+C at a prompt.
+    Interrupted,
     /// The reader of our output has seen enough.
     ClosedOutput,
 }
 
 impl Failure {
-    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
-        let what = what.into();
-        |source| Self::Io { what, source }
-    }
-
     pub fn usage(message: ClientMessage) -> Self {
         Self::Usage(Box::new(message))
     }
 
+    /// A file or terminal of ours failed.
+    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        |error| match error.kind() {
+            std::io::ErrorKind::Interrupted => Self::Interrupted,
+            _ => Self::Resource(Box::new(ClientMessage::Io { what, error: error.to_string() })),
+        }
+    }
+
+    /// What the caller named cannot be read.
+    pub fn input(what: &str) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.to_owned();
+        |error| Self::usage(ClientMessage::Io { what, error: error.to_string() })
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused(error) => match error.code {
-                ErrorCode::Unavailable | ErrorCode::NotPrimary | ErrorCode::StaleEpoch => {
-                    exit::UNAVAILABLE
-                }
-                ErrorCode::Unauthenticated => exit::UNAUTHENTICATED,
-                ErrorCode::TaskNotFound | ErrorCode::UserNotFound => exit::NOT_FOUND,
-                ErrorCode::ForeignCluster
-                | ErrorCode::PermissionDenied
-                | ErrorCode::InvalidArgument
-                | ErrorCode::UnknownHandler
-                | ErrorCode::TaskFinished
-                | ErrorCode::TaskIdConflict
-                | ErrorCode::FirstUserNotAdmin
-                | ErrorCode::LastAdmin
-                | ErrorCode::QueueFull
-                | ErrorCode::Overloaded
-                | ErrorCode::WatchLagged
-                | ErrorCode::NotPromotable
-                | ErrorCode::Internal => exit::REFUSED,
-            },
-            Self::NoCommand | Self::NoCredentials | Self::UnusableCredentials | Self::Usage(_) => {
-                exit::USAGE
-            }
-            Self::OpenProfile { .. } | Self::Io { .. } => exit::RESOURCE,
-            Self::WaitedEnough => exit::TIMEOUT,
+            Self::Refused(error) => refused(error.code),
+            Self::Usage(_) | Self::NoCommand | Self::NoCredentials => exit::USAGE,
+            Self::Resource(_) => exit::RESOURCE,
+            Self::TimedOut(_) => exit::TIMEOUT,
+            Self::Interrupted => exit::INTERRUPTED,
             Self::ClosedOutput => exit::OK,
         }
     }
 
     /// What to say; nothing when nobody listens.
     pub fn text(&self, lang: Lang) -> Option<String> {
-        Some(match self {
-            Self::Refused(refusal) => error::text(refusal.code, &refusal.message, lang),
-            Self::NoCommand => ClientMessage::NoCommand.text(lang),
-            Self::NoCredentials => ClientMessage::NoCredentials.text(lang),
-            Self::UnusableCredentials => ClientMessage::UnusableCredentials.text(lang),
-            Self::OpenProfile { path } => {
-                ClientMessage::OpenProfile { path: path.clone() }.text(lang)
+        match self {
+            Self::Refused(refusal) => Some(error::text(refusal.code, &refusal.message, lang)),
+            Self::Usage(message) | Self::Resource(message) | Self::TimedOut(message) => {
+                Some(message.text(lang))
             }
-            Self::Io { what, source } => {
-                ClientMessage::Io { what: what.clone(), error: source.to_string() }.text(lang)
-            }
-            Self::Usage(message) => message.text(lang),
-            Self::WaitedEnough => ClientMessage::WaitedEnough.text(lang),
-            Self::ClosedOutput => return None,
-        })
+            Self::NoCommand => Some(ClientMessage::NoCommand.text(lang)),
+            Self::NoCredentials => Some(ClientMessage::NoCredentials.text(lang)),
+            Self::Interrupted | Self::ClosedOutput => None,
+        }
+    }
+
+    /// The same for programs.
+    pub fn json(&self, lang: Lang) -> Option<String> {
+        let text = self.text(lang)?;
+        let code = match self {
+            Self::Refused(refusal) => refusal.code.word(),
+            Self::Usage(_) | Self::NoCommand | Self::NoCredentials => "USAGE",
+            Self::Resource(_) => "RESOURCE",
+            Self::TimedOut(_) => "TIMEOUT",
+            Self::Interrupted | Self::ClosedOutput => return None,
+        };
+        Some(json!({ "error": { "code": code, "message": text } }).to_string())
+    }
+}
+
+/// The exit code of a refusal.
+pub fn refused(code: ErrorCode) -> u8 {
+    match code {
+        ErrorCode::Unavailable | ErrorCode::NotPrimary | ErrorCode::StaleEpoch => exit::UNAVAILABLE,
+        ErrorCode::Unauthenticated => exit::UNAUTHENTICATED,
+        ErrorCode::TaskNotFound | ErrorCode::UserNotFound => exit::NOT_FOUND,
+        ErrorCode::ForeignCluster
+        | ErrorCode::PermissionDenied
+        | ErrorCode::InvalidArgument
+        | ErrorCode::UnknownHandler
+        | ErrorCode::TaskFinished
+        | ErrorCode::TaskIdConflict
+        | ErrorCode::FirstUserNotAdmin
+        | ErrorCode::LastAdmin
+        | ErrorCode::QueueFull
+        | ErrorCode::Overloaded
+        | ErrorCode::WatchLagged
+        | ErrorCode::NotPromotable
+        | ErrorCode::Internal => exit::REFUSED,
     }
 }
 

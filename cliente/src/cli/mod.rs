@@ -5,95 +5,123 @@ mod commands;
 mod credentials;
 mod failure;
 mod output;
+mod profile;
+mod terminal;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 use cliente::{Client, ClientConfig};
+use common::auth::Credentials;
+use common::endpoint::Endpoint;
 use common::exit;
 use common::lang::Lang;
+use common::messages::command_line;
 
-use args::{Args, Subcommand};
+pub use args::Args;
+use args::{Global, Subcommand};
 use failure::Failure;
 use output::Output;
+use terminal::say;
 
 /// What every subcommand is given.
 pub struct Context {
     pub client: Client,
-    pub output: Output,
+    pub output: Box<dyn Output>,
+    pub is_json: bool,
     pub lang: Lang,
-    pub orchestrators: Vec<common::endpoint::Endpoint>,
+    pub orchestrators: Vec<Endpoint>,
 }
 
-/// Parses, runs, maps the result to an exit code.
-pub fn main() -> ExitCode {
-    let lang = Lang::early(std::env::args());
-    let args = match args::command(lang)
-        .try_get_matches_from(std::env::args_os())
+/// The command line as a type, or the exit code after help was shown or an error told.
+pub fn parse(args: &[OsString]) -> Result<Args, u8> {
+    let lang = Lang::early(args.iter().filter_map(|arg| arg.to_str().map(str::to_owned)));
+    args::command(lang)
+        .try_get_matches_from(args)
         .and_then(|matches| Args::from_arg_matches(&matches))
-    {
-        Ok(args) => args,
-        Err(error) => {
-            if error.print().is_err() {
-                return ExitCode::from(exit::USAGE);
+        .map_err(|error| {
+            match command_line::text(&error, lang) {
+                Some(text) => say(&text),
+                // A reader of help that has left needs none.
+                None => drop(error.print()),
             }
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
-        }
-    };
+            u8::try_from(error.exit_code()).unwrap_or(exit::USAGE)
+        })
+}
+
+/// Runs to the end; gives the exit code.
+pub fn run(args: Args) -> u8 {
+    let lang = args.global.lang;
+    common::telemetry::init_client();
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
-                eprintln!("{error}");
-                return ExitCode::from(exit::RESOURCE);
+                say(&Failure::io("tokio")(error).text(lang).unwrap_or_default());
+                return exit::RESOURCE;
             }
         };
+    let is_json = args.global.output.is_json();
     let ended = runtime.block_on(async {
-        tokio::select! {
-            ended = run(args) => ended,
-            _ = tokio::signal::ctrl_c() => Ok(exit::INTERRUPTED),
-        }
+        terminal::end_when_interrupted()?;
+        dispatch(args).await
     });
-    let code = match ended {
+    match ended {
         Ok(code) => code,
         Err(failure) => {
-            if let Some(text) = failure.text(lang) {
-                eprintln!("{text}");
+            if let Some(text) = if is_json { failure.json(lang) } else { failure.text(lang) } {
+                say(&text);
             }
             failure.exit_code()
         }
-    };
-    // Reading a terminal cannot be interrupted, so its thread is not waited for.
-    std::process::exit(i32::from(code))
+    }
 }
 
-async fn run(args: Args) -> Result<u8, Failure> {
-    let lang = args.global.lang;
-    let command = match args.command {
+async fn dispatch(args: Args) -> Result<u8, Failure> {
+    let Args { global, command } = args;
+    let lang = global.lang;
+    let command = match command {
         Some(command) => command,
         None if std::io::stdin().is_terminal() => Subcommand::Menu,
         None => return Err(Failure::NoCommand),
     };
-    let output = Output::new(args.global.output, lang);
     match command {
-        Subcommand::Menu => commands::menu::run(&args.global).await,
-        Subcommand::Login => commands::login::login(&args.global).await,
-        Subcommand::Logout => commands::login::logout(lang),
-        other => {
-            let credentials = credentials::find(&args.global)?;
-            let client = connect(&args.global, credentials);
-            let orchestrators = args.global.orchestrators.clone();
-            commands::run(Context { client, output, lang, orchestrators }, other).await
+        Subcommand::Menu => commands::menu::run(&global).await,
+        Subcommand::Login => commands::login::run(&global).await,
+        Subcommand::Logout => commands::logout::run(lang),
+        Subcommand::Online(command) => {
+            let credentials = credentials::find_or_ask(&global)?;
+            let context = Context {
+                client: connect(&global, credentials)?,
+                output: output::new(global.output, lang),
+                is_json: global.output.is_json(),
+                lang,
+                orchestrators: orchestrators(&global)?,
+            };
+            commands::run(&context, command).await
         }
     }
 }
 
 /// Does not wait for a connection.
-fn connect(global: &args::Global, credentials: common::auth::Credentials) -> Client {
-    Client::new(ClientConfig {
-        endpoints: global.orchestrators.clone(),
-        credentials,
+fn connect(global: &Global, credentials: Credentials) -> Result<Client, Failure> {
+    Ok(Client::new(ClientConfig {
         timeout: global.timeout,
-    })
+        ..ClientConfig::new(orchestrators(global)?, credentials)
+    }))
+}
+
+/// Flags and environment before the profile before the guide's ports.
+fn orchestrators(global: &Global) -> Result<Vec<Endpoint>, Failure> {
+    if !global.orchestrators.is_empty() {
+        return Ok(global.orchestrators.clone());
+    }
+    if let Some(profile) = profile::load()?
+        && !profile.orchestrators.is_empty()
+    {
+        let parsed: Result<_, _> = profile.orchestrators.iter().map(|text| text.parse()).collect();
+        return parsed.map_err(profile::broken);
+    }
+    Ok(args::default_orchestrators())
 }

@@ -103,6 +103,7 @@ impl Pair {
 pub fn end(record: &mut Record, state: TaskState, result: &[u8]) {
     let task = &mut record.task;
     task.set_state(state);
+    task.pending_reason.clear();
     task.attempt = 1;
     task.worker_id = "localhost:50061".into();
     task.started_at_ms = WHEN + 1_000;

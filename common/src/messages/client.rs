@@ -1,17 +1,52 @@
-//! What the client says.
+//! What the client says: sentences on standard error, words and headings of its tables.
 
 use super::Message;
 use crate::lang::Lang;
 use crate::proto::{Durability, NodeRole, TaskState};
 
-/// Sentences, prompts and column heads (separated by `|`).
+/// What the client tells the person who called it.
 #[derive(Clone, Debug)]
 pub enum ClientMessage {
-    Welcome,
-    Goodbye,
-    MenuEntries,
-    AskChoice,
-    BadChoice,
+    /// A task was accepted, now or before.
+    Accepted {
+        task: String,
+        durability: Durability,
+        existed: bool,
+    },
+    /// Many tasks were.
+    AcceptedMany {
+        count: u64,
+    },
+    /// A task that was waited for ended.
+    Ended {
+        task: String,
+        state: TaskState,
+        worker: String,
+    },
+    /// What a failed task said.
+    TaskError {
+        code: String,
+        message: String,
+    },
+    /// Its result was asked for too early.
+    NotFinished {
+        task: String,
+        state: TaskState,
+    },
+    /// What many tasks came to.
+    Summary {
+        succeeded: u64,
+        failed: u64,
+        cancelled: u64,
+        not_found: u64,
+    },
+    /// Why a task that is waited for does not run.
+    Pending {
+        handler: String,
+        reason: PendingReason,
+    },
+    /// The wait was bounded and is over.
+    WaitTimedOut,
     AskUser,
     AskToken,
     AskNewToken,
@@ -23,80 +58,126 @@ pub enum ClientMessage {
     },
     LoggedOut,
     NotLoggedIn,
-    WaitedEnough,
-    NobodyToPromote,
-    WhichToPromote,
-    AskDescription,
-    AskTaskId {
-        last: Option<String>,
+    UserAdded {
+        user: String,
+        admin: bool,
     },
-    BadTaskId,
-    Accepted {
-        task: String,
-        durability: Durability,
+    UserRemoved {
+        user: String,
     },
-    TaskStatus {
-        task: String,
-        state: TaskState,
-        worker: String,
-        attempt: u32,
-        pending: String,
-        error: Option<String>,
-        result: String,
+    Promoted {
+        node: String,
+        epoch: u64,
     },
-    Pending {
-        handler: String,
-        reason: String,
-    },
+    /// No subcommand, and no terminal for the menu.
     NoCommand,
+    /// `--handler command` without a program.
     NoCommandLine,
-    NoCredentials,
-    UnusableCredentials,
-    OpenProfile {
-        path: String,
+    /// A program, but for another handler.
+    CommandLineNotTaken {
+        handler: String,
+    },
+    /// `--stdin-from`, but for another handler or a payload.
+    StdinNotTaken,
+    /// All tasks would be the same.
+    NoPlaceholder,
+    /// No node answers, or more than one.
+    WhichToPromote {
+        answering: usize,
+    },
+    /// Two inputs would be read from standard input.
+    TwoInputs,
+    LineTooLong {
+        line: u64,
+        limit: usize,
     },
     NotText {
         source: String,
     },
+    NotATaskId {
+        text: String,
+    },
+    NoCredentials,
+    UnusableCredentials,
+    EmptyToken {
+        source: String,
+    },
+    /// Others can read the profile.
+    OpenProfile {
+        path: String,
+    },
+    BrokenProfile {
+        path: String,
+        error: String,
+    },
+    NoHome,
     Io {
         what: String,
         error: String,
     },
-    TaskColumns,
-    WorkerColumns,
-    WorkerConnected,
-    WorkerDraining,
-    WorkerSilent,
-    NodeColumns,
-    UserColumns,
-    ClusterLine {
-        epoch: u64,
-        view: u64,
-        principal: String,
-    },
-    Role {
-        role: NodeRole,
-    },
-    YesNo {
-        yes: bool,
-    },
 }
 
-/// The words that are the same in both languages, because people quote them.
-pub fn state_word(state: TaskState) -> &'static str {
-    match state {
-        TaskState::Unspecified => "?",
-        TaskState::Queued => "RECEBIDA",
-        TaskState::Running => "EM_EXECUCAO",
-        TaskState::Succeeded => "CONCLUIDA",
-        TaskState::Failed => "FALHOU",
-        TaskState::Cancelled => "CANCELADA",
+/// Why a queued task is not running, as the wire says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PendingReason {
+    NoWorker,
+    NoWorkerForHandler,
+    AllBusy,
+    /// A word of a newer version.
+    Other(String),
+}
+
+impl From<&str> for PendingReason {
+    fn from(word: &str) -> Self {
+        match word {
+            "NO_WORKER" => Self::NoWorker,
+            "NO_WORKER_FOR_HANDLER" => Self::NoWorkerForHandler,
+            "ALL_BUSY" => Self::AllBusy,
+            other => Self::Other(other.to_owned()),
+        }
     }
 }
 
 impl Message for ClientMessage {
     fn event(&self) -> &'static str {
-        "client"
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::AcceptedMany { .. } => "accepted_many",
+            Self::Ended { .. } => "ended",
+            Self::TaskError { .. } => "task_error",
+            Self::NotFinished { .. } => "not_finished",
+            Self::Summary { .. } => "summary",
+            Self::Pending { .. } => "pending",
+            Self::WaitTimedOut => "wait_timed_out",
+            Self::AskUser => "ask_user",
+            Self::AskToken => "ask_token",
+            Self::AskNewToken => "ask_new_token",
+            Self::AskAgain => "ask_again",
+            Self::TokensDiffer => "tokens_differ",
+            Self::LoggedIn { .. } => "logged_in",
+            Self::LoggedOut => "logged_out",
+            Self::NotLoggedIn => "not_logged_in",
+            Self::UserAdded { .. } => "user_added",
+            Self::UserRemoved { .. } => "user_removed",
+            Self::Promoted { .. } => "promoted",
+            Self::NoCommand => "no_command",
+            Self::NoCommandLine => "no_command_line",
+            Self::CommandLineNotTaken { .. } => "command_line_not_taken",
+            Self::StdinNotTaken => "stdin_not_taken",
+            Self::NoPlaceholder => "no_placeholder",
+            Self::WhichToPromote { .. } => "which_to_promote",
+            Self::TwoInputs => "two_inputs",
+            Self::LineTooLong { .. } => "line_too_long",
+            Self::NotText { .. } => "not_text",
+            Self::NotATaskId { .. } => "not_a_task_id",
+            Self::NoCredentials => "no_credentials",
+            Self::UnusableCredentials => "unusable_credentials",
+            Self::EmptyToken { .. } => "empty_token",
+            Self::OpenProfile { .. } => "open_profile",
+            Self::BrokenProfile { .. } => "broken_profile",
+            Self::NoHome => "no_home",
+            Self::Io { .. } => "io",
+        }
     }
 
     fn text(&self, lang: Lang) -> String {
@@ -107,190 +188,225 @@ impl Message for ClientMessage {
     }
 }
 
-/// Lines of a task's status, with the labels of one language.
-fn status(labels: [&str; 6], parts: [&str; 6]) -> String {
-    labels
-        .iter()
-        .zip(parts)
-        .filter(|(_, part)| !part.is_empty())
-        .map(|(label, part)| format!("{label} {part}"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 impl ClientMessage {
-    fn status(&self, labels: [&str; 6]) -> String {
-        let Self::TaskStatus { task, state, worker, attempt, error, result, .. } = self else {
-            return String::new();
-        };
-        let attempt = if *attempt == 0 { String::new() } else { attempt.to_string() };
-        let error = error.as_deref().unwrap_or_default();
-        status(labels, [task, state_word(*state), worker, &attempt, error, result])
-    }
-
     fn portuguese(&self) -> String {
         match self {
-            Self::Welcome => "Mutirão: plataforma distribuída de processamento colaborativo de tarefas".into(),
-            Self::Goodbye => "Até logo.".into(),
-            Self::MenuEntries => "1: Submeter Tarefa\n2: Verificar Status de Tarefa\n3: Listar Tarefas\n\
-                                  4: Acompanhar Tarefa\n5: Cancelar Tarefa\n6: Workers e Cluster\n7: Sair"
-                .into(),
-            Self::AskChoice => "Escolha uma opção: ".into(),
-            Self::BadChoice => "Opção inválida; digite um número de 1 a 7.".into(),
+            Self::Accepted { task, durability, existed: false } => {
+                let durability = durability_text(*durability, Lang::Pt);
+                format!("Tarefa {task} RECEBIDA ({durability}).")
+            }
+            Self::Accepted { task, existed: true, .. } => {
+                format!("Tarefa {task} já tinha sido recebida; nada foi duplicado.")
+            }
+            Self::AcceptedMany { count } => format!("{count} tarefas recebidas."),
+            Self::Ended { task, state, worker } => {
+                let state = state_word(*state, Lang::Pt);
+                if worker.is_empty() { format!("Tarefa {task} {state}.") } else { format!("Tarefa {task} {state} em {worker}.") }
+            }
+            Self::TaskError { code, message } => format!("Erro da tarefa: {code}: {message}"),
+            Self::NotFinished { task, state } => {
+                let state = state_word(*state, Lang::Pt);
+                format!("A tarefa {task} ainda não terminou ({state}); espere com --wait.")
+            }
+            Self::Summary { succeeded, failed, cancelled, not_found } => format!(
+                "{succeeded} concluídas, {failed} falhas, {cancelled} canceladas, {not_found} não encontradas."
+            ),
+            Self::Pending { handler, reason } => {
+                format!("Aguardando: {}.", pending_text(reason, handler, Lang::Pt))
+            }
+            Self::WaitTimedOut => {
+                "A espera terminou antes do trabalho, que continua; veja com cliente list ou cliente status.".into()
+            }
             Self::AskUser => "Usuário: ".into(),
             Self::AskToken => "Token: ".into(),
-            Self::AskNewToken => "Token do novo usuário: ".into(),
+            Self::AskNewToken => "Token do usuário: ".into(),
             Self::AskAgain => "Repita o token: ".into(),
             Self::TokensDiffer => "Os dois tokens são diferentes; tente de novo.".into(),
             Self::LoggedIn { user, path } => format!("Conectado como {user}; guardado em {path}."),
             Self::LoggedOut => "Usuário e token esquecidos.".into(),
             Self::NotLoggedIn => "Não havia usuário guardado.".into(),
-            Self::WaitedEnough => "O prazo acabou antes do trabalho; as tarefas continuam.".into(),
-            Self::NobodyToPromote => "Nenhum orquestrador respondeu; inicie o que deve assumir.".into(),
-            Self::WhichToPromote => "Os dois orquestradores respondem; diga com --node qual deve assumir.".into(),
-            Self::AskDescription => "Descrição da tarefa: ".into(),
-            Self::AskTaskId { last: None } => "ID da tarefa: ".into(),
-            Self::AskTaskId { last: Some(last) } => format!("ID da tarefa [{last}]: "),
-            Self::BadTaskId => "Isto não é o ID de uma tarefa (36 caracteres, como 0190b4a0-…); confira.".into(),
-            Self::Accepted { task, durability } => match durability {
-                Durability::Replicated => {
-                    format!("Tarefa submetida: {task}\nStatus: RECEBIDA (gravada no principal e no backup)")
-                }
-                Durability::LocalOnly | Durability::Unspecified => {
-                    format!("Tarefa submetida: {task}\nStatus: RECEBIDA (gravada só no principal: backup ausente)")
-                }
-            },
-            Self::TaskStatus { .. } => {
-                self.status(["Tarefa:", "Status:", "Worker:", "Tentativa:", "Erro:", "Resultado:"])
+            Self::UserAdded { user, admin: true } => format!("Usuário {user} gravado, como administrador."),
+            Self::UserAdded { user, admin: false } => format!("Usuário {user} gravado."),
+            Self::UserRemoved { user } => format!("Usuário {user} removido."),
+            Self::Promoted { node, epoch } => format!("{node} é o principal da época {epoch}."),
+            Self::NoCommand => "Sem um terminal é preciso dizer um comando; veja cliente --help.".into(),
+            Self::NoCommandLine => {
+                "O handler command precisa de um programa depois de --, por exemplo: -- sha256sum arquivo".into()
             }
-            Self::Pending { handler, reason } => match reason.as_str() {
-                "NO_WORKER" => "Aguardando: nenhum worker está conectado.".into(),
-                _ => format!("Aguardando: nenhum worker conectado oferece o handler {handler}."),
-            },
-            Self::NoCommand => "Sem terminal é preciso dizer um comando; veja cliente --help.".into(),
-            Self::NoCommandLine => "Diga o programa depois de --, por exemplo: -- sha256sum arquivo".into(),
-            Self::NoCredentials => "Faltam usuário e token. Use cliente login, ou --user com --token-file, \
-                                    ou as variáveis MUTIRAO_USER e MUTIRAO_TOKEN."
-                .into(),
-            Self::UnusableCredentials => "Usuário e token só podem ter caracteres ASCII visíveis.".into(),
-            Self::OpenProfile { path } => {
-                format!("{path} pode ser lido por outros; corrija com: chmod 600 {path}")
+            Self::CommandLineNotTaken { handler } => {
+                format!("Só o handler command recebe um programa depois de --; para {handler} use --payload.")
+            }
+            Self::StdinNotTaken => "--stdin-from só vale para um programa dado depois de --.".into(),
+            Self::NoPlaceholder => {
+                "Com --each-line, diga com {} onde entra cada linha; sem isso todas as tarefas seriam iguais.".into()
+            }
+            Self::WhichToPromote { answering: 0 } => "Nenhum orquestrador responde; inicie o que deve assumir.".into(),
+            Self::WhichToPromote { .. } => {
+                "Mais de um orquestrador responde; diga com --node qual deve assumir.".into()
+            }
+            Self::TwoInputs => "A entrada padrão (-) só pode ser usada uma vez.".into(),
+            Self::LineTooLong { line, limit } => {
+                format!("A linha {line} tem mais de {limit} bytes; use um arquivo e --payload @ARQUIVO.")
             }
             Self::NotText { source } => format!("{source} não é texto UTF-8."),
+            Self::NotATaskId { text } => {
+                format!("`{text}` não é o identificador de uma tarefa (36 caracteres, como 0190b4a0-…).")
+            }
+            Self::NoCredentials => "Faltam usuário e token. Há três maneiras: cliente login; --user com \
+                                    --token-file; ou as variáveis MUTIRAO_USER e MUTIRAO_TOKEN."
+                .into(),
+            Self::UnusableCredentials => "Usuário e token só podem ter caracteres ASCII visíveis.".into(),
+            Self::EmptyToken { source } => format!("{source} não contém nenhum token."),
+            Self::OpenProfile { path } => {
+                format!("{path} pode ser lido por outros usuários desta máquina; corrija com: chmod 600 {path}")
+            }
+            Self::BrokenProfile { path, error } => {
+                format!("{path} está danificado ({error}); entre de novo com cliente login.")
+            }
+            Self::NoHome => "Nem XDG_CONFIG_HOME nem HOME dizem onde guardar o perfil.".into(),
             Self::Io { what, error } => format!("Falha em {what}: {error}"),
-            Self::TaskColumns => "TAREFA|STATUS|HANDLER|TENTATIVA|WORKER|SUBMETIDA (UTC)|TERMINADA (UTC)".into(),
-            Self::WorkerColumns => "WORKER|SITUAÇÃO|VAGAS|ATRIBUÍDAS|HANDLERS".into(),
-            Self::WorkerConnected => "conectado".into(),
-            Self::WorkerDraining => "encerrando".into(),
-            Self::WorkerSilent => "sem contato".into(),
-            Self::NodeColumns => "ORQUESTRADOR|PAPEL|EM SINCRONIA|ÍNDICE".into(),
-            Self::UserColumns => "USUÁRIO|ADMIN|CRIADO (UTC)".into(),
-            Self::ClusterLine { epoch, view, principal } => {
-                let principal = if principal.is_empty() { "nenhum" } else { principal };
-                format!("principal {principal}  época {epoch}  visão {view}")
-            }
-            Self::Role { role } => match role {
-                NodeRole::Principal => "principal",
-                NodeRole::Standby => "backup",
-                NodeRole::Learner => "sincronizando",
-                NodeRole::Waiting => "aguardando",
-                NodeRole::Unreachable | NodeRole::Unspecified => "inacessível",
-            }
-            .into(),
-            Self::YesNo { yes } => if *yes { "sim" } else { "não" }.into(),
         }
     }
 
     fn english(&self) -> String {
         match self {
-            Self::Welcome => {
-                "Mutirão: distributed platform for collaborative task processing".into()
+            Self::Accepted { task, durability, existed: false } => {
+                let durability = durability_text(*durability, Lang::En);
+                format!("Task {task} accepted ({durability}).")
             }
-            Self::Goodbye => "Goodbye.".into(),
-            Self::MenuEntries => "1: Submit Task\n2: Check Task Status\n3: List Tasks\n\
-                                  4: Follow Task\n5: Cancel Task\n6: Workers and Cluster\n7: Quit"
-                .into(),
-            Self::AskChoice => "Choose an option: ".into(),
-            Self::BadChoice => "Not an option; type a number from 1 to 7.".into(),
+            Self::Accepted { task, existed: true, .. } => {
+                format!("Task {task} had been accepted before; nothing was duplicated.")
+            }
+            Self::AcceptedMany { count } => format!("{count} tasks accepted."),
+            Self::Ended { task, state, worker } => {
+                let state = state_word(*state, Lang::En);
+                if worker.is_empty() { format!("Task {task} {state}.") } else { format!("Task {task} {state} at {worker}.") }
+            }
+            Self::TaskError { code, message } => format!("Error of the task: {code}: {message}"),
+            Self::NotFinished { task, state } => {
+                let state = state_word(*state, Lang::En);
+                format!("Task {task} is not finished yet ({state}); wait for it with --wait.")
+            }
+            Self::Summary { succeeded, failed, cancelled, not_found } => {
+                format!("{succeeded} succeeded, {failed} failed, {cancelled} cancelled, {not_found} not found.")
+            }
+            Self::Pending { handler, reason } => {
+                format!("Waiting: {}.", pending_text(reason, handler, Lang::En))
+            }
+            Self::WaitTimedOut => {
+                "The wait ended before the work, which goes on; see cliente list or cliente status.".into()
+            }
             Self::AskUser => "User: ".into(),
             Self::AskToken => "Token: ".into(),
-            Self::AskNewToken => "Token of the new user: ".into(),
+            Self::AskNewToken => "Token of the user: ".into(),
             Self::AskAgain => "The token again: ".into(),
             Self::TokensDiffer => "The two tokens differ; try again.".into(),
             Self::LoggedIn { user, path } => format!("Logged in as {user}; kept in {path}."),
             Self::LoggedOut => "User and token forgotten.".into(),
             Self::NotLoggedIn => "No user was kept.".into(),
-            Self::WaitedEnough => "Time is up before the work is done; the tasks go on.".into(),
-            Self::NobodyToPromote => {
-                "No orchestrator answered; start the one that is to take over.".into()
-            }
-            Self::WhichToPromote => {
-                "Both orchestrators answer; say with --node which is to take over.".into()
-            }
-            Self::AskDescription => "Description of the task: ".into(),
-            Self::AskTaskId { last: None } => "Task id: ".into(),
-            Self::AskTaskId { last: Some(last) } => format!("Task id [{last}]: "),
-            Self::BadTaskId => {
-                "That is not the id of a task (36 characters, like 0190b4a0-…); check it.".into()
-            }
-            Self::Accepted { task, durability } => match durability {
-                Durability::Replicated => {
-                    format!(
-                        "Task submitted: {task}\nStatus: RECEBIDA (on the principal and on the backup)"
-                    )
-                }
-                Durability::LocalOnly | Durability::Unspecified => {
-                    format!(
-                        "Task submitted: {task}\nStatus: RECEBIDA (on the principal alone: no backup)"
-                    )
-                }
-            },
-            Self::TaskStatus { .. } => {
-                self.status(["Task:", "Status:", "Worker:", "Attempt:", "Error:", "Result:"])
-            }
-            Self::Pending { handler, reason } => match reason.as_str() {
-                "NO_WORKER" => "Waiting: no worker is connected.".into(),
-                _ => format!("Waiting: no connected worker offers the handler {handler}."),
-            },
+            Self::UserAdded { user, admin: true } => format!("User {user} recorded, as administrator."),
+            Self::UserAdded { user, admin: false } => format!("User {user} recorded."),
+            Self::UserRemoved { user } => format!("User {user} removed."),
+            Self::Promoted { node, epoch } => format!("{node} is the principal of epoch {epoch}."),
             Self::NoCommand => "Without a terminal a command is needed; see cliente --help.".into(),
             Self::NoCommandLine => {
-                "Give the program after --, for example: -- sha256sum file".into()
+                "The handler command needs a program after --, for example: -- sha256sum file".into()
             }
-            Self::NoCredentials => {
-                "User and token are missing. Use cliente login, or --user with --token-file, \
-                                    or the variables MUTIRAO_USER and MUTIRAO_TOKEN."
-                    .into()
+            Self::CommandLineNotTaken { handler } => {
+                format!("Only the handler command takes a program after --; for {handler} use --payload.")
             }
-            Self::UnusableCredentials => {
-                "User and token can only have visible ASCII characters.".into()
+            Self::StdinNotTaken => "--stdin-from is only for a program that is given after --.".into(),
+            Self::NoPlaceholder => {
+                "With --each-line, say with {} where each line goes; otherwise all tasks would be the same.".into()
             }
-            Self::OpenProfile { path } => {
-                format!("{path} can be read by others; mend it with: chmod 600 {path}")
+            Self::WhichToPromote { answering: 0 } => "No orchestrator answers; start the one that is to take over.".into(),
+            Self::WhichToPromote { .. } => {
+                "More than one orchestrator answers; say with --node which is to take over.".into()
+            }
+            Self::TwoInputs => "Standard input (-) can be used only once.".into(),
+            Self::LineTooLong { line, limit } => {
+                format!("Line {line} has more than {limit} bytes; use a file and --payload @FILE.")
             }
             Self::NotText { source } => format!("{source} is not UTF-8 text."),
+            Self::NotATaskId { text } => {
+                format!("`{text}` is not the id of a task (36 characters, like 0190b4a0-…).")
+            }
+            Self::NoCredentials => "User and token are missing. There are three ways: cliente login; --user \
+                                    with --token-file; or the variables MUTIRAO_USER and MUTIRAO_TOKEN."
+                .into(),
+            Self::UnusableCredentials => "User and token can only have visible ASCII characters.".into(),
+            Self::EmptyToken { source } => format!("{source} holds no token."),
+            Self::OpenProfile { path } => {
+                format!("{path} can be read by other users of this machine; mend it with: chmod 600 {path}")
+            }
+            Self::BrokenProfile { path, error } => {
+                format!("{path} is damaged ({error}); log in again with cliente login.")
+            }
+            Self::NoHome => "Neither XDG_CONFIG_HOME nor HOME says where to keep the profile.".into(),
             Self::Io { what, error } => format!("Failure with {what}: {error}"),
-            Self::TaskColumns => {
-                "TASK|STATUS|HANDLER|ATTEMPT|WORKER|SUBMITTED (UTC)|FINISHED (UTC)".into()
-            }
-            Self::WorkerColumns => "WORKER|CONDITION|SLOTS|ASSIGNED|HANDLERS".into(),
-            Self::WorkerConnected => "connected".into(),
-            Self::WorkerDraining => "draining".into(),
-            Self::WorkerSilent => "silent".into(),
-            Self::NodeColumns => "ORCHESTRATOR|ROLE|IN SYNC|INDEX".into(),
-            Self::UserColumns => "USER|ADMIN|ADDED (UTC)".into(),
-            Self::ClusterLine { epoch, view, principal } => {
-                let principal = if principal.is_empty() { "none" } else { principal };
-                format!("principal {principal}  epoch {epoch}  view {view}")
-            }
-            Self::Role { role } => match role {
-                NodeRole::Principal => "principal",
-                NodeRole::Standby => "standby",
-                NodeRole::Learner => "catching up",
-                NodeRole::Waiting => "waiting",
-                NodeRole::Unreachable | NodeRole::Unspecified => "unreachable",
-            }
-            .into(),
-            Self::YesNo { yes } => if *yes { "yes" } else { "no" }.into(),
         }
+    }
+}
+
+/// A task's state, for people.
+pub fn state_word(state: TaskState, lang: Lang) -> &'static str {
+    match (lang, state) {
+        (_, TaskState::Unspecified) => "?",
+        (Lang::Pt, TaskState::Queued) => "RECEBIDA",
+        (Lang::Pt, TaskState::Running) => "EM_EXECUCAO",
+        (Lang::Pt, TaskState::Succeeded) => "CONCLUIDA",
+        (Lang::Pt, TaskState::Failed) => "FALHOU",
+        (Lang::Pt, TaskState::Cancelled) => "CANCELADA",
+        (Lang::En, TaskState::Queued) => "QUEUED",
+        (Lang::En, TaskState::Running) => "RUNNING",
+        (Lang::En, TaskState::Succeeded) => "SUCCEEDED",
+        (Lang::En, TaskState::Failed) => "FAILED",
+        (Lang::En, TaskState::Cancelled) => "CANCELLED",
+    }
+}
+
+/// Where an accepted task is kept.
+pub fn durability_text(durability: Durability, lang: Lang) -> &'static str {
+    match (lang, durability) {
+        (Lang::Pt, Durability::Replicated) => "gravada no principal e no backup",
+        (Lang::Pt, Durability::LocalOnly | Durability::Unspecified) => {
+            "gravada só no principal: nenhum backup em sincronia"
+        }
+        (Lang::En, Durability::Replicated) => "stored on the principal and on the backup",
+        (Lang::En, Durability::LocalOnly | Durability::Unspecified) => {
+            "stored on the principal alone: no backup in sync"
+        }
+    }
+}
+
+/// Why a task waits, as a part of a sentence.
+pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String {
+    match (lang, reason) {
+        (Lang::Pt, PendingReason::NoWorker) => "nenhum worker está conectado".into(),
+        (Lang::Pt, PendingReason::NoWorkerForHandler) => {
+            format!("nenhum worker conectado oferece o handler {handler}")
+        }
+        (Lang::Pt, PendingReason::AllBusy) => "todos os workers estão ocupados".into(),
+        (Lang::En, PendingReason::NoWorker) => "no worker is connected".into(),
+        (Lang::En, PendingReason::NoWorkerForHandler) => {
+            format!("no connected worker offers the handler {handler}")
+        }
+        (Lang::En, PendingReason::AllBusy) => "all workers are busy".into(),
+        (_, PendingReason::Other(word)) => word.clone(),
+    }
+}
+
+/// A node's part in the cluster.
+pub fn role_word(role: NodeRole, lang: Lang) -> &'static str {
+    match (lang, role) {
+        (_, NodeRole::Principal) => "principal",
+        (Lang::Pt, NodeRole::Standby) => "backup",
+        (Lang::Pt, NodeRole::Learner) => "sincronizando",
+        (Lang::Pt, NodeRole::Waiting) => "aguardando",
+        (Lang::Pt, NodeRole::Unreachable | NodeRole::Unspecified) => "inacessível",
+        (Lang::En, NodeRole::Standby) => "backup",
+        (Lang::En, NodeRole::Learner) => "catching up",
+        (Lang::En, NodeRole::Waiting) => "waiting",
+        (Lang::En, NodeRole::Unreachable | NodeRole::Unspecified) => "unreachable",
     }
 }

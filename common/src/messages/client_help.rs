@@ -13,11 +13,13 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
 fn portuguese(id: &str) -> Option<&'static str> {
     Some(match id {
         "about" => "Cliente do Mutirão: sem argumentos num terminal, o menu interativo",
-        "orchestrators" => "Os orquestradores",
+        "orchestrators" => {
+            "Os orquestradores [padrão: os do perfil, ou http://localhost:50051,http://localhost:50052]"
+        }
         "user" => "Usuário; o token vem de --token-file, de MUTIRAO_TOKEN ou de cliente login",
         "token_file" => "Arquivo com o token",
         "output" => "table para pessoas, json para programas: um objeto por linha",
-        "timeout" => "Quanto tempo tentar, ao todo: 500ms, 15s, 2m",
+        "timeout" => "Quanto tempo cada pedido procura um orquestrador: 500ms, 15s, 2m",
         "lang" => "Idioma das mensagens",
         "submit.about" => "Submete tarefas",
         "submit.handler" => {
@@ -26,16 +28,18 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.payload" => "O que o handler recebe; @ARQUIVO lê um arquivo, - a entrada padrão",
         "submit.count" => "Quantas tarefas iguais",
         "submit.each_line" => {
-            "Uma tarefa por linha do arquivo (- é a entrada padrão); a linha substitui {}"
+            "Uma tarefa por linha do arquivo (- é a entrada padrão); a linha substitui {} no conteúdo ou nos argumentos"
         }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
-        "submit.wait_timeout" => "Quanto esperar, no máximo: 30s, 10m, 2h",
+        "submit.stdin_from" => "Arquivo com a entrada padrão do programa (- é a entrada padrão)",
+        "result.wait" => "Espera terminar",
+        "wait_timeout" => "Quanto esperar, no máximo: 30s, 10m, 2h",
         "submit.allow_unknown_handler" => {
             "Aceita mesmo que nenhum worker tenha oferecido este handler"
         }
         "submit.argv" => "Depois de --: o programa e os argumentos, para o handler command",
-        "status.about" => "Mostra o estado de uma tarefa",
+        "status.about" => "Mostra tudo o que se sabe de uma tarefa",
         "result.about" => "Mostra o resultado de uma tarefa; de command, o que o programa imprimiu",
         "result.raw" => "O resultado como o handler o devolveu",
         "list.about" => "Lista as suas tarefas, as mais novas primeiro",
@@ -71,13 +75,15 @@ fn portuguese(id: &str) -> Option<&'static str> {
 fn english(id: &str) -> Option<&'static str> {
     Some(match id {
         "about" => "The Mutirão client: without arguments on a terminal, the interactive menu",
-        "orchestrators" => "The orchestrators",
+        "orchestrators" => {
+            "The orchestrators [default: those of the profile, or http://localhost:50051,http://localhost:50052]"
+        }
         "user" => {
             "User; the token comes from --token-file, from MUTIRAO_TOKEN or from cliente login"
         }
         "token_file" => "File with the token",
         "output" => "table for people, json for programs: one object per line",
-        "timeout" => "How long to try, all in all: 500ms, 15s, 2m",
+        "timeout" => "How long each request looks for an orchestrator: 500ms, 15s, 2m",
         "lang" => "Language of the messages",
         "submit.about" => "Submits tasks",
         "submit.handler" => {
@@ -86,14 +92,16 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.payload" => "What the handler is given; @FILE reads a file, - standard input",
         "submit.count" => "How many equal tasks",
         "submit.each_line" => {
-            "One task per line of the file (- is standard input); the line replaces {}"
+            "One task per line of the file (- is standard input); the line replaces {} in the payload or the arguments"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
         "submit.wait" => "Wait until they are finished; the exit code is that of the work",
-        "submit.wait_timeout" => "How long to wait at most: 30s, 10m, 2h",
+        "submit.stdin_from" => "File with the program's standard input (- is standard input)",
+        "result.wait" => "Wait until it is finished",
+        "wait_timeout" => "How long to wait at most: 30s, 10m, 2h",
         "submit.allow_unknown_handler" => "Accept although no worker has offered this handler",
         "submit.argv" => "After --: the program and its arguments, for the handler command",
-        "status.about" => "Shows the state of a task",
+        "status.about" => "Shows all that is known of a task",
         "result.about" => "Shows the result of a task; of a command, what the program printed",
         "result.raw" => "The result as the handler returned it",
         "list.about" => "Lists your tasks, newest first",

@@ -7,7 +7,10 @@ use crate::lang::Lang;
 
 pub mod client;
 pub mod client_help;
+pub mod client_tables;
+pub mod command_line;
 pub mod error;
+pub mod menu;
 pub mod node;
 pub mod node_help;
 pub mod worker;

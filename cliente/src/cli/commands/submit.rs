@@ -1,155 +1,144 @@
 //! `cliente submit`
 
 use std::collections::HashMap;
-use std::io::Read as _;
 
-use cliente::TaskSpec;
+use cliente::{Batch, TaskSpec};
 use common::exit;
+use common::messages::Message as _;
 use common::messages::client::ClientMessage;
-use common::proto::{Receipt, Task, TaskState};
-use serde_json::json;
+use common::proto::{Receipt, Task, TaskState, TaskUpdate};
+use futures::stream::{self, Stream, TryStreamExt as _};
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::Context;
 use super::super::args::Submit;
 use super::super::failure::Failure;
-use super::super::output::Shown;
-use super::wait;
+use super::super::output::{self, TaskView};
+use super::super::terminal::say;
+use super::payload::{self, Template};
+use super::{result, wait};
 
-/// What takes the place of `{}`.
-const PLACEHOLDER: &str = "{}";
+/// Tasks that are made at once where no input limits them.
+const CHUNK: u64 = 20_000;
+/// Submissions under way at once.
+const IN_FLIGHT: usize = 2;
 
 pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
-    let tasks = tasks(&options)?;
-    let ids: Vec<String> = tasks.iter().map(|task| task.task_id.clone()).collect();
-    let mut receipts = HashMap::new();
-    if let [task] = tasks.as_slice() {
-        let done = context.client.submit(task.clone(), options.allow_unknown_handler).await?;
-        receipts.insert(task.task_id.clone(), done.receipt);
-        if !options.wait {
-            context
-                .output
-                .task(&Shown { receipt: Some(&done.receipt), ..Shown::new(&done.task) })?;
-            return Ok(exit::OK);
+    if let Some(id) = &options.id
+        && uuid::Uuid::try_parse(id).is_err()
+    {
+        return Err(Failure::usage(ClientMessage::NotATaskId { text: id.clone() }));
+    }
+    let template = Template::read(&options)?;
+    match &options.each_line {
+        None if options.count == 1 => one(context, &options, &template).await,
+        None => {
+            let tasks = repeated(&template, options.count);
+            many(context, &options, &template, stream::iter(tasks.map(Ok))).await
         }
-    } else if !tasks.is_empty() {
-        let handlers: Vec<_> =
-            tasks.iter().map(|task| (task.task_id.clone(), task.handler.clone())).collect();
-        let batches = context.client.submit_many(tasks, options.allow_unknown_handler).await?;
-        if !options.wait {
-            return show_all(context, handlers, batches.last().map(|batch| &batch.receipt));
-        }
-        for batch in batches {
-            receipts.extend(batch.task_ids.into_iter().map(|id| (id, batch.receipt)));
+        Some(source) => {
+            let lines = ReceiverStream::new(payload::lines(source)?);
+            let tasks = lines.map_ok(|lines| {
+                let task = |line: &String| TaskSpec::new(&template.handler, template.payload(line));
+                lines.iter().map(task).collect()
+            });
+            many(context, &options, &template, tasks).await
         }
     }
-    if !options.wait {
+}
+
+fn repeated(template: &Template, count: u64) -> impl Iterator<Item = Vec<TaskSpec>> {
+    (0..count).step_by(CHUNK as usize).map(move |first| {
+        let task = |_| TaskSpec::new(&template.handler, template.only_payload());
+        (first..count.min(first + CHUNK)).map(task).collect()
+    })
+}
+
+async fn one(context: &Context, options: &Submit, template: &Template) -> Result<u8, Failure> {
+    let mut task = TaskSpec::new(&template.handler, template.only_payload());
+    if let Some(id) = &options.id {
+        task.task_id.clone_from(id);
+    }
+    let id = task.task_id.clone();
+    let done = context.client.submit(task, options.allow_unknown_handler).await?;
+    let durability = done.receipt.durability();
+    if !context.is_json {
+        let accepted =
+            ClientMessage::Accepted { task: id.clone(), durability, existed: done.existed };
+        say(&accepted.text(context.lang));
+    }
+    if !options.wait.wait {
+        let view = TaskView::without_result(done.task, Some(done.receipt));
+        output::print(&context.output.accepted(&[view]))?;
         return Ok(exit::OK);
     }
-    let finish = wait::finish(context, ids, &receipts);
-    match options.wait_timeout {
-        Some(limit) => {
-            tokio::time::timeout(limit, finish).await.unwrap_or(Err(Failure::WaitedEnough))
+    let mut code = exit::OK;
+    let show = |update: TaskUpdate| {
+        let Some(task) = update.task else { return Ok(()) };
+        let view = TaskView::new(task, update.result, Some(done.receipt));
+        code = if context.is_json {
+            output::print(&context.output.task(&view))?;
+            result::exit_code(view.task.state())
+        } else {
+            result::show(context, &view, false)?
+        };
+        Ok(())
+    };
+    wait::within(options.wait.wait_timeout, wait::until_finished(context, vec![id], show)).await?;
+    Ok(code)
+}
+
+async fn many(
+    context: &Context,
+    options: &Submit,
+    template: &Template,
+    tasks: impl Stream<Item = Result<Vec<TaskSpec>, Failure>>,
+) -> Result<u8, Failure> {
+    let submissions = tasks
+        .map_ok(|tasks| async {
+            let done = context.client.submit_many(tasks, options.allow_unknown_handler).await;
+            done.map_err(Failure::from)
+        })
+        .try_buffered(IN_FLIGHT);
+    let mut submissions = std::pin::pin!(submissions);
+    let mut receipts: HashMap<String, Receipt> = HashMap::new();
+    let mut count = 0;
+    while let Some(batches) = submissions.try_next().await? {
+        for batch in batches {
+            count += batch.task_ids.len() as u64;
+            if options.wait.wait {
+                receipts.extend(batch.task_ids.into_iter().map(|id| (id, batch.receipt)));
+            } else {
+                output::print(&context.output.accepted(&views(batch, &template.handler)))?;
+            }
         }
-        None => finish.await,
     }
+    if !context.is_json {
+        say(&ClientMessage::AcceptedMany { count }.text(context.lang));
+    }
+    if !options.wait.wait {
+        return Ok(exit::OK);
+    }
+    let ids = receipts.keys().cloned().collect();
+    let show = |update: TaskUpdate| {
+        let Some(task) = update.task else { return Ok(()) };
+        let receipt = receipts.get(&task.task_id).copied();
+        output::print(&context.output.change(&TaskView::new(task, update.result, receipt)))
+    };
+    let finished = wait::until_finished(context, ids, show);
+    let tally = wait::within(options.wait.wait_timeout, finished).await?;
+    if !context.is_json {
+        say(&tally.summary().text(context.lang));
+    }
+    Ok(tally.exit_code())
 }
 
 /// What is known of tasks that were accepted together.
-fn show_all(
-    context: &Context,
-    accepted: Vec<(String, String)>,
-    receipt: Option<&Receipt>,
-) -> Result<u8, Failure> {
-    for (task_id, handler) in accepted {
+fn views(batch: Batch, handler: &str) -> Vec<TaskView> {
+    let view = |task_id| {
+        let handler = handler.to_owned();
         let task = Task { task_id, handler, state: TaskState::Queued.into(), ..Task::default() };
-        context.output.task(&Shown { receipt, ..Shown::new(&task) })?;
-    }
-    Ok(exit::OK)
-}
-
-fn tasks(options: &Submit) -> Result<Vec<TaskSpec>, Failure> {
-    match &options.each_line {
-        Some(source) => {
-            let text = String::from_utf8(read(source)?)
-                .map_err(|_| Failure::usage(ClientMessage::NotText { source: source.clone() }))?;
-            text.lines()
-                .filter(|line| !line.is_empty())
-                .map(|line| Ok(TaskSpec::new(handler(options), payload(options, Some(line))?)))
-                .collect()
-        }
-        None => (0..options.count)
-            .map(|_| {
-                let mut task = TaskSpec::new(handler(options), payload(options, None)?);
-                if let Some(id) = &options.id {
-                    task.task_id.clone_from(id);
-                }
-                Ok(task)
-            })
-            .collect(),
-    }
-}
-
-/// Arguments after `--` are a program's.
-fn handler(options: &Submit) -> &str {
-    match &options.handler {
-        Some(handler) => handler,
-        None if !options.argv.is_empty() => "command",
-        None => "simulated",
-    }
-}
-
-/// `line` replaces each `{}`; without any, it is the payload, or the last argument.
-fn payload(options: &Submit, line: Option<&str>) -> Result<Vec<u8>, Failure> {
-    if !options.argv.is_empty() {
-        let argv = argv(&options.argv, line);
-        return Ok(json!({ "argv": argv }).to_string().into_bytes());
-    }
-    match (&options.payload, line) {
-        (Some(payload), Some(line)) => Ok(payload.replace(PLACEHOLDER, line).into_bytes()),
-        (None, Some(line)) => Ok(line.as_bytes().to_vec()),
-        (Some(payload), None) if payload == "-" => read(payload),
-        (Some(payload), None) => match payload.strip_prefix('@') {
-            Some(path) => read(path),
-            None => Ok(payload.as_bytes().to_vec()),
-        },
-        (None, None) if handler(options) == "command" => {
-            Err(Failure::usage(ClientMessage::NoCommandLine))
-        }
-        (None, None) => Ok(Vec::new()),
-    }
-}
-
-fn argv(template: &[String], line: Option<&str>) -> Vec<String> {
-    let Some(line) = line else { return template.to_vec() };
-    let mut argv: Vec<String> = template.iter().map(|arg| arg.replace(PLACEHOLDER, line)).collect();
-    if !template.iter().any(|arg| arg.contains(PLACEHOLDER)) {
-        argv.push(line.to_owned());
-    }
-    argv
-}
-
-/// A file, or standard input for `-`.
-fn read(source: &str) -> Result<Vec<u8>, Failure> {
-    if source != "-" {
-        return std::fs::read(source).map_err(Failure::io(source));
-    }
-    let mut content = Vec::new();
-    std::io::stdin().read_to_end(&mut content).map_err(Failure::io("stdin"))?;
-    Ok(content)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        text.split(' ').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_line_replaces_the_placeholder_or_comes_last() {
-        assert_eq!(argv(&words("convert {} {}.png"), Some("a")), words("convert a a.png"));
-        assert_eq!(argv(&words("sha256sum"), Some("a b")), ["sha256sum", "a b"]);
-        assert_eq!(argv(&words("true {}"), None), words("true {}"));
-    }
+        TaskView::without_result(task, Some(batch.receipt))
+    };
+    batch.task_ids.into_iter().map(view).collect()
 }

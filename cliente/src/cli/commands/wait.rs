@@ -1,56 +1,108 @@
 //! Waiting for tasks, with a bar for people.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::IsTerminal as _;
+use std::pin::pin;
 use std::time::Duration;
 
 use common::exit;
 use common::messages::Message as _;
-use common::messages::client::ClientMessage;
-use common::proto::{Receipt, TaskState, TaskUpdate};
+use common::messages::client::{ClientMessage, PendingReason};
+use common::proto::{TaskState, TaskUpdate};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::Context;
 use super::super::failure::Failure;
-use super::super::output::{Output, Shown};
+use super::super::terminal::say;
 
 /// After this long a task that nobody can run is worth a word.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// From this many on, a bar.
 const MANY: usize = 4;
 
-/// Shows each task when it is finished. The exit code is that of the work.
-pub async fn finish(
+/// What tasks came to.
+#[derive(Default)]
+pub struct Tally {
+    succeeded: u64,
+    failed: u64,
+    cancelled: u64,
+    not_found: u64,
+}
+
+impl Tally {
+    pub fn count(&mut self, update: &TaskUpdate) {
+        let state = update.task.as_ref().map_or(TaskState::Unspecified, |task| task.state());
+        match state {
+            _ if update.not_found => self.not_found += 1,
+            TaskState::Succeeded => self.succeeded += 1,
+            TaskState::Failed => self.failed += 1,
+            TaskState::Cancelled => self.cancelled += 1,
+            TaskState::Queued | TaskState::Running | TaskState::Unspecified => {}
+        }
+    }
+
+    /// The exit code of the work.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self { failed: 0, cancelled: 0, not_found: 0, .. } => exit::OK,
+            Self { failed: 0, cancelled: 0, .. } => exit::NOT_FOUND,
+            Self { .. } => exit::TASK_FAILED,
+        }
+    }
+
+    pub fn summary(&self) -> ClientMessage {
+        let Self { succeeded, failed, cancelled, not_found } = *self;
+        ClientMessage::Summary { succeeded, failed, cancelled, not_found }
+    }
+}
+
+/// Gives each task to `show` when it is finished.
+pub async fn until_finished(
     context: &Context,
     ids: Vec<String>,
-    receipts: &HashMap<String, Receipt>,
-) -> Result<u8, Failure> {
+    mut show: impl FnMut(TaskUpdate) -> Result<(), Failure>,
+) -> Result<Tally, Failure> {
     let bar = bar(ids.len());
-    let first = ids.first().cloned();
-    let mut updates = std::pin::pin!(context.client.wait_many(ids, true));
-    let mut stuck = std::pin::pin!(tokio::time::sleep(PATIENCE));
-    let (mut failed, mut some_done, mut told) = (false, false, false);
+    let mut open: HashSet<String> = ids.iter().cloned().collect();
+    let mut updates = pin!(context.client.wait_many(ids, true));
+    let mut stuck = pin!(tokio::time::sleep(PATIENCE));
+    let mut tally = Tally::default();
+    let mut is_told = false;
     loop {
         tokio::select! {
             update = updates.next() => {
                 let Some(update) = update else { break };
                 let update = update?;
-                some_done = true;
+                tally.count(&update);
                 bar.inc(1);
-                failed |= !succeeded(&update);
-                bar.suspend(|| show(context.output, &update, receipts))?;
+                if let Some(task) = &update.task {
+                    open.remove(&task.task_id);
+                }
+                bar.suspend(|| show(update))?;
             }
-            () = &mut stuck, if !told => {
-                told = true;
-                if !some_done && let Some(id) = &first {
+            () = &mut stuck, if !is_told => {
+                is_told = true;
+                if let Some(id) = open.iter().next() {
                     say_why_pending(context, id).await;
                 }
             }
         }
     }
     bar.finish_and_clear();
-    Ok(if failed { exit::TASK_FAILED } else { exit::OK })
+    Ok(tally)
+}
+
+/// Ends a wait that takes too long. The work goes on.
+pub async fn within<T>(
+    limit: Option<Duration>,
+    wait: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let Some(limit) = limit else { return wait.await };
+    match tokio::time::timeout(limit, wait).await {
+        Ok(done) => done,
+        Err(_) => Err(Failure::TimedOut(Box::new(ClientMessage::WaitTimedOut))),
+    }
 }
 
 fn bar(total: usize) -> ProgressBar {
@@ -62,65 +114,16 @@ fn bar(total: usize) -> ProgressBar {
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn succeeded(update: &TaskUpdate) -> bool {
-    update.task.as_ref().is_some_and(|task| task.state() == TaskState::Succeeded)
-}
-
-/// With the receipt of its submission, where that is known.
-fn show(
-    output: Output,
-    update: &TaskUpdate,
-    receipts: &HashMap<String, Receipt>,
-) -> Result<(), Failure> {
-    match &update.task {
-        Some(task) => {
-            let receipt = receipts.get(&task.task_id);
-            output.task(&Shown { task, result: Some(&update.result), receipt })
-        }
-        None => Ok(()),
-    }
-}
-
 /// Best effort: the wait itself goes on.
 async fn say_why_pending(context: &Context, id: &str) {
     match context.client.task(id).await {
-        Ok((task, _)) if !task.pending_reason.is_empty() && task.pending_reason != "ALL_BUSY" => {
-            let why = ClientMessage::Pending { handler: task.handler, reason: task.pending_reason };
-            eprintln!("{}", why.text(context.lang));
+        Ok((task, _)) => {
+            let reason = PendingReason::from(task.pending_reason.as_str());
+            if matches!(reason, PendingReason::NoWorker | PendingReason::NoWorkerForHandler) {
+                let handler = task.handler;
+                say(&ClientMessage::Pending { handler, reason }.text(context.lang));
+            }
         }
-        Ok(_) => {}
         Err(error) => tracing::debug!(%error, "failed to ask why a task waits"),
     }
-}
-
-/// `cliente watch`: every change of these tasks until they are finished; without any, of all tasks from now
-/// on.
-pub async fn watch(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
-    if ids.is_empty() {
-        let mut updates = std::pin::pin!(context.client.watch_all(true));
-        while let Some(update) = updates.next().await {
-            show(context.output, &update?, &HashMap::new())?;
-        }
-        return Ok(exit::OK);
-    }
-    let mut updates = std::pin::pin!(context.client.watch(ids, true));
-    let mut last: HashMap<String, (i32, u32)> = HashMap::new();
-    let mut failed = false;
-    while let Some(update) = updates.next().await {
-        let update = update?;
-        let Some(task) = &update.task else { continue };
-        if update.not_found {
-            let code = common::error_code::ErrorCode::TaskNotFound;
-            eprintln!("{}", common::messages::error::text(code, &task.task_id, context.lang));
-            failed = true;
-            continue;
-        }
-        // After a failover the present state comes again.
-        let state = (task.state, task.attempt);
-        if last.insert(task.task_id.clone(), state) != Some(state) {
-            show(context.output, &update, &HashMap::new())?;
-        }
-        failed |= matches!(task.state(), TaskState::Failed | TaskState::Cancelled);
-    }
-    Ok(if failed { exit::TASK_FAILED } else { exit::OK })
 }

@@ -1,0 +1,41 @@
+//! `cliente cluster`, and `cliente cluster promote`.
+
+use common::endpoint::Endpoint;
+use common::exit;
+use common::messages::client::ClientMessage;
+
+use super::super::Context;
+use super::super::args::ClusterAction;
+use super::super::failure::Failure;
+use super::super::output;
+
+pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8, Failure> {
+    let text = match action {
+        None => context.output.cluster(&context.client.cluster().await?),
+        // The parser insists on the force.
+        Some(ClusterAction::Promote { node, force: _ }) => {
+            let node = match node {
+                Some(node) => node,
+                None => only_answering_node(context).await?,
+            };
+            let epoch = context.client.promote(&node).await?;
+            context.output.promoted(&node.to_string(), epoch)
+        }
+    };
+    output::print(&text)?;
+    Ok(exit::OK)
+}
+
+/// The node that an override is about, when it is plain which.
+async fn only_answering_node(context: &Context) -> Result<Endpoint, Failure> {
+    let mut answering = Vec::new();
+    for endpoint in &context.orchestrators {
+        if context.client.cluster_at(endpoint).await.is_ok() {
+            answering.push(endpoint.clone());
+        }
+    }
+    match answering.as_slice() {
+        [only] => Ok(only.clone()),
+        nodes => Err(Failure::usage(ClientMessage::WhichToPromote { answering: nodes.len() })),
+    }
+}

@@ -1,0 +1,324 @@
+//! What tasks are given: the flags of `cliente submit` as a template, and the lines that fill it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+
+use common::endpoint::MAX_PAYLOAD_BYTES;
+use common::messages::client::ClientMessage;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::super::args::Submit;
+use super::super::failure::Failure;
+
+/// What takes the place of a line.
+const PLACEHOLDER: &str = "{}";
+/// The standard input, as a file's name.
+const STDIN: &str = "-";
+const COMMAND: &str = "command";
+const SIMULATED: &str = "simulated";
+/// Lines, and their bytes, that go on together.
+const BATCH_LINES: usize = 5_000;
+const BATCH_BYTES: usize = 4 << 20;
+/// Batches that wait for the orchestrator.
+const BATCHES: usize = 4;
+
+/// What every task of a submission is made from.
+#[derive(Clone, Debug)]
+pub struct Template {
+    pub handler: String,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Bytes(Vec<u8>),
+    /// Text with places for a line; all of the line if there is no text.
+    Text(String),
+    /// JSON with places for a line in its strings.
+    Json(Value),
+    Program {
+        argv: Vec<String>,
+        stdin: String,
+    },
+}
+
+impl Template {
+    /// Reads what the flags name.
+    pub fn read(options: &Submit) -> Result<Self, Failure> {
+        let handler = match &options.handler {
+            Some(handler) => handler.clone(),
+            // Arguments after `--` are a program's.
+            None if !options.argv.is_empty() => COMMAND.to_owned(),
+            None => SIMULATED.to_owned(),
+        };
+        check(options, &handler)?;
+        let by_line = options.each_line.is_some();
+        let content = if !options.argv.is_empty() {
+            let stdin = match &options.stdin_from {
+                Some(source) => text(source, read(source)?)?,
+                None => String::new(),
+            };
+            Content::Program { argv: program(&options.argv, by_line), stdin }
+        } else {
+            match (options.payload.as_deref(), by_line) {
+                (None, true) => Content::Text(PLACEHOLDER.to_owned()),
+                (None, false) => Content::Bytes(Vec::new()),
+                (Some(payload), true) => with_places(payload)?,
+                (Some(payload), false) => Content::Bytes(payload_bytes(payload)?),
+            }
+        };
+        Ok(Self { handler, content })
+    }
+
+    /// The payload of a task for `line`, or of one that needs none.
+    pub fn payload(&self, line: &str) -> Vec<u8> {
+        match &self.content {
+            Content::Bytes(bytes) => bytes.clone(),
+            Content::Text(text) => text.replace(PLACEHOLDER, line).into_bytes(),
+            Content::Json(value) => filled(value, line).to_string().into_bytes(),
+            Content::Program { argv, stdin } => {
+                let argv: Vec<_> = argv.iter().map(|arg| arg.replace(PLACEHOLDER, line)).collect();
+                let order = if stdin.is_empty() {
+                    json!({ "argv": argv })
+                } else {
+                    json!({ "argv": argv, "stdin": stdin })
+                };
+                order.to_string().into_bytes()
+            }
+        }
+    }
+
+    /// The payload where no line fills it.
+    pub fn only_payload(&self) -> Vec<u8> {
+        match &self.content {
+            // An argument may well be `{}`.
+            Content::Program { .. } => self.payload(PLACEHOLDER),
+            Content::Bytes(_) | Content::Text(_) | Content::Json(_) => self.payload(""),
+        }
+    }
+}
+
+fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
+    let inputs = [&options.payload, &options.each_line, &options.stdin_from];
+    let problem = if inputs.into_iter().filter(|input| input.as_deref() == Some(STDIN)).count() > 1
+    {
+        ClientMessage::TwoInputs
+    } else if !options.argv.is_empty() && handler != COMMAND {
+        ClientMessage::CommandLineNotTaken { handler: handler.to_owned() }
+    } else if options.stdin_from.is_some() && options.argv.is_empty() {
+        ClientMessage::StdinNotTaken
+    } else if handler == COMMAND && options.argv.is_empty() && options.payload.is_none() {
+        ClientMessage::NoCommandLine
+    } else {
+        return Ok(());
+    };
+    Err(Failure::usage(problem))
+}
+
+/// A line without a place of its own comes last.
+fn program(argv: &[String], by_line: bool) -> Vec<String> {
+    let mut argv = argv.to_vec();
+    if by_line && !argv.iter().any(|arg| arg.contains(PLACEHOLDER)) {
+        argv.push(PLACEHOLDER.to_owned());
+    }
+    argv
+}
+
+/// In JSON a line goes into strings, where its quotes do no harm.
+fn with_places(payload: &str) -> Result<Content, Failure> {
+    let payload = String::from_utf8(payload_bytes(payload)?)
+        .map_err(|_| Failure::usage(ClientMessage::NotText { source: "--payload".into() }))?;
+    if let Ok(value) = serde_json::from_str::<Value>(&payload)
+        && has_place(&value)
+    {
+        return Ok(Content::Json(value));
+    }
+    if payload.contains(PLACEHOLDER) {
+        Ok(Content::Text(payload))
+    } else {
+        Err(Failure::usage(ClientMessage::NoPlaceholder))
+    }
+}
+
+fn has_place(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(PLACEHOLDER),
+        Value::Array(values) => values.iter().any(has_place),
+        Value::Object(fields) => fields.values().any(has_place),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn filled(value: &Value, line: &str) -> Value {
+    match value {
+        Value::String(text) => text.replace(PLACEHOLDER, line).into(),
+        Value::Array(values) => values.iter().map(|value| filled(value, line)).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| (key.clone(), filled(value, line))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// The text itself, a file's content for `@FILE`, or standard input.
+fn payload_bytes(payload: &str) -> Result<Vec<u8>, Failure> {
+    match payload.strip_prefix('@') {
+        Some(path) => read(path),
+        None if payload == STDIN => read(STDIN),
+        None => Ok(payload.as_bytes().to_vec()),
+    }
+}
+
+/// A file, or standard input for `-`. More than any payload holds is not read.
+fn read(source: &str) -> Result<Vec<u8>, Failure> {
+    // Enough for the library to say how much is too much.
+    let limit = 4 * MAX_PAYLOAD_BYTES as u64;
+    let mut content = Vec::new();
+    let done = tokio::task::block_in_place(|| {
+        if source == STDIN {
+            std::io::stdin().lock().take(limit).read_to_end(&mut content)
+        } else {
+            File::open(source)?.take(limit).read_to_end(&mut content)
+        }
+    });
+    done.map_err(Failure::input(source))?;
+    Ok(content)
+}
+
+fn text(source: &str, content: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(content)
+        .map_err(|_| Failure::usage(ClientMessage::NotText { source: source.to_owned() }))
+}
+
+/// The lines of a file or of standard input as they come, in batches; empty lines are left out.
+pub fn lines(source: &str) -> Result<mpsc::Receiver<Result<Vec<String>, Failure>>, Failure> {
+    let input: Box<dyn Read + Send> = if source == STDIN {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(source).map_err(Failure::input(source))?)
+    };
+    let (sender, receiver) = mpsc::channel(BATCHES);
+    let source = source.to_owned();
+    // A thread of its own: reading standard input cannot be interrupted, and nothing waits for its end.
+    std::thread::spawn(move || {
+        let mut reader = BufReader::with_capacity(1 << 20, input);
+        let mut number = 0;
+        loop {
+            let batch = batch(&mut reader, &source, &mut number);
+            let is_last = !matches!(&batch, Ok(lines) if !lines.is_empty());
+            let is_end = matches!(&batch, Ok(lines) if lines.is_empty());
+            if is_end || sender.blocking_send(batch).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// Lines that are there, up to a limit; waits only for the first. Empty at the end of the input.
+fn batch<R: Read>(
+    reader: &mut BufReader<R>,
+    source: &str,
+    number: &mut u64,
+) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    let mut bytes = 0;
+    while lines.len() < BATCH_LINES && bytes < BATCH_BYTES {
+        if !lines.is_empty() && reader.buffer().is_empty() {
+            break;
+        }
+        let mut line = Vec::new();
+        let limit = MAX_PAYLOAD_BYTES;
+        let read = reader.by_ref().take(limit as u64 + 2).read_until(b'\n', &mut line);
+        if read.map_err(Failure::input(source))? == 0 {
+            break;
+        }
+        *number += 1;
+        let line = line.strip_suffix(b"\n").unwrap_or(&line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.len() > limit {
+            return Err(Failure::usage(ClientMessage::LineTooLong { line: *number, limit }));
+        }
+        if !line.is_empty() {
+            bytes += line.len();
+            lines.push(text(source, line.to_vec())?);
+        }
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Args, Online, Subcommand};
+
+    fn template(args: &[&str]) -> Result<Template, Failure> {
+        let all = ["cliente", "submit"].iter().chain(args);
+        let args = Args::try_parse_from(all).expect("can be parsed");
+        let Some(Subcommand::Online(Online::Submit(options))) = args.command else {
+            panic!("another command")
+        };
+        Template::read(&options)
+    }
+
+    fn filled_with(args: &[&str], line: &str) -> String {
+        let template = template(args).expect("is right");
+        String::from_utf8(template.payload(line)).expect("is text")
+    }
+
+    #[test]
+    fn a_line_replaces_the_placeholder_or_comes_last() {
+        let each = ["--each-line", "lines"];
+        let with = |rest: &[&'static str]| [&each[..], rest].concat();
+        assert_eq!(
+            filled_with(&with(&["--", "convert", "{}", "{}.png"]), "a b"),
+            r#"{"argv":["convert","a b","a b.png"]}"#
+        );
+        assert_eq!(filled_with(&with(&["--", "sha256sum"]), "a"), r#"{"argv":["sha256sum","a"]}"#);
+        assert_eq!(filled_with(&with(&["--handler", "echo"]), "a"), "a");
+        assert_eq!(filled_with(&with(&["--handler", "echo", "--payload", "<{}>"]), "a"), "<a>");
+        assert_eq!(filled_with(&with(&["--handler", "echo", "--payload", "{}"]), "a"), "a");
+    }
+
+    #[test]
+    fn a_line_with_quotes_does_not_break_json() {
+        let payload = r#"{"description":"olá {}","seconds":1}"#;
+        assert_eq!(
+            filled_with(&["--each-line", "lines", "--payload", payload], r#"a"b"#),
+            r#"{"description":"olá a\"b","seconds":1}"#
+        );
+    }
+
+    #[test]
+    fn a_program_without_lines_is_taken_as_it_is() {
+        let template = template(&["--", "true", "{}"]).expect("is right");
+        assert_eq!(template.handler, "command");
+        assert_eq!(template.only_payload(), br#"{"argv":["true","{}"]}"#);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for args in [
+            &["--handler", "command"][..],
+            &["--handler", "echo", "--", "true"],
+            &["--handler", "echo", "--stdin-from", "f"],
+            &["--each-line", "-", "--stdin-from", "-", "--", "cat"],
+            &["--each-line", "lines", "--handler", "echo", "--payload", "always the same"],
+            &["--payload", "@/there/is/no/such/file"],
+        ] {
+            assert!(matches!(template(args), Err(Failure::Usage(_))), "{args:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn lines_come_without_their_ends_and_without_empty_ones() {
+        let mut reader = BufReader::new(&b"a\r\n\nb\nc"[..]);
+        let mut number = 0;
+        let lines = batch(&mut reader, "x", &mut number).expect("is text");
+        assert_eq!(lines, ["a", "b", "c"]);
+        assert!(batch(&mut reader, "x", &mut number).expect("is the end").is_empty());
+    }
+}

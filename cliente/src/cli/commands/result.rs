@@ -1,0 +1,76 @@
+//! `cliente result`
+
+use common::exit;
+use common::messages::Message as _;
+use common::messages::client::ClientMessage;
+use common::proto::TaskState;
+use serde_json::Value;
+
+use super::super::Context;
+use super::super::args::Wait;
+use super::super::failure::Failure;
+use super::super::output::{self, TaskView};
+use super::super::terminal::say;
+use super::wait;
+
+pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Result<u8, Failure> {
+    if wait.wait {
+        let ids = vec![task_id.to_owned()];
+        wait::within(wait.wait_timeout, wait::until_finished(context, ids, |_| Ok(()))).await?;
+    }
+    let (task, result, receipt) = context.client.result(task_id).await?;
+    let is_finished = cliente::is_final(task.state());
+    let view = TaskView::new(task, result, Some(receipt));
+    if context.is_json {
+        output::print(&context.output.task(&view))?;
+        return Ok(if is_finished { exit_code(view.task.state()) } else { exit::TIMEOUT });
+    }
+    if !is_finished {
+        let (task, state) = (view.task.task_id.clone(), view.task.state());
+        return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
+    }
+    show(context, &view, raw)
+}
+
+/// What a finished task gave: data on standard output, the rest on standard error.
+pub fn show(context: &Context, view: &TaskView, raw: bool) -> Result<u8, Failure> {
+    let task = &view.task;
+    if let Some(result) = &view.result {
+        match report(&task.handler, result).filter(|_| !raw) {
+            Some(report) => show_report(&report)?,
+            None => output::bytes(result)?,
+        }
+    }
+    if let Some(error) = &task.error {
+        let (code, message) = (error.code.clone(), error.message.clone());
+        say(&ClientMessage::TaskError { code, message }.text(context.lang));
+    }
+    if task.state() == TaskState::Cancelled {
+        let (task, state, worker) = (task.task_id.clone(), task.state(), task.worker_id.clone());
+        say(&ClientMessage::Ended { task, state, worker }.text(context.lang));
+    }
+    Ok(exit_code(task.state()))
+}
+
+/// The exit code of the work.
+pub fn exit_code(state: TaskState) -> u8 {
+    if state == TaskState::Succeeded { exit::OK } else { exit::TASK_FAILED }
+}
+
+/// What the `command` handler says of a program.
+fn report(handler: &str, result: &[u8]) -> Option<Value> {
+    (handler == "command").then(|| serde_json::from_slice(result).ok()).flatten()
+}
+
+/// What the program printed goes where it printed it.
+fn show_report(report: &Value) -> Result<(), Failure> {
+    match &report["stderr"] {
+        Value::String(text) if text.is_empty() => {}
+        Value::String(text) => say(text.strip_suffix('\n').unwrap_or(text)),
+        other => say(&other.to_string()),
+    }
+    match &report["stdout"] {
+        Value::String(text) => output::print(text),
+        other => output::print(&format!("{other}\n")),
+    }
+}

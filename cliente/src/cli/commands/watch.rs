@@ -1,0 +1,47 @@
+//! `cliente watch`
+
+use std::collections::HashMap;
+use std::pin::pin;
+
+use common::error_code::ErrorCode;
+use common::exit;
+use common::messages::error;
+use futures::StreamExt as _;
+
+use super::super::Context;
+use super::super::failure::Failure;
+use super::super::output::{self, TaskView};
+use super::super::terminal::say;
+use super::wait::Tally;
+
+/// Every change of these tasks until they are finished; without any, of all tasks from now on.
+pub async fn run(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
+    if ids.is_empty() {
+        let mut updates = pin!(context.client.watch_all(true));
+        while let Some(update) = updates.next().await {
+            let update = update?;
+            if let Some(task) = update.task {
+                output::print(&context.output.change(&TaskView::new(task, update.result, None)))?;
+            }
+        }
+        return Ok(exit::OK);
+    }
+    let mut updates = pin!(context.client.watch(ids, true));
+    let mut told: HashMap<String, (i32, u32)> = HashMap::new();
+    let mut tally = Tally::default();
+    while let Some(update) = updates.next().await {
+        let update = update?;
+        tally.count(&update);
+        let Some(task) = update.task else { continue };
+        if update.not_found {
+            say(&error::text(ErrorCode::TaskNotFound, &task.task_id, context.lang));
+            continue;
+        }
+        // After a failover the present state comes again.
+        let state = (task.state, task.attempt);
+        if told.insert(task.task_id.clone(), state) != Some(state) {
+            output::print(&context.output.change(&TaskView::new(task, update.result, None)))?;
+        }
+    }
+    Ok(tally.exit_code())
+}

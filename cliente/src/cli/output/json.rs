@@ -1,0 +1,176 @@
+//! One JSON object for each line, as `docs/client.md` describes them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use common::proto::{
+    Durability, GetClusterResponse, NodeRole, NodeStatus, Receipt, Task, User, Worker,
+};
+use serde_json::{Map, Value, json};
+use time::format_description::well_known::Rfc3339;
+
+use super::{Output, TaskView, time_of};
+
+/// Handlers whose results are JSON objects.
+const OBJECTS: [&str; 2] = ["command", "simulated"];
+
+pub struct Json;
+
+impl Output for Json {
+    fn accepted(&self, tasks: &[TaskView]) -> String {
+        tasks.iter().map(|view| line(&task(view))).collect()
+    }
+
+    fn task(&self, view: &TaskView) -> String {
+        line(&task(view))
+    }
+
+    fn change(&self, view: &TaskView) -> String {
+        line(&task(view))
+    }
+
+    fn tasks(&self, tasks: &[Task]) -> String {
+        tasks.iter().map(|t| line(&task(&TaskView::without_result(t.clone(), None)))).collect()
+    }
+
+    fn workers(&self, workers: &[Worker]) -> String {
+        workers.iter().map(|w| line(&worker(w))).collect()
+    }
+
+    fn cluster(&self, cluster: &GetClusterResponse) -> String {
+        let nodes: Vec<_> = cluster.nodes.iter().map(node).collect();
+        let workers: Vec<_> = cluster.workers.iter().map(worker).collect();
+        let counts: Map<_, _> =
+            cluster.task_counts.iter().map(|c| (c.state.clone(), c.count.into())).collect();
+        line(&json!({
+            "cluster_id": word(&cluster.cluster_id),
+            "epoch": cluster.epoch,
+            "view": cluster.view_number,
+            "principal": word(&cluster.principal),
+            "nodes": nodes,
+            "workers": workers,
+            "tasks": counts,
+            "waiting_for": word(&cluster.waiting_for),
+        }))
+    }
+
+    fn users(&self, users: &[User]) -> String {
+        let user = |user: &User| json!({ "user": user.user, "admin": user.admin, "added_at": time(user.added_at_ms) });
+        users.iter().map(|u| line(&user(u))).collect()
+    }
+
+    fn promoted(&self, node: &str, epoch: u64) -> String {
+        line(&json!({ "principal": node, "epoch": epoch }))
+    }
+}
+
+fn line(value: &Value) -> String {
+    format!("{value}\n")
+}
+
+fn task(view: &TaskView) -> Value {
+    let TaskView { task, result, receipt } = view;
+    json!({
+        "task_id": task.task_id,
+        "state": task.state().as_str_name().trim_start_matches("TASK_STATE_"),
+        "handler": task.handler,
+        "attempt": task.attempt,
+        "worker_id": word(&task.worker_id),
+        "owner": word(&task.owner),
+        "submitted_at": time(task.submitted_at_ms),
+        "started_at": time(task.started_at_ms),
+        "finished_at": time(task.finished_at_ms),
+        "pending_reason": word(&task.pending_reason),
+        "result": result.as_ref().map(|result| result_value(&task.handler, result)),
+        "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
+        "durability": receipt.as_ref().map(durability),
+        "epoch": receipt.as_ref().map(|r| r.epoch),
+        "journal_index": receipt.as_ref().map(|r| r.journal_index),
+    })
+}
+
+fn durability(receipt: &Receipt) -> Value {
+    match receipt.durability() {
+        Durability::Replicated => "REPLICATED".into(),
+        Durability::LocalOnly => "LOCAL_ONLY".into(),
+        Durability::Unspecified => Value::Null,
+    }
+}
+
+/// The object of a handler that gives one; else text, or base64 of what is not text.
+fn result_value(handler: &str, result: &[u8]) -> Value {
+    if OBJECTS.contains(&handler)
+        && let Ok(object @ Value::Object(_)) = serde_json::from_slice(result)
+    {
+        return object;
+    }
+    match std::str::from_utf8(result) {
+        Ok(text) => text.into(),
+        Err(_) => json!({ "base64": BASE64.encode(result) }),
+    }
+}
+
+fn worker(worker: &Worker) -> Value {
+    json!({
+        "worker_id": worker.worker_id,
+        "incarnation": worker.incarnation,
+        "connected": worker.connected,
+        "draining": worker.draining,
+        "slots": worker.slots,
+        "busy": worker.busy,
+        "handlers": worker.handlers,
+        "labels": worker.labels.iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "heartbeat_age_ms": worker.connected.then_some(worker.heartbeat_age_ms),
+        "assigned_total": worker.assigned_total,
+    })
+}
+
+fn node(node: &NodeStatus) -> Value {
+    let role = match node.role() {
+        NodeRole::Unspecified => "UNREACHABLE",
+        role => role.as_str_name().trim_start_matches("NODE_ROLE_"),
+    };
+    json!({
+        "address": node.address,
+        "role": role,
+        "in_sync": node.in_sync,
+        "journal_index": node.journal_index,
+        "node_id": word(&node.node_id),
+        "answering": node.answering,
+        "digest": word(&node.digest),
+        "applied_index": node.applied_index,
+    })
+}
+
+/// An empty word is no word.
+fn word(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn time(ms: u64) -> Option<String> {
+    time_of(ms).and_then(|time| time.format(&Rfc3339).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_text_where_it_is_text() {
+        assert_eq!(result_value("echo", b"ol\xc3\xa1"), json!("olá"));
+        assert_eq!(result_value("echo", b""), json!(""));
+        assert_eq!(result_value("mandelbrot", &[0xff, 0x00]), json!({ "base64": "/wA=" }));
+    }
+
+    #[test]
+    fn a_result_is_an_object_only_where_the_handler_gives_one() {
+        assert_eq!(result_value("echo", br#"{"a":1}"#), json!(r#"{"a":1}"#));
+        assert_eq!(result_value("command", br#"{"exit_code":0}"#), json!({ "exit_code": 0 }));
+        assert_eq!(result_value("command", b"broken"), json!("broken"));
+    }
+
+    #[test]
+    fn times_are_rfc_3339_or_null() {
+        assert_eq!(time(0), None);
+        assert_eq!(time(1_767_225_600_123).as_deref(), Some("2026-01-01T00:00:00.123Z"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Data on standard output, for people or for programs.
+
+mod json;
+mod table;
+
+use std::io::{ErrorKind, Write as _};
+
+use common::lang::Lang;
+use common::proto::{GetClusterResponse, Receipt, Task, TaskState, User, Worker};
+use time::OffsetDateTime;
+
+use super::args::Format;
+use super::failure::Failure;
+
+pub use table::Table;
+
+/// A task with what else is known of it.
+#[derive(Clone, Debug, Default)]
+pub struct TaskView {
+    pub task: Task,
+    /// `None` when it is not known, not when it is empty.
+    pub result: Option<Vec<u8>>,
+    /// Of the answer, or of the submission.
+    pub receipt: Option<Receipt>,
+}
+
+impl TaskView {
+    /// Only a task that has run has a result.
+    pub fn new(task: Task, result: Vec<u8>, receipt: Option<Receipt>) -> Self {
+        let has_result = matches!(task.state(), TaskState::Succeeded | TaskState::Failed);
+        Self { result: has_result.then_some(result), task, receipt }
+    }
+
+    pub fn without_result(task: Task, receipt: Option<Receipt>) -> Self {
+        Self { task, result: None, receipt }
+    }
+}
+
+/// One form of the same data: whole lines, each with its end.
+pub trait Output: Send + Sync {
+    /// Tasks that were accepted.
+    fn accepted(&self, tasks: &[TaskView]) -> String;
+    /// All that is known of one task.
+    fn task(&self, view: &TaskView) -> String;
+    /// A change of a task among others.
+    fn change(&self, view: &TaskView) -> String;
+    fn tasks(&self, tasks: &[Task]) -> String;
+    fn workers(&self, workers: &[Worker]) -> String;
+    fn cluster(&self, cluster: &GetClusterResponse) -> String;
+    fn users(&self, users: &[User]) -> String;
+    /// The epoch that `node` is principal of.
+    fn promoted(&self, node: &str, epoch: u64) -> String;
+}
+
+pub fn new(format: Format, lang: Lang) -> Box<dyn Output> {
+    match format {
+        Format::Table => Box::new(Table::new(lang)),
+        Format::Json => Box::new(json::Json),
+    }
+}
+
+/// To standard output, at once.
+pub fn print(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Data as it is.
+pub fn bytes(data: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(data).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::ClosedOutput,
+        _ => Failure::io("stdout")(error),
+    })
+}
+
+/// `None` for what has not happened.
+fn time_of(ms: u64) -> Option<OffsetDateTime> {
+    let nanos = i128::from(ms) * 1_000_000;
+    (ms > 0).then(|| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()).flatten()
+}

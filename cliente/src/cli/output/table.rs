@@ -1,0 +1,218 @@
+//! What a person reads. No colour, so it is the same on a terminal and in a pipe.
+
+use comfy_table::presets;
+use common::lang::Lang;
+use common::messages::client::{PendingReason, pending_text, role_word, state_word};
+use common::messages::client_tables::{Columns, Label};
+use common::proto::{GetClusterResponse, StateCount, Task, TaskState, User, Worker};
+use time::format_description::FormatItem;
+use time::macros::format_description;
+
+use super::{Output, TaskView, time_of};
+
+/// Characters of a result that are shown beside other things.
+const RESULT_WIDTH: usize = 80;
+const TIME: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+
+pub struct Table {
+    lang: Lang,
+}
+
+impl Table {
+    pub fn new(lang: Lang) -> Self {
+        Self { lang }
+    }
+
+    fn label(&self, label: Label) -> &'static str {
+        label.text(self.lang)
+    }
+
+    fn state(&self, task: &Task) -> &'static str {
+        state_word(task.state(), self.lang)
+    }
+
+    fn table(&self, columns: Columns, rows: impl Iterator<Item = Vec<String>>) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_header(columns.heads(self.lang));
+        for row in rows {
+            table.add_row(row);
+        }
+        table.lines().map(|line| format!("{}\n", line.trim())).collect()
+    }
+
+    /// `label  value` for each value that is there.
+    fn details(&self, parts: &[(Label, String)]) -> String {
+        let shown = || parts.iter().filter(|(_, value)| !value.is_empty());
+        let width = shown().map(|(label, _)| self.label(*label).chars().count()).max();
+        let width = width.unwrap_or_default() + 1;
+        let line = |(label, value): &(Label, String)| {
+            format!("{:width$} {value}\n", format!("{}:", self.label(*label)))
+        };
+        shown().map(line).collect()
+    }
+
+    fn pending(&self, task: &Task) -> String {
+        match task.pending_reason.as_str() {
+            "" => String::new(),
+            word => pending_text(&PendingReason::from(word), &task.handler, self.lang),
+        }
+    }
+
+    fn yes_no(&self, yes: bool) -> String {
+        self.label(if yes { Label::Yes } else { Label::No }).to_owned()
+    }
+
+    fn result_text(&self, result: &[u8]) -> String {
+        match std::str::from_utf8(result) {
+            Ok(text) => text.trim_end().to_owned(),
+            Err(_) => format!("({} {})", result.len(), self.label(Label::Bytes)),
+        }
+    }
+}
+
+impl Output for Table {
+    fn accepted(&self, tasks: &[TaskView]) -> String {
+        tasks.iter().map(|view| format!("{}\n", view.task.task_id)).collect()
+    }
+
+    fn task(&self, view: &TaskView) -> String {
+        let task = &view.task;
+        let attempt = if task.attempt == 0 { String::new() } else { task.attempt.to_string() };
+        self.details(&[
+            (Label::Task, task.task_id.clone()),
+            (Label::Status, self.state(task).to_owned()),
+            (Label::Waiting, self.pending(task)),
+            (Label::Handler, task.handler.clone()),
+            (Label::Worker, task.worker_id.clone()),
+            (Label::Attempt, attempt),
+            (Label::Submitted, time(task.submitted_at_ms)),
+            (Label::Started, time(task.started_at_ms)),
+            (Label::Finished, time(task.finished_at_ms)),
+            (Label::Error, error(task)),
+            (
+                Label::Result,
+                view.result.as_deref().map(|r| self.result_text(r)).unwrap_or_default(),
+            ),
+        ])
+    }
+
+    fn change(&self, view: &TaskView) -> String {
+        let task = &view.task;
+        let mut parts =
+            vec![task.task_id.clone(), format!("{:11}", self.state(task)), task.handler.clone()];
+        parts.push(task.worker_id.clone());
+        parts.push(error(task));
+        if let Some(result) = view.result.as_deref().filter(|result| !result.is_empty()) {
+            parts.push(shortened(&self.result_text(result)));
+        }
+        parts.retain(|part| !part.is_empty());
+        format!("{}\n", parts.join("  "))
+    }
+
+    fn tasks(&self, tasks: &[Task]) -> String {
+        let row = |task: &Task| {
+            vec![
+                task.task_id.clone(),
+                self.state(task).to_owned(),
+                task.handler.clone(),
+                task.attempt.to_string(),
+                task.worker_id.clone(),
+                time(task.submitted_at_ms),
+                time(task.finished_at_ms),
+            ]
+        };
+        self.table(Columns::Tasks, tasks.iter().map(row))
+    }
+
+    fn workers(&self, workers: &[Worker]) -> String {
+        let row = |worker: &Worker| {
+            let condition = match (worker.connected, worker.draining) {
+                (true, true) => Label::Draining,
+                (true, false) => Label::Connected,
+                (false, _) => Label::Silent,
+            };
+            vec![
+                worker.worker_id.clone(),
+                self.label(condition).to_owned(),
+                format!("{}/{}", worker.busy, worker.slots),
+                worker.assigned_total.to_string(),
+                worker.handlers.join(","),
+            ]
+        };
+        self.table(Columns::Workers, workers.iter().map(row))
+    }
+
+    fn cluster(&self, cluster: &GetClusterResponse) -> String {
+        let principal = match cluster.principal.as_str() {
+            "" => self.label(Label::None),
+            address => address,
+        };
+        let counted = |count: &StateCount| {
+            let state = TaskState::from_str_name(&format!("TASK_STATE_{}", count.state));
+            let word = state.map_or(count.state.as_str(), |state| state_word(state, self.lang));
+            format!("{word} {}", count.count)
+        };
+        let counts: Vec<_> = cluster.task_counts.iter().map(counted).collect();
+        let mut text = self.details(&[
+            (Label::Principal, principal.to_owned()),
+            (Label::Epoch, cluster.epoch.to_string()),
+            (Label::View, cluster.view_number.to_string()),
+            (Label::Waiting, cluster.waiting_for.clone()),
+            (Label::Tasks, counts.join(", ")),
+        ]);
+        let rows = cluster.nodes.iter().map(|node| {
+            vec![
+                node.address.clone(),
+                role_word(node.role(), self.lang).to_owned(),
+                self.yes_no(node.in_sync),
+                node.journal_index.to_string(),
+            ]
+        });
+        text.push('\n');
+        text.push_str(&self.table(Columns::Nodes, rows));
+        if !cluster.workers.is_empty() {
+            text.push('\n');
+            text.push_str(&self.workers(&cluster.workers));
+        }
+        text
+    }
+
+    fn users(&self, users: &[User]) -> String {
+        let row =
+            |user: &User| vec![user.user.clone(), self.yes_no(user.admin), time(user.added_at_ms)];
+        self.table(Columns::Users, users.iter().map(row))
+    }
+
+    fn promoted(&self, node: &str, epoch: u64) -> String {
+        self.details(&[(Label::Principal, node.to_owned()), (Label::Epoch, epoch.to_string())])
+    }
+}
+
+fn error(task: &Task) -> String {
+    task.error.as_ref().map(|e| format!("{}: {}", e.code, e.message)).unwrap_or_default()
+}
+
+/// One line of bounded width.
+fn shortened(text: &str) -> String {
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(RESULT_WIDTH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+fn time(ms: u64) -> String {
+    time_of(ms).and_then(|time| time.format(TIME).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_beside_other_things_is_one_line_of_bounded_width() {
+        assert_eq!(shortened("a\n b\n"), "a b");
+        assert_eq!(shortened(&"á".repeat(200)).chars().count(), RESULT_WIDTH + 1);
+    }
+}

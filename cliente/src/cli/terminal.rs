@@ -1,0 +1,131 @@
+//! The terminal: what is said on standard error, what is asked, and what Ctrl+C does.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use common::exit;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use rustyline::error::ReadlineError;
+use rustyline::{Config, DefaultEditor};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failure::Failure;
+
+/// How often the terminal is looked at while something else is shown.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A line on standard error, for whom it may concern.
+pub fn say(text: &str) {
+    // Without a reader there is nobody to tell that nobody reads.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Ctrl+C ends the process at once, with the terminal as it was found: a prompt may have changed it.
+pub fn end_when_interrupted() -> Result<(), Failure> {
+    let found = tcgetattr(std::io::stdin()).ok();
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("SIGINT"))?;
+    tokio::spawn(async move {
+        interrupt.recv().await;
+        if let Some(found) = found
+            && let Err(error) = tcsetattr(std::io::stdin(), OptionalActions::Now, &found)
+        {
+            tracing::debug!(%error, "failed to restore the terminal");
+        }
+        std::process::exit(i32::from(exit::INTERRUPTED));
+    });
+    Ok(())
+}
+
+/// A line of standard input, with the prompt on standard error. `None` at the end of the input.
+pub fn ask_line(prompt: &str) -> Result<Option<String>, Failure> {
+    let mut stderr = std::io::stderr();
+    stderr
+        .write_all(prompt.as_bytes())
+        .and_then(|()| stderr.flush())
+        .map_err(Failure::io("stderr"))?;
+    read_line()
+}
+
+fn read_line() -> Result<Option<String>, Failure> {
+    let mut line = String::new();
+    let read = || std::io::stdin().lock().read_line(&mut line);
+    let count = tokio::task::block_in_place(read).map_err(Failure::io("stdin"))?;
+    Ok((count > 0).then(|| line.trim().to_owned()))
+}
+
+/// Not echoed on a terminal. `None` at the end of the input.
+pub fn ask_token(prompt: &str) -> Result<Option<String>, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return ask_line(prompt);
+    }
+    match tokio::task::block_in_place(|| rpassword::prompt_password(prompt)) {
+        Ok(token) => Ok(Some(token.trim().to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(Failure::io("terminal")(error)),
+    }
+}
+
+/// Waits for a line on the terminal and takes it. Leaves nothing behind when it is dropped, as a read would.
+pub async fn enter_pressed() -> Result<(), Failure> {
+    let stdin = std::io::stdin();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+        let ready = poll(&mut fds, Some(&Timespec::default()));
+        if ready.map_err(|error| Failure::io("stdin")(error.into()))? > 0 {
+            return read_line().map(|_| ());
+        }
+    }
+}
+
+/// Lines from a terminal with editing and history, or from a pipe.
+pub enum Lines {
+    Terminal(Box<DefaultEditor>),
+    Pipe,
+}
+
+impl Lines {
+    pub fn open() -> Result<Self, Failure> {
+        if !std::io::stdin().is_terminal() {
+            return Ok(Self::Pipe);
+        }
+        let config = Config::builder().auto_add_history(true).build();
+        let editor = DefaultEditor::with_config(config).map_err(of_editor)?;
+        Ok(Self::Terminal(Box::new(editor)))
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Self::Terminal(_) => true,
+            Self::Pipe => false,
+        }
+    }
+
+    /// `None` at the end of the input, which is Ctrl+D on a terminal.
+    pub fn ask(&mut self, prompt: &str) -> Result<Option<String>, Failure> {
+        match self {
+            Self::Terminal(editor) => {
+                match tokio::task::block_in_place(|| editor.readline(prompt)) {
+                    Ok(line) => Ok(Some(line.trim().to_owned())),
+                    Err(ReadlineError::Eof) => Ok(None),
+                    Err(error) => Err(of_editor(error)),
+                }
+            }
+            Self::Pipe => {
+                super::output::print(prompt)?;
+                let line = read_line()?;
+                // On a terminal the person's Enter does this.
+                super::output::print("\n")?;
+                Ok(line)
+            }
+        }
+    }
+}
+
+fn of_editor(error: ReadlineError) -> Failure {
+    match error {
+        ReadlineError::Interrupted => Failure::Interrupted,
+        error => Failure::io("terminal")(std::io::Error::other(error)),
+    }
+}

@@ -1,0 +1,548 @@
+//! The binary against a scripted pair: standard output, standard error and exit code, in both languages.
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use common::exit;
+use common::proto::{Durability, Worker};
+use serde_json::{Value, json};
+use support::{Mood, Node, Pair, TOKEN, pair};
+
+const ID: &str = "0190b4a0-0000-7000-8000-000000000001";
+const OTHER: &str = "0190b4a0-0000-7000-8000-000000000002";
+
+/// A scripted pair, and a home directory of its own.
+struct Stage {
+    pair: Arc<Pair>,
+    principal: Node,
+    standby: Node,
+    home: tempfile::TempDir,
+}
+
+/// What a run left.
+#[derive(Debug)]
+struct Run {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let (pair, principal, standby) = pair();
+        let home = tempfile::tempdir().expect("a directory");
+        Self { pair, principal, standby, home }
+    }
+
+    /// One that finishes whatever is submitted at once.
+    fn working() -> Self {
+        let stage = Self::new();
+        stage.pair.store().works = true;
+        stage
+    }
+
+    fn orchestrators(&self) -> String {
+        format!("{},{}", self.principal.address(), self.standby.address())
+    }
+
+    /// Without credentials.
+    fn stranger(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cliente"));
+        command
+            .args(args)
+            .env_clear()
+            .env("XDG_CONFIG_HOME", self.home.path())
+            .env("MUTIRAO_ORCHESTRATORS", self.orchestrators())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.stranger(args);
+        command.env("MUTIRAO_USER", "ana").env("MUTIRAO_TOKEN", TOKEN);
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        read(self.command(args).output().expect("starts"))
+    }
+
+    fn json(&self, args: &[&str]) -> Vec<Value> {
+        let all: Vec<_> = ["--output", "json"].iter().chain(args).copied().collect();
+        let run = self.run(&all);
+        let parse = |line| serde_json::from_str(line).expect("is JSON");
+        run.stdout.lines().map(parse).collect()
+    }
+}
+
+fn read(output: Output) -> Run {
+    Run {
+        code: output.status.code().expect("was not killed"),
+        stdout: String::from_utf8(output.stdout).expect("is text"),
+        stderr: String::from_utf8(output.stderr).expect("is text"),
+    }
+}
+
+fn with_input(mut command: Command, input: &str) -> Run {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    child.stdin.take().expect("is piped").write_all(input.as_bytes()).expect("is read");
+    read(child.wait_with_output().expect("ends"))
+}
+
+#[track_caller]
+fn is(run: &Run, code: u8, stdout: &str, stderr: &str) {
+    assert_eq!(
+        (run.code, run.stdout.as_str(), run.stderr.as_str()),
+        (i32::from(code), stdout, stderr)
+    );
+}
+
+fn worker() -> Worker {
+    Worker {
+        worker_id: "localhost:50061".into(),
+        incarnation: "0190b4a0-0000-4000-8000-00000000aaaa".into(),
+        connected: true,
+        slots: 4,
+        busy: 1,
+        handlers: vec!["echo".into(), "simulated".into()],
+        assigned_total: 12,
+        ..Worker::default()
+    }
+}
+
+#[test]
+fn submit_gives_the_id_as_data_and_the_rest_to_the_person() {
+    let stage = Stage::new();
+    let args = ["submit", "--id", ID, "--handler", "echo", "--payload", "x"];
+    let accepted = format!("Tarefa {ID} RECEBIDA (gravada no principal e no backup).\n");
+    is(&stage.run(&args), exit::OK, &format!("{ID}\n"), &accepted);
+    let again = format!("Task {ID} had been accepted before; nothing was duplicated.\n");
+    let english = [&["--lang", "en"][..], &args].concat();
+    is(&stage.run(&english), exit::OK, &format!("{ID}\n"), &again);
+    stage.pair.store().durability = Durability::LocalOnly;
+    let local = stage.run(&["--lang=en", "submit", "--id", OTHER, "--payload", "x"]);
+    assert!(local.stderr.contains("on the principal alone"), "{local:?}");
+}
+
+#[test]
+fn the_task_object_has_all_its_fields() {
+    let stage = Stage::new();
+    let args = ["submit", "--id", ID, "--handler", "echo", "--payload", "olá"];
+    let accepted = stage.json(&args);
+    let expected = json!({
+        "task_id": ID, "state": "QUEUED", "handler": "echo", "attempt": 0, "worker_id": null,
+        "owner": "ana", "submitted_at": "2026-01-01T00:00:00Z", "started_at": null,
+        "finished_at": null, "pending_reason": "NO_WORKER", "result": null, "error": null,
+        "durability": "REPLICATED", "epoch": 1, "journal_index": 7,
+    });
+    assert_eq!(accepted, [expected]);
+    stage.pair.finish(ID, "olá".as_bytes());
+    let status = stage.json(&["status", ID]).pop().expect("one object");
+    assert_eq!(
+        (&status["state"], &status["result"], &status["finished_at"]),
+        (&json!("SUCCEEDED"), &json!("olá"), &json!("2026-01-01T00:00:02.5Z"))
+    );
+}
+
+#[test]
+fn a_status_is_told_in_both_languages() {
+    let stage = Stage::new();
+    stage.run(&["submit", "--id", ID, "--handler", "echo", "--payload", "x"]);
+    let waiting = "Tarefa:     0190b4a0-0000-7000-8000-000000000001\n\
+                   Status:     RECEBIDA\n\
+                   Aguardando: nenhum worker está conectado\n\
+                   Handler:    echo\n\
+                   Recebida:   2026-01-01 00:00:00\n";
+    is(&stage.run(&["status", ID]), exit::OK, waiting, "");
+    stage.pair.finish(ID, b"x\n");
+    let done = "Task:      0190b4a0-0000-7000-8000-000000000001\n\
+                Status:    SUCCEEDED\n\
+                Handler:   echo\n\
+                Worker:    localhost:50061\n\
+                Attempt:   1\n\
+                Submitted: 2026-01-01 00:00:00\n\
+                Started:   2026-01-01 00:00:01\n\
+                Finished:  2026-01-01 00:00:02\n\
+                Result:    x\n";
+    is(&stage.run(&["--lang", "en", "status", ID]), exit::OK, done, "");
+}
+
+#[test]
+fn a_result_is_given_as_it_is() {
+    let stage = Stage::working();
+    stage.run(&["submit", "--id", ID, "--handler", "echo", "--payload", "no newline"]);
+    is(&stage.run(&["result", ID]), exit::OK, "no newline", "");
+    stage.run(&["submit", "--id", OTHER, "--", "prog"]);
+    is(&stage.run(&["result", OTHER]), exit::OK, "out\n", "err\n");
+    let raw = stage.run(&["result", OTHER, "--raw"]);
+    assert!(raw.stdout.starts_with(r#"{"exit_code":0"#), "{raw:?}");
+    let object = stage.json(&["result", OTHER]).pop().expect("one object");
+    assert_eq!(object["result"]["stdout"], json!("out\n"));
+}
+
+#[test]
+fn a_result_that_is_not_there_yet_is_another_exit_code() {
+    let stage = Stage::new();
+    stage.run(&["submit", "--id", ID, "--payload", "x"]);
+    let early = format!("A tarefa {ID} ainda não terminou (RECEBIDA); espere com --wait.\n");
+    is(&stage.run(&["result", ID]), exit::TIMEOUT, "", &early);
+}
+
+#[test]
+fn waiting_for_one_task_gives_its_result_and_its_exit_code() {
+    let stage = Stage::working();
+    let run = stage.run(&["submit", "--handler", "echo", "--payload", "olá", "--wait"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "olá"), "{run:?}");
+    let run = stage.run(&["submit", "--wait", "--", "prog", "arg"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "out\n"), "{run:?}");
+    let failed = stage.run(&["submit", "--handler", "fail", "--wait"]);
+    assert_eq!((failed.code, failed.stdout.as_str()), (i32::from(exit::TASK_FAILED), ""));
+    assert!(failed.stderr.contains("Erro da tarefa: NON_ZERO_EXIT: exit code 3"), "{failed:?}");
+    let object = stage.json(&["submit", "--handler", "echo", "--payload", "x", "--wait"]);
+    assert_eq!((&object[0]["result"], &object[0]["epoch"]), (&json!("x"), &json!(1)));
+}
+
+#[test]
+fn many_tasks_are_one_line_each() {
+    let stage = Stage::working();
+    let run = stage.run(&["submit", "--handler", "echo", "--payload", "x", "--count", "3"]);
+    assert_eq!((run.code, run.stdout.lines().count()), (0, 3), "{run:?}");
+    assert_eq!(run.stderr, "3 tarefas recebidas.\n");
+    let waited =
+        stage.json(&["submit", "--handler", "echo", "--payload", "x", "--count", "3", "--wait"]);
+    assert!(waited.iter().all(|task| task["result"] == json!("x")), "{waited:?}");
+    let failed = stage.run(&["submit", "--handler", "fail", "--count", "2", "--wait"]);
+    assert_eq!(failed.code, i32::from(exit::TASK_FAILED));
+    assert!(failed.stderr.ends_with("0 concluídas, 2 falhas, 0 canceladas, 0 não encontradas.\n"));
+}
+
+#[test]
+fn each_line_of_the_input_is_a_task() {
+    let stage = Stage::working();
+    let command = stage.command(&["submit", "--each-line", "-", "--", "sha256sum", "{}"]);
+    let run = with_input(command, "a b.txt\n\nc\n");
+    assert_eq!((run.code, run.stdout.lines().count()), (0, 2), "{run:?}");
+    let mut payloads: Vec<_> =
+        stage.pair.store().tasks.values().map(|record| record.payload.clone()).collect();
+    payloads.sort();
+    let expected = [r#"{"argv":["sha256sum","a b.txt"]}"#, r#"{"argv":["sha256sum","c"]}"#];
+    assert_eq!(payloads, expected.map(|text| text.as_bytes().to_vec()));
+}
+
+#[test]
+fn why_a_task_that_is_waited_for_does_not_run_is_said_once() {
+    let stage = Stage::new();
+    let run = stage.run(&["submit", "--payload", "x", "--wait", "--wait-timeout", "4s"]);
+    assert_eq!((run.code, run.stdout.as_str()), (i32::from(exit::TIMEOUT), ""), "{run:?}");
+    let said = run.stderr.matches("Aguardando: nenhum worker está conectado.").count();
+    assert_eq!(said, 1, "{run:?}");
+    assert!(run.stderr.contains("A espera terminou antes do trabalho"), "{run:?}");
+}
+
+#[test]
+fn a_watch_tells_each_change_and_ends_with_the_work() {
+    let stage = Stage::new();
+    stage.run(&["submit", "--id", ID, "--handler", "echo", "--payload", "x"]);
+    let mut child = stage.command(&["watch", ID]).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
+    let mut next = || lines.next().expect("there is another").expect("is text");
+    assert_eq!(next(), format!("{ID}  RECEBIDA     echo"));
+    stage.pair.finish(ID, b"x");
+    assert_eq!(next(), format!("{ID}  CONCLUIDA    echo  localhost:50061  x"));
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let stage = Stage::new();
+    let status = stage.run(&["status", ID]);
+    let text = format!("Tarefa não encontrada; confira o identificador. [there is no task {ID}]\n");
+    is(&status, exit::NOT_FOUND, "", &text);
+    assert_eq!(stage.run(&["watch", ID]).code, i32::from(exit::NOT_FOUND));
+    let json = stage.run(&["--output", "json", "--lang", "en", "status", ID]);
+    let error: Value = serde_json::from_str(&json.stderr).expect("is JSON");
+    assert_eq!(error["error"]["code"], json!("TASK_NOT_FOUND"));
+}
+
+#[test]
+fn a_task_that_cannot_be_cancelled_keeps_no_other_from_it() {
+    let stage = Stage::new();
+    stage.run(&["submit", "--id", ID, "--handler", "echo", "--payload", "x"]);
+    let run = stage.run(&["cancel", OTHER, ID]);
+    assert_eq!(
+        (run.code, run.stdout),
+        (i32::from(exit::NOT_FOUND), format!("{ID}  CANCELADA    echo\n"))
+    );
+    let again = stage.run(&["cancel", ID]);
+    assert_eq!(again.code, i32::from(exit::REFUSED));
+    assert!(again.stderr.contains("já terminou"), "{again:?}");
+}
+
+#[test]
+fn lists_are_tables_or_objects_and_pages_are_joined() {
+    let stage = Stage::working();
+    stage.run(&["submit", "--handler", "echo", "--payload", "x", "--count", "1200"]);
+    stage.run(&["submit", "--handler", "fail"]);
+    assert_eq!(stage.json(&["list", "--all"]).len(), 1_201);
+    assert_eq!(stage.json(&["list", "--limit", "7"]).len(), 7);
+    assert_eq!(stage.json(&["list", "--state", "FAILED,running"]).len(), 1);
+    let table = stage.run(&["list", "--state", "failed"]).stdout;
+    let mut lines = table.lines();
+    let head: Vec<_> = lines.next().expect("a head").split_whitespace().take(3).collect();
+    assert_eq!(head, ["TAREFA", "STATUS", "HANDLER"]);
+    let row: Vec<_> = lines.next().expect("a row").split_whitespace().skip(1).take(3).collect();
+    assert_eq!(row, ["FALHOU", "fail", "1"]);
+    assert!(!table.contains('\x1b'), "colour in a pipe: {table:?}");
+}
+
+#[test]
+fn the_cluster_and_its_workers_are_shown() {
+    let stage = Stage::new();
+    stage.pair.store().workers = vec![worker()];
+    let workers = stage.run(&["workers"]).stdout;
+    assert!(workers.contains("localhost:50061") && workers.contains("1/4"), "{workers}");
+    let cluster = stage.json(&["cluster"]).pop().expect("one object");
+    assert_eq!((&cluster["epoch"], &cluster["view"]), (&json!(1), &json!(3)));
+    assert_eq!(cluster["principal"], json!("http://localhost:50051"));
+    assert_eq!(cluster["nodes"][0]["role"], json!("PRINCIPAL"));
+    assert_eq!(cluster["nodes"][1]["in_sync"], json!(false));
+    assert_eq!(cluster["workers"][0]["worker_id"], json!("localhost:50061"));
+    let text = stage.run(&["cluster"]).stdout;
+    assert!(text.contains("Tarefas:") && text.contains("RECEBIDA 0"), "{text}");
+    assert!(text.contains("inacessível"), "{text}");
+}
+
+#[test]
+fn a_forced_promotion_names_its_node() {
+    let mut stage = Stage::new();
+    let both = stage.run(&["cluster", "promote", "--force"]);
+    assert_eq!(both.code, i32::from(exit::USAGE), "{both:?}");
+    stage.principal.kill();
+    let run = stage.run(&["--timeout", "1s", "--output", "json", "cluster", "promote", "--force"]);
+    let answer: Value = serde_json::from_str(&run.stdout).expect("is JSON");
+    assert_eq!(answer, json!({ "principal": stage.standby.address(), "epoch": 2 }));
+    assert_eq!(stage.run(&["cluster", "promote"]).code, i32::from(exit::USAGE));
+}
+
+#[test]
+fn users_are_managed_with_tokens_from_the_input() {
+    let stage = Stage::new();
+    let command = stage.command(&["users", "add", "rui", "--admin"]);
+    let added = with_input(command, "a-token-of-rui\n");
+    assert_eq!(added.code, 0, "{added:?}");
+    assert!(added.stderr.ends_with("Usuário rui gravado, como administrador.\n"), "{added:?}");
+    assert!(stage.run(&["users", "list"]).stdout.contains("rui"));
+    assert_eq!(stage.run(&["users", "remove", "rui"]).code, 0);
+    assert_eq!(stage.run(&["users", "remove", "rui"]).code, i32::from(exit::NOT_FOUND));
+}
+
+#[test]
+fn a_refusal_has_its_exit_code() {
+    let stage = Stage::new();
+    stage.pair.store().handlers = vec!["echo".into()];
+    let unknown = stage.run(&["submit", "--handler", "inexistente", "--payload", "x"]);
+    assert_eq!(unknown.code, i32::from(exit::REFUSED));
+    assert!(unknown.stderr.contains("inexistente"), "{unknown:?}");
+    let args = ["submit", "--handler", "inexistente", "--payload", "x", "--allow-unknown-handler"];
+    assert_eq!(stage.run(&args).code, 0);
+    let wrong = stage.command(&["list"]).env("MUTIRAO_TOKEN", "wrong").output().expect("starts");
+    assert_eq!(read(wrong).code, i32::from(exit::UNAUTHENTICATED));
+}
+
+#[test]
+fn with_nobody_there_the_client_says_so() {
+    let mut stage = Stage::new();
+    stage.principal.kill();
+    stage.standby.kill();
+    for (lang, words) in
+        [("pt", "Nenhum orquestrador respondeu"), ("en", "No orchestrator answered")]
+    {
+        let run = stage.run(&["--timeout", "500ms", "--lang", lang, "list"]);
+        assert_eq!(run.code, i32::from(exit::UNAVAILABLE));
+        assert!(run.stderr.contains(words), "{run:?}");
+    }
+}
+
+#[test]
+fn without_credentials_the_three_ways_are_told() {
+    let stage = Stage::new();
+    for (lang, words) in [("pt", "Há três maneiras"), ("en", "There are three ways")] {
+        let run = read(stage.stranger(&["--lang", lang, "list"]).output().expect("starts"));
+        assert_eq!(run.code, i32::from(exit::USAGE));
+        assert!(run.stderr.contains(words) && run.stderr.contains("MUTIRAO_TOKEN"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_told_in_the_language_of_its_reader() {
+    let stage = Stage::new();
+    let run = stage.run(&["submit", "--qualquer"]);
+    is(&run, exit::USAGE, "", "ERRO: argumento desconhecido: --qualquer\nVeja --help.\n");
+    let english = stage.run(&["--lang", "en", "submit", "--whatever"]);
+    assert!(english.stderr.contains("unexpected argument '--whatever'"), "{english:?}");
+    assert_eq!(stage.run(&[]).code, i32::from(exit::USAGE));
+    assert_eq!(stage.run(&["submit", "--id", "x"]).code, i32::from(exit::USAGE));
+    let help = stage.run(&["submit", "--help"]);
+    assert_eq!(help.code, 0);
+    assert!(help.stdout.contains("Submete tarefas") && !help.stdout.contains("Usage"), "{help:?}");
+}
+
+#[test]
+fn a_login_is_kept_for_its_owner_only_and_used_until_the_logout() {
+    let stage = Stage::new();
+    let refused = with_input(stage.stranger(&["login", "--user", "ana"]), "wrong\n");
+    assert_eq!(refused.code, i32::from(exit::UNAUTHENTICATED));
+    let profile = stage.home.path().join("mutirao/profile.json");
+    assert!(!profile.exists(), "what is wrong is not kept");
+
+    let login = with_input(stage.stranger(&["login", "--user", "ana"]), &format!("{TOKEN}\n"));
+    assert_eq!(login.code, 0, "{login:?}");
+    let mode = std::fs::metadata(&profile).expect("is kept").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let list = || {
+        let mut command = stage.stranger(&["list"]);
+        // The addresses were kept too.
+        read(command.env_remove("MUTIRAO_ORCHESTRATORS").output().expect("starts"))
+    };
+    assert_eq!(list().code, 0);
+    let other = stage.stranger(&["list", "--user", "rui"]).output().expect("starts");
+    assert_eq!(read(other).code, i32::from(exit::USAGE), "ana's token is not rui's");
+
+    std::fs::set_permissions(&profile, std::fs::Permissions::from_mode(0o644)).expect("is ours");
+    let open = list();
+    assert_eq!(open.code, i32::from(exit::RESOURCE));
+    assert!(open.stderr.contains("chmod 600"), "{open:?}");
+
+    assert_eq!(read(stage.stranger(&["logout"]).output().expect("starts")).code, 0);
+    assert_eq!(list().code, i32::from(exit::USAGE));
+}
+
+#[test]
+fn a_token_file_is_read() {
+    let stage = Stage::new();
+    let file = stage.home.path().join("token");
+    std::fs::write(&file, format!("{TOKEN}\n")).expect("is written");
+    let path = file.display().to_string();
+    let args = ["--user", "ana", "--token-file", &path, "list"];
+    assert_eq!(read(stage.stranger(&args).output().expect("starts")).code, 0);
+    std::fs::write(&file, "\n").expect("is written");
+    assert_eq!(read(stage.stranger(&args).output().expect("starts")).code, i32::from(exit::USAGE));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_the_client_quietly() {
+    let stage = Stage::working();
+    stage.run(&["submit", "--handler", "echo", "--payload", "x", "--count", "5000"]);
+    let mut child = stage
+        .command(&["--output", "json", "list", "--all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut first = String::new();
+    let mut reader = BufReader::new(child.stdout.take().expect("is piped"));
+    reader.read_line(&mut first).expect("there is one");
+    drop(reader);
+    let run = read(child.wait_with_output().expect("ends"));
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn the_menu_follows_the_guide() {
+    let stage = Stage::working();
+    let input =
+        format!("ana\nwrong\nana\n{TOKEN}\n1\nsomar vendas\n2\n\n8\n3\n4\n\n5\nx\n\n6\n7\n");
+    let run = with_input(stage.stranger(&["menu"]), &input);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    let id = stage.pair.store().tasks.keys().next().cloned().expect("was submitted");
+    let mut rest = run.stdout.as_str();
+    for words in [
+        "Usuário: \nToken: \n",
+        "Usuário ou token inválido; tente de novo.\n",
+        "Usuário: \nToken: \n",
+        "1: Submeter Tarefa\n2: Verificar Status de Tarefa\n3: Listar Tarefas\n4: Acompanhar Tarefa\n\
+         5: Cancelar Tarefa\n6: Workers e Cluster\n7: Sair\n",
+        &format!("Tarefa submetida: {id}\nStatus: RECEBIDA (gravada no principal e no backup)\n"),
+        &format!("ID da tarefa [{id}]: "),
+        "CONCLUIDA",
+        r#"Resultado: {"description":"somar vendas"}"#,
+        "Opção inválida; digite um número de 1 a 7.\n",
+        "TAREFA",
+        "CONCLUIDA",
+        "`x` não é o ID de uma tarefa",
+        "A tarefa já terminou",
+        "principal",
+        "Até logo.\n",
+    ] {
+        let Some(at) = rest.find(words) else { panic!("no `{words}` in {rest}") };
+        rest = &rest[at + words.len()..];
+    }
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn the_end_of_the_input_leaves_the_menu() {
+    let stage = Stage::working();
+    for input in ["", "ana\n", &format!("ana\n{TOKEN}\n"), &format!("ana\n{TOKEN}\n1\n")] {
+        let run = with_input(stage.stranger(&["--lang", "en", "menu"]), input);
+        assert_eq!(run.code, 0, "{run:?}");
+        assert!(run.stdout.ends_with("Goodbye.\n"), "{run:?}");
+    }
+}
+
+#[test]
+fn the_menu_survives_a_failover_and_says_so() {
+    let mut stage = Stage::working();
+    let mut child = stage
+        .command(&["menu"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut input = child.stdin.take().expect("is piped");
+    let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
+    let mut until = |words: &str| {
+        lines.by_ref().map_while(Result::ok).find(|line| line.contains(words)).expect(words)
+    };
+    input.write_all(b"1\nantes\n").expect("is read");
+    until("Tarefa submetida");
+    stage.principal.kill();
+    stage.standby.set_epoch(2);
+    stage.standby.set(Mood::Principal);
+    input.write_all(b"2\n\n").expect("is read");
+    until("CONCLUIDA");
+    let told = until("Reconectado ao outro orquestrador");
+    assert!(told.contains(&stage.standby.address()), "{told}");
+    input.write_all(b"7\n").expect("is read");
+    until("Até logo.");
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_with_its_own_code() {
+    let stage = Stage::new();
+    stage.run(&["submit", "--id", ID, "--handler", "echo", "--payload", "x"]);
+    for args in [&["watch", ID][..], &["menu"]] {
+        let mut child = stage
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut line = String::new();
+        let mut reader = BufReader::new(child.stdout.take().expect("is piped"));
+        reader.read_line(&mut line).expect("it has begun");
+        let id = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(id, rustix::process::Signal::INT).expect("is ours");
+        assert_eq!(child.wait().expect("ends").code(), Some(i32::from(exit::INTERRUPTED)));
+    }
+}

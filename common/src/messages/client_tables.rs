@@ -1,0 +1,120 @@
+//! Headings, labels and words of the client's tables.
+
+use crate::lang::Lang;
+
+/// The heads of a table.
+#[derive(Clone, Copy, Debug)]
+pub enum Columns {
+    Tasks,
+    Workers,
+    Nodes,
+    Users,
+}
+
+impl Columns {
+    /// One head for each column.
+    pub fn heads(self, lang: Lang) -> &'static [&'static str] {
+        match (lang, self) {
+            (Lang::Pt, Self::Tasks) => &[
+                "TAREFA",
+                "STATUS",
+                "HANDLER",
+                "TENTATIVA",
+                "WORKER",
+                "RECEBIDA (UTC)",
+                "TERMINADA (UTC)",
+            ],
+            (Lang::En, Self::Tasks) => &[
+                "TASK",
+                "STATUS",
+                "HANDLER",
+                "ATTEMPT",
+                "WORKER",
+                "SUBMITTED (UTC)",
+                "FINISHED (UTC)",
+            ],
+            (Lang::Pt, Self::Workers) => &["WORKER", "SITUAÇÃO", "VAGAS", "ATRIBUÍDAS", "HANDLERS"],
+            (Lang::En, Self::Workers) => &["WORKER", "CONDITION", "SLOTS", "ASSIGNED", "HANDLERS"],
+            (Lang::Pt, Self::Nodes) => &["ORQUESTRADOR", "PAPEL", "EM SINCRONIA", "ÍNDICE"],
+            (Lang::En, Self::Nodes) => &["ORCHESTRATOR", "ROLE", "IN SYNC", "INDEX"],
+            (Lang::Pt, Self::Users) => &["USUÁRIO", "ADMINISTRADOR", "CRIADO (UTC)"],
+            (Lang::En, Self::Users) => &["USER", "ADMINISTRATOR", "ADDED (UTC)"],
+        }
+    }
+}
+
+/// A word in a table, or before a value.
+#[derive(Clone, Copy, Debug)]
+pub enum Label {
+    Task,
+    Status,
+    Waiting,
+    Handler,
+    Worker,
+    Attempt,
+    Submitted,
+    Started,
+    Finished,
+    Error,
+    Result,
+    /// A result that is not text.
+    Bytes,
+    Principal,
+    Epoch,
+    View,
+    Tasks,
+    /// A value that is not there.
+    None,
+    Yes,
+    No,
+    Connected,
+    Draining,
+    Silent,
+}
+
+impl Label {
+    /// The word.
+    pub fn text(self, lang: Lang) -> &'static str {
+        match (lang, self) {
+            (Lang::Pt, Self::Task) => "Tarefa",
+            (Lang::En, Self::Task) => "Task",
+            (_, Self::Status) => "Status",
+            (Lang::Pt, Self::Waiting) => "Aguardando",
+            (Lang::En, Self::Waiting) => "Waiting",
+            (_, Self::Handler) => "Handler",
+            (_, Self::Worker) => "Worker",
+            (Lang::Pt, Self::Attempt) => "Tentativa",
+            (Lang::En, Self::Attempt) => "Attempt",
+            (Lang::Pt, Self::Submitted) => "Recebida",
+            (Lang::En, Self::Submitted) => "Submitted",
+            (Lang::Pt, Self::Started) => "Iniciada",
+            (Lang::En, Self::Started) => "Started",
+            (Lang::Pt, Self::Finished) => "Terminada",
+            (Lang::En, Self::Finished) => "Finished",
+            (Lang::Pt, Self::Error) => "Erro",
+            (Lang::En, Self::Error) => "Error",
+            (Lang::Pt, Self::Result) => "Resultado",
+            (Lang::En, Self::Result) => "Result",
+            (_, Self::Bytes) => "bytes",
+            (_, Self::Principal) => "Principal",
+            (Lang::Pt, Self::Epoch) => "Época",
+            (Lang::En, Self::Epoch) => "Epoch",
+            (Lang::Pt, Self::View) => "Visão",
+            (Lang::En, Self::View) => "View",
+            (Lang::Pt, Self::Tasks) => "Tarefas",
+            (Lang::En, Self::Tasks) => "Tasks",
+            (Lang::Pt, Self::None) => "nenhum",
+            (Lang::En, Self::None) => "none",
+            (Lang::Pt, Self::Yes) => "sim",
+            (Lang::En, Self::Yes) => "yes",
+            (Lang::Pt, Self::No) => "não",
+            (Lang::En, Self::No) => "no",
+            (Lang::Pt, Self::Connected) => "conectado",
+            (Lang::En, Self::Connected) => "connected",
+            (Lang::Pt, Self::Draining) => "encerrando",
+            (Lang::En, Self::Draining) => "draining",
+            (Lang::Pt, Self::Silent) => "sem contato",
+            (Lang::En, Self::Silent) => "silent",
+        }
+    }
+}
