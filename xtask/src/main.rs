@@ -69,7 +69,14 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { args } => test(&args),
         Task::Verify => verify(),
         Task::Fix => {
-            cargo(&["clippy", "--workspace", "--all-targets", "--fix", "--allow-dirty", "--allow-staged"])?;
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--fix",
+                "--allow-dirty",
+                "--allow-staged",
+            ])?;
             cargo(&["fmt", "--all"])
         }
     }
