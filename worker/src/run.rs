@@ -90,7 +90,8 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         outage: None,
     };
     let signal = tokio::select! {
-        () = worker.work() => unreachable!("only a draining worker comes to an end"),
+        // Only a draining worker comes to an end by itself.
+        () = worker.work() => Signal::Terminate,
         signal = common::shutdown::wait() => signal?,
     };
     if signal == Signal::Terminate {

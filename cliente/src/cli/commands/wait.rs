@@ -109,7 +109,7 @@ fn bar(total: usize) -> ProgressBar {
     if total < MANY || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}  {elapsed}");
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {elapsed}");
     ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr())
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
