@@ -39,6 +39,18 @@ fn work_goes_on(cluster: &mut Cluster, cli: &Cli, id: &str) -> anyhow::Result<()
     Ok(())
 }
 
+/// The backup may greet before the cluster is founded; it must not be forgotten for that.
+#[test]
+fn a_pair_that_starts_at_the_same_moment_finds_itself() -> anyhow::Result<()> {
+    for _ in 0..8 {
+        let dir = tempfile::tempdir()?;
+        let mut cluster = Cluster::new(Layout::new(dir.path(), 0)?);
+        cluster.start_pair_at_once()?;
+        cluster.wait_in_sync()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn the_principal_first() -> anyhow::Result<()> {
     let (_dir, mut cluster, cli, id) = stopped_overnight()?;

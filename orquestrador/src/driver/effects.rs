@@ -61,7 +61,7 @@ impl Driver {
             return;
         }
         tracing::trace!(?message, "to peer");
-        if let Some(message) = convert::to_wire(message) {
+        if let Some(message) = convert::to_wire(message, &self.start.own_address) {
             let message = convert::envelope(self.role.sender(), self.role.epoch(), message);
             if !self.replicator.send(message) {
                 tracing::debug!("the link is full: a message to the other node was dropped");

@@ -88,8 +88,8 @@ pub fn append(
     Some(envelope(role.sender(), role.epoch(), Wire::Append(append)))
 }
 
-/// Everything but greetings and appends, which need more than the message.
-pub fn to_wire(message: Message) -> Option<Wire> {
+/// `own_address` is what a greeting says. `None` for an append, which needs its payloads ([`append`]).
+pub fn to_wire(message: Message, own_address: &str) -> Option<Wire> {
     let wire_ballot = |b| Some(ballot_to_proto(b));
     Some(match message {
         Message::Heartbeat { newest } => Wire::Heartbeat(proto::PeerHeartbeat {
@@ -136,7 +136,8 @@ pub fn to_wire(message: Message) -> Option<Wire> {
             view_number: view.0,
             entry: Some(entry_id_to_proto(&entry)),
         }),
-        Message::Hello(_) | Message::Append(_) => return None,
+        Message::Hello(greeting) => hello(greeting, own_address),
+        Message::Append(_) => return None,
     })
 }
 
