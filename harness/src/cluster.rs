@@ -144,6 +144,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Both orchestrators at the same moment, as a script would start them.
+    ///
+    /// # Errors
+    /// One of them could not be started.
+    pub fn start_pair_at_once(&mut self) -> anyhow::Result<()> {
+        let (principal, backup) = (self.layout.principal_port, self.layout.backup_port);
+        self.principal = Some(self.orchestrator("orquestrador", "principal", principal, backup)?);
+        self.backup =
+            Some(self.orchestrator("orquestrador-backup", "backup", backup, principal)?);
+        Ok(())
+    }
+
     fn orchestrator(
         &self,
         binary: &str,
