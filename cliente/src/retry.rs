@@ -129,6 +129,7 @@ impl Targets {
     {
         let deadline = Instant::now() + self.timeout;
         let mut backoff = Backoff::default();
+        let mut last = None;
         loop {
             let target = self.present()?;
             let limit = try_timeout.min(deadline.saturating_duration_since(Instant::now()));
@@ -138,6 +139,8 @@ impl Targets {
                 }
                 Ok(Ok(_)) => Error::new(ErrorCode::StaleEpoch, "the answer is of an earlier epoch"),
                 Ok(Err(status)) => Error::from(status),
+                // What was said before tells more than a try that had no time.
+                Err(_) if limit < try_timeout => last.unwrap_or_else(|| silent(&target.endpoint)),
                 Err(_) => silent(&target.endpoint),
             };
             if !refusal.code.retryable() {
@@ -149,6 +152,7 @@ impl Targets {
                 return Err(given_up(refusal));
             }
             tracing::debug!(error = %refusal, endpoint = %target.endpoint, "trying again");
+            last = Some(refusal);
             tokio::time::sleep(pause).await;
         }
     }
