@@ -26,6 +26,8 @@ fn stopped_overnight() -> anyhow::Result<(tempfile::TempDir, Cluster, Cli, Strin
     cluster.wait_in_sync()?;
     let id = cli.submit(&["--handler", "echo", "--payload", "amanhã"])?;
     interrupt(&mut cluster.principal)?;
+    let backup = cluster.backup.as_ref().expect("it was started");
+    backup.wait_for("Backup promovido a principal.", SOON)?;
     interrupt(&mut cluster.backup)?;
     Ok((dir, cluster, cli, id))
 }

@@ -1,0 +1,252 @@
+//! The worker against a scripted orchestrator.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::grpc_status;
+use common::proto::orchestrator_message::Message as ToWorker;
+use common::proto::worker_message::Message as FromWorker;
+use common::proto::worker_service_server::{WorkerService, WorkerServiceServer};
+use common::proto::{
+    Assignment, Assignments, AttemptRef, CancelAttempts, OrchestratorMessage, Outcome,
+    OutcomesAcknowledged, Register, Registered, WorkerMessage,
+};
+use futures::future::BoxFuture;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Request, Response, Status, Streaming};
+use worker::{Config, Context, Failure, Handler};
+
+/// An orchestrator whose every session the test conducts.
+struct Script {
+    port: u16,
+    sessions: mpsc::Receiver<Session>,
+}
+
+struct Session {
+    register: Register,
+    from_worker: Streaming<WorkerMessage>,
+    to_worker: mpsc::Sender<Result<OrchestratorMessage, Status>>,
+    epoch: u64,
+}
+
+struct Service {
+    sessions: mpsc::Sender<Session>,
+    /// Names another node as the principal instead of opening sessions.
+    refers_to: Option<u16>,
+}
+
+type Outgoing = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl WorkerService for Service {
+    type SessionStream = Outgoing;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<WorkerMessage>>,
+    ) -> Result<Response<Outgoing>, Status> {
+        if let Some(port) = self.refers_to {
+            return Err(grpc_status::not_primary(Some(&format!("http://localhost:{port}"))));
+        }
+        let mut from_worker = request.into_inner();
+        let Some(FromWorker::Register(register)) =
+            from_worker.message().await?.and_then(|m| m.message)
+        else {
+            return Err(Status::invalid_argument("no registration"));
+        };
+        let (to_worker, stream) = mpsc::channel(16);
+        let session = Session { register, from_worker, to_worker, epoch: 0 };
+        self.sessions.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+impl Script {
+    async fn start(refers_to: Option<u16>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("has one").port();
+        let (sender, sessions) = mpsc::channel(4);
+        let service = WorkerServiceServer::new(Service { sessions: sender, refers_to });
+        let server = tonic::transport::Server::builder().add_service(service);
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        Self { port, sessions }
+    }
+
+    /// The next session, registered under `epoch`.
+    async fn session(&mut self, epoch: u64) -> Session {
+        let mut session = self.sessions.recv().await.expect("the worker comes");
+        session.epoch = epoch;
+        let registered =
+            Registered { cluster_id: "c".into(), heartbeat_interval_ms: 1_000, lease_ms: 60_000 };
+        session.say(ToWorker::Registered(registered)).await;
+        session
+    }
+}
+
+impl Session {
+    async fn say(&self, message: ToWorker) {
+        let message = OrchestratorMessage { epoch: self.epoch, message: Some(message) };
+        self.to_worker.send(Ok(message)).await.expect("the worker listens");
+    }
+
+    async fn assign(&self, task_id: &str, handler: &str) {
+        let assignment = Assignment {
+            task_id: task_id.into(),
+            attempt: 1,
+            handler: handler.into(),
+            payload: b"x".to_vec(),
+        };
+        self.say(ToWorker::Assignments(Assignments { assignments: vec![assignment] })).await;
+    }
+
+    /// What comes next besides heartbeats.
+    async fn hear(&mut self) -> FromWorker {
+        loop {
+            let message = self.from_worker.message().await.expect("is open").expect("is no end");
+            match message.message.expect("is not empty") {
+                FromWorker::Heartbeat(_) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn outcome(&mut self) -> Outcome {
+        match self.hear().await {
+            FromWorker::Outcomes(mut outcomes) => outcomes.outcomes.remove(0),
+            other => panic!("expected an outcome, got {other:?}"),
+        }
+    }
+}
+
+/// Runs until it is told to go on, and counts how often it was started.
+#[derive(Clone)]
+struct Gate {
+    started: Arc<AtomicUsize>,
+    open: Arc<tokio::sync::Semaphore>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self { started: Arc::default(), open: Arc::new(tokio::sync::Semaphore::new(0)) }
+    }
+}
+
+impl Handler for Gate {
+    fn name(&self) -> &str {
+        "gate"
+    }
+
+    fn run(
+        &self,
+        context: Context,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, Failure>> {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        let open = Arc::clone(&self.open);
+        Box::pin(async move {
+            tokio::select! {
+                permit = open.acquire() => drop(permit),
+                () = context.cancelled.cancelled() => return Err(Failure::new("CANCELLED", "cancelled")),
+            }
+            Ok(payload)
+        })
+    }
+}
+
+async fn start_worker(orchestrators: &[u16], gate: &Gate) {
+    let own =
+        TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a port").port();
+    let urls: Vec<_> =
+        orchestrators.iter().map(|port| format!("http://localhost:{port}")).collect();
+    let args =
+        ["worker", "--port", &own.to_string(), "--slots", "2", "--orchestrators", &urls.join(",")];
+    let config = Config::parse(args.map(str::to_owned).to_vec()).expect("is right");
+    let handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(gate.clone())];
+    tokio::spawn(worker::run(config, handlers));
+}
+
+const TASK: &str = "01900000-0000-7000-8000-000000000001";
+
+fn reference() -> AttemptRef {
+    AttemptRef { task_id: TASK.into(), attempt: 1 }
+}
+
+#[tokio::test]
+async fn a_running_task_survives_a_failover_and_is_not_started_again() {
+    let (mut first, mut second, gate) =
+        (Script::start(None).await, Script::start(None).await, Gate::new());
+    start_worker(&[first.port, second.port], &gate).await;
+    let session = first.session(1).await;
+    session.assign(TASK, "gate").await;
+    session.assign(TASK, "gate").await;
+    while gate.started.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The first principal goes silent for good: its stream ends, and nobody serves new ones there.
+    drop(session);
+    first.sessions.close();
+    let mut session = second.session(2).await;
+    assert_eq!(session.register.held, [reference()], "it says what it holds");
+    assert_eq!(session.register.highest_epoch, 1);
+    session.assign(TASK, "gate").await;
+    gate.open.add_permits(1);
+    assert_eq!(session.outcome().await.task_id, TASK);
+    assert_eq!(gate.started.load(Ordering::SeqCst), 1, "started once");
+}
+
+#[tokio::test]
+async fn an_outcome_is_repeated_until_it_is_acknowledged() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    gate.open.add_permits(1);
+    start_worker(&[script.port], &gate).await;
+    let mut session = script.session(1).await;
+    session.assign(TASK, "gate").await;
+    let outcome = session.outcome().await;
+    drop(session);
+    let mut session = script.session(1).await;
+    assert_eq!(session.register.held, [reference()]);
+    assert_eq!(session.outcome().await, outcome, "the acknowledgement may have been lost");
+    session.say(ToWorker::Acknowledged(OutcomesAcknowledged { attempts: vec![reference()] })).await;
+    // The next answer shows that the acknowledgement was read.
+    session.say(ToWorker::Cancel(CancelAttempts { attempts: vec![reference()] })).await;
+    assert!(matches!(session.hear().await, FromWorker::Ended(_)));
+    drop(session);
+    assert_eq!(script.session(1).await.register.held, []);
+}
+
+#[tokio::test]
+async fn a_principal_of_a_lower_epoch_is_left() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    start_worker(&[script.port], &gate).await;
+    drop(script.session(5).await);
+    let stale = script.session(4).await;
+    stale.to_worker.closed().await;
+    let session = script.session(5).await;
+    assert_eq!(session.register.highest_epoch, 5);
+}
+
+#[tokio::test]
+async fn a_refusal_that_names_the_principal_is_followed() {
+    let (mut principal, gate) = (Script::start(None).await, Gate::new());
+    let standby = Script::start(Some(principal.port)).await;
+    // Only the standby is configured.
+    start_worker(&[standby.port], &gate).await;
+    principal.session(1).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_attempt_reports_its_end_and_no_outcome() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    start_worker(&[script.port], &gate).await;
+    let mut session = script.session(1).await;
+    session.assign(TASK, "gate").await;
+    session.say(ToWorker::Cancel(CancelAttempts { attempts: vec![reference()] })).await;
+    match session.hear().await {
+        FromWorker::Ended(ended) => assert_eq!(ended.attempts, [reference()]),
+        other => panic!("expected the end, got {other:?}"),
+    }
+}
