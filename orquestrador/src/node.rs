@@ -14,7 +14,7 @@ use common::proto::worker_service_server::WorkerServiceServer;
 use common::shutdown::{self, Signal};
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
@@ -22,7 +22,8 @@ use uuid::Uuid;
 
 use crate::config::{Config, Kind};
 use crate::driver::input::Input;
-use crate::driver::{self, Driver, DriverHandle, Setup, Start};
+use crate::driver::store::SystemClock;
+use crate::driver::{self, Disk, Driver, DriverHandle, Setup, Start, Tuning};
 use crate::journal::{self, Journal};
 use crate::replication::dial::Dialler;
 use crate::users::Users;
@@ -89,7 +90,8 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     let users = Users::new(loopback, rand::random());
     let (handle, queue) = DriverHandle::new();
     let setup = Setup {
-        journal: journal.clone(),
+        store: Disk::start(journal.clone(), handle.sender().clone())?,
+        clock: Box::new(SystemClock::default()),
         recovered,
         identity: Start {
             process: ProcessId(Uuid::new_v4().as_u128()),
@@ -102,10 +104,9 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         limits: config.limits.clone(),
         users: users.clone(),
         console,
-        handle: handle.clone(),
-        queue,
+        tuning: Tuning::default(),
     };
-    let ended = start_driver(setup)?;
+    let ended = start_driver(setup, queue)?;
     tokio::spawn(tick(handle.clone()));
     tokio::spawn(Dialler { peer: config.peer.clone(), driver: handle.clone(), loopback }.run());
     let serving = serve(listener, &handle, &users, journal);
@@ -135,9 +136,12 @@ pub async fn run(config: Config) -> Result<u8, Error> {
 }
 
 /// The driver in a thread of its own: it is never starved by the services.
-fn start_driver(setup: Setup) -> Result<oneshot::Receiver<Result<(), driver::Error>>, Error> {
+fn start_driver(
+    setup: Setup<Disk>,
+    queue: mpsc::Receiver<Input>,
+) -> Result<oneshot::Receiver<Result<(), driver::Error>>, Error> {
     let (done, ended) = oneshot::channel();
-    let (driver, queue) = Driver::new(setup)?;
+    let driver = Driver::new(setup)?;
     std::thread::Builder::new().name("driver".into()).spawn(move || {
         if done.send(driver.run(queue)).is_err() {
             tracing::debug!("the node ended before its driver");

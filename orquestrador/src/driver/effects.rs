@@ -13,14 +13,15 @@ use tonic::Status;
 
 use super::input::Committed;
 use super::state::Applied;
-use super::{Asker, Driver, Error, now};
-use crate::journal::{Content, SnapshotReceiver};
-use crate::replication::{convert, snapshot};
+use super::store::{Install, Signature, Store};
+use super::{Asker, Driver, Error};
+use crate::journal::Content;
+use crate::replication::convert;
 
-impl Driver {
+impl<S: Store> Driver<S> {
     pub(super) fn role_input(&mut self, input: role::Input) -> Result<(), Error> {
         let mut effects = Vec::new();
-        self.role.handle(self.monotonic(), input, &self.tail, &mut effects);
+        self.role.handle(self.clock.monotonic(), input, &self.tail, &mut effects);
         let mut effects = effects.into_iter().peekable();
         while let Some(effect) = effects.next() {
             // The next write holds all that this one would.
@@ -35,13 +36,13 @@ impl Driver {
 
     fn role_effect(&mut self, effect: role::Effect) -> Result<(), Error> {
         match effect {
-            role::Effect::Persist(durable) => self.writer.save_role(&durable)?,
+            role::Effect::Persist(durable) => self.store.save_role(&durable)?,
             role::Effect::Send(message) => self.send_to_peer(message),
             role::Effect::AppendRecord(view) => self.append_content(&Content::View(view))?,
             role::Effect::Store { keep, skip } => self.store_from_peer(keep, skip)?,
             role::Effect::Replicate { after } => {
                 self.replicator.start(after);
-                self.replicator.pump(&self.role, &self.tail, &self.journal, self.nonce)?;
+                self.replicator.pump(&self.role, &self.tail, &self.store, self.nonce)?;
             }
             role::Effect::SendSnapshot => self.send_snapshot(),
             role::Effect::StopReplication => self.replicator.stop(),
@@ -76,19 +77,19 @@ impl Driver {
         for received in self.in_hand.split_off(skip.min(self.in_hand.len())) {
             let record = convert::record(&received.content).map(|view| view.number);
             self.applied.apply_entry(received.entry.id.index, &received.content);
-            self.store(received.entry, record)?;
+            self.append(received.entry, record)?;
         }
         Ok(())
     }
 
     /// V6: what was never acknowledged is set aside, and the state goes back before it.
     fn truncate(&mut self, keep: Index) -> Result<(), Error> {
-        let aside = self.writer.set_aside_after(keep)?;
+        let aside = self.store.set_aside_after(keep)?;
         self.tail.truncate(keep);
         self.durable_reported = self.durable_reported.min(keep);
         self.drop_snapshots_after(keep);
         if self.applied.index > keep {
-            self.applied.rebuild(&self.journal, keep)?;
+            self.applied.rebuild(&self.store, keep)?;
         }
         if let Some(aside) = aside {
             self.console.warn(&NodeMessage::TailSetAside {
@@ -105,12 +106,11 @@ impl Driver {
         Ok(())
     }
 
-    fn send_snapshot(&self) {
+    fn send_snapshot(&mut self) {
         let Some(link) = self.replicator.link().cloned() else { return };
         let Some(view) = self.role.newest().cloned() else { return };
-        let (journal, sender, epoch) =
-            (self.journal.clone(), self.role.sender(), self.role.epoch());
-        snapshot::send(journal, link, sender, epoch, view);
+        let (sender, epoch) = (self.role.sender(), self.role.epoch());
+        self.store.send_snapshot(link, Signature { sender, epoch, view });
     }
 
     /// A learner's journal is replaced by the principal's snapshot, if it is still the principal.
@@ -119,7 +119,7 @@ impl Driver {
         from: Sender,
         view: View,
         last: EntryId,
-        received: SnapshotReceiver,
+        received: Install,
     ) -> Result<(), Error> {
         self.role_input(role::Input::Message {
             from,
@@ -132,10 +132,15 @@ impl Driver {
             tracing::debug!("a snapshot of an earlier view was dropped");
             return Ok(());
         }
-        let meta = self.writer.install(received)?;
+        let meta = self.store.install(received)?;
         let limits = self.applied.limits().clone();
-        let (applied, tail) =
-            Applied::recover(&self.journal, limits, self.users.clone(), meta.view_records)?;
+        let (applied, tail) = Applied::recover(
+            &self.store,
+            limits,
+            self.users.clone(),
+            meta.view_records,
+            self.tuning.recent_bytes,
+        )?;
         self.applied = applied;
         self.tail = tail;
         self.durable_reported = meta.id.index;
@@ -156,7 +161,7 @@ impl Driver {
         if self.users.demo_mode() {
             self.console.warn(&NodeMessage::DemoMode);
         }
-        self.applied.machine.take_office(now(), &mut self.step);
+        self.applied.machine.take_office(self.clock.wall(), &mut self.step);
     }
 
     fn end_service(&mut self) {

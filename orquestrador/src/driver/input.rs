@@ -6,7 +6,8 @@ use orquestrador_core::{Answer, Command, Rejection};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
-use crate::journal::{Content, Entry, SnapshotReceiver};
+use super::store::Install;
+use crate::journal::{Content, Entry};
 use common::proto;
 
 /// The driver's queue.
@@ -56,7 +57,7 @@ pub enum Input {
         from: Sender,
         view: View,
         last: EntryId,
-        snapshot: SnapshotReceiver,
+        snapshot: Install,
     },
     /// The other orchestrator greets: what shall be answered.
     Greet {

@@ -1,19 +1,18 @@
 //! Console lines about tasks: each one while few, one a second with counts when many.
 
-use std::time::{Duration, Instant};
-
 use common::console::Console;
 use common::messages::node::NodeMessage;
 use orquestrador_core::effect::{Notice, TaskState};
+use orquestrador_core::role::Millis;
 
 /// Task lines printed one by one within a second; the rest of that second is counted.
 const LINES_PER_SECOND: u32 = 50;
-const WINDOW: Duration = Duration::from_secs(1);
+const WINDOW: Millis = 1_000;
 
 /// Prints notices.
 pub struct Lines {
     console: Console,
-    since: Instant,
+    since: Millis,
     printed: u32,
     counts: Counts,
 }
@@ -30,7 +29,7 @@ struct Counts {
 
 impl Lines {
     pub fn new(console: Console) -> Self {
-        Self { console, since: Instant::now(), printed: 0, counts: Counts::default() }
+        Self { console, since: 0, printed: 0, counts: Counts::default() }
     }
 
     pub fn notice(&mut self, notice: Notice) {
@@ -99,11 +98,11 @@ impl Lines {
     }
 
     /// To be called a few times a second: ends the window and prints what was only counted.
-    pub fn tick(&mut self) {
-        if self.since.elapsed() < WINDOW {
+    pub fn tick(&mut self, now: Millis) {
+        if now - self.since < WINDOW {
             return;
         }
-        self.since = Instant::now();
+        self.since = now;
         self.printed = 0;
         let counts = std::mem::take(&mut self.counts);
         let Counts { submitted, assigned, reassigned, succeeded, failed, cancelled } = counts;

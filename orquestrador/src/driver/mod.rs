@@ -1,6 +1,7 @@
 //! The one loop that owns the machines. It takes what has queued up, steps them, appends all events of
 //! the turn as one entry (group commit), and releases each effect when its events are committed.
 
+mod disk;
 mod effects;
 pub mod input;
 mod lines;
@@ -9,6 +10,7 @@ mod replicator;
 mod requests;
 mod sessions;
 mod state;
+pub mod store;
 mod tail;
 mod turn;
 mod watch;
@@ -17,19 +19,16 @@ mod writer;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use common::console::Console;
 use common::messages::node::NodeMessage;
-use orquestrador_core::ids::{
-    ClusterId, Index, NodeId, ProcessId, RequestId, SessionId, Timestamp,
-};
+use orquestrador_core::ids::{ClusterId, Index, NodeId, ProcessId, RequestId, SessionId};
 use orquestrador_core::role::{Durable, Identity, Log as _, Role, Timing};
 use orquestrador_core::{Limits, Step};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
-use crate::journal::{self, Journal, Recovered};
+use crate::journal::{self, Recovered};
 use crate::users::Users;
 use input::{Committed, Input, InputSender, Received};
 use lines::Lines;
@@ -37,10 +36,11 @@ use release::Pending;
 use replicator::Replicator;
 use sessions::Sessions;
 use state::Applied;
+use store::{Clock, Store};
 use tail::Tail;
 use watch::WatchHub;
-use writer::Writer;
 
+pub use disk::Disk;
 pub use watch::lagged;
 
 /// Inputs waiting for the driver; services wait beyond it.
@@ -53,16 +53,33 @@ const ENTRY_BYTES: usize = 4 << 20;
 const MAX_UNCOMMITTED_TURNS: usize = 256;
 
 /// What the driver is given at the start.
-pub struct Setup {
-    pub journal: Journal,
+pub struct Setup<S> {
+    pub store: S,
+    pub clock: Box<dyn Clock>,
     pub recovered: Recovered,
     pub identity: Start,
     pub limits: Limits,
     pub users: Users,
     pub console: Console,
-    /// Ids of requests and sessions, shared by the services.
-    pub handle: DriverHandle,
-    pub queue: mpsc::Receiver<Input>,
+    pub tuning: Tuning,
+}
+
+/// What is kept and when, for speed alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Payload bytes of journal after which a snapshot is worth its cost.
+    pub snapshot_bytes: u64,
+    /// Entries after which a snapshot is worth its cost.
+    pub snapshot_entries: u64,
+    /// Payload bytes of the newest entries kept in memory for a follower that keeps up; one further
+    /// behind is served from the disk.
+    pub recent_bytes: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { snapshot_bytes: 128 << 20, snapshot_entries: 200_000, recent_bytes: 32 << 20 }
+    }
 }
 
 /// Who this process is.
@@ -88,7 +105,7 @@ fn stopped() -> Status {
 }
 
 impl DriverHandle {
-    /// The handle, and the queue that [`Setup`] wants.
+    /// The handle, and the queue that [`Driver::run`] wants.
     pub fn new() -> (Self, mpsc::Receiver<Input>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
         (Self { queue, next_id: Arc::default() }, receiver)
@@ -164,13 +181,13 @@ struct PeerFacts {
 }
 
 /// Owns everything that changes.
-pub struct Driver {
+pub struct Driver<S> {
     start: Start,
     role: Role,
     applied: Applied,
     tail: Tail,
-    journal: Journal,
-    writer: Writer,
+    store: S,
+    clock: Box<dyn Clock>,
     replicator: Replicator,
     pending: Pending,
     askers: HashMap<RequestId, Asker>,
@@ -179,7 +196,7 @@ pub struct Driver {
     users: Users,
     lines: Lines,
     console: Console,
-    handle: DriverHandle,
+    tuning: Tuning,
     peer: PeerFacts,
     /// Events and effects of the turn so far.
     step: Step,
@@ -199,7 +216,6 @@ pub struct Driver {
     last_principal: Option<NodeId>,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
-    began: Instant,
     warnings: turn::Warnings,
 }
 
@@ -212,25 +228,28 @@ pub enum Error {
     /// The journal holds an event that its own state rules out.
     #[error("the journal contradicts itself: {0}")]
     Misfit(String),
-    #[error("failed to start a thread")]
-    Thread(#[from] std::io::Error),
 }
 
-impl Driver {
+impl<S: Store> Driver<S> {
     /// Reads the journal.
     ///
     /// # Errors
     /// The journal is damaged or cannot be read.
-    pub fn new(setup: Setup) -> Result<(Self, mpsc::Receiver<Input>), Error> {
-        let began = Instant::now();
-        let Setup { journal, recovered, identity, limits, users, console, handle, queue } = setup;
-        let (applied, tail) =
-            Applied::recover(&journal, limits, users.clone(), recovered.view_records)?;
+    pub fn new(setup: Setup<S>) -> Result<Self, Error> {
+        let Setup { store, clock, recovered, identity, limits, users, console, tuning } = setup;
+        let began = clock.monotonic();
+        let (applied, tail) = Applied::recover(
+            &store,
+            limits,
+            users.clone(),
+            recovered.view_records,
+            tuning.recent_bytes,
+        )?;
         if !recovered.created {
             console.info(&NodeMessage::Recovered {
                 entries: tail.last().index.0,
                 tasks: applied.machine.task_count(),
-                ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                ms: clock.monotonic() - began,
             });
         }
         let durable: Durable = recovered.role;
@@ -248,15 +267,14 @@ impl Driver {
             tail.last().index,
             tail.floor(),
         );
-        let writer = Writer::start(journal.clone(), handle.sender().clone())?;
         let durable_reported = tail.last().index;
-        let driver = Self {
+        Ok(Self {
             start: identity,
             role,
             applied,
             tail,
-            journal,
-            writer,
+            store,
+            clock,
             replicator: Replicator::default(),
             pending: Pending::default(),
             askers: HashMap::new(),
@@ -265,7 +283,7 @@ impl Driver {
             users,
             lines: Lines::new(console),
             console,
-            handle,
+            tuning,
             peer: PeerFacts::default(),
             step: Step::default(),
             turn_has_read: false,
@@ -279,10 +297,8 @@ impl Driver {
             serving: false,
             last_principal,
             succeeds_another: false,
-            began,
             warnings: turn::Warnings::default(),
-        };
-        Ok((driver, queue))
+        })
     }
 
     /// Runs until the queue is closed or the journal fails.
@@ -292,26 +308,22 @@ impl Driver {
     pub fn run(mut self, mut queue: mpsc::Receiver<Input>) -> Result<(), Error> {
         let mut inputs = Vec::with_capacity(TURN);
         while queue.blocking_recv_many(&mut inputs, TURN) > 0 {
-            for input in inputs.drain(..) {
-                self.take(input)?;
-                if self.turn_bytes >= ENTRY_BYTES {
-                    self.close_entry()?;
-                }
-            }
-            self.end_turn()?;
+            self.turn(inputs.drain(..))?;
         }
         Ok(())
     }
 
-    /// Monotonic milliseconds.
-    fn monotonic(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Takes what has queued up.
+    ///
+    /// # Errors
+    /// The journal failed: the process must end.
+    pub fn turn(&mut self, inputs: impl Iterator<Item = Input>) -> Result<(), Error> {
+        for input in inputs {
+            self.take(input)?;
+            if self.turn_bytes >= ENTRY_BYTES {
+                self.close_entry()?;
+            }
+        }
+        self.end_turn()
     }
-}
-
-/// The wall clock.
-fn now() -> Timestamp {
-    let since =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -5,8 +5,9 @@ use orquestrador_core::ids::Index;
 use orquestrador_core::role::{EntryId, Log as _, Role};
 use tokio::sync::mpsc;
 
+use super::store::Store;
 use super::tail::Tail;
-use crate::journal::{self, Journal};
+use crate::journal;
 use crate::replication::convert;
 
 /// Payload bytes sent and not yet acknowledged.
@@ -68,7 +69,7 @@ impl Replicator {
         &mut self,
         role: &Role,
         tail: &Tail,
-        journal: &Journal,
+        store: &impl Store,
         nonce: u64,
     ) -> Result<(), journal::Error> {
         while let Some(sent) = self.sent
@@ -78,7 +79,7 @@ impl Replicator {
             let from = sent.index.next();
             let entries = match tail.recent_from(from, MESSAGE_BYTES) {
                 Some(entries) => entries,
-                None => journal.read(from, MESSAGE_BYTES)?,
+                None => store.read(from, MESSAGE_BYTES)?,
             };
             let Some(last) = entries.last().map(|e| e.id) else { return Ok(()) };
             let sizes: Vec<_> =

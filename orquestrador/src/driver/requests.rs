@@ -10,10 +10,11 @@ use tokio::sync::oneshot;
 use tonic::Status;
 
 use super::input::{Description, Input, PeerDescription};
-use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS, now};
+use super::store::Store;
+use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS};
 use crate::replication::convert;
 
-impl Driver {
+impl<S: Store> Driver<S> {
     pub(super) fn take(&mut self, input: Input) -> Result<(), Error> {
         match input {
             Input::Call { request, command, reply } => {
@@ -125,7 +126,7 @@ impl Driver {
     fn handle_command(&mut self, command: Command) {
         let asks = is_request(&command);
         let before = self.step.events.len();
-        self.applied.machine.handle(now(), command, &mut self.step);
+        self.applied.machine.handle(self.clock.wall(), command, &mut self.step);
         if asks && self.step.events.len() == before {
             self.turn_has_read = true;
         }

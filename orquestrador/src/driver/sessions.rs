@@ -1,6 +1,6 @@
 //! The open streams of workers: what the driver has to tell each, batched per release.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use common::proto::orchestrator_message::Message;
 use common::proto::{
@@ -21,7 +21,7 @@ pub type Outbox = mpsc::Sender<Result<OrchestratorMessage, Status>>;
 /// All open sessions of this node.
 #[derive(Default)]
 pub struct Sessions {
-    open: HashMap<SessionId, Session>,
+    open: BTreeMap<SessionId, Session>,
     dirty: Vec<SessionId>,
 }
 

@@ -4,8 +4,9 @@ use orquestrador_core::ids::{Index, ViewNumber};
 use orquestrador_core::role::{EntryId, Log as _};
 use orquestrador_core::{Event, Limits, Machine};
 
+use super::store::Store;
 use super::tail::Tail;
-use crate::journal::{self, Content, Entry, Journal};
+use crate::journal::{self, Content, Entry};
 use crate::users::Users;
 
 /// Payload bytes read from the disk at a time.
@@ -26,18 +27,19 @@ impl Applied {
     /// # Errors
     /// The journal is damaged or cannot be read.
     pub fn recover(
-        journal: &Journal,
+        store: &impl Store,
         limits: Limits,
         users: Users,
         records: Vec<(ViewNumber, Index)>,
+        recent_bytes: usize,
     ) -> Result<(Self, Tail), journal::Error> {
         let mut applied =
             Self { machine: Machine::new(limits.clone()), index: Index(0), limits, users };
-        let floor = applied.load_snapshot(journal)?;
-        let mut tail = Tail::new(floor, records);
-        let last = journal.last().index;
+        let floor = applied.load_snapshot(store)?;
+        let mut tail = Tail::new(floor, records, recent_bytes);
+        let last = store.last().index;
         let mut ids = Vec::new();
-        applied.replay(journal, last, |entry| ids.push(entry.id))?;
+        applied.replay(store, last, |entry| ids.push(entry.id))?;
         for id in ids {
             tail.push_id(id);
         }
@@ -48,32 +50,28 @@ impl Applied {
     ///
     /// # Errors
     /// The journal is damaged or cannot be read.
-    pub fn rebuild(&mut self, journal: &Journal, keep: Index) -> Result<(), journal::Error> {
-        self.load_snapshot(journal)?;
-        self.replay(journal, keep, |_| {})
+    pub fn rebuild(&mut self, store: &impl Store, keep: Index) -> Result<(), journal::Error> {
+        self.load_snapshot(store)?;
+        self.replay(store, keep, |_| {})
     }
 
-    fn load_snapshot(&mut self, journal: &Journal) -> Result<EntryId, journal::Error> {
+    fn load_snapshot(&mut self, store: &impl Store) -> Result<EntryId, journal::Error> {
         self.machine = Machine::new(self.limits.clone());
         self.users.replace(Vec::new());
         self.index = Index(0);
-        let Some(reader) = journal.snapshot_reader()? else { return Ok(EntryId::default()) };
-        let id = reader.id();
-        for event in reader.events()? {
-            self.apply(&event?);
-        }
+        let id = store.read_snapshot(&mut |event| self.apply(event))?.unwrap_or_default();
         self.index = id.index;
         Ok(id)
     }
 
     fn replay(
         &mut self,
-        journal: &Journal,
+        store: &impl Store,
         up_to: Index,
         mut seen: impl FnMut(&Entry),
     ) -> Result<(), journal::Error> {
         while self.index < up_to {
-            let entries = journal.read(self.index.next(), READ_BYTES)?;
+            let entries = store.read(self.index.next(), READ_BYTES)?;
             if entries.is_empty() {
                 break;
             }

@@ -7,9 +7,6 @@ use orquestrador_core::role::{EntryId, Log};
 
 use crate::journal::Entry;
 
-/// Entries kept for a follower that keeps up; one further behind is served from the disk.
-const RECENT_BYTES: usize = 32 << 20;
-
 /// What the role machine and the replicator ask of the journal without touching the disk.
 #[derive(Default)]
 pub struct Tail {
@@ -20,11 +17,13 @@ pub struct Tail {
     records: Vec<(ViewNumber, Index)>,
     recent: VecDeque<Entry>,
     recent_bytes: usize,
+    max_recent_bytes: usize,
 }
 
 impl Tail {
-    pub fn new(floor: EntryId, records: Vec<(ViewNumber, Index)>) -> Self {
-        Self { floor, records, ..Self::default() }
+    /// `max_recent_bytes`: payload bytes of entries kept in memory.
+    pub fn new(floor: EntryId, records: Vec<(ViewNumber, Index)>, max_recent_bytes: usize) -> Self {
+        Self { floor, records, max_recent_bytes, ..Self::default() }
     }
 
     /// Adds the entry that follows the last one.
@@ -35,7 +34,7 @@ impl Tail {
         }
         self.recent_bytes += entry.payload.len();
         self.recent.push_back(entry);
-        while self.recent_bytes > RECENT_BYTES
+        while self.recent_bytes > self.max_recent_bytes
             && let Some(oldest) = self.recent.pop_front()
         {
             self.recent_bytes -= oldest.payload.len();
@@ -122,7 +121,7 @@ mod tests {
     use orquestrador_core::ids::Epoch;
 
     fn tail_of(count: u64) -> Tail {
-        let mut tail = Tail::default();
+        let mut tail = Tail::new(EntryId::default(), Vec::new(), 1 << 20);
         for _ in 0..count {
             let entry = Entry::following(&tail.last(), Epoch(1), Bytes::from_static(b"payload"));
             tail.push(entry, None);

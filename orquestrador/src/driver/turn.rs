@@ -1,26 +1,21 @@
 //! The end of a turn: the entry is closed, the journal's progress is looked at, what is committed is
 //! released. And what is done now and then: timers, warnings, snapshots.
 
-use std::time::{Duration, Instant};
-
 use common::messages::node::NodeMessage;
 use orquestrador_core::Command;
 use orquestrador_core::ids::{Index, ViewNumber};
-use orquestrador_core::role::{self, EntryId, Log as _, Standing};
+use orquestrador_core::role::{self, EntryId, Log as _, Millis, Standing};
 
 use super::release::Held;
-use super::{Driver, Error, now};
+use super::store::{NewSnapshot, Store};
+use super::{Driver, Error};
 use crate::journal::{self, Content, Entry};
 use crate::replication::convert;
 
-/// Payload bytes of journal after which a snapshot is worth its cost.
-const SNAPSHOT_BYTES: u64 = 128 << 20;
-/// Entries after which a snapshot is worth its cost.
-const SNAPSHOT_ENTRIES: u64 = 200_000;
 /// How often the console repeats that something is missing.
-const WARN_EVERY: Duration = Duration::from_secs(5);
+const WARN_EVERY: Millis = 5_000;
 /// A node that has just started gives the other one so long before it complains.
-const WARN_AFTER: Duration = Duration::from_millis(700);
+const WARN_AFTER: Millis = 700;
 
 /// The snapshot under way, and what has been journalled since the last.
 #[derive(Default)]
@@ -32,15 +27,15 @@ pub struct Snapshots {
     is_saving: bool,
 }
 
-/// When the console last said that something is missing.
+/// When the console says again that something is missing.
 #[derive(Default)]
 pub struct Warnings {
-    last: Option<Instant>,
+    next: Option<Millis>,
     /// The last standing that was told.
     told_in_sync: bool,
 }
 
-impl Driver {
+impl<S: Store> Driver<S> {
     /// Puts the events of the turn so far into the journal and holds its effects until they are
     /// committed.
     pub(super) fn close_entry(&mut self) -> Result<(), Error> {
@@ -64,21 +59,21 @@ impl Driver {
     pub(super) fn append_content(&mut self, content: &Content) -> Result<(), Error> {
         let entry = Entry::following(&self.tail.last(), self.role.epoch(), content.encode());
         self.applied.index = entry.id.index;
-        self.store(entry, convert::record(content).map(|view| view.number))
+        self.append(entry, convert::record(content).map(|view| view.number))
     }
 
-    pub(super) fn store(&mut self, entry: Entry, record: Option<ViewNumber>) -> Result<(), Error> {
+    pub(super) fn append(&mut self, entry: Entry, record: Option<ViewNumber>) -> Result<(), Error> {
         self.snapshots.bytes += entry.payload.len() as u64;
         self.snapshots.entries += 1;
         self.tail.push(entry.clone(), record);
-        self.writer.append(vec![entry])?;
+        self.store.append(entry)?;
         Ok(())
     }
 
     pub(super) fn end_turn(&mut self) -> Result<(), Error> {
         self.close_entry()?;
-        self.replicator.pump(&self.role, &self.tail, &self.journal, self.nonce)?;
-        let durable = self.writer.durable()?;
+        self.replicator.pump(&self.role, &self.tail, &self.store, self.nonce)?;
+        let durable = self.store.durable()?;
         if durable > self.durable_reported {
             self.durable_reported = durable;
             self.role_input(role::Input::Durable { index: durable })?;
@@ -86,7 +81,7 @@ impl Driver {
         if !self.step.events.is_empty() || !self.step.effects.is_empty() {
             // The office began.
             self.close_entry()?;
-            self.replicator.pump(&self.role, &self.tail, &self.journal, self.nonce)?;
+            self.replicator.pump(&self.role, &self.tail, &self.store, self.nonce)?;
         }
         if let Some(misfit) = self.applied.machine.misfit() {
             return Err(Error::Misfit(misfit.to_owned()));
@@ -103,14 +98,14 @@ impl Driver {
     /// Every few tens of milliseconds.
     pub(super) fn tick(&mut self) -> Result<(), Error> {
         if self.serving {
-            self.applied.machine.handle(now(), Command::ExpireTimers, &mut self.step);
+            self.applied.machine.handle(self.clock.wall(), Command::ExpireTimers, &mut self.step);
         }
         self.replicator.ask(&self.role, self.nonce);
         // News of a decision may have been lost with a link.
         let newest = self.role.newest().cloned();
         self.send_to_peer(role::Message::Heartbeat { newest });
         self.role_input(role::Input::Tick)?;
-        self.lines.tick();
+        self.lines.tick(self.clock.monotonic());
         self.watch.sweep();
         self.warn();
         self.consider_snapshot();
@@ -128,21 +123,15 @@ impl Driver {
                 self.warnings.told_in_sync = true;
                 self.console.info(&NodeMessage::BackupInSync { address: peer });
             }
-            self.warnings.last = None;
+            self.warnings.next = None;
             return;
         }
         self.warnings.told_in_sync = false;
-        let due = match self.warnings.last {
-            Some(last) => last.elapsed() >= WARN_EVERY,
-            None => {
-                self.warnings.last = Some(Instant::now() - WARN_EVERY + WARN_AFTER);
-                false
-            }
-        };
-        if !due {
+        let now = self.clock.monotonic();
+        if *self.warnings.next.get_or_insert(now + WARN_AFTER) > now {
             return;
         }
-        self.warnings.last = Some(Instant::now());
+        self.warnings.next = Some(now + WARN_EVERY);
         match standing {
             Standing::Principal | Standing::Elected => {
                 self.console.warn(&NodeMessage::BackupUnavailable { address: peer });
@@ -159,8 +148,8 @@ impl Driver {
     // ---- Snapshots. ----
 
     fn consider_snapshot(&mut self) {
-        let due =
-            self.snapshots.bytes >= SNAPSHOT_BYTES || self.snapshots.entries >= SNAPSHOT_ENTRIES;
+        let due = self.snapshots.bytes >= self.tuning.snapshot_bytes
+            || self.snapshots.entries >= self.tuning.snapshot_entries;
         if due
             && self.snapshots.ready.is_none()
             && !self.snapshots.is_saving
@@ -182,17 +171,10 @@ impl Driver {
             return;
         };
         self.snapshots.is_saving = true;
-        let (journal, driver) = (self.journal.clone(), self.handle.sender().clone());
         let records: Vec<_> =
             self.tail.records().iter().copied().filter(|(_, index)| *index <= id.index).collect();
-        let save = move || {
-            let saved = journal.save_snapshot(id, &records, events.into_iter()).map(|()| id);
-            if driver.blocking_send(super::Input::SnapshotSaved(saved)).is_err() {
-                tracing::debug!("the driver ended before a snapshot was saved");
-            }
-        };
-        if let Err(error) = std::thread::Builder::new().name("snapshot".into()).spawn(save) {
-            tracing::warn!(%error, "failed to start the snapshot thread; trying again later");
+        if let Err(error) = self.store.save_snapshot(NewSnapshot { id, records, events }) {
+            tracing::warn!(%error, "failed to begin a snapshot; trying again later");
             self.snapshots.is_saving = false;
         }
     }
@@ -208,7 +190,7 @@ impl Driver {
             self.role.acknowledged().map_or(id.index, |acknowledged| acknowledged.min(id.index));
         if keep == id.index {
             self.tail.raise_floor(id);
-            self.journal.prune_below(id.index)?;
+            self.store.prune_below(id.index)?;
         }
         Ok(())
     }

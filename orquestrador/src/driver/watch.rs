@@ -1,7 +1,7 @@
 //! Who watches which task. Owned by the driver, so that a watcher's first picture and all later changes
 //! come in the one order in which they were committed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 
 use common::error_code::ErrorCode;
@@ -21,7 +21,7 @@ type WatcherId = u64;
 #[derive(Default)]
 pub struct WatchHub {
     next: WatcherId,
-    watchers: HashMap<WatcherId, Entry>,
+    watchers: BTreeMap<WatcherId, Entry>,
     by_task: HashMap<TaskId, Vec<WatcherId>>,
     by_owner: HashMap<UserName, Vec<WatcherId>>,
     /// Those with updates to be sent.

@@ -9,13 +9,14 @@ use orquestrador_core::ids::Index;
 use orquestrador_core::role::Durable;
 
 use super::input::{Input, InputSender};
-use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta, SnapshotReceiver};
+use super::store::Install;
+use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta};
 
 enum Job {
     Append(Vec<Entry>),
     SaveRole(Box<Durable>, Sender<Result<(), Error>>),
     SetAside(Index, Sender<Result<Option<SetAside>, Error>>),
-    Install(Box<SnapshotReceiver>, Sender<Result<SnapshotMeta, Error>>),
+    Install(Install, Sender<Result<SnapshotMeta, Error>>),
 }
 
 /// How far the thread has come. The driver looks at it every turn, so the thread never waits for the
@@ -68,9 +69,9 @@ impl Writer {
     }
 
     /// Returns when the snapshot has replaced the journal.
-    pub fn install(&self, received: SnapshotReceiver) -> Result<SnapshotMeta, Error> {
+    pub fn install(&self, snapshot: Install) -> Result<SnapshotMeta, Error> {
         let (done, wait) = channel();
-        self.submit(Job::Install(Box::new(received), done))?;
+        self.submit(Job::Install(snapshot, done))?;
         let meta = wait.recv().map_err(|_| self.failure())??;
         self.progress.durable.store(meta.id.index.0, Ordering::Release);
         Ok(meta)
@@ -135,7 +136,7 @@ impl Worker {
                 // The driver waits for these; if it is gone, nobody needs the answer.
                 Job::SaveRole(durable, done) => drop(done.send(self.journal.save_role(&durable))),
                 Job::SetAside(keep, done) => drop(done.send(self.journal.set_aside_after(keep))),
-                Job::Install(received, done) => drop(done.send(received.finish())),
+                Job::Install(snapshot, done) => drop(done.send(snapshot())),
             }
         }
     }

@@ -4,12 +4,12 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::peer_message::Message as Wire;
 use common::proto::{PeerMessage, SnapshotChunk};
-use orquestrador_core::ids::Epoch;
-use orquestrador_core::role::{EntryId, Sender, View};
+use orquestrador_core::role::{EntryId, View};
 use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::convert;
+use crate::driver::store::Signature;
 use crate::journal::codec::{
     entry_id_from_proto, entry_id_to_proto, view_from_proto, view_to_proto,
 };
@@ -19,14 +19,8 @@ use crate::journal::{self, Journal, SnapshotReceiver};
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// Sends the snapshot in a thread of its own; it waits for the link, and ends with it.
-pub fn send(
-    journal: Journal,
-    link: mpsc::Sender<PeerMessage>,
-    sender: Sender,
-    epoch: Epoch,
-    view: View,
-) {
-    let work = move || match send_all(&journal, &link, sender, epoch, &view) {
+pub fn send(journal: Journal, link: mpsc::Sender<PeerMessage>, signature: Signature) {
+    let work = move || match send_all(&journal, &link, &signature) {
         Ok(()) => tracing::debug!("snapshot sent"),
         // The learner asks again by refusing what follows.
         Err(error) => tracing::warn!(%error, "failed to read the snapshot for the other node"),
@@ -39,10 +33,9 @@ pub fn send(
 fn send_all(
     journal: &Journal,
     link: &mpsc::Sender<PeerMessage>,
-    sender: Sender,
-    epoch: Epoch,
-    view: &View,
+    signature: &Signature,
 ) -> Result<(), journal::Error> {
+    let Signature { sender, epoch, view } = signature;
     let Some(reader) = journal.snapshot_reader()? else { return Ok(()) };
     let last_entry = Some(entry_id_to_proto(&reader.id()));
     let mut offset = 0;
@@ -57,7 +50,7 @@ fn send_all(
             content: chunk.bytes.to_vec(),
             last: is_last,
         });
-        if link.blocking_send(convert::envelope(sender, epoch, message)).is_err() || is_last {
+        if link.blocking_send(convert::envelope(*sender, *epoch, message)).is_err() || is_last {
             return Ok(());
         }
     }

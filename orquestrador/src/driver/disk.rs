@@ -1,0 +1,86 @@
+//! The store of a real node: the journal, with a thread for each kind of work that takes long.
+
+use orquestrador_core::Event;
+use orquestrador_core::ids::Index;
+use orquestrador_core::role::{Durable, EntryId};
+
+use super::input::{Input, InputSender};
+use super::replicator::Link;
+use super::store::{Install, NewSnapshot, Signature, Store};
+use super::writer::Writer;
+use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta};
+use crate::replication::snapshot;
+
+/// See [`Store`].
+pub struct Disk {
+    journal: Journal,
+    writer: Writer,
+    driver: InputSender,
+}
+
+impl Disk {
+    /// # Errors
+    /// The journal's thread could not be started.
+    pub fn start(journal: Journal, driver: InputSender) -> std::io::Result<Self> {
+        let writer = Writer::start(journal.clone(), driver.clone())?;
+        Ok(Self { journal, writer, driver })
+    }
+}
+
+impl Store for Disk {
+    fn append(&mut self, entry: Entry) -> Result<(), Error> {
+        self.writer.append(vec![entry])
+    }
+
+    fn durable(&self) -> Result<Index, Error> {
+        self.writer.durable()
+    }
+
+    fn save_role(&mut self, durable: &Durable) -> Result<(), Error> {
+        self.writer.save_role(durable)
+    }
+
+    fn set_aside_after(&mut self, keep: Index) -> Result<Option<SetAside>, Error> {
+        self.writer.set_aside_after(keep)
+    }
+
+    fn install(&mut self, snapshot: Install) -> Result<SnapshotMeta, Error> {
+        self.writer.install(snapshot)
+    }
+
+    fn prune_below(&mut self, index: Index) -> Result<(), Error> {
+        self.journal.prune_below(index)
+    }
+
+    fn save_snapshot(&mut self, snapshot: NewSnapshot) -> std::io::Result<()> {
+        let (journal, driver) = (self.journal.clone(), self.driver.clone());
+        let save = move || {
+            let NewSnapshot { id, records, events } = snapshot;
+            let saved = journal.save_snapshot(id, &records, events.into_iter()).map(|()| id);
+            if driver.blocking_send(Input::SnapshotSaved(saved)).is_err() {
+                tracing::debug!("the driver ended before a snapshot was saved");
+            }
+        };
+        std::thread::Builder::new().name("snapshot".into()).spawn(save).map(drop)
+    }
+
+    fn send_snapshot(&mut self, link: Link, signature: Signature) {
+        snapshot::send(self.journal.clone(), link, signature);
+    }
+
+    fn last(&self) -> EntryId {
+        self.journal.last()
+    }
+
+    fn read(&self, from: Index, max_bytes: usize) -> Result<Vec<Entry>, Error> {
+        self.journal.read(from, max_bytes)
+    }
+
+    fn read_snapshot(&self, visit: &mut dyn FnMut(&Event)) -> Result<Option<EntryId>, Error> {
+        let Some(reader) = self.journal.snapshot_reader()? else { return Ok(None) };
+        for event in reader.events()? {
+            visit(&event?);
+        }
+        Ok(Some(reader.id()))
+    }
+}
