@@ -19,6 +19,7 @@ const NOTHING: Budget = Budget {
     timeouts: 0,
     handovers: 0,
     overrides: 0,
+    restarts: 0,
     writes: 0,
     reads: 0,
     views: 4,
@@ -27,6 +28,7 @@ const NOTHING: Budget = Budget {
 const LOOPBACK: Rules = Rules {
     mutation: None,
     loopback: true,
+    workers: 0,
     preferred: [true, false],
     fine_breaks: false,
     eager: true,

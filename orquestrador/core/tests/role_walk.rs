@@ -46,6 +46,7 @@ const EVERYTHING: Budget = Budget {
     timeouts: 20,
     handovers: 2,
     overrides: 0,
+    restarts: 0,
     writes: 12,
     reads: 12,
     views: u64::MAX,

@@ -92,8 +92,8 @@ pub fn append(
 pub fn to_wire(message: Message, own_address: &str) -> Option<Wire> {
     let wire_ballot = |b| Some(ballot_to_proto(b));
     Some(match message {
-        Message::Heartbeat { newest } => Wire::Heartbeat(proto::PeerHeartbeat {
-            sequence: 0,
+        Message::Heartbeat { newest, uncommitted_ms } => Wire::Heartbeat(proto::PeerHeartbeat {
+            uncommitted_ms,
             newest_view: newest.as_ref().map(view_to_proto),
         }),
         Message::Prepare { view, ballot } => Wire::Prepare(proto::Prepare {
@@ -171,9 +171,10 @@ pub fn read(message: proto::PeerMessage) -> Result<Option<Incoming>, Error> {
     let mut entries = Vec::new();
     let message = match message.message.ok_or(Error::Missing("message"))? {
         Wire::Hello(hello) => Message::Hello(read_hello(hello)?.0),
-        Wire::Heartbeat(beat) => {
-            Message::Heartbeat { newest: beat.newest_view.map(view_from_proto).transpose()? }
-        }
+        Wire::Heartbeat(beat) => Message::Heartbeat {
+            newest: beat.newest_view.map(view_from_proto).transpose()?,
+            uncommitted_ms: beat.uncommitted_ms,
+        },
         Wire::Prepare(m) => Message::Prepare { view: view(m.view)?, ballot: ballot(m.ballot)? },
         Wire::Promise(m) => Message::Promise {
             view: ViewNumber(m.view_number),

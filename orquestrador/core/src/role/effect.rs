@@ -2,6 +2,7 @@
 
 use super::message::Message;
 use super::view::{Durable, EntryId, View};
+use super::witness::Inquiry;
 use crate::ids::{ClusterId, Epoch, Index, NodeId};
 
 /// What the shell must do, strictly in order.
@@ -11,6 +12,8 @@ pub enum Effect {
     Persist(Durable),
     /// To the other node; dropped when there is no link.
     Send(Message),
+    /// To every witness of the view that the inquiry names; dropped for those without a stream.
+    Inquire(Inquiry),
     /// Append the record of this view to the journal.
     AppendRecord(View),
     /// Store these of the entries of the message in hand: set aside what follows `keep`, then append

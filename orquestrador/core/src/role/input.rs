@@ -2,7 +2,9 @@
 
 use super::message::{Hello, Message, Sender};
 use super::view::{EntryId, View};
-use crate::ids::Index;
+use super::witness::Testimony;
+use super::witnesses::Candidate;
+use crate::ids::{Index, ProcessId};
 
 /// What happens to the role machine.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -24,6 +26,13 @@ pub enum Input {
         from: Sender,
         message: Message,
     },
+    /// A witness answers.
+    Testimony {
+        from: ProcessId,
+        testimony: Testimony,
+    },
+    /// The workers that could be witnesses now: alive to this node, and linked to the other one.
+    Candidates(Vec<Candidate>),
     /// Our journal is fsynced up to here.
     Durable {
         index: Index,

@@ -1,5 +1,6 @@
 //! What the two nodes say to each other, without the payload of entries.
 
+use super::Millis;
 use super::log::EntrySummary;
 use super::view::{Ballot, EntryId, View};
 use crate::ids::{ClusterId, Index, NodeId, ProcessId, ViewNumber};
@@ -28,6 +29,8 @@ pub enum Message {
     /// A sign of life that names the newest view known.
     Heartbeat {
         newest: Option<View>,
+        /// For how long the sender's oldest entry has waited for its commit.
+        uncommitted_ms: Millis,
     },
     Prepare {
         view: View,

@@ -5,16 +5,22 @@
 //! production and under the model checker.
 
 mod acceptor;
+mod clock;
 mod consider;
 mod effect;
 mod follower;
+mod founding;
 mod input;
+mod liveness;
 mod log;
 mod message;
 mod mutation;
 mod office;
 mod proposal;
+mod takeover;
 mod view;
+mod witness;
+mod witnesses;
 
 pub use effect::{Effect, Notice};
 pub use input::Input;
@@ -22,10 +28,14 @@ pub use log::{EntrySummary, Log};
 pub use message::{Append, Hello, Message, Sender};
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
-pub use view::{Acceptor, Ballot, Durable, EntryHash, EntryId, Replica, View};
+pub use view::{Acceptor, Ballot, Durable, EntryHash, EntryId, Replica, View, Voter};
+pub use witness::{Inquiry, Testimony, Witness, WitnessTiming};
+pub use witnesses::Candidate;
 
 #[cfg(not(feature = "mutations"))]
 use mutation::Mutation;
+use clock::WakefulClock;
+use liveness::{Peer, PeerLink};
 use office::Office;
 use proposal::Proposal;
 
@@ -47,20 +57,46 @@ pub struct Identity {
     pub loopback: bool,
 }
 
-/// Delays of a proposer that are not about safety.
+/// Delays that are not about safety.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Timing {
     /// A node that is not preferred lets the other one propose first for so long.
     pub courtesy_ms: Millis,
     /// A proposal without an answer is repeated with a higher ballot after so long.
     pub retry_ms: Millis,
+    /// A witness still holds to a principal whose death it may not have noticed: asked again after so long
+    /// at first, later more seldom.
+    pub loyal_retry_ms: Millis,
+    /// The longest of those delays.
+    pub max_retry_ms: Millis,
+    /// Nothing heard, or no progress made, for so long: the other node is given up.
+    pub silence_ms: Millis,
+    /// A principal that has committed nothing for so long, although something waits, is given up.
+    pub stall_ms: Millis,
+    /// A new principal is not given up for its silence before this.
+    pub tenure_ms: Millis,
+    /// The longest time between two ticks that counts in full; more is our own stall.
+    pub longest_tick_ms: Millis,
+    /// The witness set is changed when it has been other than wanted for so long.
+    pub refresh_ms: Millis,
     /// How many entries a learner may be behind when it is made a replica.
     pub growth_slack: u64,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { courtesy_ms: 500, retry_ms: 250, growth_slack: 64 }
+        Self {
+            courtesy_ms: 500,
+            retry_ms: 250,
+            loyal_retry_ms: 20,
+            max_retry_ms: 2_000,
+            silence_ms: 1_000,
+            stall_ms: 5_000,
+            tenure_ms: 2_000,
+            longest_tick_ms: 250,
+            refresh_ms: 2_000,
+            growth_slack: 64,
+        }
     }
 }
 
@@ -81,47 +117,18 @@ pub enum Standing {
     Principal,
 }
 
-/// How the other node looks from here.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-struct Peer {
-    link: PeerLink,
-    /// Nodes that have answered at the peer's address during this run.
-    confirmed: Vec<NodeId>,
-}
-
-impl Peer {
-    fn forget_refusal(&mut self) {
-        if self.link == PeerLink::Refused {
-            self.link = PeerLink::Unknown;
-        }
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-enum PeerLink {
-    /// Nothing is known yet, or the stream broke and nothing is known since.
-    #[default]
-    Unknown,
-    Up {
-        sender: Sender,
-        hello: Hello,
-    },
-    /// Of another cluster, when it greeted.
-    Foreign {
-        sender: Sender,
-        hello: Hello,
-    },
-    Refused,
-    Unreachable,
-}
-
 /// The role machine of one process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Role {
     me: Identity,
     timing: Timing,
     durable: Durable,
+    clock: WakefulClock,
     peer: Peer,
+    /// Workers that could be witnesses, as the shell sees them.
+    candidates: Vec<Candidate>,
+    /// Since when the witness set should be another one.
+    refresh_wanted_since: Option<Millis>,
     proposal: Option<Proposal>,
     office: Option<Office>,
     /// The view for which V11 lets this process decide alone.
@@ -135,6 +142,8 @@ pub struct Role {
     asked: u64,
     highest_round: u64,
     not_before: Option<Millis>,
+    /// Proposals in this register so far: each waits longer than the one before.
+    proposals: u32,
     handing_over: bool,
     #[cfg(feature = "mutations")]
     mutation: Option<Mutation>,
@@ -151,10 +160,13 @@ impl Role {
         committed: Index,
     ) -> Self {
         Self {
+            clock: WakefulClock::new(timing.longest_tick_ms),
             me,
             timing,
             durable,
             peer: Peer::default(),
+            candidates: Vec::new(),
+            refresh_wanted_since: None,
             proposal: None,
             office: None,
             armed: None,
@@ -164,6 +176,7 @@ impl Role {
             asked: 0,
             highest_round: 0,
             not_before: None,
+            proposals: 0,
             handing_over: false,
             #[cfg(feature = "mutations")]
             mutation: None,
@@ -172,6 +185,7 @@ impl Role {
 
     /// The only entry: takes one input and appends what must be done.
     pub fn handle(&mut self, now: Millis, input: Input, log: &dyn Log, effects: &mut Vec<Effect>) {
+        self.clock.advance(now);
         let mut turn = Turn { now, log, effects, changed_journal: false };
         match input {
             Input::Tick => {}
@@ -180,6 +194,8 @@ impl Role {
             Input::PeerRefused => self.on_link_lost(PeerLink::Refused, &mut turn),
             Input::PeerUnreachable => self.on_link_lost(PeerLink::Unreachable, &mut turn),
             Input::Message { from, message } => self.on_message(from, message, &mut turn),
+            Input::Testimony { from, testimony } => self.on_testimony(from, testimony, &mut turn),
+            Input::Candidates(candidates) => self.candidates = candidates,
             Input::Durable { index } => self.on_durable(index, &mut turn),
             Input::SnapshotInstalled { from, last, view } => {
                 self.on_snapshot_installed(from, last, view, &mut turn);
@@ -193,48 +209,6 @@ impl Role {
         }
     }
 
-    fn on_dialed(&mut self, peer: Sender, hello: Hello, turn: &mut Turn<'_>) {
-        if !self.same_cluster(peer, &hello, turn) {
-            self.peer.link = PeerLink::Foreign { sender: peer, hello };
-            return;
-        }
-        if !self.peer.confirmed.contains(&peer.node) {
-            self.peer.confirmed.push(peer.node);
-        }
-        let another = !matches!(&self.peer.link, PeerLink::Up { sender, .. } if *sender == peer);
-        self.peer.link = PeerLink::Up { sender: peer, hello: hello.clone() };
-        self.meet(peer, &hello, turn);
-        if another {
-            self.begin_following(turn);
-        }
-        // What was said on the link before may be lost with it.
-        if self.principal_is_up() {
-            self.acknowledge(turn);
-        }
-    }
-
-    /// One of us two stepped back since the link was opened: it is no stranger any more.
-    fn recognise(&mut self, from: Sender, turn: &mut Turn<'_>) {
-        if from.cluster == self.durable.cluster
-            && let PeerLink::Foreign { sender, hello } = &self.peer.link
-            && sender.process == from.process
-        {
-            // The view that it named then is one of the other cluster.
-            let hello = Hello { newest: None, ..hello.clone() };
-            self.on_dialed(from, hello, turn);
-        }
-    }
-
-    /// What a greeting tells: a cluster to join, a newer view.
-    fn meet(&mut self, peer: Sender, hello: &Hello, turn: &mut Turn<'_>) {
-        self.join(peer, hello, turn);
-        if peer.cluster == self.durable.cluster
-            && let Some(view) = hello.newest.clone()
-        {
-            self.hear_of(view, turn);
-        }
-    }
-
     fn on_link_lost(&mut self, link: PeerLink, turn: &mut Turn<'_>) {
         self.peer.link = link;
         if let Some(office) = &mut self.office
@@ -244,39 +218,12 @@ impl Role {
         }
     }
 
-    /// V12: nodes of different clusters refuse each other; a founder that has acknowledged nothing
-    /// steps back.
-    fn same_cluster(&mut self, peer: Sender, hello: &Hello, turn: &mut Turn<'_>) -> bool {
-        let (Some(ours), Some(theirs)) = (self.durable.cluster, peer.cluster) else {
-            return true;
-        };
-        if ours == theirs {
-            return true;
-        }
-        let we_are_new = is_new(self.sender(), self.newest(), turn.log.last());
-        let they_are_new = is_new(peer, hello.newest.as_ref(), hello.last);
-        if we_are_new && (!they_are_new || theirs < ours) {
-            self.step_down(turn);
-            self.durable = Durable::default();
-            turn.effects.push(Effect::AbandonHistory);
-            turn.effects.push(Effect::Persist(self.durable.clone()));
-            self.journal_durable = Index(0);
-            self.committed = Index(0);
-            self.heard_commit = Index(0);
-            self.armed = None;
-            return true;
-        }
-        if !they_are_new {
-            turn.notice(Notice::ForeignCluster { node: peer.node });
-        }
-        false
-    }
-
     fn on_message(&mut self, from: Sender, message: Message, turn: &mut Turn<'_>) {
         if from.cluster != self.durable.cluster && !matches!(message, Message::Hello(_)) {
             return;
         }
         self.recognise(from, turn);
+        self.note_life(from, &message);
         match message {
             Message::Hello(hello) => {
                 if self.same_cluster(from, &hello, turn) {
@@ -284,19 +231,21 @@ impl Role {
                     self.recognise(from, turn);
                 }
             }
-            Message::Heartbeat { newest } => {
+            Message::Heartbeat { newest, uncommitted_ms: _ } => {
                 if let Some(view) = newest {
                     self.hear_of(view, turn);
                 }
             }
             Message::Prepare { view, ballot } => self.on_prepare(view, ballot, turn),
             Message::Promise { view, ballot, accepted } => {
-                self.on_promise(from.node, view, ballot, accepted, turn);
+                self.on_promise(Voter::Replica(from.node), view, ballot, accepted, turn);
             }
             Message::Accept { view, ballot, proposed } => {
                 self.on_accept(view, ballot, proposed, turn)
             }
-            Message::Accepted { view, ballot } => self.on_accepted(from.node, view, ballot, turn),
+            Message::Accepted { view, ballot } => {
+                self.on_accepted(Voter::Replica(from.node), view, ballot, turn);
+            }
             Message::Nack { view, highest_round } => self.on_nack(view, highest_round, turn),
             Message::Newest { view } => {
                 self.learn(view, turn);
@@ -400,33 +349,13 @@ impl Role {
         if let Some(office) = &self.office {
             return if office.serving() { Standing::Principal } else { Standing::Elected };
         }
-        match (view.replica(self.me.node), self.principal_is_up()) {
+        let follows = self.principal_is_up() && self.principal_may_be_alive();
+        match (view.replica(self.me.node), follows) {
             (Some(_), true) => Standing::Standby,
             (Some(_), false) => Standing::Waiting,
             (None, _) => Standing::Learner,
         }
     }
-
-    /// The process that the newest view names is the one we are linked to.
-    fn principal_is_up(&self) -> bool {
-        match (&self.peer.link, self.newest()) {
-            (PeerLink::Up { sender, .. }, Some(view)) => sender.process == view.principal_process,
-            _ => false,
-        }
-    }
-
-    fn may_found(&self) -> bool {
-        self.me.preferred && self.durable.cluster.is_none()
-    }
-}
-
-/// V12: has acknowledged nothing and is nobody's acceptor: the very process that founded, with nothing but
-/// the record of that. Who is new ceases to be so once and for all: a restart, which may lose entries, is
-/// another process. So two nodes never both step back.
-fn is_new(node: Sender, newest: Option<&View>, last: EntryId) -> bool {
-    let founded = newest
-        .is_some_and(|view| view.number == ViewNumber(1) && view.principal_process == node.process);
-    founded && last.index <= Index(1)
 }
 
 /// One call of [`Role::handle`].
@@ -451,6 +380,10 @@ impl Turn<'_> {
 
     fn send(&mut self, message: Message) {
         self.effects.push(Effect::Send(message));
+    }
+
+    fn inquire(&mut self, inquiry: Inquiry) {
+        self.effects.push(Effect::Inquire(inquiry));
     }
 
     fn notice(&mut self, notice: Notice) {

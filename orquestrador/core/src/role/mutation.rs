@@ -1,7 +1,7 @@
 //! Rules left out on purpose, to prove that the model check notices. Test-only: without the feature
 //! `mutations` no [`Role`] can have one, and every question is the constant `false`.
 
-use super::Role;
+use super::{Role, Witness};
 
 /// The rule that is left out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -12,8 +12,16 @@ pub enum Mutation {
     CommitAlone,
     /// V1: the standby acknowledges what it has not fsynced.
     AckBeforeFsync,
+    /// V2: the word is given although something was promised.
+    WordAfterPromise,
     /// V3: a value found in the register is not completed.
     OverrideFoundValue,
+    /// V3: one witness stands for the majority.
+    OneWitnessDecides,
+    /// V4: a replica promises and accepts without writing it down.
+    ForgetfulAcceptor,
+    /// V4: a witness that knows a later view still answers in the register of the older one.
+    AnswerClosedRegister,
     /// V5: any replica may be proposed, whatever its journal holds.
     AnyoneEligible,
     /// V6: entries are told apart by index only, so a divergent tail stays.
@@ -28,9 +36,29 @@ pub enum Mutation {
     GrowthUnderOldRule,
     /// V11: a restart and a catch-up arm the loopback rule too.
     ArmedByAnything,
+    /// V11: the loopback rule is used although the view has witnesses.
+    AloneDespiteWitnesses,
 }
 
 impl Role {
+    /// Leaves out this rule from now on.
+    #[cfg(feature = "mutations")]
+    pub fn mutate(&mut self, mutation: Mutation) {
+        self.mutation = Some(mutation);
+    }
+
+    #[cfg(feature = "mutations")]
+    pub(super) fn lacks(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    #[cfg(not(feature = "mutations"))]
+    pub(super) fn lacks(&self, _: Mutation) -> bool {
+        false
+    }
+}
+
+impl Witness {
     /// Leaves out this rule from now on.
     #[cfg(feature = "mutations")]
     pub fn mutate(&mut self, mutation: Mutation) {

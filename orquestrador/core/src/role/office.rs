@@ -27,6 +27,8 @@ struct Follower {
     progress: Progress,
     /// It has fsynced our entries up to here.
     acknowledged: Index,
+    /// It has promised something in the register of the present view, so it gives no word any more (V2).
+    wordless: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -86,6 +88,18 @@ impl Office {
         self.record
     }
 
+    /// V2: a promise that came to nothing keeps the follower from giving its word; another view frees it.
+    pub(super) fn follower_is_wordless(&self) -> bool {
+        self.follower.as_ref().is_some_and(|follower| follower.wordless)
+    }
+
+    /// This process is our follower and not followed yet: it is judged by its answers, not its progress.
+    pub(super) fn is_searching(&self, process: ProcessId) -> bool {
+        self.follower
+            .as_ref()
+            .is_some_and(|f| f.process == process && f.progress != Progress::Streaming)
+    }
+
     /// V11: the follower is not the process that first appended the record, so it may not take over.
     pub(super) fn follower_is_unarmed(&self) -> bool {
         let process = self.follower.as_ref().map(|follower| follower.process);
@@ -105,7 +119,9 @@ impl Role {
             record,
             serving: former.as_ref().is_some_and(|office| office.serving),
             recorded_by: None,
-            follower: former.and_then(|office| office.follower),
+            follower: former
+                .and_then(|office| office.follower)
+                .map(|follower| Follower { wordless: false, ..follower }),
         });
         turn.append_record(view);
         self.begin_following(turn);
@@ -147,6 +163,7 @@ impl Role {
             process: sender.process,
             progress,
             acknowledged: Index(0),
+            wordless: false,
         });
         if retains(turn.log, hello.last) {
             self.stream_after(hello.last, turn);
@@ -266,11 +283,20 @@ impl Role {
         if self.office.as_ref().is_none_or(|office| view < office.began) {
             return;
         }
+        let last = turn.log.last().index;
         let Some(follower) = self.follower().filter(|f| f.process == from.process) else { return };
+        let comes_forward = ours && (durable.index > follower.acknowledged || durable.index >= last);
         if ours {
             follower.acknowledged = follower.acknowledged.max(durable.index);
         }
-        if ours && follower.progress == Progress::Snapshot {
+        if is_replica && same_view {
+            follower.wordless = !word;
+        }
+        let starts_over = ours && follower.progress == Progress::Snapshot;
+        if comes_forward {
+            self.note_progress();
+        }
+        if starts_over {
             self.stream_after(durable, turn);
         }
         if let Some(office) = &mut self.office

@@ -1,19 +1,19 @@
 //! The proposer's part of the register R(e): single-decree Paxos (Lamport, "Paxos Made Simple").
 
-use super::acceptor::Verdict;
 use super::message::Message;
-use super::view::{Ballot, View};
-use super::{Millis, Mutation, Role, Turn};
-use crate::ids::{NodeId, ViewNumber};
+use super::view::{Ballot, View, Voter};
+use super::witness::{Inquiry, Testimony};
+use super::{Millis, Mutation, Notice, Role, Turn};
+use crate::ids::{ProcessId, ViewNumber};
 
 /// A ballot of ours under way.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Proposal {
-    pub view: ViewNumber,
+    view: ViewNumber,
     ballot: Ballot,
     phase: Phase,
     /// After this it is worth another, higher ballot.
-    pub retry_at: Millis,
+    retry_at: Millis,
     authority: Authority,
 }
 
@@ -21,12 +21,12 @@ pub(super) struct Proposal {
 enum Phase {
     /// `best`: the accepted value of the highest ballot among the promises, which must be completed.
     Preparing {
-        promised: Vec<NodeId>,
+        promised: Vec<Voter>,
         best: Option<(Ballot, View)>,
         wanted: View,
     },
     Accepting {
-        accepted: Vec<NodeId>,
+        accepted: Vec<Voter>,
         value: View,
     },
 }
@@ -34,9 +34,9 @@ enum Phase {
 /// Whose acceptances decide.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Authority {
-    /// V3: all replicas of the view.
+    /// V3: a quorum of the view's acceptors.
     Quorum,
-    /// V11 (the other process is dead) or V15 (the operator says so): our own acceptor.
+    /// V11 (the other process is dead): our own acceptor.
     Alone,
 }
 
@@ -45,18 +45,20 @@ impl Role {
     pub(super) fn propose(&mut self, wanted: View, authority: Authority, turn: &mut Turn<'_>) {
         let Some(view) = self.durable.newest.clone() else { return };
         let ballot = self.next_ballot();
-        let retry_at = turn.now + self.timing.retry_ms;
-        let phase = Phase::Preparing { promised: Vec::new(), best: None, wanted };
-        self.proposal = Some(Proposal { view: view.number, ballot, phase, retry_at, authority });
+        let retry_at = turn.now + self.patience(self.timing.retry_ms);
         let number = view.number;
-        match self.promise(number, ballot, turn) {
-            Verdict::Promised { accepted } => {
+        let phase = Phase::Preparing { promised: Vec::new(), best: None, wanted };
+        self.proposal = Some(Proposal { view: number, ballot, phase, retry_at, authority });
+        self.proposals = self.proposals.saturating_add(1);
+        match self.promise(ballot, turn) {
+            Ok(accepted) => {
                 if authority == Authority::Quorum && !view.is_single() {
-                    turn.send(Message::Prepare { view, ballot });
+                    turn.send(Message::Prepare { view: view.clone(), ballot });
+                    turn.inquire(Inquiry::Prepare { view, ballot });
                 }
-                self.on_promise(self.me.node, number, ballot, accepted, turn);
+                self.on_promise(Voter::Replica(self.me.node), number, ballot, accepted, turn);
             }
-            Verdict::Outbid { .. } | Verdict::Accepted | Verdict::Silent => self.proposal = None,
+            Err(_) => self.proposal = None,
         }
     }
 
@@ -67,44 +69,73 @@ impl Role {
         Ballot { round: self.highest_round, process: self.me.process }
     }
 
+    /// How long to wait before the next ballot: longer each time, and not in step with another proposer.
+    fn patience(&self, base: Millis) -> Millis {
+        let doubled = base.saturating_mul(1 << self.proposals.saturating_sub(1).min(16));
+        let most = doubled.min(self.timing.max_retry_ms.max(base));
+        let mixed = (self.me.process.0 as u64 ^ u64::from(self.proposals))
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        most - most * (mixed >> 60) / 64
+    }
+
+    pub(super) fn is_time_to_propose(&self, turn: &Turn<'_>) -> bool {
+        self.not_before.is_none_or(|at| at <= turn.now)
+            && self.proposal.as_ref().is_none_or(|p| p.retry_at <= turn.now)
+    }
+
+    pub(super) fn on_testimony(
+        &mut self,
+        from: ProcessId,
+        testimony: Testimony,
+        turn: &mut Turn<'_>,
+    ) {
+        let voter = Voter::Witness(from);
+        match testimony {
+            Testimony::Promise { view, ballot, accepted } => {
+                self.on_promise(voter, view, ballot, accepted, turn);
+            }
+            Testimony::Accepted { view, ballot } => self.on_accepted(voter, view, ballot, turn),
+            Testimony::Nack { view, highest_round } => self.on_nack(view, highest_round, turn),
+            Testimony::Loyal { view } => self.on_loyal(view, turn),
+            Testimony::Newest { view } => self.hear_of(view, turn),
+        }
+    }
+
     pub(super) fn on_promise(
         &mut self,
-        from: NodeId,
+        from: Voter,
         view: ViewNumber,
         ballot: Ballot,
         accepted: Option<(Ballot, View)>,
         turn: &mut Turn<'_>,
     ) {
+        let overrides = self.lacks(Mutation::OverrideFoundValue);
         let Some(proposal) = self.proposal.as_mut().filter(|p| p.is(view, ballot)) else { return };
         let authority = proposal.authority;
         let Phase::Preparing { promised, best, wanted } = &mut proposal.phase else { return };
         if !promised.contains(&from) {
             promised.push(from);
+            promised.sort();
         }
         if let Some((at, value)) = accepted
             && best.as_ref().is_none_or(|(b, _)| at > *b)
         {
             *best = Some((at, value));
         }
-        let found = best.as_ref().map(|(_, value)| value.clone());
-        let (wanted, promised) = (wanted.clone(), promised.clone());
-        let found = found.filter(|_| !self.lacks(Mutation::OverrideFoundValue));
-        let value = found.unwrap_or(wanted);
+        let found = best.as_ref().map(|(_, value)| value.clone()).filter(|_| !overrides);
+        let (value, promised) = (found.unwrap_or_else(|| wanted.clone()), promised.clone());
         if !self.decides(authority, &promised) {
             return;
         }
         if let Some(proposal) = &mut self.proposal {
             proposal.phase = Phase::Accepting { accepted: Vec::new(), value: value.clone() };
         }
-        match self.accept(view, ballot, value.clone(), turn) {
-            Verdict::Accepted => {
-                self.ask_to_accept(authority, ballot, value, turn);
-                self.on_accepted(self.me.node, view, ballot, turn);
-            }
-            Verdict::Outbid { .. } | Verdict::Promised { .. } | Verdict::Silent => {
-                self.proposal = None
-            }
+        if self.accept(ballot, value.clone(), turn).is_err() {
+            self.proposal = None;
+            return;
         }
+        self.ask_to_accept(authority, ballot, value, turn);
+        self.on_accepted(Voter::Replica(self.me.node), view, ballot, turn);
     }
 
     fn ask_to_accept(
@@ -116,13 +147,14 @@ impl Role {
     ) {
         let Some(view) = self.durable.newest.clone() else { return };
         if authority == Authority::Quorum && !view.is_single() {
-            turn.send(Message::Accept { view, ballot, proposed });
+            turn.send(Message::Accept { view: view.clone(), ballot, proposed: proposed.clone() });
+            turn.inquire(Inquiry::Accept { view, ballot, proposed });
         }
     }
 
     pub(super) fn on_accepted(
         &mut self,
-        from: NodeId,
+        from: Voter,
         view: ViewNumber,
         ballot: Ballot,
         turn: &mut Turn<'_>,
@@ -132,9 +164,15 @@ impl Role {
         let Phase::Accepting { accepted, value } = &mut proposal.phase else { return };
         if !accepted.contains(&from) {
             accepted.push(from);
+            accepted.sort();
         }
         let (accepted, value) = (accepted.clone(), value.clone());
         if self.decides(authority, &accepted) {
+            let takes_over = value.principal_process == self.me.process && value.is_single();
+            if takes_over && self.office.is_none() && self.newest().is_some_and(|v| !v.is_single())
+            {
+                turn.notice(Notice::TakingOver);
+            }
             self.learn(value.clone(), turn);
             turn.send(Message::Newest { view: value });
         }
@@ -151,15 +189,24 @@ impl Role {
         }
     }
 
-    /// V3: all replicas of the newest view; witnesses will add the second kind of quorum here.
-    fn decides(&self, authority: Authority, voters: &[NodeId]) -> bool {
+    /// V10: the witness may not have noticed yet what we have. Soon asked again, later more seldom.
+    fn on_loyal(&mut self, view: ViewNumber, turn: &mut Turn<'_>) {
+        let soon = turn.now + self.patience(self.timing.loyal_retry_ms);
+        if let Some(proposal) = self.proposal.as_mut().filter(|p| p.view == view) {
+            proposal.retry_at = proposal.retry_at.min(soon);
+        }
+    }
+
+    fn decides(&self, authority: Authority, voters: &[Voter]) -> bool {
+        let mine = Voter::Replica(self.me.node);
+        let Some(view) = self.newest() else { return false };
+        let one_witness = voters.iter().any(|voter| matches!(voter, Voter::Witness(_)));
         match authority {
-            Authority::Alone => voters.contains(&self.me.node),
-            Authority::Quorum => self
-                .durable
-                .newest
-                .as_ref()
-                .is_some_and(|view| view.replicas.iter().all(|r| voters.contains(&r.node))),
+            Authority::Alone => voters.contains(&mine),
+            Authority::Quorum => {
+                view.is_quorum(voters)
+                    || (one_witness && self.lacks(Mutation::OneWitnessDecides))
+            }
         }
     }
 }

@@ -60,6 +60,24 @@ impl View {
     pub fn is_single(&self) -> bool {
         self.replicas.len() == 1
     }
+
+    /// V3: these acceptors decide the successor: all replicas, or one and a majority of the witnesses. Any
+    /// two such sets have an acceptor in common.
+    pub fn is_quorum(&self, voters: &[Voter]) -> bool {
+        let replicas =
+            self.replicas.iter().filter(|r| voters.contains(&Voter::Replica(r.node))).count();
+        let witnesses =
+            self.witnesses.iter().filter(|w| voters.contains(&Voter::Witness(**w))).count();
+        replicas == self.replicas.len() || (replicas > 0 && witnesses * 2 > self.witnesses.len())
+    }
+}
+
+/// Who may promise and accept in the register of a view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Voter {
+    Replica(NodeId),
+    /// By its incarnation.
+    Witness(ProcessId),
 }
 
 /// Ordered by round, then by process, so no two proposers share one.
@@ -76,6 +94,40 @@ pub struct Acceptor {
     pub view: ViewNumber,
     pub promised: Option<Ballot>,
     pub accepted: Option<(Ballot, View)>,
+}
+
+/// A higher ballot was promised: its round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Outbid(pub u64);
+
+impl Acceptor {
+    /// Of the register that follows this view, with nothing said yet.
+    pub(super) fn of(view: ViewNumber) -> Self {
+        Self { view, ..Self::default() }
+    }
+
+    /// Promises to take part in no lower ballot; gives what was accepted before.
+    pub(super) fn promise(&mut self, ballot: Ballot) -> Result<Option<(Ballot, View)>, Outbid> {
+        self.bid(ballot)?;
+        Ok(self.accepted.clone())
+    }
+
+    /// Accepts, unless a higher ballot was promised.
+    pub(super) fn accept(&mut self, ballot: Ballot, proposed: View) -> Result<(), Outbid> {
+        self.bid(ballot)?;
+        self.accepted = Some((ballot, proposed));
+        Ok(())
+    }
+
+    fn bid(&mut self, ballot: Ballot) -> Result<(), Outbid> {
+        match self.promised {
+            Some(promised) if promised > ballot => Err(Outbid(promised.round)),
+            Some(_) | None => {
+                self.promised = Some(ballot);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// What a node keeps on disk beside its journal, outside the part that can be truncated (V4).

@@ -34,6 +34,7 @@ impl World {
                 actions.push(Action::DeliverLate(nth));
             }
         }
+        self.witnesses(&mut actions);
         actions
     }
 
@@ -206,6 +207,12 @@ impl World {
                 self.budget.overrides = self.budget.overrides.saturating_sub(1);
                 self.input(at, Input::Promote);
             }
+            Action::Run(nth) => self.run_errand(nth),
+            Action::Survey(at) => self.survey(at),
+            Action::Replace(worker) => {
+                self.budget.restarts = self.budget.restarts.saturating_sub(1);
+                self.replace_worker(worker);
+            }
         }
     }
 
@@ -295,6 +302,7 @@ impl World {
 
     pub fn crash(&mut self, at: usize) {
         self.nodes[at].crash();
+        self.forget_errands_to(at);
         self.late.retain(|late| late.to != at);
         // All that it sent may still arrive, or nothing: what the other one has in hand is its own.
         let keep = usize::MAX;

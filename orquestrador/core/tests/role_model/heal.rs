@@ -1,10 +1,13 @@
 //! Faults off: a fair schedule, after which someone must commit again.
 
-use orquestrador_core::role::Input;
+use orquestrador_core::role::{Durable, Input, Message, Standing};
 
-use super::{Action, Link, World};
+use super::node::{Journal, Node, PATIENCE};
+use super::{Action, Content, Envelope, Link, World};
 
 const ROUNDS: usize = 40;
+/// How often a node says that it lives, in the time that makes it suspect.
+const HEARTBEATS: u64 = 10;
 
 impl World {
     /// Everything that can be done without a fault or a client is done, in a fixed order, many times.
@@ -13,18 +16,47 @@ impl World {
             let before = self.clone();
             self.round();
             if *self == before {
-                for at in 0..2 {
-                    if self.nodes[at].is_awake() {
-                        self.wait(at);
-                    }
+                let timed = self.quiet();
+                for _ in 0..HEARTBEATS {
+                    self.beat();
+                    self.round();
                 }
-                let timed = self.clone();
-                self.round();
-                if *self == timed {
+                if self.quiet() == timed {
                     return;
                 }
             }
         }
+    }
+
+    /// A tenth of what makes a silent node suspect passes, and those that are linked say that they live.
+    fn beat(&mut self) {
+        for at in 0..2 {
+            if let Some(process) = &mut self.nodes[at].process
+                && !process.paused
+            {
+                process.now += PATIENCE / HEARTBEATS;
+            }
+        }
+        for at in 0..2 {
+            let Link::Up { .. } = &self.links[1 - at] else { continue };
+            let other = &self.nodes[1 - at];
+            if !self.nodes[at].is_awake() || !other.is_awake() {
+                continue;
+            }
+            let Some(process) = &other.process else { continue };
+            let newest = process.role.newest().cloned();
+            let heartbeat = Message::Heartbeat { newest, uncommitted_ms: 0 };
+            let content = Content::Message(heartbeat);
+            self.receive(at, Envelope { from: process.role.sender(), content });
+            // The tick's question, and its answer.
+            self.append_from(at);
+        }
+    }
+
+    /// The state without its clocks.
+    fn quiet(&self) -> Vec<(Option<Standing>, Durable, Journal)> {
+        let facts = |node: &Node| (node.standing(), node.durable.clone(), node.journal.clone());
+        self.nodes.iter().map(facts).collect()
     }
 
     fn round(&mut self) {
@@ -35,10 +67,14 @@ impl World {
                 self.late.remove(0);
             }
         }
+        while !self.errands.is_empty() {
+            self.step(Action::Run(0));
+        }
         for at in 0..2 {
             if !self.nodes[at].is_awake() {
                 continue;
             }
+            self.survey(at);
             match &self.links[at] {
                 Link::Lost => self.step(Action::Notice(at)),
                 Link::Down => {

@@ -13,6 +13,7 @@ pub mod node;
 pub mod shell;
 pub mod truth;
 pub mod walk;
+pub mod witness;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -22,6 +23,7 @@ use orquestrador_core::role::{EntrySummary, Message, Mutation, Sender, View};
 
 use node::Node;
 use truth::Truth;
+use witness::{Errand, Worker};
 
 /// What is still allowed to go wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -35,6 +37,8 @@ pub struct Budget {
     pub timeouts: u8,
     pub handovers: u8,
     pub overrides: u8,
+    /// Workers that restart: another incarnation, without the memory of the one before.
+    pub restarts: u8,
     pub writes: u8,
     pub reads: u8,
     /// Proposals end when the newest view has this number.
@@ -47,6 +51,8 @@ pub struct Rules {
     pub mutation: Option<Mutation>,
     /// V11 may be used.
     pub loopback: bool,
+    /// Workers, each a possible witness.
+    pub workers: usize,
     /// Which nodes may found.
     pub preferred: [bool; 2],
     /// Links break at any place, not only before or after all that was sent.
@@ -60,6 +66,7 @@ impl Default for Rules {
         Self {
             mutation: None,
             loopback: true,
+            workers: 0,
             preferred: [true, false],
             fine_breaks: false,
             eager: false,
@@ -111,6 +118,9 @@ pub struct World {
     /// By the node that dials.
     pub links: [Link; 2],
     pub late: Vec<Late>,
+    pub workers: Vec<Worker>,
+    /// Between nodes and witnesses: arrives in any order, or never.
+    pub errands: Vec<Errand>,
     pub budget: Budget,
     pub rules: Rules,
     /// One for each cluster that was founded.
@@ -145,6 +155,12 @@ pub enum Action {
     Resume(usize),
     HandOver(usize),
     Promote(usize),
+    /// This errand arrives.
+    Run(usize),
+    /// The node hears which workers are alive.
+    Survey(usize),
+    /// This worker restarts.
+    Replace(usize),
 }
 
 impl World {
@@ -153,6 +169,8 @@ impl World {
             nodes: [Node::new(NodeId(1)), Node::new(NodeId(2))],
             links: [Link::Down, Link::Down],
             late: Vec::new(),
+            workers: (0..rules.workers).map(Worker::new).collect(),
+            errands: Vec::new(),
             budget: Budget::default(),
             rules,
             truths: Vec::new(),
@@ -201,6 +219,10 @@ impl World {
             let _ = writeln!(text, "  link {:?}", self.links[at]);
         }
         let _ = writeln!(text, "late {:?}\nbudget {:?}", self.late, self.budget);
+        for worker in &self.workers {
+            let _ = writeln!(text, "{worker:?}");
+        }
+        let _ = writeln!(text, "errands {:?}", self.errands);
         for (cluster, truth) in &self.truths {
             let _ = writeln!(
                 text,
@@ -227,10 +249,11 @@ fn brief(view: Option<&View>) -> String {
     let replicas: Vec<_> =
         view.replicas.iter().map(|r| format!("{}since{}", r.node.0, r.since.0)).collect();
     format!(
-        "view {} epoch {} principal {} of {replicas:?}{}",
+        "view {} epoch {} principal {} of {replicas:?} witnesses {:?}{}",
         view.number.0,
         view.epoch.0,
         view.principal_process.0,
+        view.witnesses.iter().map(|w| w.0).collect::<Vec<_>>(),
         if view.forced { " forced" } else { "" }
     )
 }

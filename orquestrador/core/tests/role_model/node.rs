@@ -12,7 +12,18 @@ use super::Rules;
 /// Long enough for every delay of [`TIMING`].
 pub const PATIENCE: Millis = 1_000;
 
-const TIMING: Timing = Timing { courtesy_ms: 0, retry_ms: 100, growth_slack: 64 };
+const TIMING: Timing = Timing {
+    courtesy_ms: 0,
+    retry_ms: 100,
+    loyal_retry_ms: 100,
+    max_retry_ms: 100,
+    silence_ms: PATIENCE - 1,
+    stall_ms: PATIENCE,
+    tenure_ms: 0,
+    longest_tick_ms: PATIENCE,
+    refresh_ms: 0,
+    growth_slack: 64,
+};
 
 /// A disk, and perhaps a process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -45,6 +56,8 @@ pub struct Process {
     pub asked: u64,
     pub word: u64,
     pub pending: VecDeque<Pending>,
+    /// The workers that it knows to be alive.
+    pub surveyed: Vec<ProcessId>,
 }
 
 /// An answer that waits for its release.
@@ -92,6 +105,7 @@ impl Node {
             asked: 0,
             word: 0,
             pending: VecDeque::new(),
+            surveyed: Vec::new(),
         });
     }
 

@@ -37,6 +37,7 @@ impl World {
         match effect {
             Effect::Persist(durable) => node.durable = durable,
             Effect::Send(message) => self.send(at, message),
+            Effect::Inquire(inquiry) => self.inquire(at, inquiry),
             Effect::AppendRecord(view) => {
                 node.journal.append(view.epoch, Some(view), 0);
             }

@@ -60,17 +60,19 @@ impl Random {
     /// Faults are rarer than progress, so that there is something to break.
     fn pick(&mut self, actions: &[Action]) -> Option<Action> {
         let weight = |action: &Action| match action {
-            Action::Deliver(_) | Action::Fsync(_) => 12,
+            Action::Deliver(_) | Action::Fsync(_) | Action::Run(_) => 12,
             Action::Dial(_) | Action::Notice(_) | Action::Tick(_) | Action::Restart(_) => 8,
             Action::Ask(_) | Action::Write(_) | Action::Read(_) => 4,
             Action::DeliverLate(_) | Action::Resume(_) | Action::Timeout(_) => 3,
+            Action::Survey(_) => 8,
             Action::Break(..)
             | Action::Duplicate(_)
             | Action::Crash(_)
             | Action::Wipe(_)
             | Action::Pause(_)
             | Action::HandOver(_)
-            | Action::Promote(_) => 1,
+            | Action::Promote(_)
+            | Action::Replace(_) => 1,
         };
         let total: u64 = actions.iter().map(weight).sum();
         let mut at = self.next() % total.max(1);
