@@ -69,9 +69,8 @@ impl WorkerService for Service {
             ));
         };
         let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
-        admit(&register, &node)?;
         let session = self.driver.session_id();
-        let command = connect(session, register)?;
+        let command = connect(&node, session, register)?;
         let (outbox, stream) = mpsc::channel(OUTBOX);
         let opened = Input::OpenSession { session, command, outbox: outbox.clone() };
         self.driver.send(opened).await?;
@@ -86,6 +85,20 @@ impl WorkerService for Service {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
+}
+
+/// What a worker's first message asks for.
+///
+/// # Errors
+/// It is not ours to command, or malformed.
+pub fn connect(
+    node: &Description,
+    session: SessionId,
+    register: Register,
+) -> Result<Command, Status> {
+    admit(&register, node)?;
+    let worker = validate::registration(register)?;
+    Ok(Command::ConnectWorker(ConnectWorker { session, ..worker }))
 }
 
 /// G3 and V12: a worker that knows a higher epoch, or another cluster, is not ours to command.
@@ -109,11 +122,6 @@ fn admit(register: &Register, node: &Description) -> Result<(), Status> {
     Ok(())
 }
 
-fn connect(session: SessionId, register: Register) -> Result<Command, Status> {
-    let worker = validate::registration(register)?;
-    Ok(Command::ConnectWorker(ConnectWorker { session, ..worker }))
-}
-
 async fn receive(
     mut incoming: Streaming<WorkerMessage>,
     session: SessionId,
@@ -123,27 +131,38 @@ async fn receive(
 ) -> Result<(), Status> {
     while let Some(message) = incoming.next().await {
         let Some(message) = message?.message else { continue };
-        let command = match message {
-            Message::Register(_) => {
-                return Err(grpc_status::status(ErrorCode::InvalidArgument, "registered already"));
-            }
-            Message::Heartbeat(beat) => {
-                let echo = HeartbeatEcho { sequence: beat.sequence };
-                let message = Some(orchestrator_message::Message::Heartbeat(echo));
-                if outbox.try_send(Ok(OrchestratorMessage { epoch: epoch.0, message })).is_err() {
-                    tracing::debug!(session = session.0, "no room for a heartbeat's echo");
-                }
-                Command::WorkerHeartbeat { session }
-            }
-            Message::Outcomes(outcomes) => {
-                Command::ReportOutcomes { session, outcomes: convert::outcomes(outcomes)? }
-            }
-            Message::Ended(ended) => {
-                Command::ReportEnded { session, attempts: convert::attempts(ended.attempts)? }
-            }
-            Message::Drain(_) => Command::DrainWorker { session },
-        };
-        driver.send(Input::Session(command)).await?;
+        if let Message::Heartbeat(beat) = &message
+            && outbox.try_send(Ok(echo(beat.sequence, epoch))).is_err()
+        {
+            tracing::debug!(session = session.0, "no room for a heartbeat's echo");
+        }
+        driver.send(Input::Session(command(session, message)?)).await?;
     }
     Ok(())
+}
+
+/// The answer to a heartbeat.
+pub fn echo(sequence: u64, epoch: Epoch) -> OrchestratorMessage {
+    let message = Some(orchestrator_message::Message::Heartbeat(HeartbeatEcho { sequence }));
+    OrchestratorMessage { epoch: epoch.0, message }
+}
+
+/// What a worker says after its registration.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`
+pub fn command(session: SessionId, message: Message) -> Result<Command, Status> {
+    Ok(match message {
+        Message::Register(_) => {
+            return Err(grpc_status::status(ErrorCode::InvalidArgument, "registered already"));
+        }
+        Message::Heartbeat(_) => Command::WorkerHeartbeat { session },
+        Message::Outcomes(outcomes) => {
+            Command::ReportOutcomes { session, outcomes: convert::outcomes(outcomes)? }
+        }
+        Message::Ended(ended) => {
+            Command::ReportEnded { session, attempts: convert::attempts(ended.attempts)? }
+        }
+        Message::Drain(_) => Command::DrainWorker { session },
+    })
 }

@@ -2,12 +2,12 @@
 
 mod api;
 pub mod config;
-mod dispatch;
-mod driver;
+pub mod dispatch;
+pub mod driver;
 pub mod journal;
 pub mod node;
-mod replication;
-mod users;
+pub mod replication;
+pub mod users;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod invariants;
 pub mod limits;
 mod machine;
+pub mod mutation;
 mod office;
 mod policy;
 pub mod rejection;

@@ -23,11 +23,19 @@ pub struct Machine {
     pub(crate) state: State,
     /// Only a principal's; made anew by [`Machine::take_office`].
     pub(crate) office: Office,
+    #[cfg(feature = "mutations")]
+    pub(crate) mutation: Option<crate::mutation::Mutation>,
 }
 
 impl Machine {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: State::default(), office: Office::default() }
+        Self {
+            limits,
+            state: State::default(),
+            office: Office::default(),
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        }
     }
 
     /// Decides, applies what it decided and appends events and effects to `step`.

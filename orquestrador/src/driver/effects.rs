@@ -6,12 +6,13 @@ use common::grpc_status;
 use common::messages::node::NodeMessage;
 use common::proto::orchestrator_message::Message as ToWorker;
 use orquestrador_core::effect::CloseReason;
-use orquestrador_core::ids::{Epoch, Index, RequestId};
-use orquestrador_core::role::{self, EntryId, Notice, Sender, Standing, View};
+use orquestrador_core::ids::{Epoch, Index, RequestId, Timestamp};
+use orquestrador_core::role::{self, EntryId, Log as _, Notice, Sender, Standing, View};
 use orquestrador_core::{Answer, Effect, Rejection};
 use tonic::Status;
 
 use super::input::Committed;
+use super::mutation::Mutation;
 use super::state::Applied;
 use super::store::{Install, Signature, Store};
 use super::{Asker, Driver, Error};
@@ -88,7 +89,9 @@ impl<S: Store> Driver<S> {
         self.tail.truncate(keep);
         self.durable_reported = self.durable_reported.min(keep);
         self.drop_snapshots_after(keep);
-        if self.applied.index > keep {
+        if self.applied.index > keep && self.lacks(Mutation::KeepAppliedTail) {
+            self.applied.index = keep;
+        } else if self.applied.index > keep {
             self.applied.rebuild(&self.store, keep)?;
         }
         if let Some(aside) = aside {
@@ -161,17 +164,23 @@ impl<S: Store> Driver<S> {
         if self.users.demo_mode() {
             self.console.warn(&NodeMessage::DemoMode);
         }
-        self.applied.machine.take_office(self.clock.wall(), &mut self.step);
+        let now = match self.lacks(Mutation::LeasesEndAtTakeover) {
+            true => Timestamp(0),
+            false => self.clock.wall(),
+        };
+        self.applied.machine.take_office(now, &mut self.step);
     }
 
     fn end_service(&mut self) {
         self.serving = false;
-        self.pending.clear();
+        // Callers see that the office ended before their answer was committed; they ask the other node.
+        if !self.lacks(Mutation::AnswerAfterDeposition) {
+            self.pending.clear();
+            self.askers.clear();
+        }
         self.step = orquestrador_core::Step::default();
         self.turn_has_read = false;
         let reason = self.not_primary();
-        // Callers see that the office ended before their answer was committed; they ask the other node.
-        self.askers.clear();
         self.sessions.close_all(&reason);
         self.watch.close_all(&reason);
     }
@@ -228,9 +237,14 @@ impl<S: Store> Driver<S> {
 
     /// V2: what is committed, and where needed has the standby's word, becomes visible.
     pub(super) fn release(&mut self) -> Result<(), Error> {
-        let word = self.role.needs_word().then_some(self.word);
+        let wants_word = self.role.needs_word() && !self.lacks(Mutation::ReadWithoutWord);
+        let word = wants_word.then_some(self.word);
+        let committed = match self.lacks(Mutation::ReleaseBeforeCommit) {
+            true => self.tail.last().index,
+            false => self.role.committed(),
+        };
         let mut released = false;
-        while let Some(held) = self.pending.pop(self.role.committed(), word) {
+        while let Some(held) = self.pending.pop(committed, word) {
             released = true;
             for effect in held.effects {
                 self.effect(effect, held.index);

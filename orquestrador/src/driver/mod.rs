@@ -5,6 +5,7 @@ mod disk;
 mod effects;
 pub mod input;
 mod lines;
+mod mutation;
 mod release;
 mod replicator;
 mod requests;
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::console::Console;
 use common::messages::node::NodeMessage;
 use orquestrador_core::ids::{ClusterId, Index, NodeId, ProcessId, RequestId, SessionId};
-use orquestrador_core::role::{Durable, Identity, Log as _, Role, Timing};
+use orquestrador_core::role::{Durable, EntryId, Identity, Log as _, Role, Timing};
 use orquestrador_core::{Limits, Step};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
@@ -41,6 +42,8 @@ use tail::Tail;
 use watch::WatchHub;
 
 pub use disk::Disk;
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;
 pub use watch::lagged;
 
 /// Inputs waiting for the driver; services wait beyond it.
@@ -217,6 +220,8 @@ pub struct Driver<S> {
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
     warnings: turn::Warnings,
+    #[cfg(feature = "mutations")]
+    mutation: Option<Mutation>,
 }
 
 /// Why the driver ended otherwise than by being dropped.
@@ -298,6 +303,8 @@ impl<S: Store> Driver<S> {
             last_principal,
             succeeds_another: false,
             warnings: turn::Warnings::default(),
+            #[cfg(feature = "mutations")]
+            mutation: None,
         })
     }
 
@@ -311,6 +318,16 @@ impl<S: Store> Driver<S> {
             self.turn(inputs.drain(..))?;
         }
         Ok(())
+    }
+
+    /// The role machine, for an observer.
+    pub fn role(&self) -> &Role {
+        &self.role
+    }
+
+    /// The task machine, and the last entry that is applied to it; for an observer.
+    pub fn applied(&self) -> (&orquestrador_core::Machine, EntryId) {
+        (&self.applied.machine, self.tail.last())
     }
 
     /// Takes what has queued up.

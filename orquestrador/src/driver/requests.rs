@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tonic::Status;
 
 use super::input::{Description, Input, PeerDescription};
+use super::mutation::Mutation;
 use super::store::Store;
 use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS};
 use crate::replication::convert;
@@ -64,6 +65,9 @@ impl<S: Store> Driver<S> {
             }
             Input::DialLost => {
                 self.forget_link();
+                if self.lacks(Mutation::PromoteWithoutRegister) {
+                    self.role_input(role::Input::Promote)?;
+                }
                 self.role_input(role::Input::DialLost)
             }
             Input::PeerRefused => {

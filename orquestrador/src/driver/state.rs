@@ -19,6 +19,8 @@ pub struct Applied {
     pub index: Index,
     limits: Limits,
     users: Users,
+    #[cfg(feature = "mutations")]
+    mutation: Option<orquestrador_core::mutation::Mutation>,
 }
 
 impl Applied {
@@ -33,8 +35,14 @@ impl Applied {
         records: Vec<(ViewNumber, Index)>,
         recent_bytes: usize,
     ) -> Result<(Self, Tail), journal::Error> {
-        let mut applied =
-            Self { machine: Machine::new(limits.clone()), index: Index(0), limits, users };
+        let mut applied = Self {
+            machine: Machine::new(limits.clone()),
+            index: Index(0),
+            limits,
+            users,
+            #[cfg(feature = "mutations")]
+            mutation: None,
+        };
         let floor = applied.load_snapshot(store)?;
         let mut tail = Tail::new(floor, records, recent_bytes);
         let last = store.last().index;
@@ -56,9 +64,7 @@ impl Applied {
     }
 
     fn load_snapshot(&mut self, store: &impl Store) -> Result<EntryId, journal::Error> {
-        self.machine = Machine::new(self.limits.clone());
-        self.users.replace(Vec::new());
-        self.index = Index(0);
+        self.clear();
         let id = store.read_snapshot(&mut |event| self.apply(event))?.unwrap_or_default();
         self.index = id.index;
         Ok(id)
@@ -106,8 +112,18 @@ impl Applied {
     /// Everything is forgotten: the history was abandoned.
     pub fn clear(&mut self) {
         self.machine = Machine::new(self.limits.clone());
+        #[cfg(feature = "mutations")]
+        if let Some(mutation) = self.mutation {
+            self.machine.mutate(mutation);
+        }
         self.users.replace(Vec::new());
         self.index = Index(0);
+    }
+
+    #[cfg(feature = "mutations")]
+    pub fn mutate(&mut self, mutation: orquestrador_core::mutation::Mutation) {
+        self.mutation = Some(mutation);
+        self.machine.mutate(mutation);
     }
 
     /// What the tail's last entry is, applied or not, must be applied: checked in debug builds.

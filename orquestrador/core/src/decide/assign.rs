@@ -5,6 +5,7 @@ use crate::effect::{Assignment, Effect, Notice};
 use crate::event::Event;
 use crate::ids::{Attempt, Blob, SessionId, Timestamp};
 use crate::machine::{Machine, Step};
+use crate::mutation::Mutation;
 use crate::state::slab::Slot;
 use crate::state::tasks::Task;
 use crate::state::workers::Worker;
@@ -29,7 +30,9 @@ impl Machine {
         let (id, attempt, handler) = (task.id(), task.attempt.next(), task.handler);
         let name = self.state.workers[worker].id.clone();
         self.record(Event::TaskAssigned { task: id, attempt, worker: name.clone(), at: now }, step);
-        self.office.count_assignment(worker);
+        if !self.lacks(Mutation::NoTurns) {
+            self.office.count_assignment(worker);
+        }
         self.office.refresh(&self.state, worker);
         self.office.refresh_queue(&self.state, handler);
         step.effects.push(Effect::Notice(match attempt > Attempt(1) {

@@ -6,6 +6,7 @@ use crate::effect::{Effect, Notice, TaskState};
 use crate::event::Event;
 use crate::ids::{SessionId, Timestamp};
 use crate::machine::{Machine, Step};
+use crate::mutation::Mutation;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, End, Task};
 use crate::state::workers::Worker;
@@ -98,7 +99,8 @@ impl Machine {
             Body::Running { worker, .. } => Some(worker),
             Body::Queued { .. } | Body::Finished(_) => None,
         };
-        task.attempt == attempt.attempt && runner == Some(worker)
+        let is_present = task.attempt == attempt.attempt || self.lacks(Mutation::AnyAttemptCounts);
+        is_present && runner == Some(worker)
     }
 
     /// Its acknowledgement was lost.

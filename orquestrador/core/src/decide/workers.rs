@@ -7,6 +7,7 @@ use crate::effect::{CloseReason, Effect, Notice, TaskState};
 use crate::event::Event;
 use crate::ids::{Blob, SessionId, Timestamp};
 use crate::machine::{Machine, Step};
+use crate::mutation::Mutation;
 use crate::state::slab::Slot;
 use crate::state::tasks::{End, Task};
 use crate::state::workers::Worker;
@@ -108,7 +109,7 @@ impl Machine {
         let ended: Vec<_> =
             record.cancelled.keys().filter(|attempt| !held.contains(attempt)).copied().collect();
         for slot in record.running.values() {
-            if !held.contains(&self.present_attempt(*slot)) {
+            if !held.contains(&self.present_attempt(*slot)) && !self.lacks(Mutation::NoRedelivery) {
                 // It never arrived: the same incarnation forgets nothing that it was given.
                 self.deliver(*slot, session, step);
             }

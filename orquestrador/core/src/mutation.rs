@@ -1,0 +1,34 @@
+//! Rules of the task machine left out on purpose, to prove that the simulation notices. Test-only:
+//! without the feature `mutations` no [`Machine`] can have one, and every question is the constant
+//! `false`.
+
+use crate::machine::Machine;
+
+/// The rule that is left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutation {
+    /// G2: an outcome counts whatever attempt it is of.
+    AnyAttemptCounts,
+    /// G5: an assignment that never arrived is not delivered again.
+    NoRedelivery,
+    /// G6: the first free worker gets every task.
+    NoTurns,
+}
+
+impl Machine {
+    /// Leaves out this rule from now on.
+    #[cfg(feature = "mutations")]
+    pub fn mutate(&mut self, mutation: Mutation) {
+        self.mutation = Some(mutation);
+    }
+
+    #[cfg(feature = "mutations")]
+    pub(crate) fn lacks(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    #[cfg(not(feature = "mutations"))]
+    pub(crate) fn lacks(&self, _: Mutation) -> bool {
+        false
+    }
+}
