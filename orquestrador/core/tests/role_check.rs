@@ -61,11 +61,21 @@ fn check(name: &str, mut start: World, budgets: [Budget; 3]) {
     if let Some((property, path)) = checker.discoveries().into_iter().next() {
         let actions = path.clone().into_actions();
         let last = path.into_states().pop();
-        let found = last.map(|world| (world.violation.clone(), world.describe()));
-        let (violation, world) = found.unwrap_or_default();
-        panic!("{name}: {property}: {violation:?}\n{actions:?}\n{world}");
+        let (why, world) = last.map(explain).unwrap_or_default();
+        panic!("{name}: {property}: {why:?}\n{actions:?}\n{world}");
     }
     assert!(states > 1_000, "{name}: {states} states prove nothing");
+}
+
+/// What is wrong with the state, or with what became of it when the faults ended.
+fn explain(world: World) -> (String, String) {
+    match world.violation.clone() {
+        Some(violation) => (violation, world.describe()),
+        None => {
+            let (healed, problem) = world.healed();
+            (problem.err().unwrap_or_default(), healed.describe())
+        }
+    }
 }
 
 #[test]
@@ -156,4 +166,16 @@ fn an_override() {
     let middle = Budget { overrides: 1, crashes: 2, writes: 1, views: 6, ..NOTHING };
     let large = Budget { overrides: 2, crashes: 2, writes: 2, views: 8, ..NOTHING };
     check_pair("override", TWO_MACHINES, [small, middle, large]);
+}
+
+// ---- Three workers as witnesses. ----
+
+const WITNESSED: Rules = Rules { workers: 3, ..TWO_MACHINES };
+
+#[test]
+fn witnesses_and_a_crash() {
+    let small = Budget { crashes: 1, timeouts: 1, views: 3, ..NOTHING };
+    let middle = Budget { crashes: 1, timeouts: 2, writes: 1, views: 4, ..NOTHING };
+    let large = Budget { crashes: 2, timeouts: 2, writes: 1, reads: 1, views: 5, ..NOTHING };
+    check_pair("witnesses", WITNESSED, [small, middle, large]);
 }

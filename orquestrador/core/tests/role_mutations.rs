@@ -19,26 +19,29 @@ const FAULTS: Budget = Budget {
     timeouts: 20,
     handovers: 2,
     overrides: 0,
-    restarts: 0,
+    restarts: 4,
     writes: 12,
     reads: 12,
     views: u64::MAX,
 };
 
-/// What the first walk that notices says, and its seed.
-fn notice(mutation: Mutation, grown: bool) -> Option<(u64, String)> {
-    let rules = Rules { mutation: Some(mutation), fine_breaks: true, ..Rules::default() };
-    (1..=WALKS).find_map(|seed| {
-        let walk = Walk { rules, budget: FAULTS, steps: 250, grown };
-        walk.run(seed).problem.map(|problem| (seed, problem))
-    })
+/// Some walk goes wrong without this rule.
+fn is_noticed_in(mutation: Mutation, rules: Rules, grown: bool) {
+    let rules = Rules { mutation: Some(mutation), fine_breaks: true, ..rules };
+    let walk = Walk { rules, budget: FAULTS, steps: 400, grown };
+    let found = (1..=WALKS).find_map(|seed| walk.run(seed).problem.map(|what| (seed, what)));
+    println!("{mutation:?}: {found:?}");
+    assert!(found.is_some(), "{mutation:?} was not noticed in {WALKS} walks");
 }
 
 fn is_noticed(mutation: Mutation) {
     let grown = mutation != Mutation::RecordAlwaysNeeded;
-    let found = notice(mutation, grown);
-    println!("{mutation:?}: {found:?}");
-    assert!(found.is_some(), "{mutation:?} was not noticed in {WALKS} walks");
+    is_noticed_in(mutation, Rules::default(), grown);
+}
+
+fn is_noticed_with_witnesses(mutation: Mutation, loopback: bool) {
+    let rules = Rules { loopback, workers: 3, ..Rules::default() };
+    is_noticed_in(mutation, rules, true);
 }
 
 #[test]
@@ -94,4 +97,24 @@ fn growth_that_goes_on_alone() {
 #[test]
 fn the_loopback_rule_armed_by_a_restart() {
     is_noticed(Mutation::ArmedByAnything);
+}
+
+#[test]
+fn one_witness_for_a_majority() {
+    is_noticed_with_witnesses(Mutation::OneWitnessDecides, false);
+}
+
+#[test]
+fn a_promise_that_a_crash_forgets() {
+    is_noticed_with_witnesses(Mutation::ForgetfulAcceptor, false);
+}
+
+#[test]
+fn a_register_that_a_witness_forgot_and_answers_for() {
+    is_noticed_with_witnesses(Mutation::AnswerClosedRegister, false);
+}
+
+#[test]
+fn the_loopback_rule_used_despite_witnesses() {
+    is_noticed_with_witnesses(Mutation::AloneDespiteWitnesses, true);
 }

@@ -83,3 +83,32 @@ fn the_operator_overrides() {
     let budget = Budget { overrides: 2, wipes: 1, ..EVERYTHING };
     walk_many("overrides", Walk { rules, budget, steps: 250, grown: true });
 }
+
+/// Three workers are witnesses; there is no loopback rule.
+const WITNESSED: Rules = Rules {
+    mutation: None,
+    loopback: false,
+    workers: 3,
+    preferred: [true, false],
+    fine_breaks: true,
+    eager: false,
+};
+
+#[test]
+fn witnesses_on_other_machines() {
+    let budget = Budget { restarts: 4, ..EVERYTHING };
+    walk_many("witnesses", Walk { rules: WITNESSED, budget, steps: 400, grown: true });
+}
+
+#[test]
+fn witnesses_on_loopback() {
+    let rules = Rules { loopback: true, ..WITNESSED };
+    let budget = Budget { restarts: 4, ..EVERYTHING };
+    walk_many("witnesses on loopback", Walk { rules, budget, steps: 400, grown: false });
+}
+
+#[test]
+fn witnesses_and_a_lost_disk() {
+    let budget = Budget { restarts: 2, wipes: 2, ..EVERYTHING };
+    walk_many("witnesses and wipes", Walk { rules: WITNESSED, budget, steps: 400, grown: true });
+}

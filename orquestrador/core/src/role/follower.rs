@@ -92,9 +92,8 @@ impl Role {
     /// V8: a learner gives no word.
     fn may_give_word(&self, view: &View) -> bool {
         view.replica(self.me.node).is_some()
-            && (self.durable.acceptor.promised.is_none()
-                || self.lacks(Mutation::WordAfterPromise))
-            && (self.proposal.is_none() || self.lacks(Mutation::WordAfterPromise))
+            && self.durable.acceptor.promised.is_none()
+            && self.proposal.is_none()
     }
 
     pub(super) fn on_probe(&mut self, view: ViewNumber, index: Index, turn: &mut Turn<'_>) {

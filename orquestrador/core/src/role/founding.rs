@@ -102,7 +102,12 @@ impl Role {
 
     /// V12: nodes of different clusters refuse each other; a founder that has acknowledged nothing
     /// steps back.
-    pub(super) fn same_cluster(&mut self, peer: Sender, hello: &Hello, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn same_cluster(
+        &mut self,
+        peer: Sender,
+        hello: &Hello,
+        turn: &mut Turn<'_>,
+    ) -> bool {
         let (Some(ours), Some(theirs)) = (self.durable.cluster, peer.cluster) else {
             return true;
         };

@@ -32,10 +32,10 @@ pub use view::{Acceptor, Ballot, Durable, EntryHash, EntryId, Replica, View, Vot
 pub use witness::{Inquiry, Testimony, Witness, WitnessTiming};
 pub use witnesses::Candidate;
 
-#[cfg(not(feature = "mutations"))]
-use mutation::Mutation;
 use clock::WakefulClock;
 use liveness::{Peer, PeerLink};
+#[cfg(not(feature = "mutations"))]
+use mutation::Mutation;
 use office::Office;
 use proposal::Proposal;
 

@@ -12,8 +12,6 @@ pub enum Mutation {
     CommitAlone,
     /// V1: the standby acknowledges what it has not fsynced.
     AckBeforeFsync,
-    /// V2: the word is given although something was promised.
-    WordAfterPromise,
     /// V3: a value found in the register is not completed.
     OverrideFoundValue,
     /// V3: one witness stands for the majority.

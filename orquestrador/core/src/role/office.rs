@@ -285,7 +285,8 @@ impl Role {
         }
         let last = turn.log.last().index;
         let Some(follower) = self.follower().filter(|f| f.process == from.process) else { return };
-        let comes_forward = ours && (durable.index > follower.acknowledged || durable.index >= last);
+        let comes_forward =
+            ours && (durable.index > follower.acknowledged || durable.index >= last);
         if ours {
             follower.acknowledged = follower.acknowledged.max(durable.index);
         }

@@ -185,7 +185,7 @@ impl Role {
             // Duelling proposers must not stay in step: the delay differs between processes and rounds.
             let spread =
                 (self.me.process.0 as u64 ^ highest_round.wrapping_mul(0x9E37_79B9_7F4A_7C15)) % 4;
-            self.not_before = Some(turn.now + self.timing.retry_ms * spread / 4);
+            self.not_before = Some(turn.now + self.patience(self.timing.retry_ms) * spread / 4);
         }
     }
 
@@ -204,8 +204,7 @@ impl Role {
         match authority {
             Authority::Alone => voters.contains(&mine),
             Authority::Quorum => {
-                view.is_quorum(voters)
-                    || (one_witness && self.lacks(Mutation::OneWitnessDecides))
+                view.is_quorum(voters) || (one_witness && self.lacks(Mutation::OneWitnessDecides))
             }
         }
     }

@@ -66,8 +66,7 @@ mod tests {
     #[test]
     fn an_odd_number_of_those_alive() {
         let all: Vec<_> = (1..=6).map(|n| candidate(n, &format!("h{n}"))).collect();
-        let sizes: Vec<_> =
-            (0..=6).map(|count| choose(&[], &all[..count], false).len()).collect();
+        let sizes: Vec<_> = (0..=6).map(|count| choose(&[], &all[..count], false).len()).collect();
         assert_eq!(sizes, [0, 1, 1, 3, 3, 5, 5]);
         assert_eq!(choose(&[], &all[..2], true).len(), 0, "on loopback none is better than one");
     }

@@ -100,6 +100,11 @@ impl World {
 
     /// Faults end, everybody runs: does some node commit a write again?
     pub fn heal(&self) -> Result<(), String> {
+        self.healed().1
+    }
+
+    /// What becomes of this world, and what is wrong with it.
+    pub fn healed(&self) -> (World, Result<(), String>) {
         let mut world = self.clone();
         for at in 0..2 {
             world.set_paused(at, false);
@@ -124,11 +129,12 @@ impl World {
         // Two clusters with history stay apart until the operator chooses.
         let is_one = world.nodes[0].durable.cluster == world.nodes[1].durable.cluster;
         let is_pair = |at: usize| world.nodes[at].newest().is_some_and(|v| v.replicas.len() == 2);
-        match world.violation {
+        let verdict = match world.violation.clone() {
             Some(problem) => Err(problem),
             None if is_one && !is_pair(0) => Err("both are alive and are no pair".to_owned()),
             None => (0..2).find(commits).map(|_| ()).ok_or_else(nobody),
-        }
+        };
+        (world, verdict)
     }
 
     /// A disk is gone, or the operator chose: no human may be spared then.

@@ -9,14 +9,14 @@ use orquestrador_core::role::{
 
 use super::Rules;
 
-/// Long enough for every delay of [`TIMING`].
+/// Long enough to take a silent node for dead.
 pub const PATIENCE: Millis = 1_000;
 
 const TIMING: Timing = Timing {
     courtesy_ms: 0,
     retry_ms: 100,
     loyal_retry_ms: 100,
-    max_retry_ms: 100,
+    max_retry_ms: 600,
     silence_ms: PATIENCE - 1,
     stall_ms: PATIENCE,
     tenure_ms: 0,

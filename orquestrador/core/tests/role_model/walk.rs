@@ -40,8 +40,12 @@ impl Walk {
                 return Outcome { world, path, problem: Some(problem) };
             }
         }
-        let problem = if world.may_stay_down() { None } else { world.heal().err() };
-        Outcome { world, path, problem }
+        if world.may_stay_down() {
+            return Outcome { world, path, problem: None };
+        }
+        let (healed, verdict) = world.healed();
+        let world = if verdict.is_err() { healed } else { world };
+        Outcome { world, path, problem: verdict.err() }
     }
 }
 

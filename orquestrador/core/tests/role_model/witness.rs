@@ -4,7 +4,7 @@
 
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use orquestrador_core::role::{
-    Candidate, Inquiry, Input, Sender, Standing, Testimony, Witness, WitnessTiming,
+    Candidate, Input, Inquiry, Sender, Standing, Testimony, Witness, WitnessTiming,
 };
 
 use super::{Action, World};
@@ -20,18 +20,8 @@ pub struct Worker {
 /// On its way, in either direction.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Errand {
-    Inquiry {
-        from: Sender,
-        at: usize,
-        worker: ProcessId,
-        inquiry: Inquiry,
-    },
-    Testimony {
-        to: ProcessId,
-        at: usize,
-        worker: ProcessId,
-        testimony: Testimony,
-    },
+    Inquiry { from: Sender, at: usize, worker: ProcessId, inquiry: Inquiry },
+    Testimony { to: ProcessId, at: usize, worker: ProcessId, testimony: Testimony },
 }
 
 impl Worker {
@@ -105,7 +95,8 @@ impl World {
         let mutation = self.rules.mutation;
         let cluster = from.cluster?;
         let worker = self.workers.iter_mut().find(|w| w.incarnation == worker)?;
-        let witness = worker.witness.get_or_insert_with(|| new_witness(worker.incarnation, cluster));
+        let witness =
+            worker.witness.get_or_insert_with(|| new_witness(worker.incarnation, cluster));
         if let Some(mutation) = mutation {
             witness.mutate(mutation);
         }
