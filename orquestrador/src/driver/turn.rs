@@ -103,7 +103,7 @@ impl<S: Store> Driver<S> {
         self.replicator.ask(&self.role, self.nonce);
         // News of a decision may have been lost with a link.
         let newest = self.role.newest().cloned();
-        self.send_to_peer(role::Message::Heartbeat { newest });
+        self.send_to_peer(role::Message::Heartbeat { newest, uncommitted_ms: 0 });
         self.role_input(role::Input::Tick)?;
         self.lines.tick(self.clock.monotonic());
         self.watch.sweep();
