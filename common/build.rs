@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 6] = [
     "mutirao/v1/task.proto",
     "mutirao/v1/worker.proto",
     "mutirao/v1/replication.proto",
     "mutirao/v1/journal.proto",
     "mutirao/v1/cluster.proto",
+    "mutirao/v1/witness.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,7 +6,7 @@ use orquestrador_core::Event;
 use orquestrador_core::command::Failure;
 use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
 
-use super::view::process;
+use orquestrador_wire::process;
 use super::{CodecError, restored};
 
 pub fn event_to_proto(event: &Event) -> proto::JournalEvent {

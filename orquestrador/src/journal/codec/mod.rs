@@ -5,7 +5,6 @@
 mod event;
 mod restored;
 mod role;
-mod view;
 
 use bytes::Bytes;
 use common::proto;
@@ -14,26 +13,13 @@ use orquestrador_core::role::View;
 use prost::Message as _;
 
 pub use event::{event_from_proto, event_to_proto};
-pub(super) use view::hash;
+pub(super) use orquestrador_wire::hash;
 
 pub use role::{role_from_proto, role_to_proto};
-pub use view::{
-    ballot_from_proto, ballot_to_proto, entry_id_from_proto, entry_id_to_proto, view_from_proto,
+pub use orquestrador_wire::{
+    CodecError,     ballot_from_proto, ballot_to_proto, entry_id_from_proto, entry_id_to_proto, view_from_proto,
     view_to_proto,
 };
-
-/// Encoded bytes that do not say a complete, valid thing.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum CodecError {
-    #[error("not the encoding of the expected message")]
-    Malformed(#[from] prost::DecodeError),
-    #[error("`{0}` does not have the right number of bytes")]
-    Length(&'static str),
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    #[error("`{0}` has a value that is not allowed")]
-    Invalid(&'static str),
-}
 
 /// What an entry records.
 #[derive(Clone, Debug, PartialEq, Eq)]

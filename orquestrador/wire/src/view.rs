@@ -63,15 +63,15 @@ pub fn entry_id_from_proto(id: proto::EntryId) -> Result<EntryId, CodecError> {
     Ok(EntryId { index: Index(id.index), epoch: Epoch(id.epoch), hash: hash(&id.hash)? })
 }
 
-pub(in crate::journal) fn hash(bytes: &[u8]) -> Result<EntryHash, CodecError> {
+pub fn hash(bytes: &[u8]) -> Result<EntryHash, CodecError> {
     Ok(EntryHash(bytes.try_into().map_err(|_| CodecError::Length("hash"))?))
 }
 
-pub(super) fn process(bytes: &[u8], field: &'static str) -> Result<ProcessId, CodecError> {
+pub fn process(bytes: &[u8], field: &'static str) -> Result<ProcessId, CodecError> {
     ProcessId::from_bytes(bytes).ok_or(CodecError::Length(field))
 }
 
-pub(in crate::journal) fn node(bytes: &[u8], field: &'static str) -> Result<NodeId, CodecError> {
+pub fn node(bytes: &[u8], field: &'static str) -> Result<NodeId, CodecError> {
     NodeId::from_bytes(bytes).ok_or(CodecError::Length(field))
 }
 
