@@ -8,6 +8,7 @@ pub mod journal;
 pub mod node;
 pub mod replication;
 pub mod users;
+pub mod witness;
 
 use std::process::ExitCode;
 

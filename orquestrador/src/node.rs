@@ -10,6 +10,7 @@ use common::messages::node::NodeMessage;
 use common::proto::cluster_service_server::ClusterServiceServer;
 use common::proto::synchronization_service_server::SynchronizationServiceServer;
 use common::proto::task_orchestrator_server::TaskOrchestratorServer;
+use common::proto::witness_service_server::WitnessServiceServer;
 use common::proto::worker_service_server::WorkerServiceServer;
 use common::shutdown::{self, Signal};
 use orquestrador_core::ids::{ClusterId, ProcessId};
@@ -27,7 +28,7 @@ use crate::driver::{self, Disk, Driver, DriverHandle, Setup, Start, Tuning};
 use crate::journal::{self, Journal};
 use crate::replication::dial::Dialler;
 use crate::users::Users;
-use crate::{api, dispatch, replication};
+use crate::{api, dispatch, replication, witness};
 
 /// The driver's clock for everything that is not an event.
 const TICK: Duration = Duration::from_millis(50);
@@ -89,9 +90,10 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     });
     let users = Users::new(loopback, rand::random());
     let (handle, queue) = DriverHandle::new();
+    let clock = SystemClock::default();
     let setup = Setup {
         store: Disk::start(journal.clone(), handle.sender().clone())?,
-        clock: Box::new(SystemClock::default()),
+        clock: Box::new(clock.clone()),
         recovered,
         identity: Start {
             process: ProcessId(Uuid::new_v4().as_u128()),
@@ -106,10 +108,22 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         console,
         tuning: Tuning::default(),
     };
-    let ended = start_driver(setup, queue)?;
+    let driver = Driver::new(setup)?;
+    let (witnesses, pulse) = (driver.witnesses(), driver.pulse());
+    let ended = start_driver(driver, queue)?;
     tokio::spawn(tick(handle.clone()));
-    tokio::spawn(Dialler { peer: config.peer.clone(), driver: handle.clone(), loopback }.run());
-    let serving = serve(listener, &handle, &users, journal);
+    let hosts = [&config.advertise, &config.peer].map(|endpoint| endpoint.host().to_owned());
+    tokio::spawn(witness::survey(witnesses.clone(), handle.clone(), clock.clone(), hosts.into()));
+    let dialler = Dialler {
+        peer: config.peer.clone(),
+        driver: handle.clone(),
+        pulse: pulse.clone(),
+        clock: clock.clone(),
+        loopback,
+    };
+    tokio::spawn(dialler.run());
+    let witness = witness::service::Service { driver: handle.clone(), witnesses, pulse, clock };
+    let serving = serve(listener, &handle, &users, journal, witness);
     tokio::select! {
         served = serving => served.map(|()| exit::OK),
         broken = ended => match broken {
@@ -137,11 +151,10 @@ pub async fn run(config: Config) -> Result<u8, Error> {
 
 /// The driver in a thread of its own: it is never starved by the services.
 fn start_driver(
-    setup: Setup<Disk>,
+    driver: Driver<Disk>,
     queue: mpsc::Receiver<Input>,
 ) -> Result<oneshot::Receiver<Result<(), driver::Error>>, Error> {
     let (done, ended) = oneshot::channel();
-    let driver = Driver::new(setup)?;
     std::thread::Builder::new().name("driver".into()).spawn(move || {
         if done.send(driver.run(queue)).is_err() {
             tracing::debug!("the node ended before its driver");
@@ -166,6 +179,7 @@ async fn serve(
     handle: &DriverHandle,
     users: &Users,
     journal: Journal,
+    witness: witness::service::Service,
 ) -> Result<(), Error> {
     let (driver, users) = (handle.clone(), users.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -195,6 +209,7 @@ async fn serve(
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
+    routes.add_service(WitnessServiceServer::new(witness));
     routes.add_service(
         SynchronizationServiceServer::new(replication::service::Service { driver, journal })
             .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)

@@ -39,8 +39,10 @@ impl<S: Store> Driver<S> {
         match effect {
             role::Effect::Persist(durable) => self.store.save_role(&durable)?,
             role::Effect::Send(message) => self.send_to_peer(message),
-            // No view has witnesses before the workers' control streams are there.
-            role::Effect::Inquire(inquiry) => tracing::trace!(?inquiry, "to the witnesses"),
+            role::Effect::Inquire(inquiry) => {
+                tracing::trace!(?inquiry, "to the witnesses");
+                self.witnesses.inquire(self.role.sender(), &inquiry);
+            }
             role::Effect::AppendRecord(view) => self.append_content(&Content::View(view))?,
             role::Effect::Store { keep, skip } => self.store_from_peer(keep, skip)?,
             role::Effect::Replicate { after } => {

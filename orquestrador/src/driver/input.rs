@@ -1,7 +1,7 @@
 //! What reaches the driver, from every service, through one bounded queue.
 
-use orquestrador_core::ids::{Epoch, Index, RequestId, SessionId};
-use orquestrador_core::role::{self, EntryId, Hello, Sender, Standing, View};
+use orquestrador_core::ids::{Epoch, Index, ProcessId, RequestId, SessionId};
+use orquestrador_core::role::{self, Candidate, EntryId, Hello, Sender, Standing, Testimony, View};
 use orquestrador_core::{Answer, Command, Rejection};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
@@ -63,6 +63,13 @@ pub enum Input {
     Greet {
         reply: oneshot::Sender<proto::PeerMessage>,
     },
+    /// A witness answers.
+    Testimony {
+        from: ProcessId,
+        testimony: Testimony,
+    },
+    /// The workers that could be witnesses now.
+    Candidates(Vec<Candidate>),
     /// The journal's thread has come further.
     JournalProgress,
     /// A snapshot was written, or could not be.

@@ -6,6 +6,7 @@ mod effects;
 pub mod input;
 mod lines;
 mod mutation;
+pub mod pulse;
 mod release;
 mod replicator;
 mod requests;
@@ -31,8 +32,10 @@ use tonic::Status;
 
 use crate::journal::{self, Recovered};
 use crate::users::Users;
+use crate::witness::Witnesses;
 use input::{Committed, Input, InputSender, Received};
 use lines::Lines;
+use pulse::Pulse;
 use release::Pending;
 use replicator::Replicator;
 use sessions::Sessions;
@@ -192,6 +195,8 @@ pub struct Driver<S> {
     store: S,
     clock: Box<dyn Clock>,
     replicator: Replicator,
+    witnesses: Witnesses,
+    pulse: Pulse,
     pending: Pending,
     askers: HashMap<RequestId, Asker>,
     sessions: Sessions,
@@ -281,6 +286,8 @@ impl<S: Store> Driver<S> {
             store,
             clock,
             replicator: Replicator::default(),
+            witnesses: Witnesses::default(),
+            pulse: Pulse::default(),
             pending: Pending::default(),
             askers: HashMap::new(),
             sessions: Sessions::default(),
@@ -320,6 +327,16 @@ impl<S: Store> Driver<S> {
         Ok(())
     }
 
+    /// The control streams of the witnesses, for the service that holds them.
+    pub fn witnesses(&self) -> Witnesses {
+        self.witnesses.clone()
+    }
+
+    /// Signs of life, for those who tell others.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// The role machine, for an observer.
     pub fn role(&self) -> &Role {
         &self.role
@@ -335,12 +352,15 @@ impl<S: Store> Driver<S> {
     /// # Errors
     /// The journal failed: the process must end.
     pub fn turn(&mut self, inputs: impl Iterator<Item = Input>) -> Result<(), Error> {
+        self.pulse.begin_turn(self.clock.monotonic());
         for input in inputs {
             self.take(input)?;
             if self.turn_bytes >= ENTRY_BYTES {
                 self.close_entry()?;
             }
         }
-        self.end_turn()
+        self.end_turn()?;
+        self.pulse.end_turn(&self.role, self.pending.waiting_since());
+        Ok(())
     }
 }

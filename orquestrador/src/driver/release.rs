@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use orquestrador_core::Effect;
 use orquestrador_core::ids::Index;
+use orquestrador_core::role::Millis;
 
 /// The effects of one turn.
 pub struct Held {
@@ -12,6 +13,8 @@ pub struct Held {
     /// The question for the standby's word, where an answer that appended nothing is among them.
     pub nonce: Option<u64>,
     pub effects: Vec<Effect>,
+    /// When they were computed.
+    pub since: Millis,
 }
 
 /// First in, first out.
@@ -41,6 +44,11 @@ impl Pending {
         self.queue.clear();
     }
 
+    /// When the oldest began to wait.
+    pub fn waiting_since(&self) -> Option<Millis> {
+        self.queue.front().map(|held| held.since)
+    }
+
     pub fn len(&self) -> usize {
         self.queue.len()
     }
@@ -51,7 +59,7 @@ mod tests {
     use super::*;
 
     fn held(index: u64, nonce: Option<u64>) -> Held {
-        Held { index: Index(index), nonce, effects: Vec::new() }
+        Held { index: Index(index), nonce, effects: Vec::new(), since: 0 }
     }
 
     #[test]

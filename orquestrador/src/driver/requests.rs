@@ -89,6 +89,11 @@ impl<S: Store> Driver<S> {
                 }
                 Ok(())
             }
+            Input::Testimony { from, testimony } => {
+                tracing::trace!(%from, ?testimony, "from a witness");
+                self.role_input(role::Input::Testimony { from, testimony })
+            }
+            Input::Candidates(candidates) => self.role_input(role::Input::Candidates(candidates)),
             // The end of the turn looks at the journal's progress.
             Input::JournalProgress => Ok(()),
             Input::SnapshotSaved(saved) => self.snapshot_saved(saved),

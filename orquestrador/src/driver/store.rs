@@ -78,6 +78,7 @@ pub trait Clock: Send {
 }
 
 /// The clocks of this machine.
+#[derive(Clone)]
 pub struct SystemClock {
     began: std::time::Instant,
 }

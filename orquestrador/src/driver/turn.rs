@@ -50,7 +50,8 @@ impl<S: Store> Driver<S> {
             self.nonce
         });
         if !step.effects.is_empty() || nonce.is_some() {
-            self.pending.push(Held { index: self.tail.last().index, nonce, effects: step.effects });
+            let (index, since) = (self.tail.last().index, self.clock.monotonic());
+            self.pending.push(Held { index, nonce, effects: step.effects, since });
         }
         Ok(())
     }
@@ -103,7 +104,10 @@ impl<S: Store> Driver<S> {
         self.replicator.ask(&self.role, self.nonce);
         // News of a decision may have been lost with a link.
         let newest = self.role.newest().cloned();
-        self.send_to_peer(role::Message::Heartbeat { newest, uncommitted_ms: 0 });
+        let now = self.clock.monotonic();
+        let uncommitted_ms =
+            self.pending.waiting_since().map_or(0, |since| now.saturating_sub(since));
+        self.send_to_peer(role::Message::Heartbeat { newest, uncommitted_ms });
         self.role_input(role::Input::Tick)?;
         self.lines.tick(self.clock.monotonic());
         self.watch.sweep();

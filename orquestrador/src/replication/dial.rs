@@ -10,17 +10,22 @@ use common::proto::peer_message::Message as Wire;
 use common::proto::synchronization_service_client::SynchronizationServiceClient;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::convert;
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
+use crate::driver::pulse::Pulse;
+use crate::driver::store::{Clock as _, SystemClock};
 
 /// Messages waiting on the link; beyond it the driver holds back or drops, and repeats later.
 const LINK_QUEUE: usize = 1_024;
 /// How long the other node may take to greet.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the other node hears that this one lives.
+const HEARTBEAT: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_millis(50);
 const SLOW_RETRY: Duration = Duration::from_millis(250);
 /// Attempts at an address that is not loopback before it counts as unreachable.
@@ -30,6 +35,8 @@ const UNREACHABLE_AFTER: u32 = 12;
 pub struct Dialler {
     pub peer: Endpoint,
     pub driver: DriverHandle,
+    pub pulse: Pulse,
+    pub clock: SystemClock,
     /// All addresses of both nodes are loopback ones: a refused connection proves the process dead.
     pub loopback: bool,
 }
@@ -67,19 +74,16 @@ impl Dialler {
         }
     }
 
-    /// V11: a refusal counts only between loopback addresses, where nothing can stand in between.
+    /// A refusal is news at once; that it proves the process dead is for the role machine to judge (V11).
     fn news(&self, no_link: &NoLink, failures: u32) -> Option<Input> {
         match no_link {
-            NoLink::Refused if self.loopback => Some(Input::PeerRefused),
-            NoLink::Refused | NoLink::Other(_)
-                if !self.loopback && failures >= UNREACHABLE_AFTER =>
-            {
-                Some(Input::PeerUnreachable)
+            NoLink::Refused if self.loopback || failures < UNREACHABLE_AFTER => {
+                Some(Input::PeerRefused)
             }
-            NoLink::Refused => None,
+            NoLink::Refused => Some(Input::PeerUnreachable),
             NoLink::Other(why) => {
                 tracing::debug!(%why, "no link to the other node");
-                None
+                (!self.loopback && failures >= UNREACHABLE_AFTER).then_some(Input::PeerUnreachable)
             }
         }
     }
@@ -112,11 +116,30 @@ impl Dialler {
         };
         let (hello, address) = convert::read_hello(hello).map_err(|e| other(&e))?;
         tracing::debug!(?peer, %address, "linked");
+        let heartbeats = link.downgrade();
         let dialed = Input::Dialed { peer, hello, address, link };
         self.driver.send(dialed).await.map_err(|s| other(&s))?;
-        // Nothing more comes on this stream: its end is the news.
-        while let Some(Ok(_)) = incoming.next().await {}
-        Ok(())
+        let mut ticks = tokio::time::interval(HEARTBEAT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // Nothing more comes on this stream: its end is the news.
+                ended = incoming.next() => if !matches!(ended, Some(Ok(_))) {
+                    return Ok(());
+                },
+                _ = ticks.tick() => self.beat(&heartbeats),
+            }
+        }
+    }
+
+    /// A task of its own: a busy driver does not look like a dead one.
+    fn beat(&self, link: &mpsc::WeakSender<PeerMessage>) {
+        if let Some(heartbeat) = self.pulse.heartbeat(self.clock.monotonic())
+            && let Some(link) = link.upgrade()
+            && link.try_send(heartbeat).is_err()
+        {
+            tracing::debug!("the link is full: a heartbeat was dropped");
+        }
     }
 
     /// Finds out at once whether anybody listens, at every address of the name.

@@ -20,7 +20,9 @@ impl Role {
     fn ought_to_found(&self) -> bool {
         self.may_found()
             && match &self.peer.link {
-                PeerLink::Refused | PeerLink::Unreachable => true,
+                PeerLink::Unreachable => true,
+                // Elsewhere something in front of it may refuse for a moment.
+                PeerLink::Refused => self.me.loopback,
                 PeerLink::Unknown | PeerLink::Foreign { .. } => false,
                 PeerLink::Up { sender, hello } => {
                     sender.cluster.is_none() && (!hello.may_found || self.me.node < sender.node)
