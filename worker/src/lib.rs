@@ -14,6 +14,7 @@ mod lines;
 mod run;
 mod session;
 mod slots;
+mod witness;
 
 pub use config::Config;
 pub use handlers::{Context, Failure, Handler};

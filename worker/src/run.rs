@@ -14,6 +14,7 @@ use common::proto::{
     WorkerMessage, outcome,
 };
 use common::shutdown::Signal;
+use orquestrador_core::ids::{ClusterId, ProcessId};
 use rand::Rng as _;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -26,6 +27,7 @@ use crate::handlers::Handler;
 use crate::lines::Lines;
 use crate::session::{self, Refusal, Session};
 use crate::slots::{Cancellation, Key, Reception, Slots};
+use crate::witness;
 
 /// Between two rounds over the orchestrators, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -75,9 +77,10 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
     let mut worker = Worker {
         config,
         handler_names,
-        incarnation: Uuid::new_v4().to_string(),
+        incarnation: Uuid::new_v4(),
         highest_epoch: 0,
         cluster_id: String::new(),
+        witness: None,
         slots: Slots::default(),
         executor,
         ended,
@@ -129,10 +132,12 @@ async fn serve_health(listener: TcpListener) {
 struct Worker {
     config: Config,
     handler_names: Vec<String>,
-    incarnation: String,
+    incarnation: Uuid,
     highest_epoch: u64,
     /// Empty until the first registration.
     cluster_id: String,
+    /// Since the first registration.
+    witness: Option<witness::Streams>,
     slots: Slots,
     executor: Executor,
     ended: mpsc::Receiver<Ended>,
@@ -215,7 +220,7 @@ impl Worker {
     fn registration(&self) -> Register {
         Register {
             worker_id: self.config.worker_id.clone(),
-            incarnation: self.incarnation.clone(),
+            incarnation: self.incarnation.to_string(),
             slots: self.config.slots,
             handlers: self.handler_names.clone(),
             labels: self.config.labels.clone().into_iter().collect(),
@@ -230,6 +235,7 @@ impl Worker {
         let Session { endpoint, epoch, registered, outbox, mut inbox } = session;
         self.highest_epoch = epoch;
         self.cluster_id = registered.cluster_id;
+        self.bear_witness();
         self.outage = None;
         self.console.info(&Line::Connected { address: endpoint.to_string(), epoch });
         let interval = Duration::from_millis(u64::from(registered.heartbeat_interval_ms.max(10)));
@@ -289,6 +295,19 @@ impl Worker {
         if self.hanging {
             // As asked: the connection stays open, and nothing is said any more.
             std::mem::forget((outbox, inbox));
+        }
+    }
+
+    /// From the first registration on: the cluster is known.
+    fn bear_witness(&mut self) {
+        let cluster = self.cluster_id.parse().map(|id: Uuid| ClusterId(id.as_u128()));
+        if let (None, Ok(cluster)) = (&self.witness, cluster) {
+            let me = witness::Identity {
+                worker_id: self.config.worker_id.clone(),
+                incarnation: ProcessId(self.incarnation.as_u128()),
+                cluster,
+            };
+            self.witness = Some(witness::Streams::open(me, &self.config.orchestrators));
         }
     }
 
