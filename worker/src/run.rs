@@ -27,7 +27,7 @@ use crate::handlers::Handler;
 use crate::lines::Lines;
 use crate::session::{self, Refusal, Session};
 use crate::slots::{Cancellation, Key, Reception, Slots};
-use crate::witness;
+use crate::witness::{self, News};
 
 /// Between two rounds over the orchestrators, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
@@ -81,6 +81,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         highest_epoch: 0,
         cluster_id: String::new(),
         witness: None,
+        news: News::default(),
         slots: Slots::default(),
         executor,
         ended,
@@ -138,6 +139,7 @@ struct Worker {
     cluster_id: String,
     /// Since the first registration.
     witness: Option<witness::Streams>,
+    news: News,
     slots: Slots,
     executor: Executor,
     ended: mpsc::Receiver<Ended>,
@@ -159,11 +161,11 @@ impl Worker {
         let mut first = None;
         let mut backoff = BACKOFF.0;
         while !(self.draining && self.slots.is_empty()) {
-            match self.find_principal(first.take()).await {
+            match self.find_newest_principal(first.take()).await {
                 Some(session) => {
                     backoff = BACKOFF.0;
                     let endpoint = session.endpoint.clone();
-                    self.converse(session).await;
+                    first = self.converse(session).await;
                     if self.hanging {
                         std::future::pending::<()>().await;
                     }
@@ -174,22 +176,36 @@ impl Worker {
                 None => {
                     self.say_no_principal();
                     let jitter = rand::rng().random_range(0.5..1.0);
-                    self.wait(backoff.mul_f64(jitter)).await;
+                    first = self.wait(backoff.mul_f64(jitter)).await;
                     backoff = (backoff * 2).min(BACKOFF.1);
                 }
             }
         }
     }
 
-    /// Without a session, what ends is taken note of all the same.
-    async fn wait(&mut self, duration: Duration) {
+    /// Without a session, what ends is taken note of all the same. Gives a principal that names itself.
+    async fn wait(&mut self, duration: Duration) -> Option<Endpoint> {
         let deadline = tokio::time::Instant::now() + duration;
         loop {
             tokio::select! {
-                () = tokio::time::sleep_until(deadline) => return,
+                () = tokio::time::sleep_until(deadline) => return None,
+                principal = self.news.successor_of(self.highest_epoch) => return Some(principal),
                 Some((key, outcome)) = self.ended.recv() => self.finished(&key, outcome),
             }
         }
+    }
+
+    /// Leaves a round that may wait for a silent orchestrator when another one names itself.
+    async fn find_newest_principal(&mut self, mut first: Option<Endpoint>) -> Option<Session> {
+        let (mut news, epoch) = (std::mem::take(&mut self.news), self.highest_epoch);
+        let found = loop {
+            tokio::select! {
+                found = self.find_principal(first.clone()) => break found,
+                principal = news.successor_of(epoch) => first = Some(principal),
+            }
+        };
+        self.news = news;
+        found
     }
 
     /// One round over the orchestrators; one that is named by another comes next.
@@ -231,7 +247,8 @@ impl Worker {
     }
 
     /// Until the stream ends, falls silent, or a draining worker is done.
-    async fn converse(&mut self, session: Session) {
+    /// Gives the principal that was elected meanwhile, if that is why.
+    async fn converse(&mut self, session: Session) -> Option<Endpoint> {
         let Session { endpoint, epoch, registered, outbox, mut inbox } = session;
         self.highest_epoch = epoch;
         self.cluster_id = registered.cluster_id;
@@ -245,6 +262,7 @@ impl Worker {
         self.reports = self.slots.outcomes();
         let mut heard = tokio::time::Instant::now();
         let mut told_drain = false;
+        let mut next = None;
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         loop {
             if self.draining && !told_drain {
@@ -288,6 +306,11 @@ impl Worker {
                     tracing::debug!("the principal is silent");
                     break;
                 }
+                successor = self.news.successor_of(epoch) => {
+                    tracing::debug!(%successor, "another principal was elected");
+                    next = Some(successor);
+                    break;
+                }
                 _ = tick.tick() => self.lines.tick(),
             }
         }
@@ -296,6 +319,7 @@ impl Worker {
             // As asked: the connection stays open, and nothing is said any more.
             std::mem::forget((outbox, inbox));
         }
+        next
     }
 
     /// From the first registration on: the cluster is known.
@@ -307,7 +331,9 @@ impl Worker {
                 incarnation: ProcessId(self.incarnation.as_u128()),
                 cluster,
             };
-            self.witness = Some(witness::Streams::open(me, &self.config.orchestrators));
+            let streams = witness::Streams::open(me, &self.config.orchestrators);
+            self.news = streams.news();
+            self.witness = Some(streams);
         }
     }
 

@@ -16,7 +16,7 @@ use orquestrador_wire::{
     CodecError, inquiry_from_proto, sender_from_proto, testimony_to_proto, view_from_proto,
 };
 use rand::Rng as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
@@ -38,8 +38,18 @@ pub struct Identity {
     pub cluster: ClusterId,
 }
 
-/// Runs until it is dropped.
-pub struct Streams(#[allow(dead_code, reason = "holds the tasks")] JoinSet<()>);
+/// The principal, as it names itself: a session of a lower epoch is over (V14).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub epoch: u64,
+    pub endpoint: Endpoint,
+}
+
+/// The open streams; they end when it is dropped.
+pub struct Streams {
+    principal: watch::Receiver<Option<Principal>>,
+    _tasks: JoinSet<()>,
+}
 
 struct Shared {
     me: Identity,
@@ -48,24 +58,52 @@ struct Shared {
     orchestrators: usize,
     /// Streams that are open now.
     open: AtomicUsize,
+    principal: watch::Sender<Option<Principal>>,
 }
 
 impl Streams {
     /// Opens a stream to each orchestrator, and again whenever it ends.
     pub fn open(me: Identity, orchestrators: &[Endpoint]) -> Self {
         let witness = Witness::new(me.incarnation, me.cluster, WitnessTiming::default());
+        let (principal, news) = watch::channel(None);
         let shared = Arc::new(Shared {
             me,
             witness: Mutex::new(witness),
             began: Instant::now(),
             orchestrators: orchestrators.len(),
             open: AtomicUsize::new(0),
+            principal,
         });
         let mut tasks = JoinSet::new();
         for endpoint in orchestrators {
             tasks.spawn(hold(endpoint.clone(), shared.clone()));
         }
-        Self(tasks)
+        Self { principal: news, _tasks: tasks }
+    }
+
+    /// What the orchestrators say about who is principal.
+    pub fn news(&self) -> News {
+        News(Some(self.principal.clone()))
+    }
+}
+
+/// Announcements of principals; each is heard once. By default there are none.
+#[derive(Clone, Default)]
+pub struct News(Option<watch::Receiver<Option<Principal>>>);
+
+impl News {
+    /// Returns when a principal of a higher epoch than this names itself.
+    pub async fn successor_of(&mut self, epoch: u64) -> Endpoint {
+        while let Some(principal) = &mut self.0 {
+            if principal.changed().await.is_err() {
+                self.0 = None;
+            } else if let Some(later) =
+                principal.borrow_and_update().as_ref().filter(|p| p.epoch > epoch)
+            {
+                return later.endpoint.clone();
+            }
+        }
+        std::future::pending().await
     }
 }
 
@@ -108,7 +146,8 @@ async fn converse(endpoint: &Endpoint, shared: &Shared) -> Result<(), tonic::Sta
                 let Some(received) = received? else { return Ok(()) };
                 let sender = sender_from_proto(&received).map_err(unreadable)?;
                 heard_from.process = Some(sender.process);
-                if let Some(answer) = shared.receive(sender, received).map_err(unreadable)?
+                if let Some(answer) =
+                    shared.receive(endpoint, sender, received).map_err(unreadable)?
                     && outbox.try_send(message(answer)).is_err()
                 {
                     tracing::debug!(%endpoint, "no room for a testimony");
@@ -144,6 +183,7 @@ impl Shared {
 
     fn receive(
         &self,
+        endpoint: &Endpoint,
         from: Sender,
         received: ControlMessage,
     ) -> Result<Option<Message>, CodecError> {
@@ -156,12 +196,29 @@ impl Shared {
                 witness.learn(from, newest);
             }
             witness.on_echo(from, number, uncommitted_ms);
+            if let Some(view) = witness.newest()
+                && view.principal_process == from.process
+            {
+                self.announce(endpoint, view.epoch.0);
+            }
             return Ok(None);
         }
         let Some(inquiry) = inquiry_from_proto(message)? else { return Ok(None) };
         let testimony = self.witness().answer(self.now(), from, inquiry);
         tracing::debug!(process = %from.process, ?testimony, "asked as a witness");
         Ok(testimony.map(testimony_to_proto))
+    }
+}
+
+impl Shared {
+    fn announce(&self, endpoint: &Endpoint, epoch: u64) {
+        self.principal.send_if_modified(|known| {
+            let is_news = known.as_ref().is_none_or(|known| known.epoch < epoch);
+            if is_news {
+                *known = Some(Principal { epoch, endpoint: endpoint.clone() });
+            }
+            is_news
+        });
     }
 }
 
