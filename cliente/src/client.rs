@@ -8,12 +8,12 @@ use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
 use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
-use common::proto::{self, NodeRole, Receipt, Task, TaskState};
+use common::proto::{self, Receipt, Task, TaskState};
 use futures::stream::{self, FuturesUnordered, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
-use crate::retry::{Backoff, Target, Targets, silent};
+use crate::retry::{Backoff, Target, Targets, is_of_principal, silent};
 use crate::{Error, TaskSpec};
 
 /// How long one orchestrator may take to answer before the other is asked.
@@ -89,10 +89,6 @@ fn cluster(channel: Channel) -> ClusterServiceClient<Channel> {
 
 fn epoch(receipt: Option<&Receipt>) -> Option<u64> {
     receipt.map(|receipt| receipt.epoch)
-}
-
-fn is_of_principal(answer: &proto::GetClusterResponse) -> bool {
-    answer.nodes.iter().any(|node| node.answering && node.role() == NodeRole::Principal)
 }
 
 /// An answer without what it must have.

@@ -9,6 +9,8 @@ use arc_swap::ArcSwapOption;
 use common::auth::Credentials;
 use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
+use common::proto::cluster_service_client::ClusterServiceClient;
+use common::proto::{GetClusterRequest, GetClusterResponse, NodeRole};
 use rand::Rng as _;
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -18,6 +20,9 @@ use crate::Error;
 
 /// The pause between two tries, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+
+/// How long one orchestrator may take before others are asked whether they are principal.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One orchestrator.
 pub struct Target {
@@ -133,7 +138,16 @@ impl Targets {
         loop {
             let target = self.present()?;
             let limit = try_timeout.min(deadline.saturating_duration_since(Instant::now()));
-            let refusal = match tokio::time::timeout(limit, call(target.channel.clone())).await {
+            let answer = tokio::time::timeout(limit, call(target.channel.clone()));
+            let answered = tokio::select! {
+                answered = answer => answered,
+                elected = self.elected_elsewhere(&target) => {
+                    tracing::debug!(endpoint = %elected.endpoint, "another one is principal");
+                    self.present.compare_and_swap(&target, Some(elected));
+                    continue;
+                }
+            };
+            let refusal = match answered {
                 Ok(Ok(answer)) if epoch(&answer).is_none_or(|epoch| self.believes(epoch)) => {
                     return Ok(answer);
                 }
@@ -156,6 +170,32 @@ impl Targets {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+impl Targets {
+    /// Returns once another node says that it is principal, while this one does not answer: it may be stopped
+    /// or cut off, which no broken connection tells. What was asked of it is asked again there.
+    async fn elected_elsewhere(&self, silent: &Arc<Target>) -> Arc<Target> {
+        tokio::time::sleep(PATIENCE).await;
+        loop {
+            for other in self.configured.iter().filter(|t| t.endpoint != silent.endpoint) {
+                let mut cluster = ClusterServiceClient::new(other.channel.clone());
+                let question = cluster.get_cluster(self.request(GetClusterRequest {}));
+                if let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, question).await
+                    && is_of_principal(answer.get_ref())
+                    && self.believes(answer.get_ref().epoch)
+                {
+                    return other.clone();
+                }
+            }
+            tokio::time::sleep(BACKOFF.1).await;
+        }
+    }
+}
+
+/// Whether the node that answered is the principal.
+pub fn is_of_principal(answer: &GetClusterResponse) -> bool {
+    answer.nodes.iter().any(|n| n.answering && n.role() == NodeRole::Principal)
 }
 
 pub fn silent(endpoint: &Endpoint) -> Error {
