@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "mutirao/v1/task.proto",
     "mutirao/v1/worker.proto",
     "mutirao/v1/replication.proto",
     "mutirao/v1/journal.proto",
     "mutirao/v1/cluster.proto",
     "mutirao/v1/witness.proto",
+    "mutirao/v1/operator.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -64,6 +64,8 @@ struct Flags {
     max_finished_tasks: u64,
     #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
     insecure_network: bool,
+    #[arg(long, env = "MUTIRAO_ALLOW_DRILL")]
+    allow_drill: bool,
     #[arg(long, env = "MUTIRAO_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
     #[arg(long, env = "MUTIRAO_LANG", value_name = "LANG", value_enum, default_value_t)]
@@ -79,6 +81,8 @@ pub struct Config {
     pub advertise: Endpoint,
     pub peer: Endpoint,
     pub data_dir: PathBuf,
+    /// Operators may kill or stop this node to rehearse (`cliente cluster drill`).
+    pub allow_drill: bool,
     pub limits: Limits,
     pub log_format: LogFormat,
     pub lang: Lang,
@@ -139,6 +143,7 @@ impl Config {
             data_dir: flags
                 .data_dir
                 .unwrap_or_else(|| PathBuf::from(format!("mutirao-data/orquestrador-{port}"))),
+            allow_drill: flags.allow_drill,
             limits: Limits {
                 worker_lease_ms: flags.worker_lease_ms,
                 max_active_tasks: flags.max_active_tasks,

@@ -3,6 +3,7 @@
 mod api;
 pub mod config;
 pub mod dispatch;
+mod drill;
 pub mod driver;
 pub mod journal;
 pub mod node;

@@ -8,6 +8,7 @@ use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
 use common::exit;
 use common::messages::node::NodeMessage;
 use common::proto::cluster_service_server::ClusterServiceServer;
+use common::proto::operator_service_server::OperatorServiceServer;
 use common::proto::synchronization_service_server::SynchronizationServiceServer;
 use common::proto::task_orchestrator_server::TaskOrchestratorServer;
 use common::proto::witness_service_server::WitnessServiceServer;
@@ -122,8 +123,13 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         loopback,
     };
     tokio::spawn(dialler.run());
+    let operator = api::operator::Service {
+        driver: handle.clone(),
+        users: users.clone(),
+        allow_drill: config.allow_drill,
+    };
     let witness = witness::service::Service { driver: handle.clone(), witnesses, pulse, clock };
-    let serving = serve(listener, &handle, &users, journal, witness);
+    let serving = serve(listener, &handle, &users, journal, witness, operator);
     tokio::select! {
         served = serving => served.map(|()| exit::OK),
         broken = ended => match broken {
@@ -180,6 +186,7 @@ async fn serve(
     users: &Users,
     journal: Journal,
     witness: witness::service::Service,
+    operator: api::operator::Service,
 ) -> Result<(), Error> {
     let (driver, users) = (handle.clone(), users.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -209,6 +216,7 @@ async fn serve(
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
+    routes.add_service(OperatorServiceServer::new(operator));
     routes.add_service(WitnessServiceServer::new(witness));
     routes.add_service(
         SynchronizationServiceServer::new(replication::service::Service { driver, journal })

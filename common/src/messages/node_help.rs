@@ -72,6 +72,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "insecure_network" => {
                 "A rede é confiável: aceita escutar fora de loopback sem TLS nem segredo"
             }
+            "allow_drill" => {
+                "Aceita ensaios: `cliente cluster drill` pode matar ou parar este orquestrador"
+            }
             "log_format" => "Formato do log",
             "lang" => "Idioma das mensagens",
             _ => return None,
@@ -99,6 +102,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "max_finished_tasks" => "Finished tasks kept; the oldest are forgotten",
             "insecure_network" => {
                 "The network is trusted: listen beyond loopback without TLS or secret"
+            }
+            "allow_drill" => {
+                "Allow rehearsals: `cliente cluster drill` may kill or stop this orchestrator"
             }
             "log_format" => "Format of the log",
             "lang" => "Language of the messages",

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod convert;
+pub mod operator;
 pub mod tasks;
 pub mod validate;
 

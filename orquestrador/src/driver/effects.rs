@@ -9,6 +9,7 @@ use orquestrador_core::effect::CloseReason;
 use orquestrador_core::ids::{Epoch, Index, RequestId, Timestamp};
 use orquestrador_core::role::{self, EntryId, Log as _, Notice, Sender, Standing, View};
 use orquestrador_core::{Answer, Effect, Rejection};
+use tokio::sync::oneshot;
 use tonic::Status;
 
 use super::input::Committed;
@@ -206,19 +207,20 @@ impl<S: Store> Driver<S> {
 
     fn tell_view(&mut self, view: &View, peer: String) {
         tracing::debug!(?view, "newest view");
+        let before = self.views.learn(view, self.clock.wall());
         let me = self.role.identity();
-        let before = self.last_principal.replace(view.principal_node);
         if view.principal_process == me.process {
-            let succeeds = before.is_some_and(|node| node != me.node);
-            self.succeeds_another |= succeeds;
+            self.succeeds_another |= before.is_some_and(|b| b.principal_node != me.node);
             return;
         }
-        if self.serving {
+        let led = before.as_ref().is_some_and(|b| b.principal_process == me.process);
+        let stood_by = before.is_some_and(|b| b.epoch == view.epoch && b.replica(me.node).is_some());
+        if led {
             self.console.warn(&NodeMessage::SteppedDown { epoch: view.epoch.0, principal: peer });
-        } else if view.replica(me.node).is_some() {
-            self.console.info(&NodeMessage::StandbyInSync { epoch: view.epoch.0 });
-        } else {
+        } else if view.replica(me.node).is_none() {
             self.console.info(&NodeMessage::Following { principal: peer });
+        } else if !stood_by {
+            self.console.info(&NodeMessage::StandbyInSync { epoch: view.epoch.0 });
         }
     }
 
@@ -231,10 +233,32 @@ impl<S: Store> Driver<S> {
         };
         if done
             && let Some(reply) = self.handing_over.take()
-            && reply.send(()).is_err()
+            && reply.send(self.role.epoch()).is_err()
         {
             tracing::debug!("nobody waits for the handover any more");
         }
+    }
+
+    /// An operator's wish: refused unless a standby is there to take the office.
+    pub(super) fn switch_over(
+        &mut self,
+        reply: oneshot::Sender<Result<oneshot::Receiver<Epoch>, Status>>,
+    ) -> Result<(), Error> {
+        let answer = if !self.serving {
+            Err(self.not_primary())
+        } else if self.role.replicated().is_none() {
+            let why = "there is no standby in sync to take over";
+            Err(grpc_status::status(ErrorCode::NotPromotable, why))
+        } else {
+            let (done, news) = oneshot::channel();
+            self.handing_over = Some(done);
+            self.role_input(role::Input::HandOver)?;
+            Ok(news)
+        };
+        if reply.send(answer).is_err() {
+            tracing::debug!("the operator left before the switch-over began");
+        }
+        Ok(())
     }
 
     // ---- Release. ----

@@ -1,12 +1,13 @@
 //! What reaches the driver, from every service, through one bounded queue.
 
 use orquestrador_core::ids::{Epoch, Index, ProcessId, RequestId, SessionId};
-use orquestrador_core::role::{self, Candidate, EntryId, Hello, Sender, Standing, Testimony, View};
+use orquestrador_core::role::{self, Candidate, EntryId, Failover, Hello, Sender, Standing, Testimony, View};
 use orquestrador_core::{Answer, Command, Rejection};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 use super::store::Install;
+use super::views::ViewNote;
 use crate::journal::{Content, Entry};
 use common::proto;
 
@@ -84,7 +85,18 @@ pub enum Input {
     },
     /// Orderly end: answered when the office is in other hands, or there is nobody to take it.
     HandOver {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Epoch>,
+    },
+    /// An operator's wish: the standby is to be principal. Refused, or begun; the receiver then tells the
+    /// new epoch when this node has stepped down.
+    SwitchOver {
+        reply: oneshot::Sender<Result<oneshot::Receiver<Epoch>, Status>>,
+    },
+    /// The switch-over took too long.
+    KeepOffice,
+    /// Who is principal and why.
+    Explain {
+        reply: oneshot::Sender<Explanation>,
     },
     Tick,
 }
@@ -130,6 +142,16 @@ pub struct Description {
     pub digest: u128,
     /// The other node, when linked.
     pub peer: Option<PeerDescription>,
+}
+
+/// What a node can say about failover.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    pub node: Description,
+    pub failover: Failover,
+    /// Of the newest view, with their machines; `None` for one that this node does not hear.
+    pub witnesses: Vec<(ProcessId, Option<std::sync::Arc<str>>)>,
+    pub views: Vec<ViewNote>,
 }
 
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ mod state;
 pub mod store;
 mod tail;
 mod turn;
+pub mod views;
 mod watch;
 mod writer;
 
@@ -24,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::console::Console;
 use common::messages::node::NodeMessage;
-use orquestrador_core::ids::{ClusterId, Index, NodeId, ProcessId, RequestId, SessionId};
+use orquestrador_core::ids::{ClusterId, Epoch, Index, ProcessId, RequestId, SessionId};
 use orquestrador_core::role::{Durable, EntryId, Identity, Log as _, Role, Timing};
 use orquestrador_core::{Limits, Step};
 use tokio::sync::{mpsc, oneshot};
@@ -42,6 +43,7 @@ use sessions::Sessions;
 use state::Applied;
 use store::{Clock, Store};
 use tail::Tail;
+use views::Views;
 use watch::WatchHub;
 
 pub use disk::Disk;
@@ -218,10 +220,9 @@ pub struct Driver<S> {
     nonce: u64,
     word: u64,
     snapshots: turn::Snapshots,
-    handing_over: Option<oneshot::Sender<()>>,
+    handing_over: Option<oneshot::Sender<Epoch>>,
     serving: bool,
-    /// Of the newest view that was told.
-    last_principal: Option<NodeId>,
+    views: Views,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
     warnings: turn::Warnings,
@@ -263,7 +264,7 @@ impl<S: Store> Driver<S> {
             });
         }
         let durable: Durable = recovered.role;
-        let last_principal = durable.newest.as_ref().map(|view| view.principal_node);
+        let views = Views::new(durable.newest.as_ref());
         let role = Role::new(
             Identity {
                 node: recovered.node,
@@ -307,7 +308,7 @@ impl<S: Store> Driver<S> {
             snapshots: turn::Snapshots::default(),
             handing_over: None,
             serving: false,
-            last_principal,
+            views,
             succeeds_another: false,
             warnings: turn::Warnings::default(),
             #[cfg(feature = "mutations")]

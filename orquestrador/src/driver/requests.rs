@@ -9,7 +9,7 @@ use orquestrador_core::{Command, Event};
 use tokio::sync::oneshot;
 use tonic::Status;
 
-use super::input::{Description, Input, PeerDescription};
+use super::input::{Description, Explanation, Input, PeerDescription};
 use super::mutation::Mutation;
 use super::store::Store;
 use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS};
@@ -107,6 +107,17 @@ impl<S: Store> Driver<S> {
             Input::HandOver { reply } => {
                 self.handing_over = Some(reply);
                 self.role_input(role::Input::HandOver)
+            }
+            Input::SwitchOver { reply } => self.switch_over(reply),
+            Input::KeepOffice => {
+                self.handing_over = None;
+                self.role_input(role::Input::KeepOffice)
+            }
+            Input::Explain { reply } => {
+                if reply.send(self.explain()).is_err() {
+                    tracing::trace!("nobody waits for the explanation");
+                }
+                Ok(())
             }
             Input::Tick => self.tick(),
             Input::Call { .. }
@@ -211,6 +222,16 @@ impl<S: Store> Driver<S> {
                 acknowledged: self.role.acknowledged(),
             }),
         }
+    }
+
+    /// Who is principal and why, as this node sees it.
+    fn explain(&self) -> Explanation {
+        let now = self.clock.monotonic();
+        let hosts = self.witnesses.alive(now);
+        let failover = self.role.failover(|witness| hosts.contains_key(&witness));
+        let of_view = self.role.newest().map(|view| view.witnesses.clone()).unwrap_or_default();
+        let witnesses = of_view.into_iter().map(|w| (w, hosts.get(&w).cloned())).collect();
+        Explanation { node: self.describe(), failover, witnesses, views: self.views.all() }
     }
 
     fn forget_link(&mut self) {

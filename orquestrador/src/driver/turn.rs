@@ -93,6 +93,9 @@ impl<S: Store> Driver<S> {
             self.replicator.ask(&self.role, self.nonce);
         }
         self.save_ready_snapshot();
+        if self.handing_over.is_some() {
+            self.answer_hand_over();
+        }
         Ok(())
     }
 
@@ -113,7 +116,6 @@ impl<S: Store> Driver<S> {
         self.watch.sweep();
         self.warn();
         self.consider_snapshot();
-        self.answer_hand_over();
         Ok(())
     }
 

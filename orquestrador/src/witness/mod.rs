@@ -109,6 +109,13 @@ impl Witnesses {
             .collect()
     }
 
+    /// Those that pinged lately, with their machines.
+    pub fn alive(&self, now: Millis) -> BTreeMap<ProcessId, Arc<str>> {
+        let streams = self.streams();
+        let alive = streams.open.iter().filter(|(_, s)| now.saturating_sub(s.pinged) <= SILENCE);
+        alive.map(|(incarnation, stream)| (*incarnation, stream.host.clone())).collect()
+    }
+
     /// Asks every witness of the view in question that has a stream to us. What is lost is asked again.
     pub fn inquire(&self, sender: Sender, inquiry: &Inquiry) {
         let (Inquiry::Prepare { view, .. } | Inquiry::Accept { view, .. }) = inquiry;

@@ -83,6 +83,7 @@ impl Role {
         // Elected again in a later epoch is another office: in between, another one may have served.
         if view.principal_process != self.me.process || view.epoch != self.epoch() {
             self.step_down(turn);
+            self.handing_over = false;
         }
         self.note_view(view.epoch != self.epoch());
         self.proposal = None;

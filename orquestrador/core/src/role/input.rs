@@ -45,6 +45,8 @@ pub enum Input {
     },
     /// V15: the operator's word that the other node is gone.
     Promote,
-    /// Orderly end: give the office to the standby.
+    /// Give the office to the standby.
     HandOver,
+    /// It took too long: do not give it away any more, unless that is decided already.
+    KeepOffice,
 }

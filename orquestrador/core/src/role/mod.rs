@@ -8,6 +8,7 @@ mod acceptor;
 mod clock;
 mod consider;
 mod effect;
+mod explain;
 mod follower;
 mod founding;
 mod input;
@@ -23,6 +24,7 @@ mod witness;
 mod witnesses;
 
 pub use effect::{Effect, Notice};
+pub use explain::{Cause, Failover, critical_hosts};
 pub use input::Input;
 pub use log::{EntrySummary, Log};
 pub use message::{Append, Hello, Message, Sender};
@@ -202,6 +204,7 @@ impl Role {
             }
             Input::Promote => self.promote_by_force(&mut turn),
             Input::HandOver => self.handing_over = true,
+            Input::KeepOffice => self.handing_over = false,
         }
         // What a turn adds to the journal is not in `log` yet: its fsync brings the next turn.
         if !turn.changed_journal {

@@ -1,0 +1,196 @@
+//! `OperatorService`: what operators do with the cluster as a whole.
+
+use std::time::Duration;
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::operator_service_server::OperatorService;
+use common::proto::{
+    DrillRequest, DrillResponse, ExplainClusterRequest, ExplainClusterResponse, SwitchoverRequest,
+    SwitchoverResponse, ViewNote, WitnessStatus, drill_request,
+};
+use orquestrador_core::role::{Cause, Failover, Standing, critical_hosts};
+use orquestrador_wire::view_to_proto;
+use tonic::{Request, Response, Status};
+
+use crate::driver::DriverHandle;
+use crate::driver::input::{Explanation, Input};
+use crate::driver::views;
+use crate::drill;
+use crate::users::Users;
+
+/// How long the standby may take to become principal.
+const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Answers operators.
+pub struct Service {
+    pub driver: DriverHandle,
+    pub users: Users,
+    pub allow_drill: bool,
+}
+
+impl Service {
+    async fn admin<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let caller = self.users.authenticate(request.metadata()).await?;
+        if caller.admin {
+            Ok(())
+        } else {
+            Err(grpc_status::status(ErrorCode::PermissionDenied, "only for administrators"))
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl OperatorService for Service {
+    async fn switchover(
+        &self,
+        request: Request<SwitchoverRequest>,
+    ) -> Result<Response<SwitchoverResponse>, Status> {
+        self.admin(&request).await?;
+        let begun = self.driver.ask(|reply| Input::SwitchOver { reply }).await??;
+        match tokio::time::timeout(SWITCHOVER_TIMEOUT, begun).await {
+            Ok(Ok(epoch)) => Ok(Response::new(SwitchoverResponse { epoch: epoch.0 })),
+            Ok(Err(_)) => Err(grpc_status::status(
+                ErrorCode::Unavailable,
+                "another switch-over or the end of this node came in between",
+            )),
+            Err(_) => {
+                self.driver.send(Input::KeepOffice).await?;
+                Err(grpc_status::status(
+                    ErrorCode::Unavailable,
+                    "the standby did not take the office in time; this node keeps it",
+                ))
+            }
+        }
+    }
+
+    async fn explain_cluster(
+        &self,
+        request: Request<ExplainClusterRequest>,
+    ) -> Result<Response<ExplainClusterResponse>, Status> {
+        self.admin(&request).await?;
+        let explanation = self.driver.ask(|reply| Input::Explain { reply }).await?;
+        Ok(Response::new(explain(explanation)))
+    }
+
+    async fn drill(
+        &self,
+        request: Request<DrillRequest>,
+    ) -> Result<Response<DrillResponse>, Status> {
+        self.admin(&request).await?;
+        if !self.allow_drill {
+            let why = "drills are off: start this orchestrator with --allow-drill";
+            return Err(grpc_status::status(ErrorCode::PermissionDenied, why));
+        }
+        let done = match request.into_inner().kind {
+            Some(drill_request::Kind::Kill(true)) => drill::kill(),
+            Some(drill_request::Kind::PauseMs(ms)) => drill::pause(Duration::from_millis(ms.into())),
+            Some(drill_request::Kind::Kill(false)) | None => {
+                let text = "must be kill or a pause".to_owned();
+                return Err(grpc_status::invalid([("kind".to_owned(), text)]));
+            }
+        };
+        done.map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
+        Ok(Response::new(DrillResponse {}))
+    }
+}
+
+fn explain(explanation: Explanation) -> ExplainClusterResponse {
+    let Explanation { node, failover, witnesses, views } = explanation;
+    let hosts = |addresses: &[&String]| -> Vec<String> {
+        addresses.iter().map(|address| host(address)).collect()
+    };
+    let is_pair = node.view.as_ref().is_some_and(|view| !view.is_single());
+    let replicas = match is_pair {
+        true => hosts(&[&node.own_address, &node.peer_address]),
+        false => hosts(&[&node.own_address]),
+    };
+    // Of a silent one nothing is known: it counts as gone.
+    let minds: Vec<String> = witnesses
+        .iter()
+        .map(|(_, host)| host.as_deref().unwrap_or_default().to_owned())
+        .collect();
+    let critical_hosts = match failover {
+        Failover::ByWitnesses | Failover::FewWitnesses => critical_hosts(&replicas, &minds),
+        Failover::ByRefusedPort
+        | Failover::NoStandby
+        | Failover::CatchingUp
+        | Failover::NoWitnesses
+        | Failover::NotFounded
+        | Failover::NotListed => Vec::new(),
+    };
+    ExplainClusterResponse {
+        address: node.own_address,
+        node_id: node.node.to_string(),
+        view: node.view.as_ref().map(view_to_proto),
+        standing: standing(node.standing).to_owned(),
+        failover: failover_word(failover).to_owned(),
+        witnesses: witnesses
+            .into_iter()
+            .map(|(incarnation, host)| WitnessStatus {
+                incarnation: incarnation.to_string(),
+                alive: host.is_some(),
+                host: host.map(|host| host.to_string()).unwrap_or_default(),
+            })
+            .collect(),
+        critical_hosts,
+        views: views.iter().map(note).collect(),
+    }
+}
+
+fn host(address: &str) -> String {
+    address
+        .parse::<common::endpoint::Endpoint>()
+        .map_or_else(|_| address.to_owned(), |endpoint| endpoint.host().to_owned())
+}
+
+fn note(note: &views::ViewNote) -> ViewNote {
+    let members = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    ViewNote {
+        number: note.view.number.0,
+        epoch: note.view.epoch.0,
+        cause: cause(note.cause).to_owned(),
+        at_ms: note.at.map_or(0, |at| at.0),
+        principal_node: note.view.principal_node.to_string(),
+        replicas: members(note.view.replicas.len()),
+        witnesses: members(note.view.witnesses.len()),
+    }
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Unfounded => "UNFOUNDED",
+        Standing::Learner => "LEARNER",
+        Standing::Standby => "STANDBY",
+        Standing::Waiting => "WAITING",
+        Standing::Elected => "ELECTED",
+        Standing::Principal => "PRINCIPAL",
+    }
+}
+
+fn failover_word(failover: Failover) -> &'static str {
+    match failover {
+        Failover::ByWitnesses => "BY_WITNESSES",
+        Failover::ByRefusedPort => "BY_REFUSED_PORT",
+        Failover::NoStandby => "NO_STANDBY",
+        Failover::CatchingUp => "CATCHING_UP",
+        Failover::NoWitnesses => "NO_WITNESSES",
+        Failover::FewWitnesses => "FEW_WITNESSES",
+        Failover::NotFounded => "NOT_FOUNDED",
+        Failover::NotListed => "NOT_LISTED",
+    }
+}
+
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Founded => "FOUNDED",
+        Cause::Learnt => "LEARNT",
+        Cause::Grew => "GREW",
+        Cause::Shrank => "SHRANK",
+        Cause::Refreshed => "REFRESHED",
+        Cause::TookOver => "TOOK_OVER",
+        Cause::HandedOver => "HANDED_OVER",
+        Cause::Restarted => "RESTARTED",
+        Cause::Forced => "FORCED",
+    }
+}
