@@ -6,8 +6,8 @@ use orquestrador_core::Event;
 use orquestrador_core::command::Failure;
 use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
 
-use orquestrador_wire::process;
 use super::{CodecError, restored};
+use orquestrador_wire::process;
 
 pub fn event_to_proto(event: &Event) -> proto::JournalEvent {
     proto::JournalEvent { event: Some(to_kind(event)) }

@@ -15,11 +15,11 @@ use prost::Message as _;
 pub use event::{event_from_proto, event_to_proto};
 pub(super) use orquestrador_wire::hash;
 
-pub use role::{role_from_proto, role_to_proto};
 pub use orquestrador_wire::{
-    CodecError,     ballot_from_proto, ballot_to_proto, entry_id_from_proto, entry_id_to_proto, view_from_proto,
-    view_to_proto,
+    CodecError, ballot_from_proto, ballot_to_proto, entry_id_from_proto, entry_id_to_proto,
+    view_from_proto, view_to_proto,
 };
+pub use role::{role_from_proto, role_to_proto};
 
 /// What an entry records.
 #[derive(Clone, Debug, PartialEq, Eq)]
