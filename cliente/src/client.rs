@@ -422,7 +422,7 @@ impl Client {
         Ok(answer.users)
     }
 
-    fn channel(&self, node: &Endpoint) -> Channel {
+    pub(crate) fn channel(&self, node: &Endpoint) -> Channel {
         match self.targets.by_endpoint(node) {
             Some(target) => target.channel.clone(),
             None => node.channel(),
@@ -430,7 +430,11 @@ impl Client {
     }
 
     /// One try at one node.
-    async fn once<T>(
+    pub(crate) fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    pub(crate) async fn once<T>(
         &self,
         node: &Endpoint,
         asked: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,

@@ -28,11 +28,13 @@
 
 mod client;
 mod error;
+mod operator;
 mod retry;
 mod spec;
 mod watch;
 
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
+pub use operator::{Accident, Audit, AuditedNode, Verdict};
 pub use spec::{TaskSpec, new_task_id};
 pub use watch::is_final;

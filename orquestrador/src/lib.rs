@@ -1,6 +1,7 @@
 //! The orchestrator: one [`node`] that both binaries start, in different roles.
 
 mod api;
+pub mod audit;
 pub mod config;
 pub mod dispatch;
 mod drill;

@@ -126,6 +126,8 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     let operator = api::operator::Service {
         driver: handle.clone(),
         users: users.clone(),
+        journal: journal.clone(),
+        limits: config.limits.clone(),
         allow_drill: config.allow_drill,
     };
     let witness = witness::service::Service { driver: handle.clone(), witnesses, pulse, clock };

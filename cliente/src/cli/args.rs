@@ -111,6 +111,10 @@ pub enum Online {
         task_ids: Vec<String>,
     },
     Workers,
+    Audit {
+        #[arg(long, value_name = "FILE|-")]
+        acknowledged: Option<String>,
+    },
     Cluster {
         #[command(subcommand)]
         action: Option<ClusterAction>,
@@ -159,6 +163,19 @@ pub enum ClusterAction {
         #[arg(long, required = true)]
         force: bool,
     },
+    Switchover,
+    Explain,
+    Drill(Drill),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Drill {
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub pause: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "3s")]
+    pub load: Duration,
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub clients: u64,
 }
 
 #[derive(Debug, clap::Subcommand)]

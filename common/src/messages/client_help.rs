@@ -54,6 +54,22 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "cancel.about" => "Cancela tarefas",
         "workers.about" => "Mostra os workers",
         "cluster.about" => "Mostra os orquestradores, quem é o principal e os workers",
+        "audit.about" => {
+            "Lê os diários dos orquestradores e prova que nada se perdeu nem se repetiu"
+        }
+        "audit.acknowledged" => {
+            "Tarefas confirmadas que devem estar lá: ids, ou as linhas JSON de submit (- é a entrada padrão)"
+        }
+        "cluster.switchover.about" => "Passa o cargo de principal ao backup, sem perder pedidos",
+        "cluster.explain.about" => {
+            "Explica quem é o principal e por quê, e o que impediria a troca automática"
+        }
+        "cluster.drill.about" => {
+            "Ensaio: mata ou para o principal sob carga e mede a troca (exige --allow-drill nos orquestradores)"
+        }
+        "cluster.drill.pause" => "Para o principal por este tempo em vez de matá-lo",
+        "cluster.drill.load" => "Quanto tempo a carga dura antes e depois da falha",
+        "cluster.drill.clients" => "Quantos submetem ao mesmo tempo",
         "cluster.promote.about" => {
             "Promove um nó sem ouvir o outro, que se perdeu: o que só o outro tinha perde-se também"
         }
@@ -116,6 +132,24 @@ fn english(id: &str) -> Option<&'static str> {
         "cancel.about" => "Cancels tasks",
         "workers.about" => "Shows the workers",
         "cluster.about" => "Shows the orchestrators, who is principal, and the workers",
+        "audit.about" => {
+            "Read the journals of the orchestrators and prove that nothing was lost or done twice"
+        }
+        "audit.acknowledged" => {
+            "Acknowledged tasks that must be there: ids, or the JSON lines of submit (- is standard input)"
+        }
+        "cluster.switchover.about" => {
+            "Give the office of principal to the backup, without losing a request"
+        }
+        "cluster.explain.about" => {
+            "Explain who is principal and why, and what would stop automatic failover"
+        }
+        "cluster.drill.about" => {
+            "Rehearsal: kill or stop the principal under load and measure the failover (needs --allow-drill on the orchestrators)"
+        }
+        "cluster.drill.pause" => "Stop the principal for this long instead of killing it",
+        "cluster.drill.load" => "How long the load lasts before and after the failure",
+        "cluster.drill.clients" => "How many submit at once",
         "cluster.promote.about" => {
             "Promotes a node without hearing the other, which is gone: what only that one had is gone too"
         }

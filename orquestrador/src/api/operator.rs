@@ -6,17 +6,23 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
-    DrillRequest, DrillResponse, ExplainClusterRequest, ExplainClusterResponse, SwitchoverRequest,
-    SwitchoverResponse, ViewNote, WitnessStatus, drill_request,
+    AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse, ExplainClusterRequest,
+    ExplainClusterResponse, SwitchoverRequest, SwitchoverResponse, ViewNote, WitnessStatus,
+    drill_request,
 };
+use orquestrador_core::Limits;
+use orquestrador_core::ids::Index;
 use orquestrador_core::role::{Cause, Failover, Standing, critical_hosts};
 use orquestrador_wire::view_to_proto;
 use tonic::{Request, Response, Status};
 
+use super::validate;
+use crate::audit::audit;
+use crate::drill;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Explanation, Input};
 use crate::driver::views;
-use crate::drill;
+use crate::journal::Journal;
 use crate::users::Users;
 
 /// How long the standby may take to become principal.
@@ -26,6 +32,8 @@ const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Service {
     pub driver: DriverHandle,
     pub users: Users,
+    pub journal: Journal,
+    pub limits: Limits,
     pub allow_drill: bool,
 }
 
@@ -73,6 +81,40 @@ impl OperatorService for Service {
         Ok(Response::new(explain(explanation)))
     }
 
+    async fn audit_journal(
+        &self,
+        request: Request<AuditJournalRequest>,
+    ) -> Result<Response<AuditJournalResponse>, Status> {
+        self.admin(&request).await?;
+        let AuditJournalRequest { at_index, task_ids } = request.into_inner();
+        let asked = task_ids.iter().map(|id| validate::task_id("task_ids", id));
+        let asked = asked.collect::<Result<_, _>>()?;
+        let at = (at_index > 0).then_some(Index(at_index));
+        let (journal, limits) = (self.journal.clone(), self.limits.clone());
+        let last = journal.last().index;
+        let node = journal.node();
+        let report = tokio::task::spawn_blocking(move || audit(&journal, limits, at, asked))
+            .await
+            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
+            .map_err(|error| {
+                grpc_status::status(ErrorCode::Unavailable, common::console::chain(&error))
+            })?;
+        Ok(Response::new(AuditJournalResponse {
+            node_id: node.to_string(),
+            first_index: report.first.0,
+            last_index: last.0,
+            at_index: report.at.index.0,
+            hash: hex(&report.at.hash.0),
+            digest: format!("{:032x}", report.digest),
+            tasks: report.tasks,
+            second_outcomes: report.second_outcomes,
+            epoch_regressions: report.epoch_regressions,
+            highest_epoch: report.highest_epoch.0,
+            missing: report.missing.iter().map(ToString::to_string).collect(),
+            contradiction: report.misfit.unwrap_or_default(),
+        }))
+    }
+
     async fn drill(
         &self,
         request: Request<DrillRequest>,
@@ -84,7 +126,9 @@ impl OperatorService for Service {
         }
         let done = match request.into_inner().kind {
             Some(drill_request::Kind::Kill(true)) => drill::kill(),
-            Some(drill_request::Kind::PauseMs(ms)) => drill::pause(Duration::from_millis(ms.into())),
+            Some(drill_request::Kind::PauseMs(ms)) => {
+                drill::pause(Duration::from_millis(ms.into()))
+            }
             Some(drill_request::Kind::Kill(false)) | None => {
                 let text = "must be kill or a pause".to_owned();
                 return Err(grpc_status::invalid([("kind".to_owned(), text)]));
@@ -106,10 +150,8 @@ fn explain(explanation: Explanation) -> ExplainClusterResponse {
         false => hosts(&[&node.own_address]),
     };
     // Of a silent one nothing is known: it counts as gone.
-    let minds: Vec<String> = witnesses
-        .iter()
-        .map(|(_, host)| host.as_deref().unwrap_or_default().to_owned())
-        .collect();
+    let minds: Vec<String> =
+        witnesses.iter().map(|(_, host)| host.as_deref().unwrap_or_default().to_owned()).collect();
     let critical_hosts = match failover {
         Failover::ByWitnesses | Failover::FewWitnesses => critical_hosts(&replicas, &minds),
         Failover::ByRefusedPort
@@ -136,6 +178,10 @@ fn explain(explanation: Explanation) -> ExplainClusterResponse {
         critical_hosts,
         views: views.iter().map(note).collect(),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn host(address: &str) -> String {

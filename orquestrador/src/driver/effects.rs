@@ -214,7 +214,8 @@ impl<S: Store> Driver<S> {
             return;
         }
         let led = before.as_ref().is_some_and(|b| b.principal_process == me.process);
-        let stood_by = before.is_some_and(|b| b.epoch == view.epoch && b.replica(me.node).is_some());
+        let stood_by =
+            before.is_some_and(|b| b.epoch == view.epoch && b.replica(me.node).is_some());
         if led {
             self.console.warn(&NodeMessage::SteppedDown { epoch: view.epoch.0, principal: peer });
         } else if view.replica(me.node).is_none() {

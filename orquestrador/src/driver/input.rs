@@ -1,7 +1,9 @@
 //! What reaches the driver, from every service, through one bounded queue.
 
 use orquestrador_core::ids::{Epoch, Index, ProcessId, RequestId, SessionId};
-use orquestrador_core::role::{self, Candidate, EntryId, Failover, Hello, Sender, Standing, Testimony, View};
+use orquestrador_core::role::{
+    self, Candidate, EntryId, Failover, Hello, Sender, Standing, Testimony, View,
+};
 use orquestrador_core::{Answer, Command, Rejection};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;

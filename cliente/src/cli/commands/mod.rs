@@ -1,5 +1,6 @@
 //! One file for each subcommand.
 
+mod audit;
 mod cancel;
 mod cluster;
 mod list;
@@ -31,6 +32,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             wait::within(wait_timeout, watch::run(context, task_ids)).await
         }
         Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
+        Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers => workers::run(context).await,
         Online::Cluster { action } => cluster::run(context, action).await,
         Online::Users { action } => users::run(context, action).await,

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::args::Format;
 use super::failure::Failure;
 
-pub use table::Table;
+pub use table::{Table, time};
 
 /// A task with what else is known of it.
 #[derive(Clone, Debug, Default)]

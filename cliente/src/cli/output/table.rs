@@ -202,7 +202,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn time(ms: u64) -> String {
+pub fn time(ms: u64) -> String {
     time_of(ms).and_then(|time| time.format(TIME).ok()).unwrap_or_default()
 }
 

@@ -1,4 +1,8 @@
-//! `cliente cluster`, and `cliente cluster promote`.
+//! `cliente cluster`, and what operators do with it.
+
+mod drill;
+mod explain;
+mod switchover;
 
 use common::endpoint::Endpoint;
 use common::exit;
@@ -21,6 +25,9 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
             let epoch = context.client.promote(&node).await?;
             context.output.promoted(&node.to_string(), epoch)
         }
+        Some(ClusterAction::Switchover) => return switchover::run(context).await,
+        Some(ClusterAction::Explain) => return explain::run(context).await,
+        Some(ClusterAction::Drill(options)) => return drill::run(context, &options).await,
     };
     output::print(&text)?;
     Ok(exit::OK)

@@ -1,0 +1,135 @@
+//! Reads the journal as it stands on disk and proves what it can: one chain, epochs that never go back,
+//! one outcome for each task, and the state that it all comes to. It changes nothing.
+
+use std::collections::{BTreeSet, HashSet};
+
+use orquestrador_core::event::RestoredEnd;
+use orquestrador_core::ids::{Epoch, Index, TaskId};
+use orquestrador_core::role::EntryId;
+use orquestrador_core::{Event, Limits, Machine};
+
+use crate::journal::{self, Content, Journal};
+
+/// Payload bytes read from the disk at a time.
+const READ_BYTES: usize = 8 << 20;
+
+/// What a journal holds, up to one entry.
+#[derive(Debug)]
+pub struct Report {
+    /// The first entry after the snapshot.
+    pub first: Index,
+    /// The last entry that was read.
+    pub at: EntryId,
+    /// Of the state after it.
+    pub digest: u128,
+    pub tasks: u64,
+    /// Outcomes beyond the first of a task.
+    pub second_outcomes: u64,
+    /// Entries with a lower epoch than the one before.
+    pub epoch_regressions: u64,
+    pub highest_epoch: Epoch,
+    /// Of the tasks asked about, those that the journal does not know.
+    pub missing: BTreeSet<TaskId>,
+    /// An event that its own state rules out.
+    pub misfit: Option<String>,
+}
+
+struct Audit {
+    machine: Machine,
+    finished: HashSet<TaskId>,
+    asked: BTreeSet<TaskId>,
+    second_outcomes: u64,
+}
+
+/// Replays the journal up to `at`, or to its end. `asked`: tasks that must be there.
+///
+/// # Errors
+/// The journal is damaged, cannot be read, or was pruned or truncated meanwhile.
+pub fn audit(
+    journal: &Journal,
+    limits: Limits,
+    at: Option<Index>,
+    asked: BTreeSet<TaskId>,
+) -> Result<Report, journal::Error> {
+    let (machine, finished) = (Machine::new(limits), HashSet::new());
+    let mut audit = Audit { machine, finished, asked, second_outcomes: 0 };
+    let mut here = EntryId::default();
+    if let Some(snapshot) = journal.snapshot_reader()? {
+        for event in snapshot.events()? {
+            audit.see(&event?);
+        }
+        here = snapshot.id();
+    }
+    let first = here.index.next();
+    let (mut epoch_regressions, mut highest_epoch) = (0, here.epoch);
+    let last = at.unwrap_or(journal.last().index);
+    while here.index < last {
+        // Their hashes are verified as they are read.
+        let entries = journal.read(here.index.next(), READ_BYTES)?;
+        if entries.is_empty() {
+            break;
+        }
+        for entry in entries.iter().take_while(|entry| entry.id.index <= last) {
+            epoch_regressions += u64::from(entry.id.epoch < highest_epoch);
+            highest_epoch = highest_epoch.max(entry.id.epoch);
+            let content = Content::decode(&entry.payload)
+                .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
+            if let Content::Events(events) = &content {
+                events.iter().for_each(|event| audit.see(event));
+            }
+            here = entry.id;
+        }
+    }
+    Ok(Report {
+        first,
+        at: here,
+        digest: audit.machine.digest(),
+        tasks: audit.machine.task_count(),
+        second_outcomes: audit.second_outcomes,
+        epoch_regressions,
+        highest_epoch,
+        missing: audit.asked,
+        misfit: audit.machine.misfit().map(str::to_owned),
+    })
+}
+
+impl Audit {
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::TaskSubmitted { task, .. } => {
+                self.asked.remove(task);
+            }
+            Event::TaskSucceeded { task, .. }
+            | Event::TaskFailed { task, .. }
+            | Event::TaskCancelled { task, .. } => self.finish(*task),
+            Event::TaskRestored(restored) => {
+                self.asked.remove(&restored.task);
+                match restored.end {
+                    RestoredEnd::Succeeded { .. }
+                    | RestoredEnd::Failed(_)
+                    | RestoredEnd::Cancelled => self.finish(restored.task),
+                }
+            }
+            Event::TasksPruned { tasks } => {
+                for task in tasks {
+                    self.finished.remove(task);
+                }
+            }
+            Event::TaskAssigned { .. }
+            | Event::TaskRequeued { .. }
+            | Event::WorkerRegistered { .. }
+            | Event::HandlersLearned { .. }
+            | Event::WorkerLost { .. }
+            | Event::AttemptEnded { .. }
+            | Event::UserAdded { .. }
+            | Event::UserRemoved { .. } => {}
+        }
+        self.machine.apply(event);
+    }
+
+    fn finish(&mut self, task: TaskId) {
+        if !self.finished.insert(task) {
+            self.second_outcomes += 1;
+        }
+    }
+}
