@@ -82,8 +82,8 @@ impl Role {
         }
     }
 
-    /// V13: the witness set that should be instead of the present one, when it is time to change it: soon
-    /// when a majority of the present ones is gone, otherwise when it has been so for a while.
+    /// V13: the witness set that should be instead of the present one, when it is time to change it: at
+    /// once when the present one has no living majority, otherwise when it has been so for a while.
     fn wanted_witnesses(&mut self, view: &View) -> Option<Vec<ProcessId>> {
         let wanted = choose(&view.witnesses, &self.candidates, self.me.loopback);
         if wanted == view.witnesses || self.handing_over {
@@ -94,8 +94,8 @@ impl Role {
         let since = *self.refresh_wanted_since.get_or_insert(now);
         let is_alive = |w: &ProcessId| self.candidates.iter().any(|c| c.incarnation == *w);
         let left = view.witnesses.iter().filter(|w| is_alive(w)).count();
-        let lost_majority = !view.witnesses.is_empty() && left * 2 <= view.witnesses.len();
-        let due = lost_majority || now.saturating_sub(since) >= self.timing.refresh_ms;
+        let no_majority = left * 2 <= view.witnesses.len();
+        let due = no_majority || now.saturating_sub(since) >= self.timing.refresh_ms;
         due.then_some(wanted)
     }
 }
