@@ -136,6 +136,27 @@ impl Client {
         Ok(answer.epoch)
     }
 
+    /// Ends the whole cluster in order; gives how many tasks still ran after `timeout`, which run again after
+    /// the next start.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time.
+    pub async fn shutdown(&self, timeout: Duration) -> Result<u64, Error> {
+        let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        let answer = self
+            .targets()
+            .call(
+                timeout + SWITCHOVER_TIMEOUT,
+                |_: &proto::ShutdownResponse| None,
+                |channel| {
+                    let request = self.targets().request(proto::ShutdownRequest { timeout_ms });
+                    async move { Ok(operator(channel).shutdown(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        Ok(answer.interrupted)
+    }
+
     /// Who is principal and why, as one node sees it.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Puts a node together: opens the journal, takes the port, starts the driver and the services, and ends
 //! when the operator says so or a guarantee breaks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::console::Console;
@@ -16,7 +17,7 @@ use common::proto::worker_service_server::WorkerServiceServer;
 use common::shutdown::{self, Signal};
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
@@ -33,6 +34,8 @@ use crate::{api, dispatch, replication, witness};
 
 /// The driver's clock for everything that is not an event.
 const TICK: Duration = Duration::from_millis(50);
+/// What was said last may still go out.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long an orderly end waits for the other node to take the office.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -63,6 +66,22 @@ impl Error {
             Self::Open(_) | Self::Listen { .. } | Self::System(_) => exit::RESOURCE,
             Self::Start(_) | Self::Broken(_) | Self::Serve(_) => exit::BROKEN,
         }
+    }
+}
+
+/// Ends the node from within.
+#[derive(Clone, Default)]
+pub struct End(Arc<Notify>);
+
+impl End {
+    /// When the last words are out.
+    pub fn soon(&self) {
+        self.0.notify_one();
+    }
+
+    async fn wait(&self) {
+        self.0.notified().await;
+        tokio::time::sleep(LAST_WORDS).await;
     }
 }
 
@@ -123,7 +142,9 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         loopback,
     };
     tokio::spawn(dialler.run());
+    let end = End::default();
     let operator = api::operator::Service {
+        end: end.clone(),
         driver: handle.clone(),
         users: users.clone(),
         journal: journal.clone(),
@@ -142,6 +163,10 @@ pub async fn run(config: Config) -> Result<u8, Error> {
             // The driver only ends by itself when its queue closes, which this function holds open.
             Ok(Ok(())) | Err(_) => Err(Error::System(std::io::Error::other("the driver thread ended"))),
         },
+        () = end.wait() => {
+            console.info(&NodeMessage::Stopping);
+            Ok(exit::OK)
+        }
         signal = shutdown::wait() => match signal? {
             Signal::Interrupt => Ok(exit::INTERRUPTED),
             Signal::Terminate => {
@@ -190,7 +215,7 @@ async fn serve(
     witness: witness::service::Service,
     operator: api::operator::Service,
 ) -> Result<(), Error> {
-    let (driver, users) = (handle.clone(), users.clone());
+    let (driver, users, end) = (handle.clone(), users.clone(), operator.end.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     let mut routes = RoutesBuilder::default();
@@ -221,7 +246,7 @@ async fn serve(
     routes.add_service(OperatorServiceServer::new(operator));
     routes.add_service(WitnessServiceServer::new(witness));
     routes.add_service(
-        SynchronizationServiceServer::new(replication::service::Service { driver, journal })
+        SynchronizationServiceServer::new(replication::service::Service { driver, journal, end })
             .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
     );

@@ -17,7 +17,7 @@ use common::shutdown::Signal;
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use rand::Rng as _;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::TcpListenerStream;
 use uuid::Uuid;
 
@@ -89,13 +89,16 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         console,
         reports: Vec::new(),
         ends: Vec::new(),
+        stop: Arc::default(),
         draining: false,
         hanging: false,
         outage: None,
     };
+    let stop = worker.stop.clone();
     let signal = tokio::select! {
         // Only a draining worker comes to an end by itself.
         () = worker.work() => Signal::Terminate,
+        () = stop.notified() => Signal::Terminate,
         signal = common::shutdown::wait() => signal?,
     };
     if signal == Signal::Terminate {
@@ -149,6 +152,8 @@ struct Worker {
     reports: Vec<Outcome>,
     /// Cancelled attempts whose end is to be sent.
     ends: Vec<AttemptRef>,
+    /// The operator ends the whole cluster.
+    stop: Arc<Notify>,
     draining: bool,
     hanging: bool,
     /// Since when there is no session, and when that was last said.
@@ -354,6 +359,7 @@ impl Worker {
             FromOrchestrator::Cancel(cancel) => {
                 cancel.attempts.iter().for_each(|attempt| self.cancelled(attempt));
             }
+            FromOrchestrator::Stop(_) => self.stop.notify_one(),
             FromOrchestrator::Heartbeat(_) | FromOrchestrator::Registered(_) => {}
         }
     }

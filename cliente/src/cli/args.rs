@@ -164,6 +164,10 @@ pub enum ClusterAction {
         force: bool,
     },
     Switchover,
+    Shutdown {
+        #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+        wait: Duration,
+    },
     Explain,
     Drill(Drill),
 }

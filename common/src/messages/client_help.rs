@@ -61,6 +61,12 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "Tarefas confirmadas que devem estar lá: ids, ou as linhas JSON de submit (- é a entrada padrão)"
         }
         "cluster.switchover.about" => "Passa o cargo de principal ao backup, sem perder pedidos",
+        "cluster.shutdown.about" => {
+            "Encerra o cluster inteiro em ordem: workers terminam o que executam, depois os orquestradores"
+        }
+        "cluster.shutdown.wait" => {
+            "Quanto esperar pelas tarefas em execução; as demais rodam de novo depois"
+        }
         "cluster.explain.about" => {
             "Explica quem é o principal e por quê, e o que impediria a troca automática"
         }
@@ -141,6 +147,10 @@ fn english(id: &str) -> Option<&'static str> {
         "cluster.switchover.about" => {
             "Give the office of principal to the backup, without losing a request"
         }
+        "cluster.shutdown.about" => {
+            "Stop the whole cluster in order: workers finish what they run, then the orchestrators end"
+        }
+        "cluster.shutdown.wait" => "How long to wait for running tasks; the others run again later",
         "cluster.explain.about" => {
             "Explain who is principal and why, and what would stop automatic failover"
         }

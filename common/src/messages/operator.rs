@@ -7,6 +7,8 @@ use crate::lang::Lang;
 pub enum OperatorMessage {
     /// The office changed hands on request.
     SwitchedOver { epoch: u64, ms: u64 },
+    /// The whole cluster ends; so many tasks still ran.
+    ShutDown { interrupted: u64 },
     /// Heading of what one node says. `standing` is a word of `ExplainClusterResponse`.
     Node { address: String, standing: String, view: u64, epoch: u64 },
     /// It does not answer.
@@ -88,6 +90,12 @@ impl OperatorMessage {
             Self::SwitchedOver { epoch, ms } => {
                 format!("O backup assumiu em {ms} ms (época {epoch}).")
             }
+            Self::ShutDown { interrupted: 0 } => {
+                "O cluster foi encerrado; nada ficou em execução.".into()
+            }
+            Self::ShutDown { interrupted } => format!(
+                "O cluster foi encerrado; tarefas interrompidas, que rodam de novo na próxima partida: {interrupted}."
+            ),
             Self::Node { address, standing, view, epoch } => {
                 format!("{address}: {} (visão {view}, época {epoch})", standing_pt(standing))
             }
@@ -160,6 +168,12 @@ impl OperatorMessage {
             Self::SwitchedOver { epoch, ms } => {
                 format!("The backup took over in {ms} ms (epoch {epoch}).")
             }
+            Self::ShutDown { interrupted: 0 } => {
+                "The cluster was stopped; nothing was left running.".into()
+            }
+            Self::ShutDown { interrupted } => format!(
+                "The cluster was stopped; tasks interrupted, which run again at the next start: {interrupted}."
+            ),
             Self::Node { address, standing, view, epoch } => {
                 format!("{address}: {} (view {view}, epoch {epoch})", standing_en(standing))
             }

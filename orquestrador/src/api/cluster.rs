@@ -45,12 +45,14 @@ impl Service {
     ) -> Result<Answer, Status> {
         self.driver.call(command).await?.answer.map_err(|r| rejected(&r))
     }
+}
 
-    async fn overview(&self) -> Result<Overview, Status> {
-        match self.ask(|request| Command::Overview { request }).await? {
-            Answer::Overview(overview) => Ok(overview),
-            other => Err(unexpected(&other)),
-        }
+/// Who works, and how much there is to do; only the principal answers.
+pub async fn overview(driver: &DriverHandle) -> Result<Overview, Status> {
+    match driver.call(|request| Command::Overview { request }).await?.answer {
+        Ok(Answer::Overview(overview)) => Ok(overview),
+        Ok(other) => Err(unexpected(&other)),
+        Err(rejection) => Err(rejected(&rejection)),
     }
 }
 
@@ -63,7 +65,7 @@ impl ClusterService for Service {
         self.caller(&request).await?;
         let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
         let overview = match node.standing {
-            Standing::Principal => Some(self.overview().await?),
+            Standing::Principal => Some(overview(&self.driver).await?),
             Standing::Unfounded
             | Standing::Learner
             | Standing::Standby
@@ -78,7 +80,7 @@ impl ClusterService for Service {
         request: Request<ListWorkersRequest>,
     ) -> Result<Response<ListWorkersResponse>, Status> {
         self.caller(&request).await?;
-        let overview = self.overview().await?;
+        let overview = overview(&self.driver).await?;
         let workers = overview.workers.iter().map(convert::worker).collect();
         Ok(Response::new(ListWorkersResponse { workers }))
     }

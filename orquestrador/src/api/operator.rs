@@ -7,8 +7,8 @@ use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
     AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse, ExplainClusterRequest,
-    ExplainClusterResponse, SwitchoverRequest, SwitchoverResponse, ViewNote, WitnessStatus,
-    drill_request,
+    ExplainClusterResponse, ShutdownRequest, ShutdownResponse, SwitchoverRequest,
+    SwitchoverResponse, ViewNote, WitnessStatus, drill_request,
 };
 use orquestrador_core::Limits;
 use orquestrador_core::ids::Index;
@@ -16,23 +16,28 @@ use orquestrador_core::role::{Cause, Failover, Standing, critical_hosts};
 use orquestrador_wire::view_to_proto;
 use tonic::{Request, Response, Status};
 
-use super::validate;
+use super::{cluster, validate};
 use crate::audit::audit;
 use crate::drill;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Explanation, Input};
 use crate::driver::views;
 use crate::journal::Journal;
+use crate::node::End;
 use crate::users::Users;
 
 /// How long the standby may take to become principal.
 const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the workers have ended.
+const WORKERS_POLL: Duration = Duration::from_millis(50);
 
 /// Answers operators.
 pub struct Service {
     pub driver: DriverHandle,
     pub users: Users,
     pub journal: Journal,
+    pub end: End,
     pub limits: Limits,
     pub allow_drill: bool,
 }
@@ -70,6 +75,28 @@ impl OperatorService for Service {
                 ))
             }
         }
+    }
+
+    async fn shutdown(
+        &self,
+        request: Request<ShutdownRequest>,
+    ) -> Result<Response<ShutdownResponse>, Status> {
+        self.admin(&request).await?;
+        let limit = Duration::from_millis(request.get_ref().timeout_ms.into());
+        let deadline = tokio::time::Instant::now() + limit;
+        // Refuses where this is not the principal.
+        let mut overview = cluster::overview(&self.driver).await?;
+        self.driver.send(Input::StopWorkers).await?;
+        while overview.workers.iter().any(|worker| worker.connected)
+            && tokio::time::Instant::now() < deadline
+        {
+            tokio::time::sleep(WORKERS_POLL).await;
+            overview = cluster::overview(&self.driver).await?;
+        }
+        let interrupted = overview.workers.iter().map(|worker| u64::from(worker.busy)).sum();
+        self.driver.send(Input::Farewell { tell_the_other: true }).await?;
+        self.end.soon();
+        Ok(Response::new(ShutdownResponse { interrupted }))
     }
 
     async fn explain_cluster(

@@ -4,7 +4,7 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::messages::node::NodeMessage;
-use common::proto::orchestrator_message::Message as ToWorker;
+use common::proto::{self, orchestrator_message::Message as ToWorker};
 use orquestrador_core::effect::CloseReason;
 use orquestrador_core::ids::{Epoch, Index, RequestId, Timestamp};
 use orquestrador_core::role::{self, EntryId, Log as _, Notice, Sender, Standing, View};
@@ -69,10 +69,14 @@ impl<S: Store> Driver<S> {
         }
         tracing::trace!(?message, "to peer");
         if let Some(message) = convert::to_wire(message, &self.start.own_address) {
-            let message = convert::envelope(self.role.sender(), self.role.epoch(), message);
-            if !self.replicator.send(message) {
-                tracing::debug!("the link is full: a message to the other node was dropped");
-            }
+            self.send_on_link(message);
+        }
+    }
+
+    pub(super) fn send_on_link(&self, message: proto::peer_message::Message) {
+        let message = convert::envelope(self.role.sender(), self.role.epoch(), message);
+        if !self.replicator.send(message) {
+            tracing::debug!("the link is full: a message to the other node was dropped");
         }
     }
 

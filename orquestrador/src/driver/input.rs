@@ -94,6 +94,13 @@ pub enum Input {
     SwitchOver {
         reply: oneshot::Sender<Result<oneshot::Receiver<Epoch>, Status>>,
     },
+    /// The operator ends the whole cluster: workers are told to finish and end.
+    StopWorkers,
+    /// The workers have ended: the other node is told to end too, and from now on nobody takes over from
+    /// whom. The receiver of a farewell takes it as its own.
+    Farewell {
+        tell_the_other: bool,
+    },
     /// The switch-over took too long.
     KeepOffice,
     /// Who is principal and why.
@@ -101,6 +108,16 @@ pub enum Input {
         reply: oneshot::Sender<Explanation>,
     },
     Tick,
+}
+
+impl Input {
+    /// That the other node is there, or is not.
+    pub(super) fn is_news_of_the_link(&self) -> bool {
+        matches!(
+            self,
+            Self::Dialed { .. } | Self::DialLost | Self::PeerRefused | Self::PeerUnreachable
+        )
+    }
 }
 
 /// An entry that came over the wire, verified against its chain and decoded.

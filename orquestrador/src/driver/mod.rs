@@ -222,6 +222,8 @@ pub struct Driver<S> {
     snapshots: turn::Snapshots,
     handing_over: Option<oneshot::Sender<Epoch>>,
     serving: bool,
+    /// The whole cluster ends: the other node's end is no failure.
+    ending: bool,
     views: Views,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
@@ -308,6 +310,7 @@ impl<S: Store> Driver<S> {
             snapshots: turn::Snapshots::default(),
             handing_over: None,
             serving: false,
+            ending: false,
             views,
             succeeds_another: false,
             warnings: turn::Warnings::default(),

@@ -56,6 +56,9 @@ impl<S: Store> Driver<S> {
     fn take_from_within(&mut self, input: Input) -> Result<(), Error> {
         // What was decided so far goes into the journal before a view may change.
         self.close_entry()?;
+        if self.ending && input.is_news_of_the_link() {
+            return Ok(());
+        }
         match input {
             Input::Dialed { peer, hello, address, link } => {
                 self.peer.sender = Some(peer);
@@ -109,6 +112,19 @@ impl<S: Store> Driver<S> {
                 self.role_input(role::Input::HandOver)
             }
             Input::SwitchOver { reply } => self.switch_over(reply),
+            Input::StopWorkers => {
+                let stop = proto::orchestrator_message::Message::Stop(proto::Stop {});
+                self.sessions.send_all(self.role.epoch(), &stop);
+                Ok(())
+            }
+            Input::Farewell { tell_the_other } => {
+                self.ending = true;
+                if tell_the_other {
+                    let farewell = proto::peer_message::Message::Farewell(proto::Farewell {});
+                    self.send_on_link(farewell);
+                }
+                Ok(())
+            }
             Input::KeepOffice => {
                 self.handing_over = None;
                 self.role_input(role::Input::KeepOffice)

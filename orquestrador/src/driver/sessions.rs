@@ -79,6 +79,11 @@ impl Sessions {
         }
     }
 
+    /// Tells every worker.
+    pub fn send_all(&mut self, epoch: Epoch, message: &Message) {
+        self.open.retain(|_, session| deliver(session, epoch, message.clone()));
+    }
+
     /// Sends what has come together. A worker that does not read is cut off: it comes back, and what it
     /// missed is delivered again.
     pub fn flush(&mut self, epoch: Epoch) {

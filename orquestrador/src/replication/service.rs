@@ -16,11 +16,13 @@ use super::{convert, snapshot};
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
 use crate::journal::{Journal, SnapshotReceiver};
+use crate::node::End;
 
 /// Hands what the other node says to the driver.
 pub struct Service {
     pub driver: DriverHandle,
     pub journal: Journal,
+    pub end: End,
 }
 
 type Greeting = Pin<Box<dyn Stream<Item = Result<PeerMessage, Status>> + Send>>;
@@ -39,9 +41,9 @@ impl SynchronizationService for Service {
         outgoing
             .try_send(Ok(greeting))
             .map_err(|_| grpc_status::status(ErrorCode::Internal, "failed to greet"))?;
-        let (driver, journal) = (self.driver.clone(), self.journal.clone());
+        let (driver, journal, end) = (self.driver.clone(), self.journal.clone(), self.end.clone());
         tokio::spawn(async move {
-            if let Err(status) = receive(incoming, &driver, journal).await {
+            if let Err(status) = receive(incoming, &driver, journal, &end).await {
                 tracing::debug!(%status, "the link from the other node ended");
                 // Whoever dialled learns why; if it is gone, nobody needs to.
                 drop(outgoing.send(Err(status)).await);
@@ -55,6 +57,7 @@ async fn receive(
     mut incoming: Streaming<PeerMessage>,
     driver: &DriverHandle,
     journal: Journal,
+    end: &End,
 ) -> Result<(), Status> {
     let mut learning = None;
     while let Some(message) = incoming.next().await {
@@ -62,6 +65,11 @@ async fn receive(
         if let Some(Wire::SnapshotChunk(chunk)) = &mut message.message {
             let chunk = std::mem::take(chunk);
             receive_chunk(&mut learning, &message, chunk, driver, &journal).await?;
+            continue;
+        }
+        if let Some(Wire::Farewell(_)) = &message.message {
+            driver.send(Input::Farewell { tell_the_other: false }).await?;
+            end.soon();
             continue;
         }
         let read = convert::read(message).map_err(|error| {

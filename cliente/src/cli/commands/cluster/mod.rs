@@ -7,6 +7,8 @@ mod switchover;
 use common::endpoint::Endpoint;
 use common::exit;
 use common::messages::client::ClientMessage;
+use common::messages::operator::OperatorMessage;
+use serde_json::json;
 
 use super::super::Context;
 use super::super::args::ClusterAction;
@@ -26,6 +28,14 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
             context.output.promoted(&node.to_string(), epoch)
         }
         Some(ClusterAction::Switchover) => return switchover::run(context).await,
+        Some(ClusterAction::Shutdown { wait }) => {
+            let interrupted = context.client.shutdown(wait).await?;
+            if context.is_json {
+                format!("{}\n", json!({ "interrupted": interrupted }))
+            } else {
+                format!("{}\n", OperatorMessage::ShutDown { interrupted }.text(context.lang))
+            }
+        }
         Some(ClusterAction::Explain) => return explain::run(context).await,
         Some(ClusterAction::Drill(options)) => return drill::run(context, &options).await,
     };
