@@ -27,7 +27,7 @@ const OUTBOX: usize = 1_024;
 /// How long a new stream may take to register.
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Heartbeats in one lease: a single lost one must not cost a worker its work.
-const HEARTBEATS_PER_LEASE: u64 = 6;
+pub const HEARTBEATS_PER_LEASE: u64 = 6;
 
 /// Hands what workers say to the driver.
 pub struct Service {

@@ -11,6 +11,7 @@ mod release;
 mod replicator;
 mod requests;
 mod sessions;
+mod stalls;
 mod state;
 pub mod store;
 mod tail;
@@ -40,6 +41,7 @@ use pulse::Pulse;
 use release::Pending;
 use replicator::Replicator;
 use sessions::Sessions;
+use stalls::Stalls;
 use state::Applied;
 use store::{Clock, Store};
 use tail::Tail;
@@ -225,6 +227,7 @@ pub struct Driver<S> {
     /// The whole cluster ends: the other node's end is no failure.
     ending: bool,
     views: Views,
+    stalls: Stalls,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
     warnings: turn::Warnings,
@@ -312,6 +315,7 @@ impl<S: Store> Driver<S> {
             serving: false,
             ending: false,
             views,
+            stalls: Stalls::default(),
             succeeds_another: false,
             warnings: turn::Warnings::default(),
             #[cfg(feature = "mutations")]

@@ -182,6 +182,10 @@ impl<S: Store> Driver<S> {
         if let role::Message::AppendAck { durable, .. } = &message {
             self.replicator.acknowledged(durable.index);
         }
+        if self.peer.sender.is_some_and(|peer| peer.process == from.process) {
+            // It may have joined our cluster meanwhile.
+            self.peer.sender = Some(from);
+        }
         self.in_hand = entries;
         let done = self.role_input(role::Input::Message { from, message });
         self.in_hand.clear();

@@ -101,10 +101,13 @@ impl<S: Store> Driver<S> {
 
     /// Every few tens of milliseconds.
     pub(super) fn tick(&mut self) -> Result<(), Error> {
-        if self.serving {
+        let lease = self.applied.limits().worker_lease_ms;
+        let has_stalled = self.stalls.tick(self.clock.monotonic(), lease);
+        if self.serving && !has_stalled {
             self.applied.machine.handle(self.clock.wall(), Command::ExpireTimers, &mut self.step);
         }
         self.replicator.ask(&self.role, self.nonce);
+        self.greet_again();
         // News of a decision may have been lost with a link.
         let newest = self.role.newest().cloned();
         let now = self.clock.monotonic();
@@ -117,6 +120,14 @@ impl<S: Store> Driver<S> {
         self.warn();
         self.consider_snapshot();
         Ok(())
+    }
+
+    /// A node without a cluster hears nobody, and the greeting that names ours may have been lost.
+    fn greet_again(&mut self) {
+        let waits = self.peer.sender.is_some_and(|peer| peer.cluster.is_none());
+        if waits && self.role.durable().cluster.is_some() {
+            self.send_to_peer(role::Message::Hello(self.role.hello(&self.tail)));
+        }
     }
 
     /// Says what is missing, seldom enough to be read.
