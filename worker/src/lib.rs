@@ -13,7 +13,8 @@ pub mod handlers;
 mod lines;
 mod run;
 mod session;
-mod slots;
+#[doc(hidden)]
+pub mod slots;
 mod witness;
 
 pub use config::Config;

@@ -1,0 +1,78 @@
+//! G2: each task has one outcome, from the attempt that ran; an attempt runs in one process, once.
+
+use std::collections::BTreeMap;
+
+use orquestrador_core::effect::TaskState;
+use orquestrador_core::ids::{Attempt, TaskId};
+
+use super::{Violation, ensure};
+use crate::truth::{Step, Truth};
+
+const NAME: &str = "G2 one outcome";
+
+/// Which incarnation started an attempt.
+#[derive(Default)]
+pub struct Memory {
+    started: BTreeMap<(TaskId, u32), u128>,
+}
+
+/// What an attempt gives for a result.
+pub fn result_of(task: TaskId, attempt: u32) -> String {
+    format!("{task}/{attempt}")
+}
+
+/// An outcome of another attempt was taken for this one's.
+pub fn names_its_attempt(task: TaskId, attempt: Attempt, result: &[u8]) -> Result<(), Violation> {
+    ensure(result == result_of(task, attempt.0).as_bytes(), NAME, || {
+        let found = String::from_utf8_lossy(result);
+        format!("attempt {attempt} of task {task} is recorded with the result of {found}")
+    })
+}
+
+/// The transitions that there are.
+pub fn may_follow(task: TaskId, before: Step, next: Step) -> Result<(), Violation> {
+    let fits = match (before.state, next.state) {
+        (TaskState::Queued, TaskState::Running) => next.attempt == before.attempt + 1,
+        (TaskState::Queued, TaskState::Cancelled) => true,
+        (
+            TaskState::Running,
+            TaskState::Queued | TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled,
+        ) => next.attempt == before.attempt,
+        (TaskState::Queued | TaskState::Running, _)
+        | (TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled, _) => false,
+    };
+    ensure(fits, NAME, || format!("task {task} goes from {before:?} to {next:?}"))
+}
+
+impl Memory {
+    /// A worker begins to run an attempt.
+    pub fn on_start(
+        &mut self,
+        task: TaskId,
+        attempt: u32,
+        incarnation: u128,
+    ) -> Result<(), Violation> {
+        let before = self.started.insert((task, attempt), incarnation);
+        ensure(before.is_none(), NAME, || {
+            format!("attempt {attempt} of task {task} was started twice, {before:x?} came first")
+        })
+    }
+
+    /// A worker was told to forget an outcome.
+    pub fn on_acknowledged(
+        &self,
+        truth: &Truth,
+        task: TaskId,
+        attempt: u32,
+    ) -> Result<(), Violation> {
+        let Some(story) = truth.tasks.get(&task) else {
+            return Err(Violation::new(NAME, format!("an outcome of unknown task {task}")));
+        };
+        let now = story.now();
+        let is_decided = now.state.is_finished() || now.attempt > attempt;
+        let is_fenced = now.state == TaskState::Queued;
+        ensure(is_decided || is_fenced, NAME, || {
+            format!("the outcome of attempt {attempt} of task {task} is forgotten, it is {now:?}")
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! What a seed decides before the world begins: its shape, its timing and its faults.
+
+use orquestrador_core::Limits;
+
+use crate::clock::{MILLI, Micros, SECOND};
+use crate::random::Random;
+
+/// How the two nodes reach each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// One machine: no partition between the nodes, and a refused port proves a process dead (V11).
+    Loopback,
+    /// Two machines, without witnesses: nobody takes over by himself, but nothing may be lost.
+    TwoMachines,
+}
+
+/// How often each kind of fault is drawn, relative to the others.
+#[derive(Clone, Debug, Default)]
+pub struct Weights {
+    pub crash: u64,
+    pub crash_in_operation: u64,
+    pub terminate: u64,
+    pub pause: u64,
+    pub cut: u64,
+    pub break_connection: u64,
+    pub slow_disk: u64,
+    pub full_disk: u64,
+    pub wipe: u64,
+    pub flip: u64,
+    pub worker_crash: u64,
+    pub worker_pause: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub shape: Shape,
+    pub workers: usize,
+    pub slots: u32,
+    pub clients: usize,
+    /// Faults stop then.
+    pub safety: Micros,
+    /// From then on to the end everything must come to rest.
+    pub heal: Micros,
+    pub fault_every: Micros,
+    pub weights: Weights,
+    /// One way.
+    pub latency: Micros,
+    pub sync: Micros,
+    /// Mean duration of a task.
+    pub work: Micros,
+    /// Mean pause of a client between two calls.
+    pub think: Micros,
+    /// Peer messages lost, of a thousand.
+    pub lost: u64,
+    /// Peer messages that come twice, of a thousand.
+    pub repeated: u64,
+    pub snapshot_entries: u64,
+    pub recent_bytes: usize,
+    pub limits: Limits,
+}
+
+impl Plan {
+    pub fn new(chance: &mut Random) -> Self {
+        let shape = if chance.one_in_thousand(700) { Shape::Loopback } else { Shape::TwoMachines };
+        let calm = chance.one_in_thousand(50);
+        let slow = chance.one_in_thousand(100);
+        Self {
+            shape,
+            workers: chance.between(1, 4) as usize,
+            slots: chance.between(1, 3) as u32,
+            clients: chance.between(1, 3) as usize,
+            safety: chance.between(2, 8) * SECOND,
+            heal: 40 * SECOND,
+            fault_every: if calm { 3_600 * SECOND } else { chance.between(50, 800) * MILLI },
+            weights: weights(shape, chance),
+            latency: if slow { 20 * MILLI } else { chance.between(100, 2_000) },
+            sync: chance.between(100, 4_000),
+            work: chance.between(5, 600) * MILLI,
+            think: chance.between(1, 100) * MILLI,
+            lost: if chance.coin() { 0 } else { chance.between(1, 60) },
+            repeated: if chance.coin() { 0 } else { chance.between(1, 60) },
+            snapshot_entries: if chance.coin() { 1_000_000 } else { chance.between(10, 80) },
+            recent_bytes: if chance.coin() { 1 << 20 } else { 2_000 },
+            limits: Limits { worker_lease_ms: 1_200, ..Limits::default() },
+        }
+    }
+}
+
+/// Most kinds are off in most runs, so that each meets the others in many mixtures.
+fn weights(shape: Shape, chance: &mut Random) -> Weights {
+    let mut weight = |likely: u64| match chance.one_in_thousand(likely) {
+        true => chance.between(1, 6),
+        false => 0,
+    };
+    let mut weights = Weights {
+        crash: weight(700),
+        crash_in_operation: weight(500),
+        terminate: weight(300),
+        pause: weight(400),
+        cut: weight(600),
+        break_connection: weight(400),
+        slow_disk: weight(300),
+        full_disk: weight(200),
+        wipe: weight(250),
+        flip: weight(200),
+        worker_crash: weight(400),
+        worker_pause: weight(300),
+    };
+    if shape == Shape::TwoMachines {
+        // Without witnesses a lost disk blocks the other node until the operator speaks.
+        weights.wipe = 0;
+        weights.flip = 0;
+    }
+    weights
+}
