@@ -157,6 +157,25 @@ impl Client {
         Ok(answer.interrupted)
     }
 
+    /// Another machine takes the place of the dead orchestrator: from now on it is looked for at `address`.
+    ///
+    /// # Errors
+    /// `NOT_PROMOTABLE` while the other orchestrator belongs to the cluster, another refusal, or nobody
+    /// answered in time.
+    pub async fn replace_peer(&self, address: &Endpoint) -> Result<(), Error> {
+        self.targets()
+            .call(
+                SWITCHOVER_TIMEOUT,
+                |_: &()| None,
+                |channel| {
+                    let address = address.to_string();
+                    let request = self.targets().request(proto::ReplacePeerRequest { address });
+                    async move { operator(channel).replace_peer(request).await.map(drop) }
+                },
+            )
+            .await
+    }
+
     /// Who is principal and why, as one node sees it.
     ///
     /// # Errors

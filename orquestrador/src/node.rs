@@ -28,6 +28,7 @@ use crate::driver::input::Input;
 use crate::driver::store::SystemClock;
 use crate::driver::{self, Disk, Driver, DriverHandle, Setup, Start, Tuning};
 use crate::journal::{self, Journal};
+use crate::peer::Peer;
 use crate::replication::dial::Dialler;
 use crate::users::Users;
 use crate::{api, dispatch, replication, witness};
@@ -91,9 +92,6 @@ impl End {
 /// The node could not start, or a guarantee broke.
 pub async fn run(config: Config) -> Result<u8, Error> {
     let console = Console::new(config.lang);
-    let loopback = is_loopback(&config.advertise).await
-        && is_loopback(&config.peer).await
-        && config.listen.ip().is_loopback();
     // The port comes first: a node whose port refuses is a dead one to its peer (V11).
     let listener = TcpListener::bind(config.listen)
         .await
@@ -103,6 +101,9 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         .await
         .map_err(|error| Error::System(std::io::Error::other(error)))?;
     let (journal, recovered) = opened.map_err(Error::Open)?;
+    let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone())?);
+    let own_loopback = is_loopback(&config.advertise).await && config.listen.ip().is_loopback();
+    let loopback = own_loopback && is_loopback(&peer.current()).await;
     let port = config.listen.port();
     console.info(&match config.kind {
         Kind::Principal => NodeMessage::PrincipalStarted { port },
@@ -121,7 +122,7 @@ pub async fn run(config: Config) -> Result<u8, Error> {
             preferred: config.kind == Kind::Principal,
             loopback,
             own_address: config.advertise.to_string(),
-            peer_address: config.peer.to_string(),
+            peer_address: peer.current().to_string(),
         },
         limits: config.limits.clone(),
         users: users.clone(),
@@ -132,10 +133,11 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     let (witnesses, pulse) = (driver.witnesses(), driver.pulse());
     let ended = start_driver(driver, queue)?;
     tokio::spawn(tick(handle.clone()));
-    let hosts = [&config.advertise, &config.peer].map(|endpoint| endpoint.host().to_owned());
-    tokio::spawn(witness::survey(witnesses.clone(), handle.clone(), clock.clone(), hosts.into()));
+    let own_host = config.advertise.host().to_owned();
+    let (streams, driver) = (witnesses.clone(), handle.clone());
+    tokio::spawn(witness::survey(streams, driver, clock.clone(), own_host, peer.follow()));
     let dialler = Dialler {
-        peer: config.peer.clone(),
+        peer: peer.follow(),
         driver: handle.clone(),
         pulse: pulse.clone(),
         clock: clock.clone(),
@@ -145,6 +147,8 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     let end = End::default();
     let operator = api::operator::Service {
         end: end.clone(),
+        peer,
+        own_loopback,
         driver: handle.clone(),
         users: users.clone(),
         journal: journal.clone(),
@@ -266,7 +270,7 @@ async fn serve(
 }
 
 /// Every address that the name stands for.
-async fn is_loopback(endpoint: &Endpoint) -> bool {
+pub async fn is_loopback(endpoint: &Endpoint) -> bool {
     match tokio::net::lookup_host((endpoint.host(), endpoint.port())).await {
         Ok(addresses) => {
             let addresses: Vec<_> = addresses.collect();

@@ -359,8 +359,22 @@ impl Worker {
             FromOrchestrator::Cancel(cancel) => {
                 cancel.attempts.iter().for_each(|attempt| self.cancelled(attempt));
             }
+            FromOrchestrator::Members(members) => self.meet(&members.addresses),
             FromOrchestrator::Stop(_) => self.stop.notify_one(),
             FromOrchestrator::Heartbeat(_) | FromOrchestrator::Registered(_) => {}
+        }
+    }
+
+    /// Where the orchestrators are now; those of the command line stay worth a try.
+    fn meet(&mut self, addresses: &[String]) {
+        let members: Vec<Endpoint> = addresses.iter().filter_map(|a| a.parse().ok()).collect();
+        if let Some(witness) = &mut self.witness {
+            witness.retarget(&members);
+        }
+        for member in members {
+            if !self.config.orchestrators.contains(&member) {
+                self.config.orchestrators.push(member);
+            }
         }
     }
 

@@ -47,15 +47,16 @@ pub struct Principal {
 
 /// The open streams; they end when it is dropped.
 pub struct Streams {
-    principal: watch::Receiver<Option<Principal>>,
-    _tasks: JoinSet<()>,
+    shared: Arc<Shared>,
+    orchestrators: Vec<Endpoint>,
+    tasks: JoinSet<()>,
 }
 
 struct Shared {
     me: Identity,
     witness: Mutex<Witness>,
     began: Instant,
-    orchestrators: usize,
+    orchestrators: AtomicUsize,
     /// Streams that are open now.
     open: AtomicUsize,
     principal: watch::Sender<Option<Principal>>,
@@ -65,25 +66,36 @@ impl Streams {
     /// Opens a stream to each orchestrator, and again whenever it ends.
     pub fn open(me: Identity, orchestrators: &[Endpoint]) -> Self {
         let witness = Witness::new(me.incarnation, me.cluster, WitnessTiming::default());
-        let (principal, news) = watch::channel(None);
+        let (principal, _) = watch::channel(None);
         let shared = Arc::new(Shared {
             me,
             witness: Mutex::new(witness),
             began: Instant::now(),
-            orchestrators: orchestrators.len(),
+            orchestrators: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             principal,
         });
-        let mut tasks = JoinSet::new();
-        for endpoint in orchestrators {
-            tasks.spawn(hold(endpoint.clone(), shared.clone()));
+        let mut streams = Self { shared, orchestrators: Vec::new(), tasks: JoinSet::new() };
+        streams.retarget(orchestrators);
+        streams
+    }
+
+    /// The cluster has other orchestrators now. The witness, with all that it has promised, stays.
+    pub fn retarget(&mut self, orchestrators: &[Endpoint]) {
+        if self.orchestrators == orchestrators {
+            return;
         }
-        Self { principal: news, _tasks: tasks }
+        self.tasks.abort_all();
+        self.shared.orchestrators.store(orchestrators.len(), Ordering::Relaxed);
+        for endpoint in orchestrators {
+            self.tasks.spawn(hold(endpoint.clone(), self.shared.clone()));
+        }
+        self.orchestrators = orchestrators.to_vec();
     }
 
     /// What the orchestrators say about who is principal.
     pub fn news(&self) -> News {
-        News(Some(self.principal.clone()))
+        News(Some(self.shared.principal.subscribe()))
     }
 }
 
@@ -177,7 +189,8 @@ impl Shared {
         WitnessPing {
             number: witness.ping(self.now()),
             newest_view: witness.newest().map_or(0, |view| view.number.0),
-            linked_to_all: self.open.load(Ordering::Relaxed) == self.orchestrators,
+            linked_to_all: self.open.load(Ordering::Relaxed)
+                == self.orchestrators.load(Ordering::Relaxed),
         }
     }
 

@@ -164,6 +164,10 @@ pub enum ClusterAction {
         force: bool,
     },
     Switchover,
+    Replace {
+        #[arg(value_name = "URL")]
+        address: Endpoint,
+    },
     Shutdown {
         #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
         wait: Duration,

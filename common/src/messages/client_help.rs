@@ -61,6 +61,8 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "Tarefas confirmadas que devem estar lá: ids, ou as linhas JSON de submit (- é a entrada padrão)"
         }
         "cluster.switchover.about" => "Passa o cargo de principal ao backup, sem perder pedidos",
+        "cluster.replace.about" => "Põe outra máquina no lugar do orquestrador que morreu",
+        "cluster.replace.address" => "Onde está o novo, por exemplo http://host:50052",
         "cluster.shutdown.about" => {
             "Encerra o cluster inteiro em ordem: workers terminam o que executam, depois os orquestradores"
         }
@@ -147,6 +149,8 @@ fn english(id: &str) -> Option<&'static str> {
         "cluster.switchover.about" => {
             "Give the office of principal to the backup, without losing a request"
         }
+        "cluster.replace.about" => "Put another machine in the place of the orchestrator that died",
+        "cluster.replace.address" => "Where the new one is, for example http://host:50052",
         "cluster.shutdown.about" => {
             "Stop the whole cluster in order: workers finish what they run, then the orchestrators end"
         }

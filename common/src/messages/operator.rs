@@ -7,6 +7,8 @@ use crate::lang::Lang;
 pub enum OperatorMessage {
     /// The office changed hands on request.
     SwitchedOver { epoch: u64, ms: u64 },
+    /// Another machine takes the place of the dead orchestrator.
+    PeerReplaced { address: String },
     /// The whole cluster ends; so many tasks still ran.
     ShutDown { interrupted: u64 },
     /// Heading of what one node says. `standing` is a word of `ExplainClusterResponse`.
@@ -90,6 +92,9 @@ impl OperatorMessage {
             Self::SwitchedOver { epoch, ms } => {
                 format!("O backup assumiu em {ms} ms (época {epoch}).")
             }
+            Self::PeerReplaced { address } => format!(
+                "O principal espera agora o backup em {address}. Inicie lá: orquestrador-backup --peer <principal>"
+            ),
             Self::ShutDown { interrupted: 0 } => {
                 "O cluster foi encerrado; nada ficou em execução.".into()
             }
@@ -168,6 +173,9 @@ impl OperatorMessage {
             Self::SwitchedOver { epoch, ms } => {
                 format!("The backup took over in {ms} ms (epoch {epoch}).")
             }
+            Self::PeerReplaced { address } => format!(
+                "The principal expects the backup at {address} now. Start there: orquestrador-backup --peer <principal>"
+            ),
             Self::ShutDown { interrupted: 0 } => {
                 "The cluster was stopped; nothing was left running.".into()
             }

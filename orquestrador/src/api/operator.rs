@@ -1,14 +1,17 @@
 //! `OperatorService`: what operators do with the cluster as a whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
     AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse, ExplainClusterRequest,
-    ExplainClusterResponse, ShutdownRequest, ShutdownResponse, SwitchoverRequest,
-    SwitchoverResponse, ViewNote, WitnessStatus, drill_request,
+    ExplainClusterResponse, ReplacePeerRequest, ReplacePeerResponse, ShutdownRequest,
+    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, ViewNote, WitnessStatus,
+    drill_request,
 };
 use orquestrador_core::Limits;
 use orquestrador_core::ids::Index;
@@ -23,7 +26,8 @@ use crate::driver::DriverHandle;
 use crate::driver::input::{Explanation, Input};
 use crate::driver::views;
 use crate::journal::Journal;
-use crate::node::End;
+use crate::node::{self, End};
+use crate::peer::Peer;
 use crate::users::Users;
 
 /// How long the standby may take to become principal.
@@ -38,6 +42,9 @@ pub struct Service {
     pub users: Users,
     pub journal: Journal,
     pub end: End,
+    pub peer: Arc<Peer>,
+    /// This node is reached by loopback addresses only.
+    pub own_loopback: bool,
     pub limits: Limits,
     pub allow_drill: bool,
 }
@@ -97,6 +104,34 @@ impl OperatorService for Service {
         self.driver.send(Input::Farewell { tell_the_other: true }).await?;
         self.end.soon();
         Ok(Response::new(ShutdownResponse { interrupted }))
+    }
+
+    async fn replace_peer(
+        &self,
+        request: Request<ReplacePeerRequest>,
+    ) -> Result<Response<ReplacePeerResponse>, Status> {
+        self.admin(&request).await?;
+        let address: Endpoint =
+            request.get_ref().address.parse().map_err(|error| {
+                grpc_status::invalid([("address".to_owned(), format!("{error}"))])
+            })?;
+        let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
+        if node.standing != Standing::Principal {
+            return Err(grpc_status::not_primary(node.principal.as_deref()));
+        }
+        let listed = node.view.is_some_and(|view| !view.is_single());
+        if listed || node.peer.is_some_and(|peer| peer.in_view) {
+            let why = "the other orchestrator still belongs to the cluster: stop it first";
+            return Err(grpc_status::status(ErrorCode::NotPromotable, why));
+        }
+        let loopback = self.own_loopback && node::is_loopback(&address).await;
+        let (peer, new) = (self.peer.clone(), address.clone());
+        tokio::task::spawn_blocking(move || peer.replace(new))
+            .await
+            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
+            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
+        self.driver.send(Input::PeerMoved { address: address.to_string(), loopback }).await?;
+        Ok(Response::new(ReplacePeerResponse {}))
     }
 
     async fn explain_cluster(

@@ -296,7 +296,9 @@ impl<S: Store> Driver<S> {
             Effect::Welcome { session } => {
                 let registered =
                     crate::dispatch::registered(self.role.durable().cluster, self.applied.limits());
-                self.sessions.send(session, self.role.epoch(), ToWorker::Registered(registered));
+                let epoch = self.role.epoch();
+                self.sessions.send(session, epoch, ToWorker::Registered(registered));
+                self.sessions.send(session, epoch, self.members());
             }
             Effect::CloseSession { session, reason } => {
                 self.sessions.close(session, close_status(reason))

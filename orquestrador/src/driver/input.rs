@@ -101,6 +101,11 @@ pub enum Input {
     Farewell {
         tell_the_other: bool,
     },
+    /// The other node is at another address now.
+    PeerMoved {
+        address: String,
+        loopback: bool,
+    },
     /// The switch-over took too long.
     KeepOffice,
     /// Who is principal and why.

@@ -125,6 +125,13 @@ impl<S: Store> Driver<S> {
                 }
                 Ok(())
             }
+            Input::PeerMoved { address, loopback } => {
+                self.start.peer_address = address;
+                self.forget_link();
+                let members = self.members();
+                self.sessions.send_all(self.role.epoch(), &members);
+                self.role_input(role::Input::PeerMoved { loopback })
+            }
             Input::KeepOffice => {
                 self.handing_over = None;
                 self.role_input(role::Input::KeepOffice)
@@ -252,6 +259,12 @@ impl<S: Store> Driver<S> {
         let of_view = self.role.newest().map(|view| view.witnesses.clone()).unwrap_or_default();
         let witnesses = of_view.into_iter().map(|w| (w, hosts.get(&w).cloned())).collect();
         Explanation { node: self.describe(), failover, witnesses, views: self.views.all() }
+    }
+
+    /// For workers: where the orchestrators are.
+    pub(super) fn members(&self) -> proto::orchestrator_message::Message {
+        let addresses = vec![self.start.own_address.clone(), self.start.peer_address.clone()];
+        proto::orchestrator_message::Message::Members(proto::Members { addresses })
     }
 
     fn forget_link(&mut self) {

@@ -9,7 +9,7 @@ use common::proto::PeerMessage;
 use common::proto::peer_message::Message as Wire;
 use common::proto::synchronization_service_client::SynchronizationServiceClient;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
@@ -33,7 +33,7 @@ const UNREACHABLE_AFTER: u32 = 12;
 
 /// Where the other node is, and how it looked at the last attempt.
 pub struct Dialler {
-    pub peer: Endpoint,
+    pub peer: watch::Receiver<Endpoint>,
     pub driver: DriverHandle,
     pub pulse: Pulse,
     pub clock: SystemClock,
@@ -50,10 +50,11 @@ enum NoLink {
 
 impl Dialler {
     /// Runs until the driver ends.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut failures = 0;
         loop {
-            match self.link().await {
+            let peer = self.peer.borrow_and_update().clone();
+            match self.link(&peer).await {
                 Ok(()) => {
                     failures = 0;
                     if self.driver.send(Input::DialLost).await.is_err() {
@@ -89,14 +90,14 @@ impl Dialler {
     }
 
     /// Opens the link, greets, and holds it until it breaks.
-    async fn link(&self) -> Result<(), NoLink> {
-        self.knock().await?;
+    async fn link(&mut self, peer: &Endpoint) -> Result<(), NoLink> {
+        knock(peer).await?;
         let other = |why: &dyn std::fmt::Display| NoLink::Other(why.to_string());
         let greeting =
             self.driver.ask(|reply| Input::Greet { reply }).await.map_err(|s| other(&s))?;
         let (link, outgoing) = mpsc::channel::<PeerMessage>(LINK_QUEUE);
         link.try_send(greeting).map_err(|e| other(&e))?;
-        let mut client = SynchronizationServiceClient::new(self.peer.channel())
+        let mut client = SynchronizationServiceClient::new(peer.channel())
             .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);
         let opened = async {
@@ -110,14 +111,14 @@ impl Dialler {
             .map_err(|status| other(&status))?;
         let first =
             first.ok_or_else(|| NoLink::Other("the link ended before a greeting".into()))?;
-        let (peer, _) = convert::sender(&first).map_err(|e| other(&e))?;
+        let (sender, _) = convert::sender(&first).map_err(|e| other(&e))?;
         let Some(Wire::Hello(hello)) = first.message else {
             return Err(NoLink::Other("the first message is not a greeting".into()));
         };
         let (hello, address) = convert::read_hello(hello).map_err(|e| other(&e))?;
-        tracing::debug!(?peer, %address, "linked");
+        tracing::debug!(?sender, %address, "linked");
         let heartbeats = link.downgrade();
-        let dialed = Input::Dialed { peer, hello, address, link };
+        let dialed = Input::Dialed { peer: sender, hello, address, link };
         self.driver.send(dialed).await.map_err(|s| other(&s))?;
         let mut ticks = tokio::time::interval(HEARTBEAT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -128,6 +129,10 @@ impl Dialler {
                     return Ok(());
                 },
                 _ = ticks.tick() => self.beat(&heartbeats),
+                // Another machine took its place.
+                changed = self.peer.changed() => if changed.is_ok() {
+                    return Ok(());
+                },
             }
         }
     }
@@ -141,27 +146,26 @@ impl Dialler {
             tracing::debug!("the link is full: a heartbeat was dropped");
         }
     }
+}
 
-    /// Finds out at once whether anybody listens, at every address of the name.
-    async fn knock(&self) -> Result<(), NoLink> {
-        let addresses: Vec<SocketAddr> =
-            tokio::net::lookup_host((self.peer.host(), self.peer.port()))
-                .await
-                .map_err(|e| NoLink::Other(e.to_string()))?
-                .collect();
-        let mut refused = 0;
-        for address in &addresses {
-            match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(Ok(_)) => return Ok(()),
-                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused += 1,
-                Ok(Err(error)) => tracing::debug!(%address, %error, "no connection"),
-                Err(_) => tracing::debug!(%address, "no connection in time"),
-            }
+/// Finds out at once whether anybody listens, at every address of the name.
+async fn knock(peer: &Endpoint) -> Result<(), NoLink> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((peer.host(), peer.port()))
+        .await
+        .map_err(|e| NoLink::Other(e.to_string()))?
+        .collect();
+    let mut refused = 0;
+    for address in &addresses {
+        match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => refused += 1,
+            Ok(Err(error)) => tracing::debug!(%address, %error, "no connection"),
+            Err(_) => tracing::debug!(%address, "no connection in time"),
         }
-        if refused == addresses.len() && refused > 0 {
-            Err(NoLink::Refused)
-        } else {
-            Err(NoLink::Other(format!("no connection to {}", self.peer)))
-        }
+    }
+    if refused == addresses.len() && refused > 0 {
+        Err(NoLink::Refused)
+    } else {
+        Err(NoLink::Other(format!("no connection to {}", peer)))
     }
 }

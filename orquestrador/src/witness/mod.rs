@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use common::endpoint::Endpoint;
 use common::proto::ControlMessage;
 use common::proto::control_message::Message;
 use orquestrador_core::ids::ProcessId;
 use orquestrador_core::role::{Candidate, Inquiry, Millis, Sender};
 use orquestrador_wire::{control_to_proto, inquiry_to_proto};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tonic::Status;
 
 use crate::driver::DriverHandle;
@@ -146,14 +147,15 @@ pub async fn survey(
     witnesses: Witnesses,
     driver: DriverHandle,
     clock: SystemClock,
-    orchestrator_hosts: Vec<String>,
+    own_host: String,
+    peer: watch::Receiver<Endpoint>,
 ) {
-    let hosts: Vec<&str> = orchestrator_hosts.iter().map(String::as_str).collect();
     let mut told = Vec::new();
     let mut ticks = tokio::time::interval(SURVEY);
     loop {
         ticks.tick().await;
-        let candidates = witnesses.candidates(clock.monotonic(), &hosts);
+        let peer_host = peer.borrow().host().to_owned();
+        let candidates = witnesses.candidates(clock.monotonic(), &[&own_host, &peer_host]);
         if candidates == told {
             continue;
         }

@@ -62,7 +62,11 @@ impl Role {
             return if self.me.loopback { Failover::ByRefusedPort } else { Failover::NoWitnesses };
         }
         let alive = view.witnesses.iter().filter(|witness| is_alive(**witness)).count();
-        if alive * 2 > view.witnesses.len() { Failover::ByWitnesses } else { Failover::FewWitnesses }
+        if alive * 2 > view.witnesses.len() {
+            Failover::ByWitnesses
+        } else {
+            Failover::FewWitnesses
+        }
     }
 }
 

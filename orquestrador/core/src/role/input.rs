@@ -43,6 +43,11 @@ pub enum Input {
         last: EntryId,
         view: View,
     },
+    /// The other node is to be looked for at another address.
+    PeerMoved {
+        /// As [`Identity::loopback`](super::Identity::loopback), with the new address.
+        loopback: bool,
+    },
     /// V15: the operator's word that the other node is gone.
     Promote,
     /// Give the office to the standby.

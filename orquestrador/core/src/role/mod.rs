@@ -202,6 +202,11 @@ impl Role {
             Input::SnapshotInstalled { from, last, view } => {
                 self.on_snapshot_installed(from, last, view, &mut turn);
             }
+            Input::PeerMoved { loopback } => {
+                // What was so at the start may end, but not begin: V11 counts on it for the whole run.
+                self.me.loopback &= loopback;
+                self.on_link_lost(PeerLink::Unknown, &mut turn);
+            }
             Input::Promote => self.promote_by_force(&mut turn),
             Input::HandOver => self.handing_over = true,
             Input::KeepOffice => self.handing_over = false,

@@ -28,6 +28,15 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
             context.output.promoted(&node.to_string(), epoch)
         }
         Some(ClusterAction::Switchover) => return switchover::run(context).await,
+        Some(ClusterAction::Replace { address }) => {
+            context.client.replace_peer(&address).await?;
+            let address = address.to_string();
+            if context.is_json {
+                format!("{}\n", json!({ "peer": address }))
+            } else {
+                format!("{}\n", OperatorMessage::PeerReplaced { address }.text(context.lang))
+            }
+        }
         Some(ClusterAction::Shutdown { wait }) => {
             let interrupted = context.client.shutdown(wait).await?;
             if context.is_json {
