@@ -113,4 +113,25 @@ impl Cli {
         }
         Ok(None)
     }
+
+    /// Asks until an answer is as wanted; gives that one, or `None` after `tries` looks a tenth of a second
+    /// apart.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub fn until(
+        &self,
+        args: &[&str],
+        tries: usize,
+        is_wanted: impl Fn(&[Value]) -> bool,
+    ) -> anyhow::Result<Option<Vec<Value>>> {
+        for _ in 0..tries {
+            let answer = self.json(args)?;
+            if is_wanted(&answer) {
+                return Ok(Some(answer));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        Ok(None)
+    }
 }

@@ -1,0 +1,159 @@
+//! What operators do with a running cluster.
+
+use std::time::Duration;
+
+use harness::{Cli, Cluster, Layout};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(20);
+/// Looks, a tenth of a second apart.
+const TRIES: usize = 200;
+
+/// A pair with three workers, which are witnesses.
+fn cluster(args: &[&str]) -> anyhow::Result<(tempfile::TempDir, Cluster, Cli)> {
+    let dir = tempfile::tempdir()?;
+    let mut layout = Layout::new(dir.path(), 3)?;
+    layout.orchestrator_args = args.iter().map(|arg| (*arg).to_owned()).collect();
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let witnessed = |nodes: &[Value]| {
+        nodes.len() == 2 && nodes.iter().all(|n| n["failover"].as_str() == Some("BY_WITNESSES"))
+    };
+    let explained = cli.until(&["cluster", "explain"], TRIES, witnessed)?;
+    assert!(explained.is_some(), "the workers became no witnesses");
+    Ok((dir, cluster, cli))
+}
+
+fn last_cause(node: &Value) -> Option<&str> {
+    node["views"].as_array()?.last()?["cause"].as_str()
+}
+
+#[test]
+fn a_planned_switch_over_and_back() -> anyhow::Result<()> {
+    let (_dir, cluster, cli) = cluster(&[])?;
+    let before = cli.submit(&["--handler", "echo", "--payload", "antes"])?;
+    for (epoch, port) in [(2, cluster.layout.backup_port), (3, cluster.layout.principal_port)] {
+        let answer = cli.json(&["cluster", "switchover"])?.pop().expect("one object");
+        assert_eq!(answer["epoch"].as_u64(), Some(epoch));
+        let principal = format!("http://localhost:{port}");
+        let is_there =
+            |now: &[Value]| now.iter().any(|c| c["principal"].as_str() == Some(&*principal));
+        assert!(cli.until(&["cluster"], TRIES, is_there)?.is_some(), "{principal} is not principal");
+        let in_sync = |nodes: &[Value]| {
+            nodes.iter().all(|node| {
+                last_cause(node) == Some("HANDED_OVER")
+                    && matches!(node["standing"].as_str(), Some("PRINCIPAL" | "STANDBY"))
+            })
+        };
+        assert!(cli.until(&["cluster", "explain"], TRIES, in_sync)?.is_some());
+    }
+    let task = cli.finished(&before, TRIES)?.expect("it finishes");
+    assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
+    let audit = cli.json(&["audit"])?.pop().expect("one object");
+    assert_eq!(audit["verdict"].as_str(), Some("PROVEN"), "{audit}");
+    Ok(())
+}
+
+#[test]
+fn nobody_to_switch_over_to() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 0)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start_principal()?;
+    let run = cli.run(&["cluster", "switchover"])?;
+    assert_eq!(run.code, Some(i32::from(common::exit::REFUSED)), "{}", run.stderr);
+    let explained = cli.json(&["cluster", "explain"])?;
+    assert_eq!(explained[0]["failover"].as_str(), Some("NO_STANDBY"), "{explained:?}");
+    assert_eq!(explained[1]["standing"], Value::Null, "{explained:?}");
+    Ok(())
+}
+
+#[test]
+fn a_drill_kills_the_principal_and_loses_nothing() -> anyhow::Result<()> {
+    let (_dir, mut cluster, cli) = cluster(&["--allow-drill"])?;
+    let drill = cli.json(&["cluster", "drill", "--load", "1s"])?.pop().expect("one object");
+    assert_eq!(drill["lost"].as_u64(), Some(0), "{drill}");
+    assert_eq!(drill["duplicated"].as_u64(), Some(0), "{drill}");
+    assert!(drill["acknowledged"].as_u64() > Some(0), "{drill}");
+    assert!(drill["elected_ms"].is_u64(), "the backup took over: {drill}");
+    let mut principal = cluster.principal.take().expect("it was started");
+    principal.wait(SOON)?;
+    Ok(())
+}
+
+#[test]
+fn without_leave_there_is_no_drill() -> anyhow::Result<()> {
+    let (_dir, _cluster, cli) = cluster(&[])?;
+    let run = cli.run(&["cluster", "drill", "--load", "0s"])?;
+    assert_eq!(run.code, Some(i32::from(common::exit::REFUSED)), "{}", run.stderr);
+    assert!(run.stderr.contains("--allow-drill"), "{}", run.stderr);
+    Ok(())
+}
+
+#[test]
+fn the_whole_cluster_ends_in_order_and_starts_again() -> anyhow::Result<()> {
+    let (_dir, mut cluster, cli) = cluster(&[])?;
+    let payload = r#"{"description": "acaba antes", "seconds": 1}"#;
+    let id = cli.submit(&["--handler", "simulated", "--payload", payload])?;
+    let running = |task: &[Value]| task.iter().all(|t| t["state"].as_str() == Some("RUNNING"));
+    assert!(cli.until(&["status", &id], TRIES, running)?.is_some());
+    let answer = cli.json(&["cluster", "shutdown"])?.pop().expect("one object");
+    assert_eq!(answer["interrupted"].as_u64(), Some(0), "{answer}");
+    let orchestrators = [cluster.principal.take(), cluster.backup.take()];
+    let workers = std::mem::take(&mut cluster.workers);
+    for process in orchestrators.into_iter().chain(workers).flatten() {
+        let mut process = process;
+        let status = process.wait(SOON)?;
+        assert_eq!(status.code(), Some(0), "{}", process.name());
+    }
+    cluster.start_backup()?;
+    cluster.start_principal()?;
+    let task = cli.finished(&id, TRIES)?.expect("it is known");
+    assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
+    Ok(())
+}
+
+#[test]
+fn another_machine_takes_the_place_of_a_dead_backup() -> anyhow::Result<()> {
+    let (dir, mut cluster, cli) = cluster(&[])?;
+    let spare = Layout::new(&dir.path().join("spare"), 0)?.principal_port;
+    let address = format!("http://localhost:{spare}");
+    let early = cli.run(&["cluster", "replace", &address])?;
+    assert_eq!(early.code, Some(i32::from(common::exit::REFUSED)), "the backup lives");
+    drop(cluster.backup.take());
+    let alone = |nodes: &[Value]| nodes.iter().any(|node| last_cause(node) == Some("SHRANK"));
+    assert!(cli.until(&["cluster", "explain"], TRIES, alone)?.is_some());
+    let id = cli.submit(&["--handler", "echo", "--payload", "só"])?;
+    cli.json(&["cluster", "replace", &address])?;
+    cluster.layout.backup_port = spare;
+    cluster.start_backup()?;
+    cluster.wait_in_sync()?;
+    let moved = Cli::new(&cluster.layout);
+    let witnessed = |nodes: &[Value]| {
+        nodes.len() == 2 && nodes.iter().all(|n| n["failover"].as_str() == Some("BY_WITNESSES"))
+    };
+    assert!(moved.until(&["cluster", "explain"], TRIES, witnessed)?.is_some());
+    drop(cluster.principal.take());
+    let task = moved.finished(&id, TRIES)?.expect("the new backup has it and took over");
+    assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
+    Ok(())
+}
+
+#[test]
+fn an_audit_misses_what_is_not_there() -> anyhow::Result<()> {
+    let (dir, _cluster, cli) = cluster(&[])?;
+    let id = cli.submit(&["--handler", "echo", "--payload", "x"])?;
+    let file = dir.path().join("acknowledged");
+    let path = file.display().to_string();
+    std::fs::write(&file, format!("{id}\n"))?;
+    let audit = cli.json(&["audit", "--acknowledged", &path])?.pop().expect("one object");
+    assert_eq!(audit["verdict"].as_str(), Some("PROVEN"), "{audit}");
+    let stranger = "01900000-0000-7000-8000-000000000001";
+    std::fs::write(&file, format!("{{\"task_id\": \"{id}\"}}\n{stranger}\n"))?;
+    let run = cli.run(&["--output", "json", "audit", "--acknowledged", &path])?;
+    assert_eq!(run.code, Some(i32::from(common::exit::BROKEN)), "{}", run.stdout);
+    assert!(run.stdout.contains(stranger) && !run.stdout.contains(&id), "{}", run.stdout);
+    Ok(())
+}
