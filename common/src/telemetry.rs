@@ -1,19 +1,26 @@
 //! Where logs go: console lines plain, developer logs with their target and fields, or all as JSON.
+//!
+//! A server never waits for whoever reads its output: a thread of its own writes, what does not fit its
+//! queue is dropped, and the next line says how much.
 
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use time::OffsetDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::console;
+use crate::lang::Lang;
+use crate::messages::telemetry;
 
 /// How logs are written, to standard error of a client and standard output of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -25,18 +32,33 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. `MUTIRAO_LOG` filters developer logs (`info` by default, for example
+/// Lines waiting for a slow reader.
+const QUEUED_LINES: usize = 8_192;
+
+/// Writes what is still queued when it is dropped, unless nobody reads.
+#[must_use = "lines that wait are lost with it"]
+pub struct Output(#[allow(dead_code, reason = "its end is what counts")] WorkerGuard);
+
+/// Starts logging of a server. `MUTIRAO_LOG` filters developer logs (`info` by default, for example
 /// `debug,h2=warn`).
-pub fn init(format: LogFormat) {
+pub fn init(format: LogFormat, lang: Lang) -> Output {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(QUEUED_LINES)
+        .finish(std::io::stdout());
+    let dropped = writer.error_counter();
     let filter = EnvFilter::try_from_env("MUTIRAO_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,mutirao::console=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer);
     match format {
         LogFormat::Text => {
-            builder.event_format(ConsoleFormat { colour: colour() }).init();
+            let told = AtomicUsize::new(0);
+            builder.event_format(ConsoleFormat { colour: colour(), lang, dropped, told }).init();
         }
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
     }
+    Output(guard)
 }
 
 /// Developer logs of a client, on standard error, and only when `MUTIRAO_LOG` asks for them: what a person
@@ -58,6 +80,10 @@ fn colour() -> bool {
 
 struct ConsoleFormat {
     colour: bool,
+    lang: Lang,
+    /// Lines that nobody read in time, and how many of them were told.
+    dropped: ErrorCounter,
+    told: AtomicUsize,
 }
 
 const CLOCK: &[FormatItem<'_>] = format_description!("[hour]:[minute]:[second]");
@@ -73,6 +99,11 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let dropped = self.dropped.dropped_lines();
+        let told = self.told.swap(dropped, Ordering::Relaxed);
+        if dropped > told {
+            writeln!(writer, "{}", telemetry::lines_dropped(dropped - told, self.lang))?;
+        }
         if event.metadata().target() != console::TARGET {
             return Format::default().format_event(context, writer, event);
         }

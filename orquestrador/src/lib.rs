@@ -32,8 +32,8 @@ pub fn main(kind: Kind) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
         }
     };
-    telemetry::init(config.log_format);
     let lang = config.lang;
+    let output = telemetry::init(config.log_format, lang);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -48,6 +48,7 @@ pub fn main(kind: Kind) -> ExitCode {
             error.exit_code()
         }
     };
+    drop(output);
     // The listener is closed only with the process: until then this node has ceased to act (V11).
     std::process::exit(i32::from(code))
 }

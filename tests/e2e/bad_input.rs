@@ -123,3 +123,25 @@ fn a_data_directory_in_use_or_of_another_version_is_refused() -> anyhow::Result<
     newer.wait_for("999", SOON)?;
     Ok(())
 }
+
+/// Ctrl+S in a terminal, or a pipe whose reader hangs.
+#[test]
+fn an_output_that_nobody_reads_stops_nothing() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 0)?;
+    let cli = Cli::new(&layout);
+    let mut silent = std::process::Command::new(layout.binary("orquestrador"))
+        .args(["--port", &layout.principal_port.to_string()])
+        .args(["--peer", &layout.orchestrators()[1]])
+        .arg("--data-dir")
+        .arg(layout.data_dir(layout.principal_port))
+        // A pipe holds 64 KiB: a few requests fill it.
+        .env("MUTIRAO_LOG", "trace")
+        .stdout(std::process::Stdio::piped())
+        .spawn()?;
+    let submit = ["submit", "--handler", "echo", "--allow-unknown-handler", "--count", "200"];
+    let outcome = (0..5).try_for_each(|_| cli.json(&submit).map(drop));
+    silent.kill()?;
+    silent.wait()?;
+    outcome
+}

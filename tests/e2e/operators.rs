@@ -39,7 +39,10 @@ fn a_planned_switch_over_and_back() -> anyhow::Result<()> {
         let principal = format!("http://localhost:{port}");
         let is_there =
             |now: &[Value]| now.iter().any(|c| c["principal"].as_str() == Some(&*principal));
-        assert!(cli.until(&["cluster"], TRIES, is_there)?.is_some(), "{principal} is not principal");
+        assert!(
+            cli.until(&["cluster"], TRIES, is_there)?.is_some(),
+            "{principal} is not principal"
+        );
         let in_sync = |nodes: &[Value]| {
             nodes.iter().all(|node| {
                 last_cause(node) == Some("HANDED_OVER")

@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => error.exit(),
     };
-    common::telemetry::init(config.log_format);
+    let _output = common::telemetry::init(config.log_format, config.lang);
     let mut handlers = config.built_in_handlers();
     handlers.push(Arc::new(WordCount));
     match worker::run(config, handlers).await {

@@ -16,8 +16,8 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
         }
     };
-    common::telemetry::init(config.log_format);
     let lang = config.lang;
+    let output = common::telemetry::init(config.log_format, lang);
     let handlers = config.built_in_handlers();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime {
@@ -25,7 +25,10 @@ fn main() -> ExitCode {
         Err(error) => Err(error.into()),
     };
     match ended {
-        Ok(code) => std::process::exit(i32::from(code)),
+        Ok(code) => {
+            drop(output);
+            std::process::exit(i32::from(code))
+        }
         Err(error) => {
             eprintln!("{}", node_help::failure(&common::console::chain(&error), lang));
             ExitCode::from(exit::RESOURCE)

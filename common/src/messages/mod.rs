@@ -14,6 +14,7 @@ pub mod menu;
 pub mod node;
 pub mod node_help;
 pub mod operator;
+pub mod telemetry;
 pub mod worker;
 pub mod worker_help;
 
