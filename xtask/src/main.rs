@@ -100,7 +100,7 @@ fn verify() -> anyhow::Result<()> {
 /// Builds the four binaries and `program` together, then runs it at the top of the repository.
 fn release(program: &str, args: &[String]) -> anyhow::Result<()> {
     cargo(&["build", "--release", "--workspace", "--bins", "--exclude", "xtask"])?;
-    let status = Command::new(root().join("target/release").join(program))
+    let status = Command::new(target_dir()?.join("release").join(program))
         .args(args)
         .current_dir(root())
         .status()
@@ -109,6 +109,12 @@ fn release(program: &str, args: &[String]) -> anyhow::Result<()> {
         bail!("{program} ended with {status}");
     }
     Ok(())
+}
+
+/// Where cargo builds, wherever that was set: this program lies in `<target>/<profile>`.
+fn target_dir() -> anyhow::Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    exe.ancestors().nth(2).map(Path::to_owned).context("this program lies at no usual place")
 }
 
 fn cargo(args: &[&str]) -> anyhow::Result<()> {
