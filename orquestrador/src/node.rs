@@ -1,37 +1,35 @@
 //! Puts a node together: opens the journal, takes the port, starts the driver and the services, and ends
 //! when the operator says so or a guarantee breaks.
 
+mod serve;
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::console::Console;
-use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
+use common::endpoint::Endpoint;
 use common::exit;
 use common::messages::node::NodeMessage;
-use common::proto::cluster_service_server::ClusterServiceServer;
-use common::proto::operator_service_server::OperatorServiceServer;
-use common::proto::synchronization_service_server::SynchronizationServiceServer;
-use common::proto::task_orchestrator_server::TaskOrchestratorServer;
-use common::proto::witness_service_server::WitnessServiceServer;
-use common::proto::worker_service_server::WorkerServiceServer;
 use common::shutdown::{self, Signal};
+use orquestrador_core::Limits;
 use orquestrador_core::ids::{ClusterId, ProcessId};
+use orquestrador_core::role::Standing;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::service::RoutesBuilder;
-use tonic::transport::Server;
 use uuid::Uuid;
 
 use crate::config::{Config, Kind};
 use crate::driver::input::Input;
+use crate::driver::pulse::Pulse;
 use crate::driver::store::SystemClock;
 use crate::driver::{self, Disk, Driver, DriverHandle, Setup, Start, Tuning};
-use crate::journal::{self, Journal};
+use crate::journal::{self, Journal, Recovered};
 use crate::peer::Peer;
 use crate::replication::dial::Dialler;
 use crate::users::Users;
-use crate::{api, dispatch, replication, witness};
+use crate::witness::{self, Witnesses};
 
 /// The driver's clock for everything that is not an event.
 const TICK: Duration = Duration::from_millis(50);
@@ -39,6 +37,12 @@ const TICK: Duration = Duration::from_millis(50);
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long an orderly end waits for the other node to take the office.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether the data directory is still there.
+const DIRECTORY_CHECK: Duration = Duration::from_secs(1);
+
+/// How the driver ended.
+type DriverEnd = oneshot::Receiver<Result<(), driver::Error>>;
 
 /// Why a node could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +58,11 @@ pub enum Error {
     /// The journal failed while the node ran.
     #[error("the driver ended")]
     Broken(#[source] driver::Error),
+    /// The data directory was removed or replaced under the running node.
+    #[error("the data directory is gone")]
+    DataDirLost(#[source] std::io::Error),
+    #[error("failed to describe the services")]
+    Reflection(#[from] tonic_reflection::server::Error),
     #[error("failed to serve")]
     Serve(#[from] tonic::transport::Error),
     #[error("failed to use a system service")]
@@ -65,7 +74,11 @@ impl Error {
         match self {
             Self::Open(error) if error.is_damage() => exit::BROKEN,
             Self::Open(_) | Self::Listen { .. } | Self::System(_) => exit::RESOURCE,
-            Self::Start(_) | Self::Broken(_) | Self::Serve(_) => exit::BROKEN,
+            Self::Start(_)
+            | Self::Broken(_)
+            | Self::DataDirLost(_)
+            | Self::Reflection(_)
+            | Self::Serve(_) => exit::BROKEN,
         }
     }
 }
@@ -86,6 +99,21 @@ impl End {
     }
 }
 
+/// What the services of a running node share.
+pub struct Node {
+    driver: DriverHandle,
+    users: Users,
+    journal: Journal,
+    limits: Limits,
+    peer: Arc<Peer>,
+    own_loopback: bool,
+    allow_drill: bool,
+    witnesses: Witnesses,
+    pulse: Pulse,
+    clock: SystemClock,
+    end: End,
+}
+
 /// Runs until a signal or a fault; gives the exit code.
 ///
 /// # Errors
@@ -101,19 +129,55 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         .await
         .map_err(|error| Error::System(std::io::Error::other(error)))?;
     let (journal, recovered) = opened.map_err(Error::Open)?;
-    let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone())?);
-    let own_loopback = is_loopback(&config.advertise).await && config.listen.ip().is_loopback();
-    let loopback = own_loopback && is_loopback(&peer.current()).await;
     let port = config.listen.port();
     console.info(&match config.kind {
         Kind::Principal => NodeMessage::PrincipalStarted { port },
         Kind::Backup => NodeMessage::BackupStarted { port },
     });
+    let (node, ended) = start(&config, console, journal, recovered).await?;
+    tokio::select! {
+        served = serve::serve(&node, listener) => served.map(|()| exit::OK),
+        broken = ended => match broken {
+            Ok(Err(error)) => {
+                console.error(&NodeMessage::JournalFailed { error: common::console::chain(&error) });
+                Err(Error::Broken(error))
+            }
+            // The driver only ends by itself when its queue closes, which the node holds open.
+            Ok(Ok(())) | Err(_) => Err(Error::System(std::io::Error::other("the driver thread ended"))),
+        },
+        lost = directory_is_lost(&config.data_dir) => {
+            console.error(&NodeMessage::DataDirLost { path: config.data_dir.display().to_string() });
+            Err(Error::DataDirLost(lost))
+        }
+        () = node.end.wait() => {
+            console.info(&NodeMessage::Stopping);
+            Ok(exit::OK)
+        }
+        signal = shutdown::wait() => match signal? {
+            Signal::Interrupt => Ok(exit::INTERRUPTED),
+            Signal::Terminate => {
+                terminate(&node, console).await;
+                Ok(exit::OK)
+            }
+        },
+    }
+}
+
+/// The driver, and the tasks that bring it what happens outside.
+async fn start(
+    config: &Config,
+    console: Console,
+    journal: Journal,
+    recovered: Recovered,
+) -> Result<(Node, DriverEnd), Error> {
+    let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone())?);
+    let own_loopback = is_loopback(&config.advertise).await && config.listen.ip().is_loopback();
+    let loopback = own_loopback && is_loopback(&peer.current()).await;
     let users = Users::new(loopback, rand::random());
-    let (handle, queue) = DriverHandle::new();
+    let (driver, queue) = DriverHandle::new();
     let clock = SystemClock::default();
-    let setup = Setup {
-        store: Disk::start(journal.clone(), handle.sender().clone())?,
+    let machines = Driver::new(Setup {
+        store: Disk::start(journal.clone(), driver.sender().clone())?,
         clock: Box::new(clock.clone()),
         recovered,
         identity: Start {
@@ -128,69 +192,68 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         users: users.clone(),
         console,
         tuning: Tuning::default(),
-    };
-    let driver = Driver::new(setup)?;
-    let (witnesses, pulse) = (driver.witnesses(), driver.pulse());
-    let ended = start_driver(driver, queue)?;
-    tokio::spawn(tick(handle.clone()));
+    })?;
+    let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
+    let ended = start_driver(machines, queue)?;
+    tokio::spawn(tick(driver.clone()));
     let own_host = config.advertise.host().to_owned();
-    let (streams, driver) = (witnesses.clone(), handle.clone());
-    tokio::spawn(witness::survey(streams, driver, clock.clone(), own_host, peer.follow()));
+    let (streams, role) = (witnesses.clone(), driver.clone());
+    tokio::spawn(witness::survey(streams, role, clock.clone(), own_host, peer.follow()));
     let dialler = Dialler {
         peer: peer.follow(),
-        driver: handle.clone(),
+        driver: driver.clone(),
         pulse: pulse.clone(),
         clock: clock.clone(),
         loopback,
     };
     tokio::spawn(dialler.run());
-    let end = End::default();
-    let operator = api::operator::Service {
-        end: end.clone(),
+    let (limits, allow_drill, end) = (config.limits.clone(), config.allow_drill, End::default());
+    let node = Node {
+        driver,
+        users,
+        journal,
+        limits,
         peer,
         own_loopback,
-        driver: handle.clone(),
-        users: users.clone(),
-        journal: journal.clone(),
-        limits: config.limits.clone(),
-        allow_drill: config.allow_drill,
+        allow_drill,
+        witnesses,
+        pulse,
+        clock,
+        end,
     };
-    let witness = witness::service::Service { driver: handle.clone(), witnesses, pulse, clock };
-    let serving = serve(listener, &handle, &users, journal, witness, operator);
-    tokio::select! {
-        served = serving => served.map(|()| exit::OK),
-        broken = ended => match broken {
-            Ok(Err(error)) => {
-                console.error(&NodeMessage::JournalFailed { error: common::console::chain(&error) });
-                Err(Error::Broken(error))
-            }
-            // The driver only ends by itself when its queue closes, which this function holds open.
-            Ok(Ok(())) | Err(_) => Err(Error::System(std::io::Error::other("the driver thread ended"))),
-        },
-        () = end.wait() => {
-            console.info(&NodeMessage::Stopping);
-            Ok(exit::OK)
+    Ok((node, ended))
+}
+
+/// SIGTERM: a principal gives its office away first, if somebody is there to take it.
+async fn terminate(node: &Node, console: Console) {
+    if let Ok(Standing::Principal) = node.driver.ask(|reply| Input::Standing { reply }).await {
+        console.info(&NodeMessage::HandingOver);
+        let handed = node.driver.ask(|reply| Input::HandOver { reply });
+        if tokio::time::timeout(HAND_OVER_TIMEOUT, handed).await.is_err() {
+            console.warn(&NodeMessage::NobodyTookOver);
         }
-        signal = shutdown::wait() => match signal? {
-            Signal::Interrupt => Ok(exit::INTERRUPTED),
-            Signal::Terminate => {
-                console.info(&NodeMessage::HandingOver);
-                let handed = handle.ask(|reply| Input::HandOver { reply });
-                if tokio::time::timeout(HAND_OVER_TIMEOUT, handed).await.is_err() {
-                    tracing::warn!("nobody took the office in time");
-                }
-                console.info(&NodeMessage::Stopping);
-                Ok(exit::OK)
-            }
-        },
+    }
+    console.info(&NodeMessage::Stopping);
+}
+
+/// Returns when the data directory is no longer the one that was opened: what is written from then on
+/// would be gone with the process.
+async fn directory_is_lost(dir: &Path) -> std::io::Error {
+    let lock = dir.join(journal::LOCK_FILE);
+    let mut opened = None;
+    let mut ticks = tokio::time::interval(DIRECTORY_CHECK);
+    loop {
+        ticks.tick().await;
+        match tokio::fs::metadata(&lock).await {
+            Ok(found) if *opened.get_or_insert(found.ino()) == found.ino() => {}
+            Ok(_) => return std::io::Error::other("another directory is in its place"),
+            Err(error) => return error,
+        }
     }
 }
 
 /// The driver in a thread of its own: it is never starved by the services.
-fn start_driver(
-    driver: Driver<Disk>,
-    queue: mpsc::Receiver<Input>,
-) -> Result<oneshot::Receiver<Result<(), driver::Error>>, Error> {
+fn start_driver(driver: Driver<Disk>, queue: mpsc::Receiver<Input>) -> Result<DriverEnd, Error> {
     let (done, ended) = oneshot::channel();
     std::thread::Builder::new().name("driver".into()).spawn(move || {
         if done.send(driver.run(queue)).is_err() {
@@ -209,64 +272,6 @@ async fn tick(driver: DriverHandle) {
             return;
         }
     }
-}
-
-async fn serve(
-    listener: TcpListener,
-    handle: &DriverHandle,
-    users: &Users,
-    journal: Journal,
-    witness: witness::service::Service,
-    operator: api::operator::Service,
-) -> Result<(), Error> {
-    let (driver, users, end) = (handle.clone(), users.clone(), operator.end.clone());
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
-    let mut routes = RoutesBuilder::default();
-    routes.add_service(health_service);
-    if let Ok(reflection) = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(common::proto::DESCRIPTORS)
-        .build_v1()
-    {
-        routes.add_service(reflection);
-    }
-    routes.add_service(
-        TaskOrchestratorServer::new(api::tasks::Service {
-            driver: driver.clone(),
-            users: users.clone(),
-        })
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES),
-    );
-    routes.add_service(ClusterServiceServer::new(api::cluster::Service {
-        driver: driver.clone(),
-        users,
-    }));
-    routes.add_service(
-        WorkerServiceServer::new(dispatch::Service { driver: driver.clone() })
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES),
-    );
-    routes.add_service(OperatorServiceServer::new(operator));
-    routes.add_service(WitnessServiceServer::new(witness));
-    routes.add_service(
-        SynchronizationServiceServer::new(replication::service::Service { driver, journal, end })
-            .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
-    );
-    let incoming = TcpListenerStream::new(listener);
-    let incoming = tokio_stream::StreamExt::map(incoming, |stream| {
-        stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-    });
-    Server::builder()
-        .initial_stream_window_size(8 << 20)
-        .initial_connection_window_size(16 << 20)
-        .http2_keepalive_interval(Some(Duration::from_secs(5)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(5)))
-        .add_routes(routes.routes())
-        .serve_with_incoming(incoming)
-        .await?;
-    Ok(())
 }
 
 /// Every address that the name stands for.

@@ -98,9 +98,15 @@ struct Worker {
 }
 
 impl Worker {
+    /// The next message that is not about where the orchestrators are.
     async fn next(&mut self) -> orchestrator_message::Message {
-        let message = self.inbox.message().await.expect("is open").expect("is no end");
-        message.message.expect("is not empty")
+        loop {
+            let message = self.inbox.message().await.expect("is open").expect("is no end");
+            match message.message.expect("is not empty") {
+                orchestrator_message::Message::Members(_) => {}
+                other => return other,
+            }
+        }
     }
 
     async fn assignment(&mut self) -> proto::Assignment {

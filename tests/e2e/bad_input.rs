@@ -145,3 +145,17 @@ fn an_output_that_nobody_reads_stops_nothing() -> anyhow::Result<()> {
     silent.wait()?;
     outcome
 }
+
+/// What it would write from then on would be gone with the process: no acknowledgement may count on it.
+#[test]
+fn a_data_directory_that_is_removed_stops_the_node() -> anyhow::Result<()> {
+    let (_dir, mut cluster, cli) = pair_with_a_worker()?;
+    let id = cli.submit(&["--handler", "echo", "--payload", "antes"])?;
+    fs::remove_dir_all(cluster.layout.data_dir(cluster.layout.principal_port))?;
+    let principal = cluster.principal.as_mut().expect("it was started");
+    let status = principal.wait(SOON)?;
+    assert_eq!(status.code(), Some(i32::from(exit::BROKEN)));
+    let task = cli.finished(&id, 200)?.expect("the backup has it");
+    assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
+    Ok(())
+}

@@ -75,6 +75,10 @@ pub enum NodeMessage {
     Recovered { entries: u64, tasks: u64, ms: u64 },
     /// The journal failed; the node stops.
     JournalFailed { error: String },
+    /// The data directory is no longer there.
+    DataDirLost { path: String },
+    /// The office was to be handed over, and nobody took it.
+    NobodyTookOver,
     /// The operator forced a promotion.
     PromotionForced,
 }
@@ -113,6 +117,8 @@ impl Message for NodeMessage {
             Self::Stopping => "stopping",
             Self::Recovered { .. } => "recovered",
             Self::JournalFailed { .. } => "journal_failed",
+            Self::DataDirLost { .. } => "data_dir_lost",
+            Self::NobodyTookOver => "nobody_took_over",
             Self::PromotionForced => "promotion_forced",
         }
     }
@@ -162,6 +168,8 @@ impl Message for NodeMessage {
             | Self::Stopping
             | Self::Recovered { .. }
             | Self::JournalFailed { .. }
+            | Self::DataDirLost { .. }
+            | Self::NobodyTookOver
             | Self::PromotionForced => {}
         }
         fields
@@ -227,6 +235,12 @@ impl NodeMessage {
             Self::JournalFailed { error } => format!(
                 "ERRO: o diário não pôde ser gravado ({error}); este nó para agora. Verifique o disco e reinicie."
             ),
+            Self::DataDirLost { path } => format!(
+                "ERRO: o diretório de dados {path} foi removido ou trocado; este nó para agora. O que foi confirmado está no outro, se ele estava em sincronia; ao reiniciar, este começa vazio e copia."
+            ),
+            Self::NobodyTookOver => {
+                "AVISO: ninguém assumiu o controle a tempo; o trabalho espera pela próxima partida.".into()
+            }
             Self::PromotionForced => "AVISO: promoção forçada pelo operador.".into(),
         }
     }
@@ -287,6 +301,12 @@ impl NodeMessage {
             Self::JournalFailed { error } => format!(
                 "ERROR: the journal could not be written ({error}); this node stops now. Check the disk and restart."
             ),
+            Self::DataDirLost { path } => format!(
+                "ERROR: the data directory {path} was removed or replaced; this node stops now. What was acknowledged is on the other one, if that was in sync; after a restart this one begins empty and copies."
+            ),
+            Self::NobodyTookOver => {
+                "WARNING: nobody took over in time; the work waits for the next start.".into()
+            }
             Self::PromotionForced => "WARNING: promotion forced by the operator.".into(),
         }
     }

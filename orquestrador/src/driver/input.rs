@@ -81,6 +81,10 @@ pub enum Input {
     Describe {
         reply: oneshot::Sender<Description>,
     },
+    /// Where this node stands.
+    Standing {
+        reply: oneshot::Sender<Standing>,
+    },
     /// V15.
     Promote {
         reply: oneshot::Sender<Result<Epoch, Status>>,

@@ -106,6 +106,12 @@ impl<S: Store> Driver<S> {
                 }
                 Ok(())
             }
+            Input::Standing { reply } => {
+                if reply.send(self.role.standing()).is_err() {
+                    tracing::trace!("nobody waits for the standing");
+                }
+                Ok(())
+            }
             Input::Promote { reply } => self.promote(reply),
             Input::HandOver { reply } => {
                 self.handing_over = Some(reply);

@@ -14,6 +14,8 @@ use super::error::{Error, Place};
 pub const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_NAME: &str = "mutirao-journal";
+/// Held by the process that has the directory open.
+pub const LOCK_FILE: &str = "lock";
 
 /// An open data directory, locked against every other process for as long as it lives.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ impl Directory {
     /// Creates the directory unless it is there, and locks it.
     pub fn lock(path: &Path) -> Result<Self, Error> {
         create_folder(path)?;
-        let lock_path = path.join("lock");
+        let lock_path = path.join(LOCK_FILE);
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)

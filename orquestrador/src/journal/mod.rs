@@ -28,7 +28,7 @@ mod snapshot;
 mod store;
 
 pub use codec::{CodecError, Content};
-pub use directory::FORMAT_VERSION;
+pub use directory::{FORMAT_VERSION, LOCK_FILE};
 pub use entry::{Entry, chain};
 pub use error::{Error, Place};
 pub use log::{DiskUsage, Journal};

@@ -1,0 +1,129 @@
+//! The one port: every service of this node, and what each says of its health.
+
+use std::time::Duration;
+
+use common::endpoint::{MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
+use common::proto::cluster_service_server::ClusterServiceServer;
+use common::proto::operator_service_server::OperatorServiceServer;
+use common::proto::synchronization_service_server::SynchronizationServiceServer;
+use common::proto::task_orchestrator_server::TaskOrchestratorServer;
+use common::proto::witness_service_server::WitnessServiceServer;
+use common::proto::worker_service_server::WorkerServiceServer;
+use orquestrador_core::role::Standing;
+use tokio::net::TcpListener;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::Node;
+use crate::driver::DriverHandle;
+use crate::driver::input::Input;
+use crate::{api, dispatch, replication, witness};
+
+/// How often the health of the services follows the node's standing.
+const HEALTH: Duration = Duration::from_millis(200);
+/// A peer that does not answer a ping of HTTP/2 is gone.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
+type Tasks = TaskOrchestratorServer<api::tasks::Service>;
+type Workers = WorkerServiceServer<dispatch::Service>;
+
+/// Serves until the process ends.
+///
+/// # Errors
+/// The port can be served no longer.
+pub async fn serve(node: &Node, listener: TcpListener) -> Result<(), super::Error> {
+    let (driver, users) = (node.driver.clone(), node.users.clone());
+    let (health, health_service) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(health, driver.clone()));
+    let mut routes = RoutesBuilder::default();
+    routes.add_service(health_service);
+    routes.add_service(
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(common::proto::DESCRIPTORS)
+            .build_v1()?,
+    );
+    let tasks = api::tasks::Service { driver: driver.clone(), users: users.clone() };
+    routes.add_service(
+        Tasks::new(tasks)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES),
+    );
+    let cluster = api::cluster::Service { driver: driver.clone(), users };
+    routes.add_service(ClusterServiceServer::new(cluster));
+    routes.add_service(
+        Workers::new(dispatch::Service { driver: driver.clone() })
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES),
+    );
+    routes.add_service(
+        OperatorServiceServer::new(operator(node))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES),
+    );
+    routes.add_service(WitnessServiceServer::new(witness(node)));
+    let (journal, end) = (node.journal.clone(), node.end.clone());
+    routes.add_service(
+        SynchronizationServiceServer::new(replication::service::Service { driver, journal, end })
+            .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
+    );
+    let incoming = TcpListenerStream::new(listener)
+        .map(|stream| stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)));
+    Server::builder()
+        .initial_stream_window_size(8 << 20)
+        .initial_connection_window_size(16 << 20)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .add_routes(routes.routes())
+        .serve_with_incoming(incoming)
+        .await?;
+    Ok(())
+}
+
+fn operator(node: &Node) -> api::operator::Service {
+    api::operator::Service {
+        end: node.end.clone(),
+        peer: node.peer.clone(),
+        own_loopback: node.own_loopback,
+        driver: node.driver.clone(),
+        users: node.users.clone(),
+        journal: node.journal.clone(),
+        limits: node.limits.clone(),
+        allow_drill: node.allow_drill,
+    }
+}
+
+fn witness(node: &Node) -> witness::service::Service {
+    witness::service::Service {
+        driver: node.driver.clone(),
+        witnesses: node.witnesses.clone(),
+        pulse: node.pulse.clone(),
+        clock: node.clock.clone(),
+    }
+}
+
+/// The process as a whole serves; tasks and workers only the principal.
+async fn report_health(health: HealthReporter, driver: DriverHandle) {
+    let mut ticks = tokio::time::interval(HEALTH);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    health.set_service_status("", ServingStatus::Serving).await;
+    loop {
+        ticks.tick().await;
+        let Ok(node) = driver.ask(|reply| Input::Standing { reply }).await else { return };
+        let status = match node {
+            Standing::Principal => ServingStatus::Serving,
+            Standing::Unfounded
+            | Standing::Learner
+            | Standing::Standby
+            | Standing::Waiting
+            | Standing::Elected => ServingStatus::NotServing,
+        };
+        health.set_service_status(Tasks::NAME, status).await;
+        health.set_service_status(Workers::NAME, status).await;
+    }
+}
