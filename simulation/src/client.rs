@@ -174,14 +174,15 @@ impl World {
         self.try_call(nth);
     }
 
-    /// All is idle and equal: as many tasks as all workers can begin at once.
+    /// All is idle and equal: a task for each worker at least, and no more than all can begin at once.
     pub fn spread(&mut self) {
         self.phase = Phase::Spreading;
         for worker in 0..self.workers.len() {
             self.spread.insert(crate::worker::Worker::name(worker), 0);
         }
+        let workers = self.plan.workers as u64;
+        let count = self.chance.between(workers, workers * u64::from(self.plan.slots));
         let client = &mut self.clients[0];
-        let count = self.plan.workers as u64 * u64::from(self.plan.slots);
         let ids: Vec<_> = (0..count).map(|_| TaskId(client.chance.wide())).collect();
         client.tasks.extend(&ids);
         self.ask(0, Question::Submit(ids));

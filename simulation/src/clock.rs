@@ -28,6 +28,7 @@ impl Time {
 }
 
 /// The clocks of one process.
+#[derive(Clone)]
 pub struct Drifting {
     pub time: Time,
     /// When the process began.

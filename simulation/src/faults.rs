@@ -175,7 +175,8 @@ impl World {
         let node = Party::Node(place);
         let mut others: Vec<Party> = (0..self.workers.len()).map(Party::Worker).collect();
         others.extend((0..self.clients.len()).map(Party::Client));
-        if self.plan.shape == Shape::TwoMachines {
+        let has_newcomer = self.places.iter().any(|place| place.is_wiped);
+        if self.plan.shape == Shape::TwoMachines && !has_newcomer {
             others.extend([Party::Node(1 - place); 3]);
         }
         let other = others[self.chance.index(others.len())];
@@ -199,9 +200,8 @@ impl World {
         }
     }
 
-    /// From now on nothing goes wrong any more. Who is paused wakes at its time.
+    /// From now on nothing new goes wrong. Who is paused wakes at its time, what is cut heals at its time.
     pub fn end_faults(&mut self) {
-        self.network.heal();
         self.network.latency = self.network.latency.min(2 * MILLI);
         // What has piled up is soon done.
         self.plan.work = self.plan.work.min(5 * MILLI);

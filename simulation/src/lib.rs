@@ -20,6 +20,7 @@ mod schedule;
 mod session;
 mod store;
 mod truth;
+mod witness;
 mod worker;
 mod world;
 

@@ -65,16 +65,17 @@ impl World {
         Ok(answer.try_recv().ok())
     }
 
-    /// V11: a refusal counts only between loopback addresses.
+    /// That a refusal proves the process dead is for the role machine to judge (V11).
     fn no_link(&mut self, place: usize, refused: bool) {
         let end = self.places[place].end();
         let Some(process) = &mut self.places[place].process else { return };
         process.dialling.failures += 1;
         let is_far = process.dialling.failures >= UNREACHABLE_AFTER;
-        match self.plan.shape {
-            Shape::Loopback if refused => self.put_in(place, Input::PeerRefused),
-            Shape::TwoMachines if is_far => self.put_in(place, Input::PeerUnreachable),
-            Shape::Loopback | Shape::TwoMachines => {}
+        let is_loopback = self.plan.shape == Shape::Loopback;
+        if refused && (is_loopback || !is_far) {
+            self.put_in(place, Input::PeerRefused);
+        } else if is_far && !is_loopback {
+            self.put_in(place, Input::PeerUnreachable);
         }
         self.schedule.put(self.now() + RETRY, Event::Dial(end));
     }

@@ -47,6 +47,9 @@ pub enum Wire {
     Peer(Box<proto::PeerMessage>),
     Worker(Box<proto::WorkerMessage>),
     Orchestrator(Result<Box<proto::OrchestratorMessage>, Status>),
+    Witness(Box<proto::WitnessMessage>),
+    /// `None`: the stream is open.
+    Control(Result<Option<Box<proto::ControlMessage>>, Status>),
     Call(Box<crate::client::Call>),
     Answer(Box<Result<Committed, Status>>),
 }
@@ -102,8 +105,8 @@ impl Network {
         *present = until.max(*present);
     }
 
-    pub fn heal(&mut self) {
-        self.cuts.clear();
+    pub fn is_whole(&self, now: Micros) -> bool {
+        self.cuts.values().all(|until| *until <= now)
     }
 
     /// Until when nothing comes through.

@@ -10,7 +10,7 @@ use orquestrador::driver::input::{Committed, Input};
 use orquestrador::driver::{Driver, DriverHandle, Setup, Start, Tuning};
 use orquestrador::users::Users;
 use orquestrador_core::ids::{ClusterId, Epoch, Index, ProcessId};
-use orquestrador_core::role::Standing;
+use orquestrador_core::role::{Candidate, Standing};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
@@ -24,6 +24,7 @@ use crate::plan::Shape;
 use crate::random::Random;
 use crate::session::ServedSession;
 use crate::store::{SharedRequests, SimulatedStore};
+use crate::witness::ServedControl;
 use crate::world::{Event, World};
 
 const TICK: Micros = 50 * MILLI;
@@ -66,6 +67,10 @@ pub struct Process {
     pub learning: BTreeMap<ConnId, u64>,
     /// Streams of the other node that were greeted.
     pub greeted: BTreeSet<ConnId>,
+    pub clock: Drifting,
+    pub controls: BTreeMap<ConnId, ServedControl>,
+    /// Whom the role machine knows as possible witnesses.
+    pub candidates: Vec<Candidate>,
     leaving: Option<oneshot::Receiver<Epoch>>,
     pub committed: Index,
     standing: Option<Standing>,
@@ -156,7 +161,7 @@ impl World {
         };
         let setup = Setup {
             store: SimulatedStore::new(spot.disk.clone(), requests.clone()),
-            clock: Box::new(clock),
+            clock: Box::new(clock.clone()),
             recovered,
             identity,
             limits: self.plan.limits.clone(),
@@ -186,6 +191,9 @@ impl World {
             calls: BTreeMap::new(),
             learning: BTreeMap::new(),
             greeted: BTreeSet::new(),
+            clock,
+            controls: BTreeMap::new(),
+            candidates: Vec::new(),
             leaving: None,
             committed,
             standing: None,
@@ -198,6 +206,7 @@ impl World {
         self.tell(|_| format!("node {place} starts, life {}", end.life));
         self.schedule.put(now + self.chance.between(0, 5) * MILLI, Event::Tick(end));
         self.schedule.put(now + self.chance.between(0, 5) * MILLI, Event::Dial(end));
+        self.schedule.put(now + self.chance.between(0, 5) * MILLI, Event::Survey(end));
         Ok(())
     }
 
@@ -210,7 +219,9 @@ impl World {
     /// A wiped node founds a new cluster when it meets nobody: the operator starts it beside the other.
     fn other_has_history(&self, place: usize) -> bool {
         let other = &self.places[1 - place];
-        let is_up = other.process.is_some() && other.paused_until <= self.now();
+        let is_up = other.process.is_some()
+            && other.paused_until <= self.now()
+            && self.network.is_clear(Party::Node(0), Party::Node(1), self.now());
         is_up && lock(&other.disk).role.cluster.is_some()
     }
 
@@ -236,6 +247,7 @@ impl World {
         | Event::SnapshotSaved(end)
         | Event::Dial(end)
         | Event::DialTimeout(end, _)
+        | Event::Survey(end)
         | Event::Exit(end)) = event
         else {
             return Ok(());
@@ -272,6 +284,10 @@ impl World {
             Event::Dial(_) => self.dial(place),
             Event::DialTimeout(_, conn) => {
                 self.give_up_dialling(place, conn);
+                Ok(())
+            }
+            Event::Survey(_) => {
+                self.survey(place);
                 Ok(())
             }
             Event::Exit(_) => {
@@ -314,6 +330,7 @@ impl World {
         self.answer_calls(place)?;
         self.tell_workers(place)?;
         self.tell_peer(place);
+        self.tell_witnesses(place);
         match ended {
             Ok(()) => {
                 self.carry_out(place);
@@ -430,6 +447,14 @@ impl World {
         else {
             return;
         };
+        let Some(process) = &self.places[place].process else { return };
+        if process.driver.role().standing() == Standing::Principal {
+            // A principal that waits for a disk which is gone must be restarted first.
+            self.tell(|_| format!("the operator restarts node {place}"));
+            self.kill_node(place);
+            self.restart_later(place, 100 * MILLI);
+            return;
+        }
         self.tell(|_| format!("the operator promotes node {place}"));
         let (reply, _) = oneshot::channel();
         self.put_in(place, Input::Promote { reply });

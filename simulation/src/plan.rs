@@ -10,7 +10,7 @@ use crate::random::Random;
 pub enum Shape {
     /// One machine: no partition between the nodes, and a refused port proves a process dead (V11).
     Loopback,
-    /// Two machines, without witnesses: nobody takes over by himself, but nothing may be lost.
+    /// Two machines: without witnesses nobody takes over by himself, but nothing may be lost.
     TwoMachines,
 }
 
@@ -35,6 +35,8 @@ pub struct Weights {
 pub struct Plan {
     pub shape: Shape,
     pub workers: usize,
+    /// Workers bear witness.
+    pub witnesses: bool,
     pub slots: u32,
     pub clients: usize,
     /// Faults stop then.
@@ -61,18 +63,19 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(chance: &mut Random) -> Self {
-        let shape = if chance.one_in_thousand(700) { Shape::Loopback } else { Shape::TwoMachines };
+        let shape = if chance.coin() { Shape::Loopback } else { Shape::TwoMachines };
         let calm = chance.one_in_thousand(50);
         let slow = chance.one_in_thousand(100);
         Self {
             shape,
-            workers: chance.between(1, 4) as usize,
+            workers: chance.between(1, 6) as usize,
+            witnesses: chance.one_in_thousand(800),
             slots: chance.between(1, 3) as u32,
             clients: chance.between(1, 3) as usize,
             safety: chance.between(2, 8) * SECOND,
             heal: 40 * SECOND,
             fault_every: if calm { 3_600 * SECOND } else { chance.between(50, 800) * MILLI },
-            weights: weights(shape, chance),
+            weights: weights(chance),
             latency: if slow { 20 * MILLI } else { chance.between(100, 2_000) },
             sync: chance.between(100, 4_000),
             work: chance.between(5, 600) * MILLI,
@@ -87,12 +90,12 @@ impl Plan {
 }
 
 /// Most kinds are off in most runs, so that each meets the others in many mixtures.
-fn weights(shape: Shape, chance: &mut Random) -> Weights {
+fn weights(chance: &mut Random) -> Weights {
     let mut weight = |likely: u64| match chance.one_in_thousand(likely) {
         true => chance.between(1, 6),
         false => 0,
     };
-    let mut weights = Weights {
+    Weights {
         crash: weight(700),
         crash_in_operation: weight(500),
         terminate: weight(300),
@@ -105,11 +108,5 @@ fn weights(shape: Shape, chance: &mut Random) -> Weights {
         flip: weight(200),
         worker_crash: weight(400),
         worker_pause: weight(300),
-    };
-    if shape == Shape::TwoMachines {
-        // Without witnesses a lost disk blocks the other node until the operator speaks.
-        weights.wipe = 0;
-        weights.flip = 0;
     }
-    weights
 }

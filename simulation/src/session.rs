@@ -54,7 +54,8 @@ impl World {
                 self.call_arrives(place, conn, *call);
                 Ok(())
             }
-            Wire::Orchestrator(_) | Wire::Answer(_) => Ok(()),
+            Wire::Witness(message) => self.witness_speaks(place, conn, *message),
+            Wire::Orchestrator(_) | Wire::Answer(_) | Wire::Control(_) => Ok(()),
         }
     }
 
@@ -65,6 +66,8 @@ impl World {
         process.calls.remove(&conn);
         process.learning.remove(&conn);
         process.greeted.remove(&conn);
+        self.control_ends(place, conn);
+        let Some(process) = self.places[place].living(end) else { return Ok(()) };
         if let Some(session) = process.sessions.remove(&conn) {
             let session = session.id;
             self.put_in(place, Input::Session(Command::DisconnectWorker { session }));
@@ -123,8 +126,12 @@ impl World {
             // Without room for it the worker hears less, and perhaps gives up.
             drop(session.outbox.try_send(Ok(dispatch::echo(beat.sequence, session.epoch))));
         }
+        let worker = session.worker.clone();
         let command = dispatch::command(session.id, message)
             .map_err(|status| Violation::new("the wire", status.to_string()))?;
+        if !matches!(command, Command::WorkerHeartbeat { .. }) {
+            self.tell(|_| format!("node {place} hears {worker}: {command:?}"));
+        }
         self.put_in(place, Input::Session(command));
         Ok(())
     }

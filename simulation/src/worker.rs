@@ -1,5 +1,4 @@
-//! A simulated worker: the rules of `worker::run` around the real [`Slots`]. Its witness will live beside
-//! the slots, in memory, for one incarnation.
+//! A simulated worker: the rules of `worker::run` around the real [`Slots`].
 
 use common::error_code::ErrorCode;
 use common::grpc_status::{self, Meaning};
@@ -18,6 +17,7 @@ use crate::invariants::{Violation, epochs, one_outcome};
 use crate::network::{ConnId, End, Party, Side, Wire};
 use crate::node::Place;
 use crate::random::Random;
+use crate::witness::Bearing;
 use crate::world::{Event, Phase, World};
 
 const OPEN_TIMEOUT: Micros = 500 * MILLI;
@@ -33,7 +33,13 @@ pub enum WorkerEvent {
     OpenTimeout(ConnId),
     Heartbeat(ConnId),
     Silence(ConnId),
-    Ended { key: Key },
+    Ended {
+        key: Key,
+    },
+    /// The control stream to this place is due.
+    Control(usize),
+    ControlTimeout(usize, ConnId),
+    Ping(usize, ConnId),
 }
 
 struct Session {
@@ -50,12 +56,14 @@ pub struct Worker {
     nth: usize,
     pub life: u32,
     pub is_alive: bool,
-    incarnation: u128,
+    pub incarnation: u128,
     pub paused_until: Micros,
     slots: Slots,
     session: Option<Session>,
     highest_epoch: u64,
-    cluster_id: String,
+    pub cluster_id: String,
+    /// Once it knows its cluster.
+    pub bearing: Option<Bearing>,
     /// The places still to be asked in this round.
     candidates: Vec<usize>,
     backoff: Micros,
@@ -74,6 +82,7 @@ impl Worker {
             session: None,
             highest_epoch: 0,
             cluster_id: String::new(),
+            bearing: None,
             candidates: Vec::new(),
             backoff: BACKOFF.0,
             chance,
@@ -164,6 +173,7 @@ impl World {
                 worker.slots = Slots::default();
                 worker.highest_epoch = 0;
                 worker.cluster_id = String::new();
+                worker.bearing = None;
                 worker.backoff = BACKOFF.0;
                 self.search(nth);
             }
@@ -178,6 +188,9 @@ impl World {
             WorkerEvent::Heartbeat(conn) => self.beat(nth, conn),
             WorkerEvent::Silence(conn) => self.check_silence(nth, conn),
             WorkerEvent::Ended { key } => self.attempt_ended(nth, &key),
+            WorkerEvent::Control(place) => self.open_control(nth, place),
+            WorkerEvent::ControlTimeout(place, conn) => self.control_times_out(nth, place, conn),
+            WorkerEvent::Ping(place, conn) => self.ping(nth, place, conn),
         }
         Ok(())
     }
@@ -230,11 +243,24 @@ impl World {
         }
     }
 
+    /// A principal has named itself: a session of a lower epoch is over (V14).
+    pub fn follow_principal(&mut self, nth: usize, place: usize, epoch: u64) {
+        let present = self.workers[nth].session.as_ref().and_then(|session| session.epoch);
+        if present.is_some_and(|present| present < epoch) {
+            self.leave_session(nth);
+            self.workers[nth].candidates = vec![1 - place, place];
+            self.ask_next(nth);
+        }
+    }
+
     /// The stream ended by itself.
     pub fn worker_loses(&mut self, end: End, conn: ConnId) -> Result<(), Violation> {
         let Party::Worker(nth) = end.party else { return Ok(()) };
         let worker = &mut self.workers[nth];
-        if worker.life == end.life && worker.session.as_ref().is_some_and(|s| s.conn == conn) {
+        if worker.life != end.life || self.loses_control(nth, conn) {
+            return Ok(());
+        }
+        if self.workers[nth].session.as_ref().is_some_and(|s| s.conn == conn) {
             self.session_over(nth);
         }
         Ok(())
@@ -260,10 +286,18 @@ impl World {
         if worker.life != receiver.life {
             return Ok(());
         }
+        let message = match wire {
+            Wire::Control(message) => return self.witness_hears(nth, conn, message),
+            Wire::Orchestrator(message) => message,
+            Wire::Peer(_)
+            | Wire::Worker(_)
+            | Wire::Witness(_)
+            | Wire::Call(_)
+            | Wire::Answer(_) => return Ok(()),
+        };
         let Some(session) = worker.session.as_mut().filter(|s| s.conn == conn) else {
             return Ok(());
         };
-        let Wire::Orchestrator(message) = wire else { return Ok(()) };
         let message = match message {
             Ok(message) => message,
             Err(status) => {
@@ -321,6 +355,7 @@ impl World {
         outcomes.sort_by(|a, b| (&a.task_id, a.attempt).cmp(&(&b.task_id, b.attempt)));
         self.schedule.put(now, Event::Worker(end, WorkerEvent::Heartbeat(conn)));
         self.schedule.put(now + lease, Event::Worker(end, WorkerEvent::Silence(conn)));
+        self.bear_witness(nth);
         if !outcomes.is_empty() {
             self.say(nth, conn, Message::Outcomes(Outcomes { outcomes }));
         }
@@ -378,10 +413,11 @@ impl World {
                     self.cancelled(nth, attempt);
                 }
             }
-            // Nobody stops the whole cluster here.
+            // Nobody stops the whole cluster here, or moves a part of it.
             Some(
                 FromOrchestrator::Heartbeat(_)
                 | FromOrchestrator::Registered(_)
+                | FromOrchestrator::Members(_)
                 | FromOrchestrator::Stop(_),
             )
             | None => {}

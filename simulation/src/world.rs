@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use orquestrador_core::ids::Index;
 use orquestrador_core::role::Standing;
 
 use crate::client::{Client, ClientEvent};
@@ -11,7 +12,7 @@ use crate::invariants::{self, Memory, Violation};
 use crate::mutation::Mutation;
 use crate::network::{Arrival, ConnId, End, Network, Party, Side, Wire};
 use crate::node::Place;
-use crate::plan::{Plan, Shape};
+use crate::plan::Plan;
 use crate::random::Random;
 use crate::schedule::Schedule;
 use crate::truth::Truth;
@@ -21,10 +22,11 @@ use crate::worker::{Worker, WorkerEvent};
 pub enum Event {
     Tick(End),
     Turn(End),
-    Synced(End, orquestrador_core::ids::Index),
+    Synced(End, Index),
     SnapshotSaved(End),
     Dial(End),
     DialTimeout(End, ConnId),
+    Survey(End),
     Exit(End),
     Restart(usize),
     Worker(End, WorkerEvent),
@@ -71,6 +73,8 @@ pub struct World {
     /// When the operator speaks, in a world that lost a disk.
     pub operator_at: Option<Micros>,
     pub lost_a_disk: bool,
+    /// How much was committed when the world last looked.
+    progress: Index,
     /// Those that were ever sent.
     pub snapshots: Vec<Snapshot>,
 }
@@ -107,6 +111,7 @@ impl World {
             spread: BTreeMap::new(),
             operator_at: None,
             lost_a_disk: false,
+            progress: Index(0),
             snapshots: Vec::new(),
         };
         world.begin();
@@ -175,6 +180,7 @@ impl World {
             | Event::SnapshotSaved(_)
             | Event::Dial(_)
             | Event::DialTimeout(..)
+            | Event::Survey(_)
             | Event::Exit(_) => self.node_event(event),
             Event::Restart(place) => self.start_node(place),
             Event::Worker(end, event) => self.worker_event(end, event),
@@ -302,6 +308,9 @@ impl World {
         if paused || self.workers.iter().any(|worker| worker.paused_until > self.now()) {
             open.push("someone is paused".into());
         }
+        if !self.network.is_whole(self.now()) {
+            open.push("the network is cut".into());
+        }
         let standing = |place: &Place| place.process.as_ref().map(|p| p.driver.role().standing());
         let standings: Vec<_> = self.places.iter().map(standing).collect();
         if !standings.contains(&Some(Standing::Principal))
@@ -337,19 +346,12 @@ impl World {
         open
     }
 
-    /// Without witnesses a node may wait for a disk that is gone for ever (V15).
+    /// A node may wait for a disk that is gone for ever (V15).
     fn consult_operator(&mut self) {
-        let serves = |place: &Place| {
-            place
-                .process
-                .as_ref()
-                .is_some_and(|p| p.driver.role().standing() == Standing::Principal)
-        };
-        let blocked = self.lost_a_disk
-            && self.plan.shape == Shape::Loopback
-            && self.phase != Phase::Faults
-            && !self.places.iter().any(serves);
-        if !blocked {
+        let progress = self.truth.last().index;
+        let stands_still = self.progress == progress && self.phase != Phase::Faults;
+        self.progress = progress;
+        if !stands_still || !self.lost_a_disk {
             self.operator_at = None;
             return;
         }
