@@ -141,7 +141,10 @@ impl<S: Store> Driver<S> {
             newest.number == view.number && newest.principal_process == from.process
         });
         if !follows || self.serving || !self.role.may_install_snapshot(from, last, &self.tail) {
-            tracing::debug!("a snapshot of an earlier view was dropped");
+            tracing::debug!("a snapshot of an earlier view, or of what is here, was dropped");
+            if follows && !self.serving {
+                self.acknowledge_needless_snapshot(&view, last);
+            }
             return Ok(());
         }
         let meta = self.store.install(received)?;
@@ -157,6 +160,15 @@ impl<S: Store> Driver<S> {
         self.tail = tail;
         self.durable_reported = meta.id.index;
         self.role_input(role::Input::SnapshotInstalled { from, last: meta.id, view })
+    }
+
+    /// The principal took this node for further behind than it is, and waits for the snapshot to arrive.
+    fn acknowledge_needless_snapshot(&mut self, view: &View, last: EntryId) {
+        let is_here = self.tail.id_at(last.index) == Some(last);
+        if is_here && last.index <= self.durable_reported {
+            let (view, nonce, word) = (view.number, 0, false);
+            self.send_to_peer(role::Message::AppendAck { view, durable: last, nonce, word });
+        }
     }
 
     // ---- The office. ----

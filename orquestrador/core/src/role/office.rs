@@ -203,17 +203,18 @@ impl Role {
         }
     }
 
-    /// Only a learner may need it. A replica has all that is committed, so that the histories part above
-    /// our floor: what says otherwise is the answer to an earlier question.
+    /// Only a learner may need it, and only if there is one. A replica has all that is committed, so that the
+    /// histories part above our floor: what says otherwise is the answer to an earlier question.
     fn send_snapshot(&mut self, turn: &mut Turn<'_>) {
         let ask_again_at = turn.now + self.timing.retry_ms;
         let newest = self.durable.newest.as_ref();
         let is_replica = |node| newest.is_some_and(|view| view.replica(node).is_some());
+        let has_none = turn.log.floor() == Index(0);
         let Some(follower) = self.office.as_mut().and_then(|office| office.follower.as_mut())
         else {
             return;
         };
-        if is_replica(follower.node) {
+        if is_replica(follower.node) || has_none {
             let high = turn.log.last().index;
             follower.progress = probing(turn.log, high, Index(0), ask_again_at);
         } else {
