@@ -27,11 +27,11 @@ impl Figure {
 }
 
 pub fn print_table(figures: &[Figure]) {
-    println!("{:<14} {:>12} {:>12} {:>12}  {:<8} runs", "figure", "median", "min", "max", "unit");
+    println!("{:<17} {:>12} {:>12} {:>12}  {:<8} runs", "figure", "median", "min", "max", "unit");
     for figure in figures {
         let (min, max) = figure.range();
         let (name, unit, runs) = (figure.name, figure.unit, figure.runs.len());
-        println!("{name:<14} {:>12.2} {min:>12.2} {max:>12.2}  {unit:<8} {runs}", figure.median());
+        println!("{name:<17} {:>12.2} {min:>12.2} {max:>12.2}  {unit:<8} {runs}", figure.median());
     }
 }
 

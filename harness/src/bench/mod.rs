@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: what a client sees, measured with every guarantee on.
 
+mod failover;
 mod figures;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use cliente::{Client, TaskSpec};
@@ -11,6 +12,7 @@ use futures::StreamExt as _;
 use crate::chaos;
 use crate::cluster::{Cluster, Layout};
 
+use failover::{Accident, Rehearsal};
 pub use figures::{Figure, print_json, print_table};
 
 /// What is measured.
@@ -20,8 +22,8 @@ pub struct Options {
     pub tasks: usize,
     /// Submissions one after the other in one latency run.
     pub probes: usize,
-    /// Kills of the principal.
-    pub kills: usize,
+    /// Failovers of each kind.
+    pub failovers: usize,
     /// Runs of throughput and latency; the median is reported.
     pub repetitions: usize,
 }
@@ -50,18 +52,25 @@ pub fn run(options: &Options, say: impl Fn(&str)) -> anyhow::Result<Vec<Figure>>
         p50.push(percentile(&latencies, 0.50));
         p99.push(percentile(&latencies, 0.99));
     }
-    let mut failovers = Vec::new();
-    for kill in 1..=options.kills {
-        say(&format!("failover {kill}/{}", options.kills));
-        let dir = tempfile::tempdir()?;
-        let (mut cluster, client) = started(dir.path())?;
-        failovers.push(runtime.block_on(fail_over(&mut cluster, &client))?);
-    }
+    let dir = tempfile::tempdir()?;
+    let mut rehearsal = Rehearsal::new(dir.path())?;
+    let mut waits = |accident: Accident| -> anyhow::Result<Vec<f64>> {
+        (1..=options.failovers)
+            .map(|nth| {
+                say(&format!("{accident:?} {nth}/{}", options.failovers));
+                runtime.block_on(rehearsal.run(accident))
+            })
+            .collect()
+    };
+    let (killed, stopped) = (waits(Accident::Kill)?, waits(Accident::Stop)?);
+    let switched = waits(Accident::Switchover)?;
     Ok(vec![
         Figure::new("throughput", "tasks/s", throughput),
         Figure::new("latency_p50", "ms", p50),
         Figure::new("latency_p99", "ms", p99),
-        Figure::new("failover", "ms", failovers),
+        Figure::new("failover_kill", "ms", killed),
+        Figure::new("failover_silence", "ms", stopped),
+        Figure::new("switchover", "ms", switched),
     ])
 }
 
@@ -102,29 +111,6 @@ async fn probe(client: &Client, count: usize) -> anyhow::Result<Vec<f64>> {
         latencies.push(began.elapsed().as_secs_f64() * 1e3);
     }
     Ok(latencies)
-}
-
-/// Milliseconds from `kill -9` of the principal to the next acknowledgement in a tight loop of submissions;
-/// every acknowledged task must still be known afterwards.
-async fn fail_over(cluster: &mut Cluster, client: &Client) -> anyhow::Result<f64> {
-    let mut acknowledged = Vec::new();
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(300) {
-        acknowledged.push(submit_one(client).await?);
-    }
-    let mut principal = cluster.principal.take().context("the principal runs")?;
-    principal.kill()?;
-    let killed = Instant::now();
-    acknowledged.push(submit_one(client).await?);
-    let outage = killed.elapsed().as_secs_f64() * 1e3;
-    for id in &acknowledged {
-        client.task(id).await.with_context(|| format!("the acknowledged task {id} is lost"))?;
-    }
-    Ok(outage)
-}
-
-async fn submit_one(client: &Client) -> anyhow::Result<String> {
-    Ok(client.submit(TaskSpec::new("echo", PAYLOAD.to_vec()), false).await?.task.task_id)
 }
 
 /// The value below which the given share of them lies.

@@ -17,17 +17,17 @@ struct Arguments {
     /// Submissions in one latency run
     #[arg(long, default_value_t = 500)]
     probes: usize,
-    /// Kills of the principal
-    #[arg(long, default_value_t = 5)]
-    kills: usize,
+    /// Failovers of each kind
+    #[arg(long, default_value_t = 20)]
+    failovers: usize,
     /// Runs of throughput and latency
     #[arg(long, default_value_t = 3)]
     repetitions: usize,
 }
 
 fn main() -> ExitCode {
-    let Arguments { json, tasks, probes, kills, repetitions } = Arguments::parse();
-    let options = Options { tasks, probes, kills, repetitions };
+    let Arguments { json, tasks, probes, failovers, repetitions } = Arguments::parse();
+    let options = Options { tasks, probes, failovers, repetitions };
     match bench::run(&options, |line| eprintln!("{line}")) {
         Ok(figures) => {
             if json {
