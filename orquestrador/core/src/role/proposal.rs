@@ -50,12 +50,13 @@ impl Role {
         let phase = Phase::Preparing { promised: Vec::new(), best: None, wanted };
         self.proposal = Some(Proposal { view: number, ballot, phase, retry_at, authority });
         self.proposals = self.proposals.saturating_add(1);
+        // Asking says nothing of our own promise, which is on disk before it counts below: both at once.
+        if authority == Authority::Quorum && !view.is_single() {
+            turn.send(Message::Prepare { view: view.clone(), ballot });
+            turn.inquire(Inquiry::Prepare { view, ballot });
+        }
         match self.promise(ballot, turn) {
             Ok(accepted) => {
-                if authority == Authority::Quorum && !view.is_single() {
-                    turn.send(Message::Prepare { view: view.clone(), ballot });
-                    turn.inquire(Inquiry::Prepare { view, ballot });
-                }
                 self.on_promise(Voter::Replica(self.me.node), number, ballot, accepted, turn);
             }
             Err(_) => self.proposal = None,
@@ -130,11 +131,11 @@ impl Role {
         if let Some(proposal) = &mut self.proposal {
             proposal.phase = Phase::Accepting { accepted: Vec::new(), value: value.clone() };
         }
-        if self.accept(ballot, value.clone(), turn).is_err() {
+        self.ask_to_accept(authority, ballot, value.clone(), turn);
+        if self.accept(ballot, value, turn).is_err() {
             self.proposal = None;
             return;
         }
-        self.ask_to_accept(authority, ballot, value, turn);
         self.on_accepted(Voter::Replica(self.me.node), view, ballot, turn);
     }
 
@@ -173,8 +174,9 @@ impl Role {
             {
                 turn.notice(Notice::TakingOver);
             }
-            self.learn(value.clone(), turn);
-            turn.send(Message::Newest { view: value });
+            // It is decided, whatever becomes of us now.
+            turn.send(Message::Newest { view: value.clone() });
+            self.learn(value, turn);
         }
     }
 
