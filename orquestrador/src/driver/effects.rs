@@ -24,6 +24,7 @@ impl<S: Store> Driver<S> {
     pub(super) fn role_input(&mut self, input: role::Input) -> Result<(), Error> {
         let mut effects = Vec::new();
         self.role.handle(self.clock.monotonic(), input, &self.tail, &mut effects);
+        let sends_snapshot = effects.contains(&role::Effect::SendSnapshot);
         let mut effects = effects.into_iter().peekable();
         while let Some(effect) = effects.next() {
             // The next write holds all that this one would.
@@ -33,7 +34,16 @@ impl<S: Store> Driver<S> {
                 self.role_effect(effect)?;
             }
         }
-        Ok(())
+        // Both name the newest view, which one of the effects may have been the first to write down.
+        if sends_snapshot {
+            self.send_snapshot();
+        }
+        self.pump()
+    }
+
+    /// Sends the follower what it does not have yet.
+    pub(super) fn pump(&mut self) -> Result<(), Error> {
+        Ok(self.replicator.pump(&self.role, &self.tail, &self.store, self.nonce)?)
     }
 
     fn role_effect(&mut self, effect: role::Effect) -> Result<(), Error> {
@@ -48,9 +58,12 @@ impl<S: Store> Driver<S> {
             role::Effect::Store { keep, skip } => self.store_from_peer(keep, skip)?,
             role::Effect::Replicate { after } => {
                 self.replicator.start(after);
-                self.replicator.pump(&self.role, &self.tail, &self.store, self.nonce)?;
+                if self.lacks(Mutation::NameViewBeforePersist) {
+                    self.pump()?;
+                }
             }
-            role::Effect::SendSnapshot => self.send_snapshot(),
+            // When all is done.
+            role::Effect::SendSnapshot => {}
             role::Effect::StopReplication => self.replicator.stop(),
             role::Effect::Committed(index) => tracing::trace!(journal.index = index.0, "committed"),
             role::Effect::Word { nonce } => self.word = self.word.max(nonce),

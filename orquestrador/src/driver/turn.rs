@@ -73,7 +73,7 @@ impl<S: Store> Driver<S> {
 
     pub(super) fn end_turn(&mut self) -> Result<(), Error> {
         self.close_entry()?;
-        self.replicator.pump(&self.role, &self.tail, &self.store, self.nonce)?;
+        self.pump()?;
         let durable = self.store.durable()?;
         if durable > self.durable_reported {
             self.durable_reported = durable;
@@ -82,7 +82,7 @@ impl<S: Store> Driver<S> {
         if !self.step.events.is_empty() || !self.step.effects.is_empty() {
             // The office began.
             self.close_entry()?;
-            self.replicator.pump(&self.role, &self.tail, &self.store, self.nonce)?;
+            self.pump()?;
         }
         if let Some(misfit) = self.applied.machine.misfit() {
             return Err(Error::Misfit(misfit.to_owned()));
