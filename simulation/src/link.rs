@@ -282,6 +282,6 @@ fn brief(message: &PeerMessage) -> String {
             format!("AppendAck {}, nonce {}, word {}", last(&ack.durable), ack.nonce, ack.word)
         }
         Peer::ProbeReply(reply) => format!("ProbeReply {}", last(&reply.entry)),
-        other => format!("{other:?}").chars().take(60).collect(),
+        other => format!("{other:?}"),
     }
 }

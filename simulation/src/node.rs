@@ -448,7 +448,8 @@ impl World {
             return;
         };
         let Some(process) = &self.places[place].process else { return };
-        if process.driver.role().standing() == Standing::Principal {
+        let standing = process.driver.role().standing();
+        if matches!(standing, Standing::Principal | Standing::Elected) {
             // A principal that waits for a disk which is gone must be restarted first.
             self.tell(|_| format!("the operator restarts node {place}"));
             self.kill_node(place);
