@@ -189,6 +189,45 @@ impl Client {
         self.once(node, asked).await
     }
 
+    /// What `node` has set aside: entries that nobody acknowledged, or that an override took back.
+    ///
+    /// # Errors
+    /// A refusal, or it did not answer in time.
+    pub async fn tails_at(&self, node: &Endpoint) -> Result<Vec<proto::Tail>, Error> {
+        let request = self.targets().request(proto::ListTailsRequest {});
+        let asked = async { operator(self.channel(node)).list_tails(request).await };
+        Ok(self.once(node, asked).await?.tails)
+    }
+
+    /// Submits what `node` has set aside under this name once more, each task for its owner; gives how many
+    /// were new. Repeating it is harmless.
+    ///
+    /// # Errors
+    /// `TAIL_NOT_FOUND`, another refusal, or nobody answered in time.
+    pub async fn recover_tail(&self, node: &Endpoint, name: &str) -> Result<u64, Error> {
+        let request = self.targets().request(proto::ReadTailRequest { name: name.to_owned() });
+        let asked = async { operator(self.channel(node)).read_tail(request).await };
+        let mut parts = self.once(node, asked).await?;
+        let mut accepted = 0;
+        while let Some(part) = parts.message().await? {
+            let tasks = part.tasks;
+            let answer = self
+                .targets()
+                .call(
+                    SWITCHOVER_TIMEOUT,
+                    |_: &proto::ResubmitResponse| None,
+                    |channel| {
+                        let request =
+                            self.targets().request(proto::ResubmitRequest { tasks: tasks.clone() });
+                        async move { Ok(operator(channel).resubmit(request).await?.into_inner()) }
+                    },
+                )
+                .await?;
+            accepted += u64::from(answer.accepted);
+        }
+        Ok(accepted)
+    }
+
     /// An accident on request, where the orchestrator was started with `--allow-drill`.
     ///
     /// # Errors

@@ -88,6 +88,10 @@ error_codes! {
     WatchLagged = "WATCH_LAGGED", ResourceExhausted, retry: true;
     /// The node cannot take over; the message says why.
     NotPromotable = "NOT_PROMOTABLE", FailedPrecondition, retry: false;
+    /// The other orchestrator still belongs to the cluster.
+    PeerInUse = "PEER_IN_USE", FailedPrecondition, retry: false;
+    /// There is no such set-aside tail.
+    TailNotFound = "TAIL_NOT_FOUND", NotFound, retry: false;
     /// A fault of ours.
     Internal = "INTERNAL", Internal, retry: false;
 }

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod node;
 mod peer;
 pub mod replication;
+pub mod tails;
 pub mod users;
 pub mod witness;
 

@@ -160,3 +160,40 @@ fn an_audit_misses_what_is_not_there() -> anyhow::Result<()> {
     assert!(run.stdout.contains(stranger) && !run.stdout.contains(&id), "{}", run.stdout);
     Ok(())
 }
+
+/// V15: what only the missing orchestrator had is not lost for ever.
+#[test]
+fn what_an_override_left_behind_is_submitted_again() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 1)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    drop(cluster.backup.take());
+    let alone = |nodes: &[Value]| nodes.iter().any(|node| last_cause(node) == Some("SHRANK"));
+    assert!(cli.until(&["cluster", "explain"], TRIES, alone)?.is_some());
+    cluster.workers[0] = None;
+    let id = cli.submit(&["--handler", "echo", "--payload", "só um disco"])?;
+    drop(cluster.principal.take());
+
+    cluster.start_backup()?;
+    let backup = cluster.backup.as_ref().expect("runs");
+    backup.wait_for("Aguardando o outro orquestrador", SOON)?;
+    cli.json(&["cluster", "promote", "--force"])?;
+    backup.wait_for("Backup promovido a principal.", SOON)?;
+    let gone = cli.run(&["status", &id])?;
+    assert_eq!(gone.code, Some(i32::from(common::exit::NOT_FOUND)), "{}", gone.stderr);
+
+    cluster.start_principal()?;
+    let principal = cluster.principal.as_ref().expect("runs");
+    principal.wait_for("Sincronizado: pronto para assumir", SOON)?;
+    let recovered = cli.json(&["cluster", "recover-tail"])?;
+    let accepted: u64 = recovered.iter().filter_map(|tail| tail["accepted"].as_u64()).sum();
+    assert_eq!(accepted, 1, "{recovered:?}");
+    let again = cli.json(&["cluster", "recover-tail"])?;
+    assert!(again.iter().all(|tail| tail["accepted"].as_u64() == Some(0)), "{again:?}");
+    cluster.start_worker(0)?;
+    let task = cli.finished(&id, TRIES)?.expect("it finishes");
+    assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
+    Ok(())
+}

@@ -164,6 +164,12 @@ pub enum ClusterAction {
         force: bool,
     },
     Switchover,
+    RecoverTail {
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        #[arg(long, value_name = "URL")]
+        node: Option<Endpoint>,
+    },
     Replace {
         #[arg(value_name = "URL")]
         address: Endpoint,

@@ -91,7 +91,9 @@ pub fn refused(code: ErrorCode) -> u8 {
     match code {
         ErrorCode::Unavailable | ErrorCode::NotPrimary | ErrorCode::StaleEpoch => exit::UNAVAILABLE,
         ErrorCode::Unauthenticated => exit::UNAUTHENTICATED,
-        ErrorCode::TaskNotFound | ErrorCode::UserNotFound => exit::NOT_FOUND,
+        ErrorCode::TaskNotFound | ErrorCode::UserNotFound | ErrorCode::TailNotFound => {
+            exit::NOT_FOUND
+        }
         ErrorCode::ForeignCluster
         | ErrorCode::PermissionDenied
         | ErrorCode::InvalidArgument
@@ -104,6 +106,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::Overloaded
         | ErrorCode::WatchLagged
         | ErrorCode::NotPromotable
+        | ErrorCode::PeerInUse
         | ErrorCode::Internal => exit::REFUSED,
     }
 }

@@ -61,6 +61,11 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "Tarefas confirmadas que devem estar lá: ids, ou as linhas JSON de submit (- é a entrada padrão)"
         }
         "cluster.switchover.about" => "Passa o cargo de principal ao backup, sem perder pedidos",
+        "cluster.recover-tail.about" => {
+            "Submete de novo o que um orquestrador separou: o que uma promoção à força deixou para trás"
+        }
+        "cluster.recover-tail.name" => "O arquivo separado [padrão: todos]",
+        "cluster.recover-tail.node" => "Só deste orquestrador",
         "cluster.replace.about" => "Põe outra máquina no lugar do orquestrador que morreu",
         "cluster.replace.address" => "Onde está o novo, por exemplo http://host:50052",
         "cluster.shutdown.about" => {
@@ -149,6 +154,11 @@ fn english(id: &str) -> Option<&'static str> {
         "cluster.switchover.about" => {
             "Give the office of principal to the backup, without losing a request"
         }
+        "cluster.recover-tail.about" => {
+            "Submit once more what an orchestrator set aside: what a promotion by force left behind"
+        }
+        "cluster.recover-tail.name" => "The file that was set aside [default: all]",
+        "cluster.recover-tail.node" => "Of this orchestrator only",
         "cluster.replace.about" => "Put another machine in the place of the orchestrator that died",
         "cluster.replace.address" => "Where the new one is, for example http://host:50052",
         "cluster.shutdown.about" => {

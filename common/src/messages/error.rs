@@ -36,6 +36,8 @@ fn portuguese(code: ErrorCode) -> &'static str {
             "Este identificador já pertence a uma tarefa diferente; gere outro."
         }
         ErrorCode::UserNotFound => "Usuário não encontrado.",
+        ErrorCode::PeerInUse => "O outro orquestrador ainda faz parte do cluster: pare-o antes.",
+        ErrorCode::TailNotFound => "Não há histórico separado com este nome.",
         ErrorCode::FirstUserNotAdmin => {
             "O primeiro usuário precisa ser administrador; use --admin."
         }
@@ -68,6 +70,10 @@ fn english(code: ErrorCode) -> &'static str {
         ErrorCode::TaskFinished => "The task is finished and can no longer be cancelled.",
         ErrorCode::TaskIdConflict => "This id already belongs to a different task; choose another.",
         ErrorCode::UserNotFound => "There is no such user.",
+        ErrorCode::PeerInUse => {
+            "The other orchestrator still belongs to the cluster: stop it first."
+        }
+        ErrorCode::TailNotFound => "There is no set-aside tail of that name.",
         ErrorCode::FirstUserNotAdmin => "The first user must be an administrator; use --admin.",
         ErrorCode::LastAdmin => "This is the last administrator; name another one first.",
         ErrorCode::QueueFull => "The queue is full; try again shortly.",

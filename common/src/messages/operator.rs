@@ -9,6 +9,10 @@ pub enum OperatorMessage {
     SwitchedOver { epoch: u64, ms: u64 },
     /// Another machine takes the place of the dead orchestrator.
     PeerReplaced { address: String },
+    /// What was set aside was submitted once more.
+    TailRecovered { node: String, tail: String, tasks: u64, accepted: u64 },
+    /// Nothing is set aside anywhere.
+    NoTails,
     /// The whole cluster ends; so many tasks still ran.
     ShutDown { interrupted: u64 },
     /// Heading of what one node says. `standing` is a word of `ExplainClusterResponse`.
@@ -95,6 +99,11 @@ impl OperatorMessage {
             Self::PeerReplaced { address } => format!(
                 "O principal espera agora o backup em {address}. Inicie lá: orquestrador-backup --peer <principal>"
             ),
+            Self::TailRecovered { node, tail, tasks, accepted } => format!(
+                "{node}, {tail}: {tasks} tarefas; submetidas de novo: {accepted}; já conhecidas: {}.",
+                tasks.saturating_sub(*accepted)
+            ),
+            Self::NoTails => "Nenhum orquestrador separou histórico.".into(),
             Self::ShutDown { interrupted: 0 } => {
                 "O cluster foi encerrado; nada ficou em execução.".into()
             }
@@ -176,6 +185,11 @@ impl OperatorMessage {
             Self::PeerReplaced { address } => format!(
                 "The principal expects the backup at {address} now. Start there: orquestrador-backup --peer <principal>"
             ),
+            Self::TailRecovered { node, tail, tasks, accepted } => format!(
+                "{node}, {tail}: {tasks} tasks; submitted again: {accepted}; known already: {}.",
+                tasks.saturating_sub(*accepted)
+            ),
+            Self::NoTails => "No orchestrator has set anything aside.".into(),
             Self::ShutDown { interrupted: 0 } => {
                 "The cluster was stopped; nothing was left running.".into()
             }

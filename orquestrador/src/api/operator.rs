@@ -1,25 +1,29 @@
 //! `OperatorService`: what operators do with the cluster as a whole.
 
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::endpoint::Endpoint;
+use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
     AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse, ExplainClusterRequest,
-    ExplainClusterResponse, ReplacePeerRequest, ReplacePeerResponse, ShutdownRequest,
-    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, ViewNote, WitnessStatus,
-    drill_request,
+    ExplainClusterResponse, ListTailsRequest, ListTailsResponse, ReadTailRequest, ReadTailResponse,
+    ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest, ResubmitResponse, ShutdownRequest,
+    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, Tail, TailTask, TaskSpec, ViewNote,
+    WitnessStatus, drill_request,
 };
-use orquestrador_core::Limits;
-use orquestrador_core::ids::Index;
+use orquestrador_core::ids::{Index, UserName};
 use orquestrador_core::role::{Cause, Failover, Standing, critical_hosts};
+use orquestrador_core::{Answer, Command, Limits};
 use orquestrador_wire::view_to_proto;
+use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{cluster, validate};
+use super::{cluster, rejected, unexpected, validate};
 use crate::audit::audit;
 use crate::drill;
 use crate::driver::DriverHandle;
@@ -28,6 +32,7 @@ use crate::driver::views;
 use crate::journal::Journal;
 use crate::node::{self, End};
 use crate::peer::Peer;
+use crate::tails;
 use crate::users::Users;
 
 /// How long the standby may take to become principal.
@@ -60,8 +65,32 @@ impl Service {
     }
 }
 
+type Tasks = Pin<Box<dyn Stream<Item = Result<ReadTailResponse, Status>> + Send>>;
+
+impl Service {
+    /// Reads files where waiting for the disk holds nobody up.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Journal) -> Result<T, tails::Error> + Send + 'static,
+    ) -> Result<T, Status> {
+        let journal = self.journal.clone();
+        tokio::task::spawn_blocking(move || read(&journal))
+            .await
+            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
+            .map_err(|error| {
+                let code = match error {
+                    tails::Error::Unknown(_) => ErrorCode::TailNotFound,
+                    tails::Error::Folder(_) | tails::Error::Journal(_) => ErrorCode::Internal,
+                };
+                grpc_status::status(code, common::console::chain(&error))
+            })
+    }
+}
+
 #[tonic::async_trait]
 impl OperatorService for Service {
+    type ReadTailStream = Tasks;
+
     async fn switchover(
         &self,
         request: Request<SwitchoverRequest>,
@@ -121,8 +150,8 @@ impl OperatorService for Service {
         }
         let listed = node.view.is_some_and(|view| !view.is_single());
         if listed || node.peer.is_some_and(|peer| peer.in_view) {
-            let why = "the other orchestrator still belongs to the cluster: stop it first";
-            return Err(grpc_status::status(ErrorCode::NotPromotable, why));
+            let why = "the other orchestrator still belongs to the cluster";
+            return Err(grpc_status::status(ErrorCode::PeerInUse, why));
         }
         let loopback = self.own_loopback && node::is_loopback(&address).await;
         let (peer, new) = (self.peer.clone(), address.clone());
@@ -175,6 +204,55 @@ impl OperatorService for Service {
             missing: report.missing.iter().map(ToString::to_string).collect(),
             contradiction: report.misfit.unwrap_or_default(),
         }))
+    }
+
+    async fn list_tails(
+        &self,
+        request: Request<ListTailsRequest>,
+    ) -> Result<Response<ListTailsResponse>, Status> {
+        self.admin(&request).await?;
+        let tails = self.blocking(|journal| tails::list(journal.path())).await?;
+        let wire = |tail: tails::Tail| {
+            let tails::Tail { name, entries, tasks } = tail;
+            Tail { name, entries, tasks }
+        };
+        Ok(Response::new(ListTailsResponse { tails: tails.into_iter().map(wire).collect() }))
+    }
+
+    async fn read_tail(
+        &self,
+        request: Request<ReadTailRequest>,
+    ) -> Result<Response<Tasks>, Status> {
+        self.admin(&request).await?;
+        let name = request.into_inner().name;
+        let tasks = self.blocking(move |journal| tails::read(journal.path(), &name)).await?;
+        let parts = tails::parts(tasks, MAX_MESSAGE_BYTES / 2);
+        let parts = parts.into_iter().map(|tasks| Ok(ReadTailResponse { tasks }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
+    }
+
+    async fn resubmit(
+        &self,
+        request: Request<ResubmitRequest>,
+    ) -> Result<Response<ResubmitResponse>, Status> {
+        self.admin(&request).await?;
+        let mut of_owners: BTreeMap<String, Vec<TaskSpec>> = BTreeMap::new();
+        for TailTask { owner, task } in request.into_inner().tasks {
+            of_owners.entry(owner).or_default().extend(task);
+        }
+        let mut all = 0;
+        for (owner, specs) in of_owners {
+            let owner = UserName::from(owner.as_str());
+            let tasks = validate::new_tasks("tasks", specs)?;
+            // The worker that offered its handler may be known to the other history only.
+            let submit =
+                |request| Command::Submit { request, owner, tasks, allow_unknown_handler: true };
+            match self.driver.call(submit).await?.answer.map_err(|r| rejected(&r))? {
+                Answer::Submitted { accepted, .. } => all += accepted,
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(Response::new(ResubmitResponse { accepted: all }))
     }
 
     async fn drill(

@@ -16,6 +16,8 @@ pub const FORMAT_VERSION: u32 = 1;
 const FORMAT_NAME: &str = "mutirao-journal";
 /// Held by the process that has the directory open.
 pub const LOCK_FILE: &str = "lock";
+/// Where entries go that were taken back.
+pub const SET_ASIDE_FOLDER: &str = "set-aside";
 
 /// An open data directory, locked against every other process for as long as it lives.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ impl Directory {
     }
 
     pub fn set_aside(&self) -> PathBuf {
-        self.path.join("set-aside")
+        self.path.join(SET_ASIDE_FOLDER)
     }
 
     fn format(&self) -> PathBuf {

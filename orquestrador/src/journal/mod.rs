@@ -28,7 +28,7 @@ mod snapshot;
 mod store;
 
 pub use codec::{CodecError, Content};
-pub use directory::{FORMAT_VERSION, LOCK_FILE};
+pub use directory::{FORMAT_VERSION, LOCK_FILE, SET_ASIDE_FOLDER};
 pub use entry::{Entry, chain};
 pub use error::{Error, Place};
 pub use log::{DiskUsage, Journal};

@@ -2,6 +2,7 @@
 
 mod drill;
 mod explain;
+mod recover_tail;
 mod switchover;
 
 use common::endpoint::Endpoint;
@@ -44,6 +45,9 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
             } else {
                 format!("{}\n", OperatorMessage::ShutDown { interrupted }.text(context.lang))
             }
+        }
+        Some(ClusterAction::RecoverTail { name, node }) => {
+            return recover_tail::run(context, name.as_deref(), node).await;
         }
         Some(ClusterAction::Explain) => return explain::run(context).await,
         Some(ClusterAction::Drill(options)) => return drill::run(context, &options).await,

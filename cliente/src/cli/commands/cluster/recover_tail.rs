@@ -1,0 +1,60 @@
+//! `cliente cluster recover-tail`: submits once more what an orchestrator set aside.
+
+use common::endpoint::Endpoint;
+use common::error_code::ErrorCode;
+use common::exit;
+use common::messages::operator::OperatorMessage;
+use serde_json::json;
+
+use super::super::super::Context;
+use super::super::super::failure::Failure;
+use super::super::super::output;
+
+/// All tails of all orchestrators that answer, unless one is named.
+pub async fn run(
+    context: &Context,
+    name: Option<&str>,
+    node: Option<Endpoint>,
+) -> Result<u8, Failure> {
+    let nodes = node.map_or_else(|| context.orchestrators.clone(), |node| vec![node]);
+    let mut found = 0_usize;
+    let mut refusal = None;
+    for node in nodes {
+        let tails = match context.client.tails_at(&node).await {
+            Ok(tails) => tails,
+            Err(error) => {
+                refusal = Some(error);
+                continue;
+            }
+        };
+        for tail in tails.iter().filter(|tail| name.is_none_or(|name| tail.name == name)) {
+            found += 1;
+            let accepted = context.client.recover_tail(&node, &tail.name).await?;
+            let text = if context.is_json {
+                json!({
+                    "node": node.to_string(), "tail": tail.name, "entries": tail.entries,
+                    "tasks": tail.tasks, "accepted": accepted,
+                })
+                .to_string()
+            } else {
+                let (node, tail, tasks) = (node.to_string(), tail.name.clone(), tail.tasks);
+                OperatorMessage::TailRecovered { node, tail, tasks, accepted }.text(context.lang)
+            };
+            output::print(&format!("{text}\n"))?;
+        }
+    }
+    match (found, refusal, name) {
+        (0, Some(error), _) => Err(error.into()),
+        (0, None, Some(name)) => {
+            let none = format!("no orchestrator has set aside `{name}`");
+            Err(cliente::Error::new(ErrorCode::TailNotFound, none).into())
+        }
+        (0, None, None) => {
+            if !context.is_json {
+                output::print(&format!("{}\n", OperatorMessage::NoTails.text(context.lang)))?;
+            }
+            Ok(exit::OK)
+        }
+        (1.., _, _) => Ok(exit::OK),
+    }
+}

@@ -1,0 +1,152 @@
+//! The entries that this node set aside because nobody had acknowledged them, or because an override (V15)
+//! chose another history: what they hold can be submitted once more.
+
+use std::path::{Path, PathBuf};
+
+use common::proto;
+use orquestrador_core::Event;
+
+use crate::journal::{self, Content, read_set_aside};
+
+/// Tasks in one message, as many as one submission may have.
+const MAX_TASKS: usize = 5_000;
+/// Bytes of a task in a message beside its payload, at most.
+const PER_TASK: usize = 256;
+
+/// One file.
+#[derive(Debug)]
+pub struct Tail {
+    pub name: String,
+    pub entries: u64,
+    /// Tasks submitted in it.
+    pub tasks: u64,
+}
+
+/// Why a tail cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such file; its name is not a path.
+    #[error("there is no set-aside tail named `{0}`")]
+    Unknown(String),
+    #[error("failed to read the folder of set-aside tails")]
+    Folder(#[source] std::io::Error),
+    #[error("failed to read the tail")]
+    Journal(#[from] journal::Error),
+}
+
+/// Those of a data directory, oldest first.
+///
+/// # Errors
+/// The folder, or a file in it, cannot be read.
+pub fn list(data_dir: &Path) -> Result<Vec<Tail>, Error> {
+    let mut names = names(data_dir)?;
+    names.sort();
+    names
+        .into_iter()
+        .map(|name| {
+            let (mut entries, mut tasks) = (0, 0);
+            visit(&folder(data_dir).join(&name), |events| {
+                entries += 1;
+                tasks += events.iter().filter(|event| submission(event).is_some()).count() as u64;
+            })?;
+            Ok(Tail { name, entries, tasks })
+        })
+        .collect()
+}
+
+/// The tasks submitted in one of them, in their order.
+///
+/// # Errors
+/// There is no such tail, or it cannot be read.
+pub fn read(data_dir: &Path, name: &str) -> Result<Vec<proto::TailTask>, Error> {
+    if !names(data_dir)?.iter().any(|known| known == name) {
+        return Err(Error::Unknown(name.to_owned()));
+    }
+    let mut tasks = Vec::new();
+    visit(&folder(data_dir).join(name), |events| {
+        tasks.extend(events.iter().filter_map(submission));
+    })?;
+    Ok(tasks)
+}
+
+fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join(journal::SET_ASIDE_FOLDER)
+}
+
+fn names(data_dir: &Path) -> Result<Vec<String>, Error> {
+    let files = match std::fs::read_dir(folder(data_dir)) {
+        Ok(files) => files,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::Folder(error)),
+    };
+    let mut names = Vec::new();
+    for file in files {
+        let name = file.map_err(Error::Folder)?.file_name();
+        if let Some(name) = name.to_str().filter(|name| name.ends_with(".journal")) {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn visit(path: &Path, mut see: impl FnMut(&[Event])) -> Result<(), Error> {
+    for entry in read_set_aside(path)? {
+        let entry = entry?;
+        let content = Content::decode(&entry.payload)
+            .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
+        match content {
+            Content::Events(events) => see(&events),
+            Content::View(_) => see(&[]),
+        }
+    }
+    Ok(())
+}
+
+fn submission(event: &Event) -> Option<proto::TailTask> {
+    let Event::TaskSubmitted { task, owner, handler, payload, .. } = event else { return None };
+    Some(proto::TailTask {
+        owner: owner.to_string(),
+        task: Some(proto::TaskSpec {
+            task_id: task.to_string(),
+            handler: handler.to_string(),
+            payload: payload.to_vec(),
+        }),
+    })
+}
+
+/// In order, each part of bounded size.
+pub fn parts(tasks: Vec<proto::TailTask>, max_bytes: usize) -> Vec<Vec<proto::TailTask>> {
+    let mut parts: Vec<Vec<proto::TailTask>> = Vec::new();
+    let mut bytes = 0;
+    for task in tasks {
+        let size = PER_TASK + task.task.as_ref().map_or(0, |spec| spec.payload.len());
+        bytes += size;
+        match parts.last_mut() {
+            Some(part) if bytes <= max_bytes && part.len() < MAX_TASKS => part.push(task),
+            Some(_) | None => {
+                bytes = size;
+                parts.push(vec![task]);
+            }
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_bounded_and_keep_the_order() {
+        let task = |size: usize| proto::TailTask {
+            owner: size.to_string(),
+            task: Some(proto::TaskSpec { payload: vec![0; size], ..proto::TaskSpec::default() }),
+        };
+        let sizes = [10_000, 10_000, 50_000, 1, 1];
+        let parts = parts(sizes.map(task).into(), 25_000);
+        let counts: Vec<_> = parts.iter().map(Vec::len).collect();
+        assert_eq!(counts, [2, 1, 2]);
+        let owners: Vec<_> = parts.concat().into_iter().map(|task| task.owner).collect();
+        assert_eq!(owners, sizes.map(|size| size.to_string()));
+    }
+}
