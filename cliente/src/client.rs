@@ -327,6 +327,24 @@ impl Client {
         self.targets.present().ok().map(|target| target.endpoint.clone())
     }
 
+    /// What happened to one task, step by step, as far as the journal goes back.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, another refusal, or nobody answered in time.
+    pub async fn explain(&self, task_id: &str) -> Result<proto::ExplainTaskResponse, Error> {
+        let request = proto::ExplainTaskRequest { task_id: task_id.to_owned() };
+        self.targets
+            .call(
+                BULK_TIMEOUT,
+                |answer: &proto::ExplainTaskResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).explain_task(request).await?.into_inner()) }
+                },
+            )
+            .await
+    }
+
     /// How one node sees the cluster.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub mod node;
 mod peer;
 pub mod replication;
 pub mod tails;
+pub mod task_history;
 pub mod users;
 pub mod witness;
 

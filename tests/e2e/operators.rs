@@ -197,3 +197,31 @@ fn what_an_override_left_behind_is_submitted_again() -> anyhow::Result<()> {
     assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
     Ok(())
 }
+
+/// G8: why it was run again, and why one waits.
+#[test]
+fn a_task_is_explained() -> anyhow::Result<()> {
+    let (_dir, mut cluster, cli) = cluster(&[])?;
+    let id = cli.submit(&["--handler", "simulated", "--payload", r#"{"seconds": 2}"#])?;
+    let task = cli.until(&["status", &id], TRIES, |t| t[0]["worker_id"].is_string())?;
+    let worker = task.expect("it is assigned")[0]["worker_id"].as_str().map(str::to_owned);
+    let ports = cluster.layout.worker_ports.clone();
+    let nth = ports
+        .iter()
+        .position(|port| worker.as_deref().is_some_and(|id| id.ends_with(&format!(":{port}"))));
+    cluster.workers[nth.expect("one of ours")] = None;
+    cli.finished(&id, TRIES)?.expect("another worker runs it");
+    let explained = cli.json(&["status", "--explain", &id])?.pop().expect("one object");
+    let steps = explained["steps"].as_array().expect("an array");
+    let what: Vec<_> = steps.iter().filter_map(|step| step["what"].as_str()).collect();
+    assert_eq!(what, ["SUBMITTED", "ASSIGNED", "LOST", "ASSIGNED", "SUCCEEDED"], "{explained}");
+    assert_eq!(steps[2]["cause"].as_str(), Some("WORKER_SILENT"), "{explained}");
+
+    let waits = cli.submit(&["--handler", "ausente", "--allow-unknown-handler"])?;
+    let explained = cli.json(&["status", "--explain", &waits])?.pop().expect("one object");
+    assert_eq!(explained["pending_reason"].as_str(), Some("NO_WORKER_FOR_HANDLER"), "{explained}");
+    assert_eq!(explained["workers_offering"].as_u64(), Some(0), "{explained}");
+    let shown = cli.run(&["status", "--explain", &waits])?;
+    assert!(shown.stdout.contains("submetida"), "{}", shown.stdout);
+    Ok(())
+}

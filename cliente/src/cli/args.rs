@@ -83,6 +83,8 @@ pub enum Online {
     Status {
         #[arg(value_name = "ID")]
         task_id: String,
+        #[arg(long)]
+        explain: bool,
     },
     Result {
         #[arg(value_name = "ID")]

@@ -122,6 +122,13 @@ impl TaskOrchestrator for Script {
         Ok(Response::new(GetTaskResultResponse { task: Some(task), result, receipt }))
     }
 
+    async fn explain_task(
+        &self,
+        _: Request<proto::ExplainTaskRequest>,
+    ) -> Result<Response<proto::ExplainTaskResponse>, Status> {
+        Err(Status::unimplemented("no test explains a task here"))
+    }
+
     async fn list_tasks(
         &self,
         request: Request<ListTasksRequest>,

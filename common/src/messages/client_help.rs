@@ -39,6 +39,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "Aceita mesmo que nenhum worker tenha oferecido este handler"
         }
         "submit.argv" => "Depois de --: o programa e os argumentos, para o handler command",
+        "status.explain" => {
+            "Explica passo a passo: por que espera, por que rodou de novo, como terminou"
+        }
         "status.about" => "Mostra tudo o que se sabe de uma tarefa",
         "result.about" => "Mostra o resultado de uma tarefa; de command, o que o programa imprimiu",
         "result.raw" => "O resultado como o handler o devolveu",
@@ -130,6 +133,9 @@ fn english(id: &str) -> Option<&'static str> {
         "wait_timeout" => "How long to wait at most: 30s, 10m, 2h",
         "submit.allow_unknown_handler" => "Accept although no worker has offered this handler",
         "submit.argv" => "After --: the program and its arguments, for the handler command",
+        "status.explain" => {
+            "Explain step by step: why it waits, why it was run again, how it ended"
+        }
         "status.about" => "Shows all that is known of a task",
         "result.about" => "Shows the result of a task; of a command, what the program printed",
         "result.raw" => "The result as the handler returned it",

@@ -13,6 +13,20 @@ pub enum OperatorMessage {
     TailRecovered { node: String, tail: String, tasks: u64, accepted: u64 },
     /// Nothing is set aside anywhere.
     NoTails,
+    /// Heading of what happened to a task; the beginning may be in a snapshot.
+    Steps { is_cut: bool },
+    /// One step. `what` and `cause` are words of `TaskStep`.
+    Step {
+        at: String,
+        what: String,
+        attempt: u32,
+        worker: String,
+        cause: String,
+        index: u64,
+        epoch: u64,
+    },
+    /// Who could run a task that waits.
+    Offers { handler: String, connected: usize, free_slots: u64 },
     /// The whole cluster ends; so many tasks still ran.
     ShutDown { interrupted: u64 },
     /// Heading of what one node says. `standing` is a word of `ExplainClusterResponse`.
@@ -104,6 +118,17 @@ impl OperatorMessage {
                 tasks.saturating_sub(*accepted)
             ),
             Self::NoTails => "Nenhum orquestrador separou histórico.".into(),
+            Self::Steps { is_cut: false } => "O que aconteceu:".into(),
+            Self::Steps { is_cut: true } => {
+                "O que aconteceu desde o último snapshot do diário:".into()
+            }
+            Self::Step { at, what, attempt, worker, cause, index, epoch } => format!(
+                "  {at}  {} (entrada {index}, época {epoch})",
+                step_pt(what, *attempt, worker, cause)
+            ),
+            Self::Offers { handler, connected, free_slots } => format!(
+                "Workers conectados que oferecem {handler}: {connected}; vagas livres neles: {free_slots}."
+            ),
             Self::ShutDown { interrupted: 0 } => {
                 "O cluster foi encerrado; nada ficou em execução.".into()
             }
@@ -190,6 +215,17 @@ impl OperatorMessage {
                 tasks.saturating_sub(*accepted)
             ),
             Self::NoTails => "No orchestrator has set anything aside.".into(),
+            Self::Steps { is_cut: false } => "What happened:".into(),
+            Self::Steps { is_cut: true } => {
+                "What happened since the last snapshot of the journal:".into()
+            }
+            Self::Step { at, what, attempt, worker, cause, index, epoch } => format!(
+                "  {at}  {} (entry {index}, epoch {epoch})",
+                step_en(what, *attempt, worker, cause)
+            ),
+            Self::Offers { handler, connected, free_slots } => format!(
+                "Connected workers that offer {handler}: {connected}; free slots among them: {free_slots}."
+            ),
             Self::ShutDown { interrupted: 0 } => {
                 "The cluster was stopped; nothing was left running.".into()
             }
@@ -364,5 +400,39 @@ fn cause_en(word: &str) -> &str {
         "RESTARTED" => "principal restarted",
         "FORCED" => "promoted by force",
         other => other,
+    }
+}
+
+fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
+    match (what, cause) {
+        ("SUBMITTED", _) => "submetida".into(),
+        ("ASSIGNED", _) => format!("tentativa {attempt} atribuída a {worker}"),
+        ("LOST", "WORKER_SILENT") => {
+            format!("tentativa {attempt} perdida: o worker ficou em silêncio; volta à fila")
+        }
+        ("LOST", "WORKER_RESTARTED") => {
+            format!("tentativa {attempt} perdida: o worker foi reiniciado; volta à fila")
+        }
+        ("SUCCEEDED", _) => format!("tentativa {attempt} concluída"),
+        ("FAILED", code) => format!("tentativa {attempt} falhou: {code}"),
+        ("CANCELLED", _) => "cancelada".into(),
+        (what, cause) => format!("{what} {attempt} {cause}"),
+    }
+}
+
+fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
+    match (what, cause) {
+        ("SUBMITTED", _) => "submitted".into(),
+        ("ASSIGNED", _) => format!("attempt {attempt} assigned to {worker}"),
+        ("LOST", "WORKER_SILENT") => {
+            format!("attempt {attempt} lost: the worker was silent; back to the queue")
+        }
+        ("LOST", "WORKER_RESTARTED") => {
+            format!("attempt {attempt} lost: the worker was restarted; back to the queue")
+        }
+        ("SUCCEEDED", _) => format!("attempt {attempt} succeeded"),
+        ("FAILED", code) => format!("attempt {attempt} failed: {code}"),
+        ("CANCELLED", _) => "cancelled".into(),
+        (what, cause) => format!("{what} {attempt} {cause}"),
     }
 }

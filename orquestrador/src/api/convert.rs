@@ -1,5 +1,6 @@
 //! The core's types to and from the wire of clients and workers.
 
+use crate::task_history::{Cause, Step, What};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
@@ -41,6 +42,40 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         result_bytes: snapshot.result_bytes as u64,
         owner: snapshot.owner.to_string(),
         pending_reason: snapshot.pending.map(pending).unwrap_or_default().to_owned(),
+    }
+}
+
+pub fn task_step(step: &Step) -> proto::TaskStep {
+    let base = proto::TaskStep {
+        journal_index: step.index.0,
+        epoch: step.epoch.0,
+        at_ms: step.at.0,
+        ..proto::TaskStep::default()
+    };
+    match &step.what {
+        What::Submitted => proto::TaskStep { what: "SUBMITTED".into(), ..base },
+        What::Assigned { attempt, worker } => proto::TaskStep {
+            what: "ASSIGNED".into(),
+            attempt: attempt.0,
+            worker_id: worker.to_string(),
+            ..base
+        },
+        What::Lost { attempt, cause } => {
+            let cause = match cause {
+                Cause::Silent => "WORKER_SILENT",
+                Cause::Restarted => "WORKER_RESTARTED",
+            };
+            let (what, cause) = ("LOST".into(), cause.into());
+            proto::TaskStep { what, attempt: attempt.0, cause, ..base }
+        }
+        What::Succeeded { attempt } => {
+            proto::TaskStep { what: "SUCCEEDED".into(), attempt: attempt.0, ..base }
+        }
+        What::Failed { attempt, code } => {
+            let (what, cause) = ("FAILED".into(), code.clone());
+            proto::TaskStep { what, attempt: attempt.0, cause, ..base }
+        }
+        What::Cancelled => proto::TaskStep { what: "CANCELLED".into(), ..base },
     }
 }
 

@@ -4,15 +4,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use common::error_code::ErrorCode;
+use common::grpc_status;
 use common::proto::task_orchestrator_server::TaskOrchestrator;
 use common::proto::{
-    CancelTaskRequest, CancelTaskResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest,
-    GetTaskResultResponse, ListTasksRequest, ListTasksResponse, SubmitTaskRequest,
-    SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest,
-    WatchTasksResponse,
+    CancelTaskRequest, CancelTaskResponse, ExplainTaskRequest, ExplainTaskResponse, GetTaskRequest,
+    GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse, ListTasksRequest,
+    ListTasksResponse, SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest,
+    SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
 };
 use orquestrador_core::effect::TaskSnapshot;
-use orquestrador_core::ids::{Blob, TaskId};
+use orquestrador_core::ids::{Blob, Index, TaskId};
 use orquestrador_core::{Answer, Command};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -22,6 +24,8 @@ use tonic::{Request, Response, Status};
 use super::{convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
 use crate::driver::input::{Input, Watcher};
+use crate::journal::Journal;
+use crate::task_history::history;
 use crate::users::{Caller, Users};
 
 /// Batches of updates that may wait for a watcher; a slower reader is cut off.
@@ -31,6 +35,7 @@ const WATCH_QUEUE: usize = 256;
 pub struct Service {
     pub driver: DriverHandle,
     pub users: Users,
+    pub journal: Journal,
 }
 
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
@@ -122,6 +127,29 @@ impl TaskOrchestrator for Service {
         Ok(Response::new(GetTaskResultResponse {
             task: Some(convert::task(&snapshot)),
             result: result.map(|r| r.to_vec()).unwrap_or_default(),
+            receipt: Some(receipt),
+        }))
+    }
+
+    async fn explain_task(
+        &self,
+        request: Request<ExplainTaskRequest>,
+    ) -> Result<Response<ExplainTaskResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let task = validate::task_id("task_id", &body.task_id)?;
+        // Whose task it is, and up to where the journal is committed.
+        let (snapshot, _, receipt) = self.query(caller, task, false).await?;
+        let (journal, up_to) = (self.journal.clone(), Index(receipt.journal_index));
+        let read = tokio::task::spawn_blocking(move || history(&journal, task, up_to)).await;
+        let history = read
+            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
+            .map_err(|error| {
+                grpc_status::status(ErrorCode::Unavailable, common::console::chain(&error))
+            })?;
+        Ok(Response::new(ExplainTaskResponse {
+            task: Some(convert::task(&snapshot)),
+            steps: history.steps.iter().map(convert::task_step).collect(),
+            cut: history.is_cut,
             receipt: Some(receipt),
         }))
     }

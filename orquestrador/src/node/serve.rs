@@ -47,7 +47,11 @@ pub async fn serve(node: &Node, listener: TcpListener) -> Result<(), super::Erro
             .register_encoded_file_descriptor_set(common::proto::DESCRIPTORS)
             .build_v1()?,
     );
-    let tasks = api::tasks::Service { driver: driver.clone(), users: users.clone() };
+    let tasks = api::tasks::Service {
+        driver: driver.clone(),
+        users: users.clone(),
+        journal: node.journal.clone(),
+    };
     routes.add_service(
         Tasks::new(tasks)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)

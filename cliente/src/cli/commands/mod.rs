@@ -3,6 +3,7 @@
 mod audit;
 mod cancel;
 mod cluster;
+mod explain;
 mod list;
 pub mod login;
 pub mod logout;
@@ -25,7 +26,8 @@ use super::failure::Failure;
 pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
     match command {
         Online::Submit(options) => submit::run(context, options).await,
-        Online::Status { task_id } => status::run(context, &task_id).await,
+        Online::Status { task_id, explain: false } => status::run(context, &task_id).await,
+        Online::Status { task_id, explain: true } => explain::run(context, &task_id).await,
         Online::Result { task_id, raw, wait } => result::run(context, &task_id, raw, &wait).await,
         Online::List { state, limit, all } => list::run(context, &state, limit, all).await,
         Online::Watch { task_ids, wait_timeout } => {

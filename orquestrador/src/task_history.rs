@@ -1,0 +1,182 @@
+//! What the journal says happened to one task, for whoever asks why. It reads the disk and changes nothing;
+//! what a snapshot stands for is only known by its end.
+
+use orquestrador_core::Event;
+use orquestrador_core::ids::{Attempt, Epoch, Index, ProcessId, TaskId, Timestamp, WorkerId};
+
+use crate::journal::{self, Content, Journal};
+
+/// Payload bytes read from the disk at a time.
+const READ_BYTES: usize = 8 << 20;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub index: Index,
+    pub epoch: Epoch,
+    pub at: Timestamp,
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    Submitted,
+    Assigned {
+        attempt: Attempt,
+        worker: WorkerId,
+    },
+    /// The attempt was lost with its worker.
+    Lost {
+        attempt: Attempt,
+        cause: Cause,
+    },
+    Succeeded {
+        attempt: Attempt,
+    },
+    Failed {
+        attempt: Attempt,
+        code: String,
+    },
+    Cancelled,
+}
+
+/// Why a worker's attempts were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It was silent for a whole lease.
+    Silent,
+    /// Its process was another one when it came back.
+    Restarted,
+}
+
+/// The steps of a task, oldest first, and whether the journal still holds all of them.
+#[derive(Debug, Default)]
+pub struct History {
+    pub steps: Vec<Step>,
+    /// What came before is in a snapshot, and no longer known step by step.
+    pub is_cut: bool,
+}
+
+/// # Errors
+/// The journal is damaged, cannot be read, or was pruned or truncated meanwhile.
+pub fn history(journal: &Journal, task: TaskId, up_to: Index) -> Result<History, journal::Error> {
+    let mut history = History::default();
+    let mut here = journal.snapshot_reader()?.map(|s| s.id().index).unwrap_or_default();
+    while here < up_to {
+        let entries = journal.read(here.next(), READ_BYTES)?;
+        let Some(last) = entries.last().map(|entry| entry.id.index) else { break };
+        for entry in entries.iter().take_while(|entry| entry.id.index <= up_to) {
+            let content = Content::decode(&entry.payload)
+                .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
+            if let Content::Events(events) = &content {
+                let happened = steps(events, task);
+                let (index, epoch) = (entry.id.index, entry.id.epoch);
+                let step = |(at, what)| Step { index, epoch, at, what };
+                history.steps.extend(happened.into_iter().map(step));
+            }
+        }
+        here = last;
+    }
+    history.is_cut = history.steps.first().is_none_or(|step| step.what != What::Submitted);
+    Ok(history)
+}
+
+/// Of one entry.
+fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
+    let mut steps = Vec::new();
+    let mut lost: Option<(&WorkerId, ProcessId)> = None;
+    for (nth, event) in events.iter().enumerate() {
+        let step = match event {
+            Event::TaskSubmitted { task, at, .. } if *task == of => (*at, What::Submitted),
+            Event::TaskAssigned { task, attempt, worker, at } if *task == of => {
+                (*at, What::Assigned { attempt: *attempt, worker: worker.clone() })
+            }
+            Event::TaskRequeued { task, attempt, at } if *task == of => {
+                let cause = lost.map_or(Cause::Silent, |lost| cause(lost, &events[nth..]));
+                (*at, What::Lost { attempt: *attempt, cause })
+            }
+            Event::TaskSucceeded { task, attempt, at, .. } if *task == of => {
+                (*at, What::Succeeded { attempt: *attempt })
+            }
+            Event::TaskFailed { task, attempt, failure, at } if *task == of => {
+                (*at, What::Failed { attempt: *attempt, code: failure.code.clone() })
+            }
+            Event::TaskCancelled { task, at } if *task == of => (*at, What::Cancelled),
+            Event::WorkerLost { worker, incarnation, .. } => {
+                lost = Some((worker, *incarnation));
+                continue;
+            }
+            Event::TaskSubmitted { .. }
+            | Event::TaskAssigned { .. }
+            | Event::TaskRequeued { .. }
+            | Event::TaskSucceeded { .. }
+            | Event::TaskFailed { .. }
+            | Event::TaskCancelled { .. }
+            | Event::TasksPruned { .. }
+            | Event::WorkerRegistered { .. }
+            | Event::HandlersLearned { .. }
+            | Event::AttemptEnded { .. }
+            | Event::TaskRestored(_)
+            | Event::UserAdded { .. }
+            | Event::UserRemoved { .. } => continue,
+        };
+        steps.push(step);
+    }
+    steps
+}
+
+/// A worker that comes back as another process is registered in the same turn.
+fn cause((lost, before): (&WorkerId, ProcessId), rest: &[Event]) -> Cause {
+    let returned = rest.iter().any(|event| {
+        matches!(event, Event::WorkerRegistered { worker, incarnation, .. }
+            if worker == lost && *incarnation != before)
+    });
+    if returned { Cause::Restarted } else { Cause::Silent }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: TaskId = TaskId(7);
+    const AT: Timestamp = Timestamp(1);
+
+    fn lost() -> Event {
+        Event::WorkerLost { worker: WorkerId::from("w"), incarnation: ProcessId(1), at: AT }
+    }
+
+    fn requeued(task: TaskId) -> Event {
+        Event::TaskRequeued { task, attempt: Attempt(1), at: AT }
+    }
+
+    fn registered(incarnation: u128) -> Event {
+        Event::WorkerRegistered {
+            worker: WorkerId::from("w"),
+            incarnation: ProcessId(incarnation),
+            slots: 1,
+            handlers: Vec::new(),
+            labels: Vec::new(),
+            at: AT,
+        }
+    }
+
+    fn cause_of(events: &[Event]) -> Option<Cause> {
+        match steps(events, TASK).first()? {
+            (_, What::Lost { cause, .. }) => Some(*cause),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_silent_worker_and_a_restarted_one_are_told_apart() {
+        assert_eq!(cause_of(&[lost(), requeued(TASK)]), Some(Cause::Silent));
+        let restarted = [lost(), requeued(TASK), registered(2)];
+        assert_eq!(cause_of(&restarted), Some(Cause::Restarted));
+    }
+
+    #[test]
+    fn other_tasks_are_left_out() {
+        assert_eq!(steps(&[lost(), requeued(TaskId(8))], TASK), []);
+    }
+}
