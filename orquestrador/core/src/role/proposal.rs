@@ -174,9 +174,9 @@ impl Role {
             {
                 turn.notice(Notice::TakingOver);
             }
-            // It is decided, whatever becomes of us now.
-            turn.send(Message::Newest { view: value.clone() });
-            self.learn(value, turn);
+            // On disk before anybody hears of it.
+            self.learn(value.clone(), turn);
+            turn.send(Message::Newest { view: value });
         }
     }
 
