@@ -93,6 +93,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         draining: false,
         hanging: false,
         outage: None,
+        foreign: None,
     };
     let stop = worker.stop.clone();
     let signal = tokio::select! {
@@ -158,6 +159,8 @@ struct Worker {
     hanging: bool,
     /// Since when there is no session, and when that was last said.
     outage: Option<Instant>,
+    /// When an orchestrator of another cluster was last told of.
+    foreign: Option<Instant>,
 }
 
 impl Worker {
@@ -226,7 +229,7 @@ impl Worker {
             match Session::open(&endpoint, self.registration()).await {
                 Ok(session) => return Some(session),
                 Err(Refusal::ForeignCluster) => {
-                    self.console.error(&Line::ForeignCluster { address: endpoint.to_string() });
+                    self.say_foreign(&endpoint);
                 }
                 Err(Refusal::NotNow { principal, why }) => {
                     tracing::debug!(%endpoint, %why, "no session");
@@ -447,6 +450,13 @@ impl Worker {
         self.outage = Some(Instant::now());
         let running = self.slots.running() as u64;
         self.console.warn(&Line::Disconnected { address: endpoint.to_string(), running });
+    }
+
+    fn say_foreign(&mut self, endpoint: &Endpoint) {
+        if self.foreign.is_none_or(|last| last.elapsed() >= REPEAT_WARNING) {
+            self.foreign = Some(Instant::now());
+            self.console.error(&Line::ForeignCluster { address: endpoint.to_string() });
+        }
     }
 
     fn say_no_principal(&mut self) {

@@ -403,10 +403,12 @@ pub fn role_word(role: NodeRole, lang: Lang) -> &'static str {
         (Lang::Pt, NodeRole::Standby) => "backup",
         (Lang::Pt, NodeRole::Learner) => "sincronizando",
         (Lang::Pt, NodeRole::Waiting) => "aguardando",
+        (Lang::Pt, NodeRole::Foreign) => "de outro cluster",
         (Lang::Pt, NodeRole::Unreachable | NodeRole::Unspecified) => "inacessível",
         (Lang::En, NodeRole::Standby) => "backup",
         (Lang::En, NodeRole::Learner) => "catching up",
         (Lang::En, NodeRole::Waiting) => "waiting",
+        (Lang::En, NodeRole::Foreign) => "of another cluster",
         (Lang::En, NodeRole::Unreachable | NodeRole::Unspecified) => "unreachable",
     }
 }

@@ -210,14 +210,15 @@ fn own_status(node: &Description) -> NodeStatus {
 
 fn peer_status(node: &Description) -> NodeStatus {
     let address = node.peer_address.clone();
-    let Some(PeerDescription { node: id, in_view, acknowledged }) = node.peer else {
+    let Some(PeerDescription { node: id, in_view, foreign, acknowledged }) = node.peer else {
         return NodeStatus { address, role: NodeRole::Unreachable.into(), ..NodeStatus::default() };
     };
     let is_principal = node.view.as_ref().is_some_and(|view| view.principal_node == id);
-    let role = match (is_principal, in_view) {
-        (true, _) => NodeRole::Principal,
-        (false, true) => NodeRole::Standby,
-        (false, false) => NodeRole::Learner,
+    let role = match (foreign, is_principal, in_view) {
+        (true, _, _) => NodeRole::Foreign,
+        (false, true, _) => NodeRole::Principal,
+        (false, false, true) => NodeRole::Standby,
+        (false, false, false) => NodeRole::Learner,
     };
     NodeStatus {
         address,

@@ -186,5 +186,7 @@ pub struct Explanation {
 pub struct PeerDescription {
     pub node: orquestrador_core::ids::NodeId,
     pub in_view: bool,
+    /// It belongs to another cluster.
+    pub foreign: bool,
     pub acknowledged: Option<Index>,
 }

@@ -251,6 +251,7 @@ impl<S: Store> Driver<S> {
             digest: self.applied.machine.digest(),
             peer: self.peer.sender.map(|sender| PeerDescription {
                 node: sender.node,
+                foreign: self.is_foreign(sender),
                 in_view: self.role.newest().is_some_and(|v| v.replica(sender.node).is_some()),
                 acknowledged: self.role.acknowledged(),
             }),
@@ -271,6 +272,12 @@ impl<S: Store> Driver<S> {
     pub(super) fn members(&self) -> proto::orchestrator_message::Message {
         let addresses = vec![self.start.own_address.clone(), self.start.peer_address.clone()];
         proto::orchestrator_message::Message::Members(proto::Members { addresses })
+    }
+
+    /// It has a cluster, and not ours.
+    pub(super) fn is_foreign(&self, peer: role::Sender) -> bool {
+        let ours = self.role.durable().cluster;
+        peer.cluster.is_some() && ours.is_some() && peer.cluster != ours
     }
 
     fn forget_link(&mut self) {

@@ -143,14 +143,16 @@ impl<S: Store> Driver<S> {
             self.warnings.next = None;
             return;
         }
-        self.warnings.told_in_sync = false;
         let now = self.clock.monotonic();
         if *self.warnings.next.get_or_insert(now + WARN_AFTER) > now {
             return;
         }
         self.warnings.next = Some(now + WARN_EVERY);
         match standing {
+            // That was said when the two met, and is an error.
+            Standing::Principal if self.peer.sender.is_some_and(|peer| self.is_foreign(peer)) => {}
             Standing::Principal | Standing::Elected => {
+                self.warnings.told_in_sync = false;
                 self.console.warn(&NodeMessage::BackupUnavailable { address: peer });
             }
             Standing::Waiting => self.console.warn(&NodeMessage::WaitingForPeer { peer }),
