@@ -1,0 +1,307 @@
+//! A pair of orchestrators and three workers, each on a machine of its own, with a client on another.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use cliente::{Client, ClientConfig, Verdict};
+use common::auth::{Credentials, DEMO_TOKEN, DEMO_USER};
+use common::endpoint::{DEFAULT_PRINCIPAL, Endpoint};
+use common::proto::{ExplainClusterResponse, TaskState};
+use futures::StreamExt as _;
+
+use super::cut::{Cut, Host, WORKERS};
+use super::history::History;
+use super::network::Network;
+use crate::cluster::{Layout, START_TIMEOUT};
+use crate::process::Process;
+
+/// Ports of the guide; the machines differ.
+const PORTS: [u16; 2] = [50051, 50052];
+const WORKER_PORT: u16 = 50061;
+/// What comes by itself comes within this time, or is taken not to come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+/// The demo's user is one of loopback only.
+const USER: &str = "admin";
+const TOKEN: &str = "a-token-of-the-harness";
+/// Tasks whose presence is asked for in one request.
+const AUDITED_AT_ONCE: usize = 5_000;
+
+/// The running processes and their network. All of it ends when it is dropped, the processes first.
+pub struct SpreadCluster {
+    pub principal: Option<Process>,
+    pub backup: Option<Process>,
+    pub workers: Vec<Option<Process>>,
+    layout: Layout,
+    network: Network,
+}
+
+impl SpreadCluster {
+    /// Nothing runs yet. Data directories are made below `dir`.
+    ///
+    /// # Errors
+    /// The binaries are not built, or there can be no network ([`Network::unavailable`]).
+    pub fn new(dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            principal: None,
+            backup: None,
+            workers: (0..WORKERS).map(|_| None).collect(),
+            layout: Layout::with_ports(dir, &PORTS)?,
+            network: Network::new()?,
+        })
+    }
+
+    /// Everything, until the pair is in sync and the workers are its witnesses.
+    ///
+    /// # Errors
+    /// A process did not start, or it did not come to that.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        self.add_user()?;
+        self.start_orchestrator(Host::Principal)?;
+        self.start_orchestrator(Host::Backup)?;
+        for nth in 0..WORKERS {
+            self.start_worker(nth)?;
+        }
+        self.wait_whole()
+    }
+
+    /// Founds the cluster on loopback, as an operator would: without users nobody may ask from elsewhere.
+    fn add_user(&self) -> anyhow::Result<()> {
+        let data_dir = self.data_dir(Host::Principal).display().to_string();
+        let args = ["--data-dir".to_owned(), data_dir];
+        let founder = self.spawn(Host::Principal, "orquestrador", &args)?;
+        founder.wait_for("iniciado na porta", START_TIMEOUT)?;
+        self.network.run(Host::Principal, || async {
+            let demo = Credentials::new(DEMO_USER, DEMO_TOKEN)?;
+            let client = Client::new(ClientConfig::new(vec![DEFAULT_PRINCIPAL.parse()?], demo));
+            Ok(client.add_user(USER, TOKEN, true).await?)
+        })
+    }
+
+    /// # Errors
+    /// It did not start in time, or there is none on that machine.
+    pub fn start_orchestrator(&mut self, host: Host) -> anyhow::Result<()> {
+        let (binary, [port, peer_port]) = match host {
+            Host::Principal => ("orquestrador", PORTS),
+            Host::Backup => ("orquestrador-backup", [PORTS[1], PORTS[0]]),
+            Host::Worker(_) | Host::User => bail!("no orchestrator belongs on {host:?}"),
+        };
+        let args = [
+            "--port".to_owned(),
+            port.to_string(),
+            "--listen".to_owned(),
+            host.address().to_string(),
+            "--insecure-network".to_owned(),
+            "--peer".to_owned(),
+            format!("http://{}:{peer_port}", host.peer().address()),
+            "--data-dir".to_owned(),
+            self.data_dir(host).display().to_string(),
+        ];
+        let process = self.spawn(host, binary, &args)?;
+        process.wait_for(&format!("iniciado na porta {port}"), START_TIMEOUT)?;
+        *self.orchestrator_mut(host) = Some(process);
+        Ok(())
+    }
+
+    /// # Errors
+    /// It could not be started.
+    pub fn start_worker(&mut self, nth: u8) -> anyhow::Result<()> {
+        let host = Host::Worker(nth);
+        let args = [
+            "--port".to_owned(),
+            WORKER_PORT.to_string(),
+            "--listen".to_owned(),
+            host.address().to_string(),
+            "--advertise".to_owned(),
+            format!("{}:{WORKER_PORT}", host.address()),
+            "--orchestrators".to_owned(),
+            self.endpoints()?.map(|endpoint| endpoint.to_string()).join(","),
+            "--slots".to_owned(),
+            "8".to_owned(),
+        ];
+        self.workers[usize::from(nth)] = Some(self.spawn(host, "worker", &args)?);
+        Ok(())
+    }
+
+    fn spawn(&self, host: Host, binary: &str, args: &[String]) -> anyhow::Result<Process> {
+        let mut all = vec!["netns".to_owned(), "exec".to_owned(), self.network.namespace(host)];
+        all.push(self.layout.binary(binary).display().to_string());
+        all.extend(args.iter().cloned());
+        // It becomes the program in that namespace: the process is the program itself.
+        Process::start(&host.name(), Path::new("ip"), &all, &self.layout.dir, None)
+    }
+
+    fn orchestrator_mut(&mut self, host: Host) -> &mut Option<Process> {
+        if host == Host::Backup { &mut self.backup } else { &mut self.principal }
+    }
+
+    /// The process of an orchestrator.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn orchestrator(&self, host: Host) -> anyhow::Result<&Process> {
+        let process = if host == Host::Backup { &self.backup } else { &self.principal };
+        process.as_ref().with_context(|| format!("{host:?} does not run"))
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn kill(&mut self, host: Host) -> anyhow::Result<()> {
+        let process = self.orchestrator_mut(host).take();
+        process.with_context(|| format!("{host:?} does not run"))?.kill()
+    }
+
+    /// Waits for an orchestrator that ends by itself, and gives it with what it printed.
+    ///
+    /// # Errors
+    /// It did not end.
+    pub fn wait_end(&mut self, host: Host) -> anyhow::Result<Process> {
+        let process = self.orchestrator_mut(host).take();
+        let mut process = process.with_context(|| format!("{host:?} does not run"))?;
+        process.wait(PATIENCE)?;
+        Ok(process)
+    }
+
+    pub fn data_dir(&self, host: Host) -> PathBuf {
+        self.layout.data_dir(if host == Host::Backup { PORTS[1] } else { PORTS[0] })
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// These cuts, and no others.
+    ///
+    /// # Errors
+    /// The packet filter refuses.
+    pub fn cut(&self, cuts: &[Cut]) -> anyhow::Result<()> {
+        self.network.apply(cuts)
+    }
+
+    /// No cuts.
+    ///
+    /// # Errors
+    /// The packet filter refuses.
+    pub fn heal(&self) -> anyhow::Result<()> {
+        self.network.apply(&[])
+    }
+
+    /// Of both orchestrators, principal first.
+    ///
+    /// # Errors
+    /// Never: they are addresses.
+    pub fn endpoints(&self) -> anyhow::Result<[Endpoint; 2]> {
+        Ok([endpoint(Host::Principal)?, endpoint(Host::Backup)?])
+    }
+
+    /// How each orchestrator that answers the client's machine sees the cluster.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn explain(&self) -> anyhow::Result<Vec<ExplainClusterResponse>> {
+        let endpoints = self.endpoints()?;
+        self.network.run(Host::User, || async move {
+            let client = client(&endpoints)?;
+            let mut answers = Vec::new();
+            for endpoint in &endpoints {
+                answers.extend(client.explain_at(endpoint).await.ok());
+            }
+            Ok(answers)
+        })
+    }
+
+    /// Waits until both orchestrators say what `is_wanted`.
+    ///
+    /// # Errors
+    /// It did not come to that; the error says what they said last.
+    pub fn wait_until(
+        &self,
+        what: &str,
+        is_wanted: impl Fn(&[ExplainClusterResponse]) -> bool,
+    ) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answers = self.explain()?;
+            if answers.len() == 2 && is_wanted(&answers) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let printed: Vec<_> = [&self.principal, &self.backup]
+                    .into_iter()
+                    .flatten()
+                    .map(|process| format!("{}:\n{}", process.name(), process.lines().join("\n")))
+                    .collect();
+                bail!("it did not come to {what}: {answers:#?}\n{}", printed.join("\n"));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until there are a principal and a standby in sync, and the witnesses to fail over by.
+    ///
+    /// # Errors
+    /// It did not come to that.
+    pub fn wait_whole(&self) -> anyhow::Result<()> {
+        self.wait_until("a pair with witnesses", |nodes| {
+            let stands = |standing: &str| nodes.iter().filter(|n| n.standing == standing).count();
+            stands("PRINCIPAL") == 1
+                && stands("STANDBY") == 1
+                && nodes.iter().all(|node| node.failover == "BY_WITNESSES")
+        })
+    }
+
+    /// With everything back: all acknowledged tasks are finished once and as they should, both journals are one
+    /// chain and come to the same state, and nothing was answered that must not be.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn audit(&self, history: &History) -> anyhow::Result<()> {
+        let violations = history.violations();
+        ensure!(violations.is_empty(), "{}", violations.join("\n"));
+        let tasks = history.acknowledged();
+        ensure!(!tasks.is_empty(), "nothing was acknowledged");
+        let endpoints = self.endpoints()?;
+        self.network.run(Host::User, || async move {
+            let client = client(&endpoints)?;
+            finished(&client, tasks.clone()).await?;
+            for some in tasks.chunks(AUDITED_AT_ONCE) {
+                let audit = client.audit(some).await?;
+                ensure!(audit.verdict() == Verdict::Proven, "{audit:#?}");
+            }
+            Ok(())
+        })
+    }
+}
+
+/// # Errors
+/// Never for an orchestrator's machine.
+pub(super) fn endpoint(host: Host) -> anyhow::Result<Endpoint> {
+    let port = if host == Host::Backup { PORTS[1] } else { PORTS[0] };
+    Ok(format!("{}:{port}", host.address()).parse()?)
+}
+
+pub(super) fn credentials() -> anyhow::Result<Credentials> {
+    Ok(Credentials::new(USER, TOKEN)?)
+}
+
+/// A client, within the present machine.
+pub(super) fn client(endpoints: &[Endpoint]) -> anyhow::Result<Client> {
+    Ok(Client::new(ClientConfig::new(endpoints.to_vec(), credentials()?)))
+}
+
+async fn finished(client: &Client, tasks: Vec<String>) -> anyhow::Result<()> {
+    let mut open: std::collections::BTreeSet<_> = tasks.iter().cloned().collect();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut updates = std::pin::pin!(client.wait_many(tasks, false));
+    while let Ok(Some(update)) = tokio::time::timeout_at(deadline, updates.next()).await {
+        let update = update?;
+        let Some(task) = update.task.as_ref().filter(|_| !update.not_found) else { continue };
+        ensure!(task.state() == TaskState::Succeeded, "it did not succeed: {task:?}");
+        open.remove(&task.task_id);
+    }
+    ensure!(open.is_empty(), "acknowledged and lost or not finished: {open:?}");
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Who keeps asking while the links are cut: a client in a submit loop, and on each orchestrator's own
+//! machine somebody who asks that one alone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use cliente::{Client, TaskSpec};
+use common::auth::Credentials;
+use common::proto::task_orchestrator_client::TaskOrchestratorClient;
+use common::proto::{Durability, ListTasksRequest, Receipt, SubmitTaskRequest};
+use tonic::Request;
+use tonic::transport::Channel;
+
+use super::cluster::{self, PATIENCE, SpreadCluster};
+use super::cut::Host;
+use super::history::{Answer, History, Kind, Source};
+
+/// Between two submissions of the client, so that several clusters fit one machine.
+const USER_PACE: Duration = Duration::from_millis(5);
+/// Between two questions on an orchestrator's machine.
+const PROBE_PACE: Duration = Duration::from_millis(25);
+/// After it nobody waits for an orchestrator on its own machine.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Three threads that ask until [`Load::stop`].
+pub struct Load {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    history: Mutex<History>,
+    grown: Condvar,
+    stopping: AtomicBool,
+}
+
+/// A moment in the history.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    answers: usize,
+    at: Instant,
+}
+
+impl Load {
+    /// # Errors
+    /// There are no threads to be had.
+    pub fn start(on: &SpreadCluster) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (endpoints, credentials) = (on.endpoints()?, cluster::credentials()?);
+        let mut threads = vec![on.network().spawn(Host::User, {
+            let shared = Arc::clone(&shared);
+            || async move { user(&cluster::client(&endpoints)?, &shared).await }
+        })?];
+        for host in [Host::Principal, Host::Backup] {
+            let (shared, credentials) = (Arc::clone(&shared), credentials.clone());
+            threads.push(on.network().spawn(host, move || async move {
+                let channel = cluster::endpoint(host)?.channel();
+                let client = TaskOrchestratorClient::new(channel);
+                Probe { host, client, credentials }.ask(&shared).await;
+                Ok(())
+            })?);
+        }
+        Ok(Self { shared, threads })
+    }
+
+    /// Now.
+    pub fn mark(&self) -> Mark {
+        let answers = self.shared.history().answers.len();
+        Mark { answers, at: Instant::now() }
+    }
+
+    /// Waits for an answer to something asked after `mark`; gives it.
+    ///
+    /// # Errors
+    /// There was none in time.
+    pub fn wait_for(
+        &self,
+        mark: Mark,
+        what: &str,
+        is_wanted: impl Fn(&Answer) -> bool,
+    ) -> anyhow::Result<Answer> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut history = self.shared.history();
+        loop {
+            let new = history.answers.iter().skip(mark.answers);
+            if let Some(answer) = new.filter(|a| a.began >= mark.at).find(|a| is_wanted(a)) {
+                return Ok(answer.clone());
+            }
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                let since = history.answers.len() - mark.answers;
+                bail!(
+                    "no {what} came; {since} other answers, the last {:?}",
+                    history.answers.last()
+                );
+            };
+            let waited = self.shared.grown.wait_timeout(history, left);
+            history = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The client gets an acknowledgement for something that it asked after `mark`.
+    ///
+    /// # Errors
+    /// It did not.
+    pub fn wait_served(&self, mark: Mark) -> anyhow::Result<Answer> {
+        self.wait_for(mark, "acknowledgement", |answer| {
+            answer.source == Source::User && answer.kind != Kind::Read
+        })
+    }
+
+    /// Ends it and gives what was answered.
+    ///
+    /// # Errors
+    /// One of the threads could not work.
+    pub fn stop(mut self) -> anyhow::Result<History> {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let Ok(done) = thread.join() else { bail!("a thread panicked") };
+            done.context("a load ended")?;
+        }
+        Ok(self.shared.history().clone())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn history(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, source: Source, kind: Kind, receipt: &Receipt, began: Instant) {
+        let replicated = receipt.durability() == Durability::Replicated;
+        let (epoch, ended) = (receipt.epoch, Instant::now());
+        self.history().answers.push(Answer { source, kind, epoch, replicated, began, ended });
+        self.grown.notify_all();
+    }
+}
+
+fn task() -> TaskSpec {
+    TaskSpec::new("echo", b"x".to_vec())
+}
+
+async fn user(client: &Client, shared: &Shared) -> anyhow::Result<()> {
+    while shared.goes_on() {
+        let (task, began) = (task(), Instant::now());
+        let id = task.task_id.clone();
+        match client.submit(task, true).await {
+            Ok(submitted) => {
+                shared.add(Source::User, Kind::Submit(id), &submitted.receipt, began);
+            }
+            Err(error) => tracing::debug!(%error, "not acknowledged"),
+        }
+        tokio::time::sleep(USER_PACE).await;
+    }
+    Ok(())
+}
+
+/// Asks one orchestrator, on its own machine.
+struct Probe {
+    host: Host,
+    client: TaskOrchestratorClient<Channel>,
+    credentials: Credentials,
+}
+
+impl Probe {
+    async fn ask(&mut self, shared: &Shared) {
+        let source = Source::At(self.host);
+        while shared.goes_on() {
+            let (task, began) = (task(), Instant::now());
+            let id = task.task_id.clone();
+            let submitted = tokio::time::timeout(PROBE_TIMEOUT, self.submit(task)).await;
+            if let Some(receipt) = submitted.ok().flatten() {
+                shared.add(source, Kind::Submit(id), &receipt, began);
+            }
+            let began = Instant::now();
+            let read = tokio::time::timeout(PROBE_TIMEOUT, self.read()).await;
+            if let Some(receipt) = read.ok().flatten() {
+                shared.add(source, Kind::Read, &receipt, began);
+            }
+            tokio::time::sleep(PROBE_PACE).await;
+        }
+    }
+
+    /// `None`: it was refused.
+    async fn submit(&mut self, task: TaskSpec) -> Option<Receipt> {
+        let task = Some(task.into());
+        let request = self.request(SubmitTaskRequest { task, allow_unknown_handler: true });
+        self.client.submit_task(request).await.ok()?.into_inner().receipt
+    }
+
+    async fn read(&mut self) -> Option<Receipt> {
+        let request = self.request(ListTasksRequest { page_size: 1, ..Default::default() });
+        self.client.list_tasks(request).await.ok()?.into_inner().receipt
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        self.credentials.attach(request.metadata_mut());
+        request
+    }
+}

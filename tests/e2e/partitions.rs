@@ -1,0 +1,310 @@
+//! Every process on a machine of its own, and links, processes and disks that fail: what docs/failover.md
+//! promises in each fault, and after each one the audit.
+//!
+//! It needs root, `ip` and `iptables`; without them each test says that it is skipped, and why.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use harness::net::{Answer, Cut, Host, How, Load, Network, SmallDisk, Source, SpreadCluster};
+use rustix::process::Signal;
+
+/// Whatever comes by itself.
+const SOON: Duration = Duration::from_secs(60);
+/// Acknowledgements that make a service.
+const SERVED: u32 = 20;
+/// A node that begins needs a fraction of it.
+const SMALL_DISK_MB: u32 = 64;
+
+/// A whole cluster with a client in a submit loop. What it holds ends in this order.
+struct Story {
+    name: &'static str,
+    load: Load,
+    cluster: SpreadCluster,
+    disk: Option<SmallDisk>,
+    _dir: tempfile::TempDir,
+}
+
+/// Past the test runner, which shows what is printed only when a test fails.
+fn say(line: &str) {
+    // Whoever closed the output does not want to know.
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+/// `None`, said aloud, where there can be no network namespaces.
+fn story(name: &'static str) -> anyhow::Result<Option<Story>> {
+    story_with_a_small_disk(name, None)
+}
+
+fn story_with_a_small_disk(
+    name: &'static str,
+    host: Option<Host>,
+) -> anyhow::Result<Option<Story>> {
+    if let Some(reason) = Network::unavailable() {
+        say(&format!("SKIPPED partitions::{name}: {reason}"));
+        return Ok(None);
+    }
+    let dir = tempfile::tempdir()?;
+    let mut cluster = SpreadCluster::new(dir.path())?;
+    let disk = host.map(|host| SmallDisk::mount(&cluster.data_dir(host), SMALL_DISK_MB));
+    let disk = disk.transpose()?;
+    cluster.start()?;
+    let load = Load::start(&cluster)?;
+    load.wait_served(load.mark())?;
+    Ok(Some(Story { name, load, cluster, disk, _dir: dir }))
+}
+
+impl Story {
+    /// The client is served after what just happened, again and again.
+    fn served(&self) -> anyhow::Result<Answer> {
+        for _ in 1..SERVED {
+            self.load.wait_served(self.load.mark())?;
+        }
+        self.load.wait_served(self.load.mark())
+    }
+
+    /// The client is served by the principal alone.
+    fn served_locally(&self) -> anyhow::Result<Answer> {
+        let locally = |a: &Answer| a.source == Source::User && !a.replicated;
+        self.load.wait_for(self.load.mark(), "LOCAL_ONLY acknowledgement", locally)
+    }
+
+    /// The client is served by a later principal than that of `epoch`.
+    fn served_after(&self, epoch: u64) -> anyhow::Result<Answer> {
+        let later = |a: &Answer| a.source == Source::User && a.epoch > epoch;
+        self.load.wait_for(self.load.mark(), "acknowledgement of a successor", later)
+    }
+
+    /// Without anybody's help: a pair again, the client served, everything accounted for.
+    fn ends_well(self) -> anyhow::Result<()> {
+        self.cluster.wait_whole()?;
+        let last = self.served()?;
+        ensure!(last.replicated, "the pair is in sync: {last:?}");
+        let history = self.load.stop()?;
+        self.cluster.audit(&history)?;
+        say(&format!(
+            "partitions::{}: the client waited {} ms at most; {} acknowledged, epochs {:?}",
+            self.name,
+            history.outage().as_millis(),
+            history.acknowledged().len(),
+            history.epochs(),
+        ));
+        Ok(())
+    }
+}
+
+/// The witnesses stay loyal: no failover, and service goes on.
+fn cut_between_the_two(name: &'static str, cuts: &[Cut]) -> anyhow::Result<()> {
+    let Some(story) = story(name)? else { return Ok(()) };
+    let before = story.served()?;
+    story.cluster.cut(cuts)?;
+    let alone = story.served_locally()?;
+    ensure!(alone.epoch == before.epoch, "no failover: {alone:?}");
+    story.cluster.heal()?;
+    story.cluster.wait_whole()?;
+    let healed = story.served()?;
+    ensure!(healed.epoch == before.epoch, "no failover: {healed:?}");
+    story.ends_well()
+}
+
+#[test]
+fn the_link_between_the_two_is_cut() -> anyhow::Result<()> {
+    let cuts = Cut::link(Host::Principal, Host::Backup, How::Drop);
+    cut_between_the_two("the_link_between_the_two_is_cut", &cuts)
+}
+
+/// A refused port proves nobody dead but on loopback (V11).
+#[test]
+fn a_firewall_resets_the_link_between_the_two() -> anyhow::Result<()> {
+    let cuts = Cut::link(Host::Principal, Host::Backup, How::Reject);
+    cut_between_the_two("a_firewall_resets_the_link_between_the_two", &cuts)
+}
+
+#[test]
+fn the_backup_does_not_hear_the_principal() -> anyhow::Result<()> {
+    let cuts = Cut::one_way(Host::Principal, Host::Backup);
+    cut_between_the_two("the_backup_does_not_hear_the_principal", &cuts)
+}
+
+#[test]
+fn the_principal_does_not_hear_the_backup() -> anyhow::Result<()> {
+    let cuts = Cut::one_way(Host::Backup, Host::Principal);
+    cut_between_the_two("the_principal_does_not_hear_the_backup", &cuts)
+}
+
+#[test]
+fn the_backup_is_isolated() -> anyhow::Result<()> {
+    cut_between_the_two("the_backup_is_isolated", &Cut::isolate(Host::Backup, How::Drop))
+}
+
+/// The backup takes over. The old principal answers nobody, not even on its own machine and not even a
+/// read (the audit looks at every answer), and comes back as the backup.
+fn principal_cut_off(name: &'static str, cuts: &[Cut]) -> anyhow::Result<()> {
+    let Some(story) = story(name)? else { return Ok(()) };
+    let before = story.served()?;
+    story.cluster.cut(cuts)?;
+    let after = story.served_after(before.epoch)?;
+    let new = Source::At(Host::Backup);
+    story.load.wait_for(story.load.mark(), "answer of the backup", |a| a.source == new)?;
+    story.cluster.heal()?;
+    story.cluster.wait_whole()?;
+    // What was asked of it on its own machine meanwhile.
+    let old = story.cluster.orchestrator(Host::Principal)?;
+    old.wait_for("nunca confirmadas foram postas de lado", SOON)?;
+    ensure!(story.served()?.epoch == after.epoch, "one failover, and no more");
+    story.ends_well()
+}
+
+#[test]
+fn the_principal_is_isolated() -> anyhow::Result<()> {
+    principal_cut_off("the_principal_is_isolated", &Cut::isolate(Host::Principal, How::Drop))
+}
+
+#[test]
+fn a_firewall_resets_everything_around_the_principal() -> anyhow::Result<()> {
+    let cuts = Cut::isolate(Host::Principal, How::Reject);
+    principal_cut_off("a_firewall_resets_everything_around_the_principal", &cuts)
+}
+
+#[test]
+fn nobody_hears_the_principal() -> anyhow::Result<()> {
+    principal_cut_off("nobody_hears_the_principal", &Cut::mute(Host::Principal))
+}
+
+#[test]
+fn the_principal_hears_nobody() -> anyhow::Result<()> {
+    principal_cut_off("the_principal_hears_nobody", &Cut::deafen(Host::Principal))
+}
+
+/// Stops it where it stands for at least `pause`, until the backup has taken over.
+fn principal_paused(name: &'static str, pause: Duration) -> anyhow::Result<()> {
+    let Some(story) = story(name)? else { return Ok(()) };
+    let before = story.served()?;
+    let principal = story.cluster.orchestrator(Host::Principal)?;
+    principal.signal(Signal::STOP)?;
+    let until = Instant::now() + pause;
+    let after = story.served_after(before.epoch)?;
+    std::thread::sleep(until.saturating_duration_since(Instant::now()));
+    principal.signal(Signal::CONT)?;
+    story.cluster.wait_whole()?;
+    ensure!(story.served()?.epoch == after.epoch, "one failover, and no more");
+    story.ends_well()
+}
+
+#[test]
+fn the_principal_is_paused() -> anyhow::Result<()> {
+    principal_paused("the_principal_is_paused", Duration::ZERO)
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn the_principal_is_paused_for_half_a_minute() -> anyhow::Result<()> {
+    let name = "the_principal_is_paused_for_half_a_minute";
+    principal_paused(name, Duration::from_secs(30))
+}
+
+#[test]
+fn the_backup_is_paused() -> anyhow::Result<()> {
+    let Some(story) = story("the_backup_is_paused")? else { return Ok(()) };
+    let before = story.served()?;
+    let backup = story.cluster.orchestrator(Host::Backup)?;
+    backup.signal(Signal::STOP)?;
+    story.served_locally()?;
+    backup.signal(Signal::CONT)?;
+    story.cluster.wait_whole()?;
+    ensure!(story.served()?.epoch == before.epoch, "no failover");
+    story.ends_well()
+}
+
+/// `kill -9` in this order, and a start in that order.
+fn both_killed(name: &'static str, killed: [Host; 2], started: [Host; 2]) -> anyhow::Result<()> {
+    let Some(mut story) = story(name)? else { return Ok(()) };
+    for host in killed {
+        story.cluster.kill(host)?;
+    }
+    for host in started {
+        story.cluster.start_orchestrator(host)?;
+    }
+    story.ends_well()
+}
+
+const PRINCIPAL_FIRST: [Host; 2] = [Host::Principal, Host::Backup];
+const BACKUP_FIRST: [Host; 2] = [Host::Backup, Host::Principal];
+
+#[test]
+fn both_are_killed_and_the_principal_returns_first() -> anyhow::Result<()> {
+    let name = "both_are_killed_and_the_principal_returns_first";
+    both_killed(name, BACKUP_FIRST, PRINCIPAL_FIRST)
+}
+
+#[test]
+fn both_are_killed_and_the_backup_returns_first() -> anyhow::Result<()> {
+    let name = "both_are_killed_and_the_backup_returns_first";
+    both_killed(name, PRINCIPAL_FIRST, BACKUP_FIRST)
+}
+
+#[test]
+#[ignore = "the two orders above are the ones that differ most"]
+fn both_are_killed_and_return_in_the_same_order() -> anyhow::Result<()> {
+    let name = "both_are_killed_and_return_in_the_same_order";
+    both_killed(name, PRINCIPAL_FIRST, PRINCIPAL_FIRST)?;
+    both_killed(name, BACKUP_FIRST, BACKUP_FIRST)
+}
+
+/// The node at that address is another node: it learns, and joins.
+fn disk_lost(name: &'static str, host: Host) -> anyhow::Result<()> {
+    let Some(mut story) = story(name)? else { return Ok(()) };
+    story.cluster.kill(host)?;
+    story.served()?;
+    std::fs::remove_dir_all(story.cluster.data_dir(host))?;
+    story.cluster.start_orchestrator(host)?;
+    story.ends_well()
+}
+
+#[test]
+fn the_principal_s_data_is_deleted_while_it_is_stopped() -> anyhow::Result<()> {
+    disk_lost("the_principal_s_data_is_deleted_while_it_is_stopped", Host::Principal)
+}
+
+#[test]
+fn the_backup_s_data_is_deleted_while_it_is_stopped() -> anyhow::Result<()> {
+    disk_lost("the_backup_s_data_is_deleted_while_it_is_stopped", Host::Backup)
+}
+
+/// A founder without history meets the cluster that it belonged to.
+#[test]
+fn both_are_stopped_and_the_principal_returns_first_without_its_data() -> anyhow::Result<()> {
+    let name = "both_are_stopped_and_the_principal_returns_first_without_its_data";
+    let Some(mut story) = story(name)? else { return Ok(()) };
+    story.cluster.kill(Host::Principal)?;
+    story.cluster.kill(Host::Backup)?;
+    std::fs::remove_dir_all(story.cluster.data_dir(Host::Principal))?;
+    story.cluster.start_orchestrator(Host::Principal)?;
+    story.cluster.start_orchestrator(Host::Backup)?;
+    story.ends_well()
+}
+
+/// The node whose disk is full ends, and says why; the other one goes on; with space it comes back.
+fn disk_full(name: &'static str, host: Host) -> anyhow::Result<()> {
+    let Some(mut story) = story_with_a_small_disk(name, Some(host))? else { return Ok(()) };
+    let disk = story.disk.as_ref().context("it was mounted")?;
+    disk.fill()?;
+    let full = story.cluster.wait_end(host)?;
+    let says = |line: &String| line.contains("o diário não pôde ser gravado");
+    ensure!(full.lines().iter().any(says), "it ends and says why: {:?}", full.lines());
+    story.served()?;
+    story.disk.as_ref().context("it was mounted")?.free()?;
+    story.cluster.start_orchestrator(host)?;
+    story.ends_well()
+}
+
+#[test]
+fn the_principal_s_disk_is_full() -> anyhow::Result<()> {
+    disk_full("the_principal_s_disk_is_full", Host::Principal)
+}
+
+#[test]
+fn the_backup_s_disk_is_full() -> anyhow::Result<()> {
+    disk_full("the_backup_s_disk_is_full", Host::Backup)
+}
