@@ -100,6 +100,8 @@ pub struct Client {
     /// The node that is asked first.
     present: usize,
     highest_epoch: u64,
+    /// It almost only reads, once it has something to read.
+    is_reader: bool,
     /// Every task that it ever tried to submit.
     tasks: Vec<TaskId>,
     call: Option<Open>,
@@ -107,9 +109,19 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(nth: usize, chance: Random) -> Self {
+    pub fn new(nth: usize, mut chance: Random) -> Self {
+        let is_reader = chance.one_in_thousand(300);
         let owner = UserName::from(format!("user{nth}").as_str());
-        Self { nth, owner, present: 0, highest_epoch: 0, tasks: Vec::new(), call: None, chance }
+        Self {
+            nth,
+            owner,
+            present: 0,
+            highest_epoch: 0,
+            is_reader,
+            tasks: Vec::new(),
+            call: None,
+            chance,
+        }
     }
 
     fn end(&self) -> End {
@@ -129,7 +141,8 @@ impl Client {
                 self.tasks.get(count - 1 - back).copied()
             }
         };
-        match (self.chance.between(0, 99), known) {
+        let low = if self.is_reader && known.is_some() { 45 } else { 0 };
+        match (self.chance.between(low, 99), known) {
             (0..45, _) | (_, None) => {
                 let count = if self.chance.coin() { 1 } else { self.chance.between(1, 5) };
                 let ids: Vec<_> = (0..count).map(|_| TaskId(self.chance.wide())).collect();
@@ -243,7 +256,10 @@ impl World {
     }
 
     fn call_over(&mut self, nth: usize) {
-        let at = self.now() + 1 + self.chance.around(self.plan.think);
+        // Some know nothing of what happened meanwhile when they come back.
+        let rests = self.chance.one_in_thousand(100);
+        let rest = if rests { self.chance.between(0, 3 * SECOND) } else { 0 };
+        let at = self.now() + 1 + rest + self.chance.around(self.plan.think);
         self.schedule.put(at, Event::Client(nth, ClientEvent::Next));
     }
 

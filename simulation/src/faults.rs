@@ -179,10 +179,23 @@ impl World {
         if self.plan.shape == Shape::TwoMachines && !has_newcomer {
             others.extend([Party::Node(1 - place); 3]);
         }
-        let other = others[self.chance.index(others.len())];
-        let now = self.now();
         let duration = self.chance.between(20, 2_500) * MILLI;
         let ways = self.chance.between(1, 3);
+        if self.plan.shape == Shape::TwoMachines && !has_newcomer && self.chance.coin() {
+            // Only clients still reach it: nothing else tells them that it is principal no more.
+            others.retain(|party| !matches!(party, Party::Client(_)));
+            for other in others {
+                self.cut_off(node, other, ways, duration);
+            }
+        } else {
+            let other = others[self.chance.index(others.len())];
+            self.cut_off(node, other, ways, duration);
+        }
+    }
+
+    /// `ways`: from the node to the other (1), back (2), or both (3).
+    fn cut_off(&mut self, node: Party, other: Party, ways: u64, duration: u64) {
+        let now = self.now();
         if ways & 1 != 0 {
             self.network.cut(node, other, now + duration);
         }

@@ -17,6 +17,18 @@ pub enum Party {
     Client(usize),
 }
 
+impl Party {
+    /// A number that differs between parties, and for each from one occasion to the next.
+    pub fn mix(self, occasion: u64) -> u64 {
+        let own = match self {
+            Self::Node(nth) => nth,
+            Self::Worker(nth) => 10 + nth,
+            Self::Client(nth) => 20 + nth,
+        };
+        Random::new(occasion ^ (own as u64) << 56).next()
+    }
+}
+
 /// A party during one life of its process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct End {

@@ -326,7 +326,7 @@ impl World {
             process.heard.insert(worker, awake);
         }
         let ended = process.driver.turn(inputs.into_iter());
-        self.look(place)?;
+        self.look(place, ended.is_ok())?;
         self.answer_calls(place)?;
         self.tell_workers(place)?;
         self.tell_peer(place);
@@ -349,8 +349,8 @@ impl World {
         }
     }
 
-    /// The invariants look at a node after each of its turns.
-    fn look(&mut self, place: usize) -> Result<(), Violation> {
+    /// The invariants look at a node after each of its turns. One that failed half-way is not at an entry.
+    fn look(&mut self, place: usize, is_whole: bool) -> Result<(), Violation> {
         let now = self.awake(place);
         self.collect_synced(place);
         self.check_decisions(place)?;
@@ -369,7 +369,9 @@ impl World {
         drop(disk);
         let (machine, last) = process.driver.applied();
         let digest = machine.digest();
-        self.memory.digests.on_applied(&self.truth, last, digest)?;
+        if is_whole {
+            self.memory.digests.on_applied(&self.truth, last, digest)?;
+        }
         self.follow_committed(&events);
         if is_new {
             self.tell(|_| format!("node {place} is {standing:?}"));

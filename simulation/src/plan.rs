@@ -65,13 +65,14 @@ impl Plan {
     pub fn new(chance: &mut Random) -> Self {
         let shape = if chance.coin() { Shape::Loopback } else { Shape::TwoMachines };
         let calm = chance.one_in_thousand(50);
+        let lease = if chance.coin() { 1_200 } else { 3_000 };
         let slow = chance.one_in_thousand(100);
         Self {
             shape,
             workers: chance.between(1, 6) as usize,
             witnesses: chance.one_in_thousand(800),
             slots: chance.between(1, 3) as u32,
-            clients: chance.between(1, 3) as usize,
+            clients: chance.between(1, 5) as usize,
             safety: chance.between(2, 8) * SECOND,
             heal: 40 * SECOND,
             fault_every: if calm { 3_600 * SECOND } else { chance.between(50, 800) * MILLI },
@@ -84,7 +85,7 @@ impl Plan {
             repeated: if chance.coin() { 0 } else { chance.between(1, 60) },
             snapshot_entries: if chance.coin() { 1_000_000 } else { chance.between(10, 80) },
             recent_bytes: if chance.coin() { 1 << 20 } else { 2_000 },
-            limits: Limits { worker_lease_ms: 1_200, ..Limits::default() },
+            limits: Limits { worker_lease_ms: lease, ..Limits::default() },
         }
     }
 }

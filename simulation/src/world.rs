@@ -209,9 +209,10 @@ impl World {
     }
 
     fn arrival(&mut self, conn: ConnId, side: Side) -> Result<(), Violation> {
-        let Some((_, receiver)) = self.network.ends(conn, side) else { return Ok(()) };
+        let Some((sender, receiver)) = self.network.ends(conn, side) else { return Ok(()) };
         if let Some(until) = self.paused_until(receiver.party) {
-            let late = self.chance.between(0, 5) * MILLI;
+            // What waited is read in any order, but what one party sent in the order in which it did.
+            let late = sender.party.mix(until) % 5 * MILLI;
             self.schedule.put(until + late, Event::Arrival(conn, side));
             return Ok(());
         }

@@ -58,9 +58,6 @@ impl<S: Store> Driver<S> {
             role::Effect::Store { keep, skip } => self.store_from_peer(keep, skip)?,
             role::Effect::Replicate { after } => {
                 self.replicator.start(after);
-                if self.lacks(Mutation::NameViewBeforePersist) {
-                    self.pump()?;
-                }
             }
             // When all is done.
             role::Effect::SendSnapshot => {}

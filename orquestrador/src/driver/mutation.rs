@@ -17,8 +17,6 @@ pub enum Mutation {
     AnswerAfterDeposition,
     /// V3: a standby whose link broke makes itself principal.
     PromoteWithoutRegister,
-    /// V8: the follower hears of a decided view before it is on disk here.
-    NameViewBeforePersist,
     /// V6: the entries are set aside, what they did is not.
     KeepAppliedTail,
     /// G5: after a takeover the leases count from long ago.
