@@ -42,6 +42,15 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Run the whole platform in one thread, in virtual time, once for each seed; a failing seed is replayed
+    Simulate {
+        /// How many seeds
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// The first one
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+    },
     /// Kill random processes under load and check that nothing is lost or done twice
     Chaos {
         /// Options of the run, for example `-- --rounds 100 --seed 7`
@@ -66,6 +75,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Cluster { args } => release("mutirao-cluster", &args),
         Task::Bench { args } => release("mutirao-bench", &args),
         Task::Chaos { args } => release("mutirao-chaos", &args),
+        Task::Simulate { seeds, first } => simulate(seeds, first),
         Task::Test { args } => test(&args),
         Task::Verify => verify(),
         Task::Fix => {
@@ -88,6 +98,13 @@ fn test(args: &[String]) -> anyhow::Result<()> {
     let mut command = vec!["test", "--workspace"];
     command.extend(args.iter().map(String::as_str));
     cargo(&command)
+}
+
+fn simulate(seeds: u64, first: u64) -> anyhow::Result<()> {
+    let (seeds, first) = (seeds.to_string(), first.to_string());
+    let program =
+        ["run", "--release", "--package", "simulation", "--bin", "mutirao-simulate", "--"];
+    cargo(&[&program[..], &["--seeds", &seeds, "--first", &first]].concat())
 }
 
 fn verify() -> anyhow::Result<()> {
