@@ -81,9 +81,11 @@ impl Executor {
         let payload = if self.faults.slowdown > 1.0 {
             assignment.payload
         } else {
-            match handler.run_inline(assignment.payload) {
-                Ok(result) => return Start::Done(outcome(&key, Ok(result))),
-                Err(payload) => payload,
+            let inline = AssertUnwindSafe(|| handler.run_inline(assignment.payload));
+            match std::panic::catch_unwind(inline) {
+                Ok(Ok(result)) => return Start::Done(outcome(&key, Ok(result))),
+                Ok(Err(payload)) => payload,
+                Err(_) => return Start::Done(outcome(&key, Err(panicked()))),
             }
         };
         self.spawn(key, handler, payload, epoch);
@@ -108,8 +110,7 @@ impl Executor {
             if let Some(delay) = faults.delay(began) {
                 tokio::time::sleep(delay).await;
             }
-            let done =
-                done.unwrap_or_else(|_| Err(Failure::new("PANICKED", "the handler panicked")));
+            let done = done.unwrap_or_else(|_| Err(panicked()));
             let outcome = outcome(&key, done);
             if ended.send((key, outcome)).await.is_err() {
                 tracing::debug!("an attempt ended after the worker");
@@ -134,6 +135,10 @@ impl Executor {
     pub async fn abort(&mut self) {
         self.attempts.shutdown().await;
     }
+}
+
+fn panicked() -> Failure {
+    Failure::new("PANICKED", "the handler panicked")
 }
 
 fn outcome(key: &Key, done: Result<Vec<u8>, Failure>) -> Outcome {

@@ -59,6 +59,19 @@ async fn output_above_the_limit_is_cut_and_said_to_be() {
 }
 
 #[tokio::test]
+async fn output_that_grows_as_json_still_fits_a_result() {
+    for byte in ["\\000", "\\377"] {
+        let script = format!("head -c 1048576 /dev/zero | tr '\\0' '{byte}' | tee /dev/stderr");
+        let order = json!({ "argv": ["sh", "-c", script] }).to_string().into_bytes();
+        let result = CommandHandler.run(context(), order).await.expect("succeeds");
+        assert!(result.len() <= common::endpoint::MAX_PAYLOAD_BYTES, "{} bytes", result.len());
+        let report: Value = serde_json::from_slice(&result).expect("is JSON");
+        // Six bytes of JSON for each control character; of other bytes four for three.
+        assert_eq!(report["truncated"], json!(byte == "\\000"));
+    }
+}
+
+#[tokio::test]
 async fn another_exit_code_is_a_failure_that_keeps_the_output() {
     let failure = failure(json!({ "argv": ["sh", "-c", "echo before; exit 3"] })).await;
     assert_eq!(failure.code, "NON_ZERO_EXIT");
@@ -95,6 +108,26 @@ async fn what_a_program_leaves_behind_ends_with_it() {
     let order = json!({ "argv": ["sh", "-c", "sleep 1000 & echo $!"] });
     let result = run(order).await.expect("succeeds");
     assert!(is_gone(result["stdout"].as_str().expect("is text").trim()).await);
+}
+
+/// What left the group cannot be killed with it, but it must not hold the attempt either.
+#[tokio::test]
+async fn a_daemon_that_keeps_the_streams_open_does_not_hold_the_attempt() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("left");
+    // The program ends only when the daemon has left its group.
+    let script = format!(
+        "setsid sh -c 'touch {0}; exec sleep 60' & while [ ! -e {0} ]; do :; done; echo $!",
+        file.display()
+    );
+    let order = json!({ "argv": ["sh", "-c", script] });
+    let attempt = tokio::time::timeout(Duration::from_secs(20), run(order));
+    let result = attempt.await.expect("ends before the daemon").expect("succeeds");
+    let pid = result["stdout"].as_str().expect("is text").trim().to_owned();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the daemon is there");
+    assert!(!stat.contains(") Z "), "the daemon is dead: it left nothing open");
+    let kill = std::process::Command::new("kill").arg(&pid).status().expect("runs");
+    assert!(kill.success());
 }
 
 #[tokio::test]

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use common::endpoint::MAX_PAYLOAD_BYTES;
 use futures::future::BoxFuture;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
@@ -22,7 +25,8 @@ pub struct CommandHandler;
 const DEFAULT_OUTPUT_LIMIT: usize = 1 << 20;
 /// Both streams and their JSON form must fit a result.
 const MAX_OUTPUT_LIMIT: usize = 1 << 20;
-/// Between asking a group to end and killing it.
+/// Between asking a group to end and killing it; also how long streams may stay open after the program's
+/// end, in the hands of something that left the group.
 const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize)]
@@ -59,11 +63,17 @@ impl Group {
             tracing::warn!(%error, "failed to signal a process group");
         }
     }
+
+    /// Kills what is left; afterwards the number may belong to another group.
+    fn end(&mut self) {
+        self.signal(Signal::KILL);
+        self.0 = None;
+    }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        self.end();
     }
 }
 
@@ -81,10 +91,10 @@ impl Handler for CommandHandler {
             let order: Order = parse(&payload)?;
             let limit = order.output_limit.unwrap_or(DEFAULT_OUTPUT_LIMIT).min(MAX_OUTPUT_LIMIT);
             let mut child = spawn(&order, &context)?;
-            let group =
+            let mut group =
                 Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
             tokio::select! {
-                done = finish(&mut child, &group, order.stdin, limit) => done,
+                done = finish(&mut child, &mut group, order.stdin, limit) => done,
                 () = context.cancelled.cancelled() => {
                     group.signal(Signal::TERM);
                     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
@@ -126,34 +136,37 @@ fn spawn(order: &Order, context: &Context) -> Result<Child, Failure> {
 
 async fn finish(
     child: &mut Child,
-    group: &Group,
+    group: &mut Group,
     stdin: String,
     limit: usize,
 ) -> Result<Vec<u8>, Failure> {
     let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (mut out, mut err) = (Captured::default(), Captured::default());
     let feed = async {
         if let Some(mut input) = input {
             // A program that does not read all of its input is not a failure.
             drop(input.write_all(stdin.as_bytes()).await);
         }
     };
+    let streams = async {
+        tokio::join!(feed, out.read(stdout, limit), err.read(stderr, limit));
+    };
+    let mut streams = Box::pin(streams);
+    let mut closed = false;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status,
+            () = &mut streams, if !closed => closed = true,
+        }
+    };
     // What the program leaves behind ends with it, and with that the streams that it holds open.
-    let wait = async {
-        let status = child.wait().await;
-        group.signal(Signal::KILL);
-        status
-    };
-    let (status, (), stdout, stderr) =
-        tokio::join!(wait, feed, capture(stdout, limit), capture(stderr, limit));
+    group.end();
+    if !closed && tokio::time::timeout(GRACE, &mut streams).await.is_err() {
+        tracing::debug!("something that left the program's group holds its streams open");
+    }
     let status = status.map_err(|error| Failure::handler(format!("failed to wait: {error}")))?;
-    let report = Report {
-        exit_code: status.code(),
-        truncated: stdout.truncated || stderr.truncated,
-        stdout: stdout.value(),
-        stderr: stderr.value(),
-    };
-    let output =
-        serde_json::to_vec(&report).map_err(|error| Failure::handler(error.to_string()))?;
+    drop(streams);
+    let output = report(status.code(), out, err)?;
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(output),
         (Some(code), _) => {
@@ -166,6 +179,31 @@ async fn finish(
     }
 }
 
+/// The result. JSON takes up to six bytes for one of the output: what does not fit is cut, and said to be.
+fn report(
+    exit_code: Option<i32>,
+    mut stdout: Captured,
+    mut stderr: Captured,
+) -> Result<Vec<u8>, Failure> {
+    loop {
+        let report = Report {
+            exit_code,
+            truncated: stdout.truncated || stderr.truncated,
+            stdout: stdout.value(),
+            stderr: stderr.value(),
+        };
+        let output =
+            serde_json::to_vec(&report).map_err(|error| Failure::handler(error.to_string()))?;
+        if output.len() <= MAX_PAYLOAD_BYTES {
+            return Ok(output);
+        }
+        let longer =
+            if stdout.bytes.len() >= stderr.bytes.len() { &mut stdout } else { &mut stderr };
+        longer.bytes.truncate(longer.bytes.len() / 2);
+        longer.truncated = true;
+    }
+}
+
 #[derive(Default)]
 struct Captured {
     bytes: Vec<u8>,
@@ -173,39 +211,37 @@ struct Captured {
 }
 
 impl Captured {
-    /// Text where it is text; otherwise the bytes in hexadecimal, under a name that says so.
-    fn value(self) -> Value {
-        match String::from_utf8(self.bytes) {
-            Ok(text) => Value::String(text),
+    /// Text where it is text; otherwise the bytes, under a name that says how.
+    fn value(&self) -> Value {
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) => text.into(),
             Err(error) => {
                 // A limit may have cut a character; what is before it is still text.
-                let (valid, bytes) = (error.utf8_error().valid_up_to(), error.into_bytes());
-                if self.truncated && bytes.len() - valid < 4 {
-                    return Value::String(String::from_utf8_lossy(&bytes[..valid]).into_owned());
+                let (valid, rest) = self.bytes.split_at(error.valid_up_to());
+                if self.truncated && rest.len() < 4 {
+                    return String::from_utf8_lossy(valid).into();
                 }
-                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                serde_json::json!({ "hex": hex })
+                serde_json::json!({ "base64": BASE64.encode(&self.bytes) })
             }
         }
     }
-}
 
-/// Reads to the end, keeps what fits.
-async fn capture(stream: Option<impl AsyncRead + Unpin>, limit: usize) -> Captured {
-    let mut captured = Captured::default();
-    let Some(mut stream) = stream else { return captured };
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        match stream.read(&mut buffer).await {
-            Ok(0) => return captured,
-            Ok(count) => {
-                let room = limit - captured.bytes.len();
-                captured.truncated |= count > room;
-                captured.bytes.extend_from_slice(&buffer[..count.min(room)]);
-            }
-            Err(error) => {
-                tracing::debug!(%error, "failed to read a program's output");
-                return captured;
+    /// Reads to the end, keeps what fits.
+    async fn read(&mut self, stream: Option<impl AsyncRead + Unpin>, limit: usize) {
+        let Some(mut stream) = stream else { return };
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            match stream.read(&mut buffer).await {
+                Ok(0) => return,
+                Ok(count) => {
+                    let room = limit - self.bytes.len();
+                    self.truncated |= count > room;
+                    self.bytes.extend_from_slice(&buffer[..count.min(room)]);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "failed to read a program's output");
+                    return;
+                }
             }
         }
     }

@@ -1,0 +1,85 @@
+//! The handlers that run no program: what they take and what they refuse.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use worker::handlers::{Echo, Mandelbrot, Simulated};
+use worker::{Context, Failure, Handler};
+
+fn context() -> Context {
+    Context {
+        task_id: "01900000-0000-7000-8000-000000000001".into(),
+        attempt: 1,
+        epoch: 1,
+        worker_id: Arc::from("localhost:50061"),
+        cancelled: CancellationToken::new(),
+    }
+}
+
+async fn run(handler: impl Handler, payload: impl ToString) -> Result<Vec<u8>, Failure> {
+    handler.run(context(), payload.to_string().into_bytes()).await
+}
+
+#[tokio::test]
+async fn pretended_work_says_what_it_did_and_where() {
+    let payload = json!({ "description": "relatório", "seconds": 0 });
+    let result = run(Simulated, payload).await.expect("succeeds");
+    let report: Value = serde_json::from_slice(&result).expect("is JSON");
+    assert_eq!(
+        report,
+        json!({ "description": "relatório", "seconds": 0.0, "worker": "localhost:50061" })
+    );
+}
+
+#[tokio::test]
+async fn plain_text_is_a_description() {
+    let attempt = tokio::spawn(run(Simulated, "só um texto"));
+    // It takes seconds: it was not refused at once, which is all there is to see without waiting for it.
+    tokio::task::yield_now().await;
+    assert!(!attempt.is_finished());
+    attempt.abort();
+}
+
+#[tokio::test]
+async fn pretended_work_fails_as_asked() {
+    for fail in [json!(true), json!(1.0)] {
+        let payload = json!({ "seconds": 0, "fail": fail });
+        assert_eq!(run(Simulated, payload).await.expect_err("fails").code, "HANDLER_ERROR");
+    }
+    for fail in [json!(false), json!(0.0)] {
+        run(Simulated, json!({ "seconds": 0, "fail": fail })).await.expect("succeeds");
+    }
+}
+
+#[tokio::test]
+async fn cancelled_work_ends_before_its_time() {
+    let context = context();
+    context.cancelled.cancel();
+    let payload = json!({ "seconds": 86_400 }).to_string().into_bytes();
+    assert_eq!(Simulated.run(context, payload).await.expect_err("ends").code, "CANCELLED");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused() {
+    for payload in ["{", r#"{"segundos": 1}"#, r#"{"seconds": -1}"#, r#"{"seconds": 1e9}"#] {
+        let failure = run(Simulated, payload).await.expect_err(payload);
+        assert_eq!(failure.code, "INVALID_PAYLOAD", "{payload}");
+    }
+    let no_text = Simulated.run(context(), vec![0xff]).await.expect_err("is no text");
+    assert_eq!(no_text.code, "INVALID_PAYLOAD");
+    let tile = json!({
+        "width": 8, "height": 8, "x": 0, "y": 0, "tile_width": 1 << 16, "tile_height": 1 << 16,
+        "center_re": 0.0, "center_im": 0.0, "scale": 3.0, "max_iterations": 10
+    });
+    for payload in [String::new(), "texto".into(), tile.to_string()] {
+        let failure = run(Mandelbrot, &payload).await.expect_err("is no tile");
+        assert_eq!(failure.code, "INVALID_PAYLOAD", "{payload}");
+    }
+}
+
+#[tokio::test]
+async fn an_echo_is_the_payload() {
+    assert_eq!(run(Echo, "olá").await, Ok("olá".as_bytes().to_vec()));
+    assert_eq!(Echo.run_inline(Vec::new()), Ok(Vec::new()));
+}
