@@ -33,7 +33,8 @@ pub struct SpreadCluster {
     pub principal: Option<Process>,
     pub backup: Option<Process>,
     pub workers: Vec<Option<Process>>,
-    layout: Layout,
+    /// Its further arguments are given to the processes; its ports are not used.
+    pub layout: Layout,
     network: Network,
 }
 
@@ -87,7 +88,7 @@ impl SpreadCluster {
             Host::Backup => ("orquestrador-backup", [PORTS[1], PORTS[0]]),
             Host::Worker(_) | Host::User => bail!("no orchestrator belongs on {host:?}"),
         };
-        let args = [
+        let mut args = vec![
             "--port".to_owned(),
             port.to_string(),
             "--listen".to_owned(),
@@ -98,6 +99,7 @@ impl SpreadCluster {
             "--data-dir".to_owned(),
             self.data_dir(host).display().to_string(),
         ];
+        args.extend(self.layout.orchestrator_args.iter().cloned());
         let process = self.spawn(host, binary, &args)?;
         process.wait_for(&format!("iniciado na porta {port}"), START_TIMEOUT)?;
         *self.orchestrator_mut(host) = Some(process);
@@ -108,7 +110,7 @@ impl SpreadCluster {
     /// It could not be started.
     pub fn start_worker(&mut self, nth: u8) -> anyhow::Result<()> {
         let host = Host::Worker(nth);
-        let args = [
+        let mut args = vec![
             "--port".to_owned(),
             WORKER_PORT.to_string(),
             "--listen".to_owned(),
@@ -120,6 +122,7 @@ impl SpreadCluster {
             "--slots".to_owned(),
             "8".to_owned(),
         ];
+        args.extend(self.layout.worker_args.iter().cloned());
         self.workers[usize::from(nth)] = Some(self.spawn(host, "worker", &args)?);
         Ok(())
     }
