@@ -6,8 +6,10 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
-use harness::net::{Answer, Cut, Host, How, Load, Network, SmallDisk, Source, SpreadCluster};
+use anyhow::ensure;
+use harness::net::{
+    Answer, Cut, Host, How, Load, Network, SlowLink, SmallDisk, Source, SpreadCluster,
+};
 use rustix::process::Signal;
 
 /// Whatever comes by itself.
@@ -22,7 +24,6 @@ struct Story {
     name: &'static str,
     load: Load,
     cluster: SpreadCluster,
-    disk: Option<SmallDisk>,
     _dir: tempfile::TempDir,
 }
 
@@ -34,12 +35,13 @@ fn say(line: &str) {
 
 /// `None`, said aloud, where there can be no network namespaces.
 fn story(name: &'static str) -> anyhow::Result<Option<Story>> {
-    story_with_a_small_disk(name, None)
+    story_with(name, |_| Ok(()))
 }
 
-fn story_with_a_small_disk(
+/// `prepare` is called before anything runs.
+fn story_with(
     name: &'static str,
-    host: Option<Host>,
+    prepare: impl FnOnce(&mut SpreadCluster) -> anyhow::Result<()>,
 ) -> anyhow::Result<Option<Story>> {
     if let Some(reason) = Network::unavailable() {
         say(&format!("SKIPPED partitions::{name}: {reason}"));
@@ -47,12 +49,11 @@ fn story_with_a_small_disk(
     }
     let dir = tempfile::tempdir()?;
     let mut cluster = SpreadCluster::new(dir.path())?;
-    let disk = host.map(|host| SmallDisk::mount(&cluster.data_dir(host), SMALL_DISK_MB));
-    let disk = disk.transpose()?;
+    prepare(&mut cluster)?;
     cluster.start()?;
     let load = Load::start(&cluster)?;
     load.wait_served(load.mark())?;
-    Ok(Some(Story { name, load, cluster, disk, _dir: dir }))
+    Ok(Some(Story { name, load, cluster, _dir: dir }))
 }
 
 impl Story {
@@ -287,14 +288,18 @@ fn both_are_stopped_and_the_principal_returns_first_without_its_data() -> anyhow
 
 /// The node whose disk is full ends, and says why; the other one goes on; with space it comes back.
 fn disk_full(name: &'static str, host: Host) -> anyhow::Result<()> {
-    let Some(mut story) = story_with_a_small_disk(name, Some(host))? else { return Ok(()) };
-    let disk = story.disk.as_ref().context("it was mounted")?;
+    let mut mounted = None;
+    let story = story_with(name, |cluster| {
+        mounted = Some(SmallDisk::mount(&cluster.data_dir(host), SMALL_DISK_MB)?);
+        Ok(())
+    })?;
+    let (Some(mut story), Some(disk)) = (story, mounted) else { return Ok(()) };
     disk.fill()?;
     let full = story.cluster.wait_end(host)?;
     let says = |line: &String| line.contains("o diário não pôde ser gravado");
     ensure!(full.lines().iter().any(says), "it ends and says why: {:?}", full.lines());
     story.served()?;
-    story.disk.as_ref().context("it was mounted")?.free()?;
+    disk.free()?;
     story.cluster.start_orchestrator(host)?;
     story.ends_well()
 }
@@ -307,4 +312,80 @@ fn the_principal_s_disk_is_full() -> anyhow::Result<()> {
 #[test]
 fn the_backup_s_disk_is_full() -> anyhow::Result<()> {
     disk_full("the_backup_s_disk_is_full", Host::Backup)
+}
+
+/// Heartbeats come, late: nobody is given up, and the service goes on.
+fn slow(name: &'static str, from: &[Host], delay: Duration) -> anyhow::Result<()> {
+    let mut links = Vec::new();
+    let story = story_with(name, |cluster| {
+        for host in from {
+            let link = SlowLink::start(cluster.network(), *host)?;
+            cluster.detours.insert(*host, link.address.clone());
+            links.push(link);
+        }
+        Ok(())
+    })?;
+    let Some(story) = story else { return Ok(()) };
+    let before = story.served()?;
+    links.iter().for_each(|link| link.delay(delay));
+    let slow = story.served()?;
+    ensure!(slow.epoch == before.epoch, "no failover: {slow:?}");
+    links.iter().for_each(|link| link.delay(Duration::ZERO));
+    story.ends_well()
+}
+
+#[test]
+fn the_two_are_far_from_each_other() -> anyhow::Result<()> {
+    slow("the_two_are_far_from_each_other", &PRINCIPAL_FIRST, Duration::from_millis(150))
+}
+
+#[test]
+fn the_backup_hears_the_principal_very_late() -> anyhow::Result<()> {
+    let name = "the_backup_hears_the_principal_very_late";
+    slow(name, &[Host::Principal], Duration::from_millis(1_500))
+}
+
+#[test]
+fn the_principal_hears_the_backup_very_late() -> anyhow::Result<()> {
+    let name = "the_principal_hears_the_backup_very_late";
+    slow(name, &[Host::Backup], Duration::from_millis(1_500))
+}
+
+/// What the principal acknowledged alone is on no other disk: nobody may take over without it.
+#[test]
+fn the_principal_dies_while_the_backup_is_cut_off_and_comes_back() -> anyhow::Result<()> {
+    let name = "the_principal_dies_while_the_backup_is_cut_off_and_comes_back";
+    let Some(mut story) = story(name)? else { return Ok(()) };
+    story.cluster.cut(&Cut::link(Host::Principal, Host::Backup, How::Drop))?;
+    story.served_locally()?;
+    story.served()?;
+    story.cluster.kill(Host::Principal)?;
+    story.cluster.heal()?;
+    story.cluster.start_orchestrator(Host::Principal)?;
+    story.ends_well()
+}
+
+/// Two of three witnesses are left, and one disk.
+#[test]
+fn a_worker_and_the_principal_are_isolated_together() -> anyhow::Result<()> {
+    let mut cuts = Cut::isolate(Host::Principal, How::Drop);
+    cuts.extend(Cut::isolate(Host::Worker(0), How::Drop));
+    principal_cut_off("a_worker_and_the_principal_are_isolated_together", &cuts)
+}
+
+/// Without a majority of witnesses, but with both disks.
+#[test]
+fn two_of_the_three_workers_are_isolated() -> anyhow::Result<()> {
+    let Some(story) = story("two_of_the_three_workers_are_isolated")? else { return Ok(()) };
+    let before = story.served()?;
+    let mut cuts = Cut::isolate(Host::Worker(0), How::Drop);
+    cuts.extend(Cut::isolate(Host::Worker(1), How::Drop));
+    story.cluster.cut(&cuts)?;
+    story.cluster.wait_until("other witnesses, or none", |nodes| {
+        nodes.iter().all(|node| node.failover != "BY_WITNESSES")
+    })?;
+    story.cluster.heal()?;
+    story.cluster.wait_whole()?;
+    ensure!(story.served()?.epoch == before.epoch, "no failover");
+    story.ends_well()
 }

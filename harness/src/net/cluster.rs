@@ -1,5 +1,6 @@
 //! A pair of orchestrators and three workers, each on a machine of its own, with a client on another.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ pub struct SpreadCluster {
     pub workers: Vec<Option<Process>>,
     /// Its further arguments are given to the processes; its ports are not used.
     pub layout: Layout,
+    /// Where the orchestrators on these machines look for the other one, if not at its own address.
+    pub detours: BTreeMap<Host, Endpoint>,
     network: Network,
 }
 
@@ -48,6 +51,7 @@ impl SpreadCluster {
             principal: None,
             backup: None,
             workers: (0..WORKERS).map(|_| None).collect(),
+            detours: BTreeMap::new(),
             layout: Layout::with_ports(dir, &PORTS)?,
             network: Network::new()?,
         })
@@ -83,11 +87,12 @@ impl SpreadCluster {
     /// # Errors
     /// It did not start in time, or there is none on that machine.
     pub fn start_orchestrator(&mut self, host: Host) -> anyhow::Result<()> {
-        let (binary, [port, peer_port]) = match host {
-            Host::Principal => ("orquestrador", PORTS),
-            Host::Backup => ("orquestrador-backup", [PORTS[1], PORTS[0]]),
+        let (binary, port) = match host {
+            Host::Principal => ("orquestrador", PORTS[0]),
+            Host::Backup => ("orquestrador-backup", PORTS[1]),
             Host::Worker(_) | Host::User => bail!("no orchestrator belongs on {host:?}"),
         };
+        let peer = self.detours.get(&host).cloned().map_or_else(|| endpoint(host.peer()), Ok)?;
         let mut args = vec![
             "--port".to_owned(),
             port.to_string(),
@@ -95,7 +100,7 @@ impl SpreadCluster {
             host.address().to_string(),
             "--insecure-network".to_owned(),
             "--peer".to_owned(),
-            format!("http://{}:{peer_port}", host.peer().address()),
+            peer.to_string(),
             "--data-dir".to_owned(),
             self.data_dir(host).display().to_string(),
         ];
@@ -296,7 +301,7 @@ pub(super) fn client(endpoints: &[Endpoint]) -> anyhow::Result<Client> {
 }
 
 async fn finished(client: &Client, tasks: Vec<String>) -> anyhow::Result<()> {
-    let mut open: std::collections::BTreeSet<_> = tasks.iter().cloned().collect();
+    let mut open: BTreeSet<_> = tasks.iter().cloned().collect();
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut updates = std::pin::pin!(client.wait_many(tasks, false));
     while let Ok(Some(update)) = tokio::time::timeout_at(deadline, updates.next()).await {

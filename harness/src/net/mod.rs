@@ -10,6 +10,7 @@ mod disk;
 mod history;
 mod load;
 mod network;
+mod slow;
 
 pub use cluster::SpreadCluster;
 pub use cut::{Cut, Host, How};
@@ -17,3 +18,4 @@ pub use disk::SmallDisk;
 pub use history::{Answer, History, Kind, Source};
 pub use load::Load;
 pub use network::Network;
+pub use slow::SlowLink;
