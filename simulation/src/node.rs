@@ -322,11 +322,13 @@ impl World {
     pub fn drive(&mut self, place: usize, inputs: Vec<Input>) -> Result<(), Violation> {
         let awake = self.awake(place);
         let Some(process) = &mut self.places[place].process else { return Ok(()) };
-        for worker in std::mem::take(&mut process.hearing) {
-            process.heard.insert(worker, awake);
-        }
+        let hearing = std::mem::take(&mut process.hearing);
         let ended = process.driver.turn(inputs.into_iter());
         self.look(place, ended.is_ok())?;
+        if let Some(process) = &mut self.places[place].process {
+            // Only now: what came in this turn may have come after the decisions in it.
+            process.heard.extend(hearing.into_iter().map(|worker| (worker, awake)));
+        }
         self.answer_calls(place)?;
         self.tell_workers(place)?;
         self.tell_peer(place);
