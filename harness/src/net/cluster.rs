@@ -237,27 +237,35 @@ impl SpreadCluster {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                let printed: Vec<_> = [&self.principal, &self.backup]
-                    .into_iter()
-                    .flatten()
-                    .map(|process| format!("{}:\n{}", process.name(), process.lines().join("\n")))
-                    .collect();
-                bail!("it did not come to {what}: {answers:#?}\n{}", printed.join("\n"));
+                bail!("it did not come to {what}:\n{}", self.condition());
             }
             std::thread::sleep(POLL);
         }
     }
 
-    /// Waits until there are a principal and a standby in sync, and the witnesses to fail over by.
+    /// What the orchestrators say of themselves, and what they printed.
+    pub fn condition(&self) -> String {
+        let mut text = match self.explain() {
+            Ok(nodes) => nodes.iter().map(in_a_line).collect(),
+            Err(error) => format!("{error:#}\n"),
+        };
+        for process in [&self.principal, &self.backup].into_iter().flatten() {
+            text.push_str(&format!("{}:\n{}\n", process.name(), process.lines().join("\n")));
+        }
+        text
+    }
+
+    /// Waits until there are a principal and a standby in sync, and all workers are their witnesses.
     ///
     /// # Errors
     /// It did not come to that.
     pub fn wait_whole(&self) -> anyhow::Result<()> {
         self.wait_until("a pair with witnesses", |nodes| {
             let stands = |standing: &str| nodes.iter().filter(|n| n.standing == standing).count();
-            stands("PRINCIPAL") == 1
-                && stands("STANDBY") == 1
-                && nodes.iter().all(|node| node.failover == "BY_WITNESSES")
+            let witnessed = |node: &ExplainClusterResponse| {
+                node.failover == "BY_WITNESSES" && node.witnesses.len() == usize::from(WORKERS)
+            };
+            stands("PRINCIPAL") == 1 && stands("STANDBY") == 1 && nodes.iter().all(witnessed)
         })
     }
 
@@ -282,6 +290,19 @@ impl SpreadCluster {
             Ok(())
         })
     }
+}
+
+fn in_a_line(node: &ExplainClusterResponse) -> String {
+    let (number, epoch, replicas) =
+        node.view.as_ref().map_or((0, 0, 0), |view| (view.number, view.epoch, view.replicas.len()));
+    let alive = node.witnesses.iter().filter(|witness| witness.alive).count();
+    format!(
+        "{}: {}, {}; view {number}, epoch {epoch}, {replicas} replicas, {alive} of {} witnesses alive\n",
+        node.address,
+        node.standing,
+        node.failover,
+        node.witnesses.len()
+    )
 }
 
 /// # Errors

@@ -58,9 +58,7 @@ impl Load {
         for host in [Host::Principal, Host::Backup] {
             let (shared, credentials) = (Arc::clone(&shared), credentials.clone());
             threads.push(on.network().spawn(host, move || async move {
-                let channel = cluster::endpoint(host)?.channel();
-                let client = TaskOrchestratorClient::new(channel);
-                Probe { host, client, credentials }.ask(&shared).await;
+                Probe::new(host, credentials)?.ask(&shared).await;
                 Ok(())
             })?);
         }
@@ -149,6 +147,20 @@ impl Shared {
     }
 }
 
+/// Whether that orchestrator answers somebody on its own machine as a principal does, be it a read or a
+/// submission.
+///
+/// # Errors
+/// There is no thread to be had.
+pub fn answers(on: &SpreadCluster, host: Host) -> anyhow::Result<bool> {
+    let credentials = cluster::credentials()?;
+    on.network().run(host, move || async move {
+        let mut probe = Probe::new(host, credentials)?;
+        // The read comes first: what is read waits for what was written before.
+        Ok(probe.read().await.is_some() || probe.submit(task()).await.is_some())
+    })
+}
+
 fn task() -> TaskSpec {
     TaskSpec::new("echo", b"x".to_vec())
 }
@@ -176,34 +188,39 @@ struct Probe {
 }
 
 impl Probe {
+    fn new(host: Host, credentials: Credentials) -> anyhow::Result<Self> {
+        let client = TaskOrchestratorClient::new(cluster::endpoint(host)?.channel());
+        Ok(Self { host, client, credentials })
+    }
+
     async fn ask(&mut self, shared: &Shared) {
         let source = Source::At(self.host);
         while shared.goes_on() {
             let (task, began) = (task(), Instant::now());
             let id = task.task_id.clone();
-            let submitted = tokio::time::timeout(PROBE_TIMEOUT, self.submit(task)).await;
-            if let Some(receipt) = submitted.ok().flatten() {
+            if let Some(receipt) = self.submit(task).await {
                 shared.add(source, Kind::Submit(id), &receipt, began);
             }
             let began = Instant::now();
-            let read = tokio::time::timeout(PROBE_TIMEOUT, self.read()).await;
-            if let Some(receipt) = read.ok().flatten() {
+            if let Some(receipt) = self.read().await {
                 shared.add(source, Kind::Read, &receipt, began);
             }
             tokio::time::sleep(PROBE_PACE).await;
         }
     }
 
-    /// `None`: it was refused.
+    /// `None`: it was refused, or not answered in time.
     async fn submit(&mut self, task: TaskSpec) -> Option<Receipt> {
         let task = Some(task.into());
         let request = self.request(SubmitTaskRequest { task, allow_unknown_handler: true });
-        self.client.submit_task(request).await.ok()?.into_inner().receipt
+        let answered = self.client.submit_task(request);
+        tokio::time::timeout(PROBE_TIMEOUT, answered).await.ok()?.ok()?.into_inner().receipt
     }
 
     async fn read(&mut self) -> Option<Receipt> {
         let request = self.request(ListTasksRequest { page_size: 1, ..Default::default() });
-        self.client.list_tasks(request).await.ok()?.into_inner().receipt
+        let answered = self.client.list_tasks(request);
+        tokio::time::timeout(PROBE_TIMEOUT, answered).await.ok()?.ok()?.into_inner().receipt
     }
 
     fn request<T>(&self, message: T) -> Request<T> {

@@ -16,6 +16,6 @@ pub use cluster::SpreadCluster;
 pub use cut::{Cut, Host, How};
 pub use disk::SmallDisk;
 pub use history::{Answer, History, Kind, Source};
-pub use load::Load;
+pub use load::{Load, Mark, answers};
 pub use network::Network;
 pub use slow::SlowLink;
