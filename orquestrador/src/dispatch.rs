@@ -35,7 +35,6 @@ pub struct Service {
 }
 
 type Outgoing = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
-type Outbox = mpsc::Sender<Result<OrchestratorMessage, Status>>;
 
 /// The first message to a worker.
 pub fn registered(cluster: Option<ClusterId>, limits: &Limits) -> Registered {
@@ -72,13 +71,16 @@ impl WorkerService for Service {
         let session = self.driver.session_id();
         let command = connect(&node, session, register)?;
         let (outbox, stream) = mpsc::channel(OUTBOX);
-        let opened = Input::OpenSession { session, command, outbox: outbox.clone() };
-        self.driver.send(opened).await?;
+        // The driver alone holds the stream open: when it cuts a session off, the worker sees its end.
+        let echoes = outbox.downgrade();
+        self.driver.send(Input::OpenSession { session, command, outbox }).await?;
         let driver = self.driver.clone();
         tokio::spawn(async move {
-            if let Err(status) = receive(incoming, session, &driver, &outbox, node.epoch).await {
+            if let Err(status) = receive(incoming, session, &driver, &echoes, node.epoch).await {
                 tracing::debug!(%status, session = session.0, "a worker's stream ended");
-                drop(outbox.try_send(Err(status)));
+                if let Some(outbox) = echoes.upgrade() {
+                    drop(outbox.try_send(Err(status)));
+                }
             }
             // The driver may have ended; then nobody has to know.
             drop(driver.send(Input::Session(Command::DisconnectWorker { session })).await);
@@ -126,16 +128,20 @@ async fn receive(
     mut incoming: Streaming<WorkerMessage>,
     session: SessionId,
     driver: &DriverHandle,
-    outbox: &Outbox,
+    echoes: &mpsc::WeakSender<Result<OrchestratorMessage, Status>>,
     epoch: Epoch,
 ) -> Result<(), Status> {
     while let Some(message) = incoming.next().await {
         let Some(message) = message?.message else { continue };
+        let Some(outbox) = echoes.upgrade() else {
+            return Err(grpc_status::status(ErrorCode::Unavailable, "the session was cut off"));
+        };
         if let Message::Heartbeat(beat) = &message
             && outbox.try_send(Ok(echo(beat.sequence, epoch))).is_err()
         {
             tracing::debug!(session = session.0, "no room for a heartbeat's echo");
         }
+        drop(outbox);
         driver.send(Input::Session(command(session, message)?)).await?;
     }
     Ok(())
