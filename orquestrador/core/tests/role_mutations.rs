@@ -105,11 +105,6 @@ fn one_witness_for_a_majority() {
 }
 
 #[test]
-fn a_promise_that_a_crash_forgets() {
-    is_noticed_with_witnesses(Mutation::ForgetfulAcceptor, false);
-}
-
-#[test]
 fn a_register_that_a_witness_forgot_and_answers_for() {
     is_noticed_with_witnesses(Mutation::AnswerClosedRegister, false);
 }

@@ -332,38 +332,6 @@ fn a_wiped_principal_does_not_come_back_as_one() {
 // ---- Decided and not recorded: no deadlock. ----
 
 #[test]
-fn growth_decided_and_not_recorded_blocks_nobody() {
-    let mut world = world(Rules::default());
-    world.restart(A);
-    world.settle();
-    world.restart(B);
-    while replicas(&world, A) == 1 {
-        for action in [Action::Dial(A), Action::Dial(B), Action::Fsync(A), Action::Fsync(B)] {
-            if world.actions().contains(&action) {
-                world.step(action);
-            }
-        }
-        deliver_all(&mut world, B);
-        if replicas(&world, A) == 1 {
-            deliver_all(&mut world, A);
-        }
-        world.input(A, orquestrador_core::role::Input::Tick);
-        if replicas(&world, A) == 1 && world.has_question(A) {
-            world.step(Action::Ask(A));
-        }
-    }
-    world.links[A] = Link::Lost;
-    world.crash(A);
-    assert_eq!(replicas(&world, B), 1, "the other does not know");
-    world.settle();
-    world.restart(A);
-    world.settle();
-    assert_eq!(world.violation, None);
-    assert_eq!(replicas(&world, B), 2);
-    assert_eq!(world.nodes[A].standing(), Some(Standing::Principal), "{}", world.describe());
-}
-
-#[test]
 fn a_takeover_decided_and_not_recorded_blocks_nobody() {
     let mut world = pair();
     world.crash(A);

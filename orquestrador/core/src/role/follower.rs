@@ -9,6 +9,12 @@ use crate::ids::{Index, ViewNumber};
 impl Role {
     pub(super) fn on_append(&mut self, from: Sender, append: Append, turn: &mut Turn<'_>) {
         let number = append.view.number;
+        if self.lacks(Mutation::WordAfterRegister)
+            && let Some(durable) = turn.log.id_at(self.journal_durable)
+        {
+            let nonce = append.nonce;
+            turn.send(Message::AppendAck { view: number, durable, nonce, word: true });
+        }
         self.hear_of(append.view.clone(), turn);
         let from_principal = self.newest().is_some_and(|newest| {
             newest.number == number && newest.principal_process == from.process

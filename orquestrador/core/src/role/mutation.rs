@@ -12,6 +12,10 @@ pub enum Mutation {
     CommitAlone,
     /// V1: the standby acknowledges what it has not fsynced.
     AckBeforeFsync,
+    /// V2: the word is given to whoever asks, although the register of that view was dropped.
+    WordAfterRegister,
+    /// V3: a restarted process proposes with the ballots of the one before it.
+    BallotReused,
     /// V3: a value found in the register is not completed.
     OverrideFoundValue,
     /// V3: one witness stands for the majority.
@@ -22,6 +26,8 @@ pub enum Mutation {
     AnswerClosedRegister,
     /// V5: any replica may be proposed, whatever its journal holds.
     AnyoneEligible,
+    /// V5: only the record of the newest view makes eligible, not that of any since the membership began.
+    RecordOfNewestNeeded,
     /// V6: entries are told apart by index only, so a divergent tail stays.
     TruncateByIndex,
     /// V6: a restarted principal waits for a record that it never had.

@@ -65,6 +65,10 @@ impl Role {
 
     /// Higher than any seen, and ours alone because the process id is.
     fn next_ballot(&mut self) -> Ballot {
+        if self.lacks(Mutation::BallotReused) {
+            self.highest_round += 1;
+            return Ballot { round: self.highest_round, process: ProcessId(self.me.node.0) };
+        }
         let promised = self.durable.acceptor.promised.map_or(0, |b| b.round);
         self.highest_round = self.highest_round.max(promised) + 1;
         Ballot { round: self.highest_round, process: self.me.process }

@@ -44,8 +44,10 @@ impl Role {
     /// of a view is eligible without: only a founder, an eligible node or the operator's choice becomes
     /// it, and nothing is committed in the view without its record.
     fn is_eligible(&self, view: &View, mine: Replica, turn: &Turn<'_>) -> bool {
-        let recorded = turn.log.record(mine.since, view.number);
-        (view.is_single() && !self.lacks(Mutation::RecordAlwaysNeeded))
+        let newest_needed = self.lacks(Mutation::RecordOfNewestNeeded);
+        let since = if newest_needed { view.number } else { mine.since };
+        let recorded = turn.log.record(since, view.number);
+        (view.is_single() && !newest_needed && !self.lacks(Mutation::RecordAlwaysNeeded))
             || recorded.is_some_and(|at| at <= self.journal_durable)
             || self.lacks(Mutation::AnyoneEligible)
     }

@@ -11,6 +11,7 @@ pub mod check;
 pub mod heal;
 pub mod node;
 pub mod shell;
+pub mod story;
 pub mod truth;
 pub mod walk;
 pub mod witness;

@@ -24,6 +24,14 @@ pub enum Errand {
     Testimony { to: ProcessId, at: usize, worker: ProcessId, testimony: Testimony },
 }
 
+impl Errand {
+    /// The worker that it goes to, or comes from.
+    pub fn worker(&self) -> ProcessId {
+        let (Self::Inquiry { worker, .. } | Self::Testimony { worker, .. }) = self;
+        *worker
+    }
+}
+
 impl Worker {
     pub fn new(nth: usize) -> Self {
         Self { incarnation: ProcessId(10_000 + 100 * nth as u128), witness: None }
@@ -133,9 +141,7 @@ impl World {
     pub(super) fn replace_worker(&mut self, nth: usize) {
         let gone = self.workers[nth].incarnation;
         self.workers[nth] = Worker { incarnation: ProcessId(gone.0 + 1), witness: None };
-        self.errands.retain(|errand| match errand {
-            Errand::Inquiry { worker, .. } | Errand::Testimony { worker, .. } => *worker != gone,
-        });
+        self.errands.retain(|errand| errand.worker() != gone);
     }
 
     /// The streams of a dead process break.
