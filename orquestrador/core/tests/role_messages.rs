@@ -348,6 +348,25 @@ fn who_needs_what_is_pruned_gets_the_snapshot() {
     }
 }
 
+/// Found by simulation: chunks that a paused follower never read left it behind for ever.
+#[test]
+fn a_snapshot_that_did_not_arrive_is_sent_again() {
+    let mut node = Node::principal(journal(10, 12, 1));
+    let newest = node.role.newest().cloned().expect("elected");
+    let follower = journal(0, 5, 1);
+    let first = node.meet(newest, follower.last());
+    assert!(node.be_searched(&follower, first).contains(&Effect::SendSnapshot));
+    node.now += 1_000;
+    let asked = node.take(Input::Tick);
+    let question = Effect::Send(Message::Probe { view: ViewNumber(2), index: Index(10) });
+    assert_eq!(asked, [question], "nothing is sent twice too soon");
+    node.now += 30_000;
+    assert!(node.take(Input::Tick).contains(&Effect::SendSnapshot));
+    // It is there, though its acknowledgement was lost: the answer to the question says so.
+    let end = node.hear(Message::ProbeReply { view: ViewNumber(2), entry: id(10, 1) });
+    assert!(end.contains(&Effect::Replicate { after: id(10, 1) }), "{end:?}");
+}
+
 #[test]
 fn an_answer_of_the_follower_s_earlier_process_is_not_taken() {
     let mut node = Node::principal(journal(0, 12, 1));

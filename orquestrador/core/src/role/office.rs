@@ -6,6 +6,9 @@ use super::view::{EntryId, View};
 use super::{Effect, Millis, Mutation, PeerLink, Role, Turn};
 use crate::ids::{Index, NodeId, ProcessId, ViewNumber};
 
+/// How long a follower may take for a snapshot before it is sent again.
+const SNAPSHOT_PATIENCE: Millis = 10_000;
+
 /// Held from the decision that names this process until a later one names another.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Office {
@@ -45,7 +48,13 @@ enum Progress {
     },
     Streaming,
     /// It needs entries that are pruned here.
-    Snapshot,
+    Snapshot {
+        /// When to look whether it has installed it.
+        ask_again_at: Millis,
+        /// When to take it for lost, and how long it may take after that.
+        resend_at: Millis,
+        patience: Millis,
+    },
 }
 
 /// What the next probe should be, or what the search found.
@@ -218,20 +227,43 @@ impl Role {
             let high = turn.log.last().index;
             follower.progress = probing(turn.log, high, Index(0), ask_again_at);
         } else {
-            follower.progress = Progress::Snapshot;
+            let patience = SNAPSHOT_PATIENCE;
+            let resend_at = turn.now + patience;
+            follower.progress = Progress::Snapshot { ask_again_at, resend_at, patience };
             turn.effects.push(Effect::SendSnapshot);
         }
     }
 
     /// A probe may have reached the other node before it knew us.
     pub(super) fn repeat_probe(&mut self, turn: &mut Turn<'_>) {
-        let now = turn.now;
-        if let Some(Follower { progress: Progress::Probing { ask_again_at, .. }, .. }) =
-            self.follower()
-            && *ask_again_at <= now
-        {
-            self.search_on(turn);
+        let (now, retry) = (turn.now, self.timing.retry_ms);
+        match self.follower().map(|follower| &mut follower.progress) {
+            Some(Progress::Probing { ask_again_at, .. }) if *ask_again_at <= now => {
+                self.search_on(turn);
+            }
+            Some(Progress::Snapshot { ask_again_at, resend_at, patience })
+                if *ask_again_at <= now =>
+            {
+                *ask_again_at = now + retry;
+                let is_lost = *resend_at <= now;
+                if is_lost {
+                    *patience = patience.saturating_mul(2);
+                    *resend_at = now + *patience;
+                }
+                self.look_for_snapshot(is_lost, turn);
+            }
+            Some(Progress::Probing { .. } | Progress::Snapshot { .. } | Progress::Streaming)
+            | None => {}
         }
+    }
+
+    /// The snapshot, or the news that it is installed, may be lost with a link or a pause.
+    fn look_for_snapshot(&mut self, is_lost: bool, turn: &mut Turn<'_>) {
+        if is_lost {
+            turn.effects.push(Effect::SendSnapshot);
+        }
+        let view = self.newest().map_or(ViewNumber(0), |v| v.number);
+        turn.send(Message::Probe { view, index: turn.log.floor() });
     }
 
     pub(super) fn on_probe_reply(&mut self, from: Sender, entry: EntryId, turn: &mut Turn<'_>) {
@@ -243,6 +275,9 @@ impl Role {
             let high = entry.index.min(log.last().index);
             follower.progress = probing(log, high, entry.index, now);
             turn.effects.push(Effect::StopReplication);
+        }
+        if matches!(follower.progress, Progress::Snapshot { .. }) && retains(log, entry) {
+            return self.stream_after(entry, turn);
         }
         let Progress::Probing { low, verified, high, asked, answered_above, .. } =
             &mut follower.progress
@@ -294,7 +329,7 @@ impl Role {
         if is_replica && same_view {
             follower.wordless = !word;
         }
-        let starts_over = ours && follower.progress == Progress::Snapshot;
+        let starts_over = ours && matches!(follower.progress, Progress::Snapshot { .. });
         if comes_forward {
             self.note_progress();
         }
