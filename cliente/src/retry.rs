@@ -24,6 +24,21 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_
 /// How long one orchestrator may take before others are asked whether they are principal.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Refusals that name another one, followed without a pause.
+const MAX_HOPS: u32 = 2;
+/// How often the others are asked then.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What a refusal says of where to go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Direction {
+    /// To the principal that it names.
+    Elsewhere,
+    /// Nowhere: the refusing node was elected, and will serve in a moment.
+    SoonHere,
+    Unknown,
+}
+
 /// One orchestrator.
 pub struct Target {
     pub endpoint: Endpoint,
@@ -106,9 +121,20 @@ impl Targets {
         }))
     }
 
-    /// An overloaded principal is still the one to ask.
+    /// Where the refusal sends the caller.
+    fn direction(&self, from: &Arc<Target>, refusal: &Error) -> Direction {
+        let named: Option<Endpoint> = refusal.principal.as_ref().and_then(|p| p.parse().ok());
+        match named {
+            Some(named) if is_same_place(&from.endpoint, &named) => Direction::SoonHere,
+            Some(_) => Direction::Elsewhere,
+            None => Direction::Unknown,
+        }
+    }
+
+    /// An overloaded principal is still the one to ask, and one that was elected a moment ago.
     pub fn refused_by(&self, target: &Arc<Target>, refusal: &Error) {
-        if !is_overload(refusal.code) {
+        let stays = self.direction(target, refusal) == Direction::SoonHere;
+        if !is_overload(refusal.code) && !stays {
             self.move_on(target, refusal.principal.as_deref());
         }
     }
@@ -135,6 +161,7 @@ impl Targets {
         let deadline = Instant::now() + self.timeout;
         let mut backoff = Backoff::default();
         let mut last = None;
+        let mut hops = 0;
         loop {
             let target = self.present()?;
             let limit = try_timeout.min(deadline.saturating_duration_since(Instant::now()));
@@ -161,7 +188,16 @@ impl Targets {
                 return Err(refusal);
             }
             self.refused_by(&target, &refusal);
-            let pause = backoff.next();
+            let pause = match self.direction(&target, &refusal) {
+                Direction::Elsewhere if hops < MAX_HOPS => {
+                    hops += 1;
+                    last = Some(refusal);
+                    continue;
+                }
+                Direction::SoonHere => BACKOFF.0,
+                Direction::Elsewhere | Direction::Unknown => backoff.next(),
+            };
+            hops = 0;
             if Instant::now() + pause >= deadline {
                 return Err(given_up(refusal));
             }
@@ -188,7 +224,7 @@ impl Targets {
                     return other.clone();
                 }
             }
-            tokio::time::sleep(BACKOFF.1).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 }

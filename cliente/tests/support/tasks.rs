@@ -124,8 +124,8 @@ impl TaskOrchestrator for Script {
 
     async fn explain_task(
         &self,
-        _: Request<proto::ExplainTaskRequest>,
-    ) -> Result<Response<proto::ExplainTaskResponse>, Status> {
+        _: Request<ExplainTaskRequest>,
+    ) -> Result<Response<ExplainTaskResponse>, Status> {
         Err(Status::unimplemented("no test explains a task here"))
     }
 
