@@ -1,6 +1,5 @@
 //! Finding the principal: one loop for every call, and what is remembered between calls.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -96,7 +95,7 @@ impl Targets {
     }
 
     pub fn by_endpoint(&self, endpoint: &Endpoint) -> Option<&Arc<Target>> {
-        self.configured.iter().find(|target| is_same_place(&target.endpoint, endpoint))
+        self.configured.iter().find(|target| target.endpoint.is_same_place(endpoint))
     }
 
     /// After `from` refused or failed: the node that it names, or else the next one. Only one of many
@@ -112,7 +111,7 @@ impl Targets {
     }
 
     fn named(&self, from: &Arc<Target>, named: &Endpoint) -> Option<Arc<Target>> {
-        if is_same_place(&from.endpoint, named) {
+        if from.endpoint.is_same_place(named) {
             return None;
         }
         Some(self.by_endpoint(named).cloned().unwrap_or_else(|| {
@@ -125,7 +124,7 @@ impl Targets {
     fn direction(&self, from: &Arc<Target>, refusal: &Error) -> Direction {
         let named: Option<Endpoint> = refusal.principal.as_ref().and_then(|p| p.parse().ok());
         match named {
-            Some(named) if is_same_place(&from.endpoint, &named) => Direction::SoonHere,
+            Some(named) if from.endpoint.is_same_place(&named) => Direction::SoonHere,
             Some(_) => Direction::Elsewhere,
             None => Direction::Unknown,
         }
@@ -238,15 +237,6 @@ pub fn silent(endpoint: &Endpoint) -> Error {
     Error::new(ErrorCode::Unavailable, format!("{endpoint} did not answer in time"))
 }
 
-/// The same port of the same host; this machine has several names.
-fn is_same_place(one: &Endpoint, other: &Endpoint) -> bool {
-    let is_loopback = |host: &str| {
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    };
-    one.port() == other.port()
-        && (one.host() == other.host() || (is_loopback(one.host()) && is_loopback(other.host())))
-}
-
 /// The principal is right, only busy.
 fn is_overload(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::QueueFull | ErrorCode::Overloaded | ErrorCode::WatchLagged)
@@ -283,18 +273,6 @@ mod tests {
 
     fn endpoint(text: &str) -> Endpoint {
         text.parse().expect("is an address")
-    }
-
-    fn same(one: &str, other: &str) -> bool {
-        is_same_place(&endpoint(one), &endpoint(other))
-    }
-
-    #[test]
-    fn this_machine_has_several_names() {
-        assert!(same("http://localhost:1", "http://127.0.0.1:1"));
-        assert!(same("http://[::1]:1", "http://localhost:1"));
-        assert!(!same("http://localhost:1", "http://localhost:2"));
-        assert!(!same("http://10.0.0.1:1", "http://10.0.0.2:1"));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Addresses of orchestrators, and channels to them.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -38,6 +39,17 @@ impl Endpoint {
     /// The port.
     pub fn port(&self) -> u16 {
         self.0.port_u16().unwrap_or_default()
+    }
+
+    /// The same port of the same host; this machine has several names.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        let is_loopback = |host: &str| {
+            let address = host.trim_start_matches('[').trim_end_matches(']');
+            host == "localhost" || address.parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
+        };
+        self.port() == other.port()
+            && (self.host() == other.host()
+                || (is_loopback(self.host()) && is_loopback(other.host())))
     }
 
     /// A channel that connects when it is first used, and again after a failure.
@@ -83,6 +95,19 @@ impl fmt::Debug for Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn same(one: &str, other: &str) -> bool {
+        let endpoint = |text: &str| text.parse::<Endpoint>().expect("is an address");
+        endpoint(one).is_same_place(&endpoint(other))
+    }
+
+    #[test]
+    fn this_machine_has_several_names() {
+        assert!(same("http://localhost:1", "http://127.0.0.1:1"));
+        assert!(same("http://[::1]:1", "http://localhost:1"));
+        assert!(!same("http://localhost:1", "http://localhost:2"));
+        assert!(!same("http://10.0.0.1:1", "http://10.0.0.2:1"));
+    }
 
     #[test]
     fn host_and_port_are_enough() {

@@ -42,6 +42,9 @@ impl Kind {
     }
 }
 
+/// A day: longer than that a worker is not silent, but gone.
+const MAX_LEASE_MS: u64 = 86_400_000;
+
 /// The flags; their texts are in the message catalogue.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -121,8 +124,11 @@ impl Config {
         if !flags.listen.is_loopback() && !flags.insecure_network {
             return Err(Problem::OpenNetwork { listen: flags.listen.to_string() });
         }
-        if flags.worker_lease_ms < 300 {
-            return Err(Problem::ShortLease);
+        if !(300..=MAX_LEASE_MS).contains(&flags.worker_lease_ms) {
+            return Err(Problem::Lease);
+        }
+        if flags.max_active_tasks == 0 {
+            return Err(Problem::NoTasks);
         }
         let own = match flags.advertise {
             Some(endpoint) => endpoint,
@@ -132,7 +138,7 @@ impl Config {
             Some(endpoint) => endpoint,
             None => kind.default_peer().parse().map_err(|_| Problem::PeerIsSelf)?,
         };
-        if peer == own || (peer.host() == own.host() && peer.port() == own.port()) {
+        if peer.is_same_place(&own) {
             return Err(Problem::PeerIsSelf);
         }
         Ok(Self {

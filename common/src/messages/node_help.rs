@@ -10,7 +10,9 @@ pub enum Problem {
     /// A non-loopback address without the operator's word that the network is trusted.
     OpenNetwork { listen: String },
     /// Heartbeats would not fit.
-    ShortLease,
+    Lease,
+    /// No task could ever be accepted.
+    NoTasks,
     /// `--listen 0.0.0.0` does not say how others reach the node.
     AdvertiseMissing,
     /// The other orchestrator cannot be this one.
@@ -26,7 +28,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "--listen {listen} abre o orquestrador para a rede; sem usuários, TLS e segredo do cluster isso só é \
                  aceito com --insecure-network (rede confiável)"
             ),
-            Problem::ShortLease => "--worker-lease-ms precisa ser de pelo menos 300".into(),
+            Problem::Lease => "--worker-lease-ms precisa estar entre 300 e 86400000 (um dia)".into(),
+            Problem::NoTasks => "--max-active-tasks precisa ser pelo menos 1".into(),
             Problem::AdvertiseMissing => {
                 "com --listen em todas as interfaces, diga com --advertise como os outros chegam a este nó".into()
             }
@@ -38,7 +41,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "--listen {listen} opens the orchestrator to the network; without users, TLS and a cluster secret that \
                  is accepted only with --insecure-network (a trusted network)"
             ),
-            Problem::ShortLease => "--worker-lease-ms must be at least 300".into(),
+            Problem::Lease => "--worker-lease-ms must be between 300 and 86400000 (a day)".into(),
+            Problem::NoTasks => "--max-active-tasks must be at least 1".into(),
             Problem::AdvertiseMissing => {
                 "with --listen on every interface, say with --advertise how others reach this node".into()
             }
