@@ -23,6 +23,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_
 /// How long one orchestrator may take before others are asked whether they are principal.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Longer than this nobody waits, and no clock overflows.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// Refusals that name another one, followed without a pause.
 const MAX_HOPS: u32 = 2;
 /// How often the others are asked then.
@@ -68,7 +70,7 @@ impl Targets {
             configured,
             highest_epoch: AtomicU64::new(0),
             credentials,
-            timeout,
+            timeout: timeout.min(MAX_TIMEOUT),
         })
     }
 

@@ -46,3 +46,8 @@ impl From<TaskSpec> for WireSpec {
 pub fn new_task_id() -> String {
     Uuid::now_v7().to_string()
 }
+
+/// The form in which orchestrators name a task: lower case, with hyphens. What is no UUID stays as it is.
+pub fn canonical_task_id(text: &str) -> String {
+    Uuid::parse_str(text).map_or_else(|_| text.to_owned(), |id| id.hyphenated().to_string())
+}

@@ -13,7 +13,7 @@ use tonic::{Status, Streaming};
 
 use crate::client::tasks;
 use crate::retry::{Backoff, given_up, silent};
-use crate::{Client, Error};
+use crate::{Client, Error, canonical_task_id};
 
 /// Ids in one watch.
 const CHUNK: usize = 5_000;
@@ -36,7 +36,7 @@ impl Client {
         let (sender, receiver) = mpsc::channel(QUEUE);
         for chunk in task_ids.chunks(CHUNK) {
             self.follow(
-                Scope::Unfinished(chunk.iter().cloned().collect()),
+                Scope::Unfinished(chunk.iter().map(|id| canonical_task_id(id)).collect()),
                 include_results,
                 &sender,
             );

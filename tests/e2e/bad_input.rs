@@ -159,3 +159,25 @@ fn a_data_directory_that_is_removed_stops_the_node() -> anyhow::Result<()> {
     assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
     Ok(())
 }
+
+/// One task has one name, however it is written.
+#[test]
+fn an_id_in_another_spelling_is_the_same_task() -> anyhow::Result<()> {
+    let (_dir, _cluster, cli) = pair_with_a_worker()?;
+    let id = "0190B4A0-0000-7000-8000-00000000ABCD";
+    let submitted = cli.json(&["submit", "--handler", "echo", "--id", id, "--wait"])?;
+    assert_eq!(submitted[0]["task_id"].as_str(), Some(&*id.to_lowercase()), "{submitted:?}");
+    let result = cli.json(&["result", "--wait", &id.replace('-', "")])?;
+    assert_eq!(result[0]["state"].as_str(), Some("SUCCEEDED"), "{result:?}");
+    let watched = cli.json(&["watch", id])?;
+    assert_eq!(watched.len(), 1, "{watched:?}");
+    Ok(())
+}
+
+#[test]
+fn a_timeout_beyond_every_clock_is_just_long() -> anyhow::Result<()> {
+    let (_dir, _cluster, cli) = pair_with_a_worker()?;
+    let run = cli.run(&["--timeout", "18446744073709551615s", "list"])?;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    Ok(())
+}

@@ -81,13 +81,13 @@ pub enum Subcommand {
 pub enum Online {
     Submit(Submit),
     Status {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_parser = task_id)]
         task_id: String,
         #[arg(long)]
         explain: bool,
     },
     Result {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_parser = task_id)]
         task_id: String,
         #[arg(long)]
         raw: bool,
@@ -103,13 +103,13 @@ pub enum Online {
         all: bool,
     },
     Watch {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_parser = task_id)]
         task_ids: Vec<String>,
         #[arg(long, value_name = "TIME", value_parser = duration)]
         wait_timeout: Option<Duration>,
     },
     Cancel {
-        #[arg(value_name = "ID", required = true)]
+        #[arg(value_name = "ID", required = true, value_parser = task_id)]
         task_ids: Vec<String>,
     },
     Workers,
@@ -147,7 +147,7 @@ pub struct Submit {
     pub each_line: Option<String>,
     #[arg(long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
-    #[arg(long, value_name = "UUID", conflicts_with_all = ["count", "each_line"])]
+    #[arg(long, value_name = "UUID", value_parser = task_id, conflicts_with_all = ["count", "each_line"])]
     pub id: Option<String>,
     #[command(flatten)]
     pub wait: Wait,
@@ -241,6 +241,11 @@ pub fn command(lang: Lang) -> clap::Command {
 }
 
 /// `500ms`, `15s`, `2m`, or seconds.
+/// A UUID may be written in several ways; what is none is for the orchestrator to refuse.
+fn task_id(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(cliente::canonical_task_id(text))
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let bad = || "500ms, 15s, 2m, 1h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
