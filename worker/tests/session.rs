@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use common::grpc_status;
 use common::proto::orchestrator_message::Message as ToWorker;
@@ -19,6 +20,17 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 use worker::{Config, Context, Failure, Handler};
+
+/// Far beyond what a worker takes, even on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What never comes is a failure, not a test that never ends.
+async fn in_time<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    let Ok(come) = tokio::time::timeout(DEADLINE, wait).await else {
+        panic!("waited in vain for {what}")
+    };
+    come
+}
 
 /// An orchestrator whose every session the test conducts.
 struct Script {
@@ -78,7 +90,8 @@ impl Script {
 
     /// The next session, registered under `epoch`.
     async fn session(&mut self, epoch: u64) -> Session {
-        let mut session = self.sessions.recv().await.expect("the worker comes");
+        let mut session =
+            in_time("a session", self.sessions.recv()).await.expect("the worker comes");
         session.epoch = epoch;
         let registered =
             Registered { cluster_id: "c".into(), heartbeat_interval_ms: 1_000, lease_ms: 60_000 };
@@ -90,7 +103,8 @@ impl Script {
 impl Session {
     async fn say(&self, message: ToWorker) {
         let message = OrchestratorMessage { epoch: self.epoch, message: Some(message) };
-        self.to_worker.send(Ok(message)).await.expect("the worker listens");
+        let sent = in_time("room for a message", self.to_worker.send(Ok(message))).await;
+        sent.expect("the worker listens");
     }
 
     async fn assign(&self, task_id: &str, handler: &str) {
@@ -105,6 +119,10 @@ impl Session {
 
     /// What comes next besides heartbeats.
     async fn hear(&mut self) -> FromWorker {
+        in_time("a message", self.hear_however_late()).await
+    }
+
+    async fn hear_however_late(&mut self) -> FromWorker {
         loop {
             let message = self.from_worker.message().await.expect("is open").expect("is no end");
             match message.message.expect("is not empty") {
@@ -183,9 +201,12 @@ async fn a_running_task_survives_a_failover_and_is_not_started_again() {
     let session = first.session(1).await;
     session.assign(TASK, "gate").await;
     session.assign(TASK, "gate").await;
-    while gate.started.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let started = async {
+        while gate.started.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("the start of the task", started).await;
     // The first principal goes silent for good: its stream ends, and nobody serves new ones there.
     drop(session);
     first.sessions.close();
@@ -224,7 +245,7 @@ async fn a_principal_of_a_lower_epoch_is_left() {
     start_worker(&[script.port], &gate).await;
     drop(script.session(5).await);
     let stale = script.session(4).await;
-    stale.to_worker.closed().await;
+    in_time("the end of the session", stale.to_worker.closed()).await;
     let session = script.session(5).await;
     assert_eq!(session.register.highest_epoch, 5);
 }
