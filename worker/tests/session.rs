@@ -11,7 +11,7 @@ use common::proto::worker_message::Message as FromWorker;
 use common::proto::worker_service_server::{WorkerService, WorkerServiceServer};
 use common::proto::{
     Assignment, Assignments, AttemptRef, CancelAttempts, OrchestratorMessage, Outcome,
-    OutcomesAcknowledged, Register, Registered, WorkerMessage,
+    OutcomesAcknowledged, Register, Registered, WorkerMessage, outcome,
 };
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -175,6 +175,27 @@ impl Handler for Gate {
     }
 }
 
+/// Does its work inline, and badly.
+struct Panics;
+
+impl Handler for Panics {
+    fn name(&self) -> &str {
+        "panics"
+    }
+
+    fn run(
+        &self,
+        _context: Context,
+        payload: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, Failure>> {
+        Box::pin(std::future::ready(Ok(payload)))
+    }
+
+    fn run_inline(&self, _payload: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
+        panic!("as the test wants it")
+    }
+}
+
 async fn start_worker(orchestrators: &[u16], gate: &Gate) {
     let own =
         TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a port").port();
@@ -183,11 +204,13 @@ async fn start_worker(orchestrators: &[u16], gate: &Gate) {
     let args =
         ["worker", "--port", &own.to_string(), "--slots", "2", "--orchestrators", &urls.join(",")];
     let config = Config::parse(args.map(str::to_owned).to_vec()).expect("is right");
-    let handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(gate.clone())];
+    let handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(gate.clone()), Arc::new(Panics)];
     tokio::spawn(worker::run(config, handlers));
 }
 
 const TASK: &str = "01900000-0000-7000-8000-000000000001";
+
+const OTHER_TASK: &str = "01900000-0000-7000-8000-000000000002";
 
 fn reference() -> AttemptRef {
     AttemptRef { task_id: TASK.into(), attempt: 1 }
@@ -270,4 +293,19 @@ async fn a_cancelled_attempt_reports_its_end_and_no_outcome() {
         FromWorker::Ended(ended) => assert_eq!(ended.attempts, [reference()]),
         other => panic!("expected the end, got {other:?}"),
     }
+}
+
+#[tokio::test]
+async fn an_inline_handler_that_panics_fails_its_attempt_and_nothing_else() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    gate.open.add_permits(1);
+    start_worker(&[script.port], &gate).await;
+    let mut session = script.session(1).await;
+    session.assign(TASK, "panics").await;
+    match session.outcome().await.outcome {
+        Some(outcome::Outcome::Failed(failure)) => assert_eq!(failure.code, "PANICKED"),
+        other => panic!("expected a failure, got {other:?}"),
+    }
+    session.assign(OTHER_TASK, "gate").await;
+    assert_eq!(session.outcome().await.task_id, OTHER_TASK, "the same session goes on");
 }
