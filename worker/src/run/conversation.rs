@@ -1,0 +1,202 @@
+//! One session with the principal: assignments come in, outcomes and ends go out. Never looks for another
+//! principal; it only ends when one is named.
+
+use std::time::Duration;
+
+use common::endpoint::Endpoint;
+use common::messages::worker::WorkerMessage as Line;
+use common::proto::orchestrator_message::Message as FromOrchestrator;
+use common::proto::worker_message::Message;
+use common::proto::{
+    Assignment, AttemptRef, AttemptsEnded, Drain, OrchestratorMessage, Outcome, Outcomes,
+    WorkerMessage, outcome,
+};
+use tokio::sync::mpsc;
+
+use super::Worker;
+use crate::executor::Start;
+use crate::session::{self, Session};
+use crate::slots::{Cancellation, Key, Reception};
+
+/// Result bytes in one message.
+const REPORT_BYTES: usize = 4 << 20;
+/// Outcomes in one message.
+const REPORT_COUNT: usize = 5_000;
+
+impl Worker {
+    /// Until the stream ends, falls silent, or a draining worker is done.
+    /// Gives the principal that was elected meanwhile, if that is why.
+    pub(super) async fn converse(&mut self, session: Session) -> Option<Endpoint> {
+        let Session { endpoint, epoch, registered, outbox, mut inbox } = session;
+        self.highest_epoch = epoch;
+        self.cluster_id = registered.cluster_id;
+        self.bear_witness();
+        self.outage = None;
+        self.console.info(&Line::Connected { address: endpoint.to_string(), epoch });
+        let interval = Duration::from_millis(u64::from(registered.heartbeat_interval_ms.max(10)));
+        let lease = Duration::from_millis(u64::from(registered.lease_ms.max(100)));
+        let heartbeat = tokio::spawn(session::heartbeat(outbox.clone(), interval));
+        // What was reported before may have been lost with the stream before.
+        self.reports = self.slots.outcomes();
+        let mut heard = tokio::time::Instant::now();
+        let mut told_drain = false;
+        let mut next = None;
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            if self.draining && !told_drain {
+                told_drain = true;
+                if outbox.send(message(Message::Drain(Drain {}))).await.is_err() {
+                    break;
+                }
+            }
+            if self.draining && self.slots.is_empty() {
+                break;
+            }
+            if self.report(&outbox).await.is_err() {
+                break;
+            }
+            tokio::select! {
+                received = inbox.message() => match received {
+                    Ok(Some(received)) if received.epoch == epoch => {
+                        heard = tokio::time::Instant::now();
+                        self.receive(received);
+                        if self.hanging {
+                            break;
+                        }
+                    }
+                    Ok(Some(stale)) => {
+                        tracing::debug!(epoch = stale.epoch, "a message of another epoch ends the session");
+                        break;
+                    }
+                    Ok(None) => break,
+                    Err(status) => {
+                        tracing::debug!(%status, "the session broke");
+                        break;
+                    }
+                },
+                Some((key, outcome)) = self.ended.recv() => {
+                    self.finished(&key, outcome);
+                    while let Ok((key, outcome)) = self.ended.try_recv() {
+                        self.finished(&key, outcome);
+                    }
+                }
+                () = tokio::time::sleep_until(heard + lease) => {
+                    tracing::debug!("the principal is silent");
+                    break;
+                }
+                successor = self.news.successor_of(epoch) => {
+                    tracing::debug!(%successor, "another principal was elected");
+                    next = Some(successor);
+                    break;
+                }
+                _ = tick.tick() => self.lines.tick(),
+            }
+        }
+        heartbeat.abort();
+        if self.hanging {
+            // As asked: the connection stays open, and nothing is said any more.
+            std::mem::forget((outbox, inbox));
+        }
+        next
+    }
+
+    fn receive(&mut self, received: OrchestratorMessage) {
+        let Some(content) = received.message else { return };
+        match content {
+            FromOrchestrator::Assignments(assignments) => {
+                for assignment in assignments.assignments {
+                    self.assigned(assignment, received.epoch);
+                }
+            }
+            FromOrchestrator::Acknowledged(acknowledged) => {
+                acknowledged
+                    .attempts
+                    .iter()
+                    .for_each(|attempt| self.slots.acknowledge(&attempt.into()));
+            }
+            FromOrchestrator::Cancel(cancel) => {
+                cancel.attempts.iter().for_each(|attempt| self.cancelled(attempt));
+            }
+            FromOrchestrator::Members(members) => self.meet(&members.addresses),
+            FromOrchestrator::Stop(_) => self.stop.notify_one(),
+            FromOrchestrator::Heartbeat(_) | FromOrchestrator::Registered(_) => {}
+        }
+    }
+
+    fn assigned(&mut self, assignment: Assignment, epoch: u64) {
+        match self.slots.receive(&assignment) {
+            Reception::Start { stop } => {
+                if let Some(older) = stop {
+                    self.slots.cancel(&older);
+                    self.executor.stop(&older);
+                }
+                self.lines.started(&assignment.task_id, &assignment.handler);
+                let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
+                match self.executor.start(assignment, epoch) {
+                    Start::Running => {}
+                    Start::Done(outcome) => self.finished(&key, outcome),
+                    Start::Hang => self.hanging = true,
+                }
+            }
+            Reception::Running => tracing::debug!(task.id = assignment.task_id, "runs already"),
+            Reception::Done(outcome) => self.reports.push(outcome),
+            Reception::Stale => tracing::debug!(task.id = assignment.task_id, "an older attempt"),
+        }
+    }
+
+    fn cancelled(&mut self, attempt: &AttemptRef) {
+        let key = Key::from(attempt);
+        match self.slots.cancel(&key) {
+            Cancellation::Stop => self.executor.stop(&key),
+            Cancellation::Ended => self.ends.push(attempt.clone()),
+        }
+    }
+
+    pub(super) fn finished(&mut self, key: &Key, outcome: Outcome) {
+        self.executor.forget(key);
+        match &outcome.outcome {
+            Some(outcome::Outcome::Failed(failure)) => {
+                self.lines.failed(&key.task_id, &format!("{}: {}", failure.code, failure.message));
+            }
+            Some(outcome::Outcome::Succeeded(_)) | None => self.lines.finished(&key.task_id),
+        }
+        match self.slots.finish(key, outcome) {
+            Some(outcome) => self.reports.push(outcome),
+            None => self.ends.push(AttemptRef::from(key)),
+        }
+    }
+
+    /// Sends what has come together, in messages of bounded size.
+    async fn report(&mut self, outbox: &mpsc::Sender<WorkerMessage>) -> Result<(), ()> {
+        while !self.reports.is_empty() {
+            let mut bytes = 0;
+            let mut fits = |outcome: &Outcome| {
+                bytes += result_bytes(outcome);
+                bytes <= REPORT_BYTES
+            };
+            let count =
+                self.reports.iter().take(REPORT_COUNT).take_while(|o| fits(o)).count().max(1);
+            let outcomes = self.reports.drain(..count).collect();
+            let sent = outbox.send(message(Message::Outcomes(Outcomes { outcomes }))).await;
+            sent.map_err(drop)?;
+        }
+        if !self.ends.is_empty() {
+            let attempts = std::mem::take(&mut self.ends);
+            let sent = outbox.send(message(Message::Ended(AttemptsEnded { attempts }))).await;
+            sent.map_err(drop)?;
+        }
+        Ok(())
+    }
+}
+
+fn message(message: Message) -> WorkerMessage {
+    WorkerMessage { message: Some(message) }
+}
+
+fn result_bytes(outcome: &Outcome) -> usize {
+    64 + match &outcome.outcome {
+        Some(outcome::Outcome::Succeeded(result)) => result.len(),
+        Some(outcome::Outcome::Failed(failure)) => failure.output.len() + failure.message.len(),
+        None => 0,
+    }
+}

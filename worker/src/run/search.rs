@@ -1,0 +1,136 @@
+//! The way to the principal: rounds over the orchestrators, the news of the witness, and what the console is
+//! told meanwhile. Never says anything in a session.
+
+use std::time::{Duration, Instant};
+
+use common::endpoint::Endpoint;
+use common::messages::worker::WorkerMessage as Line;
+use common::proto::Register;
+use orquestrador_core::ids::{ClusterId, ProcessId};
+use uuid::Uuid;
+
+use super::Worker;
+use crate::session::{Refusal, Session};
+use crate::witness;
+
+/// How often the console repeats that there is no principal.
+const REPEAT_WARNING: Duration = Duration::from_secs(10);
+
+impl Worker {
+    /// Without a session, what ends is taken note of all the same. Gives a principal that names itself.
+    pub(super) async fn wait(&mut self, duration: Duration) -> Option<Endpoint> {
+        let deadline = tokio::time::Instant::now() + duration;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => return None,
+                principal = self.news.successor_of(self.highest_epoch) => return Some(principal),
+                Some((key, outcome)) = self.ended.recv() => self.finished(&key, outcome),
+            }
+        }
+    }
+
+    /// Leaves a round that may wait for a silent orchestrator when another one names itself.
+    pub(super) async fn find_newest_principal(
+        &mut self,
+        mut first: Option<Endpoint>,
+    ) -> Option<Session> {
+        let (mut news, epoch) = (std::mem::take(&mut self.news), self.highest_epoch);
+        let found = loop {
+            tokio::select! {
+                found = self.find_principal(first.clone()) => break found,
+                principal = news.successor_of(epoch) => first = Some(principal),
+            }
+        };
+        self.news = news;
+        found
+    }
+
+    /// One round over the orchestrators; one that is named by another comes next.
+    async fn find_principal(&mut self, first: Option<Endpoint>) -> Option<Session> {
+        let mut candidates: Vec<Endpoint> =
+            first.into_iter().chain(self.config.orchestrators.iter().cloned()).collect();
+        let mut tried = Vec::new();
+        while !candidates.is_empty() {
+            let endpoint = candidates.remove(0);
+            if tried.contains(&endpoint) {
+                continue;
+            }
+            match Session::open(&endpoint, self.registration()).await {
+                Ok(session) => return Some(session),
+                Err(Refusal::ForeignCluster) => {
+                    self.say_foreign(&endpoint);
+                }
+                Err(Refusal::NotNow { principal, why }) => {
+                    tracing::debug!(%endpoint, %why, "no session");
+                    candidates.splice(0..0, principal);
+                }
+            }
+            tried.push(endpoint);
+        }
+        None
+    }
+
+    fn registration(&self) -> Register {
+        Register {
+            worker_id: self.config.worker_id.clone(),
+            incarnation: self.incarnation.to_string(),
+            slots: self.config.slots,
+            handlers: self.handler_names.clone(),
+            labels: self.config.labels.clone().into_iter().collect(),
+            held: self.slots.held(),
+            highest_epoch: self.highest_epoch,
+            cluster_id: self.cluster_id.clone(),
+        }
+    }
+
+    /// From the first registration on: the cluster is known.
+    pub(super) fn bear_witness(&mut self) {
+        let cluster = self.cluster_id.parse().map(|id: Uuid| ClusterId(id.as_u128()));
+        if let (None, Ok(cluster)) = (&self.witness, cluster) {
+            let me = witness::Identity {
+                worker_id: self.config.worker_id.clone(),
+                incarnation: ProcessId(self.incarnation.as_u128()),
+                cluster,
+            };
+            let streams = witness::Streams::open(me, &self.config.orchestrators);
+            self.news = streams.news();
+            self.witness = Some(streams);
+        }
+    }
+
+    /// Where the orchestrators are now; those of the command line stay worth a try.
+    pub(super) fn meet(&mut self, addresses: &[String]) {
+        let members: Vec<Endpoint> = addresses.iter().filter_map(|a| a.parse().ok()).collect();
+        if let Some(witness) = &mut self.witness {
+            witness.retarget(&members);
+        }
+        for member in members {
+            if !self.config.orchestrators.contains(&member) {
+                self.config.orchestrators.push(member);
+            }
+        }
+    }
+
+    pub(super) fn say_disconnected(&mut self, endpoint: &Endpoint) {
+        self.outage = Some(Instant::now());
+        let running = self.slots.running() as u64;
+        self.console.warn(&Line::Disconnected { address: endpoint.to_string(), running });
+    }
+
+    pub(super) fn say_no_principal(&mut self) {
+        let due = self.outage.is_none_or(|last| last.elapsed() >= REPEAT_WARNING);
+        if due {
+            self.outage = Some(Instant::now());
+            let addresses: Vec<_> =
+                self.config.orchestrators.iter().map(ToString::to_string).collect();
+            self.console.warn(&Line::NoPrincipal { addresses: addresses.join(", ") });
+        }
+    }
+
+    fn say_foreign(&mut self, endpoint: &Endpoint) {
+        if self.foreign.is_none_or(|last| last.elapsed() >= REPEAT_WARNING) {
+            self.foreign = Some(Instant::now());
+            self.console.error(&Line::ForeignCluster { address: endpoint.to_string() });
+        }
+    }
+}
