@@ -27,6 +27,8 @@ use crate::witness::{self, News};
 
 /// Between two rounds over the orchestrators, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// How long after the start the absence of a principal is no news: the orchestrators may be electing.
+const ELECTION_GRACE: Duration = Duration::from_secs(1);
 
 /// Why a worker could not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +84,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         stop: Arc::default(),
         draining: false,
         hanging: false,
-        outage: None,
+        quiet_until: Instant::now() + ELECTION_GRACE,
         foreign: None,
     };
     let stop = worker.stop.clone();
@@ -147,8 +149,8 @@ struct Worker {
     stop: Arc<Notify>,
     draining: bool,
     hanging: bool,
-    /// Since when there is no session, and when that was last said.
-    outage: Option<Instant>,
+    /// Until then the console says nothing of a missing principal.
+    quiet_until: Instant,
     /// When an orchestrator of another cluster was last told of.
     foreign: Option<Instant>,
 }

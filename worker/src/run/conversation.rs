@@ -31,7 +31,6 @@ impl Worker {
         self.highest_epoch = epoch;
         self.cluster_id = registered.cluster_id;
         self.bear_witness();
-        self.outage = None;
         self.console.info(&Line::Connected { address: endpoint.to_string(), epoch });
         let interval = Duration::from_millis(u64::from(registered.heartbeat_interval_ms.max(10)));
         let lease = Duration::from_millis(u64::from(registered.lease_ms.max(100)));

@@ -112,15 +112,15 @@ impl Worker {
     }
 
     pub(super) fn say_disconnected(&mut self, endpoint: &Endpoint) {
-        self.outage = Some(Instant::now());
+        self.quiet_until = Instant::now() + REPEAT_WARNING;
         let running = self.slots.running() as u64;
         self.console.warn(&Line::Disconnected { address: endpoint.to_string(), running });
     }
 
     pub(super) fn say_no_principal(&mut self) {
-        let due = self.outage.is_none_or(|last| last.elapsed() >= REPEAT_WARNING);
-        if due {
-            self.outage = Some(Instant::now());
+        let now = Instant::now();
+        if now >= self.quiet_until {
+            self.quiet_until = now + REPEAT_WARNING;
             let addresses: Vec<_> =
                 self.config.orchestrators.iter().map(ToString::to_string).collect();
             self.console.warn(&Line::NoPrincipal { addresses: addresses.join(", ") });
