@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use crate::retry::{Backoff, Target, Targets, is_of_principal, silent};
-use crate::{Error, TaskSpec};
+use crate::{Error, TaskSpec, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -178,7 +178,7 @@ impl Client {
     /// # Errors
     /// `TASK_NOT_FOUND`, another refusal, or nobody answered in time.
     pub async fn task(&self, task_id: &str) -> Result<(Task, Receipt), Error> {
-        let request = proto::GetTaskRequest { task_id: task_id.to_owned() };
+        let request = proto::GetTaskRequest { task_id: canonical_task_id(task_id) };
         let answer = self
             .targets
             .call(
@@ -198,7 +198,7 @@ impl Client {
     /// # Errors
     /// As [`Client::task`].
     pub async fn result(&self, task_id: &str) -> Result<(Task, Vec<u8>, Receipt), Error> {
-        let request = proto::GetTaskResultRequest { task_id: task_id.to_owned() };
+        let request = proto::GetTaskResultRequest { task_id: canonical_task_id(task_id) };
         let answer = self
             .targets
             .call(
@@ -252,7 +252,7 @@ impl Client {
     /// # Errors
     /// `TASK_FINISHED`, `TASK_NOT_FOUND`, another refusal, or nobody answered in time.
     pub async fn cancel(&self, task_id: &str) -> Result<(Task, Receipt), Error> {
-        let request = proto::CancelTaskRequest { task_id: task_id.to_owned() };
+        let request = proto::CancelTaskRequest { task_id: canonical_task_id(task_id) };
         let answer = self
             .targets
             .call(
@@ -332,7 +332,7 @@ impl Client {
     /// # Errors
     /// `TASK_NOT_FOUND`, another refusal, or nobody answered in time.
     pub async fn explain(&self, task_id: &str) -> Result<proto::ExplainTaskResponse, Error> {
-        let request = proto::ExplainTaskRequest { task_id: task_id.to_owned() };
+        let request = proto::ExplainTaskRequest { task_id: canonical_task_id(task_id) };
         self.targets
             .call(
                 BULK_TIMEOUT,

@@ -146,7 +146,7 @@ impl Client {
         let answer = self
             .targets()
             .call(
-                timeout + SWITCHOVER_TIMEOUT,
+                timeout.saturating_add(SWITCHOVER_TIMEOUT),
                 |_: &proto::ShutdownResponse| None,
                 |channel| {
                     let request = self.targets().request(proto::ShutdownRequest { timeout_ms });

@@ -11,7 +11,7 @@ pub use common::proto::TaskSpec as WireSpec;
 /// A task to be submitted. Its id is chosen here, so that a repeated submission is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSpec {
-    /// A UUIDv7.
+    /// A UUIDv7, in any spelling.
     pub task_id: String,
     /// Which handler of the worker runs it.
     pub handler: String,
@@ -38,7 +38,8 @@ impl TaskSpec {
 
 impl From<TaskSpec> for WireSpec {
     fn from(spec: TaskSpec) -> Self {
-        Self { task_id: spec.task_id, handler: spec.handler, payload: spec.payload }
+        let task_id = canonical_task_id(&spec.task_id);
+        Self { task_id, handler: spec.handler, payload: spec.payload }
     }
 }
 

@@ -240,12 +240,12 @@ pub fn command(lang: Lang) -> clap::Command {
     common::help::localize(Args::command(), lang, |id| client_help::text(id, lang))
 }
 
-/// `500ms`, `15s`, `2m`, or seconds.
 /// A UUID may be written in several ways; what is none is for the orchestrator to refuse.
 fn task_id(text: &str) -> Result<String, std::convert::Infallible> {
     Ok(cliente::canonical_task_id(text))
 }
 
+/// `500ms`, `15s`, `2m`, or seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let bad = || "500ms, 15s, 2m, 1h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
