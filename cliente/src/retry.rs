@@ -169,11 +169,7 @@ impl Targets {
             let answer = tokio::time::timeout(limit, call(target.channel.clone()));
             let answered = tokio::select! {
                 answered = answer => answered,
-                elected = self.elected_elsewhere(&target) => {
-                    tracing::debug!(endpoint = %elected.endpoint, "another one is principal");
-                    self.present.compare_and_swap(&target, Some(elected));
-                    continue;
-                }
+                () = self.elected_elsewhere(&target, PATIENCE, LOOK) => continue,
             };
             let refusal = match answered {
                 Ok(Ok(answer)) if epoch(&answer).is_none_or(|epoch| self.believes(epoch)) => {
@@ -211,21 +207,32 @@ impl Targets {
 
 impl Targets {
     /// Returns once another node says that it is principal, while this one does not answer: it may be stopped
-    /// or cut off, which no broken connection tells. What was asked of it is asked again there.
-    async fn elected_elsewhere(&self, silent: &Arc<Target>) -> Arc<Target> {
-        tokio::time::sleep(PATIENCE).await;
+    /// or cut off, which no broken connection tells. What was asked of it is to be asked again, of the one that
+    /// is present now. The others are asked after `patience`, and then with pauses of `look`.
+    pub async fn elected_elsewhere(
+        &self,
+        silent: &Arc<Target>,
+        patience: Duration,
+        look: Duration,
+    ) {
+        tokio::time::sleep(patience).await;
         loop {
-            for other in self.configured.iter().filter(|t| t.endpoint != silent.endpoint) {
+            for other in &self.configured {
+                if other.endpoint.is_same_place(&silent.endpoint) {
+                    continue;
+                }
                 let mut cluster = ClusterServiceClient::new(other.channel.clone());
                 let question = cluster.get_cluster(self.request(GetClusterRequest {}));
                 if let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, question).await
                     && is_of_principal(answer.get_ref())
                     && self.believes(answer.get_ref().epoch)
                 {
-                    return other.clone();
+                    tracing::debug!(endpoint = %other.endpoint, "another one is principal");
+                    self.present.compare_and_swap(silent, Some(other.clone()));
+                    return;
                 }
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(look).await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Following tasks through failovers.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::error_code::ErrorCode;
@@ -12,11 +13,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::client::tasks;
-use crate::retry::{Backoff, given_up, silent};
+use crate::retry::{Backoff, Target, given_up, silent};
 use crate::{Client, Error, canonical_task_id};
 
 /// Ids in one watch.
 const CHUNK: usize = 5_000;
+/// How long a watch may be silent, as it is where nothing happens, before the others are asked whether they are
+/// principal; and how often they are asked then.
+const SILENCE: Duration = Duration::from_secs(2);
 /// Updates waiting for the caller.
 const QUEUE: usize = 1_024;
 /// How long an orchestrator may take to establish a watch before the other is asked.
@@ -185,12 +189,14 @@ impl Follower {
             Ok::<_, Status>((batches, first))
         };
         let refusal = match tokio::time::timeout(ESTABLISH_TIMEOUT, established).await {
-            Ok(Ok((batches, first))) => match self.pass_on_all(batches, first, search).await {
-                Ok(()) if self.scope.is_done() => return Ended::Done,
-                Ok(()) => Error::new(ErrorCode::Unavailable, "the watch ended early"),
-                Err(Ended::Done) => return Ended::Done,
-                Err(Ended::Refused(refusal)) => refusal,
-            },
+            Ok(Ok((batches, first))) => {
+                match self.pass_on_all(&target, batches, first, search).await {
+                    Ok(()) if self.scope.is_done() => return Ended::Done,
+                    Ok(()) => Error::new(ErrorCode::Unavailable, "the watch ended early"),
+                    Err(Ended::Done) => return Ended::Done,
+                    Err(Ended::Refused(refusal)) => refusal,
+                }
+            }
             Ok(Err(status)) => status.into(),
             Err(_) => silent(&target.endpoint),
         };
@@ -200,10 +206,12 @@ impl Follower {
 
     async fn pass_on_all(
         &mut self,
+        target: &Arc<Target>,
         mut batches: Streaming<WatchTasksResponse>,
         first: Option<WatchTasksResponse>,
         search: &mut Search,
     ) -> Result<(), Ended> {
+        let targets = self.client.targets.clone();
         let mut next = first;
         while let Some(batch) = next {
             for update in batch.updates {
@@ -215,12 +223,15 @@ impl Follower {
                 return Ok(());
             }
             let received = tokio::select! {
-                received = batches.message() => received,
+                received = batches.message() => received.map_err(Error::from),
                 () = self.sender.closed() => return Err(Ended::Done),
+                () = targets.elected_elsewhere(target, SILENCE, SILENCE) => {
+                    Err(Error::new(ErrorCode::StaleEpoch, "another one is principal"))
+                }
             };
             // However long the watch was silent, the search for a principal begins now.
             *search = Search::begin(self.client.targets.timeout());
-            next = received.map_err(|status| Ended::Refused(status.into()))?;
+            next = received.map_err(Ended::Refused)?;
         }
         Ok(())
     }

@@ -256,6 +256,63 @@ async fn a_silent_watch_that_breaks_has_the_whole_timeout_to_find_the_new_princi
 }
 
 #[tokio::test]
+async fn a_watch_leaves_a_principal_that_is_stuck_when_another_is_elected() {
+    let (pair, principal, standby) = pair();
+    // Shorter than the silence before it: the search begins when the principal is left.
+    let client = client(&[&principal, &standby], Duration::from_secs(1));
+    let task = echo("x");
+    let id = task.task_id.clone();
+    client.submit(task, false).await.expect("is accepted");
+    let mut updates = pin!(client.watch(vec![id.clone()], true));
+    let queued = updates.next().await.expect("comes first").expect("is told");
+    assert_eq!(queued.task.expect("is set").state(), TaskState::Queued);
+    // Its connection lives, so that nothing breaks the stream.
+    principal.set(Mood::Silent);
+    standby.set_epoch(2);
+    standby.set(Mood::Principal);
+    pair.finish(&id, b"x");
+    let follow = async {
+        while let Some(update) = updates.next().await {
+            let task = update.expect("no error").task.expect("is set");
+            if task.state() == TaskState::Succeeded {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(LONG / 2, follow).await.expect("it does not hang"));
+}
+
+#[tokio::test]
+async fn an_id_in_another_spelling_is_the_same_task() {
+    let (_pair, principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    let id = "0190b4a0-0000-7000-8000-00000000abcd";
+    for spelling in [id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}")] {
+        let task = TaskSpec { task_id: spelling.clone(), ..echo("x") };
+        let batches = client.submit_many(vec![task], false).await.expect("is accepted");
+        assert_eq!(batches[0].task_ids, [id]);
+        assert_eq!(client.task(&spelling).await.expect("is known").0.task_id, id);
+        assert_eq!(client.result(&spelling).await.expect("is known").0.task_id, id);
+    }
+    let cancelled = client.cancel(&id.to_uppercase()).await.expect("is known");
+    assert_eq!(cancelled.0.task_id, id);
+}
+
+#[tokio::test]
+async fn no_time_is_too_long_for_the_clock() {
+    let (_pair, principal, standby) = pair();
+    let patient = client(&[&principal, &standby], Duration::MAX);
+    patient.submit(echo("x"), false).await.expect("is accepted");
+    patient.cluster().await.expect("one answers");
+    let mut ends =
+        pin!(patient.wait_many(vec!["0190b4a0-0000-7000-8000-000000000001".into()], false));
+    assert!(ends.next().await.expect("is told").expect("is no error").not_found);
+    // These nodes know no such request; the point is that it is refused.
+    patient.shutdown(Duration::MAX).await.expect_err("is no real node");
+}
+
+#[tokio::test]
 async fn a_wait_ends_with_an_error_when_no_principal_comes() {
     let (_pair, mut principal, mut standby) = pair();
     let client = client(&[&principal, &standby], Duration::from_millis(400));

@@ -31,7 +31,7 @@ pub enum Mood {
     Principal,
     /// Refuses, and names this address.
     Standby(Option<String>),
-    /// Takes requests and never answers.
+    /// Takes requests and never answers; what it was sending stops, on a connection that lives.
     Silent,
     /// Carries submissions out and never answers.
     Deaf,
@@ -126,7 +126,7 @@ pub struct Node {
 /// What the services of a node share.
 pub struct Script {
     pub pair: Arc<Pair>,
-    mood: Mutex<Mood>,
+    mood: Arc<Mutex<Mood>>,
     epoch: Mutex<u64>,
     /// The requests that came, by name, with the task's id where there is one.
     calls: Mutex<Vec<String>>,
@@ -139,7 +139,7 @@ impl Node {
         let port = listener.local_addr().expect("is bound").port();
         let script = Arc::new(Script {
             pair: Arc::clone(pair),
-            mood: Mutex::new(mood),
+            mood: Arc::new(Mutex::new(mood)),
             epoch: Mutex::new(epoch),
             calls: Mutex::default(),
             port,

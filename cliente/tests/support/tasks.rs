@@ -1,7 +1,7 @@
 //! The scripted tasks.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
@@ -10,7 +10,7 @@ use common::proto::*;
 use futures::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{Pair, Record, Script, Store, WHEN, end};
+use super::{Mood, Pair, Record, Script, Store, WHEN, end};
 
 impl Script {
     fn accept(&self, spec: &TaskSpec, allow_unknown: bool) -> Result<(Task, bool), Status> {
@@ -166,7 +166,12 @@ impl TaskOrchestrator for Script {
     ) -> Result<Response<Self::WatchTasksStream>, Status> {
         let wanted = request.get_ref().clone();
         self.admit(format!("watch {} tasks", wanted.task_ids.len()), &request).await?;
-        Ok(Response::new(Box::pin(updates(Arc::clone(&self.pair), wanted, self.lags()))))
+        Ok(Response::new(Box::pin(updates(
+            Arc::clone(&self.pair),
+            Arc::clone(&self.mood),
+            wanted,
+            self.lags(),
+        ))))
     }
 
     async fn cancel_task(
@@ -199,6 +204,7 @@ pub fn is_over(task: &Task) -> bool {
 /// The present state, then every change, until all are finished.
 fn updates(
     pair: Arc<Pair>,
+    mood: Arc<Mutex<Mood>>,
     wanted: WatchTasksRequest,
     lags: bool,
 ) -> impl Stream<Item = Result<WatchTasksResponse, Status>> {
@@ -226,6 +232,11 @@ fn updates(
                 return;
             }
             if changes.changed().await.is_err() {
+                return;
+            }
+            let is_stuck = matches!(*mood.lock().expect("is whole"), Mood::Silent);
+            if is_stuck {
+                sender.closed().await;
                 return;
             }
         }
