@@ -10,6 +10,8 @@ use common::messages::node_help::Problem;
 use common::telemetry::LogFormat;
 use orquestrador_core::Limits;
 
+use crate::tools::{self, Tool};
+
 /// Which binary was started. After a failover either can play the other's part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -34,7 +36,7 @@ impl Kind {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Principal => "orquestrador",
             Self::Backup => "orquestrador-backup",
@@ -49,7 +51,9 @@ const MAX_LEASE_MS: u64 = 86_400_000;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Flags {
-    #[arg(long, env = "MUTIRAO_PORT", value_name = "PORT")]
+    #[command(subcommand)]
+    command: Option<tools::Command>,
+    #[arg(long, env = "MUTIRAO_PORT", value_name = "PORT", global = true)]
     port: Option<u16>,
     #[arg(long, env = "MUTIRAO_LISTEN", value_name = "IP", default_value = "127.0.0.1")]
     listen: IpAddr,
@@ -57,7 +61,7 @@ struct Flags {
     advertise: Option<Endpoint>,
     #[arg(long, env = "MUTIRAO_PEER", value_name = "URL")]
     peer: Option<Endpoint>,
-    #[arg(long, env = "MUTIRAO_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "MUTIRAO_DATA_DIR", value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_WORKER_LEASE_MS", value_name = "MS", default_value_t = Limits::default().worker_lease_ms)]
     worker_lease_ms: u64,
@@ -71,8 +75,22 @@ struct Flags {
     allow_drill: bool,
     #[arg(long, env = "MUTIRAO_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
-    #[arg(long, env = "MUTIRAO_LANG", value_name = "LANG", value_enum, default_value_t)]
+    #[arg(
+        long,
+        env = "MUTIRAO_LANG",
+        value_name = "LANG",
+        value_enum,
+        default_value_t,
+        global = true
+    )]
     lang: Lang,
+}
+
+/// What was asked for.
+pub enum Invocation {
+    Node(Config),
+    /// A subcommand for a node that does not run.
+    Tool(Tool),
 }
 
 /// Everything a node is told.
@@ -105,14 +123,29 @@ impl Config {
     ///
     /// # Errors
     /// What clap prints: wrong flags, a combination that cannot work, or a request for help.
-    pub fn parse(kind: Kind, args: Vec<String>) -> Result<Self, clap::Error> {
+    pub fn parse(kind: Kind, args: Vec<String>) -> Result<Invocation, clap::Error> {
         let lang = Lang::early(args.iter().cloned());
         let mut command = command(kind, lang);
         let matches = command.clone().try_get_matches_from(args)?;
-        let flags = Flags::from_arg_matches(&matches)?;
-        Self::check(kind, flags).map_err(|problem| {
+        let mut flags = Flags::from_arg_matches(&matches)?;
+        let checked = match flags.command.take() {
+            Some(tool) => Self::tool(kind, flags, tool).map(Invocation::Tool),
+            None => Self::check(kind, flags).map(Invocation::Node),
+        };
+        checked.map_err(|problem| {
             let text = common::messages::node_help::problem(&problem, lang);
             command.error(clap::error::ErrorKind::ValueValidation, text)
+        })
+    }
+
+    fn tool(kind: Kind, flags: Flags, command: tools::Command) -> Result<Tool, Problem> {
+        let port = flags.port.unwrap_or(kind.default_port());
+        Ok(Tool {
+            program: kind.name(),
+            dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
+            peer: peer(kind, flags.peer)?,
+            lang: flags.lang,
+            command,
         })
     }
 
@@ -134,10 +167,7 @@ impl Config {
             Some(endpoint) => endpoint,
             None => endpoint_of(flags.listen, port)?,
         };
-        let peer = match flags.peer {
-            Some(endpoint) => endpoint,
-            None => kind.default_peer().parse().map_err(|_| Problem::PeerIsSelf)?,
-        };
+        let peer = peer(kind, flags.peer)?;
         if peer.is_same_place(&own) {
             return Err(Problem::PeerIsSelf);
         }
@@ -146,9 +176,7 @@ impl Config {
             listen: SocketAddr::new(flags.listen, port),
             advertise: own,
             peer,
-            data_dir: flags
-                .data_dir
-                .unwrap_or_else(|| PathBuf::from(format!("mutirao-data/orquestrador-{port}"))),
+            data_dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
             allow_drill: flags.allow_drill,
             limits: Limits {
                 worker_lease_ms: flags.worker_lease_ms,
@@ -159,6 +187,17 @@ impl Config {
             log_format: flags.log_format,
             lang: flags.lang,
         })
+    }
+}
+
+fn default_dir(port: u16) -> PathBuf {
+    PathBuf::from(format!("mutirao-data/orquestrador-{port}"))
+}
+
+fn peer(kind: Kind, given: Option<Endpoint>) -> Result<Endpoint, Problem> {
+    match given {
+        Some(endpoint) => Ok(endpoint),
+        None => kind.default_peer().parse().map_err(|_| Problem::PeerIsSelf),
     }
 }
 

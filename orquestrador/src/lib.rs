@@ -12,20 +12,22 @@ mod peer;
 pub mod replication;
 pub mod tails;
 pub mod task_history;
+pub mod tools;
 pub mod users;
 pub mod witness;
 
 use std::process::ExitCode;
 
 use common::exit;
-use common::messages::node_help;
+use common::messages::{Message as _, node_help};
 use common::telemetry;
-use config::{Config, Kind};
+use config::{Config, Invocation, Kind};
 
 /// What both `main` functions do: parse, run, map the result to an exit code.
 pub fn main(kind: Kind) -> ExitCode {
     let config = match Config::parse(kind, std::env::args().collect()) {
-        Ok(config) => config,
+        Ok(Invocation::Node(config)) => config,
+        Ok(Invocation::Tool(tool)) => return tools::run(&tool),
         Err(error) => {
             // Help and version go to standard output, errors to standard error.
             if error.print().is_err() {
@@ -36,6 +38,7 @@ pub fn main(kind: Kind) -> ExitCode {
     };
     let lang = config.lang;
     let output = telemetry::init(config.log_format, lang);
+    let (dir, peer) = (config.data_dir.clone(), config.peer.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -47,6 +50,9 @@ pub fn main(kind: Kind) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{}", node_help::failure(&common::console::chain(&error), lang));
+            if error.is_damage() {
+                eprintln!("{}", tools::start_refused(kind.name(), &dir, &peer).text(lang));
+            }
             error.exit_code()
         }
     };

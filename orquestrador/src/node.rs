@@ -12,6 +12,7 @@ use common::console::Console;
 use common::endpoint::Endpoint;
 use common::exit;
 use common::messages::node::NodeMessage;
+use common::messages::node_journal::JournalMessage;
 use common::shutdown::{self, Signal};
 use orquestrador_core::Limits;
 use orquestrador_core::ids::{ClusterId, ProcessId};
@@ -70,6 +71,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is on the disk is not what was written; the disk may be sound.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Open(error) | Self::Start(driver::Error::Journal(error)) => error.is_damage(),
+            Self::Start(driver::Error::Misfit(_))
+            | Self::Listen { .. }
+            | Self::Broken(_)
+            | Self::DataDirLost(_)
+            | Self::Reflection(_)
+            | Self::Serve(_)
+            | Self::System(_) => false,
+        }
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open(error) if error.is_damage() => exit::BROKEN,
@@ -134,6 +149,13 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         Kind::Principal => NodeMessage::PrincipalStarted { port },
         Kind::Backup => NodeMessage::BackupStarted { port },
     });
+    if let Some(torn) = journal.torn() {
+        console.warn(&JournalMessage::TornCut {
+            file: torn.path.display().to_string(),
+            offset: torn.offset,
+            bytes: torn.bytes,
+        });
+    }
     let (node, ended) = start(&config, console, journal, recovered).await?;
     tokio::select! {
         served = serve::serve(&node, listener) => served.map(|()| exit::OK),

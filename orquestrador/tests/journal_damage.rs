@@ -188,7 +188,7 @@ fn damage_names_the_file_and_what_to_do() {
     fs::write(dir.path().join("role"), b"rubbish").unwrap();
     let text = read_all(dir.path()).unwrap_err().to_string();
     assert!(text.contains(&dir.path().join("role").display().to_string()), "{text}");
-    assert!(text.contains("move the data directory away and start again"), "{text}");
+    assert!(text.contains("journal repair --from-peer"), "{text}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod error;
 pub mod menu;
 pub mod node;
 pub mod node_help;
+pub mod node_journal;
 pub mod operator;
 pub mod telemetry;
 pub mod worker;

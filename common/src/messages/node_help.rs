@@ -81,7 +81,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             }
             "log_format" => "Formato do log",
             "lang" => "Idioma das mensagens",
-            _ => return None,
+            _ => return super::node_journal::help(id, lang),
         },
         Lang::En => match id {
             "about" if is_backup => {
@@ -112,7 +112,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             }
             "log_format" => "Format of the log",
             "lang" => "Language of the messages",
-            _ => return None,
+            _ => return super::node_journal::help(id, lang),
         },
     })
 }

@@ -60,14 +60,13 @@ impl BoundsFile {
             }
             other => other.map_err(|e| Error::io("open", path, e))?,
         };
-        let bytes = directory::read_if_present(path)?.unwrap_or_default();
-        let newest = SLOT_OFFSETS
-            .iter()
-            .filter_map(|offset| decode(bytes.get(*offset as usize..)?))
-            .max_by_key(|(serial, _)| *serial);
-        let (serial, current) = newest
-            .ok_or_else(|| Error::corrupt(path, Place::WholeFile, "no slot of it is intact"))?;
+        let (serial, current) = newest_slot(path)?;
         Ok(Self { path: path.to_path_buf(), file, serial, current })
+    }
+
+    /// What the file says, without opening it to write.
+    pub fn read(path: &Path) -> Result<Bounds, Error> {
+        newest_slot(path).map(|(_, bounds)| bounds)
     }
 
     pub fn current(&self) -> Bounds {
@@ -97,6 +96,16 @@ impl BoundsFile {
         self.current = bounds;
         Ok(())
     }
+}
+
+fn newest_slot(path: &Path) -> Result<(u64, Bounds), Error> {
+    let damaged = |what| Error::corrupt(path, Place::WholeFile, what);
+    let bytes = directory::read_if_present(path)?.ok_or_else(|| damaged("the file is missing"))?;
+    SLOT_OFFSETS
+        .iter()
+        .filter_map(|offset| decode(bytes.get(*offset as usize..)?))
+        .max_by_key(|(serial, _)| *serial)
+        .ok_or_else(|| damaged("no slot of it is intact"))
 }
 
 fn encode(serial: u64, bounds: &Bounds) -> Vec<u8> {

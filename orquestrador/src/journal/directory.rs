@@ -23,7 +23,7 @@ pub const SET_ASIDE_FOLDER: &str = "set-aside";
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Directory {
@@ -38,11 +38,34 @@ impl Directory {
             .mode(0o600)
             .open(&lock_path)
             .map_err(|e| Error::io("open", &lock_path, e))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::InUse { dir: path.to_path_buf() }),
-            Err(TryLockError::Error(e)) => Err(Error::io("lock", &lock_path, e)),
+        Self::with_lock(path, lock)
+    }
+
+    /// To look at the directory while no process has it open; nothing is created or changed.
+    pub fn lock_to_read(path: &Path) -> Result<Self, Error> {
+        fs::read_dir(path).map_err(|e| Error::io("read", path, e))?;
+        let lock_path = path.join(LOCK_FILE);
+        match File::open(&lock_path) {
+            // A directory that was moved aside: no process opens it.
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                Ok(Self { path: path.to_path_buf(), _lock: None })
+            }
+            other => Self::with_lock(path, other.map_err(|e| Error::io("open", &lock_path, e))?),
         }
+    }
+
+    fn with_lock(path: &Path, lock: File) -> Result<Self, Error> {
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: Some(lock) }),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse { dir: path.to_path_buf() }),
+            Err(TryLockError::Error(e)) => Err(Error::io("lock", &path.join(LOCK_FILE), e)),
+        }
+    }
+
+    /// Whether there is a journal, or part of one, whose creation was not merely interrupted.
+    pub fn has_history(&self) -> bool {
+        self.format().exists()
+            || (!self.unfinished_format().exists() && self.remains().iter().any(|p| p.exists()))
     }
 
     pub fn path(&self) -> &Path {
@@ -74,7 +97,11 @@ impl Directory {
         self.path.join(SET_ASIDE_FOLDER)
     }
 
-    fn format(&self) -> PathBuf {
+    fn remains(&self) -> [PathBuf; 4] {
+        [self.store(), self.bounds(), self.role(), self.snapshot()]
+    }
+
+    pub fn format(&self) -> PathBuf {
         self.path.join("format")
     }
 
@@ -95,7 +122,7 @@ impl Directory {
 
     /// Removes what an interrupted creation left. Nothing was ever acknowledged from it.
     pub fn begin_creation(&self, node: NodeId) -> Result<(), Error> {
-        let remains = [self.store(), self.bounds(), self.role(), self.snapshot()];
+        let remains = self.remains();
         if !self.unfinished_format().exists() && remains.iter().any(|path| path.exists()) {
             return Err(Error::corrupt(&self.format(), Place::WholeFile, "the file is missing"));
         }

@@ -23,8 +23,8 @@ pub enum Error {
     Version { dir: PathBuf, found: u32, supported: u32 },
     /// Bytes that were durable are missing or altered.
     #[error(
-        "{} is damaged ({at}): {what}; move the data directory away and start again: the node \
-         comes back empty and copies everything from its peer",
+        "{} is damaged ({at}): {what}; `journal verify` shows all damage, and \
+         `journal repair --from-peer` makes the node anew from its peer",
         path.display()
     )]
     Corrupt {

@@ -12,6 +12,7 @@ use super::entry::{Entry, chain};
 use super::error::{Error, Place};
 use super::recovery::{self, Recovered};
 use super::role_file;
+use super::scan::Torn;
 use super::store::Store;
 
 /// One open data directory. Clones share it; one thread writes at a time, others read meanwhile.
@@ -149,6 +150,11 @@ impl Journal {
     /// The node that the data directory belongs to.
     pub fn node(&self) -> NodeId {
         self.0.node
+    }
+
+    /// The interrupted append that opening found and cut off.
+    pub fn torn(&self) -> Option<&Torn> {
+        self.0.store.torn.as_ref()
     }
 
     pub fn path(&self) -> &Path {

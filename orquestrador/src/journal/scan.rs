@@ -1,6 +1,6 @@
 //! Going through all records at opening: what is kept, what was torn off, what is damaged.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use orquestrador_core::ids::Index;
 use orquestrador_core::role::EntryId;
@@ -10,6 +10,15 @@ use super::entry::Entry;
 use super::error::{Error, Place};
 use super::segment::Segment;
 
+/// An append that a crash interrupted: nobody was told of it. It was cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torn {
+    pub path: PathBuf,
+    /// Where it began.
+    pub offset: u64,
+    pub bytes: u64,
+}
+
 /// Follows the chain from the first entry kept to the last.
 pub(super) struct Scan<'a, V> {
     path: &'a Path,
@@ -18,15 +27,20 @@ pub(super) struct Scan<'a, V> {
     last: EntryId,
     /// The last entry that must be there was seen.
     reached: bool,
+    torn: Option<Torn>,
 }
 
 impl<'a, V: FnMut(&Entry) -> Result<(), Error>> Scan<'a, V> {
     pub fn new(path: &'a Path, bounds: &'a Bounds, visit: V) -> Self {
-        Self { path, bounds, visit, last: bounds.base, reached: bounds.last == bounds.base }
+        let reached = bounds.last == bounds.base;
+        Self { path, bounds, visit, last: bounds.base, reached, torn: None }
     }
 
     /// Counts the records of the segments, which are all there are, in order.
-    pub fn all(mut self, mut segments: Vec<Segment>) -> Result<Vec<Segment>, Error> {
+    pub fn all(
+        mut self,
+        mut segments: Vec<Segment>,
+    ) -> Result<(Vec<Segment>, Option<Torn>), Error> {
         if let Some(first) = segments.first() {
             if first.previous.index > self.bounds.base.index {
                 return Err(self.missing(self.bounds.base.index.next()));
@@ -46,7 +60,7 @@ impl<'a, V: FnMut(&Entry) -> Result<(), Error>> Scan<'a, V> {
         if !self.reached || self.last.index < self.bounds.base.index {
             return Err(self.missing(self.bounds.last.index));
         }
-        Ok(segments)
+        Ok((segments, self.torn))
     }
 
     fn one(&mut self, segment: &mut Segment, newest: bool) -> Result<(), Error> {
@@ -80,6 +94,11 @@ impl<'a, V: FnMut(&Entry) -> Result<(), Error>> Scan<'a, V> {
         // Behind the bounds it is an append that a crash interrupted; nobody was told of it.
         if !newest || !self.reached {
             return Err(altered(self.last.index.next(), "its hash does not follow"));
+        }
+        if !is_reserve {
+            let (offset, end) = (records.offset(), records.written_end());
+            let bytes = end.map_err(|e| Error::io("read", &path, e))? - offset;
+            self.torn = Some(Torn { path, offset, bytes });
         }
         segment.drop_rest()
     }

@@ -72,8 +72,16 @@ impl Segment {
 
     /// Reads the header; the records are not looked at yet.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = std::fs::OpenOptions::new().read(true).write(true).open(path);
-        let file = file.map_err(|e| Error::io("open", path, e))?;
+        Self::open_with(path, std::fs::OpenOptions::new().read(true).write(true))
+    }
+
+    /// Only to look at it.
+    pub fn open_to_read(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, std::fs::OpenOptions::new().read(true))
+    }
+
+    fn open_with(path: &Path, options: &std::fs::OpenOptions) -> Result<Self, Error> {
+        let file = options.open(path).map_err(|e| Error::io("open", path, e))?;
         let mut header = [0; HEADER_LENGTH];
         match file.read_exact_at(&mut header, 0) {
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
@@ -204,6 +212,41 @@ impl Records {
 
     pub fn is_at_end(&self) -> bool {
         self.offset == self.end
+    }
+
+    /// Where the next record starts, or should.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Behind a record that is not intact: what its header claims, which only a record that follows from it
+    /// confirms. `None` if the file does not hold as much as it claims.
+    pub fn skip(&mut self, previous: &EntryId) -> io::Result<Option<EntryId>> {
+        let file = Arc::clone(&self.file.get_ref().file);
+        let mut header = [0; RECORD_HEADER_LENGTH];
+        match file.read_exact_at(&mut header, self.offset) {
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        }
+        let length = (RECORD_HEADER_LENGTH as u64) + u64::from(payload_length(&header));
+        if length > self.end - self.offset {
+            return Ok(None);
+        }
+        *self = Self::new(file, self.offset + length, self.end);
+        Ok(Some(record_id(previous.index.next(), &header)))
+    }
+
+    /// Up to where the file holds something else than zeroes.
+    pub fn written_end(&self) -> io::Result<u64> {
+        let file = Arc::clone(&self.file.get_ref().file);
+        let rest = BufReader::with_capacity(BUFFER_BYTES, FileAt { file, offset: self.offset });
+        let mut written = self.offset;
+        for (place, byte) in (self.offset + 1..).zip(rest.bytes()) {
+            if byte? != 0 {
+                written = place;
+            }
+        }
+        Ok(written)
     }
 
     /// Whether nothing but zeroes is left, which were reserved for records.

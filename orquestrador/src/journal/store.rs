@@ -16,7 +16,7 @@ use super::bounds::Bounds;
 use super::directory;
 use super::entry::Entry;
 use super::error::{Error, Place};
-use super::scan::Scan;
+use super::scan::{Scan, Torn};
 use super::segment::{self, Records, Segment};
 
 /// A segment of this length is followed by another one.
@@ -26,6 +26,8 @@ const RESERVE_BYTES: std::ops::RangeInclusive<u64> = 256 << 10..=4 << 20;
 
 pub(super) struct Store {
     path: PathBuf,
+    /// What opening cut off.
+    pub torn: Option<Torn>,
     state: RwLock<State>,
 }
 
@@ -58,10 +60,11 @@ impl Store {
             }
             directory::sync_directory(path)?;
         }
-        let segments = Scan::new(path, bounds, visit).all(segments)?;
+        let (segments, torn) = Scan::new(path, bounds, visit).all(segments)?;
         let sealed = false;
         Ok(Self {
             path: path.to_path_buf(),
+            torn,
             state: RwLock::new(State { segments, sealed, removals: 0 }),
         })
     }

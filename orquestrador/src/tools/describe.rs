@@ -1,0 +1,202 @@
+//! Entries in words and as JSON objects. Tokens and payloads are not shown, only how many bytes they have.
+
+use std::collections::BTreeMap;
+
+use orquestrador_core::Event;
+use orquestrador_core::event::{RestoredEnd, RestoredTask};
+use orquestrador_core::ids::TaskId;
+use orquestrador_core::role::{EntryHash, EntryId, View};
+use serde_json::{Value, json};
+
+use crate::journal::Content;
+use crate::journal::inspect::Found;
+
+/// Tasks named in a line for people.
+const MAX_TASKS: usize = 8;
+
+pub(super) fn entry_id(id: &EntryId) -> Value {
+    json!({ "index": id.index.0, "epoch": id.epoch.0, "hash": hex(&id.hash.0) })
+}
+
+/// Index, epoch, the beginning of the hash, and what it records.
+pub(super) fn text(found: &Found<'_>) -> String {
+    let id = &found.entry.id;
+    let what = match found.content {
+        Some(Content::View(view)) => view_text(view),
+        Some(Content::Events(events)) => events_text(events),
+        None => "?".to_owned(),
+    };
+    format!("{:>8}  e{}  {}  {what}", id.index.0, id.epoch.0, short(&id.hash))
+}
+
+pub(super) fn object(found: &Found<'_>) -> Value {
+    let mut object = entry_id(&found.entry.id);
+    match found.content {
+        Some(Content::View(what)) => {
+            object["kind"] = "VIEW".into();
+            object["view"] = view(what);
+        }
+        Some(Content::Events(events)) => {
+            object["kind"] = "EVENTS".into();
+            object["events"] = events.iter().map(event).collect();
+        }
+        None => object["kind"] = "UNREADABLE".into(),
+    }
+    object
+}
+
+pub(super) fn view(view: &View) -> Value {
+    let replica = |r: &orquestrador_core::role::Replica| json!({ "node_id": r.node.to_string(), "since": r.since.0 });
+    json!({
+        "number": view.number.0,
+        "epoch": view.epoch.0,
+        "principal_node": view.principal_node.to_string(),
+        "principal_process": view.principal_process.to_string(),
+        "replicas": view.replicas.iter().map(replica).collect::<Vec<_>>(),
+        "witnesses": view.witnesses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "forced": view.forced,
+    })
+}
+
+fn view_text(view: &View) -> String {
+    let names: Vec<_> = view.replicas.iter().map(|r| r.node.to_string()).collect();
+    let (number, principal, members) = (view.number, view.principal_node, names.join(","));
+    let forced = if view.forced { " forced" } else { "" };
+    let witnesses = view.witnesses.len();
+    format!("VIEW {number} principal={principal} replicas={members} witnesses={witnesses}{forced}")
+}
+
+fn events_text(events: &[Event]) -> String {
+    let mut counts = BTreeMap::<&str, u64>::new();
+    let mut tasks: Vec<TaskId> = Vec::new();
+    for event in events {
+        *counts.entry(kind(event)).or_default() += 1;
+        for task in tasks_of(event) {
+            if tasks.len() <= MAX_TASKS && !tasks.contains(&task) {
+                tasks.push(task);
+            }
+        }
+    }
+    let counts: Vec<_> = counts.iter().map(|(kind, count)| format!("{kind}×{count}")).collect();
+    let mut text = counts.join(" ");
+    for task in tasks.iter().take(MAX_TASKS) {
+        text = format!("{text} {task}");
+    }
+    if tasks.len() > MAX_TASKS { format!("{text} …") } else { text }
+}
+
+fn tasks_of(event: &Event) -> Vec<TaskId> {
+    match event {
+        Event::TaskSubmitted { task, .. }
+        | Event::TaskAssigned { task, .. }
+        | Event::TaskSucceeded { task, .. }
+        | Event::TaskFailed { task, .. }
+        | Event::TaskCancelled { task, .. }
+        | Event::TaskRequeued { task, .. }
+        | Event::AttemptEnded { task, .. } => vec![*task],
+        Event::TasksPruned { tasks } => tasks.clone(),
+        Event::TaskRestored(restored) => vec![restored.task],
+        Event::WorkerRegistered { .. }
+        | Event::HandlersLearned { .. }
+        | Event::WorkerLost { .. }
+        | Event::UserAdded { .. }
+        | Event::UserRemoved { .. } => Vec::new(),
+    }
+}
+
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::TaskSubmitted { .. } => "TASK_SUBMITTED",
+        Event::TaskAssigned { .. } => "TASK_ASSIGNED",
+        Event::TaskSucceeded { .. } => "TASK_SUCCEEDED",
+        Event::TaskFailed { .. } => "TASK_FAILED",
+        Event::TaskCancelled { .. } => "TASK_CANCELLED",
+        Event::TaskRequeued { .. } => "TASK_REQUEUED",
+        Event::TasksPruned { .. } => "TASKS_PRUNED",
+        Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
+        Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
+        Event::WorkerLost { .. } => "WORKER_LOST",
+        Event::AttemptEnded { .. } => "ATTEMPT_ENDED",
+        Event::TaskRestored(_) => "TASK_RESTORED",
+        Event::UserAdded { .. } => "USER_ADDED",
+        Event::UserRemoved { .. } => "USER_REMOVED",
+    }
+}
+
+fn event(event: &Event) -> Value {
+    let mut object = fields(event);
+    object["event"] = kind(event).into();
+    object
+}
+
+fn fields(event: &Event) -> Value {
+    let text = |id: &dyn std::fmt::Display| id.to_string();
+    match event {
+        Event::TaskSubmitted { task, owner, handler, payload, at } => json!({
+            "task_id": text(task), "owner": text(owner), "handler": text(handler),
+            "payload_bytes": payload.len(), "at_ms": at.0,
+        }),
+        Event::TaskAssigned { task, attempt, worker, at } => json!({
+            "task_id": text(task), "attempt": attempt.0, "worker_id": text(worker), "at_ms": at.0,
+        }),
+        Event::TaskSucceeded { task, attempt, result, at } => json!({
+            "task_id": text(task), "attempt": attempt.0, "result_bytes": result.len(), "at_ms": at.0,
+        }),
+        Event::TaskFailed { task, attempt, failure, at } => json!({
+            "task_id": text(task), "attempt": attempt.0, "code": failure.code,
+            "message": failure.message, "at_ms": at.0,
+        }),
+        Event::TaskCancelled { task, at } => json!({ "task_id": text(task), "at_ms": at.0 }),
+        Event::TaskRequeued { task, attempt, at } => {
+            json!({ "task_id": text(task), "attempt": attempt.0, "at_ms": at.0 })
+        }
+        Event::TasksPruned { tasks } => {
+            json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
+        }
+        Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at } => json!({
+            "worker_id": text(worker), "incarnation": text(incarnation), "slots": slots,
+            "handlers": handlers.iter().map(|handler| text(handler)).collect::<Vec<_>>(),
+            "labels": labels.iter().cloned().collect::<BTreeMap<_, _>>(), "at_ms": at.0,
+        }),
+        Event::HandlersLearned { handlers } => {
+            json!({ "handlers": handlers.iter().map(|handler| text(handler)).collect::<Vec<_>>() })
+        }
+        Event::WorkerLost { worker, incarnation, at } => json!({
+            "worker_id": text(worker), "incarnation": text(incarnation), "at_ms": at.0,
+        }),
+        Event::AttemptEnded { task, attempt, worker } => json!({
+            "task_id": text(task), "attempt": attempt.0, "worker_id": text(worker),
+        }),
+        Event::TaskRestored(task) => restored(task),
+        Event::UserAdded { user, token_hash: _, admin, at } => {
+            json!({ "user": text(user), "admin": admin, "at_ms": at.0 })
+        }
+        Event::UserRemoved { user } => json!({ "user": text(user) }),
+    }
+}
+
+fn restored(task: &RestoredTask) -> Value {
+    let end = match &task.end {
+        RestoredEnd::Succeeded { .. } => "SUCCEEDED",
+        RestoredEnd::Failed(_) => "FAILED",
+        RestoredEnd::Cancelled => "CANCELLED",
+    };
+    json!({
+        "task_id": task.task.to_string(),
+        "owner": task.owner.to_string(),
+        "handler": task.handler.to_string(),
+        "attempt": task.attempt.0,
+        "worker_id": task.worker.as_ref().map(ToString::to_string),
+        "state": end,
+        "submitted_at_ms": task.submitted_at.0,
+        "finished_at_ms": task.finished_at.0,
+    })
+}
+
+fn short(hash: &EntryHash) -> String {
+    hex(&hash.0[..4])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

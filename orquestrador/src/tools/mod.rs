@@ -1,0 +1,172 @@
+//! Subcommands for a node that does not run: `journal verify`, `dump` and `repair`.
+//!
+//! They own nothing: they look at a data directory, and `repair` sets one aside. They never start a node.
+
+mod describe;
+mod dump;
+mod peer_check;
+mod repair;
+mod verify;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+use common::endpoint::Endpoint;
+use common::exit;
+use common::lang::Lang;
+use common::messages::Message as _;
+use common::messages::node_journal::JournalMessage;
+use orquestrador_core::ids::Index;
+
+use crate::journal;
+use crate::journal::inspect::{Damage, Inspection};
+
+/// A subcommand, and which node it is for.
+#[derive(Debug)]
+pub struct Tool {
+    /// The binary's name, for advice.
+    pub program: &'static str,
+    pub dir: PathBuf,
+    pub peer: Endpoint,
+    pub lang: Lang,
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[command(subcommand)]
+    Journal(JournalCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    Verify {
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
+    },
+    Dump {
+        #[arg(long, value_name = "N", conflicts_with = "file")]
+        from: Option<u64>,
+        #[arg(long, value_name = "N", conflicts_with = "file")]
+        to: Option<u64>,
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
+    },
+    Repair {
+        #[arg(long, required = true)]
+        from_peer: bool,
+        #[arg(long, env = "MUTIRAO_PEER", value_name = "URL")]
+        peer: Option<Endpoint>,
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// How a subcommand answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+/// Why a subcommand could not do its work.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    #[error("failed to write the answer")]
+    Output(#[source] std::io::Error),
+    #[error("failed to use a system service")]
+    System(#[from] std::io::Error),
+}
+
+/// Runs one; what it found goes to standard output, everything else to standard error.
+pub fn run(tool: &Tool) -> ExitCode {
+    let Command::Journal(command) = &tool.command;
+    let done = match command {
+        JournalCommand::Verify { output } => verify::run(tool, *output),
+        JournalCommand::Dump { file: Some(file), output, .. } => dump::file(tool, file, *output),
+        JournalCommand::Dump { from, to, file: None, output } => {
+            let span = (from.unwrap_or(0), to.unwrap_or(u64::MAX));
+            dump::directory(tool, (Index(span.0), Index(span.1)), *output)
+        }
+        JournalCommand::Repair { from_peer: _, peer, yes } => {
+            repair::run(tool, peer.as_ref().unwrap_or(&tool.peer), *yes)
+        }
+    };
+    ExitCode::from(done.unwrap_or_else(|error| tool.failed(&error)))
+}
+
+/// What a node says that cannot start because its journal is damaged.
+pub fn start_refused(program: &str, dir: &Path, peer: &Endpoint) -> JournalMessage {
+    JournalMessage::StartRefused {
+        verify: format!("{program} journal verify --data-dir {}", dir.display()),
+        repair: format!(
+            "{program} journal repair --from-peer --peer {peer} --data-dir {}",
+            dir.display()
+        ),
+    }
+}
+
+impl Tool {
+    fn say(&self, message: &JournalMessage) {
+        eprintln!("{}", message.text(self.lang));
+    }
+
+    fn dir(&self) -> String {
+        self.dir.display().to_string()
+    }
+
+    /// Each damage by itself; gives the exit code.
+    fn report(&self, inspection: &Inspection) -> u8 {
+        for Damage { path, offset, index, flaw, .. } in &inspection.damage {
+            let (file, index) = (path.display().to_string(), index.map(|index| index.0));
+            self.say(&JournalMessage::Damage { file, offset: *offset, index, flaw: flaw.clone() });
+        }
+        if inspection.is_whole() { exit::OK } else { exit::BROKEN }
+    }
+
+    /// What is to be done about it.
+    fn advise(&self, inspection: &Inspection) {
+        let count = inspection.damage.len();
+        if inspection.stops_node() {
+            let (dir, peer) = (self.dir.display(), self.peer.to_string());
+            let command = format!("{} journal repair --from-peer --data-dir {dir}", self.program);
+            self.say(&JournalMessage::Damaged { count, command, peer });
+        } else if count > 0 {
+            self.say(&JournalMessage::TailsDamaged { count });
+        }
+    }
+
+    fn failed(&self, error: &Error) -> u8 {
+        match error {
+            // Whoever read the answer has seen enough.
+            Error::Output(source) if source.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
+            Error::Journal(journal::Error::InUse { dir }) => {
+                self.say(&JournalMessage::InUse { dir: dir.display().to_string() });
+                exit::RESOURCE
+            }
+            Error::Journal(journal::Error::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                self.say(&JournalMessage::NoJournal { dir: self.dir() });
+                exit::RESOURCE
+            }
+            Error::Journal(_) | Error::Output(_) | Error::System(_) => {
+                let error = common::console::chain(error);
+                self.say(&JournalMessage::Failed { error });
+                exit::RESOURCE
+            }
+        }
+    }
+}
+
+/// Writes a line of the answer.
+fn line(out: &mut impl Write, text: &str) -> Result<(), Error> {
+    writeln!(out, "{text}").map_err(Error::Output)
+}

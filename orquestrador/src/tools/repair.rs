@@ -1,0 +1,94 @@
+//! `journal repair --from-peer`: a node whose journal is damaged becomes another, empty node of its cluster.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use common::endpoint::Endpoint;
+use common::exit;
+use common::messages::Message as _;
+use common::messages::node_journal::{JournalMessage, is_yes};
+use orquestrador_core::role::{Acceptor, Durable};
+
+use super::peer_check::{self, Sound};
+use super::{Error, Tool};
+use crate::journal::inspect::inspect;
+use crate::journal::{Journal, MovedAside, move_aside};
+use crate::peer::Peer;
+
+pub(super) fn run(tool: &Tool, configured: &Endpoint, yes: bool) -> Result<u8, Error> {
+    let here = inspect(&tool.dir, &mut |_| {})?;
+    if here.pieces.is_empty() {
+        tool.say(&JournalMessage::NoJournal { dir: tool.dir() });
+        return Ok(exit::RESOURCE);
+    }
+    if !here.stops_node() {
+        tool.say(&JournalMessage::NothingToRepair { dir: tool.dir() });
+        return Ok(exit::OK);
+    }
+    tool.report(&here);
+    // Another machine may have taken the peer's place since it was configured.
+    let peer = Peer::load(&tool.dir, configured.clone())?.current();
+    let answer = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(peer_check::ask(&peer));
+    let peer_name = peer.to_string();
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            tool.say(&JournalMessage::PeerUnreachable { peer: peer_name, error });
+            return Ok(exit::UNAVAILABLE);
+        }
+    };
+    let sound = match peer_check::judge(&here, &answer) {
+        Ok(sound) => sound,
+        Err(refusal) => {
+            tool.say(&refusal.message(peer_name, tool.dir()));
+            return Ok(exit::REFUSED);
+        }
+    };
+    if !yes && let Some(code) = ask(tool, &peer_name)? {
+        return Ok(code);
+    }
+    replace(tool, &sound, peer_name)?;
+    Ok(exit::OK)
+}
+
+/// `None` when the person agrees.
+fn ask(tool: &Tool, peer: &str) -> Result<Option<u8>, Error> {
+    if !std::io::stdin().is_terminal() {
+        tool.say(&JournalMessage::NeedsYes);
+        return Ok(Some(exit::USAGE));
+    }
+    let folder = crate::journal::aside_folder(&tool.dir).display().to_string();
+    let question = JournalMessage::Confirm { dir: tool.dir(), folder, peer: peer.to_owned() };
+    eprint!("{}", question.text(tool.lang));
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if is_yes(&answer, tool.lang) {
+        return Ok(None);
+    }
+    tool.say(&JournalMessage::NotConfirmed);
+    Ok(Some(exit::REFUSED))
+}
+
+/// Nothing is deleted. The new node knows its cluster, so it never founds one.
+fn replace(tool: &Tool, sound: &Sound, peer: String) -> Result<(), Error> {
+    let MovedAside { folder } = move_aside(&tool.dir)?;
+    let (journal, recovered) = Journal::open(&tool.dir)?;
+    let view = sound.view.clone();
+    journal.save_role(&Durable {
+        cluster: Some(sound.cluster),
+        acceptor: Acceptor { view: view.number, ..Acceptor::default() },
+        newest: Some(view),
+    })?;
+    tool.say(&JournalMessage::Repaired {
+        folder: folder.display().to_string(),
+        node: recovered.node.to_string(),
+        peer: peer.clone(),
+    });
+    if sound.still_listed {
+        tool.say(&JournalMessage::StillListed { peer });
+    }
+    Ok(())
+}
