@@ -72,6 +72,12 @@ async fn output_that_grows_as_json_still_fits_a_result() {
 }
 
 #[tokio::test]
+async fn output_that_is_not_text_is_base64() {
+    let order = json!({ "argv": ["printf", "\\377\\000"] });
+    assert_eq!(run(order).await.expect("succeeds")["stdout"], json!({ "base64": "/wA=" }));
+}
+
+#[tokio::test]
 async fn another_exit_code_is_a_failure_that_keeps_the_output() {
     let failure = failure(json!({ "argv": ["sh", "-c", "echo before; exit 3"] })).await;
     assert_eq!(failure.code, "NON_ZERO_EXIT");

@@ -1,6 +1,7 @@
 //! The handlers that run no program: what they take and what they refuse.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -26,10 +27,9 @@ async fn pretended_work_says_what_it_did_and_where() {
     let payload = json!({ "description": "relatório", "seconds": 0 });
     let result = run(Simulated, payload).await.expect("succeeds");
     let report: Value = serde_json::from_slice(&result).expect("is JSON");
-    assert_eq!(
-        report,
-        json!({ "description": "relatório", "seconds": 0.0, "worker": "localhost:50061" })
-    );
+    assert_eq!(report["description"], json!("relatório"));
+    assert_eq!(report["worker"], json!("localhost:50061"));
+    assert!(report["seconds"].is_number(), "what it took: {report}");
 }
 
 #[tokio::test]
@@ -57,7 +57,9 @@ async fn cancelled_work_ends_before_its_time() {
     let context = context();
     context.cancelled.cancel();
     let payload = json!({ "seconds": 86_400 }).to_string().into_bytes();
-    assert_eq!(Simulated.run(context, payload).await.expect_err("ends").code, "CANCELLED");
+    let attempt = tokio::time::timeout(Duration::from_secs(30), Simulated.run(context, payload));
+    let failure = attempt.await.expect("ends before its day is over").expect_err("is cancelled");
+    assert_eq!(failure.code, "CANCELLED");
 }
 
 #[tokio::test]
