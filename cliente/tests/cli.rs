@@ -396,6 +396,60 @@ fn a_wrong_command_line_is_told_in_the_language_of_its_reader() {
     assert!(help.stdout.contains("Submete tarefas") && !help.stdout.contains("Usage"), "{help:?}");
 }
 
+/// The code of the one object on standard error.
+fn error_code(run: &Run) -> String {
+    let object: Value = serde_json::from_str(&run.stderr).unwrap_or_else(|_| panic!("{run:?}"));
+    assert!(object["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{run:?}");
+    object["error"]["code"].as_str().expect("is a word").to_owned()
+}
+
+#[test]
+fn every_error_is_an_object_where_objects_are_asked_for() {
+    let stage = Stage::new();
+    for args in [
+        &["--output", "json", "submit", "--qualquer"][..],
+        &["--output=json", "--lang", "en", "submit", "--whatever"],
+        &["watch", "--output", "json", "not-an-id"],
+        &["--output", "json"],
+    ] {
+        let run = stage.run(args);
+        assert_eq!((run.code, error_code(&run).as_str()), (i32::from(exit::USAGE), "USAGE"));
+    }
+    let by_variable = stage.command(&["bogus"]).env("MUTIRAO_OUTPUT", "json").output();
+    assert_eq!(error_code(&read(by_variable.expect("starts"))), "USAGE");
+    for args in [&["watch", ID][..], &["cancel", ID], &["status", ID], &["result", ID, "--wait"]] {
+        let run = stage.run(&[args, &["--output", "json"]].concat());
+        assert_eq!(
+            (run.code, error_code(&run).as_str()),
+            (i32::from(exit::NOT_FOUND), "TASK_NOT_FOUND")
+        );
+    }
+    // What a program is given is not ours.
+    let of_the_program = stage.run(&["submit", "--count", "0", "--", "x", "--output", "json"]);
+    assert!(of_the_program.stderr.starts_with("ERRO: "), "{of_the_program:?}");
+}
+
+#[test]
+fn why_a_task_waits_is_told_to_people_only() {
+    let stage = Stage::new();
+    let args = ["submit", "--payload", "x", "--wait", "--wait-timeout", "3s", "--output", "json"];
+    assert_eq!(error_code(&stage.run(&args)), "TIMEOUT");
+}
+
+#[test]
+fn what_is_no_id_is_wrong_wherever_it_stands() {
+    let stage = Stage::new();
+    for args in [&["status", "nope"][..], &["submit", "--id", "nope"], &["cancel", ID, "nope"]] {
+        let run = stage.run(args);
+        assert_eq!((run.code, run.stdout.as_str()), (i32::from(exit::USAGE), ""), "{run:?}");
+        assert!(run.stderr.contains("valor inválido `nope`"), "{run:?}");
+        assert!(run.stderr.contains("como 0190b4a0-"), "{run:?}");
+    }
+    assert!(stage.principal.calls().is_empty());
+    let english = stage.run(&["--lang", "en", "status", "nope"]);
+    assert!(english.stderr.contains("like 0190b4a0-"), "{english:?}");
+}
+
 #[test]
 fn a_login_is_kept_for_its_owner_only_and_used_until_the_logout() {
     let stage = Stage::new();

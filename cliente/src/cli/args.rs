@@ -1,5 +1,6 @@
 //! The flags; their texts are in the message catalogue.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,10 @@ use clap::{CommandFactory as _, Parser, ValueEnum};
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
 use common::messages::client_help;
+use common::messages::command_line::BadValue;
 use common::proto::TaskState;
+
+const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
 
 #[derive(Debug, Parser)]
 #[command(name = "cliente", version)]
@@ -35,7 +39,7 @@ pub struct Global {
     #[arg(
         long,
         global = true,
-        env = "MUTIRAO_OUTPUT",
+        env = OUTPUT_VARIABLE,
         value_name = "FORMAT",
         value_enum,
         default_value_t
@@ -64,6 +68,20 @@ pub enum Format {
 impl Format {
     pub fn is_json(self) -> bool {
         self == Self::Json
+    }
+
+    /// What is wanted where the command line cannot be parsed.
+    pub fn early(args: &[OsString]) -> Self {
+        let mut args = args.iter().take_while(|arg| *arg != "--").filter_map(|arg| arg.to_str());
+        let mut value = std::env::var(OUTPUT_VARIABLE).ok();
+        while let Some(arg) = args.next() {
+            match arg.strip_prefix("--output") {
+                Some("") => value = args.next().map(str::to_owned),
+                Some(rest) => value = rest.strip_prefix('=').map(str::to_owned).or(value),
+                None => {}
+            }
+        }
+        value.and_then(|value| Self::from_str(&value, false).ok()).unwrap_or_default()
     }
 }
 
@@ -240,14 +258,15 @@ pub fn command(lang: Lang) -> clap::Command {
     common::help::localize(Args::command(), lang, |id| client_help::text(id, lang))
 }
 
-/// A UUID may be written in several ways; what is none is for the orchestrator to refuse.
-fn task_id(text: &str) -> Result<String, std::convert::Infallible> {
-    Ok(cliente::canonical_task_id(text))
+/// A UUID may be written in several ways.
+fn task_id(text: &str) -> Result<String, BadValue> {
+    let id = uuid::Uuid::try_parse(text).map_err(|_| BadValue::TaskId)?;
+    Ok(id.hyphenated().to_string())
 }
 
 /// `500ms`, `15s`, `2m`, or seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || "500ms, 15s, 2m, 1h".to_owned();
+fn duration(text: &str) -> Result<Duration, BadValue> {
+    let bad = || BadValue::Duration;
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| bad())?;
     match &text[digits.len()..] {

@@ -7,6 +7,8 @@ use common::messages::client::ClientMessage;
 use common::messages::{Message as _, error};
 use serde_json::json;
 
+use super::terminal::say;
+
 /// Everything that ends a subcommand early.
 #[derive(Debug)]
 pub enum Failure {
@@ -72,8 +74,14 @@ impl Failure {
         }
     }
 
+    /// Tells whoever called: a person, or a program that wants an object.
+    pub fn tell(&self, is_json: bool, lang: Lang) {
+        let text = if is_json { self.json(lang) } else { self.text(lang) };
+        text.iter().for_each(|text| say(text));
+    }
+
     /// The same for programs.
-    pub fn json(&self, lang: Lang) -> Option<String> {
+    fn json(&self, lang: Lang) -> Option<String> {
         let text = self.text(lang)?;
         let code = match self {
             Self::Refused(refusal) => refusal.code.word(),
@@ -82,8 +90,18 @@ impl Failure {
             Self::TimedOut(_) => "TIMEOUT",
             Self::Interrupted | Self::ClosedOutput => return None,
         };
-        Some(json!({ "error": { "code": code, "message": text } }).to_string())
+        Some(object(code, &text))
     }
+}
+
+/// An error for programs.
+fn object(code: &str, message: &str) -> String {
+    json!({ "error": { "code": code, "message": message } }).to_string()
+}
+
+/// The command line could not be parsed.
+pub fn tell_usage(text: &str, is_json: bool) {
+    if is_json { say(&object("USAGE", text)) } else { say(text) }
 }
 
 /// The exit code of a refusal.

@@ -20,10 +20,9 @@ use common::lang::Lang;
 use common::messages::command_line;
 
 pub use args::Args;
-use args::{Global, Subcommand};
+use args::{Format, Global, Subcommand};
 use failure::Failure;
 use output::Output;
-use terminal::say;
 
 /// What every subcommand is given.
 pub struct Context {
@@ -42,7 +41,7 @@ pub fn parse(args: &[OsString]) -> Result<Args, u8> {
         .and_then(|matches| Args::from_arg_matches(&matches))
         .map_err(|error| {
             match command_line::text(&error, lang) {
-                Some(text) => say(&text),
+                Some(text) => failure::tell_usage(&text, Format::early(args).is_json()),
                 // A reader of help that has left needs none.
                 None => drop(error.print()),
             }
@@ -53,16 +52,16 @@ pub fn parse(args: &[OsString]) -> Result<Args, u8> {
 /// Runs to the end; gives the exit code.
 pub fn run(args: Args) -> u8 {
     let lang = args.global.lang;
+    let is_json = args.global.output.is_json();
     common::telemetry::init_client();
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
-                say(&Failure::io("tokio")(error).text(lang).unwrap_or_default());
+                Failure::io("tokio")(error).tell(is_json, lang);
                 return exit::RESOURCE;
             }
         };
-    let is_json = args.global.output.is_json();
     let ended = runtime.block_on(async {
         terminal::end_when_interrupted()?;
         dispatch(args).await
@@ -70,9 +69,7 @@ pub fn run(args: Args) -> u8 {
     match ended {
         Ok(code) => code,
         Err(failure) => {
-            if let Some(text) = if is_json { failure.json(lang) } else { failure.text(lang) } {
-                say(&text);
-            }
+            failure.tell(is_json, lang);
             failure.exit_code()
         }
     }

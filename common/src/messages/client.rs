@@ -94,9 +94,6 @@ pub enum ClientMessage {
     NotText {
         source: String,
     },
-    NotATaskId {
-        text: String,
-    },
     NoCredentials,
     UnusableCredentials,
     EmptyToken {
@@ -169,7 +166,6 @@ impl Message for ClientMessage {
             Self::TwoInputs => "two_inputs",
             Self::LineTooLong { .. } => "line_too_long",
             Self::NotText { .. } => "not_text",
-            Self::NotATaskId { .. } => "not_a_task_id",
             Self::NoCredentials => "no_credentials",
             Self::UnusableCredentials => "unusable_credentials",
             Self::EmptyToken { .. } => "empty_token",
@@ -249,9 +245,6 @@ impl ClientMessage {
                 format!("A linha {line} tem mais de {limit} bytes; use um arquivo e --payload @ARQUIVO.")
             }
             Self::NotText { source } => format!("{source} não é texto UTF-8."),
-            Self::NotATaskId { text } => {
-                format!("`{text}` não é o identificador de uma tarefa (36 caracteres, como 0190b4a0-…).")
-            }
             Self::NoCredentials => "Faltam usuário e token. Há três maneiras: cliente login; --user com \
                                     --token-file; ou as variáveis MUTIRAO_USER e MUTIRAO_TOKEN."
                 .into(),
@@ -328,9 +321,6 @@ impl ClientMessage {
                 format!("Line {line} has more than {limit} bytes; use a file and --payload @FILE.")
             }
             Self::NotText { source } => format!("{source} is not UTF-8 text."),
-            Self::NotATaskId { text } => {
-                format!("`{text}` is not the id of a task (36 characters, like 0190b4a0-…).")
-            }
             Self::NoCredentials => "User and token are missing. There are three ways: cliente login; --user \
                                     with --token-file; or the variables MUTIRAO_USER and MUTIRAO_TOKEN."
                 .into(),

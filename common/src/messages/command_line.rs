@@ -1,21 +1,62 @@
 //! What is wrong with a command line, in the language of the person who typed it.
 
+use std::fmt;
+use std::net::AddrParseError;
+use std::num::{IntErrorKind, ParseIntError};
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::endpoint::BadEndpoint;
 use crate::lang::Lang;
 
-/// The sentence for an error of clap's; `None` where clap's own text serves (help, version, English).
-pub fn text(error: &clap::Error, lang: Lang) -> Option<String> {
-    match lang {
-        Lang::En => None,
-        Lang::Pt => portuguese(error),
+/// Why a value of a flag or argument is refused; what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadValue {
+    TaskId,
+    Duration,
+}
+
+impl BadValue {
+    fn text(self, lang: Lang) -> &'static str {
+        match (lang, self) {
+            (Lang::Pt, Self::TaskId) => {
+                "o identificador de uma tarefa tem 36 caracteres, como 0190b4a0-0000-7000-8000-000000000001"
+            }
+            (Lang::Pt, Self::Duration) => "informe um tempo, como 500ms, 15s, 2m ou 1h",
+            (Lang::En, Self::TaskId) => {
+                "the id of a task has 36 characters, like 0190b4a0-0000-7000-8000-000000000001"
+            }
+            (Lang::En, Self::Duration) => "give a time, like 500ms, 15s, 2m or 1h",
+        }
     }
+}
+
+impl std::error::Error for BadValue {}
+
+/// In English: the frame around it is clap's own.
+impl fmt::Display for BadValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text(Lang::En))
+    }
+}
+
+/// The sentence for an error of clap's; `None` for what is no error (help, version).
+pub fn text(error: &clap::Error, lang: Lang) -> Option<String> {
+    if !error.use_stderr() {
+        return None;
+    }
+    let of_clap = || error.render().to_string().trim_end().to_owned();
+    Some(match lang {
+        Lang::En => of_clap(),
+        Lang::Pt => portuguese(error).unwrap_or_else(of_clap),
+    })
 }
 
 fn portuguese(error: &clap::Error) -> Option<String> {
     let part = |kind| error.get(kind).map(plain).unwrap_or_default();
     let arg = part(ContextKind::InvalidArg);
     let value = part(ContextKind::InvalidValue);
+    let typed = [&arg, &value, &part(ContextKind::InvalidSubcommand)].map(String::as_str).concat();
     let sentence = match error.kind() {
         ErrorKind::UnknownArgument => format!("argumento desconhecido: {arg}"),
         ErrorKind::InvalidValue if value.is_empty() => format!("falta um valor para {arg}"),
@@ -24,7 +65,7 @@ fn portuguese(error: &clap::Error) -> Option<String> {
             format!("valor inválido `{value}` para {arg}; valores possíveis: {valid}")
         }
         ErrorKind::ValueValidation => {
-            let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            let why = std::error::Error::source(error).map(why).unwrap_or_default();
             format!("valor inválido `{value}` para {arg}: {why}")
         }
         ErrorKind::MissingRequiredArgument => format!("faltam argumentos obrigatórios: {arg}"),
@@ -43,16 +84,60 @@ fn portuguese(error: &clap::Error) -> Option<String> {
             format!("número errado de valores para {arg}")
         }
         ErrorKind::InvalidUtf8 => "um argumento não é texto UTF-8".into(),
-        // Help, version, and what a later clap may add.
+        // What a later clap may add.
         _ => return None,
     };
     let suggestion =
         [ContextKind::SuggestedArg, ContextKind::SuggestedValue, ContextKind::SuggestedSubcommand]
             .into_iter()
-            .find_map(|kind| error.get(kind).map(plain).filter(|text| !text.is_empty()))
+            .find_map(|kind| error.get(kind).map(plain).filter(|text| is_likely(text, &typed)))
             .map(|text| format!(" (talvez: {text})"))
             .unwrap_or_default();
     Some(format!("ERRO: {sentence}{suggestion}\nVeja --help."))
+}
+
+/// What a parser of values said.
+fn why(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(bad) = error.downcast_ref::<BadValue>() {
+        return bad.text(Lang::Pt).into();
+    }
+    if error.is::<BadEndpoint>() {
+        return "um endereço tem a forma http://host:porta".into();
+    }
+    if error.is::<AddrParseError>() {
+        return "não é um endereço IP".into();
+    }
+    if let Some(bad) = error.downcast_ref::<ParseIntError>() {
+        return match bad.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "é um número grande demais",
+            _ => "não é um número inteiro",
+        }
+        .into();
+    }
+    let text = error.to_string();
+    out_of_range(&text).unwrap_or(text)
+}
+
+/// Clap says only in words between which numbers a value must be.
+fn out_of_range(text: &str) -> Option<String> {
+    let (_, range) = text.split_once(" is not in ")?;
+    let (least, most) = range.split_once("..")?;
+    let (excluded, most) = match most.strip_prefix('=') {
+        Some(most) => (0, most),
+        None => (1, most),
+    };
+    let most: i128 = most.parse().ok()?;
+    Some(if most >= i128::from(i64::MAX) {
+        format!("deve ser pelo menos {least}")
+    } else {
+        format!("deve estar entre {least} e {}", most - excluded)
+    })
+}
+
+/// Clap suggests what is alike; a person who mistypes gets the first letter right.
+fn is_likely(suggestion: &str, typed: &str) -> bool {
+    let first = |text: &str| text.trim_start_matches('-').chars().next();
+    !suggestion.is_empty() && first(suggestion) == first(typed)
 }
 
 /// The value without clap's colours.
@@ -69,14 +154,45 @@ mod tests {
     use clap::{Arg, ArgAction, Command};
 
     use super::*;
+    use crate::endpoint::Endpoint;
 
     fn sentence(args: &[&str]) -> String {
         let command = Command::new("x")
             .arg(Arg::new("port").long("port").value_parser(clap::value_parser!(u16)))
             .arg(Arg::new("form").long("form").value_parser(["table", "json"]))
-            .arg(Arg::new("must").long("must").required(true).action(ArgAction::Set));
+            .arg(Arg::new("many").long("many").value_parser(clap::value_parser!(u64).range(1..)))
+            .arg(
+                Arg::new("some").long("some").value_parser(clap::value_parser!(u64).range(1..=256)),
+            )
+            .arg(Arg::new("peer").long("peer").value_parser(clap::value_parser!(Endpoint)))
+            .arg(Arg::new("id").long("id").value_parser(|_: &str| Err::<u8, _>(BadValue::TaskId)))
+            .arg(Arg::new("must").long("must").required(true).action(ArgAction::Set))
+            .subcommand(Command::new("logout"));
         let error = command.try_get_matches_from(args).expect_err("is wrong");
         text(&error, Lang::Pt).expect("is translated")
+    }
+
+    #[test]
+    fn why_a_value_is_wrong_is_told_in_portuguese() {
+        for (args, why) in [
+            (["--port", "70000"], "deve estar entre 0 e 65535"),
+            (["--port", "abc"], "não é um número inteiro"),
+            (["--many", "0"], "deve ser pelo menos 1"),
+            (["--many", "99999999999999999999"], "grande demais"),
+            (["--some", "300"], "deve estar entre 1 e 256"),
+            (["--peer", "x"], "tem a forma http://host:porta"),
+            (["--id", "x"], "tem 36 caracteres"),
+        ] {
+            let sentence = sentence(&["x", args[0], args[1]]);
+            assert!(sentence.contains(why), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_probably_meant_is_suggested() {
+        assert!(sentence(&["x", "logut"]).contains("talvez: logout"));
+        let odd = sentence(&["x", "bogus"]);
+        assert!(odd.contains("comando desconhecido: bogus") && !odd.contains("talvez"), "{odd}");
     }
 
     #[test]

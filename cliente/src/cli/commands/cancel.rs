@@ -5,7 +5,6 @@ use common::exit;
 use super::super::Context;
 use super::super::failure::{self, Failure};
 use super::super::output::{self, TaskView};
-use super::super::terminal::say;
 
 /// One that cannot be cancelled keeps none of the others from it; its refusal is the exit code.
 pub async fn run(context: &Context, task_ids: &[String]) -> Result<u8, Failure> {
@@ -21,13 +20,7 @@ pub async fn run(context: &Context, task_ids: &[String]) -> Result<u8, Failure> 
             }
             Err(refusal) => {
                 code = if code == exit::OK { failure::refused(refusal.code) } else { code };
-                let failure = Failure::from(refusal);
-                let text = if context.is_json {
-                    failure.json(context.lang)
-                } else {
-                    failure.text(context.lang)
-                };
-                text.iter().for_each(|text| say(text));
+                Failure::from(refusal).tell(context.is_json, context.lang);
             }
         }
     }

@@ -24,11 +24,6 @@ const CHUNK: u64 = 20_000;
 const IN_FLIGHT: usize = 2;
 
 pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
-    if let Some(id) = &options.id
-        && uuid::Uuid::try_parse(id).is_err()
-    {
-        return Err(Failure::usage(ClientMessage::NotATaskId { text: id.clone() }));
-    }
     let template = Template::read(&options)?;
     match &options.each_line {
         None if options.count == 1 => one(context, &options, &template).await,

@@ -81,7 +81,7 @@ pub async fn until_finished(
                 }
                 bar.suspend(|| show(update))?;
             }
-            () = &mut stuck, if !is_told => {
+            () = &mut stuck, if !is_told && !context.is_json => {
                 is_told = true;
                 if let Some(id) = open.iter().next() {
                     say_why_pending(context, id).await;

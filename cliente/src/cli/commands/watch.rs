@@ -5,13 +5,11 @@ use std::pin::pin;
 
 use common::error_code::ErrorCode;
 use common::exit;
-use common::messages::error;
 use futures::StreamExt as _;
 
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
-use super::super::terminal::say;
 use super::wait::Tally;
 
 /// Every change of these tasks until they are finished; without any, of all tasks from now on.
@@ -34,7 +32,8 @@ pub async fn run(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
         tally.count(&update);
         let Some(task) = update.task else { continue };
         if update.not_found {
-            say(&error::text(ErrorCode::TaskNotFound, &task.task_id, context.lang));
+            let refusal = cliente::Error::new(ErrorCode::TaskNotFound, task.task_id);
+            Failure::from(refusal).tell(context.is_json, context.lang);
             continue;
         }
         // After a failover the present state comes again.
