@@ -148,7 +148,8 @@ impl World {
         let identity = Start {
             process: id,
             fresh_cluster: ClusterId(spot.chance.wide()),
-            preferred: place == 0,
+            // The operator starts a machine without its disk as `orquestrador-backup`, which founds nothing.
+            preferred: place == 0 && !spot.is_wiped,
             loopback: self.plan.shape == Shape::Loopback,
             own_address: Place::address(place),
             peer_address: Place::address(1 - place),
