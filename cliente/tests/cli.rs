@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
+use common::error_code::ErrorCode;
 use common::exit;
 use common::proto::{Durability, Worker};
 use serde_json::{Value, json};
@@ -61,6 +62,11 @@ impl Stage {
         command
     }
 
+    fn spawn(&self, args: &[&str]) -> std::process::Child {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts")
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = self.stranger(args);
         command.env("MUTIRAO_USER", "ana").env("MUTIRAO_TOKEN", TOKEN);
@@ -87,15 +93,8 @@ fn read(output: Output) -> Run {
     }
 }
 
-fn with_input(mut command: Command, input: &str) -> Run {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    child.stdin.take().expect("is piped").write_all(input.as_bytes()).expect("is read");
-    read(child.wait_with_output().expect("ends"))
+fn with_input(command: Command, input: &str) -> Run {
+    with_bytes(command, input.as_bytes())
 }
 
 #[track_caller]
@@ -236,6 +235,57 @@ fn each_line_of_the_input_is_a_task() {
     payloads.sort();
     let expected = [r#"{"argv":["sha256sum","a b.txt"]}"#, r#"{"argv":["sha256sum","c"]}"#];
     assert_eq!(payloads, expected.map(|text| text.as_bytes().to_vec()));
+}
+
+fn with_bytes(mut command: Command, input: &[u8]) -> Run {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    child.stdin.take().expect("is piped").write_all(input).expect("is read");
+    read(child.wait_with_output().expect("ends"))
+}
+
+#[test]
+fn a_line_that_is_wrong_loses_none_before_it() {
+    let stage = Stage::working();
+    for wait in [&[][..], &["--wait"]] {
+        let args = [&["submit", "--handler", "echo", "--each-line", "-"], wait].concat();
+        let run = with_bytes(stage.command(&args), b"a\n\nb\n\xff\nd\n");
+        assert_eq!((run.code, run.stdout.lines().count()), (i32::from(exit::USAGE), 2), "{run:?}");
+        for id in run.stdout.lines() {
+            assert!(stage.pair.store().tasks.contains_key(id), "{run:?}");
+        }
+        let told = "2 tarefas recebidas.\nA linha 4 da entrada padrão não é texto UTF-8; as \
+                    anteriores foram enviadas.\n";
+        assert_eq!(run.stderr, told);
+    }
+    assert_eq!(stage.pair.store().tasks.len(), 4);
+}
+
+#[test]
+fn what_was_accepted_before_a_refusal_is_told() {
+    let stage = Stage::working();
+    stage.principal.set(Mood::RefusesAfter(ErrorCode::UnknownHandler, 2));
+    let args = ["submit", "--handler", "echo", "--payload", "x", "--count", "30000", "--wait"];
+    let run = stage.run(&args);
+    assert_eq!(run.code, i32::from(exit::REFUSED), "{}", run.stderr);
+    assert!(run.stderr.starts_with("10000 tarefas recebidas.\n"), "{}", run.stderr);
+    let store = stage.pair.store();
+    assert_eq!(run.stdout.lines().count(), store.tasks.len());
+    assert!(run.stdout.lines().all(|id| store.tasks.contains_key(id)));
+}
+
+#[test]
+fn what_is_still_open_when_a_wait_ends_is_told() {
+    let stage = Stage::new();
+    let args = ["submit", "--payload", "x", "--count", "3", "--wait", "--wait-timeout", "1s"];
+    let run = stage.run(&args);
+    assert_eq!((run.code, run.stdout.lines().count()), (i32::from(exit::TIMEOUT), 3), "{run:?}");
+    let one = stage.json(&["submit", "--payload", "x", "--wait", "--wait-timeout", "1s"]);
+    assert_eq!(one[0]["state"], json!("QUEUED"));
 }
 
 #[test]
@@ -556,12 +606,7 @@ fn the_end_of_the_input_leaves_the_menu() {
 #[test]
 fn the_menu_survives_a_failover_and_says_so() {
     let mut stage = Stage::working();
-    let mut child = stage
-        .command(&["menu"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts");
+    let mut child = stage.spawn(&["menu"]);
     let mut input = child.stdin.take().expect("is piped");
     let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
     let mut until = |words: &str| {
@@ -586,12 +631,7 @@ fn ctrl_c_ends_with_its_own_code() {
     let stage = Stage::new();
     stage.run(&["submit", "--id", ID, "--handler", "echo", "--payload", "x"]);
     for args in [&["watch", ID][..], &["menu"]] {
-        let mut child = stage
-            .command(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("starts");
+        let mut child = stage.spawn(args);
         let mut line = String::new();
         let mut reader = BufReader::new(child.stdout.take().expect("is piped"));
         reader.read_line(&mut line).expect("it has begun");
