@@ -9,7 +9,7 @@ use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
 use common::proto::{self, Receipt, Task, TaskState};
-use futures::stream::{self, FuturesUnordered, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
@@ -144,18 +144,28 @@ impl Client {
         allow_unknown_handler: bool,
     ) -> Result<Vec<Batch>, Error> {
         tasks.iter().try_for_each(TaskSpec::check)?;
-        stream::iter(batches(tasks))
-            .map(|batch| self.submit_batch(batch, allow_unknown_handler))
+        self.submit_all(stream::iter([tasks]), allow_unknown_handler).try_collect().await
+    }
+
+    /// The same for tasks that come in parts; what comes of each request is known, also after a refusal.
+    pub fn submit_all(
+        &self,
+        tasks: impl Stream<Item = Vec<TaskSpec>>,
+        allow_unknown_handler: bool,
+    ) -> impl Stream<Item = Result<Batch, Error>> {
+        tasks
+            .flat_map(|tasks| stream::iter(batches(tasks)))
+            .map(move |batch| self.submit_batch(batch, allow_unknown_handler))
             .buffered(BATCHES_IN_FLIGHT)
-            .try_collect()
-            .await
     }
 
     async fn submit_batch(
         &self,
-        batch: Vec<proto::TaskSpec>,
+        batch: Vec<TaskSpec>,
         allow_unknown_handler: bool,
     ) -> Result<Batch, Error> {
+        batch.iter().try_for_each(TaskSpec::check)?;
+        let batch: Vec<proto::TaskSpec> = batch.into_iter().map(Into::into).collect();
         let task_ids = batch.iter().map(|task| task.task_id.clone()).collect();
         let request = proto::SubmitTasksRequest { tasks: batch, allow_unknown_handler };
         let answer = self
@@ -466,19 +476,19 @@ impl Client {
 }
 
 /// In order, each of bounded count and size.
-fn batches(tasks: Vec<TaskSpec>) -> Vec<Vec<proto::TaskSpec>> {
-    let mut batches: Vec<Vec<proto::TaskSpec>> = Vec::new();
+fn batches(tasks: Vec<TaskSpec>) -> Vec<Vec<TaskSpec>> {
+    let mut batches: Vec<Vec<TaskSpec>> = Vec::new();
     let mut bytes = 0;
     for task in tasks {
         let size = task.payload.len();
         match batches.last_mut() {
             Some(batch) if batch.len() < BATCH_TASKS && bytes + size <= BATCH_BYTES => {
                 bytes += size;
-                batch.push(task.into());
+                batch.push(task);
             }
             Some(_) | None => {
                 bytes = size;
-                batches.push(vec![task.into()]);
+                batches.push(vec![task]);
             }
         }
     }

@@ -17,7 +17,11 @@ impl ClusterService for Script {
         let mood = self.mood.lock().expect("is whole").clone();
         let role = match mood {
             Mood::Standby(_) => NodeRole::Standby,
-            Mood::Principal | Mood::Deaf | Mood::Lags(_) | Mood::Refuses(..) => NodeRole::Principal,
+            Mood::Principal
+            | Mood::Deaf
+            | Mood::Lags(_)
+            | Mood::Refuses(..)
+            | Mood::RefusesAfter(..) => NodeRole::Principal,
             Mood::Silent => {
                 self.admit("cluster".into(), &request).await?;
                 NodeRole::Unspecified

@@ -37,6 +37,8 @@ pub enum Mood {
     Deaf,
     /// Refuses so many requests with this code.
     Refuses(ErrorCode, u32),
+    /// Serves so many requests, and refuses all others with this code.
+    RefusesAfter(ErrorCode, u32),
     /// Ends so many watches as lagged after their first message.
     Lags(u32),
 }
@@ -225,6 +227,13 @@ impl Script {
         let refusal = {
             let mut mood = self.mood.lock().expect("is whole");
             match &mut *mood {
+                Mood::RefusesAfter(_, left) if *left > 0 => {
+                    *left -= 1;
+                    return Ok(());
+                }
+                Mood::RefusesAfter(code, _) => {
+                    Some(grpc_status::status(*code, "as the script says"))
+                }
                 Mood::Principal | Mood::Deaf | Mood::Lags(_) => return Ok(()),
                 Mood::Standby(named) => Some(grpc_status::not_primary(named.as_deref())),
                 Mood::Silent => None,
@@ -256,7 +265,8 @@ impl Script {
             | Mood::Standby(_)
             | Mood::Silent
             | Mood::Deaf
-            | Mood::Refuses(..) => false,
+            | Mood::Refuses(..)
+            | Mood::RefusesAfter(..) => false,
         }
     }
 

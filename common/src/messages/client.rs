@@ -94,6 +94,11 @@ pub enum ClientMessage {
     NotText {
         source: String,
     },
+    /// What comes before it was submitted.
+    LineNotText {
+        line: u64,
+        source: String,
+    },
     NoCredentials,
     UnusableCredentials,
     EmptyToken {
@@ -166,6 +171,7 @@ impl Message for ClientMessage {
             Self::TwoInputs => "two_inputs",
             Self::LineTooLong { .. } => "line_too_long",
             Self::NotText { .. } => "not_text",
+            Self::LineNotText { .. } => "line_not_text",
             Self::NoCredentials => "no_credentials",
             Self::UnusableCredentials => "unusable_credentials",
             Self::EmptyToken { .. } => "empty_token",
@@ -242,9 +248,15 @@ impl ClientMessage {
             }
             Self::TwoInputs => "A entrada padrão (-) só pode ser usada uma vez.".into(),
             Self::LineTooLong { line, limit } => {
-                format!("A linha {line} tem mais de {limit} bytes; use um arquivo e --payload @ARQUIVO.")
+                format!(
+                    "A linha {line} tem mais de {limit} bytes, e as anteriores foram enviadas; use um arquivo e --payload @ARQUIVO."
+                )
             }
             Self::NotText { source } => format!("{source} não é texto UTF-8."),
+            Self::LineNotText { line, source } => {
+                let source = if source == "-" { "da entrada padrão".into() } else { format!("de {source}") };
+                format!("A linha {line} {source} não é texto UTF-8; as anteriores foram enviadas.")
+            }
             Self::NoCredentials => "Faltam usuário e token. Há três maneiras: cliente login; --user com \
                                     --token-file; ou as variáveis MUTIRAO_USER e MUTIRAO_TOKEN."
                 .into(),
@@ -318,9 +330,15 @@ impl ClientMessage {
             }
             Self::TwoInputs => "Standard input (-) can be used only once.".into(),
             Self::LineTooLong { line, limit } => {
-                format!("Line {line} has more than {limit} bytes; use a file and --payload @FILE.")
+                format!(
+                    "Line {line} has more than {limit} bytes, and those before it were submitted; use a file and --payload @FILE."
+                )
             }
             Self::NotText { source } => format!("{source} is not UTF-8 text."),
+            Self::LineNotText { line, source } => {
+                let source = if source == "-" { "standard input" } else { source };
+                format!("Line {line} of {source} is not UTF-8 text; those before it were submitted.")
+            }
             Self::NoCredentials => "User and token are missing. There are three ways: cliente login; --user \
                                     with --token-file; or the variables MUTIRAO_USER and MUTIRAO_TOKEN."
                 .into(),

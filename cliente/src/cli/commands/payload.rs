@@ -205,10 +205,16 @@ pub fn lines(source: &str) -> Result<mpsc::Receiver<Result<Vec<String>, Failure>
         let mut reader = BufReader::with_capacity(1 << 20, input);
         let mut number = 0;
         loop {
-            let batch = batch(&mut reader, &source, &mut number);
-            let is_last = !matches!(&batch, Ok(lines) if !lines.is_empty());
-            let is_end = matches!(&batch, Ok(lines) if lines.is_empty());
-            if is_end || sender.blocking_send(batch).is_err() || is_last {
+            let (lines, failure) = batch(&mut reader, &source, &mut number);
+            let is_last = lines.is_empty() || failure.is_some();
+            if !lines.is_empty() && sender.blocking_send(Ok(lines)).is_err() {
+                return;
+            }
+            if let Some(failure) = failure {
+                // Nobody needs it who has stopped listening.
+                drop(sender.blocking_send(Err(failure)));
+            }
+            if is_last {
                 return;
             }
         }
@@ -216,36 +222,56 @@ pub fn lines(source: &str) -> Result<mpsc::Receiver<Result<Vec<String>, Failure>
     Ok(receiver)
 }
 
+/// Lines, and why there are no more.
+type Batch = (Vec<String>, Option<Failure>);
+
 /// Lines that are there, up to a limit; waits only for the first. Empty at the end of the input.
-fn batch<R: Read>(
-    reader: &mut BufReader<R>,
-    source: &str,
-    number: &mut u64,
-) -> Result<Vec<String>, Failure> {
+fn batch<R: Read>(reader: &mut BufReader<R>, source: &str, number: &mut u64) -> Batch {
     let mut lines = Vec::new();
     let mut bytes = 0;
     while lines.len() < BATCH_LINES && bytes < BATCH_BYTES {
         if !lines.is_empty() && reader.buffer().is_empty() {
             break;
         }
-        let mut line = Vec::new();
-        let limit = MAX_PAYLOAD_BYTES;
-        let read = reader.by_ref().take(limit as u64 + 2).read_until(b'\n', &mut line);
-        if read.map_err(Failure::input(source))? == 0 {
-            break;
-        }
-        *number += 1;
-        let line = line.strip_suffix(b"\n").unwrap_or(&line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > limit {
-            return Err(Failure::usage(ClientMessage::LineTooLong { line: *number, limit }));
-        }
-        if !line.is_empty() {
-            bytes += line.len();
-            lines.push(text(source, line.to_vec())?);
+        match line(reader, source, number) {
+            Ok(Some(line)) if line.is_empty() => {}
+            Ok(Some(line)) => {
+                bytes += line.len();
+                lines.push(line);
+            }
+            Ok(None) => break,
+            Err(failure) => return (lines, Some(failure)),
         }
     }
-    Ok(lines)
+    (lines, None)
+}
+
+/// The next line without its end; `None` at the end of the input.
+fn line<R: Read>(
+    reader: &mut BufReader<R>,
+    source: &str,
+    number: &mut u64,
+) -> Result<Option<String>, Failure> {
+    let mut line = Vec::new();
+    let limit = MAX_PAYLOAD_BYTES;
+    let read = reader.by_ref().take(limit as u64 + 2).read_until(b'\n', &mut line);
+    if read.map_err(Failure::input(source))? == 0 {
+        return Ok(None);
+    }
+    *number += 1;
+    if line.ends_with(b"\n") {
+        line.pop();
+    }
+    if line.ends_with(b"\r") {
+        line.pop();
+    }
+    let source = source.to_owned();
+    if line.len() > limit {
+        return Err(Failure::usage(ClientMessage::LineTooLong { line: *number, limit }));
+    }
+    String::from_utf8(line)
+        .map(Some)
+        .map_err(|_| Failure::usage(ClientMessage::LineNotText { line: *number, source }))
 }
 
 #[cfg(test)]
@@ -317,8 +343,9 @@ mod tests {
     fn lines_come_without_their_ends_and_without_empty_ones() {
         let mut reader = BufReader::new(&b"a\r\n\nb\nc"[..]);
         let mut number = 0;
-        let lines = batch(&mut reader, "x", &mut number).expect("is text");
+        let (lines, failure) = batch(&mut reader, "x", &mut number);
+        assert!(failure.is_none());
         assert_eq!(lines, ["a", "b", "c"]);
-        assert!(batch(&mut reader, "x", &mut number).expect("is the end").is_empty());
+        assert!(batch(&mut reader, "x", &mut number).0.is_empty());
     }
 }

@@ -1,13 +1,16 @@
 //! `cliente submit`
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::pin::pin;
 
-use cliente::{Batch, TaskSpec};
+use cliente::TaskSpec;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::proto::{Receipt, Task, TaskState, TaskUpdate};
-use futures::stream::{self, Stream, TryStreamExt as _};
+use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::Context;
@@ -20,8 +23,6 @@ use super::{result, wait};
 
 /// Tasks that are made at once where no input limits them.
 const CHUNK: u64 = 20_000;
-/// Submissions under way at once.
-const IN_FLIGHT: usize = 2;
 
 pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
     let template = Template::read(&options)?;
@@ -79,8 +80,14 @@ async fn one(context: &Context, options: &Submit, template: &Template) -> Result
         };
         Ok(())
     };
-    wait::within(options.wait.wait_timeout, wait::until_finished(context, vec![id], show)).await?;
-    Ok(code)
+    let finished = wait::until_finished(context, vec![id], show);
+    let waited = wait::within(options.wait.wait_timeout, finished).await;
+    if waited.is_err() && context.is_json {
+        // A person has read the id before.
+        let view = TaskView::without_result(done.task, Some(done.receipt));
+        output::print(&context.output.accepted(&[view]))?;
+    }
+    waited.map(|_| code)
 }
 
 async fn many(
@@ -89,51 +96,87 @@ async fn many(
     template: &Template,
     tasks: impl Stream<Item = Result<Vec<TaskSpec>, Failure>>,
 ) -> Result<u8, Failure> {
-    let submissions = tasks
-        .map_ok(|tasks| async {
-            let done = context.client.submit_many(tasks, options.allow_unknown_handler).await;
-            done.map_err(Failure::from)
-        })
-        .try_buffered(IN_FLIGHT);
-    let mut submissions = std::pin::pin!(submissions);
-    let mut receipts: HashMap<String, Receipt> = HashMap::new();
-    let mut count = 0;
-    while let Some(batches) = submissions.try_next().await? {
-        for batch in batches {
-            count += batch.task_ids.len() as u64;
-            if options.wait.wait {
-                receipts.extend(batch.task_ids.into_iter().map(|id| (id, batch.receipt)));
-            } else {
-                output::print(&context.output.accepted(&views(batch, &template.handler)))?;
+    let (accepted, failure) = submit_all(context, options, template, tasks).await?;
+    if !context.is_json && (accepted.count > 0 || failure.is_none()) {
+        say(&ClientMessage::AcceptedMany { count: accepted.count }.text(context.lang));
+    }
+    let mut open = accepted.open;
+    let finished = match failure {
+        Some(failure) => Err(failure),
+        None if !options.wait.wait => return Ok(exit::OK),
+        None => {
+            let ids = open.keys().cloned().collect();
+            let show = |update: TaskUpdate| {
+                let Some(task) = update.task else { return Ok(()) };
+                let receipt = open.remove(&task.task_id);
+                output::print(&context.output.change(&TaskView::new(task, update.result, receipt)))
+            };
+            let finished = wait::until_finished(context, ids, show);
+            wait::within(options.wait.wait_timeout, finished).await
+        }
+    };
+    match finished {
+        Ok(tally) => {
+            if !context.is_json {
+                say(&tally.summary().text(context.lang));
             }
+            Ok(tally.exit_code())
+        }
+        Err(failure) => {
+            let open = open.into_iter().map(|(id, receipt)| view(id, receipt, &template.handler));
+            output::print(&context.output.accepted(&open.collect::<Vec<_>>()))?;
+            Err(failure)
         }
     }
-    if !context.is_json {
-        say(&ClientMessage::AcceptedMany { count }.text(context.lang));
-    }
-    if !options.wait.wait {
-        return Ok(exit::OK);
-    }
-    let ids = receipts.keys().cloned().collect();
-    let show = |update: TaskUpdate| {
-        let Some(task) = update.task else { return Ok(()) };
-        let receipt = receipts.get(&task.task_id).copied();
-        output::print(&context.output.change(&TaskView::new(task, update.result, receipt)))
-    };
-    let finished = wait::until_finished(context, ids, show);
-    let tally = wait::within(options.wait.wait_timeout, finished).await?;
-    if !context.is_json {
-        say(&tally.summary().text(context.lang));
-    }
-    Ok(tally.exit_code())
 }
 
-/// What is known of tasks that were accepted together.
-fn views(batch: Batch, handler: &str) -> Vec<TaskView> {
-    let view = |task_id| {
-        let handler = handler.to_owned();
-        let task = Task { task_id, handler, state: TaskState::Queued.into(), ..Task::default() };
-        TaskView::without_result(task, Some(batch.receipt))
-    };
-    batch.task_ids.into_iter().map(view).collect()
+/// What came of many submissions.
+#[derive(Default)]
+struct Accepted {
+    count: u64,
+    /// What is to be waited for, and was not told yet.
+    open: BTreeMap<String, Receipt>,
+}
+
+/// Submits until the tasks, or the first failure, end it; what was under way then is counted too.
+async fn submit_all(
+    context: &Context,
+    options: &Submit,
+    template: &Template,
+    tasks: impl Stream<Item = Result<Vec<TaskSpec>, Failure>>,
+) -> Result<(Accepted, Option<Failure>), Failure> {
+    let failure: RefCell<Option<Failure>> = RefCell::default();
+    let sound = tasks.scan((), |(), tasks| {
+        let mut failure = failure.borrow_mut();
+        let tasks = tasks.map_err(|error| *failure = Some(error)).ok();
+        ready(tasks.filter(|_| failure.is_none()))
+    });
+    let mut batches = pin!(context.client.submit_all(sound, options.allow_unknown_handler));
+    let mut accepted = Accepted::default();
+    while let Some(batch) = batches.next().await {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(refusal) => {
+                failure.borrow_mut().get_or_insert(refusal.into());
+                continue;
+            }
+        };
+        accepted.count += batch.task_ids.len() as u64;
+        let ids = batch.task_ids.into_iter();
+        if options.wait.wait {
+            accepted.open.extend(ids.map(|id| (id, batch.receipt)));
+        } else {
+            let views = ids.map(|id| view(id, batch.receipt, &template.handler));
+            output::print(&context.output.accepted(&views.collect::<Vec<_>>()))?;
+        }
+    }
+    let failure = failure.take();
+    Ok((accepted, failure))
+}
+
+/// What is known of a task that was accepted among others.
+fn view(task_id: String, receipt: Receipt, handler: &str) -> TaskView {
+    let handler = handler.to_owned();
+    let task = Task { task_id, handler, state: TaskState::Queued.into(), ..Task::default() };
+    TaskView::without_result(task, Some(receipt))
 }
