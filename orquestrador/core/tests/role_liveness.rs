@@ -5,8 +5,8 @@ mod role_model;
 
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
 use orquestrador_core::role::{
-    Candidate, Durable, Effect, Hello, Identity, Input, Inquiry, Log as _, Message, Replica, Role,
-    Sender, Standing, Testimony, Timing, View,
+    Ballot, Candidate, Durable, Effect, Hello, Identity, Input, Inquiry, Log as _, Message,
+    Replica, Role, Sender, Standing, Testimony, Timing, View,
 };
 use role_model::node::Journal;
 
@@ -289,6 +289,22 @@ fn a_loyal_witness_is_asked_again_sooner_than_a_silent_one() {
         loyal <= timing().loyal_retry_ms && silent > timing().loyal_retry_ms,
         "{loyal} {silent}"
     );
+}
+
+/// Found by the model: what a proposer may not accept itself, it left for others to complete.
+#[test]
+fn a_proposer_that_was_outbid_asks_nobody_to_accept() {
+    let mut bench = Bench::standby();
+    bench.take(Input::PeerRefused);
+    let ballot = bench.role.durable().acceptor.promised.expect("it promised to itself");
+    let higher = Ballot { round: ballot.round + 1, process: OTHER_PROCESS };
+    bench.hear(Message::Prepare { view: led_by_other(2, OTHER_PROCESS), ballot: higher });
+    for number in [1, 2] {
+        let testimony = Testimony::Promise { view: ViewNumber(2), ballot, accepted: None };
+        let effects = bench.take(Input::Testimony { from: worker(number), testimony });
+        let accepts = |effect: &Effect| matches!(effect, Effect::Inquire(Inquiry::Accept { .. }));
+        assert!(!effects.iter().any(accepts), "{effects:?}");
+    }
 }
 
 // ---- The principal looks at its follower. ----

@@ -19,10 +19,12 @@ const FAULTS: Budget = Budget {
     timeouts: 20,
     handovers: 2,
     overrides: 0,
+    losses: 0,
     restarts: 4,
     writes: 12,
     reads: 12,
     views: u64::MAX,
+    ballots: u64::MAX,
 };
 
 /// Some walk goes wrong without this rule.

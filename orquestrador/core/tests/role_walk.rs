@@ -46,10 +46,12 @@ const EVERYTHING: Budget = Budget {
     timeouts: 20,
     handovers: 2,
     overrides: 0,
+    losses: 0,
     restarts: 0,
     writes: 12,
     reads: 12,
     views: u64::MAX,
+    ballots: u64::MAX,
 };
 
 #[test]

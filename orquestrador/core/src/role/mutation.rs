@@ -2,6 +2,8 @@
 //! `mutations` no [`Role`] can have one, and every question is the constant `false`.
 
 use super::{Role, Witness};
+#[cfg(feature = "mutations")]
+use crate::ids::ProcessId;
 
 /// The rule that is left out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -51,6 +53,20 @@ impl Role {
         self.mutation = Some(mutation);
     }
 
+    /// Whether the present proposal counts on this witness.
+    #[cfg(feature = "mutations")]
+    pub fn counts_on(&self, witness: ProcessId) -> bool {
+        self.proposal.as_ref().is_some_and(|proposal| proposal.counts_on(witness))
+    }
+
+    /// Exchanges two witnesses that stand in the same views: for a model that takes them for one another.
+    #[cfg(feature = "mutations")]
+    pub fn exchange(&mut self, one: ProcessId, other: ProcessId) {
+        if let Some(proposal) = &mut self.proposal {
+            proposal.exchange(one, other);
+        }
+    }
+
     #[cfg(feature = "mutations")]
     pub(super) fn lacks(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
@@ -63,6 +79,14 @@ impl Role {
 }
 
 impl Witness {
+    /// The same memory in another incarnation.
+    #[cfg(feature = "mutations")]
+    pub fn named(&self, me: ProcessId) -> Self {
+        let mut named = self.clone();
+        named.me = me;
+        named
+    }
+
     /// Leaves out this rule from now on.
     #[cfg(feature = "mutations")]
     pub fn mutate(&mut self, mutation: Mutation) {

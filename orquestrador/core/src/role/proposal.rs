@@ -132,6 +132,11 @@ impl Role {
         if !self.decides(authority, &promised) {
             return;
         }
+        // Promised to a higher ballot meanwhile: what others would accept nobody might complete.
+        if self.durable.acceptor.promised > Some(ballot) {
+            self.proposal = None;
+            return;
+        }
         if let Some(proposal) = &mut self.proposal {
             proposal.phase = Phase::Accepting { accepted: Vec::new(), value: value.clone() };
         }
@@ -213,6 +218,28 @@ impl Role {
                 view.is_quorum(voters) || (one_witness && self.lacks(Mutation::OneWitnessDecides))
             }
         }
+    }
+}
+
+#[cfg(feature = "mutations")]
+impl Proposal {
+    pub(super) fn counts_on(&self, witness: ProcessId) -> bool {
+        let (Phase::Preparing { promised: voters, .. } | Phase::Accepting { accepted: voters, .. }) =
+            &self.phase;
+        voters.contains(&Voter::Witness(witness))
+    }
+
+    pub(super) fn exchange(&mut self, one: ProcessId, other: ProcessId) {
+        let (Phase::Preparing { promised: voters, .. } | Phase::Accepting { accepted: voters, .. }) =
+            &mut self.phase;
+        for voter in voters.iter_mut() {
+            *voter = match *voter {
+                Voter::Witness(witness) if witness == one => Voter::Witness(other),
+                Voter::Witness(witness) if witness == other => Voter::Witness(one),
+                Voter::Witness(_) | Voter::Replica(_) => *voter,
+            };
+        }
+        voters.sort();
     }
 }
 

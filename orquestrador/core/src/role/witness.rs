@@ -73,7 +73,7 @@ struct Sign {
 /// The witness in one worker process.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Witness {
-    me: ProcessId,
+    pub(super) me: ProcessId,
     cluster: ClusterId,
     timing: WitnessTiming,
     clock: WakefulClock,

@@ -153,6 +153,7 @@ impl World {
             if !disk_matters && journal.synced < journal.len() {
                 self.fsync(at);
             }
+            self.survey(at);
         }
     }
 
@@ -208,6 +209,10 @@ impl World {
                 self.input(at, Input::Promote);
             }
             Action::Run(nth) => self.run_errand(nth),
+            Action::RunInVain(nth) => {
+                self.budget.losses = self.budget.losses.saturating_sub(1);
+                self.run_in_vain(nth);
+            }
             Action::Survey(at) => self.survey(at),
             Action::Replace(worker) => {
                 self.budget.restarts = self.budget.restarts.saturating_sub(1);

@@ -1,6 +1,6 @@
 //! Faults off: a fair schedule, after which someone must commit again.
 
-use orquestrador_core::role::{Durable, Input, Message, Standing};
+use orquestrador_core::role::{Durable, Input, Message, Standing, View};
 
 use super::node::{Journal, Node, PATIENCE};
 use super::{Action, Content, Envelope, Link, World};
@@ -8,6 +8,16 @@ use super::{Action, Content, Envelope, Link, World};
 const ROUNDS: usize = 40;
 /// How often a node says that it lives, in the time that makes it suspect.
 const HEARTBEATS: u64 = 10;
+
+/// What becomes of a node whose peer is dead for good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Survival {
+    Serves,
+    /// The other one died amid a change of the view that only it can complete: the known cost.
+    WaitsAmidChange,
+    /// This must not be.
+    Waits(String),
+}
 
 impl World {
     /// Everything that can be done without a fault or a client is done, in a fixed order, many times.
@@ -135,6 +145,48 @@ impl World {
             None => (0..2).find(commits).map(|_| ()).ok_or_else(nobody),
         };
         (world, verdict)
+    }
+
+    /// One node is dead for good, the other one runs, and so do all workers: does it commit a write? `None`
+    /// where it is not in the newest view, whose only replica is dead.
+    pub fn survives(&self, dead: usize) -> Option<Survival> {
+        let mut world = self.clone();
+        let alive = 1 - dead;
+        world.crash(dead);
+        world.set_paused(alive, false);
+        if world.nodes[alive].process.as_ref().is_some_and(|process| process.ending) {
+            world.crash(alive);
+        }
+        if world.nodes[alive].process.is_none() {
+            world.restart(alive);
+        }
+        let newest = world.newest_decided()?;
+        newest.replica(world.nodes[alive].node)?;
+        // What reached an acceptor is on the disk of who proposed it.
+        let is_open = |node: &Node| {
+            let acceptor = &node.durable.acceptor;
+            acceptor.view == newest.number && acceptor.accepted.is_some()
+        };
+        let survivor = &world.nodes[alive];
+        let amid_change = world.nodes.iter().any(is_open)
+            || survivor.durable.newest.as_ref() != Some(&newest)
+            || !survivor.is_recorded_in(&newest);
+        world.settle();
+        if world.nodes[alive].is_serving() {
+            world.write(alive);
+            world.settle();
+        }
+        let commits = world.nodes[alive].is_serving() && world.unanswered(alive) == 0;
+        Some(match (commits, amid_change) {
+            (true, _) => Survival::Serves,
+            (false, true) => Survival::WaitsAmidChange,
+            (false, false) => Survival::Waits(world.describe()),
+        })
+    }
+
+    fn newest_decided(&self) -> Option<View> {
+        let known = self.nodes.iter().filter_map(|node| node.durable.newest.clone());
+        known.max_by_key(|view| view.number)
     }
 
     /// A disk is gone, or the operator chose: no human may be spared then.

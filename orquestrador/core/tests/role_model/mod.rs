@@ -10,6 +10,7 @@ pub mod actions;
 pub mod check;
 pub mod heal;
 pub mod node;
+pub mod normal;
 pub mod shell;
 pub mod story;
 pub mod truth;
@@ -19,8 +20,8 @@ pub mod witness;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
-use orquestrador_core::ids::{ClusterId, NodeId, ProcessId};
-use orquestrador_core::role::{EntrySummary, Message, Mutation, Sender, View};
+use orquestrador_core::ids::{ClusterId, NodeId, ProcessId, ViewNumber};
+use orquestrador_core::role::{Ballot, EntrySummary, Message, Mutation, Sender, View};
 
 use node::Node;
 use truth::Truth;
@@ -38,12 +39,16 @@ pub struct Budget {
     pub timeouts: u8,
     pub handovers: u8,
     pub overrides: u8,
+    /// Answers of witnesses that are lost, though what they say was done.
+    pub losses: u8,
     /// Workers that restart: another incarnation, without the memory of the one before.
     pub restarts: u8,
     pub writes: u8,
     pub reads: u8,
     /// Proposals end when the newest view has this number.
     pub views: u64,
+    /// Ballots of one register in which witnesses are asked.
+    pub ballots: u64,
 }
 
 /// How a world differs from another for its whole life.
@@ -122,6 +127,8 @@ pub struct World {
     pub workers: Vec<Worker>,
     /// Between nodes and witnesses: arrives in any order, or never.
     pub errands: Vec<Errand>,
+    /// The ballots that witnesses were asked in, by the view whose register they are for.
+    pub ballots: Vec<(ViewNumber, Ballot)>,
     pub budget: Budget,
     pub rules: Rules,
     /// One for each cluster that was founded.
@@ -158,6 +165,8 @@ pub enum Action {
     Promote(usize),
     /// This errand arrives.
     Run(usize),
+    /// This inquiry arrives, and its answer is lost.
+    RunInVain(usize),
     /// The node hears which workers are alive.
     Survey(usize),
     /// This worker restarts.
@@ -172,6 +181,7 @@ impl World {
             late: Vec::new(),
             workers: (0..rules.workers).map(Worker::new).collect(),
             errands: Vec::new(),
+            ballots: Vec::new(),
             budget: Budget::default(),
             rules,
             truths: Vec::new(),

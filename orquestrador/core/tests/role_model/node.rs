@@ -127,6 +127,16 @@ impl Node {
         self.standing() == Some(Standing::Principal)
     }
 
+    /// V5, as an observer sees it: its disk has a record of its unbroken membership in this view.
+    pub fn is_recorded_in(&self, view: &View) -> bool {
+        let Some(mine) = view.replica(self.node) else { return false };
+        view.is_single()
+            || self.journal.entries[..self.journal.synced]
+                .iter()
+                .filter_map(|entry| entry.record.as_ref())
+                .any(|record| (mine.since..=view.number).contains(&record.number))
+    }
+
     pub fn newest(&self) -> Option<&View> {
         self.process.as_ref().and_then(|process| process.role.newest())
     }

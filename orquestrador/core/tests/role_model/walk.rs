@@ -76,6 +76,7 @@ impl Random {
             | Action::Pause(_)
             | Action::HandOver(_)
             | Action::Promote(_)
+            | Action::RunInVain(_)
             | Action::Replace(_) => 1,
         };
         let total: u64 = actions.iter().map(weight).sum();

@@ -4,7 +4,7 @@
 
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use orquestrador_core::role::{
-    Candidate, Input, Inquiry, Sender, Standing, Testimony, Witness, WitnessTiming,
+    Candidate, Input, Inquiry, Sender, Testimony, Witness, WitnessTiming,
 };
 
 use super::{Action, World};
@@ -18,7 +18,7 @@ pub struct Worker {
 }
 
 /// On its way, in either direction.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Errand {
     Inquiry { from: Sender, at: usize, worker: ProcessId, inquiry: Inquiry },
     Testimony { to: ProcessId, at: usize, worker: ProcessId, testimony: Testimony },
@@ -30,11 +30,23 @@ impl Errand {
         let (Self::Inquiry { worker, .. } | Self::Testimony { worker, .. }) = self;
         *worker
     }
+
+    /// The same errand to or from another worker.
+    pub fn with(mut self, incarnation: ProcessId) -> Self {
+        let (Self::Inquiry { worker, .. } | Self::Testimony { worker, .. }) = &mut self;
+        *worker = incarnation;
+        self
+    }
 }
 
 impl Worker {
     pub fn new(nth: usize) -> Self {
         Self { incarnation: ProcessId(10_000 + 100 * nth as u128), witness: None }
+    }
+
+    /// It never restarted.
+    pub fn is_first(&self) -> bool {
+        self.incarnation.0.is_multiple_of(100)
     }
 }
 
@@ -43,6 +55,9 @@ impl World {
         for (nth, errand) in self.errands.iter().enumerate() {
             if !self.errands[..nth].contains(errand) && self.errand_may_arrive(errand) {
                 actions.push(Action::Run(nth));
+                if self.budget.losses > 0 && matches!(errand, Errand::Inquiry { .. }) {
+                    actions.push(Action::RunInVain(nth));
+                }
             }
         }
         for at in 0..2 {
@@ -65,7 +80,10 @@ impl World {
     pub(super) fn inquire(&mut self, at: usize, inquiry: Inquiry) {
         let Some(process) = &self.nodes[at].process else { return };
         let from = process.role.sender();
-        let (Inquiry::Prepare { view, .. } | Inquiry::Accept { view, .. }) = &inquiry;
+        let (Inquiry::Prepare { view, ballot } | Inquiry::Accept { view, ballot, .. }) = &inquiry;
+        if !self.ballots.contains(&(view.number, *ballot)) {
+            self.ballots.push((view.number, *ballot));
+        }
         for worker in view.witnesses.clone() {
             let inquiry = inquiry.clone();
             self.errands.push(Errand::Inquiry { from, at, worker, inquiry });
@@ -99,6 +117,12 @@ impl World {
         }
     }
 
+    pub(super) fn run_in_vain(&mut self, nth: usize) {
+        if let Errand::Inquiry { from, worker, inquiry, .. } = self.errands.remove(nth) {
+            self.ask(from, worker, inquiry);
+        }
+    }
+
     fn ask(&mut self, from: Sender, worker: ProcessId, inquiry: Inquiry) -> Option<Testimony> {
         let mutation = self.rules.mutation;
         let cluster = from.cluster?;
@@ -123,8 +147,7 @@ impl World {
 
     fn survey_matters(&self, at: usize) -> bool {
         let Some(process) = &self.nodes[at].process else { return false };
-        process.role.standing() == Standing::Principal
-            && process.surveyed != self.workers.iter().map(|w| w.incarnation).collect::<Vec<_>>()
+        process.surveyed != self.workers.iter().map(|w| w.incarnation).collect::<Vec<_>>()
     }
 
     pub(super) fn survey(&mut self, at: usize) {
