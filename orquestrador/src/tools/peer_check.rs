@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use common::endpoint::Endpoint;
+use common::exit;
 use common::messages::node_journal::JournalMessage;
 use common::proto::peer_message::Message as Wire;
 use common::proto::synchronization_service_client::SynchronizationServiceClient;
@@ -19,9 +20,12 @@ use crate::replication::convert;
 
 /// How long the other one may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// How long it may take to become principal: it may have just lost the node that is damaged.
+const PATIENCE: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_millis(100);
 
 /// What the other one says of itself.
-pub(super) struct Peer {
+struct Peer {
     pub sender: Sender,
     pub hello: Hello,
     /// Its service of tasks is up, which only a principal's is.
@@ -40,6 +44,7 @@ pub(super) struct Sound {
 /// Why the damaged journal must stay where it is.
 #[derive(Debug, PartialEq)]
 pub(super) enum Refusal {
+    Unreachable { error: String },
     NotPrincipal,
     Incomplete { ours: u64, theirs: u64 },
     Older { ours: u64, theirs: u64 },
@@ -48,8 +53,23 @@ pub(super) enum Refusal {
     ClusterUnknown,
 }
 
+/// Asks until the answer is as it must be, or for some seconds.
+pub(super) async fn wait_for(here: &Inspection, peer: &Endpoint) -> Result<Sound, Refusal> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let judged = match ask(peer).await {
+            Ok(answer) => judge(here, &answer),
+            Err(error) => Err(Refusal::Unreachable { error }),
+        };
+        match judged {
+            Err(_) if tokio::time::Instant::now() < deadline => tokio::time::sleep(RETRY).await,
+            judged => return judged,
+        }
+    }
+}
+
 /// Asks the process at the address who it is. It takes no note of who asked: a link that says nothing.
-pub(super) async fn ask(peer: &Endpoint) -> Result<Peer, String> {
+async fn ask(peer: &Endpoint) -> Result<Peer, String> {
     match tokio::time::timeout(TIMEOUT, greet(peer)).await {
         Ok(answer) => answer.map_err(|error| root_cause(&*error)),
         Err(_) => Err("timeout".to_owned()),
@@ -80,7 +100,7 @@ async fn greet(peer: &Endpoint) -> Result<Peer, Box<dyn std::error::Error + Send
 }
 
 /// Compares what can be read here with what the other one says.
-pub(super) fn judge(here: &Inspection, peer: &Peer) -> Result<Sound, Refusal> {
+fn judge(here: &Inspection, peer: &Peer) -> Result<Sound, Refusal> {
     let (Some(cluster), Some(view)) = (peer.sender.cluster, &peer.hello.newest) else {
         return Err(Refusal::NotPrincipal);
     };
@@ -130,8 +150,21 @@ fn not_principal(here: &Inspection, peer: &Peer, view: &View) -> Refusal {
 }
 
 impl Refusal {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreachable { .. } => exit::UNAVAILABLE,
+            Self::NotPrincipal
+            | Self::Incomplete { .. }
+            | Self::Older { .. }
+            | Self::Diverged { .. }
+            | Self::Foreign { .. }
+            | Self::ClusterUnknown => exit::REFUSED,
+        }
+    }
+
     pub fn message(self, peer: String, dir: String) -> JournalMessage {
         match self {
+            Self::Unreachable { error } => JournalMessage::PeerUnreachable { peer, error },
             Self::NotPrincipal => JournalMessage::PeerNotPrincipal { peer },
             Self::Incomplete { ours, theirs } => {
                 JournalMessage::PeerIncomplete { peer, ours, theirs }

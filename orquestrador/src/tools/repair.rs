@@ -27,29 +27,20 @@ pub(super) fn run(tool: &Tool, configured: &Endpoint, yes: bool) -> Result<u8, E
     tool.report(&here);
     // Another machine may have taken the peer's place since it was configured.
     let peer = Peer::load(&tool.dir, configured.clone())?.current();
-    let answer = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(peer_check::ask(&peer));
-    let peer_name = peer.to_string();
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            tool.say(&JournalMessage::PeerUnreachable { peer: peer_name, error });
-            return Ok(exit::UNAVAILABLE);
-        }
-    };
-    let sound = match peer_check::judge(&here, &answer) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let sound = match runtime.block_on(peer_check::wait_for(&here, &peer)) {
         Ok(sound) => sound,
         Err(refusal) => {
-            tool.say(&refusal.message(peer_name, tool.dir()));
-            return Ok(exit::REFUSED);
+            let code = refusal.exit_code();
+            tool.say(&refusal.message(peer.to_string(), tool.dir()));
+            return Ok(code);
         }
     };
-    if !yes && let Some(code) = ask(tool, &peer_name)? {
+    let peer = peer.to_string();
+    if !yes && let Some(code) = ask(tool, &peer)? {
         return Ok(code);
     }
-    replace(tool, &sound, peer_name)?;
+    replace(tool, &sound, peer)?;
     Ok(exit::OK)
 }
 
