@@ -220,6 +220,16 @@ fn the_principal_s_journal_is_damaged_and_repaired() -> anyhow::Result<()> {
 fn a_journal_that_knows_more_than_the_other_stays() -> anyhow::Result<()> {
     let mut pair = Pair::started()?;
     pair.kill(Side::Backup)?;
+    // Only a principal that is alone knows more than the other.
+    let is_alone = |nodes: &[serde_json::Value]| {
+        nodes.iter().any(|node| {
+            node["views"]
+                .as_array()
+                .and_then(|all| all.last())
+                .is_some_and(|v| v["cause"] == "SHRANK")
+        })
+    };
+    pair.cli.until(&["cluster", "explain"], 200, is_alone)?.context("it is not alone")?;
     let task = pair.cli.submit(&TASK)?;
     pair.kill(Side::Principal)?;
     flip(&pair.data(Side::Principal))?;

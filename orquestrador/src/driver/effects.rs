@@ -236,12 +236,14 @@ impl<S: Store> Driver<S> {
         let before = self.views.learn(view, self.clock.wall());
         let me = self.role.identity();
         if view.principal_process == me.process {
-            self.succeeds_another |= before.is_some_and(|b| b.principal_node != me.node);
+            self.succeeds_another |= before.is_some_and(|b| b.view.principal_node != me.node);
             return;
         }
-        let led = before.as_ref().is_some_and(|b| b.principal_process == me.process);
-        let stood_by =
-            before.is_some_and(|b| b.epoch == view.epoch && b.replica(me.node).is_some());
+        let led = before.as_ref().is_some_and(|b| b.view.principal_process == me.process);
+        // In this process: one that was restarted says it again.
+        let stood_by = before.is_some_and(|b| {
+            b.at.is_some() && b.view.epoch == view.epoch && b.view.replica(me.node).is_some()
+        });
         if led {
             self.console.warn(&NodeMessage::SteppedDown { epoch: view.epoch.0, principal: peer });
         } else if view.replica(me.node).is_none() {

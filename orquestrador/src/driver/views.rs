@@ -31,9 +31,9 @@ impl Views {
     }
 
     /// Takes note of a view; gives the one before.
-    pub fn learn(&mut self, view: &View, at: Timestamp) -> Option<View> {
-        let before = self.notes.back().map(|note| note.view.clone());
-        let cause = view.cause(before.as_ref());
+    pub fn learn(&mut self, view: &View, at: Timestamp) -> Option<ViewNote> {
+        let before = self.notes.back().cloned();
+        let cause = view.cause(before.as_ref().map(|note| &note.view));
         self.notes.push_back(ViewNote { view: view.clone(), cause, at: Some(at) });
         if self.notes.len() > REMEMBERED {
             self.notes.pop_front();
