@@ -376,15 +376,38 @@ fn a_witness_that_returns_in_time_changes_nothing() {
 }
 
 #[test]
-fn a_lost_majority_is_replaced_at_once() {
+fn a_lost_majority_is_replaced_soon() {
     let mut bench = Bench::principal(&[1, 2, 3]);
-    assert!(prepares(&bench.survey(&[1, 4, 5])));
+    assert!(!prepares(&bench.survey(&[1, 4, 5])));
+    let waited = bench.asks_after(60_000, Bench::acknowledge);
+    assert_eq!(waited, Some(timing().urgent_refresh_ms));
+}
+
+/// After an election, or a stall of this machine, the workers say only a little later that they are there.
+#[test]
+fn witnesses_that_come_back_soon_are_kept() {
+    let mut bench = Bench::principal(&[1, 2, 3]);
+    for _ in 0..10 {
+        bench.survey(&[]);
+        assert_eq!(bench.asks_after(timing().urgent_refresh_ms - BEAT, Bench::acknowledge), None);
+        bench.survey(&[1, 2, 3]);
+    }
 }
 
 #[test]
 fn without_any_worker_there_are_no_witnesses() {
     let mut bench = Bench::principal(&[1, 2, 3]);
-    assert!(prepares(&bench.survey(&[])));
+    assert!(!prepares(&bench.survey(&[])));
+    let waited = bench.asks_after(60_000, Bench::acknowledge);
+    assert_eq!(waited, Some(timing().urgent_refresh_ms));
+}
+
+#[test]
+fn a_larger_witness_set_is_made_soon() {
+    let mut bench = Bench::principal(&[1]);
+    assert!(!prepares(&bench.survey(&[1, 2, 3])));
+    let waited = bench.asks_after(60_000, Bench::acknowledge);
+    assert_eq!(waited, Some(timing().urgent_refresh_ms));
 }
 
 #[test]

@@ -82,8 +82,8 @@ impl Role {
         }
     }
 
-    /// V13: the witness set that should be instead of the present one, when it is time to change it: at
-    /// once when the present one has no living majority, otherwise when it has been so for a while.
+    /// V13: the witness set that should be instead of the present one, when it is time to change it: soon
+    /// when the present one has no living majority or can become larger, otherwise after a while.
     fn wanted_witnesses(&mut self, view: &View) -> Option<Vec<ProcessId>> {
         let wanted = choose(&view.witnesses, &self.candidates, self.me.loopback);
         if wanted == view.witnesses || self.handing_over {
@@ -95,8 +95,10 @@ impl Role {
         let is_alive = |w: &ProcessId| self.candidates.iter().any(|c| c.incarnation == *w);
         let left = view.witnesses.iter().filter(|w| is_alive(w)).count();
         let no_majority = left * 2 <= view.witnesses.len();
-        let due = no_majority || now.saturating_sub(since) >= self.timing.refresh_ms;
-        due.then_some(wanted)
+        let is_urgent = no_majority || wanted.len() > view.witnesses.len();
+        let patience =
+            if is_urgent { self.timing.urgent_refresh_ms } else { self.timing.refresh_ms };
+        (now.saturating_sub(since) >= patience).then_some(wanted)
     }
 }
 

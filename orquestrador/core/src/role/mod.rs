@@ -81,6 +81,9 @@ pub struct Timing {
     pub longest_tick_ms: Millis,
     /// The witness set is changed when it has been other than wanted for so long.
     pub refresh_ms: Millis,
+    /// The same, when a majority of it is gone or it can become larger: time enough for workers to come back
+    /// from a broken stream, or to say that they are linked to a new principal.
+    pub urgent_refresh_ms: Millis,
     /// How many entries a learner may be behind when it is made a replica.
     pub growth_slack: u64,
 }
@@ -97,6 +100,7 @@ impl Default for Timing {
             tenure_ms: 2_000,
             longest_tick_ms: 250,
             refresh_ms: 2_000,
+            urgent_refresh_ms: 500,
             growth_slack: 64,
         }
     }

@@ -123,6 +123,9 @@ impl Role {
         let record = turn.log.last().index.next();
         self.armed = Some(view.number);
         let former = self.office.take();
+        if former.is_none() {
+            self.refresh_wanted_since = None;
+        }
         self.office = Some(Office {
             began: former.as_ref().map_or(view.number, |office| office.began),
             record,

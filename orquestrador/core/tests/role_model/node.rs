@@ -22,6 +22,7 @@ const TIMING: Timing = Timing {
     tenure_ms: 0,
     longest_tick_ms: PATIENCE,
     refresh_ms: 0,
+    urgent_refresh_ms: 0,
     growth_slack: 64,
 };
 
