@@ -19,7 +19,8 @@ pub mod witness;
 use std::process::ExitCode;
 
 use common::exit;
-use common::messages::{Message as _, node_help};
+use common::lang::Lang;
+use common::messages::{Message as _, command_line, node_help};
 use common::telemetry;
 use config::{Config, Invocation, Kind};
 
@@ -29,11 +30,8 @@ pub fn main(kind: Kind) -> ExitCode {
         Ok(Invocation::Node(config)) => config,
         Ok(Invocation::Tool(tool)) => return tools::run(&tool),
         Err(error) => {
-            // Help and version go to standard output, errors to standard error.
-            if error.print().is_err() {
-                return ExitCode::from(exit::USAGE);
-            }
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
+            let lang = Lang::early(std::env::args());
+            return ExitCode::from(command_line::tell(&error, lang));
         }
     };
     let lang = config.lang;

@@ -122,7 +122,10 @@ impl Config {
         }
         Ok(Self {
             listen: SocketAddr::new(flags.listen, flags.port),
-            worker_id: flags.advertise.unwrap_or_else(|| format!("localhost:{}", flags.port)),
+            worker_id: match flags.advertise {
+                Some(text) => identity(text)?,
+                None => format!("localhost:{}", flags.port),
+            },
             orchestrators: flags.orchestrators,
             slots,
             handlers: handler_names(&flags.handlers)?,
@@ -137,6 +140,14 @@ impl Config {
             log_format: flags.log_format,
             lang: flags.lang,
         })
+    }
+}
+
+/// `HOST:PORT`, as the orchestrators and people name this worker.
+fn identity(text: String) -> Result<String, Problem> {
+    match text.parse::<Endpoint>() {
+        Ok(_) if !text.contains('/') => Ok(text),
+        Ok(_) | Err(_) => Err(Problem::Advertise { text }),
     }
 }
 
@@ -207,6 +218,10 @@ mod tests {
             &["--port", "1", "--slowdown", "0.5"],
             &["--port", "1", "--handlers", "inexistente"],
             &["--port", "1", "--labels", "sem-valor"],
+            &["--port", "1", "--advertise", ""],
+            &["--port", "1", "--advertise", "a b c"],
+            &["--port", "1", "--advertise", "sem-porta"],
+            &["--port", "1", "--advertise", "http://a:1"],
             &[],
         ] {
             assert!(parse(args).is_err(), "{args:?} was accepted");

@@ -2,18 +2,16 @@
 
 use std::process::ExitCode;
 
-use common::exit;
-use common::messages::node_help;
+use common::lang::Lang;
+use common::messages::{command_line, node_help};
 use worker::Config;
 
 fn main() -> ExitCode {
     let config = match Config::parse(std::env::args().collect()) {
         Ok(config) => config,
         Err(error) => {
-            if error.print().is_err() {
-                return ExitCode::from(exit::USAGE);
-            }
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
+            let lang = Lang::early(std::env::args());
+            return ExitCode::from(command_line::tell(&error, lang));
         }
     };
     let lang = config.lang;
@@ -30,8 +28,8 @@ fn main() -> ExitCode {
             std::process::exit(i32::from(code))
         }
         Err(error) => {
-            eprintln!("{}", node_help::failure(&common::console::chain(&error), lang));
-            ExitCode::from(exit::RESOURCE)
+            eprintln!("{}", node_help::failure(&error.text(lang), lang));
+            ExitCode::from(error.exit_code())
         }
     }
 }

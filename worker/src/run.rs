@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::console::Console;
-use common::messages::worker::WorkerMessage as Line;
+use common::lang::Lang;
+use common::messages::worker::{WorkerFailure, WorkerMessage as Line};
 use common::proto::{AttemptRef, Outcome};
 use common::shutdown::Signal;
 use rand::Rng as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -41,15 +43,43 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// An orchestrator refuses this worker, and would the next time.
+    #[error("the orchestrator at {address} refuses this worker: {why}")]
+    Refused {
+        /// Which one.
+        address: String,
+        /// What is wrong, for developers.
+        why: String,
+    },
     /// A system service failed.
     #[error("failed to use a system service")]
     System(#[from] std::io::Error),
 }
 
+impl Error {
+    /// What to tell a person.
+    pub fn text(&self, lang: Lang) -> String {
+        match self {
+            Self::Listen { address, source } => WorkerFailure::Listen { address, error: source },
+            Self::Refused { address, why } => WorkerFailure::Refused { address, why },
+            Self::System(error) => WorkerFailure::System { error },
+        }
+        .text(lang)
+    }
+
+    /// How the process should end.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Listen { .. } | Self::System(_) => common::exit::RESOURCE,
+            Self::Refused { .. } => common::exit::REFUSED,
+        }
+    }
+}
+
 /// Runs until a signal; gives the exit code.
 ///
 /// # Errors
-/// The port cannot be used.
+/// The port cannot be used, or the orchestrators will never take this worker.
 pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, Error> {
     let console = Console::new(config.lang);
     let listener = TcpListener::bind(config.listen)
@@ -82,30 +112,12 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         reports: Vec::new(),
         ends: Vec::new(),
         stop: Arc::default(),
-        draining: false,
+        drain: CancellationToken::new(),
         hanging: false,
         quiet_until: Instant::now() + ELECTION_GRACE,
         foreign: None,
     };
-    let stop = worker.stop.clone();
-    let signal = tokio::select! {
-        // Only a draining worker comes to an end by itself.
-        () = worker.work() => Signal::Terminate,
-        () = stop.notified() => Signal::Terminate,
-        signal = common::shutdown::wait() => signal?,
-    };
-    if signal == Signal::Terminate {
-        console.info(&Line::Draining);
-        worker.draining = true;
-        let limit = worker.config.drain_timeout;
-        let finish = tokio::time::timeout(limit, worker.work());
-        tokio::select! {
-            finished = finish => if finished.is_err() {
-                console.warn(&Line::DrainTimeout);
-            },
-            signal = common::shutdown::wait() => drop(signal?),
-        }
-    }
+    let signal = worker.work_until_ended().await?;
     worker.executor.abort().await;
     Ok(match signal {
         Signal::Interrupt => common::exit::INTERRUPTED,
@@ -147,7 +159,8 @@ struct Worker {
     ends: Vec<AttemptRef>,
     /// The operator ends the whole cluster.
     stop: Arc<Notify>,
-    draining: bool,
+    /// Finish what runs, take no more, end.
+    drain: CancellationToken,
     hanging: bool,
     /// Until then the console says nothing of a missing principal.
     quiet_until: Instant,
@@ -156,12 +169,42 @@ struct Worker {
 }
 
 impl Worker {
+    /// Until a signal, or the operator ends the cluster; an orderly end waits for what runs.
+    async fn work_until_ended(&mut self) -> Result<Signal, Error> {
+        let (console, limit) = (self.console, self.config.drain_timeout);
+        let (stop, drain) = (self.stop.clone(), self.drain.clone());
+        let mut work = std::pin::pin!(self.work());
+        let signal = tokio::select! {
+            // Only a draining worker comes to an end by itself.
+            ended = &mut work => return ended.map(|()| Signal::Terminate),
+            () = stop.notified() => Signal::Terminate,
+            signal = common::shutdown::wait() => signal?,
+        };
+        if signal == Signal::Terminate {
+            console.info(&Line::Draining);
+            drain.cancel();
+            tokio::select! {
+                finished = tokio::time::timeout(limit, work) => match finished {
+                    Ok(ended) => ended?,
+                    Err(_) => console.warn(&Line::DrainTimeout),
+                },
+                signal = common::shutdown::wait() => drop(signal?),
+            }
+        }
+        Ok(signal)
+    }
+
+    /// It drains, and nothing is held any more.
+    fn is_done(&self) -> bool {
+        self.drain.is_cancelled() && self.slots.is_empty()
+    }
+
     /// Session after session; comes to an end only when draining and nothing is held any more.
-    async fn work(&mut self) {
+    async fn work(&mut self) -> Result<(), Error> {
         let mut first = None;
         let mut backoff = BACKOFF.0;
-        while !(self.draining && self.slots.is_empty()) {
-            match self.find_newest_principal(first.take()).await {
+        while !self.is_done() {
+            match self.find_newest_principal(first.take()).await? {
                 Some(session) => {
                     backoff = BACKOFF.0;
                     let endpoint = session.endpoint.clone();
@@ -169,7 +212,7 @@ impl Worker {
                     if self.hanging {
                         std::future::pending::<()>().await;
                     }
-                    if !(self.draining && self.slots.is_empty()) {
+                    if !self.is_done() {
                         self.say_disconnected(&endpoint);
                     }
                 }
@@ -181,5 +224,6 @@ impl Worker {
                 }
             }
         }
+        Ok(())
     }
 }

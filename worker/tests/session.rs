@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::grpc_status;
+use common::lang::Lang;
 use common::proto::orchestrator_message::Message as ToWorker;
 use common::proto::worker_message::Message as FromWorker;
 use common::proto::worker_service_server::{WorkerService, WorkerServiceServer};
 use common::proto::{
     Assignment, Assignments, AttemptRef, CancelAttempts, OrchestratorMessage, Outcome,
-    OutcomesAcknowledged, Register, Registered, WorkerMessage, outcome,
+    OutcomesAcknowledged, Register, Registered, Stop, WorkerMessage, outcome,
 };
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
@@ -49,6 +51,21 @@ struct Service {
     sessions: mpsc::Sender<Session>,
     /// Names another node as the principal instead of opening sessions.
     refers_to: Option<u16>,
+}
+
+/// Refuses what every worker says of itself.
+struct Strict;
+
+#[tonic::async_trait]
+impl WorkerService for Strict {
+    type SessionStream = Outgoing;
+
+    async fn session(
+        &self,
+        _request: Request<Streaming<WorkerMessage>>,
+    ) -> Result<Response<Outgoing>, Status> {
+        Err(grpc_status::invalid([("register.slots".into(), "are too many".into())]))
+    }
 }
 
 type Outgoing = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
@@ -196,7 +213,7 @@ impl Handler for Panics {
     }
 }
 
-async fn start_worker(orchestrators: &[u16], gate: &Gate) {
+async fn start_worker(orchestrators: &[u16], gate: &Gate) -> JoinHandle<Result<u8, worker::Error>> {
     let own =
         TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a port").port();
     let urls: Vec<_> =
@@ -205,7 +222,7 @@ async fn start_worker(orchestrators: &[u16], gate: &Gate) {
         ["worker", "--port", &own.to_string(), "--slots", "2", "--orchestrators", &urls.join(",")];
     let config = Config::parse(args.map(str::to_owned).to_vec()).expect("is right");
     let handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(gate.clone()), Arc::new(Panics)];
-    tokio::spawn(worker::run(config, handlers));
+    tokio::spawn(worker::run(config, handlers))
 }
 
 const TASK: &str = "01900000-0000-7000-8000-000000000001";
@@ -214,6 +231,35 @@ const OTHER_TASK: &str = "01900000-0000-7000-8000-000000000002";
 
 fn reference() -> AttemptRef {
     AttemptRef { task_id: TASK.into(), attempt: 1 }
+}
+
+#[tokio::test]
+async fn a_worker_that_ends_in_order_finishes_what_it_runs_in_the_same_session() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    let worker = start_worker(&[script.port], &gate).await;
+    let mut session = script.session(1).await;
+    session.assign(TASK, "gate").await;
+    session.say(ToWorker::Stop(Stop {})).await;
+    assert!(matches!(session.hear().await, FromWorker::Drain(_)));
+    gate.open.add_permits(1);
+    assert_eq!(session.outcome().await.task_id, TASK);
+    let acknowledged = OutcomesAcknowledged { attempts: vec![reference()] };
+    session.say(ToWorker::Acknowledged(acknowledged)).await;
+    let ended = in_time("the end", worker).await.expect("no panic");
+    assert_eq!(ended.expect("no error"), common::exit::OK);
+    assert!(script.sessions.try_recv().is_err(), "it opened another session");
+}
+
+#[tokio::test]
+async fn a_worker_that_nobody_will_ever_take_says_why_and_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("has one").port();
+    let server = tonic::transport::Server::builder().add_service(WorkerServiceServer::new(Strict));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    let worker = start_worker(&[port], &Gate::new()).await;
+    let error = in_time("the end", worker).await.expect("no panic").expect_err("is refused");
+    assert_eq!(error.exit_code(), common::exit::REFUSED);
+    assert!(error.text(Lang::Pt).contains("register.slots"), "{error}");
 }
 
 #[tokio::test]

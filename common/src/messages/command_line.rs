@@ -7,6 +7,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::endpoint::BadEndpoint;
+use crate::exit;
 use crate::lang::Lang;
 
 /// Why a value of a flag or argument is refused; what it should be.
@@ -52,6 +53,16 @@ pub fn text(error: &clap::Error, lang: Lang) -> Option<String> {
     })
 }
 
+/// Shows it, help and version on standard output; gives the exit code.
+pub fn tell(error: &clap::Error, lang: Lang) -> u8 {
+    match text(error, lang) {
+        Some(text) => eprintln!("{text}"),
+        // A reader of help that has left needs none.
+        None => drop(error.print()),
+    }
+    u8::try_from(error.exit_code()).unwrap_or(exit::USAGE)
+}
+
 fn portuguese(error: &clap::Error) -> Option<String> {
     let part = |kind| error.get(kind).map(plain).unwrap_or_default();
     let arg = part(ContextKind::InvalidArg);
@@ -63,6 +74,12 @@ fn portuguese(error: &clap::Error) -> Option<String> {
         ErrorKind::InvalidValue => {
             let valid = part(ContextKind::ValidValue);
             format!("valor inválido `{value}` para {arg}; valores possíveis: {valid}")
+        }
+        // One of ours: flags that are right one by one, and not together.
+        ErrorKind::ValueValidation if arg.is_empty() => {
+            let text = error.render().to_string();
+            let sentence = text.strip_prefix("error: ").unwrap_or(&text);
+            sentence.lines().next().unwrap_or_default().to_owned()
         }
         ErrorKind::ValueValidation => {
             let why = std::error::Error::source(error).map(why).unwrap_or_default();
@@ -186,6 +203,15 @@ mod tests {
             let sentence = sentence(&["x", args[0], args[1]]);
             assert!(sentence.contains(why), "{sentence}");
         }
+    }
+
+    #[test]
+    fn a_sentence_of_ours_stays_as_it_is() {
+        let ours = Command::new("x").error(ErrorKind::ValueValidation, "--port precisa ser outra");
+        assert_eq!(
+            text(&ours, Lang::Pt).as_deref(),
+            Some("ERRO: --port precisa ser outra\nVeja --help.")
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub enum Problem {
     Slowdown,
     UnknownHandler { name: String },
     Label { text: String },
+    Advertise { text: String },
 }
 
 /// What is wrong, and what to do.
@@ -25,6 +26,9 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "--handlers: `{name}` não existe; há simulated, echo, mandelbrot, command, e os grupos default e all"
             ),
             Problem::Label { text } => format!("--labels: `{text}` não tem a forma CHAVE=VALOR"),
+            Problem::Advertise { text } => {
+                format!("--advertise: `{text}` não tem a forma HOST:PORTA")
+            }
         },
         Lang::En => match problem {
             Problem::PortZero => "--port must be 1 to 65535".into(),
@@ -36,6 +40,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                  default and all"
             ),
             Problem::Label { text } => format!("--labels: `{text}` is not KEY=VALUE"),
+            Problem::Advertise { text } => format!("--advertise: `{text}` is not HOST:PORT"),
         },
     }
 }

@@ -12,6 +12,7 @@ use common::proto::{
     WorkerMessage, outcome,
 };
 use tokio::sync::mpsc;
+use tonic::Status;
 
 use super::Worker;
 use crate::executor::Start;
@@ -38,40 +39,29 @@ impl Worker {
         // What was reported before may have been lost with the stream before.
         self.reports = self.slots.outcomes();
         let mut heard = tokio::time::Instant::now();
-        let mut told_drain = false;
+        let (drain, mut told_drain) = (self.drain.clone(), false);
         let mut next = None;
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         loop {
-            if self.draining && !told_drain {
+            if drain.is_cancelled() && !told_drain {
                 told_drain = true;
                 if outbox.send(message(Message::Drain(Drain {}))).await.is_err() {
                     break;
                 }
             }
-            if self.draining && self.slots.is_empty() {
-                break;
-            }
-            if self.report(&outbox).await.is_err() {
+            if self.is_done() || self.report(&outbox).await.is_err() {
                 break;
             }
             tokio::select! {
-                received = inbox.message() => match received {
-                    Ok(Some(received)) if received.epoch == epoch => {
+                received = inbox.message() => match of_epoch(received, epoch) {
+                    Some(received) => {
                         heard = tokio::time::Instant::now();
                         self.receive(received);
                         if self.hanging {
                             break;
                         }
                     }
-                    Ok(Some(stale)) => {
-                        tracing::debug!(epoch = stale.epoch, "a message of another epoch ends the session");
-                        break;
-                    }
-                    Ok(None) => break,
-                    Err(status) => {
-                        tracing::debug!(%status, "the session broke");
-                        break;
-                    }
+                    None => break,
                 },
                 Some((key, outcome)) = self.ended.recv() => {
                     self.finished(&key, outcome);
@@ -88,6 +78,7 @@ impl Worker {
                     next = Some(successor);
                     break;
                 }
+                () = drain.cancelled(), if !told_drain => {}
                 _ = tick.tick() => self.lines.tick(),
             }
         }
@@ -185,6 +176,25 @@ impl Worker {
             sent.map_err(drop)?;
         }
         Ok(())
+    }
+}
+
+/// What the principal of the session says; `None` ends the session.
+fn of_epoch(
+    received: Result<Option<OrchestratorMessage>, Status>,
+    epoch: u64,
+) -> Option<OrchestratorMessage> {
+    match received {
+        Ok(Some(received)) if received.epoch == epoch => Some(received),
+        Ok(Some(stale)) => {
+            tracing::debug!(epoch = stale.epoch, "a message of another epoch ends the session");
+            None
+        }
+        Ok(None) => None,
+        Err(status) => {
+            tracing::debug!(%status, "the session broke");
+            None
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use common::proto::Register;
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use uuid::Uuid;
 
-use super::Worker;
+use super::{Error, Worker};
 use crate::session::{Refusal, Session};
 use crate::witness;
 
@@ -20,8 +20,10 @@ impl Worker {
     /// Without a session, what ends is taken note of all the same. Gives a principal that names itself.
     pub(super) async fn wait(&mut self, duration: Duration) -> Option<Endpoint> {
         let deadline = tokio::time::Instant::now() + duration;
+        let drain = self.drain.clone();
         loop {
             tokio::select! {
+                () = drain.cancelled(), if self.slots.is_empty() => return None,
                 () = tokio::time::sleep_until(deadline) => return None,
                 principal = self.news.successor_of(self.highest_epoch) => return Some(principal),
                 Some((key, outcome)) = self.ended.recv() => self.finished(&key, outcome),
@@ -33,10 +35,12 @@ impl Worker {
     pub(super) async fn find_newest_principal(
         &mut self,
         mut first: Option<Endpoint>,
-    ) -> Option<Session> {
+    ) -> Result<Option<Session>, Error> {
         let (mut news, epoch) = (std::mem::take(&mut self.news), self.highest_epoch);
+        let (drain, is_idle) = (self.drain.clone(), self.slots.is_empty());
         let found = loop {
             tokio::select! {
+                () = drain.cancelled(), if is_idle => break Ok(None),
                 found = self.find_principal(first.clone()) => break found,
                 principal = news.successor_of(epoch) => first = Some(principal),
             }
@@ -46,7 +50,7 @@ impl Worker {
     }
 
     /// One round over the orchestrators; one that is named by another comes next.
-    async fn find_principal(&mut self, first: Option<Endpoint>) -> Option<Session> {
+    async fn find_principal(&mut self, first: Option<Endpoint>) -> Result<Option<Session>, Error> {
         let mut candidates: Vec<Endpoint> =
             first.into_iter().chain(self.config.orchestrators.iter().cloned()).collect();
         let mut tried = Vec::new();
@@ -56,9 +60,12 @@ impl Worker {
                 continue;
             }
             match Session::open(&endpoint, self.registration()).await {
-                Ok(session) => return Some(session),
+                Ok(session) => return Ok(Some(session)),
                 Err(Refusal::ForeignCluster) => {
                     self.say_foreign(&endpoint);
+                }
+                Err(Refusal::Invalid { why }) => {
+                    return Err(Error::Refused { address: endpoint.to_string(), why });
                 }
                 Err(Refusal::NotNow { principal, why }) => {
                     tracing::debug!(%endpoint, %why, "no session");
@@ -67,7 +74,7 @@ impl Worker {
             }
             tried.push(endpoint);
         }
-        None
+        Ok(None)
     }
 
     fn registration(&self) -> Register {
