@@ -19,7 +19,7 @@ fn context() -> Context {
 }
 
 async fn run(order: Value) -> Result<Value, Failure> {
-    let result = CommandHandler.run(context(), order.to_string().into_bytes()).await?;
+    let result = CommandHandler::default().run(context(), order.to_string().into_bytes()).await?;
     Ok(serde_json::from_slice(&result).expect("the result is JSON"))
 }
 
@@ -63,7 +63,7 @@ async fn output_that_grows_as_json_still_fits_a_result() {
     for byte in ["\\000", "\\377"] {
         let script = format!("head -c 1048576 /dev/zero | tr '\\0' '{byte}' | tee /dev/stderr");
         let order = json!({ "argv": ["sh", "-c", script] }).to_string().into_bytes();
-        let result = CommandHandler.run(context(), order).await.expect("succeeds");
+        let result = CommandHandler::default().run(context(), order).await.expect("succeeds");
         assert!(result.len() <= common::endpoint::MAX_PAYLOAD_BYTES, "{} bytes", result.len());
         let report: Value = serde_json::from_slice(&result).expect("is JSON");
         // Six bytes of JSON for each control character; of other bytes four for three.
@@ -144,7 +144,7 @@ async fn cancelling_ends_the_whole_group() {
     let context = context();
     let cancelled = context.cancelled.clone();
     let order = json!({ "argv": ["sh", "-c", script] }).to_string().into_bytes();
-    let attempt = tokio::spawn(CommandHandler.run(context, order));
+    let attempt = tokio::spawn(CommandHandler::default().run(context, order));
     let grandchild = loop {
         match std::fs::read_to_string(&file) {
             Ok(pid) => break pid.trim().to_owned(),

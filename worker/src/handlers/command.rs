@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,10 +17,15 @@ use std::os::unix::process::ExitStatusExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
+use super::guardian::Guardian;
 use super::{Context, Failure, Handler, parse};
 
 /// `command`: only offered when the operator names it, because it runs what the submitter says.
-pub struct CommandHandler;
+#[derive(Clone, Default)]
+pub struct CommandHandler {
+    /// Started with the first program.
+    guardian: Arc<OnceLock<Guardian>>,
+}
 
 /// Bytes of each stream that are kept unless the payload says otherwise.
 const DEFAULT_OUTPUT_LIMIT: usize = 1 << 20;
@@ -52,11 +58,23 @@ struct Report {
 }
 
 /// Kills the whole group when the attempt ends, however it ends: nothing of it may go on.
-struct Group(Option<Pid>);
+struct Group<'a> {
+    id: Option<Pid>,
+    /// Does the same should this process be killed.
+    guardian: &'a Guardian,
+}
 
-impl Group {
+impl<'a> Group<'a> {
+    fn of(child: &Child, guardian: &'a Guardian) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(group) = id {
+            guardian.guard(group);
+        }
+        Self { id, guardian }
+    }
+
     fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0
+        if let Some(group) = self.id
             && let Err(error) = kill_process_group(group, signal)
             && error != rustix::io::Errno::SRCH
         {
@@ -67,11 +85,13 @@ impl Group {
     /// Kills what is left; afterwards the number may belong to another group.
     fn end(&mut self) {
         self.signal(Signal::KILL);
-        self.0 = None;
+        if let Some(group) = self.id.take() {
+            self.guardian.release(group);
+        }
     }
 }
 
-impl Drop for Group {
+impl Drop for Group<'_> {
     fn drop(&mut self) {
         self.end();
     }
@@ -87,12 +107,13 @@ impl Handler for CommandHandler {
         context: Context,
         payload: Vec<u8>,
     ) -> BoxFuture<'static, Result<Vec<u8>, Failure>> {
+        let guardian = Arc::clone(&self.guardian);
         Box::pin(async move {
+            let guardian = guardian.get_or_init(Guardian::start);
             let order: Order = parse(&payload)?;
             let limit = order.output_limit.unwrap_or(DEFAULT_OUTPUT_LIMIT).min(MAX_OUTPUT_LIMIT);
             let mut child = spawn(&order, &context)?;
-            let mut group =
-                Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+            let mut group = Group::of(&child, guardian);
             tokio::select! {
                 done = finish(&mut child, &mut group, order.stdin, limit) => done,
                 () = context.cancelled.cancelled() => {
@@ -136,7 +157,7 @@ fn spawn(order: &Order, context: &Context) -> Result<Child, Failure> {
 
 async fn finish(
     child: &mut Child,
-    group: &mut Group,
+    group: &mut Group<'_>,
     stdin: String,
     limit: usize,
 ) -> Result<Vec<u8>, Failure> {

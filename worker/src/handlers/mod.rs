@@ -2,6 +2,7 @@
 
 pub mod command;
 mod echo;
+mod guardian;
 pub mod mandelbrot;
 mod simulated;
 
@@ -94,7 +95,7 @@ pub fn built_in(name: &str) -> Option<Arc<dyn Handler>> {
         "simulated" => Arc::new(Simulated),
         "echo" => Arc::new(Echo),
         "mandelbrot" => Arc::new(Mandelbrot),
-        "command" => Arc::new(CommandHandler),
+        "command" => Arc::new(CommandHandler::default()),
         _ => return None,
     })
 }
