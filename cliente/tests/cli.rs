@@ -2,100 +2,16 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::process::Stdio;
 
 use common::error_code::ErrorCode;
 use common::exit;
 use common::proto::{Durability, Worker};
 use serde_json::{Value, json};
-use support::{Mood, Node, Pair, TOKEN, pair};
-
-const ID: &str = "0190b4a0-0000-7000-8000-000000000001";
-const OTHER: &str = "0190b4a0-0000-7000-8000-000000000002";
-
-/// A scripted pair, and a home directory of its own.
-struct Stage {
-    pair: Arc<Pair>,
-    principal: Node,
-    standby: Node,
-    home: tempfile::TempDir,
-}
-
-/// What a run left.
-#[derive(Debug)]
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let (pair, principal, standby) = pair();
-        let home = tempfile::tempdir().expect("a directory");
-        Self { pair, principal, standby, home }
-    }
-
-    /// One that finishes whatever is submitted at once.
-    fn working() -> Self {
-        let stage = Self::new();
-        stage.pair.store().works = true;
-        stage
-    }
-
-    fn orchestrators(&self) -> String {
-        format!("{},{}", self.principal.address(), self.standby.address())
-    }
-
-    /// Without credentials.
-    fn stranger(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cliente"));
-        command
-            .args(args)
-            .env_clear()
-            .env("XDG_CONFIG_HOME", self.home.path())
-            .env("MUTIRAO_ORCHESTRATORS", self.orchestrators())
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn spawn(&self, args: &[&str]) -> std::process::Child {
-        let mut command = self.command(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.stranger(args);
-        command.env("MUTIRAO_USER", "ana").env("MUTIRAO_TOKEN", TOKEN);
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Run {
-        read(self.command(args).output().expect("starts"))
-    }
-
-    fn json(&self, args: &[&str]) -> Vec<Value> {
-        let all: Vec<_> = ["--output", "json"].iter().chain(args).copied().collect();
-        let run = self.run(&all);
-        let parse = |line| serde_json::from_str(line).expect("is JSON");
-        run.stdout.lines().map(parse).collect()
-    }
-}
-
-fn read(output: Output) -> Run {
-    Run {
-        code: output.status.code().expect("was not killed"),
-        stdout: String::from_utf8(output.stdout).expect("is text"),
-        stderr: String::from_utf8(output.stderr).expect("is text"),
-    }
-}
-
-fn with_input(command: Command, input: &str) -> Run {
-    with_bytes(command, input.as_bytes())
-}
+use support::stage::{ID, OTHER, Run, Stage, read, with_bytes, with_input};
+use support::{Mood, TOKEN};
 
 #[track_caller]
 fn is(run: &Run, code: u8, stdout: &str, stderr: &str) {
@@ -235,17 +151,6 @@ fn each_line_of_the_input_is_a_task() {
     payloads.sort();
     let expected = [r#"{"argv":["sha256sum","a b.txt"]}"#, r#"{"argv":["sha256sum","c"]}"#];
     assert_eq!(payloads, expected.map(|text| text.as_bytes().to_vec()));
-}
-
-fn with_bytes(mut command: Command, input: &[u8]) -> Run {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    child.stdin.take().expect("is piped").write_all(input).expect("is read");
-    read(child.wait_with_output().expect("ends"))
 }
 
 #[test]
@@ -441,6 +346,9 @@ fn a_wrong_command_line_is_told_in_the_language_of_its_reader() {
     assert!(english.stderr.contains("unexpected argument '--whatever'"), "{english:?}");
     assert_eq!(stage.run(&[]).code, i32::from(exit::USAGE));
     assert_eq!(stage.run(&["submit", "--id", "x"]).code, i32::from(exit::USAGE));
+    let nothing = stage.run(&["submit"]);
+    assert_eq!(nothing.code, i32::from(exit::USAGE));
+    assert!(nothing.stderr.contains("Nada a submeter"), "{nothing:?}");
     let help = stage.run(&["submit", "--help"]);
     assert_eq!(help.code, 0);
     assert!(help.stdout.contains("Submete tarefas") && !help.stdout.contains("Usage"), "{help:?}");
@@ -558,72 +466,6 @@ fn a_reader_that_has_seen_enough_ends_the_client_quietly() {
     drop(reader);
     let run = read(child.wait_with_output().expect("ends"));
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-}
-
-#[test]
-fn the_menu_follows_the_guide() {
-    let stage = Stage::working();
-    let input =
-        format!("ana\nwrong\nana\n{TOKEN}\n1\nsomar vendas\n2\n\n8\n3\n4\n\n5\nx\n\n6\n7\n");
-    let run = with_input(stage.stranger(&["menu"]), &input);
-    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
-    let id = stage.pair.store().tasks.keys().next().cloned().expect("was submitted");
-    let mut rest = run.stdout.as_str();
-    for words in [
-        "Usuário: \nToken: \n",
-        "Usuário ou token inválido; tente de novo.\n",
-        "Usuário: \nToken: \n",
-        "1: Submeter Tarefa\n2: Verificar Status de Tarefa\n3: Listar Tarefas\n4: Acompanhar Tarefa\n\
-         5: Cancelar Tarefa\n6: Workers e Cluster\n7: Sair\n",
-        &format!("Tarefa submetida: {id}\nStatus: RECEBIDA (gravada no principal e no backup)\n"),
-        &format!("ID da tarefa [{id}]: "),
-        "CONCLUIDA",
-        r#"Resultado: {"description":"somar vendas"}"#,
-        "Opção inválida; digite um número de 1 a 7.\n",
-        "TAREFA",
-        "CONCLUIDA",
-        "`x` não é o ID de uma tarefa",
-        "A tarefa já terminou",
-        "principal",
-        "Até logo.\n",
-    ] {
-        let Some(at) = rest.find(words) else { panic!("no `{words}` in {rest}") };
-        rest = &rest[at + words.len()..];
-    }
-    assert_eq!(rest, "");
-}
-
-#[test]
-fn the_end_of_the_input_leaves_the_menu() {
-    let stage = Stage::working();
-    for input in ["", "ana\n", &format!("ana\n{TOKEN}\n"), &format!("ana\n{TOKEN}\n1\n")] {
-        let run = with_input(stage.stranger(&["--lang", "en", "menu"]), input);
-        assert_eq!(run.code, 0, "{run:?}");
-        assert!(run.stdout.ends_with("Goodbye.\n"), "{run:?}");
-    }
-}
-
-#[test]
-fn the_menu_survives_a_failover_and_says_so() {
-    let mut stage = Stage::working();
-    let mut child = stage.spawn(&["menu"]);
-    let mut input = child.stdin.take().expect("is piped");
-    let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines();
-    let mut until = |words: &str| {
-        lines.by_ref().map_while(Result::ok).find(|line| line.contains(words)).expect(words)
-    };
-    input.write_all(b"1\nantes\n").expect("is read");
-    until("Tarefa submetida");
-    stage.principal.kill();
-    stage.standby.set_epoch(2);
-    stage.standby.set(Mood::Principal);
-    input.write_all(b"2\n\n").expect("is read");
-    until("CONCLUIDA");
-    let told = until("Reconectado ao outro orquestrador");
-    assert!(told.contains(&stage.standby.address()), "{told}");
-    input.write_all(b"7\n").expect("is read");
-    until("Até logo.");
-    assert_eq!(child.wait().expect("ends").code(), Some(0));
 }
 
 #[test]

@@ -244,12 +244,13 @@ async fn bad_requests_name_their_fields() {
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
-    for field in ["task_id", "handler", "payload"] {
+    for field in ["task.task_id", "task.handler", "task.payload"] {
         assert!(status.message().contains(field), "{status}");
     }
     let nothing =
         tasks.submit_task(demo(proto::SubmitTaskRequest::default())).await.expect_err("is refused");
     assert_eq!(code(&nothing), ErrorCode::InvalidArgument);
+    assert!(nothing.message().contains("task: must be given"), "{nothing}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Why a subcommand did not succeed: what to say, and with what code to end.
 
+use std::sync::Arc;
+
 use common::error_code::ErrorCode;
 use common::exit;
 use common::lang::Lang;
@@ -40,14 +42,16 @@ impl Failure {
         let what = what.into();
         |error| match error.kind() {
             std::io::ErrorKind::Interrupted => Self::Interrupted,
-            _ => Self::Resource(Box::new(ClientMessage::Io { what, error: error.to_string() })),
+            // It could be read, and is not what it should be.
+            std::io::ErrorKind::InvalidData => Self::usage(ClientMessage::NotText { source: what }),
+            _ => Self::Resource(Box::new(ClientMessage::Io { what, error: Arc::new(error) })),
         }
     }
 
     /// What the caller named cannot be read.
     pub fn input(what: &str) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.to_owned();
-        |error| Self::usage(ClientMessage::Io { what, error: error.to_string() })
+        |error| Self::usage(ClientMessage::Io { what, error: Arc::new(error) })
     }
 
     pub fn exit_code(&self) -> u8 {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 mod cluster;
+pub mod stage;
 mod tasks;
 
 use std::collections::BTreeMap;

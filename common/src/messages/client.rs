@@ -1,6 +1,8 @@
 //! What the client says: sentences on standard error, words and headings of its tables.
 
-use super::Message;
+use std::sync::Arc;
+
+use super::{Message, io};
 use crate::lang::Lang;
 use crate::proto::{Durability, NodeRole, TaskState};
 
@@ -113,10 +115,13 @@ pub enum ClientMessage {
         error: String,
     },
     NoHome,
+    /// `error`: as its type tells it, so that it can be told in the reader's language.
     Io {
         what: String,
-        error: String,
+        error: Arc<std::io::Error>,
     },
+    /// `cliente submit` and nothing more.
+    NothingToSubmit,
 }
 
 /// Why a queued task is not running, as the wire says it.
@@ -179,6 +184,7 @@ impl Message for ClientMessage {
             Self::BrokenProfile { .. } => "broken_profile",
             Self::NoHome => "no_home",
             Self::Io { .. } => "io",
+            Self::NothingToSubmit => "nothing_to_submit",
         }
     }
 
@@ -269,7 +275,10 @@ impl ClientMessage {
                 format!("{path} está danificado ({error}); entre de novo com cliente login.")
             }
             Self::NoHome => "Nem XDG_CONFIG_HOME nem HOME dizem onde guardar o perfil.".into(),
-            Self::Io { what, error } => format!("Falha em {what}: {error}"),
+            Self::Io { what, error } => format!("Falha em {what}: {}.", io::text(error, Lang::Pt)),
+            Self::NothingToSubmit => {
+                "Nada a submeter: informe --payload, --each-line, --handler ou -- PROGRAMA.".into()
+            }
         }
     }
 
@@ -351,7 +360,10 @@ impl ClientMessage {
                 format!("{path} is damaged ({error}); log in again with cliente login.")
             }
             Self::NoHome => "Neither XDG_CONFIG_HOME nor HOME says where to keep the profile.".into(),
-            Self::Io { what, error } => format!("Failure with {what}: {error}"),
+            Self::Io { what, error } => format!("Failure with {what}: {}.", io::text(error, Lang::En)),
+            Self::NothingToSubmit => {
+                "Nothing to submit: give --payload, --each-line, --handler or -- PROGRAM.".into()
+            }
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum MenuMessage {
     /// The user or the token is wrong; both are asked for again.
     LoginFailed,
     AskDescription,
+    NoDescription,
+    NoUser,
     Submitted {
         task: String,
         durability: Durability,
@@ -51,6 +53,8 @@ impl Message for MenuMessage {
             Self::BadChoice => "bad_choice",
             Self::LoginFailed => "login_failed",
             Self::AskDescription => "ask_description",
+            Self::NoDescription => "no_description",
+            Self::NoUser => "no_user",
             Self::Submitted { .. } => "submitted",
             Self::AskTaskId { .. } => "ask_task_id",
             Self::NotATaskId { .. } => "not_a_task_id",
@@ -90,6 +94,8 @@ impl MenuMessage {
             Self::BadChoice => "Opção inválida; digite um número de 1 a 7.".into(),
             Self::LoginFailed => "Usuário ou token inválido; tente de novo.".into(),
             Self::AskDescription => "Descrição da tarefa (ou /handler conteúdo): ".into(),
+            Self::NoDescription => "Escreva o que a tarefa deve fazer.".into(),
+            Self::NoUser => "Digite o nome do usuário.".into(),
             Self::Submitted { task, durability } => {
                 let durability = durability_text(*durability, Lang::Pt);
                 format!("Tarefa submetida: {task}\nStatus: RECEBIDA ({durability})")
@@ -130,6 +136,8 @@ impl MenuMessage {
             Self::BadChoice => "Not an option; type a number from 1 to 7.".into(),
             Self::LoginFailed => "Wrong user or token; try again.".into(),
             Self::AskDescription => "Description of the task (or /handler payload): ".into(),
+            Self::NoDescription => "Say what the task should do.".into(),
+            Self::NoUser => "Type the user's name.".into(),
             Self::Submitted { task, durability } => {
                 let durability = durability_text(*durability, Lang::En);
                 format!("Task submitted: {task}\nStatus: QUEUED ({durability})")

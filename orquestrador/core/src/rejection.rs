@@ -19,7 +19,7 @@ pub enum Rejection {
     UserNotFound,
     #[error("the first user must be an administrator")]
     FirstUserNotAdmin,
-    #[error("the last administrator cannot be removed while other users exist")]
+    #[error("the last administrator cannot be removed")]
     LastAdmin,
     #[error("too many users")]
     TooManyUsers,

@@ -243,7 +243,7 @@ impl OperatorService for Service {
         let mut all = 0;
         for (owner, specs) in of_owners {
             let owner = UserName::from(owner.as_str());
-            let tasks = validate::new_tasks("tasks", specs)?;
+            let tasks = validate::new_tasks(specs)?;
             // The worker that offered its handler may be known to the other history only.
             let submit =
                 |request| Command::Submit { request, owner, tasks, allow_unknown_handler: true };

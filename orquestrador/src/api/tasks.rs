@@ -71,7 +71,7 @@ impl TaskOrchestrator for Service {
         request: Request<SubmitTaskRequest>,
     ) -> Result<Response<SubmitTaskResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
-        let tasks = validate::new_tasks("task", body.task.into_iter().collect())?;
+        let tasks = vec![validate::new_task(body.task)?];
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
             |request| Command::Submit { request, owner: caller.user, tasks, allow_unknown_handler };
@@ -91,7 +91,7 @@ impl TaskOrchestrator for Service {
         request: Request<SubmitTasksRequest>,
     ) -> Result<Response<SubmitTasksResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
-        let tasks = validate::new_tasks("tasks", body.tasks)?;
+        let tasks = validate::new_tasks(body.tasks)?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
             |request| Command::Submit { request, owner: caller.user, tasks, allow_unknown_handler };

@@ -21,6 +21,8 @@ const MIN_TOKEN: usize = 8;
 const MAX_SLOTS: u32 = 4_096;
 const MAX_HANDLERS: usize = 256;
 const MAX_LABELS: usize = 64;
+/// Violations that one answer names.
+const MAX_VIOLATIONS: usize = 20;
 /// Bytes of an error message that are kept.
 const MAX_MESSAGE: usize = 4_096;
 
@@ -35,6 +37,28 @@ impl Violations {
 
     fn or<T>(self, value: T) -> Result<T, Status> {
         if self.0.is_empty() { Ok(value) } else { Err(grpc_status::invalid(self.0)) }
+    }
+
+    /// The task, if nothing is wrong with it; `path` names it in the request.
+    fn task(&mut self, path: impl Fn() -> String, spec: proto::TaskSpec) -> Option<NewTask> {
+        let before = self.0.len();
+        let id = parse_id(&spec.task_id)
+            .map_err(|why| self.add(format!("{}.task_id", path()), why))
+            .ok();
+        if let Some(why) = name_violation(&spec.handler) {
+            self.add(format!("{}.handler", path()), why);
+        }
+        let size = spec.payload.len();
+        if size > MAX_PAYLOAD_BYTES {
+            let why = format!("has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
+            self.add(format!("{}.payload", path()), why);
+        }
+        let id = id.filter(|_| self.0.len() == before)?;
+        Some(NewTask {
+            id,
+            handler: HandlerName::from(spec.handler.as_str()),
+            payload: spec.payload.into(),
+        })
     }
 
     fn name(&mut self, field: &str, name: &str) {
@@ -64,47 +88,39 @@ pub fn task_id(field: &str, text: &str) -> Result<TaskId, Status> {
 
 fn parse_id(text: &str) -> Result<TaskId, String> {
     match Uuid::try_parse(text) {
-        Ok(id) if text.len() == 36 && !id.is_nil() => Ok(TaskId(id.as_u128())),
+        Ok(id) if id.is_nil() => Err("must not be the nil UUID".into()),
+        Ok(id) if text.len() == 36 => Ok(TaskId(id.as_u128())),
         _ => Err("must be a UUID in its canonical form of 36 characters".into()),
     }
 }
 
 /// # Errors
+/// `INVALID_ARGUMENT`: there is none, or one violation for each field that is wrong.
+pub fn new_task(spec: Option<proto::TaskSpec>) -> Result<NewTask, Status> {
+    let mut violations = Violations::default();
+    let task = match spec {
+        Some(spec) => violations.task(|| "task".to_owned(), spec),
+        None => {
+            violations.add("task", "must be given");
+            None
+        }
+    };
+    task.ok_or_else(|| grpc_status::invalid(violations.0))
+}
+
+/// # Errors
 /// `INVALID_ARGUMENT`: one violation for each field of each task that is wrong, the first 20.
-pub fn new_tasks(field: &str, specs: Vec<proto::TaskSpec>) -> Result<Vec<NewTask>, Status> {
+pub fn new_tasks(specs: Vec<proto::TaskSpec>) -> Result<Vec<NewTask>, Status> {
     let mut violations = Violations::default();
     if specs.is_empty() || specs.len() > MAX_TASKS {
-        violations.add(field, format!("has {} tasks, 1 to {MAX_TASKS} are allowed", specs.len()));
+        violations.add("tasks", format!("has {} tasks, 1 to {MAX_TASKS} are allowed", specs.len()));
         return violations.or(Vec::new());
     }
     let mut tasks = Vec::with_capacity(specs.len());
     for (nth, spec) in specs.into_iter().enumerate() {
-        let id = parse_id(&spec.task_id);
-        let handler = name_violation(&spec.handler);
-        let size = spec.payload.len();
-        match (id, handler, size <= MAX_PAYLOAD_BYTES) {
-            (Ok(id), None, true) => tasks.push(NewTask {
-                id,
-                handler: HandlerName::from(spec.handler.as_str()),
-                payload: spec.payload.into(),
-            }),
-            (id, handler, fits) => {
-                if let Err(why) = id {
-                    violations.add(format!("{field}[{nth}].task_id"), why);
-                }
-                if let Some(why) = handler {
-                    violations.add(format!("{field}[{nth}].handler"), why);
-                }
-                if !fits {
-                    violations.add(
-                        format!("{field}[{nth}].payload"),
-                        format!("has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed"),
-                    );
-                }
-                if violations.0.len() >= 20 {
-                    break;
-                }
-            }
+        tasks.extend(violations.task(|| format!("tasks[{nth}]"), spec));
+        if violations.0.len() >= MAX_VIOLATIONS {
+            break;
         }
     }
     violations.or(tasks)

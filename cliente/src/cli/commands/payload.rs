@@ -100,6 +100,7 @@ impl Template {
 }
 
 fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
+    let has_input = options.payload.is_some() || options.each_line.is_some();
     let inputs = [&options.payload, &options.each_line, &options.stdin_from];
     let problem = if inputs.into_iter().filter(|input| input.as_deref() == Some(STDIN)).count() > 1
     {
@@ -110,6 +111,8 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
         ClientMessage::StdinNotTaken
     } else if handler == COMMAND && options.argv.is_empty() && options.payload.is_none() {
         ClientMessage::NoCommandLine
+    } else if options.handler.is_none() && options.argv.is_empty() && !has_input {
+        ClientMessage::NothingToSubmit
     } else {
         return Ok(());
     };

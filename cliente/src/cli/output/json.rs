@@ -135,7 +135,7 @@ fn node(node: &NodeStatus) -> Value {
         "in_sync": node.in_sync,
         "journal_index": node.journal_index,
         "node_id": word(&node.node_id),
-        "answering": node.answering,
+        "this_node": node.answering,
         "digest": word(&node.digest),
         "applied_index": node.applied_index,
     })

@@ -1,4 +1,4 @@
-//! Users: while there is one, there is an administrator among them.
+//! Users: once there is one, there is an administrator among them for ever.
 
 use crate::effect::{Answer, Effect};
 use crate::event::Event;
@@ -38,7 +38,8 @@ impl Machine {
         if !self.state.users.contains_key(&user) {
             return Err(Rejection::UserNotFound);
         }
-        if self.state.users.len() > 1 && !self.has_other_admin(&user) {
+        // Without any user the demo's credentials would be accepted again.
+        if !self.has_other_admin(&user) {
             return Err(Rejection::LastAdmin);
         }
         self.record(Event::UserRemoved { user }, step);

@@ -18,7 +18,11 @@ const LISTED: u32 = 20;
 
 impl Menu {
     pub(super) async fn submit(&mut self) -> Result<(), Leave> {
-        let description = self.ask(&MenuMessage::AskDescription)?;
+        let mut description = self.ask(&MenuMessage::AskDescription)?;
+        while description.is_empty() {
+            self.tell(&MenuMessage::NoDescription)?;
+            description = self.ask(&MenuMessage::AskDescription)?;
+        }
         let (handler, payload) = handler_and_payload(&description);
         let done = self.client.submit(TaskSpec::new(&handler, payload), false).await?;
         let (task, durability) = (done.task.task_id, done.receipt.durability());

@@ -83,7 +83,14 @@ impl Menu {
         loop {
             let user = match known.user.take() {
                 Some(user) => user,
-                None => ask(&mut lines, &ClientMessage::AskUser, lang)?,
+                None => {
+                    let user = ask(&mut lines, &ClientMessage::AskUser, lang)?;
+                    if user.is_empty() {
+                        output::print(&format!("{}\n", MenuMessage::NoUser.text(lang)))?;
+                        continue;
+                    }
+                    user
+                }
             };
             let token = match known.token.take() {
                 Some(token) => token,
