@@ -17,6 +17,11 @@ use crate::api::convert;
 
 type WatcherId = u64;
 
+/// Open watches; the next one is refused.
+const MAX_WATCHERS: usize = 10_000;
+/// Tasks that are watched one by one, over all watches.
+const MAX_WATCHED_TASKS: usize = 1_000_000;
+
 /// All watchers of this node.
 #[derive(Default)]
 pub struct WatchHub {
@@ -37,8 +42,16 @@ struct Entry {
 }
 
 impl WatchHub {
-    /// Adds a watcher with the present state of its tasks.
+    /// Adds a watcher with the present state of its tasks, or refuses it if there are too many.
     pub fn add(&mut self, watcher: Watcher, present: Vec<(TaskSnapshot, Option<Blob>)>) {
+        let tasks = self.by_task.len() + watcher.tasks.as_ref().map_or(0, Vec::len);
+        if self.watchers.len() >= MAX_WATCHERS || tasks > MAX_WATCHED_TASKS {
+            let status = grpc_status::status(ErrorCode::Overloaded, "too many watches are open");
+            if watcher.outbox.try_send(Err(status)).is_err() {
+                tracing::trace!("a watcher left before its refusal");
+            }
+            return;
+        }
         let id = self.next;
         self.next += 1;
         let mut entry = Entry {
@@ -176,4 +189,34 @@ impl WatchHub {
 /// What a service reports when the hub ended a stream early.
 pub fn lagged() -> Status {
     grpc_status::status(ErrorCode::WatchLagged, "the watch was read too slowly")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_watch_too_many_is_refused_and_told_why() {
+        let mut hub = WatchHub::default();
+        let mut readers = Vec::new();
+        for _ in 0..=MAX_WATCHERS {
+            let (outbox, reader) = tokio::sync::mpsc::channel(1);
+            let watcher = Watcher {
+                owner: UserName::from("ana"),
+                tasks: None,
+                include_results: false,
+                outbox,
+                lagged: std::sync::Arc::default(),
+            };
+            hub.add(watcher, Vec::new());
+            readers.push(reader);
+        }
+        let mut last = readers.pop().expect("there is one");
+        let refusal = last.try_recv().expect("was told").expect_err("was refused");
+        assert_eq!(grpc_status::meaning(&refusal).code, ErrorCode::Overloaded);
+        assert!(readers.iter_mut().all(|reader| reader.try_recv().is_err()), "the others stay");
+        drop(readers);
+        hub.sweep();
+        assert!(hub.watchers.is_empty());
+    }
 }

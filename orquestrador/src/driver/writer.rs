@@ -1,7 +1,7 @@
 //! The one thread that writes the journal. Appends that wait together share one fsync.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -12,11 +12,14 @@ use super::input::{Input, InputSender};
 use super::store::Install;
 use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta};
 
+/// Jobs in the queue: many times the turns that the driver leaves uncommitted.
+const JOBS: usize = 4_096;
+
 enum Job {
     Append(Vec<Entry>),
-    SaveRole(Box<Durable>, Sender<Result<(), Error>>),
-    SetAside(Index, Sender<Result<Option<SetAside>, Error>>),
-    Install(Install, Sender<Result<SnapshotMeta, Error>>),
+    SaveRole(Box<Durable>, SyncSender<Result<(), Error>>),
+    SetAside(Index, SyncSender<Result<Option<SetAside>, Error>>),
+    Install(Install, SyncSender<Result<SnapshotMeta, Error>>),
 }
 
 /// How far the thread has come. The driver looks at it every turn, so the thread never waits for the
@@ -29,7 +32,7 @@ struct Progress {
 
 /// Hands work to the journal's thread, in order.
 pub struct Writer {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<SyncSender<Job>>,
     progress: Arc<Progress>,
     thread: Option<JoinHandle<()>>,
 }
@@ -38,7 +41,7 @@ impl Writer {
     /// # Errors
     /// The thread could not be started.
     pub fn start(journal: Journal, driver: InputSender) -> std::io::Result<Self> {
-        let (jobs, queue) = channel();
+        let (jobs, queue) = sync_channel(JOBS);
         let progress = Arc::new(Progress::default());
         let worker = Worker { journal, driver, progress: Arc::clone(&progress) };
         let thread =
@@ -46,22 +49,22 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), progress, thread: Some(thread) })
     }
 
-    /// Does not wait. What is under way is bounded by the driver, which stops taking work when too much
-    /// is uncommitted.
+    /// Waits only when the queue is full; before that the driver takes no more work, because too much is
+    /// uncommitted.
     pub fn append(&self, entries: Vec<Entry>) -> Result<(), Error> {
         self.submit(Job::Append(entries))
     }
 
     /// Returns when it is on disk.
     pub fn save_role(&self, durable: &Durable) -> Result<(), Error> {
-        let (done, wait) = channel();
+        let (done, wait) = sync_channel(1);
         self.submit(Job::SaveRole(Box::new(durable.clone()), done))?;
         wait.recv().map_err(|_| self.failure())?
     }
 
     /// Returns when what follows `keep` stands in its own file and no longer in the journal.
     pub fn set_aside_after(&self, keep: Index) -> Result<Option<SetAside>, Error> {
-        let (done, wait) = channel();
+        let (done, wait) = sync_channel(1);
         self.submit(Job::SetAside(keep, done))?;
         let aside = wait.recv().map_err(|_| self.failure())?;
         self.progress.durable.fetch_min(keep.0, Ordering::AcqRel);
@@ -70,7 +73,7 @@ impl Writer {
 
     /// Returns when the snapshot has replaced the journal.
     pub fn install(&self, snapshot: Install) -> Result<SnapshotMeta, Error> {
-        let (done, wait) = channel();
+        let (done, wait) = sync_channel(1);
         self.submit(Job::Install(snapshot, done))?;
         let meta = wait.recv().map_err(|_| self.failure())??;
         self.progress.durable.store(meta.id.index.0, Ordering::Release);
