@@ -416,3 +416,39 @@ fn more_workers_than_wanted_change_nothing() {
     bench.survey(&[1, 2, 3, 4]);
     assert_eq!(bench.asks_after(60_000, Bench::acknowledge), None);
 }
+
+// ---- The office changes hands. ----
+
+/// Otherwise this node would have to take back what the successor lacks, and read its journal anew for that.
+#[test]
+fn the_office_is_given_to_who_has_everything() {
+    let mut bench = Bench::principal(&[1, 2, 3]);
+    bench.write();
+    assert!(!prepares(&bench.take(Input::HandOver)));
+    assert!(bench.role.is_handing_over());
+    assert!(prepares(&bench.acknowledge()));
+}
+
+/// The greeting is as old as the link; all that followed since need not be sent again.
+#[test]
+fn a_new_principal_asks_how_far_an_old_acquaintance_has_come() {
+    let mut bench = Bench::standby();
+    for _ in 0..1_000 {
+        bench.journal.append(Epoch(2), None, 0);
+    }
+    bench.journal.synced = bench.journal.len();
+    bench.take(Input::Durable { index: Index(bench.journal.len() as u64) });
+    let view = View {
+        epoch: Epoch(3),
+        principal_node: ME,
+        principal_process: ProcessId(10),
+        ..led_by_other(3, OTHER_PROCESS)
+    };
+    let here = bench.journal.last();
+    let elected = bench.hear(Message::Newest { view });
+    let asks = |e: &Effect| matches!(e, Effect::Send(Message::Probe { index, .. }) if *index == here.index);
+    assert!(elected.iter().any(asks), "{elected:?}");
+    let followed = bench.hear(Message::ProbeReply { view: ViewNumber(3), entry: here });
+    let streams = |e: &Effect| matches!(e, Effect::Replicate { after } if *after == here);
+    assert!(followed.iter().any(streams), "{followed:?}");
+}

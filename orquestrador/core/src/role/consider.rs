@@ -70,8 +70,9 @@ impl Role {
             self.propose(View { witnesses, ..same_office(view) }, Authority::Quorum, turn);
         } else if office.follower_is_wordless() || (unarmed && !self.handing_over) {
             self.propose(same_office(view), Authority::Quorum, turn);
-        } else if self.handing_over && acknowledged >= office.record() && node == other {
-            // Its acknowledgement covers the record of a view that lists it, so it is eligible (V5).
+        } else if self.handing_over && acknowledged >= turn.log.last().index && node == other {
+            // Its acknowledgement covers the record of a view that lists it, so it is eligible (V5). It has all
+            // that is here, so that this node will have nothing to take back.
             let successor = View {
                 epoch: view.epoch.next(),
                 principal_node: node,

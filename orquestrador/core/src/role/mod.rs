@@ -329,6 +329,13 @@ impl Role {
         self.office.as_ref().and_then(Office::follower_acknowledged)
     }
 
+    /// The office is to be given to the other replica: the shell appends nothing more, or it would wait for
+    /// ever.
+    pub fn is_handing_over(&self) -> bool {
+        let is_pair = self.newest().is_some_and(|view| !view.is_single());
+        self.handing_over && self.office.is_some() && is_pair
+    }
+
     /// V2: in a view of two, an answer that appends nothing needs the standby's word.
     pub fn needs_word(&self) -> bool {
         self.newest().is_some_and(|v| !v.is_single())

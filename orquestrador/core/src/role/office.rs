@@ -123,9 +123,6 @@ impl Role {
         let record = turn.log.last().index.next();
         self.armed = Some(view.number);
         let former = self.office.take();
-        if former.is_none() {
-            self.refresh_wanted_since = None;
-        }
         self.office = Some(Office {
             began: former.as_ref().map_or(view.number, |office| office.began),
             record,
@@ -177,11 +174,28 @@ impl Role {
             acknowledged: Index(0),
             wordless: false,
         });
-        if retains(turn.log, hello.last) {
-            self.stream_after(hello.last, turn);
-        } else {
-            self.search_on(turn);
+        let behind = turn.log.last().index.0.saturating_sub(hello.last.index.0);
+        match retains(turn.log, hello.last) {
+            true if behind <= self.timing.growth_slack => self.stream_after(hello.last, turn),
+            true => self.ask_how_far(hello.last, turn),
+            false => self.search_on(turn),
         }
+    }
+
+    /// The greeting is as old as the link: who followed, or led, since then has more by now than it said.
+    fn ask_how_far(&mut self, at_least: EntryId, turn: &mut Turn<'_>) {
+        let view = self.newest().map_or(ViewNumber(0), |v| v.number);
+        let (last, ask_again) = (turn.log.last().index, turn.now + self.timing.retry_ms);
+        let Some(follower) = self.follower() else { return };
+        follower.progress = Progress::Probing {
+            low: at_least.index,
+            verified: true,
+            high: last,
+            asked: last,
+            answered_above: false,
+            ask_again_at: ask_again,
+        };
+        turn.send(Message::Probe { view, index: last });
     }
 
     fn stream_after(&mut self, after: EntryId, turn: &mut Turn<'_>) {
