@@ -120,14 +120,6 @@ pub enum Input {
 }
 
 impl Input {
-    /// From clients and workers; it may append to the journal.
-    pub(super) fn is_work(&self) -> bool {
-        matches!(
-            self,
-            Self::Call { .. } | Self::Watch { .. } | Self::OpenSession { .. } | Self::Session(_)
-        )
-    }
-
     /// That the other node is there, or is not.
     pub(super) fn is_news_of_the_link(&self) -> bool {
         matches!(

@@ -3,6 +3,7 @@
 
 mod disk;
 mod effects;
+mod held;
 pub mod input;
 mod lines;
 mod mutation;
@@ -35,6 +36,7 @@ use tonic::Status;
 use crate::journal::{self, Recovered};
 use crate::users::Users;
 use crate::witness::Witnesses;
+use held::HeldWork;
 use input::{Committed, Input, InputSender, Received};
 use lines::Lines;
 use pulse::Pulse;
@@ -59,8 +61,6 @@ const QUEUE: usize = 16_384;
 const TURN: usize = 4_096;
 /// Content bytes after which a turn's entry is closed: an entry must fit one message to the follower.
 const ENTRY_BYTES: usize = 4 << 20;
-/// Inputs that wait while the office is given away; more are worked at, which delays the handover.
-const MAX_HELD: usize = 16_384;
 /// Turns that wait for their commit; beyond it no new work is taken.
 const MAX_UNCOMMITTED_TURNS: usize = 256;
 
@@ -225,8 +225,7 @@ pub struct Driver<S> {
     word: u64,
     snapshots: turn::Snapshots,
     handing_over: Option<oneshot::Sender<Epoch>>,
-    /// Work that came while the office is given away: done here if that fails, refused when it is done.
-    held: Vec<Input>,
+    held: HeldWork,
     serving: bool,
     /// The whole cluster ends: the other node's end is no failure.
     ending: bool,
@@ -316,7 +315,7 @@ impl<S: Store> Driver<S> {
             word: 0,
             snapshots: turn::Snapshots::default(),
             handing_over: None,
-            held: Vec::new(),
+            held: HeldWork::default(),
             serving: false,
             ending: false,
             views,
@@ -368,31 +367,8 @@ impl<S: Store> Driver<S> {
         self.pulse.begin_turn(self.clock.monotonic());
         self.take_all(inputs)?;
         self.end_turn()?;
-        if !self.held.is_empty() && !self.is_quiet() {
-            let held = std::mem::take(&mut self.held);
-            self.take_all(held.into_iter())?;
-            self.end_turn()?;
-        }
+        self.take_held()?;
         self.pulse.end_turn(&self.role, self.pending.waiting_since());
         Ok(())
-    }
-
-    fn take_all(&mut self, inputs: impl Iterator<Item = Input>) -> Result<(), Error> {
-        for input in inputs {
-            if input.is_work() && self.is_quiet() && self.held.len() < MAX_HELD {
-                self.held.push(input);
-                continue;
-            }
-            self.take(input)?;
-            if self.turn_bytes >= ENTRY_BYTES {
-                self.close_entry()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The office is being given away: what is appended now would have to be taken back.
-    fn is_quiet(&self) -> bool {
-        self.serving && self.role.is_handing_over()
     }
 }

@@ -103,7 +103,7 @@ impl<S: Store> Driver<S> {
     pub(super) fn tick(&mut self) -> Result<(), Error> {
         let lease = self.applied.limits().worker_lease_ms;
         let has_stalled = self.stalls.tick(self.clock.monotonic(), lease);
-        if self.serving && !has_stalled && !self.is_quiet() {
+        if self.serving && !has_stalled && !self.is_giving_office_away() {
             self.applied.machine.handle(self.clock.wall(), Command::ExpireTimers, &mut self.step);
         }
         self.replicator.ask(&self.role, self.nonce);

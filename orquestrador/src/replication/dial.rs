@@ -26,8 +26,6 @@ const LINK_QUEUE: usize = 1_024;
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the other node hears that this one lives.
 const HEARTBEAT: Duration = Duration::from_millis(100);
-const RETRY: Duration = Duration::from_millis(50);
-const SLOW_RETRY: Duration = Duration::from_millis(250);
 /// Attempts at an address that is not loopback before it counts as unreachable.
 const UNREACHABLE_AFTER: u32 = 12;
 
@@ -69,7 +67,7 @@ impl Dialler {
                     {
                         return;
                     }
-                    tokio::time::sleep(if failures < 20 { RETRY } else { SLOW_RETRY }).await;
+                    tokio::time::sleep(pause(failures)).await;
                 }
             }
         }
@@ -146,6 +144,15 @@ impl Dialler {
             tracing::debug!("the link is full: a heartbeat was dropped");
         }
     }
+}
+
+/// Before the next attempt. A process that is just dying resets connections before its port refuses them.
+fn pause(failures: u32) -> Duration {
+    Duration::from_millis(match failures {
+        0..=4 => 5,
+        5..=20 => 50,
+        21.. => 250,
+    })
 }
 
 /// Finds out at once whether anybody listens, at every address of the name.
