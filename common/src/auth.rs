@@ -10,6 +10,30 @@ pub const TOKEN_KEY: &str = "mutirao-token";
 pub const DEMO_USER: &str = "user1";
 /// The seed's token, only in demo mode.
 pub const DEMO_TOKEN: &str = "token_valido_123";
+/// The administrator of a cluster that has no user yet, with the token of `--admin-token-file`.
+pub const FIRST_ADMIN: &str = "admin";
+
+/// A token; not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it.
+    pub fn new(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+
+    /// To be compared, never to be shown.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
 
 /// User and token. The token is not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The `cliente` binary as a user or a script runs it.
 
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail};
 use common::auth::{DEMO_TOKEN, DEMO_USER};
@@ -25,6 +26,16 @@ pub struct Run {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 impl Cli {
@@ -61,12 +72,19 @@ impl Cli {
     /// # Errors
     /// It cannot be started.
     pub fn run(&self, args: &[&str]) -> anyhow::Result<Run> {
-        let output = self.command(args).output().context("failed to start cliente")?;
-        Ok(Run {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        Ok(self.command(args).output().context("failed to start cliente")?.into())
+    }
+
+    /// The same with this on its standard input.
+    ///
+    /// # Errors
+    /// It cannot be started, or ends before it has read that.
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> anyhow::Result<Run> {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("failed to start cliente")?;
+        child.stdin.take().context("is piped")?.write_all(input.as_bytes())?;
+        Ok(child.wait_with_output()?.into())
     }
 
     /// Runs with `--output json`; one value for each line.

@@ -1,15 +1,18 @@
 //! The command line of both orchestrators, checked completely before a port is opened.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use common::auth::Secret;
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
-use common::messages::node_help::Problem;
+use common::messages::io;
+use common::messages::node_help::{Problem, weak_token};
 use common::telemetry::LogFormat;
 use orquestrador_core::Limits;
 
+use crate::api::validate::MIN_TOKEN;
 use crate::tools::{self, Tool};
 
 /// Which binary was started. After a failover either can play the other's part.
@@ -71,6 +74,8 @@ struct Flags {
     max_finished_tasks: u64,
     #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
     insecure_network: bool,
+    #[arg(long, env = "MUTIRAO_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_ALLOW_DRILL")]
     allow_drill: bool,
     #[arg(long, env = "MUTIRAO_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
@@ -102,6 +107,8 @@ pub struct Config {
     pub advertise: Endpoint,
     pub peer: Endpoint,
     pub data_dir: PathBuf,
+    /// Of the administrator of a cluster without users.
+    pub admin_token: Option<Secret>,
     /// Operators may kill or stop this node to rehearse (`cliente cluster drill`).
     pub allow_drill: bool,
     pub limits: Limits,
@@ -177,6 +184,10 @@ impl Config {
             advertise: own,
             peer,
             data_dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
+            admin_token: flags
+                .admin_token_file
+                .map(|path| admin_token(&path, flags.lang))
+                .transpose()?,
             allow_drill: flags.allow_drill,
             limits: Limits {
                 worker_lease_ms: flags.worker_lease_ms,
@@ -188,6 +199,16 @@ impl Config {
             lang: flags.lang,
         })
     }
+}
+
+fn admin_token(path: &Path, lang: Lang) -> Result<Secret, Problem> {
+    let problem = |why| Problem::AdminToken { path: path.display().to_string(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| problem(io::text(&error, lang)))?;
+    let token = text.trim();
+    if token.len() < MIN_TOKEN || !token.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(problem(weak_token(MIN_TOKEN, lang)));
+    }
+    Ok(Secret::new(token))
 }
 
 fn default_dir(port: u16) -> PathBuf {

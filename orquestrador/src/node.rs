@@ -29,7 +29,7 @@ use crate::driver::{self, Disk, Driver, DriverHandle, Setup, Start, Tuning};
 use crate::journal::{self, Journal, Recovered};
 use crate::peer::Peer;
 use crate::replication::dial::Dialler;
-use crate::users::Users;
+use crate::users::{FirstUser, Users};
 use crate::witness::{self, Witnesses};
 
 /// The driver's clock for everything that is not an event.
@@ -195,7 +195,12 @@ async fn start(
     let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone())?);
     let own_loopback = is_loopback(&config.advertise).await && config.listen.ip().is_loopback();
     let loopback = own_loopback && is_loopback(&peer.current()).await;
-    let users = Users::new(loopback, rand::random());
+    let first = match config.admin_token.clone() {
+        Some(token) => FirstUser::Admin(token),
+        None if loopback => FirstUser::Demo,
+        None => FirstUser::Nobody,
+    };
+    let users = Users::new(first, rand::random());
     let (driver, queue) = DriverHandle::new();
     let clock = SystemClock::default();
     let machines = Driver::new(Setup {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, PasswordHash};
-use common::auth::{DEMO_TOKEN, DEMO_USER, TOKEN_KEY, USER_KEY};
+use common::auth::{DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, TOKEN_KEY, USER_KEY};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador_core::Event;
@@ -28,6 +28,27 @@ pub struct Caller {
     pub admin: bool,
 }
 
+/// Who is administrator of a cluster without users.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FirstUser {
+    /// The seed's user: every address of the node is a loopback one.
+    Demo,
+    /// `admin`, with this token.
+    Admin(Secret),
+    Nobody,
+}
+
+impl FirstUser {
+    fn is(&self, user: &str, token: &str) -> bool {
+        let (known, secret) = match self {
+            Self::Demo => (DEMO_USER, DEMO_TOKEN),
+            Self::Admin(token) => (FIRST_ADMIN, token.reveal()),
+            Self::Nobody => return false,
+        };
+        constant_time_eq(user, known) & constant_time_eq(token, secret)
+    }
+}
+
 /// Cheap to clone; one for the whole node.
 #[derive(Clone)]
 pub struct Users {
@@ -37,8 +58,8 @@ pub struct Users {
 struct Shared {
     /// By name.
     known: ArcSwap<HashMap<UserName, UserRecord>>,
-    /// Whether the seed's credentials count while there is no user.
-    demo_allowed: bool,
+    /// Who may enter while there is no user.
+    first: FirstUser,
     /// Keyed hashes of user, token and token hash that were verified.
     verified: Mutex<HashMap<[u8; 32], ()>>,
     key: [u8; 32],
@@ -46,12 +67,12 @@ struct Shared {
 }
 
 impl Users {
-    /// `demo_allowed`: every address of the node is a loopback one. `key`: random, for this process.
-    pub fn new(demo_allowed: bool, key: [u8; 32]) -> Self {
+    /// `key`: random, for this process.
+    pub fn new(first: FirstUser, key: [u8; 32]) -> Self {
         Self {
             shared: Arc::new(Shared {
                 known: ArcSwap::default(),
-                demo_allowed,
+                first,
                 verified: Mutex::default(),
                 key,
                 hashing: Semaphore::new(MAX_HASHING),
@@ -59,9 +80,9 @@ impl Users {
         }
     }
 
-    /// The seed's credentials are accepted now.
-    pub fn demo_mode(&self) -> bool {
-        self.shared.demo_allowed && self.shared.known.load().is_empty()
+    /// Who may enter now because there is no user; `None` when there is one.
+    pub fn first(&self) -> Option<&FirstUser> {
+        self.shared.known.load().is_empty().then_some(&self.shared.first)
     }
 
     pub fn replace(&self, users: Vec<UserRecord>) {
@@ -115,9 +136,8 @@ impl Users {
         let (Some(user), Some(token)) = (text(USER_KEY), text(TOKEN_KEY)) else {
             return Err(refusal("user and token are required in the metadata"));
         };
-        if self.demo_mode() {
-            let known = constant_time_eq(user, DEMO_USER) & constant_time_eq(token, DEMO_TOKEN);
-            return match known {
+        if let Some(first) = self.first() {
+            return match first.is(user, token) {
                 true => Ok(Caller { user: user.into(), admin: true }),
                 false => Err(refusal("wrong user or token")),
             };

@@ -8,7 +8,7 @@ use common::console::Console;
 use common::lang::Lang;
 use orquestrador::driver::input::{Committed, Input};
 use orquestrador::driver::{Driver, DriverHandle, Setup, Start, Tuning};
-use orquestrador::users::Users;
+use orquestrador::users::{FirstUser, Users};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, ProcessId};
 use orquestrador_core::role::{Candidate, Standing};
 use tokio::sync::{mpsc, oneshot};
@@ -166,7 +166,7 @@ impl World {
             recovered,
             identity,
             limits: self.plan.limits.clone(),
-            users: Users::new(true, [0; 32]),
+            users: Users::new(FirstUser::Demo, [0; 32]),
             console: Console::new(Lang::En),
             tuning: Tuning {
                 snapshot_entries: self.plan.snapshot_entries,

@@ -65,6 +65,10 @@ pub enum NodeMessage {
     ForeignCluster { peer: String },
     /// Demo credentials are accepted.
     DemoMode,
+    /// There is no user yet; the operator's token counts.
+    FirstAdmin,
+    /// There is no user, and no way to create one from here.
+    NobodyMayEnter,
     /// A tail that was never acknowledged was set aside.
     TailSetAside { entries: u64, path: String },
     /// SIGTERM.
@@ -112,6 +116,8 @@ impl Message for NodeMessage {
             Self::WaitingForPrincipal { .. } => "waiting_for_principal",
             Self::ForeignCluster { .. } => "foreign_cluster",
             Self::DemoMode => "demo_mode",
+            Self::FirstAdmin => "first_admin",
+            Self::NobodyMayEnter => "nobody_may_enter",
             Self::TailSetAside { .. } => "tail_set_aside",
             Self::HandingOver => "handing_over",
             Self::Stopping => "stopping",
@@ -163,6 +169,8 @@ impl Message for NodeMessage {
             | Self::WaitingForPrincipal { .. }
             | Self::ForeignCluster { .. }
             | Self::DemoMode
+            | Self::FirstAdmin
+            | Self::NobodyMayEnter
             | Self::TailSetAside { .. }
             | Self::HandingOver
             | Self::Stopping
@@ -223,6 +231,12 @@ impl NodeMessage {
             ),
             Self::DemoMode => {
                 "AVISO: modo de demonstração: user1/token_valido_123 é aceito. Crie usuários com: cliente users add".into()
+            }
+            Self::FirstAdmin => {
+                "Ainda sem usuários: entra só `admin`, com o token de --admin-token-file. Crie usuários com: cliente users add".into()
+            }
+            Self::NobodyMayEnter => {
+                "AVISO: não há usuários e ninguém pode entrar; inicie os orquestradores com --admin-token-file para criar o primeiro.".into()
             }
             Self::TailSetAside { entries, path } => {
                 format!("{entries} entradas nunca confirmadas foram postas de lado em {path}.")
@@ -289,6 +303,12 @@ impl NodeMessage {
             ),
             Self::DemoMode => {
                 "WARNING: demo mode: user1/token_valido_123 is accepted. Create users with: cliente users add".into()
+            }
+            Self::FirstAdmin => {
+                "No users yet: only `admin` may enter, with the token of --admin-token-file. Create users with: cliente users add".into()
+            }
+            Self::NobodyMayEnter => {
+                "WARNING: there are no users and nobody may enter; start the orchestrators with --admin-token-file to create the first.".into()
             }
             Self::TailSetAside { entries, path } => {
                 format!("{entries} entries that were never acknowledged were set aside in {path}.")

@@ -17,6 +17,8 @@ pub enum Problem {
     AdvertiseMissing,
     /// The other orchestrator cannot be this one.
     PeerIsSelf,
+    /// The first administrator's token cannot be read, or is too short.
+    AdminToken { path: String, why: String },
 }
 
 /// What is wrong, and what to do.
@@ -33,6 +35,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::AdvertiseMissing => {
                 "com --listen em todas as interfaces, diga com --advertise como os outros chegam a este nó".into()
             }
+            Problem::AdminToken { path, why } => format!("--admin-token-file {path}: {why}"),
             Problem::PeerIsSelf => "--peer é o endereço deste próprio nó; informe o do outro orquestrador".into(),
         },
         Lang::En => match problem {
@@ -46,8 +49,17 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::AdvertiseMissing => {
                 "with --listen on every interface, say with --advertise how others reach this node".into()
             }
+            Problem::AdminToken { path, why } => format!("--admin-token-file {path}: {why}"),
             Problem::PeerIsSelf => "--peer is this node's own address; give the other orchestrator's".into(),
         },
+    }
+}
+
+/// Why the first administrator's token is refused, if it can be read.
+pub fn weak_token(least: usize, lang: Lang) -> String {
+    match lang {
+        Lang::Pt => format!("o token precisa de pelo menos {least} caracteres ASCII visíveis"),
+        Lang::En => format!("the token must have at least {least} visible ASCII characters"),
     }
 }
 
@@ -75,6 +87,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "max_finished_tasks" => "Tarefas terminadas guardadas; as mais antigas são esquecidas",
             "insecure_network" => {
                 "A rede é confiável: aceita escutar fora de loopback sem TLS nem segredo"
+            }
+            "admin_token_file" => {
+                "Arquivo com o token de `admin`, que entra enquanto não há usuários [em loopback, sem ele: user1]"
             }
             "allow_drill" => {
                 "Aceita ensaios: `cliente cluster drill` pode matar ou parar este orquestrador"
@@ -106,6 +121,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "max_finished_tasks" => "Finished tasks kept; the oldest are forgotten",
             "insecure_network" => {
                 "The network is trusted: listen beyond loopback without TLS or secret"
+            }
+            "admin_token_file" => {
+                "File with the token of `admin`, who may enter while there are no users [on loopback, without it: user1]"
             }
             "allow_drill" => {
                 "Allow rehearsals: `cliente cluster drill` may kill or stop this orchestrator"

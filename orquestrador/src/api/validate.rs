@@ -17,7 +17,7 @@ const DEFAULT_PAGE: usize = 100;
 /// Bytes of a name: of a handler, a user, a worker, a label.
 pub const MAX_NAME: usize = 128;
 const MAX_TOKEN: usize = 256;
-const MIN_TOKEN: usize = 8;
+pub const MIN_TOKEN: usize = 8;
 const MAX_SLOTS: u32 = 4_096;
 const MAX_HANDLERS: usize = 256;
 const MAX_LABELS: usize = 64;

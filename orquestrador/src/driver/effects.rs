@@ -19,6 +19,7 @@ use super::store::{Install, Signature, Store};
 use super::{Asker, Driver, Error};
 use crate::journal::Content;
 use crate::replication::convert;
+use crate::users::FirstUser;
 
 impl<S: Store> Driver<S> {
     pub(super) fn role_input(&mut self, input: role::Input) -> Result<(), Error> {
@@ -192,8 +193,11 @@ impl<S: Store> Driver<S> {
         } else if epoch > Epoch(1) {
             self.console.info(&NodeMessage::Serving { epoch: epoch.0 });
         }
-        if self.users.demo_mode() {
-            self.console.warn(&NodeMessage::DemoMode);
+        match self.users.first() {
+            Some(FirstUser::Demo) => self.console.warn(&NodeMessage::DemoMode),
+            Some(FirstUser::Admin(_)) => self.console.info(&NodeMessage::FirstAdmin),
+            Some(FirstUser::Nobody) => self.console.warn(&NodeMessage::NobodyMayEnter),
+            None => {}
         }
         let now = match self.lacks(Mutation::LeasesEndAtTakeover) {
             true => Timestamp(0),

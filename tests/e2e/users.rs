@@ -1,0 +1,57 @@
+//! Who may enter: the demo's user, the operator's first administrator, and the users that they create.
+
+use common::auth::FIRST_ADMIN;
+use common::exit;
+use harness::{Cli, Cluster, Layout};
+
+const TOKEN: &str = "um-token-do-operador";
+const OTHER_TOKEN: &str = "um-token-da-ana";
+
+#[test]
+fn the_first_administrator_is_whom_the_operator_names() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("token");
+    std::fs::write(&file, format!("{TOKEN}\n"))?;
+    let mut layout = Layout::new(dir.path(), 0)?;
+    layout.orchestrator_args = vec!["--admin-token-file".into(), file.display().to_string()];
+    let demo = Cli::new(&layout);
+    let admin = demo.with_credentials(FIRST_ADMIN, TOKEN);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let code = |cli: &Cli| Ok::<_, anyhow::Error>(cli.run(&["list"])?.code);
+    assert_eq!(code(&demo)?, Some(i32::from(exit::UNAUTHENTICATED)), "the demo's user is nobody");
+    assert_eq!(code(&admin)?, Some(0));
+
+    let added = admin.run_with_input(&["users", "add", "ana", "--admin"], OTHER_TOKEN)?;
+    assert_eq!(added.code, Some(0), "{}", added.stderr);
+    let ana = demo.with_credentials("ana", OTHER_TOKEN);
+    assert_eq!(code(&ana)?, Some(0));
+    assert_eq!(code(&admin)?, Some(i32::from(exit::UNAUTHENTICATED)), "now there are users");
+
+    // The other node knows the same users, and has the same file.
+    drop(cluster.principal.take());
+    assert_eq!(code(&ana)?, Some(0));
+    assert_eq!(code(&admin)?, Some(i32::from(exit::UNAUTHENTICATED)));
+    Ok(())
+}
+
+#[test]
+fn a_token_that_cannot_be_used_is_refused_at_the_start() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("token");
+    let layout = Layout::new(dir.path(), 0)?;
+    for content in [None, Some("curto"), Some("não é ASCII visível")] {
+        if let Some(content) = content {
+            std::fs::write(&file, content)?;
+        }
+        let output = std::process::Command::new(layout.binary("orquestrador"))
+            .arg("--admin-token-file")
+            .arg(&file)
+            .args(["--port", &layout.principal_port.to_string()])
+            .output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(i32::from(exit::USAGE)), "{stderr}");
+        assert!(stderr.starts_with("ERRO: --admin-token-file"), "{stderr}");
+    }
+    Ok(())
+}
