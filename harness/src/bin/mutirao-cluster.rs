@@ -63,7 +63,7 @@ fn guide_ports(workers: usize) -> anyhow::Result<Vec<u16>> {
     if guide.iter().all(|&port| ports::is_free(port)) {
         return Ok(guide);
     }
-    println!("a port of the guide is taken: using free ones");
+    println!("uma porta do guia está ocupada: usando portas livres");
     Ok(ports::free(guide.len())?)
 }
 

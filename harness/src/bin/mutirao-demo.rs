@@ -74,6 +74,6 @@ fn guide_ports() -> anyhow::Result<Vec<u16>> {
     if ports::GUIDE.iter().all(|&port| ports::is_free(port)) {
         return Ok(ports::GUIDE.to_vec());
     }
-    println!("a port of the guide is taken: using free ones");
+    println!("uma porta do guia está ocupada: usando portas livres");
     Ok(ports::free(ports::GUIDE.len())?)
 }
