@@ -11,6 +11,7 @@ use std::time::Duration;
 use common::console::Console;
 use common::endpoint::Endpoint;
 use common::exit;
+use common::messages::fault::Fault;
 use common::messages::node::NodeMessage;
 use common::messages::node_journal::JournalMessage;
 use common::shutdown::{self, Signal};
@@ -71,6 +72,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// What a person reads.
+    pub fn fault(&self) -> Fault<'_> {
+        match self {
+            Self::Open(error)
+            | Self::Start(driver::Error::Journal(error))
+            | Self::Broken(driver::Error::Journal(error)) => error.fault(),
+            Self::Listen { address, source } => Fault::Listen { address, error: source },
+            Self::DataDirLost(_) => Fault::DataDirLost,
+            Self::System(error) => Fault::System { error },
+            Self::Start(driver::Error::Misfit(why)) | Self::Broken(driver::Error::Misfit(why)) => {
+                Fault::Damaged { detail: why.clone() }
+            }
+            Self::Reflection(_) | Self::Serve(_) => {
+                Fault::Internal { detail: common::console::chain(self) }
+            }
+        }
+    }
+
     /// What is on the disk is not what was written; the disk may be sound.
     pub fn is_damage(&self) -> bool {
         match self {
@@ -161,8 +180,10 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         served = serve::serve(&node, listener) => served.map(|()| exit::OK),
         broken = ended => match broken {
             Ok(Err(error)) => {
-                console.error(&NodeMessage::JournalFailed { error: common::console::chain(&error) });
-                Err(Error::Broken(error))
+                let error = Error::Broken(error);
+                let text = error.fault().text(config.lang);
+                console.error(&NodeMessage::JournalFailed { error: text });
+                Err(error)
             }
             // The driver only ends by itself when its queue closes, which the node holds open.
             Ok(Ok(())) | Err(_) => Err(Error::System(std::io::Error::other("the driver thread ended"))),

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use common::messages::node_journal::Flaw;
 use journal_common::{append_events, append_payload, copy_directory, event, role, temporary, view};
 use orquestrador::journal::inspect::{Inspection, State, inspect};
-use orquestrador::journal::{Content, Error, Journal, move_aside};
-use orquestrador_core::ids::{Epoch, Index, ViewNumber};
+use orquestrador::journal::{Content, Error, Journal, begin, interrupted, move_aside, replace};
+use orquestrador_core::ids::{ClusterId, Epoch, Index, ViewNumber};
+use orquestrador_core::role::Durable;
 
 /// A pruned journal with a snapshot, role state, a set-aside tail and 40 entries kept.
 fn write_example(dir: &Path) {
@@ -219,4 +220,26 @@ fn what_is_moved_aside_is_all_there_and_another_node_begins() {
     // What was moved can still be looked at, and a second time takes another folder.
     assert!(inspect(&moved.folder, &mut |_| {}).unwrap().is_whole());
     assert_ne!(move_aside(dir.path()).unwrap().folder, moved.folder);
+}
+
+/// Whatever was done when it was interrupted, no node starts, and it can be finished.
+#[test]
+fn an_interrupted_repair_is_finished_by_the_next() {
+    let role = Durable { cluster: Some(ClusterId(7)), ..Durable::default() };
+    for emptied in [false, true] {
+        let dir = temporary();
+        write_example(dir.path());
+        begin(dir.path(), &role).unwrap();
+        if emptied {
+            move_aside(dir.path()).unwrap();
+        }
+        assert!(matches!(Journal::open(dir.path()), Err(Error::RepairInterrupted { .. })));
+        let kept = interrupted(dir.path()).unwrap().unwrap();
+        assert_eq!(kept, role);
+        let replaced = replace(dir.path(), &kept).unwrap();
+        assert_eq!(interrupted(dir.path()).unwrap(), None);
+        let (_, recovered) = Journal::open(dir.path()).unwrap();
+        assert_eq!((recovered.node, recovered.role), (replaced.node, role.clone()));
+        assert!(inspect(&dir.path().join("damaged-1"), &mut |_| {}).unwrap().is_whole());
+    }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::console::Console;
 use common::lang::Lang;
-use common::messages::worker::{WorkerFailure, WorkerMessage as Line};
+use common::messages::fault::Fault;
+use common::messages::worker::WorkerMessage as Line;
 use common::proto::{AttemptRef, Outcome};
 use common::shutdown::Signal;
 use rand::Rng as _;
@@ -60,9 +61,9 @@ impl Error {
     /// What to tell a person.
     pub fn text(&self, lang: Lang) -> String {
         match self {
-            Self::Listen { address, source } => WorkerFailure::Listen { address, error: source },
-            Self::Refused { address, why } => WorkerFailure::Refused { address, why },
-            Self::System(error) => WorkerFailure::System { error },
+            Self::Listen { address, source } => Fault::Listen { address, error: source },
+            Self::Refused { address, why } => Fault::Refused { address, why },
+            Self::System(error) => Fault::System { error },
         }
         .text(lang)
     }

@@ -10,6 +10,7 @@ pub mod client_help;
 pub mod client_tables;
 pub mod command_line;
 pub mod error;
+pub mod fault;
 pub mod io;
 pub mod menu;
 pub mod node;

@@ -247,7 +247,7 @@ impl NodeMessage {
                 format!("Diário recuperado: {entries} entradas, {tasks} tarefas, em {ms} ms.")
             }
             Self::JournalFailed { error } => format!(
-                "ERRO: o diário não pôde ser gravado ({error}); este nó para agora. Verifique o disco e reinicie."
+                "ERRO: o diário não pôde ser gravado: {error} Este nó para agora; verifique o disco e reinicie."
             ),
             Self::DataDirLost { path } => format!(
                 "ERRO: o diretório de dados {path} foi removido ou trocado; este nó para agora. O que foi confirmado está no outro, se ele estava em sincronia; ao reiniciar, este começa vazio e copia."
@@ -319,7 +319,7 @@ impl NodeMessage {
                 format!("Journal recovered: {entries} entries, {tasks} tasks, in {ms} ms.")
             }
             Self::JournalFailed { error } => format!(
-                "ERROR: the journal could not be written ({error}); this node stops now. Check the disk and restart."
+                "ERROR: the journal could not be written: {error} This node stops now; check the disk and restart."
             ),
             Self::DataDirLost { path } => format!(
                 "ERROR: the data directory {path} was removed or replaced; this node stops now. What was acknowledged is on the other one, if that was in sync; after a restart this one begins empty and copies."

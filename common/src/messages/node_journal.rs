@@ -204,6 +204,10 @@ pub enum JournalMessage {
     },
     NeedsYes,
     NotConfirmed,
+    /// The directory is half emptied.
+    RepairInterrupted {
+        command: String,
+    },
     Repaired {
         folder: String,
         node: String,
@@ -239,6 +243,7 @@ impl Message for JournalMessage {
             Self::Confirm { .. } => "confirm_repair",
             Self::NeedsYes => "confirmation_needed",
             Self::NotConfirmed => "not_confirmed",
+            Self::RepairInterrupted { .. } => "repair_interrupted",
             Self::Repaired { .. } => "journal_repaired",
             Self::StillListed { .. } => "still_listed",
         }
@@ -339,6 +344,9 @@ impl JournalMessage {
             ),
             Self::NeedsYes => "Fora de um terminal, confirme com --yes.".into(),
             Self::NotConfirmed => "Nada foi alterado.".into(),
+            Self::RepairInterrupted { command } => {
+                format!("Um reparo deste nó foi interrompido; termine-o: {command}")
+            }
             Self::Repaired { folder, node, peer } => format!(
                 "Pronto. O conteúdo anterior está em {folder}; remova-o quando não precisar mais dele. Este nó agora é \
                  {node}. Inicie-o como sempre: ele copia tudo de {peer} e avisa quando estiver sincronizado."
@@ -430,6 +438,9 @@ impl JournalMessage {
             ),
             Self::NeedsYes => "Not on a terminal: confirm with --yes.".into(),
             Self::NotConfirmed => "Nothing was changed.".into(),
+            Self::RepairInterrupted { command } => {
+                format!("A repair of this node was interrupted; finish it: {command}")
+            }
             Self::Repaired { folder, node, peer } => format!(
                 "Done. The former contents are in {folder}; remove it when you no longer need it. This node is now \
                  {node}. Start it as always: it copies everything from {peer} and says when it is in sync."

@@ -1,6 +1,6 @@
 //! Console lines of the worker.
 
-use super::{Fields, Message, io};
+use super::{Fields, Message};
 use crate::lang::Lang;
 
 /// What the worker tells the person who watches it.
@@ -43,45 +43,6 @@ pub enum WorkerMessage {
     },
     Draining,
     DrainTimeout,
-}
-
-/// Why a worker cannot work; what to do.
-#[derive(Debug)]
-pub enum WorkerFailure<'a> {
-    /// The port is taken, or may not be used.
-    Listen { address: &'a str, error: &'a std::io::Error },
-    /// It would be refused every time.
-    Refused { address: &'a str, why: &'a str },
-    /// A system service failed.
-    System { error: &'a std::io::Error },
-}
-
-impl WorkerFailure<'_> {
-    /// The sentence.
-    pub fn text(&self, lang: Lang) -> String {
-        match (lang, self) {
-            (Lang::Pt, Self::Listen { address, error }) => format!(
-                "não foi possível escutar em {address}: {}; escolha outra porta com --port.",
-                io::text(error, lang)
-            ),
-            (Lang::Pt, Self::Refused { address, why }) => format!(
-                "o orquestrador em {address} não aceita este worker; corrija o que está indicado. [{why}]"
-            ),
-            (Lang::Pt, Self::System { error }) => {
-                format!("um serviço do sistema falhou: {}", io::text(error, lang))
-            }
-            (Lang::En, Self::Listen { address, error }) => format!(
-                "failed to listen on {address}: {}; choose another port with --port.",
-                io::text(error, lang)
-            ),
-            (Lang::En, Self::Refused { address, why }) => format!(
-                "the orchestrator at {address} does not accept this worker; mend what is named. [{why}]"
-            ),
-            (Lang::En, Self::System { error }) => {
-                format!("a system service failed: {}", io::text(error, lang))
-            }
-        }
-    }
 }
 
 impl Message for WorkerMessage {

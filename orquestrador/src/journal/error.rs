@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::messages::fault::Fault;
 use orquestrador_core::ids::Index;
 
 use super::codec::CodecError;
@@ -38,6 +39,9 @@ pub enum Error {
     DiskFull { path: PathBuf, source: io::Error },
     #[error("cannot {doing} {}", path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
+    /// The directory is half emptied: no node may start from it.
+    #[error("a repair of {} was interrupted; run `journal repair --from-peer` again", dir.display())]
+    RepairInterrupted { dir: PathBuf },
     /// An earlier write failed.
     #[error("an earlier write failed, so nothing more is written; restart the process")]
     Poisoned,
@@ -80,6 +84,30 @@ impl fmt::Display for Place {
 }
 
 impl Error {
+    /// What a person reads.
+    pub fn fault(&self) -> Fault<'_> {
+        let shown = |path: &Path| path.display().to_string();
+        match self {
+            Self::InUse { dir } => Fault::InUse { dir: shown(dir) },
+            Self::Version { dir, found, supported } => {
+                Fault::Version { dir: shown(dir), found: *found, supported: *supported }
+            }
+            Self::DiskFull { path, .. } => Fault::DiskFull { path: shown(path) },
+            Self::Io { path, source, .. } => Fault::File { path: shown(path), error: source },
+            Self::Corrupt { path, at, what, .. } => {
+                Fault::Damaged { detail: format!("{}: {what}, {at}", shown(path)) }
+            }
+            Self::BrokenChain { .. } | Self::Content { .. } | Self::RepairInterrupted { .. } => {
+                Fault::Damaged { detail: self.to_string() }
+            }
+            Self::Poisoned
+            | Self::Gap { .. }
+            | Self::Pruned { .. }
+            | Self::SnapshotBoundary { .. }
+            | Self::ChunkGap { .. } => Fault::Internal { detail: self.to_string() },
+        }
+    }
+
     /// Wraps what the operating system said, telling a full disk apart.
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_path_buf();
@@ -109,6 +137,7 @@ impl Error {
         match self {
             Self::Corrupt { .. } | Self::DiskFull { .. } | Self::Io { .. } | Self::Poisoned => true,
             Self::InUse { .. }
+            | Self::RepairInterrupted { .. }
             | Self::Version { .. }
             | Self::Gap { .. }
             | Self::BrokenChain { .. }
@@ -121,7 +150,13 @@ impl Error {
 
     /// The journal itself is wrong, not its surroundings.
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::BrokenChain { .. } | Self::Content { .. })
+        matches!(
+            self,
+            Self::Corrupt { .. }
+                | Self::BrokenChain { .. }
+                | Self::Content { .. }
+                | Self::RepairInterrupted { .. }
+        )
     }
 
     /// The disk, its quota or the file size limit is exhausted.

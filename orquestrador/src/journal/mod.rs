@@ -34,7 +34,7 @@ pub use directory::{FORMAT_VERSION, LOCK_FILE, SET_ASIDE_FOLDER};
 pub use entry::{Entry, chain};
 pub use error::{Error, Place};
 pub use log::{DiskUsage, Journal};
-pub use move_aside::{MovedAside, aside_folder, move_aside};
+pub use move_aside::{MovedAside, Replaced, aside_folder, begin, interrupted, move_aside, replace};
 pub use recovery::Recovered;
 pub use scan::Torn;
 pub use set_aside::{SetAside, SetAsideReader, read_set_aside};

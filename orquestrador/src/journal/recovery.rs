@@ -13,6 +13,7 @@ use super::directory::{self, Directory};
 use super::entry::Entry;
 use super::error::{Error, Place};
 use super::log::{Inner, Journal, Tail, Writer};
+use super::move_aside;
 use super::retention;
 use super::role_file;
 use super::snapshot::{SnapshotMeta, SnapshotReader, UNFINISHED};
@@ -34,6 +35,14 @@ pub struct Recovered {
 }
 
 pub(super) fn open(path: &Path) -> Result<(Journal, Recovered), Error> {
+    if move_aside::interrupted(path)?.is_some() {
+        return Err(Error::RepairInterrupted { dir: path.to_path_buf() });
+    }
+    open_unfinished(path)
+}
+
+/// Also in the middle of a repair.
+pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error> {
     let directory = Directory::lock(path)?;
     let known = directory.node()?;
     let node = match known {

@@ -16,8 +16,8 @@ use clap::{Subcommand, ValueEnum};
 use common::endpoint::Endpoint;
 use common::exit;
 use common::lang::Lang;
-use common::messages::Message as _;
 use common::messages::node_journal::JournalMessage;
+use common::messages::{Message as _, io};
 use orquestrador_core::ids::Index;
 
 use crate::journal;
@@ -122,6 +122,11 @@ impl Tool {
         self.dir.display().to_string()
     }
 
+    fn repair_command(&self) -> String {
+        let dir = self.dir.display();
+        format!("{} journal repair --from-peer --data-dir {dir}", self.program)
+    }
+
     /// Each damage by itself; gives the exit code.
     fn report(&self, inspection: &Inspection) -> u8 {
         for Damage { path, offset, index, flaw, .. } in &inspection.damage {
@@ -135,8 +140,7 @@ impl Tool {
     fn advise(&self, inspection: &Inspection) {
         let count = inspection.damage.len();
         if inspection.stops_node() {
-            let (dir, peer) = (self.dir.display(), self.peer.to_string());
-            let command = format!("{} journal repair --from-peer --data-dir {dir}", self.program);
+            let (command, peer) = (self.repair_command(), self.peer.to_string());
             self.say(&JournalMessage::Damaged { count, command, peer });
         } else if count > 0 {
             self.say(&JournalMessage::TailsDamaged { count });
@@ -157,9 +161,12 @@ impl Tool {
                 self.say(&JournalMessage::NoJournal { dir: self.dir() });
                 exit::RESOURCE
             }
-            Error::Journal(_) | Error::Output(_) | Error::System(_) => {
-                let error = common::console::chain(error);
-                self.say(&JournalMessage::Failed { error });
+            Error::Journal(error) => {
+                self.say(&JournalMessage::Failed { error: error.fault().text(self.lang) });
+                exit::RESOURCE
+            }
+            Error::Output(error) | Error::System(error) => {
+                self.say(&JournalMessage::Failed { error: io::text(error, self.lang) });
                 exit::RESOURCE
             }
         }

@@ -11,10 +11,14 @@ use orquestrador_core::role::{Acceptor, Durable};
 use super::peer_check::{self, Sound};
 use super::{Error, Tool};
 use crate::journal::inspect::inspect;
-use crate::journal::{Journal, MovedAside, move_aside};
+use crate::journal::{self, Replaced};
 use crate::peer::Peer;
 
 pub(super) fn run(tool: &Tool, configured: &Endpoint, yes: bool) -> Result<u8, Error> {
+    if let Some(role) = journal::interrupted(&tool.dir)? {
+        // It was agreed to before, and what was here may be partly gone.
+        return begin_anew(tool, &role, &configured.to_string());
+    }
     let here = inspect(&tool.dir, &mut |_| {})?;
     if here.pieces.is_empty() {
         tool.say(&JournalMessage::NoJournal { dir: tool.dir() });
@@ -40,8 +44,17 @@ pub(super) fn run(tool: &Tool, configured: &Endpoint, yes: bool) -> Result<u8, E
     if !yes && let Some(code) = ask(tool, &peer)? {
         return Ok(code);
     }
-    replace(tool, &sound, peer)?;
-    Ok(exit::OK)
+    let Sound { cluster, view, still_listed } = sound;
+    let role = Durable {
+        cluster: Some(cluster),
+        acceptor: Acceptor { view: view.number, ..Acceptor::default() },
+        newest: Some(view),
+    };
+    let code = begin_anew(tool, &role, &peer)?;
+    if still_listed {
+        tool.say(&JournalMessage::StillListed { peer });
+    }
+    Ok(code)
 }
 
 /// `None` when the person agrees.
@@ -50,7 +63,7 @@ fn ask(tool: &Tool, peer: &str) -> Result<Option<u8>, Error> {
         tool.say(&JournalMessage::NeedsYes);
         return Ok(Some(exit::USAGE));
     }
-    let folder = crate::journal::aside_folder(&tool.dir).display().to_string();
+    let folder = journal::aside_folder(&tool.dir).display().to_string();
     let question = JournalMessage::Confirm { dir: tool.dir(), folder, peer: peer.to_owned() };
     eprint!("{}", question.text(tool.lang));
     std::io::stderr().flush()?;
@@ -64,22 +77,12 @@ fn ask(tool: &Tool, peer: &str) -> Result<Option<u8>, Error> {
 }
 
 /// Nothing is deleted. The new node knows its cluster, so it never founds one.
-fn replace(tool: &Tool, sound: &Sound, peer: String) -> Result<(), Error> {
-    let MovedAside { folder } = move_aside(&tool.dir)?;
-    let (journal, recovered) = Journal::open(&tool.dir)?;
-    let view = sound.view.clone();
-    journal.save_role(&Durable {
-        cluster: Some(sound.cluster),
-        acceptor: Acceptor { view: view.number, ..Acceptor::default() },
-        newest: Some(view),
-    })?;
+fn begin_anew(tool: &Tool, role: &Durable, peer: &str) -> Result<u8, Error> {
+    let Replaced { folder, node } = journal::replace(&tool.dir, role)?;
     tool.say(&JournalMessage::Repaired {
         folder: folder.display().to_string(),
-        node: recovered.node.to_string(),
-        peer: peer.clone(),
+        node: node.to_string(),
+        peer: peer.to_owned(),
     });
-    if sound.still_listed {
-        tool.say(&JournalMessage::StillListed { peer });
-    }
-    Ok(())
+    Ok(exit::OK)
 }

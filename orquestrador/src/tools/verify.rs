@@ -11,6 +11,10 @@ use super::{Error, Format, Tool, describe, line};
 use crate::journal::inspect::{Damage, Inspection, Kind, Piece, State, inspect};
 
 pub(super) fn run(tool: &Tool, output: Format) -> Result<u8, Error> {
+    if crate::journal::interrupted(&tool.dir)?.is_some() {
+        tool.say(&JournalMessage::RepairInterrupted { command: tool.repair_command() });
+        return Ok(common::exit::BROKEN);
+    }
     let inspection = inspect(&tool.dir, &mut |_| {})?;
     if inspection.pieces.is_empty() {
         tool.say(&JournalMessage::NoJournal { dir: tool.dir() });

@@ -292,6 +292,7 @@ fn damage(error: Error, stops_node: bool) -> Result<Damage, Error> {
             Ok(Damage { path, offset: None, index: None, flaw, stops_node })
         }
         Error::InUse { .. }
+        | Error::RepairInterrupted { .. }
         | Error::Version { .. }
         | Error::DiskFull { .. }
         | Error::Io { .. }

@@ -1,0 +1,121 @@
+//! Why a process could not start, or had to end: what happened, then what to do.
+
+use std::io::Error as IoError;
+
+use super::io;
+use crate::lang::Lang;
+
+/// The cause. Details in brackets are for developers.
+#[derive(Debug)]
+pub enum Fault<'a> {
+    /// The port is taken, or may not be used.
+    Listen {
+        address: &'a str,
+        error: &'a IoError,
+    },
+    /// Another process has the data directory open.
+    InUse {
+        dir: String,
+    },
+    /// The data directory is of a program that stores it differently.
+    Version {
+        dir: String,
+        found: u32,
+        supported: u32,
+    },
+    /// Bytes that were durable are missing or altered.
+    Damaged {
+        detail: String,
+    },
+    DiskFull {
+        path: String,
+    },
+    /// A file could not be used.
+    File {
+        path: String,
+        error: &'a IoError,
+    },
+    /// The data directory is no longer the one that was opened.
+    DataDirLost,
+    /// An orchestrator would refuse the worker every time.
+    Refused {
+        address: &'a str,
+        why: &'a str,
+    },
+    /// A system service failed.
+    System {
+        error: &'a IoError,
+    },
+    /// A fault of ours.
+    Internal {
+        detail: String,
+    },
+}
+
+impl Fault<'_> {
+    /// The sentence.
+    pub fn text(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Pt => self.portuguese(),
+            Lang::En => self.english(),
+        }
+    }
+
+    fn portuguese(&self) -> String {
+        let of_system = |error| io::text(error, Lang::Pt);
+        match self {
+            Self::Listen { address, error } => format!(
+                "não foi possível escutar em {address}: {}; escolha outra porta com --port.",
+                of_system(error)
+            ),
+            Self::InUse { dir } => format!(
+                "o diretório de dados {dir} está em uso por outro processo; pare-o, ou escolha outro com --data-dir."
+            ),
+            Self::Version { dir, found, supported } => format!(
+                "o diretório de dados {dir} é da versão {found} do formato, e este programa lê a {supported}; use o \
+                 programa que o gravou, ou outro diretório com --data-dir."
+            ),
+            Self::Damaged { detail } => format!("o diário está danificado. [{detail}]"),
+            Self::DiskFull { path } => {
+                format!("o disco de {path} está cheio; libere espaço e reinicie.")
+            }
+            Self::File { path, error } => format!("falha em {path}: {}.", of_system(error)),
+            Self::DataDirLost => "o diretório de dados foi removido ou trocado.".into(),
+            Self::Refused { address, why } => format!(
+                "o orquestrador em {address} não aceita este worker; corrija o que está indicado. [{why}]"
+            ),
+            Self::System { error } => {
+                format!("um serviço do sistema falhou: {}.", of_system(error))
+            }
+            Self::Internal { detail } => format!("erro interno. [{detail}]"),
+        }
+    }
+
+    fn english(&self) -> String {
+        let of_system = |error| io::text(error, Lang::En);
+        match self {
+            Self::Listen { address, error } => format!(
+                "cannot listen on {address}: {}; choose another port with --port.",
+                of_system(error)
+            ),
+            Self::InUse { dir } => format!(
+                "the data directory {dir} is in use by another process; stop it, or choose another with --data-dir."
+            ),
+            Self::Version { dir, found, supported } => format!(
+                "the data directory {dir} has format version {found}, and this program reads {supported}; use the \
+                 program that wrote it, or another directory with --data-dir."
+            ),
+            Self::Damaged { detail } => format!("the journal is damaged. [{detail}]"),
+            Self::DiskFull { path } => {
+                format!("the disk of {path} is full; free some space and restart.")
+            }
+            Self::File { path, error } => format!("failure with {path}: {}.", of_system(error)),
+            Self::DataDirLost => "the data directory was removed or replaced.".into(),
+            Self::Refused { address, why } => format!(
+                "the orchestrator at {address} does not accept this worker; mend what is named. [{why}]"
+            ),
+            Self::System { error } => format!("a system service failed: {}.", of_system(error)),
+            Self::Internal { detail } => format!("internal error. [{detail}]"),
+        }
+    }
+}
