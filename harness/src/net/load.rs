@@ -110,6 +110,11 @@ impl Load {
         })
     }
 
+    /// The longest time, of those that overlap with this one, without an acknowledgement for the client.
+    pub fn outage_during(&self, from: Instant, to: Instant) -> Duration {
+        self.shared.history().outage_during(from, to)
+    }
+
     /// Ends it and gives what was answered.
     ///
     /// # Errors

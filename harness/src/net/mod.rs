@@ -12,7 +12,7 @@ mod load;
 mod network;
 mod slow;
 
-pub use cluster::SpreadCluster;
+pub use cluster::{PATIENCE, SpreadCluster, client, credentials};
 pub use cut::{Cut, Host, How};
 pub use disk::SmallDisk;
 pub use history::{Answer, History, Kind, Source};

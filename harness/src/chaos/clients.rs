@@ -1,0 +1,248 @@
+//! Several clients at once, each with a library of its own, that submit, look, list and cancel; every call is
+//! recorded for the check of linearizability.
+//!
+//! Two of them sit on the orchestrators' own machines, which no cut silences: to them a principal that was cut off
+//! would answer what is no longer true.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use cliente::{Client, ClientConfig, Error, TaskSpec};
+use common::auth::Credentials;
+use common::endpoint::Endpoint;
+use common::error_code::ErrorCode;
+use common::proto::Task;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use super::work::Work;
+use crate::linearizability::{Answer, Asked, Call, Histories, Sight};
+use crate::net::{Host, SpreadCluster};
+
+/// Its tasks are the clients' alone, so that a list shows no others.
+pub const USER: &str = "chaos";
+pub const TOKEN: &str = "a-token-of-the-chaos";
+const ON_THE_CLIENTS_MACHINE: std::ops::RangeInclusive<usize> = 3..=5;
+/// After these times, in seconds, a call is given up; what came of it is not known.
+const PATIENCE_S: [u64; 4] = [1, 3, 10, 30];
+const PACE_MS: std::ops::Range<u64> = 10..60;
+/// Questions are about one of so many tasks, the newest: each is asked about often.
+const RECENT: usize = 12;
+const PAGE: u32 = 10;
+
+/// A task that somebody submits, or tried to.
+#[derive(Debug)]
+pub struct Submission {
+    pub work: Work,
+    pub spec: TaskSpec,
+    pub acknowledged: AtomicBool,
+    /// Somebody asked for it.
+    pub cancelled: AtomicBool,
+}
+
+/// What the clients share.
+#[derive(Default)]
+struct Shared {
+    histories: Histories,
+    /// Oldest first.
+    submissions: Mutex<Vec<Arc<Submission>>>,
+    stopping: AtomicBool,
+}
+
+/// The running clients.
+pub struct Clients {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+/// What they leave.
+pub struct Recorded {
+    pub submissions: Vec<Arc<Submission>>,
+    pub histories: Histories,
+}
+
+impl Clients {
+    /// # Errors
+    /// There are no threads to be had.
+    pub fn start(on: &SpreadCluster, random: &mut StdRng) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let [principal, backup] = on.endpoints()?;
+        let beside =
+            |host| if host == Host::Backup { [&backup, &principal] } else { [&principal, &backup] };
+        let count = random.random_range(ON_THE_CLIENTS_MACHINE);
+        let hosts = std::iter::repeat_n(Host::User, count).chain([Host::Principal, Host::Backup]);
+        let mut threads = Vec::new();
+        for (number, host) in hosts.enumerate() {
+            let (endpoints, shared) = (beside(host).map(Clone::clone), Arc::clone(&shared));
+            let random = StdRng::seed_from_u64(random.random());
+            threads.push(on.network().spawn(host, move || async move {
+                OneClient::new(number, &endpoints, random, shared)?.work().await;
+                Ok(())
+            })?);
+        }
+        Ok(Self { shared, threads })
+    }
+
+    /// Ends them, each after its present call.
+    ///
+    /// # Errors
+    /// One of them could not work.
+    pub fn stop(mut self) -> anyhow::Result<Recorded> {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let Ok(done) = thread.join() else { bail!("a client panicked") };
+            done.context("a client ended")?;
+        }
+        let shared = std::mem::take(&mut self.shared);
+        let shared = Arc::into_inner(shared).context("a client is still there")?;
+        let submissions = shared.submissions.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Recorded { submissions, histories: shared.histories })
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+    }
+}
+
+struct OneClient {
+    number: usize,
+    client: Client,
+    random: StdRng,
+    shared: Arc<Shared>,
+}
+
+impl OneClient {
+    fn new(
+        number: usize,
+        endpoints: &[Endpoint],
+        mut random: StdRng,
+        shared: Arc<Shared>,
+    ) -> anyhow::Result<Self> {
+        let credentials = Credentials::new(USER, TOKEN)?;
+        let timeout = Duration::from_secs(PATIENCE_S[random.random_range(0..PATIENCE_S.len())]);
+        let endpoints = endpoints.to_vec();
+        let client = Client::new(ClientConfig { endpoints, credentials, timeout });
+        Ok(Self { number, client, random, shared })
+    }
+
+    async fn work(mut self) {
+        while !self.shared.stopping.load(Ordering::Relaxed) {
+            match (self.random.random_range(0..100), self.recent()) {
+                (0..35, _) | (_, None) => self.submit_new().await,
+                (35..40, Some(task)) => self.submit(&task).await,
+                (40..62, Some(task)) => self.status(&task).await,
+                (62..80, Some(task)) => self.result(&task).await,
+                (80..90, Some(_)) => self.list().await,
+                (_, Some(task)) => self.cancel(&task).await,
+            }
+            let pause = self.random.random_range(PACE_MS);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+    }
+
+    fn recent(&mut self) -> Option<Arc<Submission>> {
+        let submissions = self.shared.submissions();
+        let newest = self.random.random_range(0..RECENT);
+        submissions.iter().rev().nth(newest).or(submissions.last()).cloned()
+    }
+
+    async fn submit_new(&mut self) {
+        let work = Work::any(&mut self.random);
+        let spec = work.task(&mut self.random);
+        let (acknowledged, cancelled) = (AtomicBool::new(false), AtomicBool::new(false));
+        let submission = Arc::new(Submission { work, spec, acknowledged, cancelled });
+        // Others may ask about it before it is accepted.
+        self.shared.submissions().push(Arc::clone(&submission));
+        self.submit(&submission).await;
+    }
+
+    async fn submit(&self, task: &Submission) {
+        let began = self.shared.histories.now();
+        let answer = match self.client.submit(task.spec.clone(), true).await {
+            Ok(accepted) => {
+                task.acknowledged.store(true, Ordering::Relaxed);
+                let (sight, existed) = (sight(&accepted.task, None), accepted.existed);
+                Some(Answer::Accepted { sight, existed })
+            }
+            Err(error) => definite(&error),
+        };
+        self.record(task, Asked::Submit, began, answer);
+    }
+
+    async fn status(&self, task: &Submission) {
+        let began = self.shared.histories.now();
+        let answer = match self.client.task(&task.spec.task_id).await {
+            Ok((task, _)) => Some(Answer::Shown(sight(&task, None))),
+            Err(error) => definite(&error),
+        };
+        self.record(task, Asked::Status, began, answer);
+    }
+
+    async fn result(&self, task: &Submission) {
+        let began = self.shared.histories.now();
+        let answer = match self.client.result(&task.spec.task_id).await {
+            Ok((task, result, _)) => Some(Answer::Shown(sight(&task, Some(&result)))),
+            Err(error) => definite(&error),
+        };
+        self.record(task, Asked::Result, began, answer);
+    }
+
+    async fn cancel(&self, task: &Submission) {
+        task.cancelled.store(true, Ordering::Relaxed);
+        let began = self.shared.histories.now();
+        let answer = match self.client.cancel(&task.spec.task_id).await {
+            Ok((task, _)) => Some(Answer::Cancelled(sight(&task, None))),
+            Err(error) => definite(&error),
+        };
+        self.record(task, Asked::Cancel, began, answer);
+    }
+
+    async fn list(&self) {
+        let began = self.shared.histories.now();
+        let Ok((tasks, _, _)) = self.client.list(&[], PAGE, "").await else { return };
+        let ended = self.shared.histories.now();
+        for task in tasks {
+            let answered = Some((ended, Answer::Shown(sight(&task, None))));
+            let call = Call { client: self.number, asked: Asked::List, began, answered };
+            self.shared.histories.add(&task.task_id, call);
+        }
+    }
+
+    fn record(&self, task: &Submission, asked: Asked, began: Duration, answer: Option<Answer>) {
+        let answered = answer.map(|answer| (self.shared.histories.now(), answer));
+        let call = Call { client: self.number, asked, began, answered };
+        self.shared.histories.add(&task.spec.task_id, call);
+    }
+}
+
+impl Shared {
+    fn submissions(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Submission>>> {
+        self.submissions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `result`: where it was asked for. Only that of a finished task is one.
+pub fn sight(task: &Task, result: Option<&[u8]>) -> Sight {
+    let sight = Sight { state: task.state(), attempt: task.attempt, result: None };
+    let digest = |result: &[u8]| {
+        let mut hasher = DefaultHasher::new();
+        result.hash(&mut hasher);
+        hasher.finish()
+    };
+    Sight { result: result.filter(|_| sight.is_finished()).map(digest), ..sight }
+}
+
+/// `None`: it may or may not have happened.
+fn definite(error: &Error) -> Option<Answer> {
+    match error.code {
+        ErrorCode::TaskNotFound => Some(Answer::NotFound),
+        ErrorCode::TaskFinished => Some(Answer::Finished),
+        _ => None,
+    }
+}
