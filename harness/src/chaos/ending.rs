@@ -26,6 +26,9 @@ const AUDITED_AT_ONCE: usize = 5_000;
 /// Of what is wrong in the same way, so many are told.
 const TOLD: usize = 5;
 
+/// Who looks in the end, as a client's number.
+const LAST_LOOK: usize = 99;
+
 /// What became of each task; `None`: it is not known. What did not finish in time is as it was last seen.
 type Ends = BTreeMap<String, Option<(Task, Vec<u8>)>>;
 
@@ -84,7 +87,7 @@ fn last_look(began: Duration, ended: Duration, end: Option<&Option<(Task, Vec<u8
         None => Answer::NotFound,
     });
     let answered = answer.map(|answer| (ended, answer));
-    Call { client: usize::MAX, asked: Asked::Result, began, answered }
+    Call { client: LAST_LOOK, asked: Asked::Result, began, answered }
 }
 
 fn count(

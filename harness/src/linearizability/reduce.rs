@@ -1,3 +1,6 @@
+//! A submission that was answered with "known already" is two calls: the client library repeats what nobody answers,
+//! so the task may have been accepted by a first try, and shown as it was at a later one.
+//!
 //! Of many calls with one answer a few tell everything, so that a search stays small however often a task was
 //! looked at.
 //!
@@ -15,7 +18,7 @@ use super::history::{Answer, Asked, Call};
 pub fn telling(calls: &[Call]) -> Vec<Call> {
     let mut told = Vec::new();
     let mut groups: BTreeMap<(Effect, Option<Answer>), Vec<Call>> = BTreeMap::new();
-    for call in calls {
+    for call in &calls.iter().flat_map(tries).collect::<Vec<_>>() {
         let (effect, answer) = (effect(call), call.answered.map(|(_, answer)| answer));
         match answer {
             // Two of them are one too many.
@@ -39,6 +42,18 @@ pub fn telling(calls: &[Call]) -> Vec<Call> {
         told.extend(kept.into_iter().map(|nth| group[nth]));
     }
     told
+}
+
+fn tries(call: &Call) -> Vec<Call> {
+    match call.answered {
+        Some((ended, Answer::Accepted { sight, existed: true })) => {
+            vec![
+                Call { answered: None, ..*call },
+                Call { answered: Some((ended, Answer::Shown(sight))), ..*call },
+            ]
+        }
+        Some(_) | None => vec![*call],
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -130,8 +130,7 @@ impl SequentialSpec for KnownTask {
         };
         match *answer {
             Answer::Accepted { sight, existed } => {
-                // The client library repeats a submission: it may itself have been the first.
-                let possible = existed || matches!(self, Self::Absent);
+                let possible = existed != matches!(self, Self::Absent);
                 self.invoke(&Asked::Submit);
                 possible && self.show(sight)
             }

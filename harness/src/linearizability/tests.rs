@@ -142,6 +142,16 @@ fn a_task_is_accepted_as_new_once() {
     accepts(&[call(Submit, 0, 10, accepted(true))]);
 }
 
+/// Seen between two tries of one call: the first accepted it, the second was answered.
+#[test]
+fn a_repeated_submission_answers_with_what_became_of_the_first() {
+    let done = Answer::Accepted { sight: sight(Succeeded, 1), existed: true };
+    let between = call(List, 10, 11, shown(Running, 1));
+    accepts(&[call(Submit, 0, 20, done), between]);
+    rejects(&[call(Submit, 0, 9, done), between]);
+    rejects(&[call(Submit, 12, 20, done), between]);
+}
+
 #[test]
 fn cancelling_answers_as_the_task_stands() {
     let submitted = call(Submit, 0, 1, accepted(false));
