@@ -24,9 +24,15 @@ fn nothing_is_lost_or_answered_wrongly_whatever_happens() -> anyhow::Result<()> 
     }
     let dir = tempfile::tempdir()?;
     let evidence = std::env::temp_dir().join(format!("mutirao-chaos-{SEED}"));
-    let options = Options { minutes: MINUTES, seed: SEED, dir: dir.path().to_owned(), evidence };
+    let options = Options {
+        minutes: MINUTES,
+        seed: SEED,
+        dir: dir.path().to_owned(),
+        evidence: evidence.clone(),
+    };
     let verdict = storm::run(&options, |line| println!("{line}"))?;
     assert!(verdict.is_clean(), "{verdict}");
+    std::fs::remove_dir_all(evidence)?;
     assert!(verdict.acknowledged > 0 && verdict.histories > 0, "{verdict}");
     Ok(())
 }

@@ -64,11 +64,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 }
 
 fn run_storm(arguments: &Arguments, minutes: f64, seed: u64, dir: PathBuf) -> anyhow::Result<bool> {
-    let evidence = std::env::temp_dir().join(format!("mutirao-chaos-{seed}"));
-    let options = storm::Options { minutes, seed, dir, evidence };
+    // What was asked to be kept is kept; what shows that something is wrong is kept anyway.
+    let keep = arguments.dir.is_some();
+    let evidence = match keep {
+        true => dir.join("evidence"),
+        false => std::env::temp_dir().join(format!("mutirao-chaos-{seed}")),
+    };
+    let options = storm::Options { minutes, seed, dir, evidence: evidence.clone() };
     let say = |line: &str| if arguments.json { eprintln!("{line}") } else { println!("{line}") };
     say(&format!("seed {seed}"));
-    let verdict = storm::run(&options, say)?;
+    let mut verdict = storm::run(&options, say)?;
+    if verdict.is_clean() && !keep {
+        std::fs::remove_dir_all(evidence)?;
+        verdict.evidence = None;
+    }
     if arguments.json {
         println!("{}", verdict.json());
     } else {

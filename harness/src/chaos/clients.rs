@@ -2,7 +2,8 @@
 //! recorded for the check of linearizability.
 //!
 //! Two of them sit on the orchestrators' own machines, which no cut silences: to them a principal that was cut off
-//! would answer what is no longer true.
+//! would answer what is no longer true. For some seconds at a time they only look, because a look waits
+//! for what was written before it.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,12 @@ const PACE_MS: std::ops::Range<u64> = 10..60;
 /// Questions are about one of so many tasks, the newest: each is asked about often.
 const RECENT: usize = 12;
 const PAGE: u32 = 10;
+/// How long somebody beside an orchestrator only looks, or does everything.
+const MOOD_MS: std::ops::Range<u64> = 1_000..6_000;
+/// Of a hundred choices, those up to here submit.
+const SUBMITS: u32 = 40;
+/// Those from here on cancel.
+const CANCELS: u32 = 90;
 
 /// A task that somebody submits, or tried to.
 #[derive(Debug)]
@@ -80,7 +87,7 @@ impl Clients {
             let (endpoints, shared) = (beside(host).map(Clone::clone), Arc::clone(&shared));
             let random = StdRng::seed_from_u64(random.random());
             threads.push(on.network().spawn(host, move || async move {
-                OneClient::new(number, &endpoints, random, shared)?.work().await;
+                OneClient::new(number, host, &endpoints, random, shared)?.work().await;
                 Ok(())
             })?);
         }
@@ -112,6 +119,8 @@ impl Drop for Clients {
 
 struct OneClient {
     number: usize,
+    /// Where some of the time it only looks.
+    is_beside: bool,
     client: Client,
     random: StdRng,
     shared: Arc<Shared>,
@@ -120,6 +129,7 @@ struct OneClient {
 impl OneClient {
     fn new(
         number: usize,
+        host: Host,
         endpoints: &[Endpoint],
         mut random: StdRng,
         shared: Arc<Shared>,
@@ -128,21 +138,36 @@ impl OneClient {
         let timeout = Duration::from_secs(PATIENCE_S[random.random_range(0..PATIENCE_S.len())]);
         let endpoints = endpoints.to_vec();
         let client = Client::new(ClientConfig { endpoints, credentials, timeout });
-        Ok(Self { number, client, random, shared })
+        Ok(Self { number, is_beside: host != Host::User, client, random, shared })
     }
 
     async fn work(mut self) {
+        let mut only_looks = false;
+        let mut until = Duration::ZERO;
         while !self.shared.stopping.load(Ordering::Relaxed) {
-            match (self.random.random_range(0..100), self.recent()) {
-                (0..35, _) | (_, None) => self.submit_new().await,
-                (35..40, Some(task)) => self.submit(&task).await,
-                (40..62, Some(task)) => self.status(&task).await,
-                (62..80, Some(task)) => self.result(&task).await,
-                (80..90, Some(_)) => self.list().await,
-                (_, Some(task)) => self.cancel(&task).await,
+            if self.is_beside && self.shared.histories.now() >= until {
+                only_looks = !only_looks;
+                let mood = Duration::from_millis(self.random.random_range(MOOD_MS));
+                until = self.shared.histories.now() + mood;
             }
+            let choices = if only_looks { SUBMITS..CANCELS } else { 0..100 };
+            let choice = self.random.random_range(choices);
+            self.ask(choice).await;
             let pause = self.random.random_range(PACE_MS);
             tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+    }
+
+    /// `choice`: of a hundred.
+    async fn ask(&mut self, choice: u32) {
+        let recent = self.recent();
+        let Some(task) = recent.filter(|_| choice >= 35) else { return self.submit_new().await };
+        match choice {
+            ..SUBMITS => self.submit(&task).await,
+            SUBMITS..62 => self.status(&task).await,
+            62..80 => self.result(&task).await,
+            80..CANCELS => self.list().await,
+            CANCELS.. => self.cancel(&task).await,
         }
     }
 

@@ -61,20 +61,21 @@ pub struct Episode {
 }
 
 impl Fault {
-    /// For counting.
-    pub fn name(&self) -> String {
+    /// For counting: what is done to whom, as the parts are now.
+    pub fn name(&self, serving: Option<Host>) -> String {
+        let part = |host: Host| part(host, serving);
         match self {
-            Self::Kill(host) => format!("kill {}", program(*host)),
+            Self::Kill(host) => format!("kill {}", part(*host)),
             Self::KillBoth { .. } => "kill both orchestrators".to_owned(),
-            Self::Pause(host) => format!("pause {}", program(*host)),
-            Self::CutLink(_) => "cut between the orchestrators".to_owned(),
-            Self::Isolate(host, _) => format!("isolate {}", program(*host)),
-            Self::OneWay { from, .. } => format!("one way, from {}", program(*from)),
-            Self::Mute(host) => format!("mute {}", program(*host)),
-            Self::Deafen(host) => format!("deafen {}", program(*host)),
+            Self::Pause(host) => format!("pause {}", part(*host)),
+            Self::CutLink(_) => "cut principal-standby".to_owned(),
+            Self::Isolate(host, _) => format!("isolate {}", part(*host)),
+            Self::OneWay { to, .. } => format!("one-way cut, deaf {}", part(*to)),
+            Self::Mute(host) => format!("mute {}", part(*host)),
+            Self::Deafen(host) => format!("deafen {}", part(*host)),
             Self::Slow { .. } => "slow link".to_owned(),
-            Self::LoseDisk(host) => format!("delete disk of {}", program(*host)),
-            Self::FillDisk(host) => format!("full disk of {}", program(*host)),
+            Self::LoseDisk(host) => format!("delete disk of {}", part(*host)),
+            Self::FillDisk(host) => format!("fill disk of {}", part(*host)),
             Self::Switchover => "switch-over".to_owned(),
         }
     }
@@ -100,13 +101,14 @@ impl Fault {
     }
 }
 
-/// The program on that machine, whatever its part is now.
-fn program(host: Host) -> &'static str {
+/// Who is on that machine.
+fn part(host: Host, serving: Option<Host>) -> &'static str {
     match host {
-        Host::Principal => "orquestrador",
-        Host::Backup => "orquestrador-backup",
         Host::Worker(_) => "worker",
         Host::User => "client",
+        Host::Principal | Host::Backup if serving == Some(host) => "principal",
+        Host::Principal | Host::Backup if serving.is_some() => "standby",
+        Host::Principal | Host::Backup => "an orchestrator",
     }
 }
 
@@ -234,7 +236,8 @@ mod tests {
     #[test]
     fn each_fault_is_dealt_before_one_comes_again() {
         let kinds = all(&mut StdRng::seed_from_u64(0)).len();
-        let names: Vec<_> = episodes(3, 3 * kinds).iter().map(|e| e.fault.name()).collect();
+        let names: Vec<_> =
+            episodes(3, 3 * kinds).iter().map(|e| e.fault.name(Some(Host::Backup))).collect();
         let rounds: Vec<_> = names
             .chunks(kinds)
             .map(|round| round.iter().collect::<std::collections::BTreeSet<_>>().len())

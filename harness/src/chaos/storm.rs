@@ -30,7 +30,7 @@ pub struct Options {
     pub seed: u64,
     /// For what the processes write.
     pub dir: PathBuf,
-    /// Histories and output; taken away when nothing is wrong.
+    /// Histories and what all processes printed.
     pub evidence: PathBuf,
 }
 
@@ -49,25 +49,20 @@ pub fn run(options: &Options, say: impl Fn(&str)) -> anyhow::Result<Verdict> {
     let deadline = Instant::now() + Duration::from_secs_f64(options.minutes * 60.0);
     while Instant::now() < deadline {
         let episode = storm.deck.episode();
-        log.line("chaos", &format!("{episode:?}"));
         let Err(error) = storm.play(&episode, deadline) else {
-            say(&storm.line(&episode, began.elapsed()));
+            say(&storm.line(began.elapsed()));
             continue;
         };
-        let what = format!("{:#}; {}", error, storm.injector.cluster.condition());
-        log.line("chaos", &what);
-        say(&format!("{}: {error:#}", names(&episode)));
-        storm.verdict.violations.push(format!("after {}: {error:#}", names(&episode)));
+        log.line("chaos", &format!("{error:#}; {}", storm.injector.cluster.condition()));
+        let what = format!("{}: {error:#}", storm.names.join(" + "));
+        say(&what);
+        storm.verdict.violations.push(what);
         break;
     }
     log.line("chaos", "the end");
     let mut verdict = storm.end(&options.evidence)?;
     verdict.elapsed = began.elapsed();
-    if verdict.is_clean() {
-        std::fs::remove_dir_all(&options.evidence)?;
-    } else {
-        verdict.evidence = Some(options.evidence.clone());
-    }
+    verdict.evidence = Some(options.evidence.clone());
     Ok(verdict)
 }
 
@@ -77,6 +72,9 @@ struct Storm {
     load: Load,
     injector: Injector,
     deck: Deck,
+    log: Log,
+    /// The faults of the present episode.
+    names: Vec<String>,
     verdict: Verdict,
 }
 
@@ -86,22 +84,26 @@ impl Storm {
         let disk = DISK_MEGABYTES + DISK_MEGABYTES_PER_MINUTE.saturating_mul(minutes);
         let mut injector = Injector::new(&options.dir, disk)?;
         let log = log.clone();
-        injector.cluster.on_line = Some(Arc::new(move |name, line| log.line(name, line)));
+        injector.cluster.on_line = Some(Arc::new({
+            let log = log.clone();
+            move |name, line| log.line(name, line)
+        }));
         injector.cluster.layout.worker_args = vec!["--handlers".into(), "all".into()];
         injector.cluster.start()?;
         injector.cluster.add_another_user(USER, TOKEN)?;
         let mut random = StdRng::seed_from_u64(options.seed);
         let deck = Deck::new(StdRng::seed_from_u64(random.random()));
-        let load = Load::start(&injector.cluster)?;
+        let load = Load::start_with_readers(&injector.cluster)?;
         load.wait_served(load.mark())?;
         let clients = Clients::start(&injector.cluster, &mut random)?;
         let Options { minutes, seed, .. } = *options;
         let verdict = Verdict { minutes, seed, ..Verdict::default() };
-        Ok(Self { clients, load, injector, deck, verdict })
+        Ok(Self { clients, load, injector, deck, log, names: Vec::new(), verdict })
     }
 
     /// One episode: faults, an end to them, and service again.
     fn play(&mut self, episode: &Episode, deadline: Instant) -> anyhow::Result<()> {
+        self.names.clear();
         if episode.fault.needs_whole() {
             self.injector.cluster.wait_whole()?;
         }
@@ -123,7 +125,10 @@ impl Storm {
     }
 
     fn strike(&mut self, fault: &Fault) -> anyhow::Result<()> {
-        *self.verdict.faults.entry(fault.name()).or_default() += 1;
+        let name = fault.name(self.injector.cluster.serving()?);
+        self.log.line("chaos", &format!("{name}: {fault:?}"));
+        *self.verdict.faults.entry(name.clone()).or_default() += 1;
+        self.names.push(name);
         self.injector.inject(fault, &self.load)
     }
 }
@@ -144,16 +149,12 @@ impl Storm {
         Ok(self.verdict)
     }
 
-    fn line(&self, episode: &Episode, elapsed: Duration) -> String {
+    /// When, what, and how long the client waited.
+    fn line(&self, elapsed: Duration) -> String {
         let outage = self.verdict.outages.last().copied().unwrap_or_default();
-        let (seconds, names) = (elapsed.as_secs(), names(episode));
-        format!("{seconds:>5} s  {names:<60} {:>6} ms", outage.as_millis())
+        let (seconds, names) = (elapsed.as_secs(), self.names.join(" + "));
+        format!("{seconds:>5} s  {names:<50} {:>6} ms", outage.as_millis())
     }
-}
-
-fn names(episode: &Episode) -> String {
-    let company = episode.company.as_ref().map(|(_, fault)| format!(" + {}", fault.name()));
-    episode.fault.name() + &company.unwrap_or_default()
 }
 
 /// What everybody printed, and what was done to them, in one order.

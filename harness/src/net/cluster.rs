@@ -277,6 +277,20 @@ impl SpreadCluster {
         })
     }
 
+    /// Where the principal is; `None` when nobody says so.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn serving(&self) -> anyhow::Result<Option<Host>> {
+        let nodes = self.explain()?;
+        let principals = nodes.iter().filter(|node| node.standing == "PRINCIPAL");
+        let newest = principals.max_by_key(|node| node.view.as_ref().map(|view| view.number));
+        let is_at = |host: &Host| {
+            newest.is_some_and(|node| node.address.contains(&host.address().to_string()))
+        };
+        Ok([Host::Principal, Host::Backup].into_iter().find(is_at))
+    }
+
     /// Waits until both orchestrators say what `is_wanted`.
     ///
     /// # Errors

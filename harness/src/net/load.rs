@@ -49,6 +49,18 @@ impl Load {
     /// # Errors
     /// There are no threads to be had.
     pub fn start(on: &SpreadCluster) -> anyhow::Result<Self> {
+        Self::start_with(on, true)
+    }
+
+    /// The same; on the orchestrators' machines nobody writes, so that no read waits for a write.
+    ///
+    /// # Errors
+    /// There are no threads to be had.
+    pub fn start_with_readers(on: &SpreadCluster) -> anyhow::Result<Self> {
+        Self::start_with(on, false)
+    }
+
+    fn start_with(on: &SpreadCluster, probes_write: bool) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (endpoints, credentials) = (on.endpoints()?, cluster::credentials()?);
         let mut threads = vec![on.network().spawn(Host::User, {
@@ -58,7 +70,7 @@ impl Load {
         for host in [Host::Principal, Host::Backup] {
             let (shared, credentials) = (Arc::clone(&shared), credentials.clone());
             threads.push(on.network().spawn(host, move || async move {
-                Probe::new(host, credentials)?.ask(&shared).await;
+                Probe::new(host, credentials)?.ask(&shared, probes_write).await;
                 Ok(())
             })?);
         }
@@ -198,12 +210,12 @@ impl Probe {
         Ok(Self { host, client, credentials })
     }
 
-    async fn ask(&mut self, shared: &Shared) {
+    async fn ask(&mut self, shared: &Shared, writes: bool) {
         let source = Source::At(self.host);
         while shared.goes_on() {
             let (task, began) = (task(), Instant::now());
             let id = task.task_id.clone();
-            if let Some(receipt) = self.submit(task).await {
+            if writes && let Some(receipt) = self.submit(task).await {
                 shared.add(source, Kind::Submit(id), &receipt, began);
             }
             let began = Instant::now();
