@@ -3,6 +3,7 @@
 //! The kernel may lack what delays packets. An orchestrator's messages travel on the link that it dialled
 //! itself, so what goes the other way is the other one's affair.
 
+use std::net::Ipv4Addr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,13 +14,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::cluster::endpoint;
 use super::cut::Host;
 use super::network::Network;
 
 const PORT: u16 = 60051;
+/// How often the proxy looks whether the port over there refuses, and how long it waits for that.
+const LOOK: Duration = Duration::from_millis(20);
 const CHUNK_BYTES: usize = 64 << 10;
 /// What is under way at once; beyond it the sender waits, as with a link of little capacity.
 const CHUNKS: usize = 1024;
@@ -36,22 +39,18 @@ impl SlowLink {
     /// From the orchestrator on `host` to the other one; without delay at first.
     ///
     /// # Errors
-    /// The port is in use, or there is no thread to be had.
+    /// There is no thread to be had.
     pub fn start(network: &Network, host: Host) -> anyhow::Result<Self> {
         let (delay, delays) = watch::channel(Duration::ZERO);
         let (end, ended) = oneshot::channel();
-        let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
         let target = endpoint(host.peer())?;
         let own = (host.address(), PORT);
         let thread = network.spawn(host, move || async move {
-            let listener = TcpListener::bind(own).await.context("failed to open the proxy")?;
-            ready.send(()).context("nobody waits for the proxy")?;
             tokio::select! {
-                done = serve(&listener, &target, &delays) => done,
+                done = serve(own, &target, &delays) => done,
                 _ = ended => Ok(()),
             }
         })?;
-        is_ready.recv().context("the proxy did not start")?;
         let address = format!("{}:{PORT}", host.address()).parse()?;
         Ok(Self { address, delay, thread: Some((end, thread)) })
     }
@@ -74,19 +73,55 @@ impl Drop for SlowLink {
     }
 }
 
+/// A port that refuses over there refuses here, too: who dialled must see the difference to silence.
 async fn serve(
-    listener: &TcpListener,
+    own: (Ipv4Addr, u16),
     target: &Endpoint,
     delay: &watch::Receiver<Duration>,
 ) -> anyhow::Result<()> {
+    let mut listener = None;
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let (near, _) = listener.accept().await?;
-        let (target, delay) = (target.clone(), delay.clone());
-        tokio::spawn(async move {
-            if let Err(error) = forward(near, &target, &delay).await {
-                tracing::debug!(%error, "a connection through the proxy broke");
+        tokio::select! {
+            near = accept(listener.as_ref()) => {
+                let (target, delay) = (target.clone(), delay.clone());
+                tokio::spawn(forward_until_it_breaks(near?, target, delay));
             }
-        });
+            _ = looks.tick() => {
+                if refuses(target).await {
+                    listener = None;
+                } else if listener.is_none() {
+                    listener = Some(TcpListener::bind(own).await.context("failed to open the proxy")?);
+                }
+            }
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
+    match listener {
+        Some(listener) => Ok(listener.accept().await?.0),
+        None => std::future::pending().await,
+    }
+}
+
+/// Silence is no refusal.
+async fn refuses(target: &Endpoint) -> bool {
+    let knock = TcpStream::connect((target.host(), target.port()));
+    matches!(
+        tokio::time::timeout(LOOK, knock).await,
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused
+    )
+}
+
+async fn forward_until_it_breaks(
+    near: TcpStream,
+    target: Endpoint,
+    delay: watch::Receiver<Duration>,
+) {
+    if let Err(error) = forward(near, &target, &delay).await {
+        tracing::debug!(%error, "a connection through the proxy broke");
     }
 }
 
