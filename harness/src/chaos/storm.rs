@@ -114,7 +114,9 @@ impl Storm {
             self.strike(other)?;
         }
         std::thread::sleep((began + episode.lasts).saturating_duration_since(Instant::now()));
+        self.log.line("chaos", "healing");
         self.injector.heal()?;
+        self.log.line("chaos", "healed");
         self.load.wait_served(self.load.mark()).context("no service after it was healed")?;
         self.verdict.outages.push(self.load.outage_during(began, Instant::now()));
         if self.verdict.outages.len().is_multiple_of(EPISODES_TO_WHOLE) {
