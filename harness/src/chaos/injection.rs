@@ -40,13 +40,11 @@ impl Injector {
     /// # Errors
     /// There can be no network or no disks of the cluster's own.
     pub fn new(dir: &Path, disk_megabytes: u32) -> anyhow::Result<Self> {
-        let mut cluster = SpreadCluster::new(dir)?;
+        let cluster = SpreadCluster::new(dir)?;
         let (mut links, mut disks) = (BTreeMap::new(), BTreeMap::new());
         for host in ORCHESTRATORS {
             disks.insert(host, SmallDisk::mount(&cluster.data_dir(host), disk_megabytes)?);
-            let link = SlowLink::start(cluster.network(), host)?;
-            cluster.detours.insert(host, link.address.clone());
-            links.insert(host, link);
+            links.insert(host, SlowLink::start(cluster.network(), host)?);
         }
         Ok(Self { cluster, links, disks, broken: Broken::default(), refused: 0 })
     }

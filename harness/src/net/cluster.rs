@@ -1,6 +1,6 @@
 //! A pair of orchestrators and three workers, each on a machine of its own, with a client on another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,8 +40,6 @@ pub struct SpreadCluster {
     pub on_line: Option<OnNamedLine>,
     /// Its further arguments are given to the processes; its ports are not used.
     pub layout: Layout,
-    /// Where the orchestrators on these machines look for the other one, if not at its own address.
-    pub detours: BTreeMap<Host, Endpoint>,
     network: Network,
 }
 
@@ -55,7 +53,6 @@ impl SpreadCluster {
             principal: None,
             backup: None,
             workers: (0..WORKERS).map(|_| None).collect(),
-            detours: BTreeMap::new(),
             on_line: None,
             layout: Layout::with_ports(dir, &PORTS)?,
             network: Network::new()?,
@@ -120,7 +117,7 @@ impl SpreadCluster {
             Host::Backup => ("orquestrador-backup", PORTS[1]),
             Host::Worker(_) | Host::User => bail!("no orchestrator belongs on {host:?}"),
         };
-        let peer = self.detours.get(&host).cloned().map_or_else(|| endpoint(host.peer()), Ok)?;
+        let peer = endpoint(host.peer())?;
         let mut args = vec![
             "--port".to_owned(),
             port.to_string(),
