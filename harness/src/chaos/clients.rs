@@ -58,6 +58,10 @@ struct Shared {
     /// Oldest first.
     submissions: Mutex<Vec<Arc<Submission>>>,
     stopping: AtomicBool,
+    /// Nobody writes.
+    quiet: AtomicBool,
+    /// Nobody beside an orchestrator writes.
+    quiet_beside: AtomicBool,
 }
 
 /// The running clients.
@@ -92,6 +96,16 @@ impl Clients {
             })?);
         }
         Ok(Self { shared, threads })
+    }
+
+    /// Whether everybody only looks from now on.
+    pub fn be_quiet(&self, quiet: bool) {
+        self.shared.quiet.store(quiet, Ordering::Relaxed);
+    }
+
+    /// The same of those beside the orchestrators.
+    pub fn be_quiet_beside(&self, quiet: bool) {
+        self.shared.quiet_beside.store(quiet, Ordering::Relaxed);
     }
 
     /// Ends them, each after its present call.
@@ -150,12 +164,19 @@ impl OneClient {
                 let mood = Duration::from_millis(self.random.random_range(MOOD_MS));
                 until = self.shared.histories.now() + mood;
             }
-            let choices = if only_looks { SUBMITS..CANCELS } else { 0..100 };
+            let choices =
+                if only_looks || self.must_be_quiet() { SUBMITS..CANCELS } else { 0..100 };
             let choice = self.random.random_range(choices);
             self.ask(choice).await;
             let pause = self.random.random_range(PACE_MS);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
+    }
+
+    fn must_be_quiet(&self) -> bool {
+        let shared = &self.shared;
+        shared.quiet.load(Ordering::Relaxed)
+            || self.is_beside && shared.quiet_beside.load(Ordering::Relaxed)
     }
 
     /// `choice`: of a hundred.

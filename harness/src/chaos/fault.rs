@@ -14,6 +14,8 @@ const LASTS_MS: std::ops::Range<u64> = 100..4_000;
 const REST_MS: std::ops::Range<u64> = 0..1_500;
 /// One in so many faults has company.
 const COMPANY: u32 = 3;
+/// One in so many strikes in silence.
+const QUIET: u32 = 3;
 
 /// One thing that goes wrong, or is done to the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,9 @@ pub struct Episode {
     pub fault: Fault,
     /// So long after the first.
     pub company: Option<(Duration, Fault)>,
+    /// It strikes while nothing is written, and nobody beside an orchestrator writes while it lasts: a read waits
+    /// for what was written before it, which hides who would answer falsely. Not where a disk must be written.
+    pub quiet: bool,
     pub lasts: Duration,
     pub rest: Duration,
 }
@@ -141,7 +146,8 @@ impl Deck {
         let company = company(&mut self.random)
             .filter(|other| wanted && goes_with(&fault, other))
             .map(|other| (lasts.mul_f64(self.random.random_range(0.0..1.0)), other));
-        Episode { fault, company, lasts, rest }
+        let quiet = self.random.random_ratio(1, QUIET) && !fault.needs_whole();
+        Episode { fault, company, quiet, lasts, rest }
     }
 }
 

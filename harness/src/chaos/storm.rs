@@ -19,6 +19,8 @@ use crate::net::{Load, Network};
 
 /// Between two times at which everything must be as in the beginning.
 const EPISODES_TO_WHOLE: usize = 4;
+/// By then everything is finished and committed, if nobody writes.
+const UNTIL_QUIET: Duration = Duration::from_millis(600);
 /// The journals of so many minutes fit an orchestrator's disk.
 const DISK_MEGABYTES: u32 = 192;
 const DISK_MEGABYTES_PER_MINUTE: u32 = 24;
@@ -107,8 +109,14 @@ impl Storm {
         if episode.fault.needs_whole() {
             self.injector.cluster.wait_whole()?;
         }
+        if episode.quiet {
+            self.be_quiet(true);
+            std::thread::sleep(UNTIL_QUIET);
+        }
         let began = Instant::now();
-        self.strike(&episode.fault)?;
+        let struck = self.strike(&episode.fault);
+        self.be_quiet(false);
+        struck?;
         if let Some((after, other)) = &episode.company {
             std::thread::sleep(*after);
             self.strike(other)?;
@@ -116,6 +124,7 @@ impl Storm {
         std::thread::sleep((began + episode.lasts).saturating_duration_since(Instant::now()));
         self.log.line("chaos", "healing");
         self.injector.heal()?;
+        self.clients.be_quiet_beside(false);
         self.log.line("chaos", "healed");
         self.load.wait_served(self.load.mark()).context("no service after it was healed")?;
         self.verdict.outages.push(self.load.outage_during(began, Instant::now()));
@@ -124,6 +133,15 @@ impl Storm {
         }
         std::thread::sleep(episode.rest.min(deadline.saturating_duration_since(Instant::now())));
         Ok(())
+    }
+
+    /// Those beside the orchestrators stay quiet until it is healed.
+    fn be_quiet(&self, quiet: bool) {
+        self.load.be_quiet(quiet);
+        self.clients.be_quiet(quiet);
+        if quiet {
+            self.clients.be_quiet_beside(true);
+        }
     }
 
     fn strike(&mut self, fault: &Fault) -> anyhow::Result<()> {

@@ -75,7 +75,7 @@ impl History {
         found
     }
 
-    /// The longest time without an acknowledgement for the client.
+    /// The longest time without an answer for the client.
     pub fn outage(&self) -> Duration {
         self.waits().map(|(from, to)| to.duration_since(from)).max().unwrap_or_default()
     }
@@ -89,12 +89,12 @@ impl History {
             .unwrap_or_default()
     }
 
-    /// From one acknowledgement for the client to the next.
+    /// From one answer for the client to the next.
     fn waits(&self) -> impl Iterator<Item = (Instant, Instant)> {
         let ends: Vec<_> = self
             .answers
             .iter()
-            .filter(|answer| answer.source == Source::User && answer.kind != Kind::Read)
+            .filter(|answer| answer.source == Source::User)
             .map(|answer| answer.ended)
             .collect();
         let next = ends.clone().into_iter().skip(1);

@@ -36,6 +36,8 @@ struct Shared {
     history: Mutex<History>,
     grown: Condvar,
     stopping: AtomicBool,
+    /// The client reads instead of submitting.
+    quiet: AtomicBool,
 }
 
 /// A moment in the history.
@@ -112,6 +114,11 @@ impl Load {
         }
     }
 
+    /// Whether the client only reads from now on, so that nothing is written.
+    pub fn be_quiet(&self, quiet: bool) {
+        self.shared.quiet.store(quiet, Ordering::Relaxed);
+    }
+
     /// The client gets an acknowledgement for something that it asked after `mark`.
     ///
     /// # Errors
@@ -122,7 +129,7 @@ impl Load {
         })
     }
 
-    /// The longest time, of those that overlap with this one, without an acknowledgement for the client.
+    /// The longest time, of those that overlap with this one, without an answer for the client.
     pub fn outage_during(&self, from: Instant, to: Instant) -> Duration {
         self.shared.history().outage_during(from, to)
     }
@@ -186,11 +193,14 @@ async fn user(client: &Client, shared: &Shared) -> anyhow::Result<()> {
     while shared.goes_on() {
         let (task, began) = (task(), Instant::now());
         let id = task.task_id.clone();
-        match client.submit(task, true).await {
-            Ok(submitted) => {
-                shared.add(Source::User, Kind::Submit(id), &submitted.receipt, began);
-            }
-            Err(error) => tracing::debug!(%error, "not acknowledged"),
+        let answered = if shared.quiet.load(Ordering::Relaxed) {
+            client.list(&[], 1, "").await.map(|(_, _, receipt)| (Kind::Read, receipt))
+        } else {
+            client.submit(task, true).await.map(|s| (Kind::Submit(id), s.receipt))
+        };
+        match answered {
+            Ok((kind, receipt)) => shared.add(Source::User, kind, &receipt, began),
+            Err(error) => tracing::debug!(%error, "not answered"),
         }
         tokio::time::sleep(USER_PACE).await;
     }
