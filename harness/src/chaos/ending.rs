@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use cliente::{Client, ClientConfig, Verdict as Proof};
+use anyhow::{Context as _, ensure};
+use cliente::{Audit, Client, ClientConfig, Verdict as Proof};
 use common::auth::Credentials;
 use common::proto::{Task, TaskState};
 use futures::StreamExt as _;
@@ -143,10 +143,27 @@ fn compare_journals(cluster: &SpreadCluster, acknowledged: Vec<String>) -> anyho
         let client = net::client(&endpoints)?;
         for some in acknowledged.chunks(AUDITED_AT_ONCE) {
             let audit = client.audit(some).await?;
-            anyhow::ensure!(audit.verdict() == Proof::Proven, "{audit:#?}");
+            ensure!(audit.verdict() == Proof::Proven, "{}", in_a_line(&audit));
         }
         Ok(())
     })
+}
+
+fn in_a_line(audit: &Audit) -> String {
+    let mut text =
+        format!("one chain: {}, one state: {}", audit.hashes_equal(), audit.digests_equal());
+    for node in &audit.nodes {
+        let report = &node.report;
+        text.push_str(&format!(
+            "; {}: missing {:?}, second outcomes {}, epochs back {}, contradiction {:?}",
+            node.address,
+            report.missing,
+            report.second_outcomes,
+            report.epoch_regressions,
+            report.contradiction
+        ));
+    }
+    text
 }
 
 /// What the journals say once nobody writes them.
