@@ -36,10 +36,35 @@ const RECENT: usize = 12;
 const PAGE: u32 = 10;
 /// How long somebody beside an orchestrator only looks, or does everything.
 const MOOD_MS: std::ops::Range<u64> = 1_000..6_000;
-/// Of a hundred choices, those up to here submit.
-const SUBMITS: u32 = 40;
-/// Those from here on cancel.
-const CANCELS: u32 = 90;
+/// Of a hundred wishes those that change nothing.
+const LOOKS: std::ops::Range<u32> = 40..90;
+/// So many answers that nobody should get are told.
+const TOLD: usize = 5;
+
+/// What a client does next.
+#[derive(Clone, Copy)]
+enum Wish {
+    SubmitNew,
+    SubmitAgain,
+    Status,
+    Result,
+    List,
+    Cancel,
+}
+
+impl Wish {
+    /// `among`: of a hundred.
+    fn any(random: &mut StdRng, among: std::ops::Range<u32>) -> Self {
+        match random.random_range(among) {
+            0..35 => Self::SubmitNew,
+            35..40 => Self::SubmitAgain,
+            40..62 => Self::Status,
+            62..80 => Self::Result,
+            80..90 => Self::List,
+            90.. => Self::Cancel,
+        }
+    }
+}
 
 /// A task that somebody submits, or tried to.
 #[derive(Debug)]
@@ -57,6 +82,8 @@ struct Shared {
     histories: Histories,
     /// Oldest first.
     submissions: Mutex<Vec<Arc<Submission>>>,
+    /// Answers that nobody should get.
+    refusals: Mutex<Vec<String>>,
     stopping: AtomicBool,
     /// Nobody writes.
     quiet: AtomicBool,
@@ -73,6 +100,8 @@ pub struct Clients {
 /// What they leave.
 pub struct Recorded {
     pub submissions: Vec<Arc<Submission>>,
+    /// Answers that nobody should get.
+    pub refusals: Vec<String>,
     pub histories: Histories,
 }
 
@@ -121,7 +150,8 @@ impl Clients {
         let shared = std::mem::take(&mut self.shared);
         let shared = Arc::into_inner(shared).context("a client is still there")?;
         let submissions = shared.submissions.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Recorded { submissions, histories: shared.histories })
+        let refusals = shared.refusals.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Recorded { submissions, refusals, histories: shared.histories })
     }
 }
 
@@ -164,10 +194,9 @@ impl OneClient {
                 let mood = Duration::from_millis(self.random.random_range(MOOD_MS));
                 until = self.shared.histories.now() + mood;
             }
-            let choices =
-                if only_looks || self.must_be_quiet() { SUBMITS..CANCELS } else { 0..100 };
-            let choice = self.random.random_range(choices);
-            self.ask(choice).await;
+            let wishes = if only_looks || self.must_be_quiet() { LOOKS } else { 0..100 };
+            let wish = Wish::any(&mut self.random, wishes);
+            self.ask(wish).await;
             let pause = self.random.random_range(PACE_MS);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
@@ -179,16 +208,15 @@ impl OneClient {
             || self.is_beside && shared.quiet_beside.load(Ordering::Relaxed)
     }
 
-    /// `choice`: of a hundred.
-    async fn ask(&mut self, choice: u32) {
-        let recent = self.recent();
-        let Some(task) = recent.filter(|_| choice >= 35) else { return self.submit_new().await };
-        match choice {
-            ..SUBMITS => self.submit(&task).await,
-            SUBMITS..62 => self.status(&task).await,
-            62..80 => self.result(&task).await,
-            80..CANCELS => self.list().await,
-            CANCELS.. => self.cancel(&task).await,
+    async fn ask(&mut self, wish: Wish) {
+        let Some(task) = self.recent() else { return self.submit_new().await };
+        match wish {
+            Wish::SubmitNew => self.submit_new().await,
+            Wish::SubmitAgain => self.submit(&task).await,
+            Wish::Status => self.status(&task).await,
+            Wish::Result => self.result(&task).await,
+            Wish::List => self.list().await,
+            Wish::Cancel => self.cancel(&task).await,
         }
     }
 
@@ -216,7 +244,7 @@ impl OneClient {
                 let (sight, existed) = (sight(&accepted.task, None), accepted.existed);
                 Some(Answer::Accepted { sight, existed })
             }
-            Err(error) => definite(&error),
+            Err(error) => self.definite(&error),
         };
         self.record(task, Asked::Submit, began, answer);
     }
@@ -225,7 +253,7 @@ impl OneClient {
         let began = self.shared.histories.now();
         let answer = match self.client.task(&task.spec.task_id).await {
             Ok((task, _)) => Some(Answer::Shown(sight(&task, None))),
-            Err(error) => definite(&error),
+            Err(error) => self.definite(&error),
         };
         self.record(task, Asked::Status, began, answer);
     }
@@ -234,7 +262,7 @@ impl OneClient {
         let began = self.shared.histories.now();
         let answer = match self.client.result(&task.spec.task_id).await {
             Ok((task, result, _)) => Some(Answer::Shown(sight(&task, Some(&result)))),
-            Err(error) => definite(&error),
+            Err(error) => self.definite(&error),
         };
         self.record(task, Asked::Result, began, answer);
     }
@@ -244,20 +272,42 @@ impl OneClient {
         let began = self.shared.histories.now();
         let answer = match self.client.cancel(&task.spec.task_id).await {
             Ok((task, _)) => Some(Answer::Cancelled(sight(&task, None))),
-            Err(error) => definite(&error),
+            Err(error) => self.definite(&error),
         };
         self.record(task, Asked::Cancel, began, answer);
     }
 
     async fn list(&self) {
         let began = self.shared.histories.now();
-        let Ok((tasks, _, _)) = self.client.list(&[], PAGE, "").await else { return };
+        let tasks = match self.client.list(&[], PAGE, "").await {
+            Ok((tasks, _, _)) => tasks,
+            Err(error) => {
+                self.definite(&error);
+                return;
+            }
+        };
         let ended = self.shared.histories.now();
         for task in tasks {
             let answered = Some((ended, Answer::Shown(sight(&task, None))));
             let call = Call { client: self.number, asked: Asked::List, began, answered };
             self.shared.histories.add(&task.task_id, call);
         }
+    }
+
+    /// `None`: it may or may not have happened.
+    fn definite(&self, error: &Error) -> Option<Answer> {
+        let answers = [
+            (ErrorCode::TaskNotFound, Answer::NotFound),
+            (ErrorCode::TaskFinished, Answer::Finished),
+        ];
+        let answer = answers.into_iter().find(|(code, _)| *code == error.code);
+        if answer.is_none() && !error.code.retryable() {
+            let mut refusals = self.shared.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            if refusals.len() < TOLD {
+                refusals.push(format!("client {} was answered {error}", self.number));
+            }
+        }
+        answer.map(|(_, answer)| answer)
     }
 
     fn record(&self, task: &Submission, asked: Asked, began: Duration, answer: Option<Answer>) {
@@ -282,13 +332,4 @@ pub fn sight(task: &Task, result: Option<&[u8]>) -> Sight {
         hasher.finish()
     };
     Sight { result: result.filter(|_| sight.is_finished()).map(digest), ..sight }
-}
-
-/// `None`: it may or may not have happened.
-fn definite(error: &Error) -> Option<Answer> {
-    match error.code {
-        ErrorCode::TaskNotFound => Some(Answer::NotFound),
-        ErrorCode::TaskFinished => Some(Answer::Finished),
-        _ => None,
-    }
 }

@@ -70,6 +70,7 @@ pub fn settle(
     }
     let split = history.violations();
     verdict.two_principals = split.len();
+    verdict.violations.extend(recorded.refusals.iter().cloned());
     verdict.violations.extend(split.into_iter().take(TOLD));
     verdict.epochs = history.epochs().len();
     acknowledged.extend(simple);
