@@ -15,7 +15,7 @@ use super::ending;
 use super::fault::{Deck, Episode, Fault};
 use super::injection::Injector;
 use super::verdict::Verdict;
-use crate::net::{Load, Network};
+use crate::net::{Host, Load, Network};
 
 /// Between two times at which everything must be as in the beginning.
 const EPISODES_TO_WHOLE: usize = 4;
@@ -113,13 +113,15 @@ impl Storm {
             self.be_quiet(true);
             std::thread::sleep(UNTIL_QUIET);
         }
+        // Asked once: whoever was struck may not answer.
+        let serving = self.injector.cluster.serving()?;
         let began = Instant::now();
-        let struck = self.strike(&episode.fault);
+        let struck = self.strike(&episode.fault, serving);
         self.be_quiet(false);
         struck?;
         if let Some((after, other)) = &episode.company {
             std::thread::sleep(*after);
-            self.strike(other)?;
+            self.strike(other, serving)?;
         }
         std::thread::sleep((began + episode.lasts).saturating_duration_since(Instant::now()));
         self.log.line("chaos", "healing");
@@ -144,8 +146,9 @@ impl Storm {
         }
     }
 
-    fn strike(&mut self, fault: &Fault) -> anyhow::Result<()> {
-        let name = fault.name(self.injector.cluster.serving()?);
+    /// `serving`: where the principal was when the episode began.
+    fn strike(&mut self, fault: &Fault, serving: Option<Host>) -> anyhow::Result<()> {
+        let name = fault.name(serving);
         self.log.line("chaos", &format!("{name}: {fault:?}"));
         *self.verdict.faults.entry(name.clone()).or_default() += 1;
         self.names.push(name);

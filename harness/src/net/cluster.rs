@@ -1,20 +1,17 @@
 //! A pair of orchestrators and three workers, each on a machine of its own, with a client on another.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
-use cliente::{Client, ClientConfig, Verdict};
+use anyhow::{Context as _, bail};
+use cliente::{Client, ClientConfig};
 use common::auth::{Credentials, DEMO_TOKEN, DEMO_USER};
 use common::endpoint::{DEFAULT_PRINCIPAL, Endpoint};
-use common::proto::{ExplainClusterResponse, TaskState};
-use futures::StreamExt as _;
+use common::proto::ExplainClusterResponse;
 use rustix::process::Signal;
 
 use super::cut::{Cut, Host, WORKERS};
-use super::history::History;
 use super::network::Network;
 use crate::cluster::{Layout, OnNamedLine, START_TIMEOUT};
 use crate::process::Process;
@@ -28,8 +25,6 @@ const POLL: Duration = Duration::from_millis(50);
 /// The demo's user is one of loopback only.
 const USER: &str = "admin";
 const TOKEN: &str = "a-token-of-the-harness";
-/// Tasks whose presence is asked for in one request.
-const AUDITED_AT_ONCE: usize = 5_000;
 
 /// The running processes and their network. All of it ends when it is dropped, the processes first.
 pub struct SpreadCluster {
@@ -335,28 +330,6 @@ impl SpreadCluster {
             stands("PRINCIPAL") == 1 && stands("STANDBY") == 1 && nodes.iter().all(witnessed)
         })
     }
-
-    /// With everything back: all acknowledged tasks are finished once and as they should, both journals are one
-    /// chain and come to the same state, and nothing was answered that must not be.
-    ///
-    /// # Errors
-    /// What is wrong.
-    pub fn audit(&self, history: &History) -> anyhow::Result<()> {
-        let violations = history.violations();
-        ensure!(violations.is_empty(), "{}", violations.join("\n"));
-        let tasks = history.acknowledged();
-        ensure!(!tasks.is_empty(), "nothing was acknowledged");
-        let endpoints = self.endpoints()?;
-        self.network.run(Host::User, || async move {
-            let client = client(&endpoints)?;
-            finished(&client, tasks.clone()).await?;
-            for some in tasks.chunks(AUDITED_AT_ONCE) {
-                let audit = client.audit(some).await?;
-                ensure!(audit.verdict() == Verdict::Proven, "{audit:#?}");
-            }
-            Ok(())
-        })
-    }
 }
 
 fn in_a_line(node: &ExplainClusterResponse) -> String {
@@ -386,18 +359,4 @@ pub fn credentials() -> anyhow::Result<Credentials> {
 /// A client, within the present machine.
 pub fn client(endpoints: &[Endpoint]) -> anyhow::Result<Client> {
     Ok(Client::new(ClientConfig::new(endpoints.to_vec(), credentials()?)))
-}
-
-async fn finished(client: &Client, tasks: Vec<String>) -> anyhow::Result<()> {
-    let mut open: BTreeSet<_> = tasks.iter().cloned().collect();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let mut updates = std::pin::pin!(client.wait_many(tasks, false));
-    while let Ok(Some(update)) = tokio::time::timeout_at(deadline, updates.next()).await {
-        let update = update?;
-        let Some(task) = update.task.as_ref().filter(|_| !update.not_found) else { continue };
-        ensure!(task.state() == TaskState::Succeeded, "it did not succeed: {task:?}");
-        open.remove(&task.task_id);
-    }
-    ensure!(open.is_empty(), "acknowledged and lost or not finished: {open:?}");
-    Ok(())
 }
