@@ -56,7 +56,7 @@ pub fn run(options: &Options, say: impl Fn(&str)) -> anyhow::Result<Verdict> {
             continue;
         };
         log.line("chaos", &format!("{error:#}; {}", storm.injector.cluster.condition()));
-        let what = format!("{}: {error:#}", storm.names.join(" + "));
+        let what = format!("{}: {}", storm.names.join(" + "), in_a_line(&error));
         say(&what);
         storm.verdict.violations.push(what);
         break;
@@ -161,7 +161,8 @@ impl Storm {
     fn end(mut self, evidence: &Path) -> anyhow::Result<Verdict> {
         let injector = &mut self.injector;
         if let Err(error) = injector.heal().and_then(|()| injector.cluster.wait_whole()) {
-            self.verdict.violations.push(format!("after everything was healed: {error:#}"));
+            let what = format!("after everything was healed: {}", in_a_line(&error));
+            self.verdict.violations.push(what);
         }
         let recorded = self.clients.stop()?;
         let history = self.load.stop()?;
@@ -178,6 +179,11 @@ impl Storm {
         let (seconds, names) = (elapsed.as_secs(), self.names.join(" + "));
         format!("{seconds:>5} s  {names:<50} {:>6} ms", outage.as_millis())
     }
+}
+
+/// What follows the first line is what everybody printed, which is in the log.
+fn in_a_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").lines().next().unwrap_or_default().to_owned()
 }
 
 /// What everybody printed, and what was done to them, in one order.
