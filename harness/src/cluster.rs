@@ -84,7 +84,7 @@ fn binaries() -> anyhow::Result<PathBuf> {
 }
 
 /// Gets the name of a process and a line that it printed.
-type OnNamedLine = Arc<dyn Fn(&str, &str) + Send + Sync>;
+pub type OnNamedLine = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 /// The running processes. All of them are killed when it is dropped.
 pub struct Cluster {

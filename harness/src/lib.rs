@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod cli;
 pub mod cluster;
 pub mod demo;
+pub mod linearizability;
 pub mod net;
 pub mod ports;
 pub mod process;

@@ -351,9 +351,7 @@ fn slow(name: &'static str, from: &[Host], delay: Duration) -> anyhow::Result<()
     let mut links = Vec::new();
     let story = story_with(name, |cluster| {
         for host in from {
-            let link = SlowLink::start(cluster.network(), *host)?;
-            cluster.detours.insert(*host, link.address.clone());
-            links.push(link);
+            links.push(SlowLink::start(cluster.network(), *host)?);
         }
         Ok(())
     })?;

@@ -51,9 +51,25 @@ enum Task {
         #[arg(long, default_value_t = 0)]
         first: u64,
     },
-    /// Kill random processes under load and check that nothing is lost or done twice
+    /// Random faults under load: nothing acknowledged may be lost, done twice or answered wrongly
+    ///
+    /// With --minutes: kills, pauses, cut and slow links, lost and full disks, switch-overs, each process on a machine of its
+    /// own (network namespaces: needs root, `ip` and `iptables`), and every answer checked for linearizability.
+    /// Without: so many rounds of kills on one machine. The exit code tells whether all is well.
     Chaos {
-        /// Options of the run, for example `-- --rounds 100 --seed 7`
+        /// Every fault there is, for so long
+        #[arg(long)]
+        minutes: Option<f64>,
+        /// Only kills: so many
+        #[arg(long, conflicts_with = "minutes")]
+        rounds: Option<u32>,
+        /// Decides what happens and in which order; a random one, which is printed, unless given
+        #[arg(long)]
+        seed: Option<u64>,
+        /// The verdict as JSON on stdout
+        #[arg(long, requires = "minutes")]
+        json: bool,
+        /// Further options of the run, for example `-- --dir DIR`
         #[arg(last = true)]
         args: Vec<String>,
     },
@@ -74,7 +90,15 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo { args } => release("mutirao-demo", &args),
         Task::Cluster { args } => release("mutirao-cluster", &args),
         Task::Bench { args } => release("mutirao-bench", &args),
-        Task::Chaos { args } => release("mutirao-chaos", &args),
+        Task::Chaos { minutes, rounds, seed, json, args } => {
+            let flags = [
+                minutes.map(|minutes| format!("--minutes={minutes}")),
+                rounds.map(|rounds| format!("--rounds={rounds}")),
+                seed.map(|seed| format!("--seed={seed}")),
+                json.then(|| "--json".to_owned()),
+            ];
+            release("mutirao-chaos", &flags.into_iter().flatten().chain(args).collect::<Vec<_>>())
+        }
         Task::Simulate { seeds, first } => simulate(seeds, first),
         Task::Test { args } => test(&args),
         Task::Verify => verify(),

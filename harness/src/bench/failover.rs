@@ -41,7 +41,7 @@ impl Rehearsal {
     /// The cluster could not be started.
     pub fn new(dir: &std::path::Path) -> anyhow::Result<Self> {
         let layout = Layout::new(dir, WORKERS)?;
-        let client = chaos::client(&layout)?;
+        let client = chaos::rounds::client(&layout)?;
         let mut cluster = Cluster::new(layout);
         cluster.start()?;
         Ok(Self { cluster, client })

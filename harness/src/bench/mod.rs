@@ -77,7 +77,7 @@ pub fn run(options: &Options, say: impl Fn(&str)) -> anyhow::Result<Vec<Figure>>
 fn started(dir: &std::path::Path) -> anyhow::Result<(Cluster, Client)> {
     let mut layout = Layout::new(dir, WORKERS)?;
     layout.worker_args = vec!["--slots".into(), SLOTS.into()];
-    let client = chaos::client(&layout)?;
+    let client = chaos::rounds::client(&layout)?;
     let mut cluster = Cluster::new(layout);
     cluster.start()?;
     Ok((cluster, client))

@@ -1,25 +1,39 @@
-//! `cargo xtask chaos`: random kills under load.
+//! `cargo xtask chaos`: faults at random under load.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use harness::chaos::{self, Options};
+use harness::chaos::{rounds, storm};
 
-/// Kills random processes while tasks are submitted, and counts what is lost or done twice.
+/// Does random harm to a cluster that works, and counts what is lost, done twice or answered wrongly.
 #[derive(Parser)]
 struct Arguments {
+    /// Every fault there is, each process on a machine of its own (network namespaces: needs root), for so long
+    #[arg(long, conflicts_with = "rounds", value_parser = minutes)]
+    minutes: Option<f64>,
+    /// Only kills, on one machine: so many
     #[arg(long, default_value_t = 100)]
     rounds: u32,
-    /// Decides who is killed and when; printed at the end, so that a run can be repeated
+    /// Decides what happens and in which order; printed, so that a run can be repeated
     #[arg(long)]
     seed: Option<u64>,
     /// Tasks in one round
     #[arg(long, default_value_t = 500)]
     batch: usize,
+    /// The verdict as JSON on stdout, everything else on stderr; with --minutes
+    #[arg(long, requires = "minutes")]
+    json: bool,
     /// Keep the data here instead of in a temporary directory
     #[arg(long)]
     dir: Option<PathBuf>,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if (0.0..=1_440.0).contains(&minutes) => Ok(minutes),
+        Ok(_) | Err(_) => Err("a number of minutes, at most a day".to_owned()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -43,12 +57,43 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         None => temporary.path().to_owned(),
     };
     let seed = arguments.seed.unwrap_or_else(rand::random);
-    let options = Options { rounds: arguments.rounds, seed, batch: arguments.batch, dir };
+    match arguments.minutes {
+        Some(minutes) => run_storm(arguments, minutes, seed, dir),
+        None => run_rounds(arguments, seed, dir),
+    }
+}
+
+fn run_storm(arguments: &Arguments, minutes: f64, seed: u64, dir: PathBuf) -> anyhow::Result<bool> {
+    // What was asked to be kept is kept; what shows that something is wrong is kept anyway.
+    let keep = arguments.dir.is_some();
+    let evidence = match keep {
+        true => dir.join("evidence"),
+        false => std::env::temp_dir().join(format!("mutirao-chaos-{seed}")),
+    };
+    let options = storm::Options { minutes, seed, dir, evidence: evidence.clone() };
+    let say = |line: &str| if arguments.json { eprintln!("{line}") } else { println!("{line}") };
+    say(&format!("seed {seed}"));
+    let mut verdict = storm::run(&options, say)?;
+    if verdict.is_clean() && !keep {
+        std::fs::remove_dir_all(evidence)?;
+        verdict.evidence = None;
+    }
+    if arguments.json {
+        println!("{}", verdict.json());
+    } else {
+        println!("{verdict}");
+    }
+    Ok(verdict.is_clean())
+}
+
+fn run_rounds(arguments: &Arguments, seed: u64, dir: PathBuf) -> anyhow::Result<bool> {
+    let Arguments { rounds, batch, .. } = *arguments;
+    let options = rounds::Options { rounds, seed, batch, dir };
     println!("seed {seed}");
-    let verdict = chaos::run(&options, |line| println!("{line}"))?;
+    let verdict = rounds::run(&options, |line| println!("{line}"))?;
     println!("{verdict:#?}");
     if !verdict.is_clean() {
-        println!("repeat with: cargo xtask chaos -- --rounds {} --seed {seed}", arguments.rounds);
+        println!("repeat with: cargo xtask chaos --rounds {rounds} --seed {seed}");
     }
     Ok(verdict.is_clean())
 }

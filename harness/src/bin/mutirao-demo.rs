@@ -62,7 +62,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let report = runtime.block_on(async {
-        let client = chaos::client(&client_layout)?;
+        let client = chaos::rounds::client(&client_layout)?;
         demo::run(&options, &mut cluster, &client).await
     })?;
     println!("{report}");

@@ -1,20 +1,19 @@
 //! A pair of orchestrators and three workers, each on a machine of its own, with a client on another.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
-use cliente::{Client, ClientConfig, Verdict};
+use anyhow::{Context as _, bail};
+use cliente::{Client, ClientConfig};
 use common::auth::{Credentials, DEMO_TOKEN, DEMO_USER};
 use common::endpoint::{DEFAULT_PRINCIPAL, Endpoint};
-use common::proto::{ExplainClusterResponse, TaskState};
-use futures::StreamExt as _;
+use common::proto::ExplainClusterResponse;
+use rustix::process::Signal;
 
 use super::cut::{Cut, Host, WORKERS};
-use super::history::History;
 use super::network::Network;
-use crate::cluster::{Layout, START_TIMEOUT};
+use crate::cluster::{Layout, OnNamedLine, START_TIMEOUT};
 use crate::process::Process;
 
 /// Ports of the guide; the machines differ.
@@ -26,18 +25,16 @@ const POLL: Duration = Duration::from_millis(50);
 /// The demo's user is one of loopback only.
 const USER: &str = "admin";
 const TOKEN: &str = "a-token-of-the-harness";
-/// Tasks whose presence is asked for in one request.
-const AUDITED_AT_ONCE: usize = 5_000;
 
 /// The running processes and their network. All of it ends when it is dropped, the processes first.
 pub struct SpreadCluster {
     pub principal: Option<Process>,
     pub backup: Option<Process>,
     pub workers: Vec<Option<Process>>,
+    /// Gets the name of the machine and each line that its process prints.
+    pub on_line: Option<OnNamedLine>,
     /// Its further arguments are given to the processes; its ports are not used.
     pub layout: Layout,
-    /// Where the orchestrators on these machines look for the other one, if not at its own address.
-    pub detours: BTreeMap<Host, Endpoint>,
     network: Network,
 }
 
@@ -51,7 +48,7 @@ impl SpreadCluster {
             principal: None,
             backup: None,
             workers: (0..WORKERS).map(|_| None).collect(),
-            detours: BTreeMap::new(),
+            on_line: None,
             layout: Layout::with_ports(dir, &PORTS)?,
             network: Network::new()?,
         })
@@ -84,6 +81,29 @@ impl SpreadCluster {
         })
     }
 
+    /// Somebody whose tasks are nobody else's.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub fn add_another_user(&self, name: &'static str, token: &'static str) -> anyhow::Result<()> {
+        let endpoints = self.endpoints()?;
+        self.network.run(Host::User, move || async move {
+            Ok(client(&endpoints)?.add_user(name, token, false).await?)
+        })
+    }
+
+    /// The orchestrators and workers that should run and do not.
+    pub fn ended(&mut self) -> Vec<Host> {
+        let hosts = [Host::Principal, Host::Backup].into_iter().chain(Host::workers());
+        hosts.filter(|host| !self.runs(*host)).collect()
+    }
+
+    /// Whether the process of that machine runs.
+    pub fn runs(&mut self, host: Host) -> bool {
+        let Ok(Some(process)) = self.place(host) else { return false };
+        process.is_running()
+    }
+
     /// # Errors
     /// It did not start in time, or there is none on that machine.
     pub fn start_orchestrator(&mut self, host: Host) -> anyhow::Result<()> {
@@ -92,7 +112,7 @@ impl SpreadCluster {
             Host::Backup => ("orquestrador-backup", PORTS[1]),
             Host::Worker(_) | Host::User => bail!("no orchestrator belongs on {host:?}"),
         };
-        let peer = self.detours.get(&host).cloned().map_or_else(|| endpoint(host.peer()), Ok)?;
+        let peer = endpoint(host.peer())?;
         let mut args = vec![
             "--port".to_owned(),
             port.to_string(),
@@ -107,7 +127,7 @@ impl SpreadCluster {
         args.extend(self.layout.orchestrator_args.iter().cloned());
         let process = self.spawn(host, binary, &args)?;
         process.wait_for(&format!("iniciado na porta {port}"), START_TIMEOUT)?;
-        *self.orchestrator_mut(host) = Some(process);
+        *self.place(host)? = Some(process);
         Ok(())
     }
 
@@ -137,11 +157,39 @@ impl SpreadCluster {
         all.push(self.layout.binary(binary).display().to_string());
         all.extend(args.iter().cloned());
         // It becomes the program in that namespace: the process is the program itself.
-        Process::start(&host.name(), Path::new("ip"), &all, &self.layout.dir, None)
+        let on_line = self.on_line.clone().map(|tell| {
+            Arc::new(move |line: &str| tell(&host.name(), line)) as crate::process::OnLine
+        });
+        Process::start(&host.name(), Path::new("ip"), &all, &self.layout.dir, on_line)
     }
 
-    fn orchestrator_mut(&mut self, host: Host) -> &mut Option<Process> {
-        if host == Host::Backup { &mut self.backup } else { &mut self.principal }
+    /// Where the process of that machine is kept.
+    fn place(&mut self, host: Host) -> anyhow::Result<&mut Option<Process>> {
+        match host {
+            Host::Principal => Ok(&mut self.principal),
+            Host::Backup => Ok(&mut self.backup),
+            Host::Worker(nth) => self.workers.get_mut(usize::from(nth)).context("no such worker"),
+            Host::User => bail!("nothing runs on {host:?}"),
+        }
+    }
+
+    /// An orchestrator or a worker.
+    ///
+    /// # Errors
+    /// It did not start in time, or none belongs there.
+    pub fn start_on(&mut self, host: Host) -> anyhow::Result<()> {
+        match host {
+            Host::Worker(nth) => self.start_worker(nth),
+            Host::Principal | Host::Backup | Host::User => self.start_orchestrator(host),
+        }
+    }
+
+    /// Sends a signal to the process of that machine.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn signal(&mut self, host: Host, signal: Signal) -> anyhow::Result<()> {
+        self.place(host)?.as_ref().with_context(|| format!("{host:?} does not run"))?.signal(signal)
     }
 
     /// The process of an orchestrator.
@@ -158,7 +206,7 @@ impl SpreadCluster {
     /// # Errors
     /// It does not run.
     pub fn kill(&mut self, host: Host) -> anyhow::Result<()> {
-        let process = self.orchestrator_mut(host).take();
+        let process = self.place(host)?.take();
         process.with_context(|| format!("{host:?} does not run"))?.kill()
     }
 
@@ -167,7 +215,7 @@ impl SpreadCluster {
     /// # Errors
     /// It did not end.
     pub fn wait_end(&mut self, host: Host) -> anyhow::Result<Process> {
-        let process = self.orchestrator_mut(host).take();
+        let process = self.place(host)?.take();
         let mut process = process.with_context(|| format!("{host:?} does not run"))?;
         process.wait(PATIENCE)?;
         Ok(process)
@@ -221,6 +269,20 @@ impl SpreadCluster {
         })
     }
 
+    /// Where the principal is; `None` when nobody says so.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn serving(&self) -> anyhow::Result<Option<Host>> {
+        let nodes = self.explain()?;
+        let principals = nodes.iter().filter(|node| node.standing == "PRINCIPAL");
+        let newest = principals.max_by_key(|node| node.view.as_ref().map(|view| view.number));
+        let is_at = |host: &Host| {
+            newest.is_some_and(|node| node.address.contains(&host.address().to_string()))
+        };
+        Ok([Host::Principal, Host::Backup].into_iter().find(is_at))
+    }
+
     /// Waits until both orchestrators say what `is_wanted`.
     ///
     /// # Errors
@@ -268,28 +330,6 @@ impl SpreadCluster {
             stands("PRINCIPAL") == 1 && stands("STANDBY") == 1 && nodes.iter().all(witnessed)
         })
     }
-
-    /// With everything back: all acknowledged tasks are finished once and as they should, both journals are one
-    /// chain and come to the same state, and nothing was answered that must not be.
-    ///
-    /// # Errors
-    /// What is wrong.
-    pub fn audit(&self, history: &History) -> anyhow::Result<()> {
-        let violations = history.violations();
-        ensure!(violations.is_empty(), "{}", violations.join("\n"));
-        let tasks = history.acknowledged();
-        ensure!(!tasks.is_empty(), "nothing was acknowledged");
-        let endpoints = self.endpoints()?;
-        self.network.run(Host::User, || async move {
-            let client = client(&endpoints)?;
-            finished(&client, tasks.clone()).await?;
-            for some in tasks.chunks(AUDITED_AT_ONCE) {
-                let audit = client.audit(some).await?;
-                ensure!(audit.verdict() == Verdict::Proven, "{audit:#?}");
-            }
-            Ok(())
-        })
-    }
 }
 
 fn in_a_line(node: &ExplainClusterResponse) -> String {
@@ -312,25 +352,11 @@ pub(super) fn endpoint(host: Host) -> anyhow::Result<Endpoint> {
     Ok(format!("{}:{port}", host.address()).parse()?)
 }
 
-pub(super) fn credentials() -> anyhow::Result<Credentials> {
+pub fn credentials() -> anyhow::Result<Credentials> {
     Ok(Credentials::new(USER, TOKEN)?)
 }
 
 /// A client, within the present machine.
-pub(super) fn client(endpoints: &[Endpoint]) -> anyhow::Result<Client> {
+pub fn client(endpoints: &[Endpoint]) -> anyhow::Result<Client> {
     Ok(Client::new(ClientConfig::new(endpoints.to_vec(), credentials()?)))
-}
-
-async fn finished(client: &Client, tasks: Vec<String>) -> anyhow::Result<()> {
-    let mut open: BTreeSet<_> = tasks.iter().cloned().collect();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    let mut updates = std::pin::pin!(client.wait_many(tasks, false));
-    while let Ok(Some(update)) = tokio::time::timeout_at(deadline, updates.next()).await {
-        let update = update?;
-        let Some(task) = update.task.as_ref().filter(|_| !update.not_found) else { continue };
-        ensure!(task.state() == TaskState::Succeeded, "it did not succeed: {task:?}");
-        open.remove(&task.task_id);
-    }
-    ensure!(open.is_empty(), "acknowledged and lost or not finished: {open:?}");
-    Ok(())
 }

@@ -50,6 +50,23 @@ impl SmallDisk {
         Ok(())
     }
 
+    /// Everything on it is gone.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn wipe(&self) -> anyhow::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let removed = if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())
+            } else {
+                fs::remove_file(entry.path())
+            };
+            removed.with_context(|| format!("failed to delete {}", entry.path().display()))?;
+        }
+        Ok(())
+    }
+
     /// Gives it back.
     ///
     /// # Errors

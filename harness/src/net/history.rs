@@ -75,15 +75,30 @@ impl History {
         found
     }
 
-    /// The longest time without an acknowledgement for the client.
+    /// The longest time without an answer for the client.
     pub fn outage(&self) -> Duration {
+        self.waits().map(|(from, to)| to.duration_since(from)).max().unwrap_or_default()
+    }
+
+    /// The same of those that overlap with this time.
+    pub fn outage_during(&self, from: Instant, to: Instant) -> Duration {
+        self.waits()
+            .filter(|(began, ended)| *began <= to && *ended >= from)
+            .map(|(began, ended)| ended.duration_since(began))
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// From one answer for the client to the next.
+    fn waits(&self) -> impl Iterator<Item = (Instant, Instant)> {
         let ends: Vec<_> = self
             .answers
             .iter()
-            .filter(|answer| answer.source == Source::User && answer.kind != Kind::Read)
+            .filter(|answer| answer.source == Source::User)
             .map(|answer| answer.ended)
             .collect();
-        ends.windows(2).map(|pair| pair[1].duration_since(pair[0])).max().unwrap_or_default()
+        let next = ends.clone().into_iter().skip(1);
+        ends.into_iter().zip(next)
     }
 
     /// The epochs that answered.
@@ -136,5 +151,7 @@ mod tests {
         let paused =
             history(&[(user, 1, 0, 5), (A, 1, 50, 60), (user, 1, 6, 105), (user, 1, 106, 110)]);
         assert_eq!(paused.outage(), Duration::from_millis(100));
+        let after = paused.answers[2].began + Duration::from_millis(100);
+        assert_eq!(paused.outage_during(after, after), Duration::from_millis(5));
     }
 }

@@ -36,6 +36,8 @@ struct Shared {
     history: Mutex<History>,
     grown: Condvar,
     stopping: AtomicBool,
+    /// The client reads instead of submitting.
+    quiet: AtomicBool,
 }
 
 /// A moment in the history.
@@ -49,6 +51,18 @@ impl Load {
     /// # Errors
     /// There are no threads to be had.
     pub fn start(on: &SpreadCluster) -> anyhow::Result<Self> {
+        Self::start_with(on, true)
+    }
+
+    /// The same; on the orchestrators' machines nobody writes, so that no read waits for a write.
+    ///
+    /// # Errors
+    /// There are no threads to be had.
+    pub fn start_with_readers(on: &SpreadCluster) -> anyhow::Result<Self> {
+        Self::start_with(on, false)
+    }
+
+    fn start_with(on: &SpreadCluster, probes_write: bool) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (endpoints, credentials) = (on.endpoints()?, cluster::credentials()?);
         let mut threads = vec![on.network().spawn(Host::User, {
@@ -58,7 +72,7 @@ impl Load {
         for host in [Host::Principal, Host::Backup] {
             let (shared, credentials) = (Arc::clone(&shared), credentials.clone());
             threads.push(on.network().spawn(host, move || async move {
-                Probe::new(host, credentials)?.ask(&shared).await;
+                Probe::new(host, credentials)?.ask(&shared, probes_write).await;
                 Ok(())
             })?);
         }
@@ -100,6 +114,11 @@ impl Load {
         }
     }
 
+    /// Whether the client only reads from now on, so that nothing is written.
+    pub fn be_quiet(&self, quiet: bool) {
+        self.shared.quiet.store(quiet, Ordering::Relaxed);
+    }
+
     /// The client gets an acknowledgement for something that it asked after `mark`.
     ///
     /// # Errors
@@ -108,6 +127,11 @@ impl Load {
         self.wait_for(mark, "acknowledgement", |answer| {
             answer.source == Source::User && answer.kind != Kind::Read
         })
+    }
+
+    /// The longest time, of those that overlap with this one, without an answer for the client.
+    pub fn outage_during(&self, from: Instant, to: Instant) -> Duration {
+        self.shared.history().outage_during(from, to)
     }
 
     /// Ends it and gives what was answered.
@@ -169,11 +193,14 @@ async fn user(client: &Client, shared: &Shared) -> anyhow::Result<()> {
     while shared.goes_on() {
         let (task, began) = (task(), Instant::now());
         let id = task.task_id.clone();
-        match client.submit(task, true).await {
-            Ok(submitted) => {
-                shared.add(Source::User, Kind::Submit(id), &submitted.receipt, began);
-            }
-            Err(error) => tracing::debug!(%error, "not acknowledged"),
+        let answered = if shared.quiet.load(Ordering::Relaxed) {
+            client.list(&[], 1, "").await.map(|(_, _, receipt)| (Kind::Read, receipt))
+        } else {
+            client.submit(task, true).await.map(|s| (Kind::Submit(id), s.receipt))
+        };
+        match answered {
+            Ok((kind, receipt)) => shared.add(Source::User, kind, &receipt, began),
+            Err(error) => tracing::debug!(%error, "not answered"),
         }
         tokio::time::sleep(USER_PACE).await;
     }
@@ -193,12 +220,12 @@ impl Probe {
         Ok(Self { host, client, credentials })
     }
 
-    async fn ask(&mut self, shared: &Shared) {
+    async fn ask(&mut self, shared: &Shared, writes: bool) {
         let source = Source::At(self.host);
         while shared.goes_on() {
             let (task, began) = (task(), Instant::now());
             let id = task.task_id.clone();
-            if let Some(receipt) = self.submit(task).await {
+            if writes && let Some(receipt) = self.submit(task).await {
                 shared.add(source, Kind::Submit(id), &receipt, began);
             }
             let began = Instant::now();

@@ -4,6 +4,7 @@
 //! It needs root, `ip` and `iptables`; [`Network::unavailable`] tells why not. Nothing of it is seen
 //! outside: the bridge is in a namespace too, so that networks with the same addresses live side by side.
 
+mod audit;
 mod cluster;
 mod cut;
 mod disk;
@@ -12,7 +13,7 @@ mod load;
 mod network;
 mod slow;
 
-pub use cluster::SpreadCluster;
+pub use cluster::{PATIENCE, SpreadCluster, client, credentials};
 pub use cut::{Cut, Host, How};
 pub use disk::SmallDisk;
 pub use history::{Answer, History, Kind, Source};

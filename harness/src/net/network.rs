@@ -87,6 +87,16 @@ impl Network {
         Ok(())
     }
 
+    /// One rule of address translation on that machine, which stays.
+    ///
+    /// # Errors
+    /// The packet filter refuses.
+    pub(super) fn translate(&self, host: Host, rule: &str) -> anyhow::Result<()> {
+        let (namespace, rules) = (self.namespace(host), format!("*nat\n{rule}\nCOMMIT\n"));
+        let restore = ["netns", "exec", &namespace, "iptables-restore", "--noflush"];
+        run("ip", &restore, &rules).map(drop)
+    }
+
     /// Runs `work` on a thread of its own on that machine.
     ///
     /// # Errors

@@ -1,59 +1,64 @@
-//! A slow link: a proxy on the sender's machine through which an orchestrator reaches the other one.
+//! A slow link: a proxy on the sender's machine through which everybody there reaches the other orchestrator, and
+//! nobody knows: connections are redirected to it by address translation, so that no address of the proxy is
+//! ever told to anybody.
 //!
 //! The kernel may lack what delays packets. An orchestrator's messages travel on the link that it dialled
 //! itself, so what goes the other way is the other one's affair.
 
+use std::io::ErrorKind;
+use std::net::SocketAddrV4;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use common::endpoint::Endpoint;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::cluster::endpoint;
 use super::cut::Host;
 use super::network::Network;
 
 const PORT: u16 = 60051;
+/// What the proxy opens comes from these ports, above those that the system gives out: it is not redirected.
+const OWN_PORTS: std::ops::RangeInclusive<u16> = 61_000..=65_535;
+/// How often the proxy looks whether the port over there refuses, and how long it waits for that.
+const LOOK: Duration = Duration::from_millis(50);
 const CHUNK_BYTES: usize = 64 << 10;
 /// What is under way at once; beyond it the sender waits, as with a link of little capacity.
 const CHUNKS: usize = 1024;
 
 /// Ends with everything that goes through it when it is dropped.
 pub struct SlowLink {
-    /// Where the other orchestrator seems to be.
-    pub address: Endpoint,
     delay: watch::Sender<Duration>,
     thread: Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>,
 }
 
 impl SlowLink {
-    /// From the orchestrator on `host` to the other one; without delay at first.
+    /// From `host` to the orchestrator that is not there; without delay at first. To be started before what uses it.
     ///
     /// # Errors
-    /// The port is in use, or there is no thread to be had.
+    /// There is no address translation, or no thread to be had.
     pub fn start(network: &Network, host: Host) -> anyhow::Result<Self> {
         let (delay, delays) = watch::channel(Duration::ZERO);
         let (end, ended) = oneshot::channel();
-        let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
-        let target = endpoint(host.peer())?;
-        let own = (host.address(), PORT);
+        let far = endpoint(host.peer())?;
+        let route = Route {
+            here: SocketAddrV4::new(host.address(), PORT),
+            there: SocketAddrV4::new(host.peer().address(), far.port()),
+        };
+        network.translate(host, &route.redirection())?;
         let thread = network.spawn(host, move || async move {
-            let listener = TcpListener::bind(own).await.context("failed to open the proxy")?;
-            ready.send(()).context("nobody waits for the proxy")?;
             tokio::select! {
-                done = serve(&listener, &target, &delays) => done,
+                done = serve(route, &delays) => done,
                 _ = ended => Ok(()),
             }
         })?;
-        is_ready.recv().context("the proxy did not start")?;
-        let address = format!("{}:{PORT}", host.address()).parse()?;
-        Ok(Self { address, delay, thread: Some((end, thread)) })
+        Ok(Self { delay, thread: Some((end, thread)) })
     }
 
     /// What is sent from now on takes so much longer.
@@ -74,28 +79,98 @@ impl Drop for SlowLink {
     }
 }
 
-async fn serve(
-    listener: &TcpListener,
-    target: &Endpoint,
-    delay: &watch::Receiver<Duration>,
-) -> anyhow::Result<()> {
-    loop {
-        let (near, _) = listener.accept().await?;
-        let (target, delay) = (target.clone(), delay.clone());
-        tokio::spawn(async move {
-            if let Err(error) = forward(near, &target, &delay).await {
-                tracing::debug!(%error, "a connection through the proxy broke");
+/// Where the proxy is, and whom it speaks for.
+#[derive(Clone, Copy)]
+struct Route {
+    here: SocketAddrV4,
+    there: SocketAddrV4,
+}
+
+impl Route {
+    /// A rule of the packet filter.
+    fn redirection(self) -> String {
+        let (there, port, here) = (self.there.ip(), self.there.port(), self.here);
+        let (first, last) = (OWN_PORTS.start(), OWN_PORTS.end());
+        format!(
+            "-A OUTPUT -d {there} -p tcp --dport {port} ! --sport {first}:{last} \
+             -j DNAT --to-destination {here}"
+        )
+    }
+
+    /// Past the redirection.
+    async fn connect(self) -> std::io::Result<TcpStream> {
+        static TURN: AtomicU16 = AtomicU16::new(0);
+        let own_ports = OWN_PORTS.end() - OWN_PORTS.start() + 1;
+        loop {
+            let port = OWN_PORTS.start() + TURN.fetch_add(1, Ordering::Relaxed) % own_ports;
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            let own = SocketAddrV4::new(*self.here.ip(), port);
+            let opened = match socket.bind(own.into()) {
+                Ok(()) => socket.connect(self.there.into()).await,
+                Err(error) => Err(error),
+            };
+            match opened {
+                // Another port may be free.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
+                    ) => {}
+                opened => return opened,
             }
-        });
+        }
+    }
+
+    /// Silence is no refusal.
+    async fn refuses(self) -> bool {
+        let refused = |error: std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
+        let knock = tokio::time::timeout(LOOK, self.connect()).await;
+        knock.is_ok_and(|knock| knock.is_err_and(refused))
+    }
+}
+
+/// A port that refuses over there refuses here, too: who dialled must see the difference to silence.
+async fn serve(route: Route, delay: &watch::Receiver<Duration>) -> anyhow::Result<()> {
+    let mut listener = None;
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            near = accept(listener.as_ref()) => {
+                tokio::spawn(forward_until_it_breaks(near?, route, delay.clone()));
+            }
+            _ = looks.tick() => {
+                if route.refuses().await {
+                    listener = None;
+                } else if listener.is_none() {
+                    let opened = TcpListener::bind(route.here).await;
+                    listener = Some(opened.context("failed to open the proxy")?);
+                }
+            }
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<TcpStream> {
+    match listener {
+        Some(listener) => Ok(listener.accept().await?.0),
+        None => std::future::pending().await,
+    }
+}
+
+async fn forward_until_it_breaks(near: TcpStream, route: Route, delay: watch::Receiver<Duration>) {
+    if let Err(error) = forward(near, route, &delay).await {
+        tracing::debug!(%error, "a connection through the proxy broke");
     }
 }
 
 async fn forward(
     near: TcpStream,
-    target: &Endpoint,
+    route: Route,
     delay: &watch::Receiver<Duration>,
 ) -> std::io::Result<()> {
-    let far = TcpStream::connect((target.host(), target.port())).await?;
+    let far = route.connect().await?;
     near.set_nodelay(true)?;
     far.set_nodelay(true)?;
     let ((near_in, mut near_out), (mut far_in, far_out)) = (near.into_split(), far.into_split());

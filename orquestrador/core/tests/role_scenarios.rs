@@ -374,6 +374,19 @@ fn a_handover_whose_target_dies_ends_when_it_returns() {
     assert!(world.heal().is_ok(), "{}", world.describe());
 }
 
+/// Nobody is left to take the office: the wish is over, or nobody could ever join again.
+#[test]
+fn after_a_handover_that_came_to_nothing_the_standby_joins_again() {
+    let mut world = pair();
+    world.crash(B);
+    world.step(Action::HandOver(A));
+    world.settle();
+    check(&world, [Some(Standing::Principal), None], 3, 1);
+    world.restart(B);
+    world.settle();
+    check(&world, [Some(Standing::Principal), Some(Standing::Standby)], 4, 1);
+}
+
 // ---- V15: the override. ----
 
 #[test]

@@ -85,6 +85,8 @@ impl Role {
             self.step_down(turn);
             self.handing_over = false;
         }
+        // Nobody is left to take the office; a wish that stayed would keep everybody from joining again.
+        self.handing_over &= !view.is_single();
         self.note_view(view.epoch != self.epoch());
         self.proposal = None;
         self.proposals = 0;
