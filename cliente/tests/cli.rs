@@ -137,7 +137,11 @@ fn many_tasks_are_one_line_each() {
     assert!(waited.iter().all(|task| task["result"] == json!("x")), "{waited:?}");
     let failed = stage.run(&["submit", "--handler", "fail", "--count", "2", "--wait"]);
     assert_eq!(failed.code, i32::from(exit::TASK_FAILED));
-    assert!(failed.stderr.ends_with("0 concluídas, 2 falhas, 0 canceladas, 0 não encontradas.\n"));
+    assert!(
+        failed
+            .stderr
+            .ends_with("0 concluídas, 2 falhas, 0 canceladas, 0 perdidas, 0 não encontradas.\n")
+    );
 }
 
 #[test]

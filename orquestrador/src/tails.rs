@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use common::proto;
 use orquestrador_core::Event;
 
+use crate::api::convert;
 use crate::journal::{self, Content, read_set_aside};
 
 /// Tasks in one message, as many as one submission may have.
@@ -103,13 +104,16 @@ fn visit(path: &Path, mut see: impl FnMut(&[Event])) -> Result<(), Error> {
 }
 
 fn submission(event: &Event) -> Option<proto::TailTask> {
-    let Event::TaskSubmitted { task, owner, handler, payload, .. } = event else { return None };
+    let Event::TaskSubmitted { task, owner, handler, payload, delivery, .. } = event else {
+        return None;
+    };
     Some(proto::TailTask {
         owner: owner.to_string(),
         task: Some(proto::TaskSpec {
             task_id: task.to_string(),
             handler: handler.to_string(),
             payload: payload.to_vec(),
+            delivery: convert::delivery(*delivery).into(),
         }),
     })
 }

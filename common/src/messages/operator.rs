@@ -413,6 +413,12 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("LOST", "WORKER_RESTARTED") => {
             format!("tentativa {attempt} perdida: o worker foi reiniciado; volta à fila")
         }
+        ("TASK_LOST", "WORKER_SILENT") => format!(
+            "perdida na tentativa {attempt}: o worker ficou em silêncio; no máximo uma vez: não volta à fila"
+        ),
+        ("TASK_LOST", "WORKER_RESTARTED") => format!(
+            "perdida na tentativa {attempt}: o worker foi reiniciado; no máximo uma vez: não volta à fila"
+        ),
         ("SUCCEEDED", _) => format!("tentativa {attempt} concluída"),
         ("FAILED", code) => format!("tentativa {attempt} falhou: {code}"),
         ("CANCELLED", _) => "cancelada".into(),
@@ -430,6 +436,12 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("LOST", "WORKER_RESTARTED") => {
             format!("attempt {attempt} lost: the worker was restarted; back to the queue")
         }
+        ("TASK_LOST", "WORKER_SILENT") => format!(
+            "lost in attempt {attempt}: the worker was silent; at most once: not back to the queue"
+        ),
+        ("TASK_LOST", "WORKER_RESTARTED") => format!(
+            "lost in attempt {attempt}: the worker was restarted; at most once: not back to the queue"
+        ),
         ("SUCCEEDED", _) => format!("attempt {attempt} succeeded"),
         ("FAILED", code) => format!("attempt {attempt} failed: {code}"),
         ("CANCELLED", _) => "cancelled".into(),

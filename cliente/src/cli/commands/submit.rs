@@ -35,7 +35,7 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
         Some(source) => {
             let lines = ReceiverStream::new(payload::lines(source)?);
             let tasks = lines.map_ok(|lines| {
-                let task = |line: &String| TaskSpec::new(&template.handler, template.payload(line));
+                let task = |line: &String| template.task(template.payload(line));
                 lines.iter().map(task).collect()
             });
             many(context, &options, &template, tasks).await
@@ -45,13 +45,13 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
 
 fn repeated(template: &Template, count: u64) -> impl Iterator<Item = Vec<TaskSpec>> {
     (0..count).step_by(CHUNK as usize).map(move |first| {
-        let task = |_| TaskSpec::new(&template.handler, template.only_payload());
+        let task = |_| template.task(template.only_payload());
         (first..count.min(first + CHUNK)).map(task).collect()
     })
 }
 
 async fn one(context: &Context, options: &Submit, template: &Template) -> Result<u8, Failure> {
-    let mut task = TaskSpec::new(&template.handler, template.only_payload());
+    let mut task = template.task(template.only_payload());
     if let Some(id) = &options.id {
         task.task_id.clone_from(id);
     }
