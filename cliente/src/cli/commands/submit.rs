@@ -123,7 +123,7 @@ async fn many(
             Ok(tally.exit_code())
         }
         Err(failure) => {
-            let open = open.into_iter().map(|(id, receipt)| view(id, receipt, &template.handler));
+            let open = open.into_iter().map(|(id, receipt)| view(id, receipt, template));
             output::print(&context.output.accepted(&open.collect::<Vec<_>>()))?;
             Err(failure)
         }
@@ -166,7 +166,7 @@ async fn submit_all(
         if options.wait.wait {
             accepted.open.extend(ids.map(|id| (id, batch.receipt)));
         } else {
-            let views = ids.map(|id| view(id, batch.receipt, &template.handler));
+            let views = ids.map(|id| view(id, batch.receipt, template));
             output::print(&context.output.accepted(&views.collect::<Vec<_>>()))?;
         }
     }
@@ -175,8 +175,10 @@ async fn submit_all(
 }
 
 /// What is known of a task that was accepted among others.
-fn view(task_id: String, receipt: Receipt, handler: &str) -> TaskView {
-    let handler = handler.to_owned();
-    let task = Task { task_id, handler, state: TaskState::Queued.into(), ..Task::default() };
+fn view(task_id: String, receipt: Receipt, template: &Template) -> TaskView {
+    let TaskSpec { handler, delivery, .. } = template.task(Vec::new());
+    let delivery = common::proto::Delivery::from(delivery).into();
+    let state = TaskState::Queued.into();
+    let task = Task { task_id, handler, state, delivery, ..Task::default() };
     TaskView::without_result(task, Some(receipt))
 }
