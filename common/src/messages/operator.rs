@@ -10,7 +10,7 @@ pub enum OperatorMessage {
     /// Another machine takes the place of the dead orchestrator.
     PeerReplaced { address: String },
     /// What was set aside was submitted once more.
-    TailRecovered { node: String, tail: String, tasks: u64, accepted: u64 },
+    TailRecovered { node: String, tail: String, tasks: u64, accepted: u64, withheld: u64 },
     /// Nothing is set aside anywhere.
     NoTails,
     /// Heading of what happened to a task; the beginning may be in a snapshot.
@@ -113,8 +113,9 @@ impl OperatorMessage {
             Self::PeerReplaced { address } => format!(
                 "O principal espera agora o backup em {address}. Inicie lá: orquestrador-backup --peer <principal>"
             ),
-            Self::TailRecovered { node, tail, tasks, accepted } => format!(
-                "{node}, {tail}: {tasks} tarefas; submetidas de novo: {accepted}; já conhecidas: {}.",
+            Self::TailRecovered { node, tail, tasks, accepted, withheld } => format!(
+                "{node}, {tail}: {tasks} tarefas; submetidas de novo: {accepted}; já conhecidas: {}; \
+                 no máximo uma vez e talvez já iniciadas, deixadas de fora: {withheld}.",
                 tasks.saturating_sub(*accepted)
             ),
             Self::NoTails => "Nenhum orquestrador separou histórico.".into(),
@@ -210,8 +211,9 @@ impl OperatorMessage {
             Self::PeerReplaced { address } => format!(
                 "The principal expects the backup at {address} now. Start there: orquestrador-backup --peer <principal>"
             ),
-            Self::TailRecovered { node, tail, tasks, accepted } => format!(
-                "{node}, {tail}: {tasks} tasks; submitted again: {accepted}; known already: {}.",
+            Self::TailRecovered { node, tail, tasks, accepted, withheld } => format!(
+                "{node}, {tail}: {tasks} tasks; submitted again: {accepted}; known already: {}; \
+                 at most once and perhaps begun, left out: {withheld}.",
                 tasks.saturating_sub(*accepted)
             ),
             Self::NoTails => "No orchestrator has set anything aside.".into(),
