@@ -86,6 +86,8 @@ fn at_most_once_tasks_are_never_started_twice() -> anyhow::Result<()> {
     let mut layout = Layout::new(dir.path(), 3)?;
     let args = ["--handlers", "default,command", "--slots", "4"];
     layout.worker_args = args.map(str::to_owned).to_vec();
+    // Long enough for a worker to be restarted within it, even on a busy machine.
+    layout.orchestrator_args = ["--worker-lease-ms", "8000"].map(str::to_owned).to_vec();
     let cli = Cli::new(&layout);
     let mut cluster = Cluster::new(layout);
     cluster.start()?;

@@ -298,6 +298,8 @@ impl Ledger {
                 self.assert_oldest(*task);
                 let entry = self.tasks.get_mut(task).expect("assigned tasks exist");
                 assert_eq!((entry.stage, entry.attempt.next()), (Stage::Queued, *attempt));
+                let once = entry.delivery == Delivery::AtMostOnce;
+                assert!(!once || *attempt == Attempt(1), "{task} is given out again");
                 (entry.stage, entry.attempt) = (Stage::Running, *attempt);
                 let busy = self.taken.values().filter(|taker| *taker == worker).count();
                 assert!(busy < self.slots[worker] as usize, "{worker} has no slot for {task}");
