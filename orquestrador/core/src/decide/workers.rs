@@ -212,8 +212,8 @@ impl Machine {
             self.record(Event::TaskLost { task, attempt, cause, at: now }, step);
             let (state, failure) = (TaskState::Lost, None);
             step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
-        // Every earlier attempt was lost too: nothing else leads to another one.
         } else if attempt.0 < self.limits.max_lost_attempts {
+            // Every earlier attempt was lost too: nothing else leads to another one.
             let handler = self.state.tasks[slot].handler;
             self.record(Event::TaskRequeued { task, attempt, at: now }, step);
             self.office.refresh_queue(&self.state, handler);
