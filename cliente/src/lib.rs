@@ -36,5 +36,5 @@ mod watch;
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
 pub use operator::{Accident, Audit, AuditedNode, Verdict};
-pub use spec::{TaskSpec, canonical_task_id, new_task_id};
+pub use spec::{Delivery, TaskSpec, canonical_task_id, new_task_id};
 pub use watch::is_final;

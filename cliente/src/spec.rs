@@ -2,11 +2,31 @@
 
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::error_code::ErrorCode;
+use common::proto;
 use uuid::Uuid;
 
 use crate::Error;
 
 pub use common::proto::TaskSpec as WireSpec;
+
+/// What becomes of a task whose worker is lost while it has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Another worker runs it: it may be started more than once.
+    #[default]
+    AtLeastOnce,
+    /// It ends as LOST: it is never started twice.
+    AtMostOnce,
+}
+
+impl From<Delivery> for proto::Delivery {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::AtLeastOnce => Self::AtLeastOnce,
+            Delivery::AtMostOnce => Self::AtMostOnce,
+        }
+    }
+}
 
 /// A task to be submitted. Its id is chosen here, so that a repeated submission is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +37,19 @@ pub struct TaskSpec {
     pub handler: String,
     /// What the handler is given, at most 4 MiB.
     pub payload: Vec<u8>,
+    /// What becomes of it when its worker is lost.
+    pub delivery: Delivery,
 }
 
 impl TaskSpec {
-    /// A new task with an id of its own.
+    /// A new task with an id of its own, delivered at least once.
     pub fn new(handler: &str, payload: Vec<u8>) -> Self {
-        Self { task_id: new_task_id(), handler: handler.to_owned(), payload }
+        Self {
+            task_id: new_task_id(),
+            handler: handler.to_owned(),
+            payload,
+            delivery: Delivery::default(),
+        }
     }
 
     /// What is too large is not worth sending.
@@ -38,8 +65,9 @@ impl TaskSpec {
 
 impl From<TaskSpec> for WireSpec {
     fn from(spec: TaskSpec) -> Self {
-        let task_id = canonical_task_id(&spec.task_id);
-        Self { task_id, handler: spec.handler, payload: spec.payload }
+        let TaskSpec { task_id, handler, payload, delivery } = spec;
+        let delivery = proto::Delivery::from(delivery).into();
+        Self { task_id: canonical_task_id(&task_id), handler, payload, delivery }
     }
 }
 

@@ -92,10 +92,10 @@ fn is_last(update: &TaskUpdate) -> bool {
     update.not_found || update.task.as_ref().is_some_and(|task| is_final(task.state()))
 }
 
-/// SUCCEEDED, FAILED or CANCELLED: nothing more happens to the task.
+/// SUCCEEDED, FAILED, CANCELLED or LOST: nothing more happens to the task.
 pub fn is_final(state: TaskState) -> bool {
     match state {
-        TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled => true,
+        TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Lost => true,
         TaskState::Unspecified | TaskState::Queued | TaskState::Running => false,
     }
 }

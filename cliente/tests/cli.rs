@@ -54,7 +54,8 @@ fn the_task_object_has_all_its_fields() {
     let args = ["submit", "--id", ID, "--handler", "echo", "--payload", "olá"];
     let accepted = stage.json(&args);
     let expected = json!({
-        "task_id": ID, "state": "QUEUED", "handler": "echo", "attempt": 0, "worker_id": null,
+        "task_id": ID, "state": "QUEUED", "handler": "echo", "delivery": "AT_LEAST_ONCE",
+        "attempt": 0, "worker_id": null,
         "owner": "ana", "submitted_at": "2026-01-01T00:00:00Z", "started_at": null,
         "finished_at": null, "pending_reason": "NO_WORKER", "result": null, "error": null,
         "durability": "REPLICATED", "epoch": 1, "journal_index": 7,
@@ -137,7 +138,11 @@ fn many_tasks_are_one_line_each() {
     assert!(waited.iter().all(|task| task["result"] == json!("x")), "{waited:?}");
     let failed = stage.run(&["submit", "--handler", "fail", "--count", "2", "--wait"]);
     assert_eq!(failed.code, i32::from(exit::TASK_FAILED));
-    assert!(failed.stderr.ends_with("0 concluídas, 2 falhas, 0 canceladas, 0 não encontradas.\n"));
+    assert!(
+        failed
+            .stderr
+            .ends_with("0 concluídas, 2 falhas, 0 canceladas, 0 perdidas, 0 não encontradas.\n")
+    );
 }
 
 #[test]

@@ -52,7 +52,8 @@ impl Audit {
         match event {
             Event::TaskSucceeded { task, .. }
             | Event::TaskFailed { task, .. }
-            | Event::TaskCancelled { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
+            | Event::TaskCancelled { task, .. }
+            | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }
             | Event::TaskAssigned { .. }

@@ -124,7 +124,8 @@ impl Cli {
     pub fn finished(&self, id: &str, tries: usize) -> anyhow::Result<Option<Value>> {
         for _ in 0..tries {
             let task = self.json(&["status", id])?.pop().context("no answer")?;
-            if matches!(task["state"].as_str(), Some("SUCCEEDED" | "FAILED" | "CANCELLED")) {
+            if matches!(task["state"].as_str(), Some("SUCCEEDED" | "FAILED" | "CANCELLED" | "LOST"))
+            {
                 return Ok(Some(task));
             }
             std::thread::sleep(std::time::Duration::from_millis(100));

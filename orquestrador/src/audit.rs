@@ -101,13 +101,15 @@ impl Audit {
             }
             Event::TaskSucceeded { task, .. }
             | Event::TaskFailed { task, .. }
-            | Event::TaskCancelled { task, .. } => self.finish(*task),
+            | Event::TaskCancelled { task, .. }
+            | Event::TaskLost { task, .. } => self.finish(*task),
             Event::TaskRestored(restored) => {
                 self.asked.remove(&restored.task);
                 match restored.end {
                     RestoredEnd::Succeeded { .. }
                     | RestoredEnd::Failed(_)
-                    | RestoredEnd::Cancelled => self.finish(restored.task),
+                    | RestoredEnd::Cancelled
+                    | RestoredEnd::Lost(_) => self.finish(restored.task),
                 }
             }
             Event::TasksPruned { tasks } => {

@@ -1,11 +1,16 @@
 //! The entries that this node set aside because nobody had acknowledged them, or because an override (V15)
-//! chose another history: what they hold can be submitted once more.
+//! chose another history: what they hold can be submitted once more, except what may be started once only
+//! and was given to a worker.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use common::proto;
 use orquestrador_core::Event;
+use orquestrador_core::command::Delivery;
+use orquestrador_core::ids::TaskId;
 
+use crate::api::convert;
 use crate::journal::{self, Content, read_set_aside};
 
 /// Tasks in one message, as many as one submission may have.
@@ -18,8 +23,31 @@ const PER_TASK: usize = 256;
 pub struct Tail {
     pub name: String,
     pub entries: u64,
-    /// Tasks submitted in it.
+    /// Tasks submitted in it that can be submitted once more.
     pub tasks: u64,
+    /// At-most-once tasks that may have begun: never submitted once more.
+    pub withheld: u64,
+}
+
+/// The at-most-once tasks of a tail.
+#[derive(Debug, Default)]
+struct Once {
+    submitted: BTreeSet<TaskId>,
+    /// Those of them that were given to a worker.
+    begun: BTreeSet<TaskId>,
+}
+
+impl Once {
+    fn see(&mut self, event: &Event) {
+        if let Event::TaskSubmitted { task, delivery: Delivery::AtMostOnce, .. } = event {
+            self.submitted.insert(*task);
+        }
+        if let Event::TaskAssigned { task, .. } = event
+            && self.submitted.contains(task)
+        {
+            self.begun.insert(*task);
+        }
+    }
 }
 
 /// Why a tail cannot be read.
@@ -44,17 +72,20 @@ pub fn list(data_dir: &Path) -> Result<Vec<Tail>, Error> {
     names
         .into_iter()
         .map(|name| {
-            let (mut entries, mut tasks) = (0, 0);
+            let (mut entries, mut tasks, mut once) = (0, 0, Once::default());
             visit(&folder(data_dir).join(&name), |events| {
                 entries += 1;
-                tasks += events.iter().filter(|event| submission(event).is_some()).count() as u64;
+                let submitted = |event: &&Event| matches!(event, Event::TaskSubmitted { .. });
+                tasks += events.iter().filter(submitted).count() as u64;
+                events.iter().for_each(|event| once.see(event));
             })?;
-            Ok(Tail { name, entries, tasks })
+            let withheld = once.begun.len() as u64;
+            Ok(Tail { name, entries, tasks: tasks - withheld, withheld })
         })
         .collect()
 }
 
-/// The tasks submitted in one of them, in their order.
+/// The tasks submitted in one of them that can be submitted once more, in their order.
 ///
 /// # Errors
 /// There is no such tail, or it cannot be read.
@@ -62,9 +93,11 @@ pub fn read(data_dir: &Path, name: &str) -> Result<Vec<proto::TailTask>, Error> 
     if !names(data_dir)?.iter().any(|known| known == name) {
         return Err(Error::Unknown(name.to_owned()));
     }
-    let mut tasks = Vec::new();
-    visit(&folder(data_dir).join(name), |events| {
-        tasks.extend(events.iter().filter_map(submission));
+    let path = folder(data_dir).join(name);
+    let (mut tasks, mut once) = (Vec::new(), Once::default());
+    visit(&path, |events| events.iter().for_each(|event| once.see(event)))?;
+    visit(&path, |events| {
+        tasks.extend(events.iter().filter_map(|event| submission(event, &once.begun)));
     })?;
     Ok(tasks)
 }
@@ -102,14 +135,20 @@ fn visit(path: &Path, mut see: impl FnMut(&[Event])) -> Result<(), Error> {
     Ok(())
 }
 
-fn submission(event: &Event) -> Option<proto::TailTask> {
-    let Event::TaskSubmitted { task, owner, handler, payload, .. } = event else { return None };
+fn submission(event: &Event, withheld: &BTreeSet<TaskId>) -> Option<proto::TailTask> {
+    let Event::TaskSubmitted { task, owner, handler, payload, delivery, .. } = event else {
+        return None;
+    };
+    if withheld.contains(task) {
+        return None;
+    }
     Some(proto::TailTask {
         owner: owner.to_string(),
         task: Some(proto::TaskSpec {
             task_id: task.to_string(),
             handler: handler.to_string(),
             payload: payload.to_vec(),
+            delivery: convert::delivery(*delivery).into(),
         }),
     })
 }
@@ -134,7 +173,43 @@ pub fn parts(tasks: Vec<proto::TailTask>, max_bytes: usize) -> Vec<Vec<proto::Ta
 
 #[cfg(test)]
 mod tests {
+    use orquestrador_core::ids::{Attempt, Timestamp};
+
     use super::*;
+
+    #[test]
+    fn what_may_be_started_once_is_withheld_if_it_may_have_begun() {
+        let submitted = |task, delivery| Event::TaskSubmitted {
+            task: TaskId(task),
+            owner: "ana".into(),
+            handler: "echo".into(),
+            payload: [][..].into(),
+            delivery,
+            at: Timestamp(1),
+        };
+        let assigned = |task| Event::TaskAssigned {
+            task: TaskId(task),
+            attempt: Attempt(1),
+            worker: "w".into(),
+            at: Timestamp(2),
+        };
+        let events = [
+            submitted(1, Delivery::AtMostOnce),
+            submitted(2, Delivery::AtMostOnce),
+            submitted(3, Delivery::AtLeastOnce),
+            assigned(1),
+            assigned(3),
+        ];
+        let mut once = Once::default();
+        events.iter().for_each(|event| once.see(event));
+        let tasks = events.iter().filter_map(|event| submission(event, &once.begun)?.task);
+        let tasks: Vec<_> = tasks.map(|spec| (spec.task_id.clone(), spec.delivery())).collect();
+        let expected = [
+            (TaskId(2).to_string(), proto::Delivery::AtMostOnce),
+            (TaskId(3).to_string(), proto::Delivery::AtLeastOnce),
+        ];
+        assert_eq!(tasks, expected);
+    }
 
     #[test]
     fn parts_are_bounded_and_keep_the_order() {

@@ -2,6 +2,7 @@
 //! what a snapshot stands for is only known by its end.
 
 use orquestrador_core::Event;
+use orquestrador_core::event::LossCause;
 use orquestrador_core::ids::{Attempt, Epoch, Index, ProcessId, TaskId, Timestamp, WorkerId};
 
 use crate::journal::{self, Content, Journal};
@@ -26,10 +27,15 @@ pub enum What {
         attempt: Attempt,
         worker: WorkerId,
     },
-    /// The attempt was lost with its worker.
+    /// The attempt was lost with its worker; the task waits for another.
     Lost {
         attempt: Attempt,
-        cause: Cause,
+        cause: LossCause,
+    },
+    /// The attempt was lost with its worker, and so is the task.
+    TaskLost {
+        attempt: Attempt,
+        cause: LossCause,
     },
     Succeeded {
         attempt: Attempt,
@@ -39,15 +45,6 @@ pub enum What {
         code: String,
     },
     Cancelled,
-}
-
-/// Why a worker's attempts were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// It was silent for a whole lease.
-    Silent,
-    /// Its process was another one when it came back.
-    Restarted,
 }
 
 /// The steps of a task, oldest first, and whether the journal still holds all of them.
@@ -93,8 +90,12 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
                 (*at, What::Assigned { attempt: *attempt, worker: worker.clone() })
             }
             Event::TaskRequeued { task, attempt, at } if *task == of => {
-                let cause = lost.map_or(Cause::Silent, |lost| cause(lost, &events[nth..]));
+                let cause =
+                    lost.map_or(LossCause::WorkerSilent, |lost| cause(lost, &events[nth..]));
                 (*at, What::Lost { attempt: *attempt, cause })
+            }
+            Event::TaskLost { task, attempt, cause, at } if *task == of => {
+                (*at, What::TaskLost { attempt: *attempt, cause: *cause })
             }
             Event::TaskSucceeded { task, attempt, at, .. } if *task == of => {
                 (*at, What::Succeeded { attempt: *attempt })
@@ -110,6 +111,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             Event::TaskSubmitted { .. }
             | Event::TaskAssigned { .. }
             | Event::TaskRequeued { .. }
+            | Event::TaskLost { .. }
             | Event::TaskSucceeded { .. }
             | Event::TaskFailed { .. }
             | Event::TaskCancelled { .. }
@@ -127,12 +129,12 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
 }
 
 /// A worker that comes back as another process is registered in the same turn.
-fn cause((lost, before): (&WorkerId, ProcessId), rest: &[Event]) -> Cause {
+fn cause((lost, before): (&WorkerId, ProcessId), rest: &[Event]) -> LossCause {
     let returned = rest.iter().any(|event| {
         matches!(event, Event::WorkerRegistered { worker, incarnation, .. }
             if worker == lost && *incarnation != before)
     });
-    if returned { Cause::Restarted } else { Cause::Silent }
+    if returned { LossCause::WorkerRestarted } else { LossCause::WorkerSilent }
 }
 
 #[cfg(test)]
@@ -161,7 +163,7 @@ mod tests {
         }
     }
 
-    fn cause_of(events: &[Event]) -> Option<Cause> {
+    fn cause_of(events: &[Event]) -> Option<LossCause> {
         match steps(events, TASK).first()? {
             (_, What::Lost { cause, .. }) => Some(*cause),
             _ => None,
@@ -170,9 +172,9 @@ mod tests {
 
     #[test]
     fn a_silent_worker_and_a_restarted_one_are_told_apart() {
-        assert_eq!(cause_of(&[lost(), requeued(TASK)]), Some(Cause::Silent));
+        assert_eq!(cause_of(&[lost(), requeued(TASK)]), Some(LossCause::WorkerSilent));
         let restarted = [lost(), requeued(TASK), registered(2)];
-        assert_eq!(cause_of(&restarted), Some(Cause::Restarted));
+        assert_eq!(cause_of(&restarted), Some(LossCause::WorkerRestarted));
     }
 
     #[test]

@@ -112,6 +112,7 @@ impl Users {
             | Event::TaskFailed { .. }
             | Event::TaskCancelled { .. }
             | Event::TaskRequeued { .. }
+            | Event::TaskLost { .. }
             | Event::TasksPruned { .. }
             | Event::TaskRestored(_)
             | Event::WorkerRegistered { .. }

@@ -15,8 +15,8 @@ use journal_common::view;
 use orquestrador::journal::codec::{role_from_proto, role_to_proto};
 use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
-use orquestrador_core::command::Failure;
-use orquestrador_core::event::{RestoredEnd, RestoredTask};
+use orquestrador_core::command::{Delivery, Failure};
+use orquestrador_core::event::{LossCause, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
 use proptest::prelude::*;
 
@@ -31,6 +31,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskFailed { .. } => "task_failed",
         Event::TaskCancelled { .. } => "task_cancelled",
         Event::TaskRequeued { .. } => "task_requeued",
+        Event::TaskLost { .. } => "task_lost",
         Event::TasksPruned { .. } => "tasks_pruned",
         Event::WorkerRegistered { .. } => "worker_registered",
         Event::HandlersLearned { .. } => "handlers_learned",
@@ -42,7 +43,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 14;
+const VARIANTS: usize = 15;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -58,6 +59,7 @@ fn examples() -> Vec<Event> {
             owner: "user1".into(),
             handler: "echo".into(),
             payload: b"hello"[..].into(),
+            delivery: Delivery::AtLeastOnce,
             at,
         },
         Event::TaskAssigned { task, attempt, worker: worker(), at },
@@ -87,10 +89,27 @@ fn examples() -> Vec<Event> {
             at,
         },
         Event::UserRemoved { user: "maria".into() },
+        Event::TaskSubmitted {
+            task,
+            owner: "user1".into(),
+            handler: "echo".into(),
+            payload: b"hello"[..].into(),
+            delivery: Delivery::AtMostOnce,
+            at,
+        },
+        Event::TaskLost { task, attempt, cause: LossCause::WorkerSilent, at },
+        Event::TaskLost { task, attempt, cause: LossCause::WorkerRestarted, at },
+        restored(RestoredEnd::Lost(LossCause::WorkerRestarted)),
     ]
 }
 
 fn restored(end: RestoredEnd) -> Event {
+    let delivery = match end {
+        RestoredEnd::Lost(_) => Delivery::AtMostOnce,
+        RestoredEnd::Succeeded { .. } | RestoredEnd::Failed(_) | RestoredEnd::Cancelled => {
+            Delivery::AtLeastOnce
+        }
+    };
     Event::TaskRestored(Box::new(RestoredTask {
         task: TASK,
         owner: "user1".into(),
@@ -102,6 +121,7 @@ fn restored(end: RestoredEnd) -> Event {
         started_at: Some(Timestamp(1_700_000_000_124)),
         finished_at: Timestamp(1_700_000_000_125),
         finish_order: Some(7),
+        delivery,
         end,
     }))
 }
@@ -169,16 +189,22 @@ fn any_event() -> impl Strategy<Value = Event> {
     let text = || ".{0,12}";
     let blob = || proptest::collection::vec(any::<u8>(), 0..64);
     let texts = || proptest::collection::vec(text(), 0..4);
+    let delivery = || proptest::sample::select(&[Delivery::AtLeastOnce, Delivery::AtMostOnce][..]);
+    let cause = || proptest::sample::select(&LossCause::ALL[..]);
     let process = || any::<u128>().prop_map(ProcessId);
     prop_oneof![
-        (task(), text(), text(), blob(), at()).prop_map(|(task, owner, handler, payload, at)| {
-            Event::TaskSubmitted {
+        (task(), text(), text(), blob(), delivery(), at()).prop_map(
+            |(task, owner, handler, payload, delivery, at)| Event::TaskSubmitted {
                 task,
                 owner: owner.as_str().into(),
                 handler: handler.as_str().into(),
                 payload: payload.into(),
+                delivery,
                 at,
             }
+        ),
+        (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {
+            Event::TaskLost { task, attempt, cause, at }
         }),
         (task(), attempt(), text(), at()).prop_map(|(task, attempt, worker, at)| {
             Event::TaskAssigned { task, attempt, worker: worker.as_str().into(), at }

@@ -150,6 +150,7 @@ fn spec(payload: &str) -> proto::TaskSpec {
         task_id: uuid::Uuid::now_v7().to_string(),
         handler: "echo".into(),
         payload: payload.into(),
+        ..proto::TaskSpec::default()
     }
 }
 
@@ -241,10 +242,11 @@ async fn bad_requests_name_their_fields() {
         task_id: "x".into(),
         handler: String::new(),
         payload: vec![0; (4 << 20) + 1],
+        delivery: 9,
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
-    for field in ["task.task_id", "task.handler", "task.payload"] {
+    for field in ["task.task_id", "task.handler", "task.payload", "task.delivery"] {
         assert!(status.message().contains(field), "{status}");
     }
     let nothing =

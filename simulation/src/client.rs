@@ -4,7 +4,7 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador::driver::input::Committed;
-use orquestrador_core::command::{NewTask, StateFilter};
+use orquestrador_core::command::{Delivery, NewTask, StateFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{Blob, HandlerName, Index, RequestId, TaskId, UserName};
 use orquestrador_core::{Answer, Command, Rejection};
@@ -81,7 +81,10 @@ impl Call {
 
 fn new_task(id: TaskId) -> NewTask {
     let payload = Blob::from(id.to_bytes().as_slice());
-    NewTask { id, handler: HandlerName::from("simulated"), payload }
+    // One in four; by the id, so that a repeated submission is the same.
+    let once = id.0.is_multiple_of(4);
+    let delivery = if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
+    NewTask { id, handler: HandlerName::from("simulated"), payload, delivery }
 }
 
 struct Open {

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use orquestrador::journal::{Content, Entry};
+use orquestrador_core::command::Delivery;
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{Blob, Index, TaskId, UserName};
 use orquestrador_core::role::{EntryHash, EntryId};
 use orquestrador_core::{Event, Limits, Machine};
 
-use crate::invariants::{Violation, one_outcome};
+use crate::invariants::{Violation, one_outcome, started_once};
 
 /// Where a task stood from one entry on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +23,7 @@ pub struct Step {
 /// What happened to one task.
 pub struct Story {
     pub owner: UserName,
+    pub delivery: Delivery,
     pub steps: Vec<Step>,
     /// Of a task that succeeded.
     pub result: Option<Blob>,
@@ -112,9 +114,10 @@ impl Truth {
     fn follow(&mut self, index: Index, event: &Event) -> Result<(), Violation> {
         let step = |state, attempt| Step { index, state, attempt };
         match event {
-            Event::TaskSubmitted { task, owner, .. } => {
+            Event::TaskSubmitted { task, owner, delivery, .. } => {
                 let steps = vec![step(TaskState::Queued, 0)];
-                let story = Story { owner: owner.clone(), steps, result: None };
+                let (owner, delivery) = (owner.clone(), *delivery);
+                let story = Story { owner, delivery, steps, result: None };
                 if self.tasks.insert(*task, story).is_some() {
                     let what = format!("task {task} was accepted twice");
                     return Err(Violation::new("one history", what));
@@ -139,6 +142,12 @@ impl Truth {
             }
             Event::TaskRequeued { task, attempt, .. } => {
                 self.go(*task, step(TaskState::Queued, attempt.0))?;
+            }
+            Event::TaskLost { task, attempt, .. } => {
+                self.go(*task, step(TaskState::Lost, attempt.0))?;
+                if let Some(story) = self.tasks.get(task) {
+                    started_once::may_be_lost(*task, story.delivery)?;
+                }
             }
             Event::TasksPruned { .. }
             | Event::TaskRestored(_)

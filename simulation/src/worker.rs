@@ -13,7 +13,7 @@ use uuid::Uuid;
 use worker::slots::{Cancellation, Key, Reception, Slots};
 
 use crate::clock::{MILLI, Micros};
-use crate::invariants::{Violation, epochs, one_outcome};
+use crate::invariants::{Violation, epochs, one_outcome, started_once};
 use crate::network::{ConnId, End, Party, Side, Wire};
 use crate::node::Place;
 use crate::random::Random;
@@ -442,10 +442,12 @@ impl World {
                 let task = task_id(&assignment.task_id)?;
                 let incarnation = self.workers[nth].incarnation;
                 self.memory.one_outcome.on_start(task, assignment.attempt, incarnation)?;
+                self.memory.started_once.on_start(&self.truth, task, assignment.delivery())?;
                 let key = Key { task_id: assignment.task_id, attempt: assignment.attempt };
                 self.schedule.put(now + duration, Event::Worker(end, WorkerEvent::Ended { key }));
             }
             Reception::Done(outcome) => self.report(nth, vec![outcome]),
+            Reception::StartedBefore => return Err(started_once::replayed(&assignment.task_id)),
             Reception::Running | Reception::Stale => {}
         }
         Ok(())

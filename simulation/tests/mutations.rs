@@ -24,6 +24,7 @@ const BUGS: &[Mutation] = &[
     Mutation::Role(Role::OverrideFoundValue),
     Mutation::Machine(Machine::AnyAttemptCounts),
     Mutation::Machine(Machine::NoRedelivery),
+    Mutation::Machine(Machine::AlwaysRequeued),
     Mutation::Machine(Machine::NoTurns),
 ];
 

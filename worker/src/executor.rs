@@ -137,6 +137,12 @@ impl Executor {
     }
 }
 
+/// Of an attempt that was started before, and whose outcome is no longer kept.
+pub fn started_before(key: &Key) -> Outcome {
+    let text = "the task may be started once only, and this worker did so before";
+    outcome(key, Err(Failure::new("ALREADY_STARTED", text)))
+}
+
 fn panicked() -> Failure {
     Failure::new("PANICKED", "the handler panicked")
 }

@@ -1,8 +1,13 @@
-//! What this worker holds: attempts that run, and outcomes that are not acknowledged yet. Pure.
+//! What this worker holds: attempts that run, outcomes that are not acknowledged yet, and which tasks it may
+//! not start again. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use common::proto::{Assignment, AttemptRef, Outcome};
+use common::proto::{Assignment, AttemptRef, Delivery, Outcome};
+
+/// Tasks that were to be started once at most and are remembered after their end: so many at least, twice
+/// as many at most. It takes an operator's override (V15) to have an acknowledged one assigned again.
+const REMEMBERED: usize = 200_000;
 
 /// One attempt of one task.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +39,8 @@ pub enum Reception {
     Done(Outcome),
     /// A newer attempt of the same task is here.
     Stale,
+    /// The task may be started once only, and was.
+    StartedBefore,
 }
 
 /// What a cancellation means.
@@ -57,6 +64,27 @@ pub struct Slots {
     held: HashMap<Key, Held>,
     /// The attempt of each task that runs here, the newest if there are two.
     running: HashMap<String, u32>,
+    once: Once,
+}
+
+/// Which at-most-once tasks were started here, in two generations: the older one is forgotten whole.
+#[derive(Debug, Default)]
+struct Once {
+    newer: HashSet<String>,
+    older: HashSet<String>,
+}
+
+impl Once {
+    fn contains(&self, task_id: &str) -> bool {
+        self.newer.contains(task_id) || self.older.contains(task_id)
+    }
+
+    fn insert(&mut self, task_id: &str) {
+        if self.newer.len() >= REMEMBERED {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(task_id.to_owned());
+    }
 }
 
 impl Slots {
@@ -68,11 +96,18 @@ impl Slots {
             Some(Held::Done(outcome)) => return Reception::Done(outcome.clone()),
             None => {}
         }
+        let once = assignment.delivery() == Delivery::AtMostOnce;
+        if once && self.once.contains(&key.task_id) {
+            return Reception::StartedBefore;
+        }
         let stop = match self.running.get(&key.task_id) {
             Some(other) if *other > key.attempt => return Reception::Stale,
             Some(other) => Some(Key { task_id: key.task_id.clone(), attempt: *other }),
             None => None,
         };
+        if once {
+            self.once.insert(&key.task_id);
+        }
         self.running.insert(key.task_id.clone(), key.attempt);
         self.held.insert(key, Held::Running { cancelled: false });
         Reception::Start { stop }
@@ -152,7 +187,16 @@ mod tests {
     use common::proto::outcome;
 
     fn assignment(task: &str, attempt: u32) -> Assignment {
-        Assignment { task_id: task.into(), attempt, handler: "echo".into(), payload: Vec::new() }
+        Assignment {
+            task_id: task.into(),
+            attempt,
+            handler: "echo".into(),
+            ..Assignment::default()
+        }
+    }
+
+    fn only_once(task: &str) -> Assignment {
+        Assignment { delivery: Delivery::AtMostOnce.into(), ..assignment(task, 1) }
     }
 
     fn key(task: &str, attempt: u32) -> Key {
@@ -172,6 +216,36 @@ mod tests {
         slots.finish(&key("a", 1), outcome("a", 1));
         assert_eq!(slots.receive(&assignment("a", 1)), Reception::Done(outcome("a", 1)));
         assert_eq!(slots.running(), 0);
+    }
+
+    #[test]
+    fn what_may_be_started_once_is_not_run_again_after_its_end() {
+        let mut slots = Slots::default();
+        let start = Reception::Start { stop: None };
+        assert_eq!(slots.receive(&only_once("a")), start);
+        assert_eq!(slots.receive(&only_once("a")), Reception::Running);
+        slots.finish(&key("a", 1), outcome("a", 1));
+        assert_eq!(slots.receive(&only_once("a")), Reception::Done(outcome("a", 1)));
+        slots.acknowledge(&key("a", 1));
+        assert_eq!(slots.receive(&only_once("a")), Reception::StartedBefore);
+
+        assert_eq!(slots.receive(&only_once("b")), start);
+        slots.cancel(&key("b", 1));
+        slots.finish(&key("b", 1), outcome("b", 1));
+        assert_eq!(slots.receive(&only_once("b")), Reception::StartedBefore);
+        let again = Assignment { attempt: 2, ..only_once("b") };
+        assert_eq!(slots.receive(&again), Reception::StartedBefore);
+        assert!(slots.is_empty());
+    }
+
+    #[test]
+    fn only_the_newest_starts_are_remembered() {
+        let mut slots = Slots::default();
+        for task in 0..2 * REMEMBERED + 1 {
+            slots.once.insert(&task.to_string());
+        }
+        assert!(!slots.once.contains("0"));
+        assert!(slots.once.contains(&REMEMBERED.to_string()));
     }
 
     #[test]

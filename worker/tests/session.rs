@@ -11,7 +11,7 @@ use common::proto::orchestrator_message::Message as ToWorker;
 use common::proto::worker_message::Message as FromWorker;
 use common::proto::worker_service_server::{WorkerService, WorkerServiceServer};
 use common::proto::{
-    Assignment, Assignments, AttemptRef, CancelAttempts, OrchestratorMessage, Outcome,
+    Assignment, Assignments, AttemptRef, CancelAttempts, Delivery, OrchestratorMessage, Outcome,
     OutcomesAcknowledged, Register, Registered, Stop, WorkerMessage, outcome,
 };
 use futures::future::BoxFuture;
@@ -125,11 +125,16 @@ impl Session {
     }
 
     async fn assign(&self, task_id: &str, handler: &str) {
+        self.assign_as(Delivery::AtLeastOnce, task_id, handler).await;
+    }
+
+    async fn assign_as(&self, delivery: Delivery, task_id: &str, handler: &str) {
         let assignment = Assignment {
             task_id: task_id.into(),
             attempt: 1,
             handler: handler.into(),
             payload: b"x".to_vec(),
+            delivery: delivery.into(),
         };
         self.say(ToWorker::Assignments(Assignments { assignments: vec![assignment] })).await;
     }
@@ -306,6 +311,26 @@ async fn an_outcome_is_repeated_until_it_is_acknowledged() {
     assert!(matches!(session.hear().await, FromWorker::Ended(_)));
     drop(session);
     assert_eq!(script.session(1).await.register.held, []);
+}
+
+#[tokio::test]
+async fn an_at_most_once_task_is_not_started_again_even_after_it_was_acknowledged() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    gate.open.add_permits(2);
+    start_worker(&[script.port], &gate).await;
+    let mut session = script.session(1).await;
+    session.assign_as(Delivery::AtMostOnce, TASK, "gate").await;
+    assert!(matches!(session.outcome().await.outcome, Some(outcome::Outcome::Succeeded(_))));
+    session.say(ToWorker::Acknowledged(OutcomesAcknowledged { attempts: vec![reference()] })).await;
+    drop(session);
+    // A principal that lacks that history gives it out once more.
+    let mut session = script.session(2).await;
+    assert_eq!(session.register.held, []);
+    session.assign_as(Delivery::AtMostOnce, TASK, "gate").await;
+    let again = session.outcome().await;
+    let Some(outcome::Outcome::Failed(failure)) = again.outcome else { panic!("{again:?}") };
+    assert_eq!(failure.code, "ALREADY_STARTED");
+    assert_eq!(gate.started.load(Ordering::SeqCst), 1, "started once");
 }
 
 #[tokio::test]

@@ -167,6 +167,8 @@ pub struct Submit {
     pub stdin_from: Option<String>,
     #[arg(long, value_name = "UUID", value_parser = task_id, conflicts_with_all = ["count", "each_line"])]
     pub id: Option<String>,
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub delivery: Delivery,
     #[command(flatten)]
     pub wait: Wait,
     #[arg(long)]
@@ -234,6 +236,7 @@ pub enum State {
     Succeeded,
     Failed,
     Cancelled,
+    Lost,
 }
 
 impl From<State> for TaskState {
@@ -244,6 +247,23 @@ impl From<State> for TaskState {
             State::Succeeded => Self::Succeeded,
             State::Failed => Self::Failed,
             State::Cancelled => Self::Cancelled,
+            State::Lost => Self::Lost,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Delivery {
+    #[default]
+    AtLeastOnce,
+    AtMostOnce,
+}
+
+impl From<Delivery> for cliente::Delivery {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::AtLeastOnce => Self::AtLeastOnce,
+            Delivery::AtMostOnce => Self::AtMostOnce,
         }
     }
 }

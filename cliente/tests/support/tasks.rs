@@ -48,6 +48,7 @@ fn queued(spec: &TaskSpec, store: &Store) -> Task {
         handler: spec.handler.clone(),
         submitted_at_ms: WHEN,
         owner: "ana".into(),
+        delivery: spec.delivery,
         pending_reason: if store.workers.is_empty() { "NO_WORKER" } else { "ALL_BUSY" }.into(),
         ..Task::default()
     };

@@ -40,6 +40,7 @@ pub enum ClientMessage {
         succeeded: u64,
         failed: u64,
         cancelled: u64,
+        lost: u64,
         not_found: u64,
     },
     /// Why a task that is waited for does not run.
@@ -211,13 +212,15 @@ impl ClientMessage {
                 let state = state_word(*state, Lang::Pt);
                 if worker.is_empty() { format!("Tarefa {task} {state}.") } else { format!("Tarefa {task} {state} em {worker}.") }
             }
-            Self::TaskError { code, message } => format!("Erro da tarefa: {code}: {message}"),
+            Self::TaskError { code, message } => {
+                format!("Erro da tarefa: {code}: {}", task_error_text(code, message, Lang::Pt))
+            }
             Self::NotFinished { task, state } => {
                 let state = state_word(*state, Lang::Pt);
                 format!("A tarefa {task} ainda não terminou ({state}); espere com --wait.")
             }
-            Self::Summary { succeeded, failed, cancelled, not_found } => format!(
-                "{succeeded} concluídas, {failed} falhas, {cancelled} canceladas, {not_found} não encontradas."
+            Self::Summary { succeeded, failed, cancelled, lost, not_found } => format!(
+                "{succeeded} concluídas, {failed} falhas, {cancelled} canceladas, {lost} perdidas, {not_found} não encontradas."
             ),
             Self::Pending { handler, reason } => {
                 format!("Aguardando: {}.", pending_text(reason, handler, Lang::Pt))
@@ -296,14 +299,16 @@ impl ClientMessage {
                 let state = state_word(*state, Lang::En);
                 if worker.is_empty() { format!("Task {task} {state}.") } else { format!("Task {task} {state} at {worker}.") }
             }
-            Self::TaskError { code, message } => format!("Error of the task: {code}: {message}"),
+            Self::TaskError { code, message } => {
+                format!("Error of the task: {code}: {}", task_error_text(code, message, Lang::En))
+            }
             Self::NotFinished { task, state } => {
                 let state = state_word(*state, Lang::En);
                 format!("Task {task} is not finished yet ({state}); wait for it with --wait.")
             }
-            Self::Summary { succeeded, failed, cancelled, not_found } => {
-                format!("{succeeded} succeeded, {failed} failed, {cancelled} cancelled, {not_found} not found.")
-            }
+            Self::Summary { succeeded, failed, cancelled, lost, not_found } => format!(
+                "{succeeded} succeeded, {failed} failed, {cancelled} cancelled, {lost} lost, {not_found} not found."
+            ),
             Self::Pending { handler, reason } => {
                 format!("Waiting: {}.", pending_text(reason, handler, Lang::En))
             }
@@ -377,11 +382,27 @@ pub fn state_word(state: TaskState, lang: Lang) -> &'static str {
         (Lang::Pt, TaskState::Succeeded) => "CONCLUIDA",
         (Lang::Pt, TaskState::Failed) => "FALHOU",
         (Lang::Pt, TaskState::Cancelled) => "CANCELADA",
+        (Lang::Pt, TaskState::Lost) => "PERDIDA",
         (Lang::En, TaskState::Queued) => "QUEUED",
         (Lang::En, TaskState::Running) => "RUNNING",
         (Lang::En, TaskState::Succeeded) => "SUCCEEDED",
         (Lang::En, TaskState::Failed) => "FAILED",
         (Lang::En, TaskState::Cancelled) => "CANCELLED",
+        (Lang::En, TaskState::Lost) => "LOST",
+    }
+}
+
+/// What went wrong with a task: the platform's own causes in the reader's language, a handler's in its
+/// own words.
+pub fn task_error_text<'a>(code: &str, message: &'a str, lang: Lang) -> &'a str {
+    match (lang, code) {
+        (Lang::Pt, "WORKER_SILENT") => {
+            "o worker ficou em silêncio; a tarefa não pode começar de novo"
+        }
+        (Lang::Pt, "WORKER_RESTARTED") => {
+            "o worker foi reiniciado; a tarefa não pode começar de novo"
+        }
+        (Lang::Pt | Lang::En, _) => message,
     }
 }
 

@@ -30,6 +30,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.each_line" => {
             "Uma tarefa por linha do arquivo (- é a entrada padrão); a linha substitui {} no conteúdo ou nos argumentos"
         }
+        "submit.delivery" => {
+            "at-least-once (padrão): perdido o worker, outro a executa; at-most-once: nunca começa duas vezes, termina como PERDIDA"
+        }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
         "submit.stdin_from" => "Arquivo com a entrada padrão do programa (- é a entrada padrão)",
@@ -125,6 +128,9 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.count" => "How many equal tasks",
         "submit.each_line" => {
             "One task per line of the file (- is standard input); the line replaces {} in the payload or the arguments"
+        }
+        "submit.delivery" => {
+            "at-least-once (default): if its worker is lost, another runs it; at-most-once: never started twice, it ends as LOST"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
         "submit.wait" => "Wait until they are finished; the exit code is that of the work",

@@ -34,6 +34,8 @@ pub enum NodeMessage {
     TaskCancelled { task: String },
     /// A late outcome was refused.
     OutcomeFenced { task: String, attempt: u32 },
+    /// A task that may be started once only was lost with its worker.
+    TaskLost { task: String },
     /// Many task lines of the last second in one.
     TasksAggregated {
         submitted: u64,
@@ -42,6 +44,7 @@ pub enum NodeMessage {
         succeeded: u64,
         failed: u64,
         cancelled: u64,
+        lost: u64,
     },
     /// The standby found the principal dead and takes over.
     PrincipalFailed,
@@ -103,6 +106,7 @@ impl Message for NodeMessage {
             Self::TaskSucceeded { .. } => "task_succeeded",
             Self::TaskFailed { .. } => "task_failed",
             Self::TaskCancelled { .. } => "task_cancelled",
+            Self::TaskLost { .. } => "task_lost",
             Self::OutcomeFenced { .. } => "outcome_fenced",
             Self::TasksAggregated { .. } => "tasks_aggregated",
             Self::PrincipalFailed => "principal_failed",
@@ -150,6 +154,7 @@ impl Message for NodeMessage {
             | Self::TaskSucceeded { task }
             | Self::TaskFailed { task, .. }
             | Self::TaskCancelled { task }
+            | Self::TaskLost { task }
             | Self::OutcomeFenced { task, .. } => fields.task = Some(task),
             Self::Promoted { epoch }
             | Self::Serving { epoch }
@@ -204,12 +209,15 @@ impl NodeMessage {
             Self::TaskSucceeded { task } => format!("Tarefa [{task}] concluída."),
             Self::TaskFailed { task, error } => format!("Tarefa [{task}] falhou: {error}"),
             Self::TaskCancelled { task } => format!("Tarefa [{task}] cancelada."),
+            Self::TaskLost { task } => {
+                format!("Tarefa [{task}] perdida com o seu worker; ela não pode começar de novo.")
+            }
             Self::OutcomeFenced { task, attempt } => {
                 format!("Resultado atrasado da tarefa [{task}], tentativa {attempt}, recusado.")
             }
-            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled } => format!(
+            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost } => format!(
                 "Tarefas no último segundo: {submitted} recebidas, {assigned} atribuídas, {reassigned} reatribuídas, \
-                 {succeeded} concluídas, {failed} falhas, {cancelled} canceladas."
+                 {succeeded} concluídas, {failed} falhas, {cancelled} canceladas, {lost} perdidas."
             ),
             Self::PrincipalFailed => "!!!! FALHA NO PRINCIPAL DETECTADA. ASSUMINDO CONTROLE !!!!".into(),
             Self::Promoted { .. } => "Backup promovido a principal.".into(),
@@ -276,12 +284,15 @@ impl NodeMessage {
             Self::TaskSucceeded { task } => format!("Task [{task}] succeeded."),
             Self::TaskFailed { task, error } => format!("Task [{task}] failed: {error}"),
             Self::TaskCancelled { task } => format!("Task [{task}] cancelled."),
+            Self::TaskLost { task } => {
+                format!("Task [{task}] lost with its worker; it may not be started again.")
+            }
             Self::OutcomeFenced { task, attempt } => {
                 format!("Late result of task [{task}], attempt {attempt}, refused.")
             }
-            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled } => format!(
+            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost } => format!(
                 "Tasks in the last second: {submitted} received, {assigned} assigned, {reassigned} reassigned, \
-                 {succeeded} succeeded, {failed} failed, {cancelled} cancelled."
+                 {succeeded} succeeded, {failed} failed, {cancelled} cancelled, {lost} lost."
             ),
             Self::PrincipalFailed => "!!!! PRINCIPAL FAILURE DETECTED. TAKING CONTROL !!!!".into(),
             Self::Promoted { .. } => "Backup promoted to principal.".into(),

@@ -10,7 +10,7 @@ pub enum OperatorMessage {
     /// Another machine takes the place of the dead orchestrator.
     PeerReplaced { address: String },
     /// What was set aside was submitted once more.
-    TailRecovered { node: String, tail: String, tasks: u64, accepted: u64 },
+    TailRecovered { node: String, tail: String, tasks: u64, accepted: u64, withheld: u64 },
     /// Nothing is set aside anywhere.
     NoTails,
     /// Heading of what happened to a task; the beginning may be in a snapshot.
@@ -113,8 +113,9 @@ impl OperatorMessage {
             Self::PeerReplaced { address } => format!(
                 "O principal espera agora o backup em {address}. Inicie lá: orquestrador-backup --peer <principal>"
             ),
-            Self::TailRecovered { node, tail, tasks, accepted } => format!(
-                "{node}, {tail}: {tasks} tarefas; submetidas de novo: {accepted}; já conhecidas: {}.",
+            Self::TailRecovered { node, tail, tasks, accepted, withheld } => format!(
+                "{node}, {tail}: {tasks} tarefas; submetidas de novo: {accepted}; já conhecidas: {}; \
+                 no máximo uma vez e talvez já iniciadas, deixadas de fora: {withheld}.",
                 tasks.saturating_sub(*accepted)
             ),
             Self::NoTails => "Nenhum orquestrador separou histórico.".into(),
@@ -210,8 +211,9 @@ impl OperatorMessage {
             Self::PeerReplaced { address } => format!(
                 "The principal expects the backup at {address} now. Start there: orquestrador-backup --peer <principal>"
             ),
-            Self::TailRecovered { node, tail, tasks, accepted } => format!(
-                "{node}, {tail}: {tasks} tasks; submitted again: {accepted}; known already: {}.",
+            Self::TailRecovered { node, tail, tasks, accepted, withheld } => format!(
+                "{node}, {tail}: {tasks} tasks; submitted again: {accepted}; known already: {}; \
+                 at most once and perhaps begun, left out: {withheld}.",
                 tasks.saturating_sub(*accepted)
             ),
             Self::NoTails => "No orchestrator has set anything aside.".into(),
@@ -413,6 +415,12 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("LOST", "WORKER_RESTARTED") => {
             format!("tentativa {attempt} perdida: o worker foi reiniciado; volta à fila")
         }
+        ("TASK_LOST", "WORKER_SILENT") => format!(
+            "perdida na tentativa {attempt}: o worker ficou em silêncio; no máximo uma vez: não volta à fila"
+        ),
+        ("TASK_LOST", "WORKER_RESTARTED") => format!(
+            "perdida na tentativa {attempt}: o worker foi reiniciado; no máximo uma vez: não volta à fila"
+        ),
         ("SUCCEEDED", _) => format!("tentativa {attempt} concluída"),
         ("FAILED", code) => format!("tentativa {attempt} falhou: {code}"),
         ("CANCELLED", _) => "cancelada".into(),
@@ -430,6 +438,12 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("LOST", "WORKER_RESTARTED") => {
             format!("attempt {attempt} lost: the worker was restarted; back to the queue")
         }
+        ("TASK_LOST", "WORKER_SILENT") => format!(
+            "lost in attempt {attempt}: the worker was silent; at most once: not back to the queue"
+        ),
+        ("TASK_LOST", "WORKER_RESTARTED") => format!(
+            "lost in attempt {attempt}: the worker was restarted; at most once: not back to the queue"
+        ),
         ("SUCCEEDED", _) => format!("attempt {attempt} succeeded"),
         ("FAILED", code) => format!("attempt {attempt} failed: {code}"),
         ("CANCELLED", _) => "cancelled".into(),

@@ -3,7 +3,7 @@
 //! An event that does not fit the state is left out and remembered as a misfit: it means that two
 //! versions of this code disagree, and that the node must stop.
 
-use crate::command::AttemptRef;
+use crate::command::{AttemptRef, Delivery};
 use crate::digest;
 use crate::effect::UserRecord;
 use crate::event::{Event, RestoredEnd, RestoredTask};
@@ -28,8 +28,8 @@ impl State {
 
     fn try_apply(&mut self, event: &Event) -> Applied {
         match event {
-            Event::TaskSubmitted { task, owner, handler, payload, at } => {
-                self.task_submitted(*task, (owner, handler), payload, *at)
+            Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => {
+                self.task_submitted(*task, (owner, handler), (payload, *delivery), *at)
             }
             Event::TaskAssigned { task, attempt, worker, at } => {
                 self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
@@ -46,6 +46,10 @@ impl State {
                 self.task_finished(*task, None, (Transition::Cancelled, End::Cancelled), *at)
             }
             Event::TaskRequeued { task, attempt, at: _ } => self.task_requeued(*task, *attempt),
+            Event::TaskLost { task, attempt, cause, at } => {
+                let end = End::Lost(*cause);
+                self.task_finished(*task, Some(*attempt), (Transition::Lost, end), *at)
+            }
             Event::TasksPruned { tasks } => {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
             }
@@ -86,13 +90,13 @@ impl State {
         &mut self,
         id: TaskId,
         (owner, handler): (&UserName, &HandlerName),
-        payload: &Blob,
+        (payload, delivery): (&Blob, Delivery),
         at: Timestamp,
     ) -> Applied {
         if self.tasks.find(id).is_some() {
             return Err("the task exists");
         }
-        let submission = self.submission(id, (owner, handler), payload, at);
+        let submission = self.submission(id, (owner, handler), (payload, delivery), at);
         let body = Body::queued(Box::from(&payload[..]));
         let handler = submission.handler;
         let slot = self.insert(Task::new(submission, Attempt(0), body));
@@ -105,7 +109,7 @@ impl State {
         &mut self,
         id: TaskId,
         (owner, handler): (&UserName, &HandlerName),
-        payload: &[u8],
+        (payload, delivery): (&[u8], Delivery),
         submitted_at: Timestamp,
     ) -> Submission {
         let owner = self.owners.find_or_insert(owner);
@@ -114,10 +118,11 @@ impl State {
             self.owners[owner].name_hash,
             self.handlers[handler].name_hash,
             payload,
+            delivery,
         );
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + 1);
-        Submission { id, fingerprint, submitted_at, seq, owner, handler }
+        Submission { id, fingerprint, submitted_at, seq, owner, handler, delivery }
     }
 
     /// Into the records, the owner's chain, the counts and the digest.
@@ -235,9 +240,11 @@ impl State {
             RestoredEnd::Succeeded { result } => End::Succeeded { result: result.clone() },
             RestoredEnd::Failed(failure) => End::Failed(failure.clone()),
             RestoredEnd::Cancelled => End::Cancelled,
+            RestoredEnd::Lost(cause) => End::Lost(*cause),
         };
         let names = (&restored.owner, &restored.handler);
-        let mut submission = self.submission(restored.task, names, &[], restored.submitted_at);
+        let empty: (&[u8], _) = (&[], restored.delivery);
+        let mut submission = self.submission(restored.task, names, empty, restored.submitted_at);
         submission.fingerprint = restored.fingerprint;
         self.totals.finished_bytes += end.bytes();
         let finished = Finished {

@@ -57,6 +57,17 @@ pub struct NewTask {
     pub id: TaskId,
     pub handler: HandlerName,
     pub payload: Blob,
+    pub delivery: Delivery,
+}
+
+/// What becomes of a task whose attempt is lost with its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// It waits for another attempt: it may be started more than once.
+    #[default]
+    AtLeastOnce = 0,
+    /// It ends as lost: it is never started twice.
+    AtMostOnce = 1,
 }
 
 /// The first message of a worker's stream.

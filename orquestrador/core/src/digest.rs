@@ -3,7 +3,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
-use crate::command::Failure;
+use crate::command::{Delivery, Failure};
 use crate::effect::UserRecord;
 use crate::ids::HandlerName;
 use crate::state::names::Handlers;
@@ -24,8 +24,10 @@ pub fn text(text: &str) -> u64 {
 }
 
 /// What a repeated submission must equal.
-pub fn fingerprint(owner_hash: u64, handler_hash: u64, payload: &[u8]) -> u64 {
-    xxh3_64_with_seed(payload, owner_hash ^ handler_hash.rotate_left(32))
+pub fn fingerprint(owner_hash: u64, handler_hash: u64, payload: &[u8], delivery: Delivery) -> u64 {
+    let seed = owner_hash ^ handler_hash.rotate_left(32);
+    // Tasks older than this choice were all delivered at least once: their fingerprints stay.
+    xxh3_64_with_seed(payload, seed ^ delivery as u64)
 }
 
 /// Of what a finished task holds.
@@ -36,6 +38,7 @@ pub fn content(end: &End) -> u64 {
             xxh3_64_with_seed(output, text(code) ^ text(message).rotate_left(32))
         }
         End::Cancelled => 0,
+        End::Lost(cause) => *cause as u64,
     }
 }
 
@@ -48,6 +51,7 @@ pub struct TaskParts<'a> {
     pub submitted_at: u64,
     pub attempt: u32,
     pub state: u8,
+    pub delivery: u8,
     /// Worker and start of the running attempt.
     pub running: Option<(u64, u64)>,
     pub finished: Option<&'a Finished>,
@@ -72,7 +76,7 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
         parts.handler_hash,
         parts.fingerprint,
         parts.submitted_at,
-        u64::from(parts.attempt) << 8 | u64::from(parts.state),
+        u64::from(parts.delivery) << 40 | u64::from(parts.attempt) << 8 | u64::from(parts.state),
         worker,
         started,
         finished_at,

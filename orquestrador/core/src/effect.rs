@@ -1,6 +1,6 @@
 //! What the shell must do, once the step's events are committed. Plain data: no channel, no future.
 
-use crate::command::{AttemptRef, Failure};
+use crate::command::{AttemptRef, Delivery, Failure};
 use crate::ids::{
     Attempt, Blob, HandlerName, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId,
 };
@@ -44,6 +44,7 @@ pub struct Assignment {
     pub attempt: AttemptRef,
     pub handler: HandlerName,
     pub payload: Blob,
+    pub delivery: Delivery,
 }
 
 /// What a request gets when nothing was wrong.
@@ -79,13 +80,14 @@ pub struct TaskSnapshot {
     pub id: TaskId,
     pub owner: UserName,
     pub handler: HandlerName,
+    pub delivery: Delivery,
     pub state: TaskState,
     pub attempt: Attempt,
     pub worker: Option<WorkerId>,
     pub submitted_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// Code and message of a failure.
+    /// Code and message of a failure or a loss.
     pub error: Option<(String, String)>,
     pub result_bytes: usize,
     /// Why a queued task is not running yet.
@@ -110,15 +112,17 @@ pub enum TaskState {
     Succeeded,
     Failed,
     Cancelled,
+    /// Its one attempt was lost with its worker.
+    Lost,
 }
 
 impl TaskState {
-    pub const ALL: [Self; 5] =
-        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Cancelled, Self::Lost];
 
     /// Nothing can follow.
     pub fn is_finished(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Lost)
     }
 }
 
@@ -134,7 +138,7 @@ pub struct UserRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
     /// By state, in the order of [`TaskState::ALL`].
-    pub counts: [u64; 5],
+    pub counts: [u64; 6],
     pub workers: Vec<WorkerSnapshot>,
 }
 

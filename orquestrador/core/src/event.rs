@@ -1,6 +1,6 @@
 //! What happened. Journalled and replicated; [`Machine::apply`](crate::Machine::apply) is their only reader.
 
-use crate::command::Failure;
+use crate::command::{Delivery, Failure};
 use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId};
 
 /// A fact. Records the decision, so that changing a policy never changes history.
@@ -11,6 +11,7 @@ pub enum Event {
         owner: UserName,
         handler: HandlerName,
         payload: Blob,
+        delivery: Delivery,
         at: Timestamp,
     },
     TaskAssigned {
@@ -41,6 +42,13 @@ pub enum Event {
         attempt: Attempt,
         at: Timestamp,
     },
+    /// The attempt is lost, and the task was to be started once at most: this is its end.
+    TaskLost {
+        task: TaskId,
+        attempt: Attempt,
+        cause: LossCause,
+        at: Timestamp,
+    },
     /// Finished tasks that retention forgets.
     TasksPruned {
         tasks: Vec<TaskId>,
@@ -57,7 +65,7 @@ pub enum Event {
     HandlersLearned {
         handlers: Vec<HandlerName>,
     },
-    /// Its attempts follow as [`Event::TaskRequeued`] or [`Event::TaskFailed`].
+    /// Its attempts follow as [`Event::TaskRequeued`], [`Event::TaskLost`] or [`Event::TaskFailed`].
     WorkerLost {
         worker: WorkerId,
         incarnation: ProcessId,
@@ -100,6 +108,7 @@ pub struct RestoredTask {
     /// When retention forgets it, compared with others; `None` while its cancelled attempt still
     /// holds a slot of the worker.
     pub finish_order: Option<u64>,
+    pub delivery: Delivery,
     pub end: RestoredEnd,
 }
 
@@ -109,4 +118,34 @@ pub enum RestoredEnd {
     Succeeded { result: Blob },
     Failed(Failure),
     Cancelled,
+    Lost(LossCause),
+}
+
+/// Why an attempt is lost. Whether it had begun, and how far it came, nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LossCause {
+    /// Its worker was silent for a whole lease.
+    WorkerSilent = 1,
+    /// Its worker's process ended, and another one took its place.
+    WorkerRestarted = 2,
+}
+
+impl LossCause {
+    pub const ALL: [Self; 2] = [Self::WorkerSilent, Self::WorkerRestarted];
+
+    /// A word from `docs/errors.md`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::WorkerSilent => "WORKER_SILENT",
+            Self::WorkerRestarted => "WORKER_RESTARTED",
+        }
+    }
+
+    /// For developers.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::WorkerSilent => "the worker fell silent; the task may not be started again",
+            Self::WorkerRestarted => "the worker was restarted; the task may not be started again",
+        }
+    }
 }

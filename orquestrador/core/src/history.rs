@@ -91,6 +91,7 @@ fn submission(state: &State, task: &Task, payload: &[u8]) -> Event {
         owner: state.owners[task.owner].name.clone(),
         handler: state.handlers[task.handler].name.clone(),
         payload: Blob::from(payload),
+        delivery: task.delivery,
         at: task.submitted_at,
     }
 }
@@ -107,10 +108,12 @@ fn restored(state: &State, task: &Task, finished: &Finished) -> Event {
         started_at: finished.started_at,
         finished_at: finished.finished_at,
         finish_order: finished.order.map(|order| order.0),
+        delivery: task.delivery,
         end: match &finished.end {
             End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
             End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
             End::Cancelled => RestoredEnd::Cancelled,
+            End::Lost(cause) => RestoredEnd::Lost(*cause),
         },
     }))
 }

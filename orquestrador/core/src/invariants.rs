@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::AttemptRef;
+use crate::command::{AttemptRef, Delivery};
 use crate::effect::TaskState;
+use crate::ids::Attempt;
 use crate::machine::Machine;
 use crate::state::State;
 use crate::state::slab::Slot;
@@ -21,6 +22,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     queues(state)?;
     owners(state)?;
     slots(state)?;
+    deliveries(state)?;
     retention(state)?;
     users(state)?;
     digest(machine)
@@ -43,7 +45,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String>
 }
 
 fn totals(state: &State) -> Result<(), String> {
-    let (mut counts, mut active, mut finished) = ([0; 5], 0, 0);
+    let (mut counts, mut active, mut finished) = ([0; 6], 0, 0);
     for (slot, task) in state.tasks.iter() {
         counts[task.state() as usize] += 1;
         active += task.body.payload().len() as u64;
@@ -136,6 +138,23 @@ fn takes_slot(task: &Task) -> bool {
         Body::Running { .. } => true,
         Body::Finished(finished) => finished.order.is_none(),
     }
+}
+
+/// What may be started once only was given to one worker at most, and only such a task ends as lost.
+fn deliveries(state: &State) -> Result<(), String> {
+    for (_, task) in state.tasks.iter() {
+        let holds = match task.delivery {
+            Delivery::AtLeastOnce => task.state() != TaskState::Lost,
+            Delivery::AtMostOnce => {
+                task.attempt == Attempt(0)
+                    || task.attempt == Attempt(1) && task.state() != TaskState::Queued
+            }
+        };
+        ensure(holds, || {
+            format!("task {} is {:?} in attempt {}", task.id(), task.state(), task.attempt)
+        })?;
+    }
+    Ok(())
 }
 
 fn retention(state: &State) -> Result<(), String> {

@@ -11,6 +11,8 @@ pub enum Mutation {
     AnyAttemptCounts,
     /// G5: an assignment that never arrived is not delivered again.
     NoRedelivery,
+    /// G2: an at-most-once task whose attempt was lost is given out again.
+    AlwaysRequeued,
     /// G6: the first free worker gets every task.
     NoTurns,
 }

@@ -1,11 +1,11 @@
 //! The core's types to and from the wire of clients and workers.
 
-use crate::task_history::{Cause, Step, What};
+use crate::task_history::{Step, What};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
 use common::proto::outcome::Outcome as WireOutcome;
-use orquestrador_core::command::{AttemptRef, Failure, Outcome, ReportedOutcome};
+use orquestrador_core::command::{AttemptRef, Delivery, Failure, Outcome, ReportedOutcome};
 use orquestrador_core::effect::{
     Assignment, PendingReason, TaskSnapshot, TaskState, WorkerSnapshot,
 };
@@ -21,6 +21,14 @@ pub fn state(state: TaskState) -> proto::TaskState {
         TaskState::Succeeded => proto::TaskState::Succeeded,
         TaskState::Failed => proto::TaskState::Failed,
         TaskState::Cancelled => proto::TaskState::Cancelled,
+        TaskState::Lost => proto::TaskState::Lost,
+    }
+}
+
+pub fn delivery(delivery: Delivery) -> proto::Delivery {
+    match delivery {
+        Delivery::AtLeastOnce => proto::Delivery::AtLeastOnce,
+        Delivery::AtMostOnce => proto::Delivery::AtMostOnce,
     }
 }
 
@@ -42,6 +50,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         result_bytes: snapshot.result_bytes as u64,
         owner: snapshot.owner.to_string(),
         pending_reason: snapshot.pending.map(pending).unwrap_or_default().to_owned(),
+        delivery: delivery(snapshot.delivery).into(),
     }
 }
 
@@ -61,11 +70,7 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
             ..base
         },
         What::Lost { attempt, cause } => {
-            let cause = match cause {
-                Cause::Silent => "WORKER_SILENT",
-                Cause::Restarted => "WORKER_RESTARTED",
-            };
-            let (what, cause) = ("LOST".into(), cause.into());
+            let (what, cause) = ("LOST".into(), cause.code().into());
             proto::TaskStep { what, attempt: attempt.0, cause, ..base }
         }
         What::Succeeded { attempt } => {
@@ -73,6 +78,10 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
         }
         What::Failed { attempt, code } => {
             let (what, cause) = ("FAILED".into(), code.clone());
+            proto::TaskStep { what, attempt: attempt.0, cause, ..base }
+        }
+        What::TaskLost { attempt, cause } => {
+            let (what, cause) = ("TASK_LOST".into(), cause.code().into());
             proto::TaskStep { what, attempt: attempt.0, cause, ..base }
         }
         What::Cancelled => proto::TaskStep { what: "CANCELLED".into(), ..base },
@@ -121,6 +130,7 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
         attempt: assignment.attempt.attempt.0,
         handler: assignment.handler.to_string(),
         payload: assignment.payload.to_vec(),
+        delivery: delivery(assignment.delivery).into(),
     }
 }
 

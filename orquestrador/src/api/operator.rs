@@ -213,8 +213,8 @@ impl OperatorService for Service {
         self.admin(&request).await?;
         let tails = self.blocking(|journal| tails::list(journal.path())).await?;
         let wire = |tail: tails::Tail| {
-            let tails::Tail { name, entries, tasks } = tail;
-            Tail { name, entries, tasks }
+            let tails::Tail { name, entries, tasks, withheld } = tail;
+            Tail { name, entries, tasks, withheld }
         };
         Ok(Response::new(ListTailsResponse { tails: tails.into_iter().map(wire).collect() }))
     }

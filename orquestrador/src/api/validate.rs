@@ -3,7 +3,7 @@
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::grpc_status;
 use common::proto;
-use orquestrador_core::command::{AttemptRef, ConnectWorker, NewTask, StateFilter};
+use orquestrador_core::command::{AttemptRef, ConnectWorker, Delivery, NewTask, StateFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId};
 use tonic::Status;
@@ -53,11 +53,17 @@ impl Violations {
             let why = format!("has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
             self.add(format!("{}.payload", path()), why);
         }
+        let delivery = known_delivery(spec.delivery);
+        if delivery.is_none() {
+            let why = format!("{} is not a delivery mode", spec.delivery);
+            self.add(format!("{}.delivery", path()), why);
+        }
         let id = id.filter(|_| self.0.len() == before)?;
         Some(NewTask {
             id,
             handler: HandlerName::from(spec.handler.as_str()),
             payload: spec.payload.into(),
+            delivery: delivery?,
         })
     }
 
@@ -172,6 +178,13 @@ pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
     violations.or(Page { filter, after, limit })
 }
 
+fn known_delivery(delivery: i32) -> Option<Delivery> {
+    match proto::Delivery::try_from(delivery).ok()? {
+        proto::Delivery::Unspecified | proto::Delivery::AtLeastOnce => Some(Delivery::AtLeastOnce),
+        proto::Delivery::AtMostOnce => Some(Delivery::AtMostOnce),
+    }
+}
+
 fn known_state(state: proto::TaskState) -> Option<TaskState> {
     match state {
         proto::TaskState::Unspecified => None,
@@ -180,6 +193,7 @@ fn known_state(state: proto::TaskState) -> Option<TaskState> {
         proto::TaskState::Succeeded => Some(TaskState::Succeeded),
         proto::TaskState::Failed => Some(TaskState::Failed),
         proto::TaskState::Cancelled => Some(TaskState::Cancelled),
+        proto::TaskState::Lost => Some(TaskState::Lost),
     }
 }
 

@@ -25,6 +25,7 @@ struct Counts {
     succeeded: u64,
     failed: u64,
     cancelled: u64,
+    lost: u64,
 }
 
 impl Lines {
@@ -71,6 +72,9 @@ impl Lines {
                 |c| &mut c.cancelled,
                 || NodeMessage::TaskCancelled { task: task.to_string() },
             ),
+            Notice::TaskFinished { task, state: TaskState::Lost, .. } => {
+                self.task_line(|c| &mut c.lost, || NodeMessage::TaskLost { task: task.to_string() })
+            }
             Notice::TaskFinished { task, .. } => self.task_line(
                 |c| &mut c.succeeded,
                 || NodeMessage::TaskSucceeded { task: task.to_string() },
@@ -105,8 +109,8 @@ impl Lines {
         self.since = now;
         self.printed = 0;
         let counts = std::mem::take(&mut self.counts);
-        let Counts { submitted, assigned, reassigned, succeeded, failed, cancelled } = counts;
-        if submitted + assigned + reassigned + succeeded + failed + cancelled > 0 {
+        let Counts { submitted, assigned, reassigned, succeeded, failed, cancelled, lost } = counts;
+        if submitted + assigned + reassigned + succeeded + failed + cancelled + lost > 0 {
             self.console.info(&NodeMessage::TasksAggregated {
                 submitted,
                 assigned,
@@ -114,6 +118,7 @@ impl Lines {
                 succeeded,
                 failed,
                 cancelled,
+                lost,
             });
         }
     }

@@ -333,6 +333,7 @@ fn content_bytes(event: &Event) -> usize {
         Event::TaskAssigned { .. }
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }
+        | Event::TaskLost { .. }
         | Event::WorkerRegistered { .. }
         | Event::HandlersLearned { .. }
         | Event::WorkerLost { .. }

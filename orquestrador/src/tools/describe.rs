@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use orquestrador_core::Event;
+use orquestrador_core::command::Delivery;
 use orquestrador_core::event::{RestoredEnd, RestoredTask};
 use orquestrador_core::ids::TaskId;
 use orquestrador_core::role::{EntryHash, EntryId, View};
@@ -93,6 +94,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskFailed { task, .. }
         | Event::TaskCancelled { task, .. }
         | Event::TaskRequeued { task, .. }
+        | Event::TaskLost { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::TasksPruned { tasks } => tasks.clone(),
         Event::TaskRestored(restored) => vec![restored.task],
@@ -112,6 +114,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskFailed { .. } => "TASK_FAILED",
         Event::TaskCancelled { .. } => "TASK_CANCELLED",
         Event::TaskRequeued { .. } => "TASK_REQUEUED",
+        Event::TaskLost { .. } => "TASK_LOST",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -132,9 +135,9 @@ fn event(event: &Event) -> Value {
 fn fields(event: &Event) -> Value {
     let text = |id: &dyn std::fmt::Display| id.to_string();
     match event {
-        Event::TaskSubmitted { task, owner, handler, payload, at } => json!({
+        Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => json!({
             "task_id": text(task), "owner": text(owner), "handler": text(handler),
-            "payload_bytes": payload.len(), "at_ms": at.0,
+            "payload_bytes": payload.len(), "delivery": delivery_word(*delivery), "at_ms": at.0,
         }),
         Event::TaskAssigned { task, attempt, worker, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "worker_id": text(worker), "at_ms": at.0,
@@ -150,6 +153,9 @@ fn fields(event: &Event) -> Value {
         Event::TaskRequeued { task, attempt, at } => {
             json!({ "task_id": text(task), "attempt": attempt.0, "at_ms": at.0 })
         }
+        Event::TaskLost { task, attempt, cause, at } => json!({
+            "task_id": text(task), "attempt": attempt.0, "cause": cause.code(), "at_ms": at.0,
+        }),
         Event::TasksPruned { tasks } => {
             json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
         }
@@ -180,6 +186,7 @@ fn restored(task: &RestoredTask) -> Value {
         RestoredEnd::Succeeded { .. } => "SUCCEEDED",
         RestoredEnd::Failed(_) => "FAILED",
         RestoredEnd::Cancelled => "CANCELLED",
+        RestoredEnd::Lost(_) => "LOST",
     };
     json!({
         "task_id": task.task.to_string(),
@@ -188,9 +195,17 @@ fn restored(task: &RestoredTask) -> Value {
         "attempt": task.attempt.0,
         "worker_id": task.worker.as_ref().map(ToString::to_string),
         "state": end,
+        "delivery": delivery_word(task.delivery),
         "submitted_at_ms": task.submitted_at.0,
         "finished_at_ms": task.finished_at.0,
     })
+}
+
+fn delivery_word(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::AtLeastOnce => "AT_LEAST_ONCE",
+        Delivery::AtMostOnce => "AT_MOST_ONCE",
+    }
 }
 
 fn short(hash: &EntryHash) -> String {

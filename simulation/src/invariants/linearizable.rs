@@ -67,7 +67,8 @@ pub fn check_absent(truth: &Truth, task: TaskId, index: Index) -> Result<(), Vio
 
 /// A task was said to be finished otherwise than by being cancelled.
 pub fn check_finished(truth: &Truth, task: TaskId, index: Index) -> Result<(), Violation> {
-    let is_done = |state| matches!(state, TaskState::Succeeded | TaskState::Failed);
+    let is_done =
+        |state| matches!(state, TaskState::Succeeded | TaskState::Failed | TaskState::Lost);
     let fits = truth
         .tasks
         .get(&task)

@@ -10,6 +10,7 @@ pub mod one_history;
 pub mod one_outcome;
 pub mod one_principal;
 pub mod running_work;
+pub mod started_once;
 pub mod starvation;
 
 /// Something that must not happen has.
@@ -39,6 +40,7 @@ pub struct Memory {
     pub linearizable: linearizable::Memory,
     pub one_outcome: one_outcome::Memory,
     pub one_principal: one_principal::Memory,
+    pub started_once: started_once::Memory,
     pub digests: digests::Memory,
 }
 

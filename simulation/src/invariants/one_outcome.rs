@@ -36,10 +36,16 @@ pub fn may_follow(task: TaskId, before: Step, next: Step) -> Result<(), Violatio
         (TaskState::Queued, TaskState::Cancelled) => true,
         (
             TaskState::Running,
-            TaskState::Queued | TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled,
+            TaskState::Queued
+            | TaskState::Succeeded
+            | TaskState::Failed
+            | TaskState::Cancelled
+            | TaskState::Lost,
         ) => next.attempt == before.attempt,
         (TaskState::Queued | TaskState::Running, _)
-        | (TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled, _) => false,
+        | (TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Lost, _) => {
+            false
+        }
     };
     ensure(fits, NAME, || format!("task {task} goes from {before:?} to {next:?}"))
 }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::Worker;
-use crate::executor::Start;
+use crate::executor::{self, Start};
 use crate::session::{self, Session};
 use crate::slots::{Cancellation, Key, Reception};
 
@@ -130,6 +130,11 @@ impl Worker {
             }
             Reception::Running => tracing::debug!(task.id = assignment.task_id, "runs already"),
             Reception::Done(outcome) => self.reports.push(outcome),
+            Reception::StartedBefore => {
+                // Nothing is known here of what it came to; the orchestrator must not wait for it.
+                let key = Key { task_id: assignment.task_id, attempt: assignment.attempt };
+                self.reports.push(executor::started_before(&key));
+            }
             Reception::Stale => tracing::debug!(task.id = assignment.task_id, "an older attempt"),
         }
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 
+use cliente::{Delivery, TaskSpec};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ const BATCHES: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Template {
     pub handler: String,
+    delivery: Delivery,
     content: Content,
 }
 
@@ -68,7 +70,12 @@ impl Template {
                 (Some(payload), false) => Content::Bytes(payload_bytes(payload)?),
             }
         };
-        Ok(Self { handler, content })
+        Ok(Self { handler, delivery: options.delivery.into(), content })
+    }
+
+    /// A new task with this payload.
+    pub fn task(&self, payload: Vec<u8>) -> TaskSpec {
+        TaskSpec { delivery: self.delivery, ..TaskSpec::new(&self.handler, payload) }
     }
 
     /// The payload of a task for `line`, or of one that needs none.

@@ -35,7 +35,7 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
         Some(source) => {
             let lines = ReceiverStream::new(payload::lines(source)?);
             let tasks = lines.map_ok(|lines| {
-                let task = |line: &String| TaskSpec::new(&template.handler, template.payload(line));
+                let task = |line: &String| template.task(template.payload(line));
                 lines.iter().map(task).collect()
             });
             many(context, &options, &template, tasks).await
@@ -45,13 +45,13 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
 
 fn repeated(template: &Template, count: u64) -> impl Iterator<Item = Vec<TaskSpec>> {
     (0..count).step_by(CHUNK as usize).map(move |first| {
-        let task = |_| TaskSpec::new(&template.handler, template.only_payload());
+        let task = |_| template.task(template.only_payload());
         (first..count.min(first + CHUNK)).map(task).collect()
     })
 }
 
 async fn one(context: &Context, options: &Submit, template: &Template) -> Result<u8, Failure> {
-    let mut task = TaskSpec::new(&template.handler, template.only_payload());
+    let mut task = template.task(template.only_payload());
     if let Some(id) = &options.id {
         task.task_id.clone_from(id);
     }
@@ -123,7 +123,7 @@ async fn many(
             Ok(tally.exit_code())
         }
         Err(failure) => {
-            let open = open.into_iter().map(|(id, receipt)| view(id, receipt, &template.handler));
+            let open = open.into_iter().map(|(id, receipt)| view(id, receipt, template));
             output::print(&context.output.accepted(&open.collect::<Vec<_>>()))?;
             Err(failure)
         }
@@ -166,7 +166,7 @@ async fn submit_all(
         if options.wait.wait {
             accepted.open.extend(ids.map(|id| (id, batch.receipt)));
         } else {
-            let views = ids.map(|id| view(id, batch.receipt, &template.handler));
+            let views = ids.map(|id| view(id, batch.receipt, template));
             output::print(&context.output.accepted(&views.collect::<Vec<_>>()))?;
         }
     }
@@ -175,8 +175,10 @@ async fn submit_all(
 }
 
 /// What is known of a task that was accepted among others.
-fn view(task_id: String, receipt: Receipt, handler: &str) -> TaskView {
-    let handler = handler.to_owned();
-    let task = Task { task_id, handler, state: TaskState::Queued.into(), ..Task::default() };
+fn view(task_id: String, receipt: Receipt, template: &Template) -> TaskView {
+    let TaskSpec { handler, delivery, .. } = template.task(Vec::new());
+    let delivery = common::proto::Delivery::from(delivery).into();
+    let state = TaskState::Queued.into();
+    let task = Task { task_id, handler, state, delivery, ..Task::default() };
     TaskView::without_result(task, Some(receipt))
 }

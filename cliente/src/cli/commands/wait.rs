@@ -27,6 +27,7 @@ pub struct Tally {
     succeeded: u64,
     failed: u64,
     cancelled: u64,
+    lost: u64,
     not_found: u64,
 }
 
@@ -38,6 +39,7 @@ impl Tally {
             TaskState::Succeeded => self.succeeded += 1,
             TaskState::Failed => self.failed += 1,
             TaskState::Cancelled => self.cancelled += 1,
+            TaskState::Lost => self.lost += 1,
             TaskState::Queued | TaskState::Running | TaskState::Unspecified => {}
         }
     }
@@ -45,15 +47,15 @@ impl Tally {
     /// The exit code of the work.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self { failed: 0, cancelled: 0, not_found: 0, .. } => exit::OK,
-            Self { failed: 0, cancelled: 0, .. } => exit::NOT_FOUND,
+            Self { failed: 0, cancelled: 0, lost: 0, not_found: 0, .. } => exit::OK,
+            Self { failed: 0, cancelled: 0, lost: 0, .. } => exit::NOT_FOUND,
             Self { .. } => exit::TASK_FAILED,
         }
     }
 
     pub fn summary(&self) -> ClientMessage {
-        let Self { succeeded, failed, cancelled, not_found } = *self;
-        ClientMessage::Summary { succeeded, failed, cancelled, not_found }
+        let Self { succeeded, failed, cancelled, lost, not_found } = *self;
+        ClientMessage::Summary { succeeded, failed, cancelled, lost, not_found }
     }
 }
 

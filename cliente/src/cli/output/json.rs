@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::proto::{
-    Durability, GetClusterResponse, NodeRole, NodeStatus, Receipt, Task, User, Worker,
+    Delivery, Durability, GetClusterResponse, NodeRole, NodeStatus, Receipt, Task, User, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -73,6 +73,7 @@ fn task(view: &TaskView) -> Value {
         "task_id": task.task_id,
         "state": task.state().as_str_name().trim_start_matches("TASK_STATE_"),
         "handler": task.handler,
+        "delivery": delivery(task.delivery()),
         "attempt": task.attempt,
         "worker_id": word(&task.worker_id),
         "owner": word(&task.owner),
@@ -86,6 +87,14 @@ fn task(view: &TaskView) -> Value {
         "epoch": receipt.as_ref().map(|r| r.epoch),
         "journal_index": receipt.as_ref().map(|r| r.journal_index),
     })
+}
+
+fn delivery(delivery: Delivery) -> Value {
+    match delivery {
+        Delivery::AtLeastOnce => "AT_LEAST_ONCE".into(),
+        Delivery::AtMostOnce => "AT_MOST_ONCE".into(),
+        Delivery::Unspecified => Value::Null,
+    }
 }
 
 fn durability(receipt: &Receipt) -> Value {

@@ -2,9 +2,13 @@
 
 use comfy_table::presets;
 use common::lang::Lang;
-use common::messages::client::{PendingReason, pending_text, role_word, state_word};
+use common::messages::client::{
+    PendingReason, pending_text, role_word, state_word, task_error_text,
+};
 use common::messages::client_tables::{Columns, Label};
-use common::proto::{GetClusterResponse, StateCount, Task, TaskState, User, Worker};
+use common::proto::{
+    Delivery, GetClusterResponse, StateCount, Task, TaskError, TaskState, User, Worker,
+};
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
@@ -59,6 +63,21 @@ impl Table {
         }
     }
 
+    /// Only where it is not what everybody expects.
+    fn delivery(&self, task: &Task) -> String {
+        match task.delivery() {
+            Delivery::AtMostOnce => self.label(Label::AtMostOnce).to_owned(),
+            Delivery::AtLeastOnce | Delivery::Unspecified => String::new(),
+        }
+    }
+
+    fn error(&self, task: &Task) -> String {
+        let text = |e: &TaskError| {
+            format!("{}: {}", e.code, task_error_text(&e.code, &e.message, self.lang))
+        };
+        task.error.as_ref().map(text).unwrap_or_default()
+    }
+
     fn yes_no(&self, yes: bool) -> String {
         self.label(if yes { Label::Yes } else { Label::No }).to_owned()
     }
@@ -84,12 +103,13 @@ impl Output for Table {
             (Label::Status, self.state(task).to_owned()),
             (Label::Waiting, self.pending(task)),
             (Label::Handler, task.handler.clone()),
+            (Label::Delivery, self.delivery(task)),
             (Label::Worker, task.worker_id.clone()),
             (Label::Attempt, attempt),
             (Label::Submitted, time(task.submitted_at_ms)),
             (Label::Started, time(task.started_at_ms)),
             (Label::Finished, time(task.finished_at_ms)),
-            (Label::Error, error(task)),
+            (Label::Error, self.error(task)),
             (
                 Label::Result,
                 view.result.as_deref().map(|r| self.result_text(r)).unwrap_or_default(),
@@ -102,7 +122,7 @@ impl Output for Table {
         let mut parts =
             vec![task.task_id.clone(), format!("{:11}", self.state(task)), task.handler.clone()];
         parts.push(task.worker_id.clone());
-        parts.push(error(task));
+        parts.push(self.error(task));
         if let Some(result) = view.result.as_deref().filter(|result| !result.is_empty()) {
             parts.push(shortened(&self.result_text(result)));
         }
@@ -187,10 +207,6 @@ impl Output for Table {
     fn promoted(&self, node: &str, epoch: u64) -> String {
         self.details(&[(Label::Principal, node.to_owned()), (Label::Epoch, epoch.to_string())])
     }
-}
-
-fn error(task: &Task) -> String {
-    task.error.as_ref().map(|e| format!("{}: {}", e.code, e.message)).unwrap_or_default()
 }
 
 /// One line of bounded width.

@@ -50,6 +50,7 @@ impl Machine {
             attempt: self.present_attempt(slot),
             handler: self.state.handlers[task.handler].name.clone(),
             payload: Blob::from(task.body.payload()),
+            delivery: task.delivery,
         };
         step.effects.push(Effect::Assign { session, assignment });
     }

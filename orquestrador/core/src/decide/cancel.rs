@@ -20,7 +20,7 @@ impl Machine {
         let slot = self.state.task_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?;
         match self.state.tasks[slot].state() {
             TaskState::Cancelled => {}
-            TaskState::Succeeded | TaskState::Failed => {
+            TaskState::Succeeded | TaskState::Failed | TaskState::Lost => {
                 return Err(Rejection::TaskFinished { task: id });
             }
             TaskState::Queued | TaskState::Running => self.cancel_active(now, slot, step),

@@ -122,7 +122,9 @@ impl Machine {
                 (End::Failed(failure), Outcome::Failed(again)) => failure == again,
                 (End::Succeeded { .. }, Outcome::Failed(_))
                 | (End::Failed(_), Outcome::Succeeded { .. })
-                | (End::Cancelled, Outcome::Succeeded { .. } | Outcome::Failed(_)) => false,
+                | (End::Cancelled | End::Lost(_), Outcome::Succeeded { .. } | Outcome::Failed(_)) => {
+                    false
+                }
             }
     }
 }

@@ -53,10 +53,17 @@ impl Machine {
     }
 
     fn accept(&mut self, now: Timestamp, owner: &UserName, task: NewTask, step: &mut Step) {
-        let NewTask { id, handler, payload } = task;
+        let NewTask { id, handler, payload, delivery } = task;
         let owner = owner.clone();
         self.record(
-            Event::TaskSubmitted { task: id, owner: owner.clone(), handler, payload, at: now },
+            Event::TaskSubmitted {
+                task: id,
+                owner: owner.clone(),
+                handler,
+                payload,
+                delivery,
+                at: now,
+            },
             step,
         );
         let Some(slot) = self.state.tasks.find(id) else { return };
@@ -96,6 +103,7 @@ impl Machine {
             digest::text(&owner.0),
             digest::text(&task.handler.0),
             &task.payload,
+            task.delivery,
         );
         let is_owners = self.state.task_of(owner, task.id).is_some();
         if is_owners && self.state.tasks[slot].fingerprint == fingerprint {

@@ -1,6 +1,6 @@
 //! What follows from time alone.
 
-use crate::effect::CloseReason;
+use crate::event::LossCause;
 use crate::ids::Timestamp;
 use crate::machine::{Machine, Step};
 use crate::state::slab::Slot;
@@ -15,7 +15,7 @@ impl Machine {
                 self.office.saw(worker, now);
             }
             if self.lease_end(worker) <= now {
-                self.lose(now, worker, CloseReason::LeaseExpired, step);
+                self.lose(now, worker, LossCause::WorkerSilent, step);
             }
         }
         self.assign_ready(now, step);

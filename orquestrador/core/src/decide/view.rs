@@ -14,6 +14,7 @@ impl Machine {
             id: task.id(),
             owner: self.state.owners[task.owner].name.clone(),
             handler: self.state.handlers[task.handler].name.clone(),
+            delivery: task.delivery,
             state: task.state(),
             attempt: task.attempt,
             worker: None,
@@ -35,9 +36,11 @@ impl Machine {
                 snapshot.started_at = finished.started_at;
                 snapshot.finished_at = Some(finished.finished_at);
                 snapshot.result_bytes = finished.end.output().map_or(0, |output| output.len());
-                if let End::Failed(failure) = &finished.end {
-                    snapshot.error = Some((failure.code.clone(), failure.message.clone()));
-                }
+                snapshot.error = match &finished.end {
+                    End::Failed(failure) => Some((failure.code.clone(), failure.message.clone())),
+                    End::Lost(cause) => Some((cause.code().into(), cause.message().into())),
+                    End::Succeeded { .. } | End::Cancelled => None,
+                };
             }
         }
         snapshot

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::command::{AttemptRef, ConnectWorker, Failure};
+use crate::command::{AttemptRef, ConnectWorker, Delivery, Failure};
 use crate::effect::{CloseReason, Effect, Notice, TaskState};
-use crate::event::Event;
+use crate::event::{Event, LossCause};
 use crate::ids::{Blob, SessionId, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
@@ -27,7 +27,7 @@ impl Machine {
         if let Some(worker) = known
             && self.state.workers[worker].incarnation != connect.incarnation
         {
-            self.lose(now, worker, CloseReason::Replaced, step);
+            self.lose(now, worker, LossCause::WorkerRestarted, step);
             known = None;
         }
         let (session, held) = (connect.session, connect.held.iter().copied().collect());
@@ -135,7 +135,7 @@ impl Machine {
         let has_reported = match &finished.end {
             End::Succeeded { .. } => true,
             End::Failed(failure) => failure.code != QUARANTINED,
-            End::Cancelled => false,
+            End::Cancelled | End::Lost(_) => false,
         };
         has_reported
             && task.attempt == attempt.attempt
@@ -169,11 +169,15 @@ impl Machine {
         &mut self,
         now: Timestamp,
         worker: Slot<Worker>,
-        reason: CloseReason,
+        cause: LossCause,
         step: &mut Step,
     ) {
         if let Some(session) = self.office.presence(worker).session {
             self.office.disconnect(session);
+            let reason = match cause {
+                LossCause::WorkerSilent => CloseReason::LeaseExpired,
+                LossCause::WorkerRestarted => CloseReason::Replaced,
+            };
             step.effects.push(Effect::CloseSession { session, reason });
         }
         let record = &self.state.workers[worker];
@@ -182,7 +186,7 @@ impl Machine {
         step.effects.push(Effect::Notice(Notice::WorkerLost { worker: name }));
         self.forget(now, worker, step);
         for slot in running {
-            self.lose_attempt(now, slot, step);
+            self.lose_attempt(now, slot, cause, step);
         }
     }
 
@@ -194,10 +198,22 @@ impl Machine {
         self.record(Event::WorkerLost { worker, incarnation, at: now }, step);
     }
 
-    fn lose_attempt(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
+    fn lose_attempt(
+        &mut self,
+        now: Timestamp,
+        slot: Slot<Task>,
+        cause: LossCause,
+        step: &mut Step,
+    ) {
         let AttemptRef { task, attempt } = self.present_attempt(slot);
-        // Every earlier attempt was lost too: nothing else leads to another one.
-        if attempt.0 < self.limits.max_lost_attempts {
+        let once = self.state.tasks[slot].delivery == Delivery::AtMostOnce;
+        if once && !self.lacks(Mutation::AlwaysRequeued) {
+            // It may have begun: nobody is left who could say that it has not.
+            self.record(Event::TaskLost { task, attempt, cause, at: now }, step);
+            let (state, failure) = (TaskState::Lost, None);
+            step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
+        } else if attempt.0 < self.limits.max_lost_attempts {
+            // Every earlier attempt was lost too: nothing else leads to another one.
             let handler = self.state.tasks[slot].handler;
             self.record(Event::TaskRequeued { task, attempt, at: now }, step);
             self.office.refresh_queue(&self.state, handler);

@@ -40,7 +40,7 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// In the order of [`TaskState::ALL`].
-    pub counts: [u64; 5],
+    pub counts: [u64; 6],
     /// Payloads of unfinished tasks.
     pub active_bytes: u64,
     /// What finished tasks hold.
@@ -83,6 +83,7 @@ impl State {
             fingerprint: task.fingerprint,
             submitted_at: task.submitted_at.0,
             attempt: task.attempt.0,
+            delivery: task.delivery as u8,
             state: task.state() as u8,
             running,
             finished: task.finished(),

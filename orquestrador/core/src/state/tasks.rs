@@ -5,8 +5,9 @@ use super::index::IdIndex;
 use super::names::{Handler, Owner};
 use super::slab::{Slab, Slot};
 use super::workers::Worker;
-use crate::command::Failure;
+use crate::command::{Delivery, Failure};
 use crate::effect::TaskState;
+use crate::event::LossCause;
 use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
 
 /// The order of submission.
@@ -20,7 +21,7 @@ pub struct FinishOrder(pub u64);
 pub struct Task {
     /// As bytes, because a `u128` would be padded.
     id: [u8; 16],
-    /// Of owner, handler and payload: what a repeated submission is compared with.
+    /// Of owner, handler, payload and delivery: what a repeated submission is compared with.
     pub fingerprint: u64,
     pub submitted_at: Timestamp,
     pub seq: Seq,
@@ -28,6 +29,7 @@ pub struct Task {
     pub handler: Slot<Handler>,
     /// Each earlier one was lost with its worker; so is this one while the task is queued.
     pub attempt: Attempt,
+    pub delivery: Delivery,
     of_owner: Links,
     pub body: Body,
 }
@@ -54,6 +56,7 @@ pub enum End {
     Succeeded { result: Blob },
     Failed(Failure),
     Cancelled,
+    Lost(LossCause),
 }
 
 /// Neighbours in a chain of tasks.
@@ -85,6 +88,7 @@ impl End {
             Self::Succeeded { .. } => TaskState::Succeeded,
             Self::Failed(_) => TaskState::Failed,
             Self::Cancelled => TaskState::Cancelled,
+            Self::Lost(_) => TaskState::Lost,
         }
     }
 
@@ -95,7 +99,7 @@ impl End {
             Self::Failed(failure) => {
                 failure.code.len() + failure.message.len() + failure.output.len()
             }
-            Self::Cancelled => 0,
+            Self::Cancelled | Self::Lost(_) => 0,
         };
         length as u64
     }
@@ -105,7 +109,7 @@ impl End {
         match self {
             Self::Succeeded { result } => Some(result),
             Self::Failed(failure) => (!failure.output.is_empty()).then_some(&failure.output),
-            Self::Cancelled => None,
+            Self::Cancelled | Self::Lost(_) => None,
         }
     }
 }
@@ -145,14 +149,27 @@ pub struct Submission {
     pub seq: Seq,
     pub owner: Slot<Owner>,
     pub handler: Slot<Handler>,
+    pub delivery: Delivery,
 }
 
 impl Task {
     pub fn new(submission: Submission, attempt: Attempt, body: Body) -> Self {
-        let Submission { id, fingerprint, submitted_at, seq, owner, handler } = submission;
+        let Submission { id, fingerprint, submitted_at, seq, owner, handler, delivery } =
+            submission;
         let of_owner = Links::default();
         let id = id.to_bytes();
-        Self { id, fingerprint, submitted_at, seq, owner, handler, attempt, of_owner, body }
+        Self {
+            id,
+            fingerprint,
+            submitted_at,
+            seq,
+            owner,
+            handler,
+            attempt,
+            delivery,
+            of_owner,
+            body,
+        }
     }
 
     pub fn id(&self) -> TaskId {

@@ -10,10 +10,11 @@ pub enum Transition {
     Failed,
     Cancelled,
     Requeued,
+    Lost,
 }
 
 /// Everything that is allowed.
-pub const TABLE: [(TaskState, Transition, TaskState); 7] = [
+pub const TABLE: [(TaskState, Transition, TaskState); 8] = [
     (TaskState::Queued, Transition::Assigned, TaskState::Running),
     (TaskState::Queued, Transition::Cancelled, TaskState::Cancelled),
     // Only in a snapshot: earlier attempts of a queued task were lost.
@@ -22,6 +23,7 @@ pub const TABLE: [(TaskState, Transition, TaskState); 7] = [
     (TaskState::Running, Transition::Failed, TaskState::Failed),
     (TaskState::Running, Transition::Cancelled, TaskState::Cancelled),
     (TaskState::Running, Transition::Requeued, TaskState::Queued),
+    (TaskState::Running, Transition::Lost, TaskState::Lost),
 ];
 
 /// The state that follows; `None` when it is not allowed.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use orquestrador_core::command::Failure;
-use orquestrador_core::event::{RestoredEnd, RestoredTask};
+use orquestrador_core::command::{Delivery, Failure};
+use orquestrador_core::event::{LossCause, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
 use orquestrador_core::{Event, Limits, Machine, invariants};
 
@@ -25,7 +25,7 @@ fn the_digest_does_not_depend_on_the_path() {
 #[test]
 fn the_digest_covers_every_field_of_a_finished_task() {
     type Change = fn(&mut RestoredTask);
-    let changes: [Change; 14] = [
+    let changes: [Change; 17] = [
         |_| {},
         |task| task.task = TaskId(2),
         |task| task.owner = "bia".into(),
@@ -39,6 +39,9 @@ fn the_digest_covers_every_field_of_a_finished_task() {
         |task| task.finish_order = None,
         |task| task.end = RestoredEnd::Succeeded { result: b"other"[..].into() },
         |task| task.end = RestoredEnd::Cancelled,
+        |task| task.delivery = Delivery::AtMostOnce,
+        |task| task.end = RestoredEnd::Lost(LossCause::WorkerSilent),
+        |task| task.end = RestoredEnd::Lost(LossCause::WorkerRestarted),
         |task| task.end = failed("CODE", "message", "output"),
     ];
     let ends = [("C", "message", "output"), ("CODE", "m", "output"), ("CODE", "message", "o")];
@@ -63,6 +66,7 @@ fn the_digest_covers_every_field_of_a_running_task_a_worker_and_a_user() {
         owner: "ana".into(),
         handler: "echo".into(),
         payload: payload.as_bytes().into(),
+        delivery: Delivery::AtLeastOnce,
         at: Timestamp(1),
     };
     let assigned = |attempt, worker: &str, at| Event::TaskAssigned {
@@ -165,6 +169,7 @@ fn finished() -> RestoredTask {
         started_at: Some(Timestamp(2)),
         finished_at: Timestamp(3),
         finish_order: Some(0),
+        delivery: Delivery::AtLeastOnce,
         end: RestoredEnd::Succeeded { result: b"result"[..].into() },
     }
 }

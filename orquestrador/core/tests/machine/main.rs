@@ -1,6 +1,7 @@
 //! The task machine: what each command leads to, and what is always true.
 
 mod cancelling;
+mod delivery;
 mod digests;
 mod outcomes;
 mod properties;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Failure, NewTask, Outcome, ReportedOutcome, StateFilter,
+    AttemptRef, ConnectWorker, Delivery, Failure, NewTask, Outcome, ReportedOutcome, StateFilter,
 };
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId,
@@ -74,7 +74,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (owner(), id()).prop_map(|(owner, task)| Command::Query {
             request: REQUEST, owner, task, with_result: true
         }),
-        1 => (owner(), 0..32u8, proptest::option::of(id()), 0..5usize).prop_map(
+        1 => (owner(), 0..64u8, proptest::option::of(id()), 0..5usize).prop_map(
             |(owner, filter, after, limit)| Command::List {
                 request: REQUEST, owner, filter: StateFilter(filter), after, limit
             }
@@ -99,10 +99,12 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn submission() -> impl Strategy<Value = Command> {
-    let task = (id(), handler(), 0..2u8).prop_map(|(id, handler, payload)| NewTask {
+    let task = (id(), handler(), 0..2u8, delivery());
+    let task = task.prop_map(|(id, handler, payload, delivery)| NewTask {
         id,
         handler,
         payload: vec![payload; 3].into(),
+        delivery,
     });
     let tasks = proptest::collection::vec(task, 1..6);
     (owner(), tasks, any::<bool>()).prop_map(|(owner, tasks, allow_unknown_handler)| {
@@ -112,6 +114,10 @@ fn submission() -> impl Strategy<Value = Command> {
 
 fn id() -> impl Strategy<Value = TaskId> {
     (0..40u128).prop_map(TaskId)
+}
+
+fn delivery() -> impl Strategy<Value = Delivery> {
+    proptest::sample::select(&[Delivery::AtLeastOnce, Delivery::AtMostOnce][..])
 }
 
 fn reference() -> impl Strategy<Value = AttemptRef> {
@@ -267,6 +273,7 @@ struct Entry {
     seq: u64,
     handler: HandlerName,
     attempt: Attempt,
+    delivery: Delivery,
     stage: Stage,
 }
 
@@ -280,17 +287,19 @@ enum Stage {
 impl Ledger {
     fn record(&mut self, event: &Event) {
         match event {
-            Event::TaskSubmitted { task, handler, .. } => {
+            Event::TaskSubmitted { task, handler, delivery, .. } => {
                 let seq = self.submissions;
                 self.submissions += 1;
                 let (handler, attempt, stage) = (handler.clone(), Attempt(0), Stage::Queued);
-                let entry = Entry { seq, handler, attempt, stage };
+                let entry = Entry { seq, handler, attempt, delivery: *delivery, stage };
                 assert!(self.tasks.insert(*task, entry).is_none(), "{task} was submitted twice");
             }
             Event::TaskAssigned { task, attempt, worker, .. } => {
                 self.assert_oldest(*task);
                 let entry = self.tasks.get_mut(task).expect("assigned tasks exist");
                 assert_eq!((entry.stage, entry.attempt.next()), (Stage::Queued, *attempt));
+                let once = entry.delivery == Delivery::AtMostOnce;
+                assert!(!once || *attempt == Attempt(1), "{task} is given out again");
                 (entry.stage, entry.attempt) = (Stage::Running, *attempt);
                 let busy = self.taken.values().filter(|taker| *taker == worker).count();
                 assert!(busy < self.slots[worker] as usize, "{worker} has no slot for {task}");
@@ -303,6 +312,11 @@ impl Ledger {
             }
             Event::TaskRequeued { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Queued);
+                assert_eq!(self.tasks[task].delivery, Delivery::AtLeastOnce, "{task} goes back");
+            }
+            Event::TaskLost { task, attempt, .. } => {
+                self.end(*task, *attempt, Stage::Finished);
+                assert_eq!(self.tasks[task].delivery, Delivery::AtMostOnce, "{task} is lost");
             }
             Event::TaskCancelled { task, .. } => {
                 let entry = self.tasks.get_mut(task).expect("cancelled tasks exist");
@@ -446,7 +460,12 @@ proptest! {
         for (handlers, finishes) in batches {
             let tasks = handlers.into_iter().map(|handler| {
                 next += 1;
-                NewTask { id: TaskId(next), handler, payload: [][..].into() }
+                NewTask {
+                    id: TaskId(next),
+                    handler,
+                    payload: [][..].into(),
+                    delivery: Delivery::default(),
+                }
             });
             let tasks = tasks.collect();
             let owner = UserName::from("ana");

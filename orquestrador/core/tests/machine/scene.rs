@@ -1,7 +1,7 @@
 //! The one place of these tests that touches the machine's API; the tests themselves are data.
 
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Failure, NewTask, Outcome, ReportedOutcome, StateFilter,
+    AttemptRef, ConnectWorker, Delivery, Failure, NewTask, Outcome, ReportedOutcome, StateFilter,
 };
 use orquestrador_core::effect::{Notice, TaskSnapshot};
 use orquestrador_core::event::RestoredEnd;
@@ -108,7 +108,15 @@ pub fn submit_tasks(owner: &str, tasks: Vec<NewTask>) -> Command {
 }
 
 pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
-    NewTask { id: TaskId(id), handler: handler.into(), payload: payload.as_bytes().into() }
+    let (handler, payload) = (handler.into(), payload.as_bytes().into());
+    NewTask { id: TaskId(id), handler, payload, delivery: Delivery::AtLeastOnce }
+}
+
+/// Like [`submit`], of tasks that may be started once only.
+pub fn submit_once(ids: &[u128]) -> Command {
+    let once =
+        |id: &u128| NewTask { delivery: Delivery::AtMostOnce, ..task(*id, "echo", "payload") };
+    submit_tasks("ana", ids.iter().map(once).collect())
 }
 
 pub fn query(owner: &str, id: u128) -> Command {
@@ -216,6 +224,9 @@ fn event(event: &Event) -> String {
         }
         Event::TaskCancelled { task, .. } => format!("cancelled {}", task.0),
         Event::TaskRequeued { task, attempt, .. } => format!("requeued {}/{attempt}", task.0),
+        Event::TaskLost { task, attempt, cause, .. } => {
+            format!("gone {}/{attempt} {cause:?}", task.0)
+        }
         Event::TasksPruned { tasks } => {
             tasks.iter().fold("pruned".to_owned(), |text, task| format!("{text} {}", task.0))
         }
@@ -235,6 +246,7 @@ fn event(event: &Event) -> String {
                 RestoredEnd::Succeeded { .. } => "succeeded",
                 RestoredEnd::Failed(_) => "failed",
                 RestoredEnd::Cancelled => "cancelled",
+                RestoredEnd::Lost(_) => "lost",
             };
             format!("restored {} {end}", restored.task.0)
         }

@@ -340,7 +340,7 @@ fn the_overview_tells_how_the_work_and_the_workers_stand() {
             At(100, disconnect(2)),
         ],
         At(300, overview()),
-        "> overview [0, 1, 1, 0, 1], w1 connected draining 1/2 silent Some(300) total 2, \
+        "> overview [0, 1, 1, 0, 1, 0], w1 connected draining 1/2 silent Some(300) total 2, \
          w2 away 1/1 silent None total 1",
     );
 }

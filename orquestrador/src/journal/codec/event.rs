@@ -3,7 +3,8 @@
 use common::proto;
 use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
-use orquestrador_core::command::Failure;
+use orquestrador_core::command::{Delivery, Failure};
+use orquestrador_core::event::LossCause;
 use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
 
 use super::{CodecError, restored};
@@ -19,13 +20,14 @@ pub fn event_from_proto(event: proto::JournalEvent) -> Result<Event, CodecError>
 
 fn to_kind(event: &Event) -> Kind {
     match event {
-        Event::TaskSubmitted { task, owner, handler, payload, at } => {
+        Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => {
             Kind::TaskSubmitted(proto::TaskSubmitted {
                 task_id: id(*task),
                 owner: owner.to_string(),
                 handler: handler.to_string(),
                 payload: payload.to_vec(),
                 at_ms: at.0,
+                at_most_once: is_at_most_once(*delivery),
             })
         }
         Event::TaskAssigned { task, attempt, worker, at } => {
@@ -58,6 +60,12 @@ fn to_kind(event: &Event) -> Kind {
         Event::TaskRequeued { task, attempt, at } => Kind::TaskRequeued(proto::TaskRequeued {
             task_id: id(*task),
             attempt: attempt.0,
+            at_ms: at.0,
+        }),
+        Event::TaskLost { task, attempt, cause, at } => Kind::TaskLost(proto::TaskLost {
+            task_id: id(*task),
+            attempt: attempt.0,
+            cause: cause_to_proto(*cause).into(),
             at_ms: at.0,
         }),
         Event::TasksPruned { tasks } => Kind::TasksPruned(proto::TasksPruned {
@@ -106,6 +114,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             owner: e.owner.as_str().into(),
             handler: e.handler.as_str().into(),
             payload: e.payload.into(),
+            delivery: delivery(e.at_most_once),
             at: Timestamp(e.at_ms),
         },
         Kind::TaskAssigned(e) => Event::TaskAssigned {
@@ -132,6 +141,12 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         Kind::TaskRequeued(e) => Event::TaskRequeued {
             task: task(&e.task_id)?,
             attempt: Attempt(e.attempt),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskLost(e) => Event::TaskLost {
+            task: task(&e.task_id)?,
+            attempt: Attempt(e.attempt),
+            cause: cause_from_proto(e.cause)?,
             at: Timestamp(e.at_ms),
         },
         Kind::TasksPruned(e) => Event::TasksPruned {
@@ -175,6 +190,32 @@ pub(super) fn id(task: TaskId) -> Vec<u8> {
 
 pub(super) fn task(bytes: &[u8]) -> Result<TaskId, CodecError> {
     TaskId::from_bytes(bytes).ok_or(CodecError::Length("task_id"))
+}
+
+pub(super) fn is_at_most_once(delivery: Delivery) -> bool {
+    match delivery {
+        Delivery::AtLeastOnce => false,
+        Delivery::AtMostOnce => true,
+    }
+}
+
+pub(super) fn delivery(at_most_once: bool) -> Delivery {
+    if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce }
+}
+
+pub(super) fn cause_to_proto(cause: LossCause) -> proto::LossCause {
+    match cause {
+        LossCause::WorkerSilent => proto::LossCause::WorkerSilent,
+        LossCause::WorkerRestarted => proto::LossCause::WorkerRestarted,
+    }
+}
+
+pub(super) fn cause_from_proto(cause: i32) -> Result<LossCause, CodecError> {
+    match proto::LossCause::try_from(cause) {
+        Ok(proto::LossCause::WorkerSilent) => Ok(LossCause::WorkerSilent),
+        Ok(proto::LossCause::WorkerRestarted) => Ok(LossCause::WorkerRestarted),
+        Ok(proto::LossCause::Unspecified) | Err(_) => Err(CodecError::Invalid("cause")),
+    }
 }
 
 fn label_to_proto((key, value): &(String, String)) -> proto::JournalLabel {

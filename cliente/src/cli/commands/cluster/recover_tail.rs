@@ -33,12 +33,14 @@ pub async fn run(
             let text = if context.is_json {
                 json!({
                     "node": node.to_string(), "tail": tail.name, "entries": tail.entries,
-                    "tasks": tail.tasks, "accepted": accepted,
+                    "tasks": tail.tasks, "accepted": accepted, "withheld": tail.withheld,
                 })
                 .to_string()
             } else {
-                let (node, tail, tasks) = (node.to_string(), tail.name.clone(), tail.tasks);
-                OperatorMessage::TailRecovered { node, tail, tasks, accepted }.text(context.lang)
+                let (node, name) = (node.to_string(), tail.name.clone());
+                let (tasks, withheld) = (tail.tasks, tail.withheld);
+                OperatorMessage::TailRecovered { node, tail: name, tasks, accepted, withheld }
+                    .text(context.lang)
             };
             output::print(&format!("{text}\n"))?;
         }
