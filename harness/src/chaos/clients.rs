@@ -6,6 +6,7 @@
 //! for what was written before it.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -79,6 +80,8 @@ pub struct Submission {
 /// What the clients share.
 #[derive(Default)]
 struct Shared {
+    /// Where tasks that run at most once note their start.
+    starts: PathBuf,
     histories: Histories,
     /// Oldest first.
     submissions: Mutex<Vec<Arc<Submission>>>,
@@ -108,8 +111,8 @@ pub struct Recorded {
 impl Clients {
     /// # Errors
     /// There are no threads to be had.
-    pub fn start(on: &SpreadCluster, random: &mut StdRng) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared::default());
+    pub fn start(on: &SpreadCluster, random: &mut StdRng, starts: PathBuf) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared { starts, ..Shared::default() });
         let [principal, backup] = on.endpoints()?;
         let beside =
             |host| if host == Host::Backup { [&backup, &principal] } else { [&principal, &backup] };
@@ -228,7 +231,7 @@ impl OneClient {
 
     async fn submit_new(&mut self) {
         let work = Work::any(&mut self.random);
-        let spec = work.task(&mut self.random);
+        let spec = work.task(&mut self.random, &self.shared.starts);
         let (acknowledged, cancelled) = (AtomicBool::new(false), AtomicBool::new(false));
         let submission = Arc::new(Submission { work, spec, acknowledged, cancelled });
         // Others may ask about it before it is accepted.

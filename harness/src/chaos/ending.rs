@@ -192,6 +192,23 @@ pub fn audit(verdict: &mut Verdict, cluster: &mut SpreadCluster) -> anyhow::Resu
     Ok(())
 }
 
+/// What is delivered at most once was started at most once.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn count_starts(verdict: &mut Verdict, starts: &Path) -> anyhow::Result<()> {
+    // Without such a task there is none.
+    let text = if starts.exists() { std::fs::read_to_string(starts)? } else { String::new() };
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    text.lines().for_each(|id| *counts.entry(id).or_default() += 1);
+    verdict.started_once = counts.len();
+    let twice = counts.iter().filter(|(_, count)| **count > 1);
+    verdict.violations.extend(
+        twice.map(|(id, count)| format!("{id} is at-most-once and was started {count} times")),
+    );
+    Ok(())
+}
+
 /// G4. What is wrong is written to a file.
 ///
 /// # Errors

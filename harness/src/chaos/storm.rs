@@ -80,6 +80,11 @@ struct Storm {
     verdict: Verdict,
 }
 
+/// Where tasks that run at most once note their start; the programs have other working directories.
+fn starts(evidence: &Path) -> anyhow::Result<PathBuf> {
+    Ok(evidence.canonicalize()?.join("starts.txt"))
+}
+
 impl Storm {
     fn start(options: &Options, log: &Log) -> anyhow::Result<Self> {
         let minutes = options.minutes.ceil() as u32;
@@ -97,7 +102,7 @@ impl Storm {
         let deck = Deck::new(StdRng::seed_from_u64(random.random()));
         let load = Load::start_with_readers(&injector.cluster)?;
         load.wait_served(load.mark())?;
-        let clients = Clients::start(&injector.cluster, &mut random)?;
+        let clients = Clients::start(&injector.cluster, &mut random, starts(&options.evidence)?)?;
         let Options { minutes, seed, .. } = *options;
         let verdict = Verdict { minutes, seed, ..Verdict::default() };
         Ok(Self { clients, load, injector, deck, log, names: Vec::new(), verdict })
@@ -169,6 +174,7 @@ impl Storm {
         self.verdict.refused_switchovers = injector.refused;
         ending::settle(&mut self.verdict, &injector.cluster, &recorded, &history)?;
         ending::audit(&mut self.verdict, &mut injector.cluster)?;
+        ending::count_starts(&mut self.verdict, &starts(evidence)?)?;
         ending::check(&mut self.verdict, &recorded.histories, evidence)?;
         Ok(self.verdict)
     }

@@ -23,6 +23,8 @@ pub struct Verdict {
     pub duplicated: usize,
     /// Finished otherwise than its kind of work must.
     pub wrong: usize,
+    /// Tasks delivered at most once that were started.
+    pub started_once: usize,
     /// Attempts that were lost with their worker.
     pub requeued: u64,
     /// Two nodes that acknowledged in one epoch; answers of an epoch after those of a later one.
@@ -85,6 +87,7 @@ impl Verdict {
             "unfinished": self.unfinished,
             "duplicated": self.duplicated,
             "wrong": self.wrong,
+            "started_once": self.started_once,
             "requeued": self.requeued,
             "two_principals": self.two_principals,
             "epochs": self.epochs,
@@ -115,6 +118,7 @@ impl fmt::Display for Verdict {
             ("unfinished".to_owned(), self.unfinished.to_string()),
             ("duplicated outcomes".to_owned(), self.duplicated.to_string()),
             ("wrong results".to_owned(), self.wrong.to_string()),
+            ("at-most-once tasks started".to_owned(), self.started_once.to_string()),
             ("attempts lost with a worker".to_owned(), self.requeued.to_string()),
             ("epochs".to_owned(), self.epochs.to_string()),
             ("epochs monotone".to_owned(), yes_or_no(self.epochs_monotone)),

@@ -1,7 +1,9 @@
 //! The tasks of a storm: a mix of kinds, each of which knows how it must end. Another kind of task, or another
 //! way to deliver one, is one more variant.
 
-use cliente::TaskSpec;
+use std::path::Path;
+
+use cliente::{Delivery, TaskSpec};
 use common::proto::{Task, TaskState};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngCore as _};
@@ -16,9 +18,18 @@ const QUARANTINED: &str = "QUARANTINED";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     Echo,
-    Simulated { fails: bool },
-    Command { fails: bool },
+    Simulated {
+        fails: bool,
+    },
+    Command {
+        fails: bool,
+    },
+    /// A program that notes its start, at most once.
+    Once,
 }
+
+/// Notes the task's id in the file that it is given, in one write.
+const NOTE: &str = r#"echo "$MUTIRAO_TASK_ID" >> "$0"; sleep 0.05"#;
 
 impl Work {
     pub fn any(random: &mut StdRng) -> Self {
@@ -26,12 +37,13 @@ impl Work {
         match random.random_range(0..10) {
             0..6 => Self::Echo,
             6..8 => Self::Simulated { fails },
+            8 => Self::Once,
             _ => Self::Command { fails },
         }
     }
 
-    /// A new task of this kind.
-    pub fn task(self, random: &mut StdRng) -> TaskSpec {
+    /// A new task of this kind; `starts`: where those that run at most once note their start.
+    pub fn task(self, random: &mut StdRng, starts: &Path) -> TaskSpec {
         match self {
             Self::Echo => {
                 let mut payload = vec![0; ECHO_BYTES[random.random_range(0..ECHO_BYTES.len())]];
@@ -48,6 +60,11 @@ impl Work {
                 let said = random.random::<u64>().to_string();
                 let argv = if fails { vec!["false"] } else { vec!["printf", said.as_str()] };
                 TaskSpec::new("command", json!({ "argv": argv }).to_string().into_bytes())
+            }
+            Self::Once => {
+                let order = json!({ "argv": ["sh", "-c", NOTE, starts] }).to_string();
+                let task = TaskSpec::new("command", order.into_bytes());
+                TaskSpec { delivery: Delivery::AtMostOnce, ..task }
             }
         }
     }
@@ -73,7 +90,8 @@ impl Work {
             (TaskState::Succeeded, Self::Command { fails: false }) => {
                 said(result, "stdout").as_ref() == order(&spec.payload)["argv"].get(1)
             }
-            (_, Self::Echo | Self::Simulated { .. } | Self::Command { .. }) => false,
+            (TaskState::Succeeded | TaskState::Lost, Self::Once) => true,
+            (_, Self::Echo | Self::Simulated { .. } | Self::Command { .. } | Self::Once) => false,
         };
         (!right).then(|| {
             let length = result.len();
@@ -103,29 +121,41 @@ mod tests {
         Task { state: state.into(), error, ..Task::default() }
     }
 
+    fn here() -> &'static Path {
+        Path::new("starts")
+    }
+
+    #[test]
+    fn what_runs_at_most_once_may_be_lost_and_nothing_else_may() {
+        let random = &mut StdRng::seed_from_u64(1);
+        let lost = task(TaskState::Lost, "WORKER_LOST");
+        assert_eq!(Work::Once.wrong(&Work::Once.task(random, here()), false, &lost, b""), None);
+        assert!(Work::Echo.wrong(&Work::Echo.task(random, here()), false, &lost, b"").is_some());
+    }
+
     #[test]
     fn each_kind_knows_how_it_ends() {
         let random = &mut StdRng::seed_from_u64(1);
         let done = task(TaskState::Succeeded, "");
-        let echo = Work::Echo.task(random);
+        let echo = Work::Echo.task(random, here());
         assert_eq!(Work::Echo.wrong(&echo, false, &done, &echo.payload), None);
         assert!(Work::Echo.wrong(&echo, false, &done, b"else").is_some());
         let command = Work::Command { fails: false };
-        let spec = command.task(random);
+        let spec = command.task(random, here());
         let printed = order(&spec.payload)["argv"][1].clone();
         let result = json!({ "exit_code": 0, "stdout": printed }).to_string();
         assert_eq!(command.wrong(&spec, false, &done, result.as_bytes()), None);
         assert!(command.wrong(&spec, false, &done, br#"{"stdout": "x"}"#).is_some());
         let fails = Work::Simulated { fails: true };
-        assert!(fails.wrong(&fails.task(random), false, &done, b"").is_some());
+        assert!(fails.wrong(&fails.task(random, here()), false, &done, b"").is_some());
         let failed = task(TaskState::Failed, "HANDLER_ERROR");
-        assert_eq!(fails.wrong(&fails.task(random), false, &failed, b""), None);
+        assert_eq!(fails.wrong(&fails.task(random, here()), false, &failed, b""), None);
         assert!(Work::Echo.wrong(&echo, false, &failed, b"").is_some());
     }
 
     #[test]
     fn only_what_somebody_cancelled_is_cancelled() {
-        let echo = Work::Echo.task(&mut StdRng::seed_from_u64(1));
+        let echo = Work::Echo.task(&mut StdRng::seed_from_u64(1), here());
         let cancelled = task(TaskState::Cancelled, "");
         assert_eq!(Work::Echo.wrong(&echo, true, &cancelled, b""), None);
         assert!(Work::Echo.wrong(&echo, false, &cancelled, b"").is_some());
