@@ -71,7 +71,7 @@ pub struct Process {
     pub controls: BTreeMap<ConnId, ServedControl>,
     /// Whom the role machine knows as possible witnesses.
     pub candidates: Vec<Candidate>,
-    leaving: Option<oneshot::Receiver<Epoch>>,
+    leaving: Option<oneshot::Receiver<Option<Epoch>>>,
     pub committed: Index,
     standing: Option<Standing>,
     /// Since when it is principal, in time that it was awake.

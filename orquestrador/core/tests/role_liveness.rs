@@ -149,10 +149,15 @@ impl Bench {
     }
 
     fn survey(&mut self, workers: &[u128]) -> Vec<Effect> {
+        self.survey_with(workers, true)
+    }
+
+    fn survey_with(&mut self, workers: &[u128], linked_to_all: bool) -> Vec<Effect> {
         let candidate = |w: &u128| Candidate {
             incarnation: worker(*w),
             host: format!("host {w}").into(),
             beside_orchestrator: false,
+            linked_to_all,
         };
         self.take(Input::Candidates(workers.iter().map(candidate).collect()))
     }
@@ -451,4 +456,37 @@ fn a_new_principal_asks_how_far_an_old_acquaintance_has_come() {
     let followed = bench.hear(Message::ProbeReply { view: ViewNumber(3), entry: here });
     let streams = |e: &Effect| matches!(e, Effect::Replicate { after } if *after == here);
     assert!(followed.iter().any(streams), "{followed:?}");
+}
+
+// ---- V8: growing. ----
+
+/// A founder whose workers are linked to it alone so far, and a learner that has everything.
+fn about_to_grow() -> Bench {
+    let mut bench = Bench::new(Durable::default(), Journal::default());
+    bench.take(Input::PeerUnreachable);
+    bench.survey_with(&[1, 2, 3], false);
+    let hello = Hello { newest: None, last: Default::default(), may_found: false };
+    bench.take(Input::Dialed { peer: Sender { cluster: None, ..other(OTHER_PROCESS) }, hello });
+    bench.acknowledge();
+    assert_eq!(bench.role.newest().map(|view| view.number), Some(ViewNumber(1)));
+    bench
+}
+
+#[test]
+fn a_learner_is_taken_in_together_with_the_witnesses() {
+    let mut bench = about_to_grow();
+    bench.survey(&[1, 2, 3]);
+    let view = bench.role.newest().expect("it has founded");
+    assert_eq!((view.replicas.len(), view.witnesses.len()), (2, 3));
+}
+
+#[test]
+fn a_learner_does_not_wait_for_ever_for_witnesses() {
+    let mut bench = about_to_grow();
+    while bench.now < timing().urgent_refresh_ms + BEAT {
+        bench.now += BEAT;
+        bench.take(Input::Tick);
+    }
+    let view = bench.role.newest().expect("it has founded");
+    assert_eq!((view.replicas.len(), view.witnesses.len()), (2, 0));
 }

@@ -16,7 +16,7 @@ use common::proto::{
     ShutdownResponse, SwitchoverRequest, SwitchoverResponse, Tail, TailTask, TaskSpec, ViewNote,
     WitnessStatus, drill_request,
 };
-use orquestrador_core::ids::{Index, UserName};
+use orquestrador_core::ids::{Epoch, Index, UserName};
 use orquestrador_core::role::{Cause, Failover, Standing, critical_hosts};
 use orquestrador_core::{Answer, Command, Limits};
 use orquestrador_wire::view_to_proto;
@@ -87,6 +87,29 @@ impl Service {
     }
 }
 
+/// Gives the office away, or keeps it and says why.
+async fn switch_over(driver: DriverHandle) -> Result<Epoch, Status> {
+    let begun = driver.ask(|reply| Input::SwitchOver { reply }).await??;
+    match tokio::time::timeout(SWITCHOVER_TIMEOUT, begun).await {
+        Ok(Ok(Some(epoch))) => Ok(epoch),
+        Ok(Ok(None)) => Err(grpc_status::status(
+            ErrorCode::NotPromotable,
+            "the standby was lost meanwhile; this node keeps the office",
+        )),
+        Ok(Err(_)) => Err(grpc_status::status(
+            ErrorCode::Unavailable,
+            "another switch-over or the end of this node came in between",
+        )),
+        Err(_) => {
+            driver.send(Input::KeepOffice).await?;
+            Err(grpc_status::status(
+                ErrorCode::Unavailable,
+                "the standby did not take the office in time; this node keeps it",
+            ))
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl OperatorService for Service {
     type ReadTailStream = Tasks;
@@ -96,21 +119,12 @@ impl OperatorService for Service {
         request: Request<SwitchoverRequest>,
     ) -> Result<Response<SwitchoverResponse>, Status> {
         self.admin(&request).await?;
-        let begun = self.driver.ask(|reply| Input::SwitchOver { reply }).await??;
-        match tokio::time::timeout(SWITCHOVER_TIMEOUT, begun).await {
-            Ok(Ok(epoch)) => Ok(Response::new(SwitchoverResponse { epoch: epoch.0 })),
-            Ok(Err(_)) => Err(grpc_status::status(
-                ErrorCode::Unavailable,
-                "another switch-over or the end of this node came in between",
-            )),
-            Err(_) => {
-                self.driver.send(Input::KeepOffice).await?;
-                Err(grpc_status::status(
-                    ErrorCode::Unavailable,
-                    "the standby did not take the office in time; this node keeps it",
-                ))
-            }
-        }
+        let driver = self.driver.clone();
+        // To its end, even if the operator leaves: half a switch-over keeps everybody waiting.
+        let switched = tokio::spawn(switch_over(driver)).await;
+        let epoch = switched
+            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))??;
+        Ok(Response::new(SwitchoverResponse { epoch: epoch.0 }))
     }
 
     async fn shutdown(

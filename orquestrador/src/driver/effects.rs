@@ -259,14 +259,16 @@ impl<S: Store> Driver<S> {
 
     /// The office is in other hands, or nobody is there to take it.
     pub(super) fn answer_hand_over(&mut self) {
-        let done = match self.role.standing() {
-            Standing::Principal => self.role.replicated().is_none(),
-            Standing::Elected => false,
-            Standing::Unfounded | Standing::Learner | Standing::Standby | Standing::Waiting => true,
+        let given = match self.role.standing() {
+            // Nobody is there any more to take it.
+            Standing::Principal if self.role.replicated().is_none() => None,
+            Standing::Principal | Standing::Elected => return,
+            Standing::Unfounded | Standing::Learner | Standing::Standby | Standing::Waiting => {
+                Some(self.role.epoch())
+            }
         };
-        if done
-            && let Some(reply) = self.handing_over.take()
-            && reply.send(self.role.epoch()).is_err()
+        if let Some(reply) = self.handing_over.take()
+            && reply.send(given).is_err()
         {
             tracing::debug!("nobody waits for the handover any more");
         }
@@ -275,7 +277,7 @@ impl<S: Store> Driver<S> {
     /// An operator's wish: refused unless a standby is there to take the office.
     pub(super) fn switch_over(
         &mut self,
-        reply: oneshot::Sender<Result<oneshot::Receiver<Epoch>, Status>>,
+        reply: oneshot::Sender<Result<oneshot::Receiver<Option<Epoch>>, Status>>,
     ) -> Result<(), Error> {
         let answer = if !self.serving {
             Err(self.not_primary())

@@ -89,14 +89,15 @@ pub enum Input {
     Promote {
         reply: oneshot::Sender<Result<Epoch, Status>>,
     },
-    /// Orderly end: answered when the office is in other hands, or there is nobody to take it.
+    /// Orderly end: answered with the new epoch when the office is in other hands, with none when there is
+    /// nobody to take it.
     HandOver {
-        reply: oneshot::Sender<Epoch>,
+        reply: oneshot::Sender<Option<Epoch>>,
     },
-    /// An operator's wish: the standby is to be principal. Refused, or begun; the receiver then tells the
-    /// new epoch when this node has stepped down.
+    /// An operator's wish: the standby is to be principal. Refused, or begun; the receiver then tells what
+    /// came of it, as above.
     SwitchOver {
-        reply: oneshot::Sender<Result<oneshot::Receiver<Epoch>, Status>>,
+        reply: oneshot::Sender<Result<oneshot::Receiver<Option<Epoch>>, Status>>,
     },
     /// The operator ends the whole cluster: workers are told to finish and end.
     StopWorkers,

@@ -224,7 +224,7 @@ pub struct Driver<S> {
     nonce: u64,
     word: u64,
     snapshots: turn::Snapshots,
-    handing_over: Option<oneshot::Sender<Epoch>>,
+    handing_over: Option<oneshot::Sender<Option<Epoch>>>,
     held: HeldWork,
     serving: bool,
     /// The whole cluster ends: the other node's end is no failure.

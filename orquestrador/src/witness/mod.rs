@@ -94,18 +94,17 @@ impl Witnesses {
         }
     }
 
-    /// Those alive now, and linked to the other orchestrator too: without that they could not help it.
+    /// Those alive now.
     pub fn candidates(&self, now: Millis, orchestrator_hosts: &[&str]) -> Vec<Candidate> {
-        let is_fit =
-            |stream: &Stream| stream.linked_to_all && now.saturating_sub(stream.pinged) <= SILENCE;
         self.streams()
             .open
             .iter()
-            .filter(|(_, stream)| is_fit(stream))
+            .filter(|(_, stream)| now.saturating_sub(stream.pinged) <= SILENCE)
             .map(|(incarnation, stream)| Candidate {
                 incarnation: *incarnation,
                 host: stream.host.clone(),
                 beside_orchestrator: orchestrator_hosts.contains(&&*stream.host),
+                linked_to_all: stream.linked_to_all,
             })
             .collect()
     }
@@ -176,7 +175,8 @@ mod tests {
     }
 
     fn fit(witnesses: &Witnesses, now: Millis) -> Vec<u128> {
-        witnesses.candidates(now, &[]).iter().map(|c| c.incarnation.0).collect()
+        let all = witnesses.candidates(now, &[]);
+        all.iter().filter(|c| c.linked_to_all).map(|c| c.incarnation.0).collect()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::proposal::Authority;
 use super::view::{Replica, View};
-use super::witnesses::choose;
+use super::witnesses::{Candidate, choose};
 use super::{Role, Turn};
 use crate::ids::{NodeId, ProcessId};
 
@@ -27,9 +27,15 @@ impl Role {
     /// V8: a learner that keeps up becomes a replica, and the witnesses are chosen with it.
     fn consider_growing(&mut self, view: &View, mine: Replica, turn: &mut Turn<'_>) {
         let Some(office) = &self.office else { return };
-        let Some((node, _, acknowledged)) = office.steady_follower() else { return };
+        let Some((node, _, acknowledged)) = office.steady_follower() else {
+            self.refresh_wanted_since = None;
+            return;
+        };
         let close = acknowledged.0 + self.timing.growth_slack >= self.committed.0;
         if acknowledged < office.record() || !close || self.handing_over {
+            return;
+        }
+        if self.awaits_witnesses() {
             return;
         }
         let next = same_office(view);
@@ -40,6 +46,15 @@ impl Role {
             Authority::Quorum,
             turn,
         );
+    }
+
+    /// Workers that are about to be linked to the new replica too are waited for a little: without witnesses the
+    /// next accident would stop the service.
+    fn awaits_witnesses(&mut self) -> bool {
+        let now = self.clock.now();
+        let since = *self.refresh_wanted_since.get_or_insert(now);
+        let come = self.candidates.iter().any(|candidate| !candidate.linked_to_all);
+        come && now.saturating_sub(since) < self.timing.urgent_refresh_ms
     }
 
     fn consider_the_pair(
@@ -93,7 +108,8 @@ impl Role {
         }
         let now = self.clock.now();
         let since = *self.refresh_wanted_since.get_or_insert(now);
-        let is_alive = |w: &ProcessId| self.candidates.iter().any(|c| c.incarnation == *w);
+        let is_fit = |c: &Candidate, w| c.incarnation == w && c.linked_to_all;
+        let is_alive = |w: &ProcessId| self.candidates.iter().any(|c| is_fit(c, *w));
         let left = view.witnesses.iter().filter(|w| is_alive(w)).count();
         let no_majority = left * 2 <= view.witnesses.len();
         let is_urgent = no_majority || wanted.len() > view.witnesses.len();

@@ -12,6 +12,8 @@ pub struct Candidate {
     pub host: Arc<str>,
     /// An orchestrator runs on the same machine.
     pub beside_orchestrator: bool,
+    /// It is linked to the other orchestrator too: before that it could not help it, and is not chosen.
+    pub linked_to_all: bool,
 }
 
 /// The wanted witness set: 5, 3, 1 or none of the candidates. Present ones stay while they live; new ones
@@ -22,14 +24,14 @@ pub(super) fn choose(
     candidates: &[Candidate],
     loopback: bool,
 ) -> Vec<ProcessId> {
-    let wanted = match candidates.len() {
+    let mut left: Vec<&Candidate> = candidates.iter().filter(|c| c.linked_to_all).collect();
+    let wanted = match left.len() {
         0 => 0,
         1 | 2 if loopback => 0,
         1 | 2 => 1,
         3 | 4 => 3,
         5.. => 5,
     };
-    let mut left: Vec<&Candidate> = candidates.iter().collect();
     let mut chosen: Vec<&Candidate> = Vec::with_capacity(wanted);
     while chosen.len() < wanted {
         let crowd = |host: &str| chosen.iter().filter(|c| *c.host == *host).count();
@@ -56,7 +58,12 @@ mod tests {
     fn candidate(incarnation: u128, host: &str) -> Candidate {
         let host: Arc<str> = Arc::from(host);
         let beside_orchestrator = &*host == "principal";
-        Candidate { incarnation: ProcessId(incarnation), host, beside_orchestrator }
+        Candidate {
+            incarnation: ProcessId(incarnation),
+            host,
+            beside_orchestrator,
+            linked_to_all: true,
+        }
     }
 
     fn ids(chosen: &[u128]) -> Vec<ProcessId> {
@@ -69,6 +76,13 @@ mod tests {
         let sizes: Vec<_> = (0..=6).map(|count| choose(&[], &all[..count], false).len()).collect();
         assert_eq!(sizes, [0, 1, 1, 3, 3, 5, 5]);
         assert_eq!(choose(&[], &all[..2], true).len(), 0, "on loopback none is better than one");
+    }
+
+    #[test]
+    fn who_is_not_linked_to_both_is_not_chosen() {
+        let mut all: Vec<_> = (1..=4).map(|n| candidate(n, "h")).collect();
+        all[1].linked_to_all = false;
+        assert_eq!(choose(&ids(&[1, 2, 3]), &all, false), ids(&[1, 3, 4]));
     }
 
     #[test]

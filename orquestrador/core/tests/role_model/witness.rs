@@ -141,6 +141,7 @@ impl World {
             incarnation: worker.incarnation,
             host: "host".into(),
             beside_orchestrator: false,
+            linked_to_all: true,
         };
         self.workers.iter().map(candidate).collect()
     }
