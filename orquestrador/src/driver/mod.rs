@@ -287,6 +287,7 @@ impl<S: Store> Driver<S> {
             tail.floor(),
         );
         let durable_reported = tail.last().index;
+        let stalls = Stalls::since(clock.monotonic());
         Ok(Self {
             start: identity,
             role,
@@ -319,7 +320,7 @@ impl<S: Store> Driver<S> {
             serving: false,
             ending: false,
             views,
-            stalls: Stalls::default(),
+            stalls,
             succeeds_another: false,
             warnings: turn::Warnings::default(),
             #[cfg(feature = "mutations")]

@@ -6,18 +6,22 @@ use orquestrador_core::role::Millis;
 use crate::dispatch::HEARTBEATS_PER_LEASE;
 
 /// The times of the ticks, and until when nobody is accused.
-#[derive(Default)]
 pub struct Stalls {
-    last: Option<Millis>,
+    last: Millis,
     until: Millis,
 }
 
 impl Stalls {
+    /// A process that is stopped before its first tick stood still, too.
+    pub fn since(start: Millis) -> Self {
+        Self { last: start, until: 0 }
+    }
+
     /// To be asked at every tick: whether leases must not be looked at now. A stall in which nobody missed
     /// more than one heartbeat does no harm; after a longer one everybody gets a whole lease.
     pub fn tick(&mut self, now: Millis, lease: Millis) -> bool {
-        let last = self.last.replace(now).unwrap_or(now);
-        if now - last > lease / HEARTBEATS_PER_LEASE {
+        let last = std::mem::replace(&mut self.last, now);
+        if now.saturating_sub(last) > lease / HEARTBEATS_PER_LEASE {
             self.until = now + lease;
         }
         now < self.until
@@ -32,16 +36,18 @@ mod tests {
 
     #[test]
     fn whoever_ticks_may_accuse() {
-        let mut stalls = Stalls::default();
+        let mut stalls = Stalls::since(0);
         assert!((0..100).all(|nth| !stalls.tick(nth * 50, LEASE)));
     }
 
     #[test]
     fn after_a_stall_everybody_gets_a_whole_lease() {
-        let mut stalls = Stalls::default();
-        assert!(!stalls.tick(1_000, LEASE));
-        let woke = 31_000;
-        let accuses = |now: &Millis| !stalls.tick(*now, LEASE);
-        assert_eq!((woke..).step_by(50).find(accuses), Some(woke + LEASE));
+        for ticked_before in [false, true] {
+            let mut stalls = Stalls::since(1_000);
+            assert!(!ticked_before || !stalls.tick(1_050, LEASE));
+            let woke = 31_000;
+            let accuses = |now: &Millis| !stalls.tick(*now, LEASE);
+            assert_eq!((woke..).step_by(50).find(accuses), Some(woke + LEASE));
+        }
     }
 }
