@@ -107,11 +107,15 @@ impl Script {
 
     /// The next session, registered under `epoch`.
     async fn session(&mut self, epoch: u64) -> Session {
+        self.session_with_lease(epoch, 60_000).await
+    }
+
+    async fn session_with_lease(&mut self, epoch: u64, lease_ms: u32) -> Session {
         let mut session =
             in_time("a session", self.sessions.recv()).await.expect("the worker comes");
         session.epoch = epoch;
         let registered =
-            Registered { cluster_id: "c".into(), heartbeat_interval_ms: 1_000, lease_ms: 60_000 };
+            Registered { cluster_id: "c".into(), heartbeat_interval_ms: 1_000, lease_ms };
         session.say(ToWorker::Registered(registered)).await;
         session
     }
@@ -129,14 +133,7 @@ impl Session {
     }
 
     async fn assign_as(&self, delivery: Delivery, task_id: &str, handler: &str) {
-        let assignment = Assignment {
-            task_id: task_id.into(),
-            attempt: 1,
-            handler: handler.into(),
-            payload: b"x".to_vec(),
-            delivery: delivery.into(),
-        };
-        self.say(ToWorker::Assignments(Assignments { assignments: vec![assignment] })).await;
+        self.say(assignment(delivery, task_id, handler)).await;
     }
 
     /// What comes next besides heartbeats.
@@ -160,6 +157,17 @@ impl Session {
             other => panic!("expected an outcome, got {other:?}"),
         }
     }
+}
+
+fn assignment(delivery: Delivery, task_id: &str, handler: &str) -> ToWorker {
+    let assignment = Assignment {
+        task_id: task_id.into(),
+        attempt: 1,
+        handler: handler.into(),
+        payload: b"x".to_vec(),
+        delivery: delivery.into(),
+    };
+    ToWorker::Assignments(Assignments { assignments: vec![assignment] })
 }
 
 /// Runs until it is told to go on, and counts how often it was started.
@@ -379,4 +387,25 @@ async fn an_inline_handler_that_panics_fails_its_attempt_and_nothing_else() {
     }
     session.assign(OTHER_TASK, "gate").await;
     assert_eq!(session.outcome().await.task_id, OTHER_TASK, "the same session goes on");
+}
+
+/// V14: what a silent principal still sends after the worker has told its successor what it holds must not start:
+/// the successor may give the same attempt, or task, to another worker.
+#[tokio::test]
+async fn a_buffered_assignment_after_a_report() {
+    let (mut first, mut second, gate) =
+        (Script::start(None).await, Script::start(None).await, Gate::new());
+    start_worker(&[first.port, second.port], &gate).await;
+    let deposed = first.session_with_lease(1, 100).await;
+    // It says nothing: the worker asks the others, and comes back to it only if they refuse.
+    drop(first);
+    let mut session = second.session(2).await;
+    let late = assignment(Delivery::AtLeastOnce, TASK, "gate");
+    let late = OrchestratorMessage { epoch: 1, message: Some(late) };
+    // Whether it still arrives does not matter.
+    drop(deposed.to_worker.try_send(Ok(late)));
+    gate.open.add_permits(1);
+    session.assign(OTHER_TASK, "gate").await;
+    assert_eq!(session.outcome().await.task_id, OTHER_TASK);
+    assert_eq!(gate.started.load(Ordering::SeqCst), 1, "the late assignment was started");
 }
