@@ -384,8 +384,28 @@ fn a_snapshot_may_replace_only_what_nobody_counts_on() {
     assert!(!learner.role.may_install_snapshot(other(), id(3, 1), &learner.log), "has it");
     let earlier = Sender { process: ProcessId(19), ..other() };
     assert!(!learner.role.may_install_snapshot(earlier, id(9, 1), &learner.log));
-    let replica = Node::knowing(view(2, OTHER, &[ME, OTHER]), journal(0, 3, 1));
-    assert!(!replica.role.may_install_snapshot(other(), id(9, 1), &replica.log));
+    let replica = Node::knowing(view(2, OTHER, &[ME, OTHER]), journal(0, 12, 1));
+    assert!(!replica.role.may_install_snapshot(other(), id(9, 8), &replica.log), "has more");
+    assert!(replica.role.may_install_snapshot(other(), id(14, 1), &replica.log));
+}
+
+/// Found by simulation: a learner that lacked one entry was made a replica, and the principal restarted with a
+/// snapshot that stands for that entry.
+#[test]
+fn a_replica_that_ends_below_the_snapshot_gets_it() {
+    for (last, needs) in [(id(9, 1), true), (id(12, 1), false)] {
+        let mut node = Node::principal(journal(10, 12, 1));
+        node.hear(Message::Newest { view: view(3, ME, &[ME, OTHER]) });
+        let newest = node.role.newest().cloned().expect("elected");
+        let mut effects = node.meet(newest, last);
+        node.now += 1_000;
+        effects.extend(node.take(Input::Tick));
+        while let Some(index) = probed(&effects) {
+            let entry = if index < last.index { id(index.0, 1) } else { last };
+            effects = node.hear(Message::ProbeReply { view: ViewNumber(3), entry });
+        }
+        assert_eq!(effects.contains(&Effect::SendSnapshot), needs, "{effects:?}");
+    }
 }
 
 // ---- Acknowledgements. ----

@@ -342,13 +342,16 @@ impl Role {
     }
 
     /// Whether a snapshot that stands for `last` may replace the journal: the principal that this node
-    /// follows sent it, and the journal holds nothing that anybody counts on. To be asked before it is
-    /// installed: what was sent before the follower became a replica may arrive after it.
+    /// follows sent it, and the journal holds nothing that anybody counts on: it is a learner's, or all of it is
+    /// older than the snapshot, which holds what is committed. To be asked before it is installed: what was
+    /// sent before the follower became a replica may arrive after it has more.
     pub fn may_install_snapshot(&self, from: Sender, last: EntryId, log: &dyn Log) -> bool {
         self.office.is_none()
             && log.id_at(last.index) != Some(last)
             && self.newest().is_some_and(|view| {
-                view.principal_process == from.process && view.replica(self.me.node).is_none()
+                let counts = view.replica(self.me.node).is_some();
+                let is_ahead = last.index > log.last().index;
+                view.principal_process == from.process && (!counts || is_ahead)
             })
     }
 

@@ -178,7 +178,7 @@ impl Role {
         match retains(turn.log, hello.last) {
             true if behind <= self.timing.growth_slack => self.stream_after(hello.last, turn),
             true => self.ask_how_far(hello.last, turn),
-            false => self.search_on(turn),
+            false => self.search_on(None, turn),
         }
     }
 
@@ -209,7 +209,8 @@ impl Role {
         self.office.as_mut()?.follower.as_mut()
     }
 
-    fn search_on(&mut self, turn: &mut Turn<'_>) {
+    /// `told`: what the follower has last, or stands nearest to what was asked.
+    fn search_on(&mut self, told: Option<EntryId>, turn: &mut Turn<'_>) {
         let view = self.newest().map_or(ViewNumber(0), |v| v.number);
         let ask_again = turn.now + self.timing.retry_ms;
         let Some(follower) = self.follower() else { return };
@@ -225,22 +226,24 @@ impl Role {
                 turn.send(Message::Probe { view, index });
             }
             Search::Found(after) => self.stream_after(after, turn),
-            Search::TooFarBehind => self.send_snapshot(turn),
+            Search::TooFarBehind => self.send_snapshot(told, turn),
         }
     }
 
-    /// Only a learner may need it, and only if there is one. A replica has all that is committed, so that the
-    /// histories part above our floor: what says otherwise is the answer to an earlier question.
-    fn send_snapshot(&mut self, turn: &mut Turn<'_>) {
+    /// Only if there is one, to a learner, or to a replica whose `last` entry is below it: it was taken in when it
+    /// had almost everything. Any other replica has all that is committed, so that the histories part above our
+    /// floor: what says otherwise is the answer to an earlier question.
+    fn send_snapshot(&mut self, last: Option<EntryId>, turn: &mut Turn<'_>) {
         let ask_again_at = turn.now + self.timing.retry_ms;
         let newest = self.durable.newest.as_ref();
         let is_replica = |node| newest.is_some_and(|view| view.replica(node).is_some());
         let has_none = turn.log.floor() == Index(0);
+        let ends_below = last.is_some_and(|last| last.index < turn.log.floor());
         let Some(follower) = self.office.as_mut().and_then(|office| office.follower.as_mut())
         else {
             return;
         };
-        if is_replica(follower.node) || has_none {
+        if has_none || (is_replica(follower.node) && !ends_below) {
             let high = turn.log.last().index;
             follower.progress = probing(turn.log, high, Index(0), ask_again_at);
         } else {
@@ -256,7 +259,7 @@ impl Role {
         let (now, retry) = (turn.now, self.timing.retry_ms);
         match self.follower().map(|follower| &mut follower.progress) {
             Some(Progress::Probing { ask_again_at, .. }) if *ask_again_at <= now => {
-                self.search_on(turn);
+                self.search_on(None, turn);
             }
             Some(Progress::Snapshot { ask_again_at, resend_at, patience })
                 if *ask_again_at <= now =>
@@ -311,11 +314,11 @@ impl Role {
             *high = Index(entry.index.0.saturating_sub(1)).min(*high);
         } else if *answered_above {
             // It has nothing older than its snapshot, which is none of our history.
-            return self.send_snapshot(turn);
+            return self.send_snapshot(None, turn);
         }
         // Once it may be the answer to an earlier question.
         *answered_above = is_above;
-        self.search_on(turn);
+        self.search_on(Some(entry), turn);
     }
 
     pub(super) fn on_append_ack(
