@@ -4,7 +4,7 @@
 use common::proto::peer_message::Message as Peer;
 use common::proto::{PeerMessage, SnapshotChunk};
 use orquestrador::driver::input::Input;
-use orquestrador::driver::store::Signature;
+use orquestrador::driver::store::{Install, Signature};
 use orquestrador::journal::codec::{
     entry_id_from_proto, entry_id_to_proto, view_from_proto, view_to_proto,
 };
@@ -249,7 +249,9 @@ impl World {
             return Err(unreadable("a snapshot"));
         };
         let disk = self.places[place].disk.clone();
-        let snapshot = Box::new(move || Disk::install(&mut lock(&disk), snapshot));
+        let records = snapshot.meta.view_records.clone();
+        let run = Box::new(move || Disk::install(&mut lock(&disk), snapshot));
+        let snapshot = Install { records, run };
         self.put_in(place, Input::SnapshotReceived { from, view, last, snapshot });
         Ok(())
     }

@@ -63,7 +63,7 @@ impl Store for SimulatedStore {
     }
 
     fn install(&mut self, snapshot: Install) -> Result<SnapshotMeta, Error> {
-        snapshot()
+        (snapshot.run)()
     }
 
     fn prune_below(&mut self, index: Index) -> Result<(), Error> {

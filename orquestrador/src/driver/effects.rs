@@ -6,7 +6,7 @@ use common::grpc_status;
 use common::messages::node::NodeMessage;
 use common::proto::{self, orchestrator_message::Message as ToWorker};
 use orquestrador_core::effect::CloseReason;
-use orquestrador_core::ids::{Epoch, Index, RequestId, Timestamp};
+use orquestrador_core::ids::{Epoch, Index, RequestId, Timestamp, ViewNumber};
 use orquestrador_core::role::{self, EntryId, Log as _, Notice, Sender, Standing, View};
 use orquestrador_core::{Answer, Effect, Rejection};
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ use super::mutation::Mutation;
 use super::state::Applied;
 use super::store::{Install, Signature, Store};
 use super::{Asker, Driver, Error};
-use crate::journal::Content;
+use crate::journal::{Content, SetAside};
 use crate::replication::convert;
 use crate::users::FirstUser;
 
@@ -114,12 +114,7 @@ impl<S: Store> Driver<S> {
         } else if self.applied.index > keep {
             self.applied.rebuild(&self.store, keep)?;
         }
-        if let Some(aside) = aside {
-            self.console.warn(&NodeMessage::TailSetAside {
-                entries: aside.entries,
-                path: aside.path.display().to_string(),
-            });
-        }
+        self.tell_set_aside(aside);
         Ok(())
     }
 
@@ -158,6 +153,7 @@ impl<S: Store> Driver<S> {
             }
             return Ok(());
         }
+        self.set_aside_what_parts_from(&received.records)?;
         let meta = self.store.install(received)?;
         let limits = self.applied.limits().clone();
         let (applied, tail) = Applied::recover(
@@ -171,6 +167,30 @@ impl<S: Store> Driver<S> {
         self.tail = tail;
         self.durable_reported = meta.id.index;
         self.role_input(role::Input::SnapshotInstalled { from, last: meta.id, view })
+    }
+
+    /// A learner's own history ends where the other one has the record of a view that it does not know there:
+    /// whoever was elected then had everything that was acknowledged.
+    fn set_aside_what_parts_from(&mut self, records: &[(ViewNumber, Index)]) -> Result<(), Error> {
+        let me = self.role.identity().node;
+        let is_learner = self.role.newest().is_some_and(|view| view.replica(me).is_none());
+        let within = self.tail.floor().next()..=self.tail.last().index;
+        let parts = records
+            .iter()
+            .find(|(view, at)| within.contains(at) && !self.tail.records().contains(&(*view, *at)));
+        let Some((_, at)) = parts.filter(|_| is_learner) else { return Ok(()) };
+        let aside = self.store.set_aside_after(Index(at.0 - 1))?;
+        self.tell_set_aside(aside);
+        Ok(())
+    }
+
+    fn tell_set_aside(&self, aside: Option<SetAside>) {
+        if let Some(aside) = aside {
+            self.console.warn(&NodeMessage::TailSetAside {
+                entries: aside.entries,
+                path: aside.path.display().to_string(),
+            });
+        }
     }
 
     /// The principal took this node for further behind than it is, and waits for the snapshot to arrive.

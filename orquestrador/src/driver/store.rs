@@ -8,8 +8,13 @@ use orquestrador_core::role::{Durable, EntryId, Millis, Sender, View};
 use super::replicator::Link;
 use crate::journal::{Entry, Error, SetAside, SnapshotMeta};
 
-/// A received snapshot, whole: verifies it and puts it in the place of the journal.
-pub type Install = Box<dyn FnOnce() -> Result<SnapshotMeta, Error> + Send>;
+/// A received snapshot, whole.
+pub struct Install {
+    /// Where the history that it stands for has the records of its newest views, as its header says.
+    pub records: Vec<(ViewNumber, Index)>,
+    /// Verifies it and puts it in the place of the journal.
+    pub run: Box<dyn FnOnce() -> Result<SnapshotMeta, Error> + Send>,
+}
 
 /// The node's durable memory. After an error nothing more is promised: the driver ends.
 pub trait Store {

@@ -139,7 +139,7 @@ impl Worker {
                 // The driver waits for these; if it is gone, nobody needs the answer.
                 Job::SaveRole(durable, done) => drop(done.send(self.journal.save_role(&durable))),
                 Job::SetAside(keep, done) => drop(done.send(self.journal.set_aside_after(keep))),
-                Job::Install(snapshot, done) => drop(done.send(snapshot())),
+                Job::Install(snapshot, done) => drop(done.send((snapshot.run)())),
             }
         }
     }

@@ -95,7 +95,6 @@ async fn receive_chunk(
     let (from, _) = convert::sender(envelope)
         .map_err(|error| grpc_status::status(ErrorCode::InvalidArgument, error.to_string()))?;
     if let Some((snapshot, view, last)) = snapshot::receive(learning, chunk, journal).await? {
-        let snapshot = Box::new(move || snapshot.finish());
         driver.send(Input::SnapshotReceived { from, view, last, snapshot }).await?;
     }
     Ok(())

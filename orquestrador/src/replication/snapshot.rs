@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::convert;
-use crate::driver::store::Signature;
+use crate::driver::store::{Install, Signature};
 use crate::journal::codec::{
     entry_id_from_proto, entry_id_to_proto, view_from_proto, view_to_proto,
 };
-use crate::journal::{self, Journal, SnapshotReceiver};
+use crate::journal::{self, Journal, SnapshotMeta, SnapshotReceiver};
 
 /// File bytes in one message.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -62,7 +62,7 @@ pub async fn receive(
     under_way: &mut Option<SnapshotReceiver>,
     chunk: SnapshotChunk,
     journal: &Journal,
-) -> Result<Option<(SnapshotReceiver, View, EntryId)>, Status> {
+) -> Result<Option<(Install, View, EntryId)>, Status> {
     let refuse = |why: String| grpc_status::status(ErrorCode::InvalidArgument, why);
     let view = chunk.view.ok_or_else(|| refuse("field `view` is missing".into()))?;
     let view = view_from_proto(view).map_err(|error| refuse(error.to_string()))?;
@@ -80,14 +80,16 @@ pub async fn receive(
             None => journal.receive_snapshot()?,
         };
         receiver.write(offset, &content)?;
-        Ok::<_, journal::Error>(receiver)
+        let meta = if is_last { Some(receiver.meta()?) } else { None };
+        Ok::<_, journal::Error>((receiver, meta))
     };
-    let receiver = tokio::task::spawn_blocking(write)
+    let (receiver, meta) = tokio::task::spawn_blocking(write)
         .await
         .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
         .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
-    if is_last {
-        return Ok(Some((receiver, view, last)));
+    if let Some(SnapshotMeta { view_records: records, .. }) = meta {
+        let install = Install { records, run: Box::new(move || receiver.finish()) };
+        return Ok(Some((install, view, last)));
     }
     *under_way = Some(receiver);
     Ok(None)

@@ -64,14 +64,22 @@ impl SnapshotReceiver {
         Ok(meta)
     }
 
+    /// What its header says; what follows that is not verified yet.
+    pub fn meta(&self) -> Result<SnapshotMeta, Error> {
+        Ok(self.reader()?.meta().clone())
+    }
+
     fn verify(&self) -> Result<SnapshotMeta, Error> {
-        let missing = std::io::ErrorKind::NotFound.into();
-        let reader = SnapshotReader::open(&self.path)?
-            .ok_or_else(|| Error::io("find", &self.path, missing))?;
+        let reader = self.reader()?;
         for event in reader.events()? {
             event?;
         }
         Ok(reader.meta().clone())
+    }
+
+    fn reader(&self) -> Result<SnapshotReader, Error> {
+        let missing = std::io::ErrorKind::NotFound.into();
+        SnapshotReader::open(&self.path)?.ok_or_else(|| Error::io("find", &self.path, missing))
     }
 }
 
