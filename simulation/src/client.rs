@@ -102,7 +102,7 @@ pub struct Client {
     owner: UserName,
     /// The node that is asked first.
     present: usize,
-    highest_epoch: u64,
+    pub highest_epoch: u64,
     /// It almost only reads, once it has something to read.
     is_reader: bool,
     /// Every task that it ever tried to submit.
@@ -193,6 +193,7 @@ impl World {
     /// All is idle and equal: a task for each worker at least, and no more than all can begin at once.
     pub fn spread(&mut self) {
         self.phase = Phase::Spreading;
+        self.spread_in = self.clients[0].highest_epoch;
         for worker in 0..self.workers.len() {
             self.spread.insert(crate::worker::Worker::name(worker), 0);
         }

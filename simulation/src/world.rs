@@ -70,6 +70,8 @@ pub struct World {
     pub events: u64,
     /// Assignments of the last batch, by worker.
     pub spread: BTreeMap<String, u64>,
+    /// The epoch that its client knew before.
+    pub spread_in: u64,
     /// When the operator speaks, in a world that lost a disk.
     pub operator_at: Option<Micros>,
     pub lost_a_disk: bool,
@@ -109,6 +111,7 @@ impl World {
             fingerprint: seed,
             events: 0,
             spread: BTreeMap::new(),
+            spread_in: 0,
             operator_at: None,
             lost_a_disk: false,
             progress: Index(0),
@@ -287,6 +290,12 @@ impl World {
         let is_late = self.now() > self.plan.safety + self.plan.heal;
         match self.phase {
             Phase::Healing if open.is_empty() => self.spread(),
+            // Amid an election the workers come back to the new principal one by one: they were not equal.
+            Phase::Spreading
+                if open.is_empty() && self.clients[0].highest_epoch > self.spread_in =>
+            {
+                self.spread();
+            }
             Phase::Spreading if open.is_empty() => {
                 invariants::fair::check(&self.spread)?;
                 self.phase = Phase::Over;
