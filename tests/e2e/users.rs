@@ -55,3 +55,16 @@ fn a_token_that_cannot_be_used_is_refused_at_the_start() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Found by chaos: a node whose disk was replaced knew nobody, and told a client of the cluster that its token was wrong.
+#[test]
+fn a_node_that_knows_nobody_yet_sends_callers_to_the_principal() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 0)?;
+    let ana = Cli::new(&layout).with_credentials("ana", OTHER_TOKEN);
+    let mut cluster = Cluster::new(layout);
+    cluster.start_backup()?;
+    let run = ana.run(&["--timeout", "1s", "list"])?;
+    assert_eq!(run.code, Some(i32::from(exit::UNAVAILABLE)), "{}", run.stderr);
+    Ok(())
+}
