@@ -78,7 +78,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "Encerra o cluster inteiro em ordem: workers terminam o que executam, depois os orquestradores"
         }
         "cluster.shutdown.wait" => {
-            "Quanto esperar pelas tarefas em execução; as demais rodam de novo depois"
+            "Quanto esperar pelas tarefas em execução; as demais rodam de novo depois (as de no máximo uma vez se perdem)"
         }
         "cluster.explain.about" => {
             "Explica quem é o principal e por quê, e o que impediria a troca automática"
@@ -176,7 +176,9 @@ fn english(id: &str) -> Option<&'static str> {
         "cluster.shutdown.about" => {
             "Stop the whole cluster in order: workers finish what they run, then the orchestrators end"
         }
-        "cluster.shutdown.wait" => "How long to wait for running tasks; the others run again later",
+        "cluster.shutdown.wait" => {
+            "How long to wait for running tasks; the others run again later (at-most-once ones are lost)"
+        }
         "cluster.explain.about" => {
             "Explain who is principal and why, and what would stop automatic failover"
         }

@@ -134,7 +134,7 @@ impl OperatorMessage {
                 "O cluster foi encerrado; nada ficou em execução.".into()
             }
             Self::ShutDown { interrupted } => format!(
-                "O cluster foi encerrado; tarefas interrompidas, que rodam de novo na próxima partida: {interrupted}."
+                "O cluster foi encerrado; tarefas interrompidas, que rodam de novo na próxima partida, ou se perdem se são de no máximo uma vez: {interrupted}."
             ),
             Self::Node { address, standing, view, epoch } => {
                 format!("{address}: {} (visão {view}, época {epoch})", standing_pt(standing))
@@ -232,7 +232,7 @@ impl OperatorMessage {
                 "The cluster was stopped; nothing was left running.".into()
             }
             Self::ShutDown { interrupted } => format!(
-                "The cluster was stopped; tasks interrupted, which run again at the next start: {interrupted}."
+                "The cluster was stopped; tasks interrupted, which run again at the next start, or are lost if they run at most once: {interrupted}."
             ),
             Self::Node { address, standing, view, epoch } => {
                 format!("{address}: {} (view {view}, epoch {epoch})", standing_en(standing))

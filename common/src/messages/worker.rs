@@ -122,7 +122,7 @@ impl WorkerMessage {
                 "Encerrando: terminando o que está em execução, sem aceitar mais...".into()
             }
             Self::DrainTimeout => {
-                "AVISO: o prazo acabou; o que ainda executa será refeito por outro worker.".into()
+                "AVISO: o prazo acabou; o que ainda executa será refeito por outro worker, ou fica PERDIDO se é no máximo uma vez.".into()
             }
         }
     }
@@ -158,7 +158,7 @@ impl WorkerMessage {
             }
             Self::Draining => "Stopping: finishing what runs, taking no more...".into(),
             Self::DrainTimeout => {
-                "WARNING: time is up; another worker will redo what still runs.".into()
+                "WARNING: time is up; another worker will redo what still runs, or it is LOST if it runs at most once.".into()
             }
         }
     }
