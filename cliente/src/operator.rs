@@ -122,13 +122,15 @@ impl Client {
     /// # Errors
     /// `NOT_PROMOTABLE` without a standby in sync, another refusal, or nobody answered in time.
     pub async fn switchover(&self) -> Result<u64, Error> {
+        // Should the answer be lost, the repeated request must not switch back.
+        let from_epoch = self.cluster().await?.epoch;
         let answer = self
             .targets()
             .call(
                 SWITCHOVER_TIMEOUT,
                 |answer: &proto::SwitchoverResponse| Some(answer.epoch),
                 |channel| {
-                    let request = self.targets().request(proto::SwitchoverRequest {});
+                    let request = self.targets().request(proto::SwitchoverRequest { from_epoch });
                     async move { Ok(operator(channel).switchover(request).await?.into_inner()) }
                 },
             )

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use common::auth::{Credentials, DEMO_TOKEN, DEMO_USER};
+use common::endpoint::Endpoint;
+use common::proto::SwitchoverRequest;
+use common::proto::operator_service_client::OperatorServiceClient;
 use harness::{Cli, Cluster, Layout};
 use serde_json::Value;
+use tonic::Request;
 
 const SOON: Duration = Duration::from_secs(20);
 /// Looks, a tenth of a second apart.
@@ -67,6 +72,27 @@ fn a_planned_switch_over_and_back() -> anyhow::Result<()> {
     assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
     let audit = cli.json(&["audit"])?.pop().expect("one object");
     assert_eq!(audit["verdict"].as_str(), Some("PROVEN"), "{audit}");
+    Ok(())
+}
+
+/// A client repeats a request whose answer was lost.
+#[test]
+fn a_repeated_switch_over_does_not_switch_back() -> anyhow::Result<()> {
+    let (_dir, cluster, cli) = cluster(&[])?;
+    let before = cli.json(&["cluster"])?[0]["epoch"].as_u64().expect("a number");
+    let done = cli.json(&["cluster", "switchover"])?.pop().expect("one object");
+    let principal = format!("http://localhost:{}", cluster.layout.backup_port);
+    let is_there = |now: &[Value]| now.iter().any(|c| c["principal"].as_str() == Some(&*principal));
+    assert!(cli.until(&["cluster"], TRIES, is_there)?.is_some());
+    let again = tokio::runtime::Runtime::new()?.block_on(async {
+        let channel = principal.parse::<Endpoint>()?.channel();
+        let mut request = Request::new(SwitchoverRequest { from_epoch: before });
+        Credentials::new(DEMO_USER, DEMO_TOKEN)?.attach(request.metadata_mut());
+        let answer = OperatorServiceClient::new(channel).switchover(request).await?;
+        anyhow::Ok(answer.into_inner().epoch)
+    })?;
+    assert_eq!(done["epoch"].as_u64(), Some(again), "the same switch-over");
+    assert!(is_there(&cli.json(&["cluster"])?), "it switched back");
     Ok(())
 }
 

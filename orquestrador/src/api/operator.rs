@@ -119,6 +119,11 @@ impl OperatorService for Service {
         request: Request<SwitchoverRequest>,
     ) -> Result<Response<SwitchoverResponse>, Status> {
         self.admin(&request).await?;
+        let from = Epoch(request.get_ref().from_epoch);
+        let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
+        if from != Epoch(0) && node.standing == Standing::Principal && node.epoch > from {
+            return Ok(Response::new(SwitchoverResponse { epoch: node.epoch.0 }));
+        }
         let driver = self.driver.clone();
         // To its end, even if the operator leaves: half a switch-over keeps everybody waiting.
         let switched = tokio::spawn(switch_over(driver)).await;
