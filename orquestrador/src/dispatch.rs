@@ -78,8 +78,11 @@ impl WorkerService for Service {
         tokio::spawn(async move {
             if let Err(status) = receive(incoming, session, &driver, &echoes, node.epoch).await {
                 tracing::debug!(%status, session = session.0, "a worker's stream ended");
-                if let Some(outbox) = echoes.upgrade() {
-                    drop(outbox.try_send(Err(status)));
+                // Only a worker that still listens learns why.
+                if let Some(outbox) = echoes.upgrade()
+                    && outbox.try_send(Err(status)).is_err()
+                {
+                    tracing::trace!(session = session.0, "a worker left before it was told why");
                 }
             }
             // The driver may have ended; then nobody has to know.

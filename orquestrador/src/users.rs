@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, PasswordHash};
 use common::auth::{DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, TOKEN_KEY, USER_KEY};
@@ -49,6 +49,13 @@ impl FirstUser {
     }
 }
 
+/// Who knows all users when this node, which is still learning, does not.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Elsewhere {
+    /// The principal's address, if it is known.
+    pub principal: Option<String>,
+}
+
 /// Cheap to clone; one for the whole node.
 #[derive(Clone)]
 pub struct Users {
@@ -60,6 +67,8 @@ struct Shared {
     known: ArcSwap<HashMap<UserName, UserRecord>>,
     /// Who may enter while there is no user.
     first: FirstUser,
+    /// Whoever is not known here may be known there.
+    elsewhere: ArcSwapOption<Elsewhere>,
     /// Keyed hashes of user, token and token hash that were verified.
     verified: Mutex<HashMap<[u8; 32], ()>>,
     key: [u8; 32],
@@ -73,6 +82,7 @@ impl Users {
             shared: Arc::new(Shared {
                 known: ArcSwap::default(),
                 first,
+                elsewhere: ArcSwapOption::empty(),
                 verified: Mutex::default(),
                 key,
                 hashing: Semaphore::new(MAX_HASHING),
@@ -128,19 +138,28 @@ impl Users {
         self.shared.known.store(Arc::new(known));
     }
 
+    /// Only a node that has the whole state can say that a token is wrong: `elsewhere` is where the callers go
+    /// that one without it does not know.
+    pub fn refer(&self, elsewhere: Option<Elsewhere>) {
+        if self.shared.elsewhere.load().as_deref() != elsewhere.as_ref() {
+            self.shared.elsewhere.store(elsewhere.map(Arc::new));
+        }
+    }
+
     /// Who sends this request.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` when user or token is missing or wrong; which of them is not said.
+    /// `UNAUTHENTICATED` when user or token is missing or wrong; which of them is not said. `NOT_PRIMARY` from a
+    /// node that is still learning and does not know the caller.
     pub async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
         let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
         let (Some(user), Some(token)) = (text(USER_KEY), text(TOKEN_KEY)) else {
-            return Err(refusal("user and token are required in the metadata"));
+            return Err(self.refusal("user and token are required in the metadata"));
         };
         if let Some(first) = self.first() {
             return match first.is(user, token) {
                 true => Ok(Caller { user: user.into(), admin: true }),
-                false => Err(refusal("wrong user or token")),
+                false => Err(self.refusal("wrong user or token")),
             };
         }
         let record = self.shared.known.load().get(&UserName::from(user)).cloned();
@@ -155,7 +174,7 @@ impl Users {
         }
         match record {
             Some(record) => Ok(Caller { user: record.user, admin: record.admin }),
-            None => Err(refusal("wrong user or token")),
+            None => Err(self.refusal("wrong user or token")),
         }
     }
 
@@ -170,7 +189,7 @@ impl Users {
         drop(permit);
         match verified {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(refusal("wrong user or token")),
+            Ok(false) | Err(_) => Err(self.refusal("wrong user or token")),
         }
     }
 
@@ -195,6 +214,13 @@ impl Users {
                 ErrorCode::Internal,
                 format!("failed to hash the token: {error}"),
             )),
+        }
+    }
+
+    fn refusal(&self, message: &str) -> Status {
+        match self.shared.elsewhere.load().as_deref() {
+            Some(elsewhere) => grpc_status::not_primary(elsewhere.principal.as_deref()),
+            None => grpc_status::status(ErrorCode::Unauthenticated, message),
         }
     }
 
@@ -227,8 +253,4 @@ const UNKNOWN_USER_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$bXV0aXJhby11bmtu
 
 fn constant_time_eq(given: &str, expected: &str) -> bool {
     blake3::hash(given.as_bytes()) == blake3::hash(expected.as_bytes())
-}
-
-fn refusal(message: &str) -> Status {
-    grpc_status::status(ErrorCode::Unauthenticated, message)
 }

@@ -89,7 +89,7 @@ fn received_snapshot_replaces_all_that_the_journal_held() {
     // An older one is refused, and what is here stays.
     let mut refused = receiver.receive_snapshot().unwrap();
     refused.write(0, &small_snapshot()).unwrap();
-    let refused = refused.finish().unwrap_err();
+    let refused = refused.verify().unwrap().install().unwrap_err();
     assert!(matches!(refused, Error::SnapshotBoundary { .. }), "{refused}");
     assert_eq!(receiver.last(), entries[199].id);
 }
@@ -129,12 +129,12 @@ fn altered_or_incomplete_snapshot_is_not_installed() {
     for bytes in attempts {
         let mut attempt = receiver.receive_snapshot().unwrap();
         attempt.write(0, &bytes).unwrap();
-        let refused = attempt.finish().unwrap_err();
+        let refused = attempt.verify().err().unwrap();
         assert!(matches!(refused, Error::Corrupt { .. }), "{refused}");
     }
     let mut attempt = receiver.receive_snapshot().unwrap();
     attempt.write(0, &[&whole[..], &[0]].concat()).unwrap();
-    let refused = attempt.finish().unwrap_err();
+    let refused = attempt.verify().err().unwrap();
     assert!(matches!(refused, Error::Corrupt { .. }), "{refused}");
     let mut gap = receiver.receive_snapshot().unwrap();
     gap.write(0, &whole[..10]).unwrap();
@@ -144,10 +144,10 @@ fn altered_or_incomplete_snapshot_is_not_installed() {
 
     assert_eq!(receiver.read(Index(1), usize::MAX).unwrap(), entries);
     assert!(receiver.snapshot_reader().unwrap().is_none());
-    assert!(!dir.path().join("snapshot.receiving").exists());
+    assert!(!has_unfinished(dir.path()));
     let mut good = receiver.receive_snapshot().unwrap();
     good.write(0, &whole).unwrap();
-    good.finish().unwrap();
+    good.verify().unwrap().install().unwrap();
 }
 
 #[test]
@@ -158,14 +158,13 @@ fn half_written_snapshot_is_ignored_and_removed() {
     journal.save_snapshot(entries[4].id, &[], (0..10).map(event)).unwrap();
     drop(journal);
     let whole = fs::read(dir.path().join("snapshot")).unwrap();
-    for kind in ["saving", "receiving"] {
+    for kind in ["saving", "receiving-7"] {
         fs::write(dir.path().join(format!("snapshot.{kind}")), &whole[..whole.len() / 2]).unwrap();
     }
     let (journal, recovered) = Journal::open(dir.path()).unwrap();
     assert_eq!(recovered.snapshot, Some(entries[4].id));
     assert_eq!(events(&journal.snapshot_reader().unwrap().unwrap()).len(), 10);
-    assert!(!dir.path().join("snapshot.saving").exists());
-    assert!(!dir.path().join("snapshot.receiving").exists());
+    assert!(!has_unfinished(dir.path()));
 }
 
 #[test]
@@ -198,6 +197,30 @@ fn small_snapshot() -> Vec<u8> {
     fs::read(dir.path().join("snapshot")).unwrap()
 }
 
+fn has_unfinished(dir: &std::path::Path) -> bool {
+    let names = fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name());
+    names.into_iter().any(|name| name.to_string_lossy().starts_with("snapshot."))
+}
+
+/// The link of the first one broke, and its receiver ends only after the second one has begun.
+#[test]
+fn two_receivers_do_not_reach_into_each_other() {
+    let whole = small_snapshot();
+    let dir = temporary();
+    let (journal, _) = Journal::open(dir.path()).unwrap();
+    let mut late = journal.receive_snapshot().unwrap();
+    late.write(0, &whole[..10]).unwrap();
+    let mut second = journal.receive_snapshot().unwrap();
+    second.write(0, &whole).unwrap();
+    let second = second.verify().unwrap();
+    late.write(10, &whole[..10]).unwrap();
+    drop(late);
+    let meta = second.install().unwrap();
+    assert_eq!(*journal.snapshot_reader().unwrap().unwrap().meta(), meta);
+    assert_eq!(events(&journal.snapshot_reader().unwrap().unwrap()).len(), 5);
+    assert!(!has_unfinished(dir.path()));
+}
+
 fn transfer(sender: &Journal, receiver: &Journal, chunk_bytes: usize) {
     let reader = sender.snapshot_reader().unwrap().unwrap();
     let mut target = receiver.receive_snapshot().unwrap();
@@ -208,5 +231,5 @@ fn transfer(sender: &Journal, receiver: &Journal, chunk_bytes: usize) {
             break;
         }
     }
-    assert_eq!(target.finish().unwrap(), *reader.meta());
+    assert_eq!(target.verify().unwrap().install().unwrap(), *reader.meta());
 }

@@ -231,7 +231,6 @@ fn the_principal_is_paused() -> anyhow::Result<()> {
 }
 
 #[test]
-#[ignore = "takes half a minute"]
 fn the_principal_is_paused_for_half_a_minute() -> anyhow::Result<()> {
     let name = "the_principal_is_paused_for_half_a_minute";
     principal_paused(name, Duration::from_secs(30))
@@ -278,7 +277,6 @@ fn both_are_killed_and_the_backup_returns_first() -> anyhow::Result<()> {
 }
 
 #[test]
-#[ignore = "the two orders above are the ones that differ most"]
 fn both_are_killed_and_return_in_the_same_order() -> anyhow::Result<()> {
     let name = "both_are_killed_and_return_in_the_same_order";
     both_killed(name, PRINCIPAL_FIRST, PRINCIPAL_FIRST)?;

@@ -14,7 +14,7 @@ use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tonic::{Request, Response, Status};
 
-use super::{authenticate, convert, rejected, unexpected, validate};
+use super::{convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input, PeerDescription};
 use crate::users::{Caller, Users};
@@ -27,7 +27,7 @@ pub struct Service {
 
 impl Service {
     async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        authenticate(&self.users, &self.driver, request.metadata()).await
+        self.users.authenticate(request.metadata()).await
     }
 
     async fn admin<T>(&self, request: &Request<T>) -> Result<Caller, Status> {

@@ -23,7 +23,7 @@ use orquestrador_wire::view_to_proto;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{authenticate, cluster, rejected, unexpected, validate};
+use super::{cluster, rejected, unexpected, validate};
 use crate::audit::audit;
 use crate::drill;
 use crate::driver::DriverHandle;
@@ -56,7 +56,7 @@ pub struct Service {
 
 impl Service {
     async fn admin<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let caller = authenticate(&self.users, &self.driver, request.metadata()).await?;
+        let caller = self.users.authenticate(request.metadata()).await?;
         if caller.admin {
             Ok(())
         } else {

@@ -25,6 +25,8 @@ impl<S: Store> Driver<S> {
     pub(super) fn role_input(&mut self, input: role::Input) -> Result<(), Error> {
         let mut effects = Vec::new();
         self.role.handle(self.clock.monotonic(), input, &self.tail, &mut effects);
+        // Before what this node knows is forgotten.
+        self.refer_callers();
         let sends_snapshot = effects.contains(&role::Effect::SendSnapshot);
         let mut effects = effects.into_iter().peekable();
         while let Some(effect) = effects.next() {
@@ -378,7 +380,12 @@ impl<S: Store> Driver<S> {
                 Ok(Answer::Tasks { tasks, .. }) => self.watch.add(watcher, tasks),
                 Ok(_) | Err(_) => {
                     let status = grpc_status::status(ErrorCode::Internal, "a watch got no tasks");
-                    drop(watcher.outbox.try_send(Err(status)));
+                    if watcher.outbox.try_send(Err(status)).is_err() {
+                        tracing::trace!(
+                            request.id = request.0,
+                            "a watcher left before its refusal"
+                        );
+                    }
                 }
             },
             None => tracing::debug!(request.id = request.0, "an answer without a question"),

@@ -288,7 +288,7 @@ impl<S: Store> Driver<S> {
         );
         let durable_reported = tail.last().index;
         let stalls = Stalls::since(clock.monotonic());
-        Ok(Self {
+        let driver = Self {
             start: identity,
             role,
             applied,
@@ -325,7 +325,9 @@ impl<S: Store> Driver<S> {
             warnings: turn::Warnings::default(),
             #[cfg(feature = "mutations")]
             mutation: None,
-        })
+        };
+        driver.refer_callers();
+        Ok(driver)
     }
 
     /// Runs until the queue is closed or the journal fails.

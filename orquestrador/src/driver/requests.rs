@@ -14,6 +14,7 @@ use super::mutation::Mutation;
 use super::store::Store;
 use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS};
 use crate::replication::convert;
+use crate::users::Elsewhere;
 
 impl<S: Store> Driver<S> {
     pub(super) fn take(&mut self, input: Input) -> Result<(), Error> {
@@ -234,6 +235,17 @@ impl<S: Store> Driver<S> {
         }
         let linked = self.peer.sender.is_some_and(|s| s.process == view.principal_process);
         linked.then(|| self.start.peer_address.clone())
+    }
+
+    /// A node that is still learning does not know all users.
+    pub(super) fn refer_callers(&self) {
+        let elsewhere = match self.role.standing() {
+            Standing::Unfounded | Standing::Learner => {
+                Some(Elsewhere { principal: self.principal_address() })
+            }
+            Standing::Standby | Standing::Waiting | Standing::Elected | Standing::Principal => None,
+        };
+        self.users.refer(elsewhere);
     }
 
     pub(super) fn describe(&self) -> Description {

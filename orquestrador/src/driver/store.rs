@@ -8,11 +8,11 @@ use orquestrador_core::role::{Durable, EntryId, Millis, Sender, View};
 use super::replicator::Link;
 use crate::journal::{Entry, Error, SetAside, SnapshotMeta};
 
-/// A received snapshot, whole.
+/// A received snapshot, whole and verified.
 pub struct Install {
-    /// Where the history that it stands for has the records of its newest views, as its header says.
+    /// Where the history that it stands for has the records of its newest views.
     pub records: Vec<(ViewNumber, Index)>,
-    /// Verifies it and puts it in the place of the journal.
+    /// Puts it in the place of the journal.
     pub run: Box<dyn FnOnce() -> Result<SnapshotMeta, Error> + Send>,
 }
 

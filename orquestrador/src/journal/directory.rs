@@ -93,6 +93,18 @@ impl Directory {
         self.path.join(format!("snapshot.{kind}"))
     }
 
+    /// Removes every snapshot whose kind begins so.
+    pub fn remove_unfinished_snapshots(&self, kind: &str) -> Result<(), Error> {
+        let begins = format!("snapshot.{kind}");
+        for file in fs::read_dir(&self.path).map_err(|e| Error::io("read", &self.path, e))? {
+            let file = file.map_err(|e| Error::io("read", &self.path, e))?;
+            if file.file_name().to_string_lossy().starts_with(&begins) {
+                remove(&file.path()).map_err(|e| Error::io("remove", &file.path(), e))?;
+            }
+        }
+        Ok(())
+    }
+
     pub fn set_aside(&self) -> PathBuf {
         self.path.join(SET_ASIDE_FOLDER)
     }

@@ -38,4 +38,6 @@ pub use move_aside::{MovedAside, Replaced, aside_folder, begin, interrupted, mov
 pub use recovery::Recovered;
 pub use scan::Torn;
 pub use set_aside::{SetAside, SetAsideReader, read_set_aside};
-pub use snapshot::{Events, SnapshotChunk, SnapshotMeta, SnapshotReader, SnapshotReceiver};
+pub use snapshot::{
+    Events, ReceivedSnapshot, SnapshotChunk, SnapshotMeta, SnapshotReader, SnapshotReceiver,
+};

@@ -9,7 +9,7 @@ use orquestrador_core::role::{Durable, EntryId};
 
 use super::bounds::{Bounds, BoundsFile};
 use super::codec::view_record;
-use super::directory::{self, Directory};
+use super::directory::Directory;
 use super::entry::Entry;
 use super::error::{Error, Place};
 use super::log::{Inner, Journal, Tail, Writer};
@@ -100,11 +100,7 @@ fn create(directory: &Directory) -> Result<NodeId, Error> {
 }
 
 fn remove_unfinished(directory: &Directory) -> Result<(), Error> {
-    for kind in UNFINISHED {
-        let path = directory.unfinished_snapshot(kind);
-        directory::remove(&path).map_err(|e| Error::io("remove", &path, e))?;
-    }
-    Ok(())
+    UNFINISHED.iter().try_for_each(|kind| directory.remove_unfinished_snapshots(kind))
 }
 
 /// What the entries kept say.

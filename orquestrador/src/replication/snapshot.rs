@@ -13,7 +13,7 @@ use crate::driver::store::{Install, Signature};
 use crate::journal::codec::{
     entry_id_from_proto, entry_id_to_proto, view_from_proto, view_to_proto,
 };
-use crate::journal::{self, Journal, SnapshotMeta, SnapshotReceiver};
+use crate::journal::{self, Journal, ReceivedSnapshot, SnapshotMeta, SnapshotReceiver};
 
 /// File bytes in one message.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -56,8 +56,8 @@ fn send_all(
     }
 }
 
-/// Adds a chunk to what came before on this link; the first one starts anew. Gives the whole when the
-/// last one is in; the driver decides whether it is installed.
+/// Adds a chunk to what came before on this link; the first one starts anew. Gives the whole, verified, when
+/// the last one is in; the driver decides whether it is installed.
 pub async fn receive(
     under_way: &mut Option<SnapshotReceiver>,
     chunk: SnapshotChunk,
@@ -80,17 +80,32 @@ pub async fn receive(
             None => journal.receive_snapshot()?,
         };
         receiver.write(offset, &content)?;
-        let meta = if is_last { Some(receiver.meta()?) } else { None };
-        Ok::<_, journal::Error>((receiver, meta))
+        Ok::<_, journal::Error>(match is_last {
+            true => Progress::Whole(receiver.verify()?),
+            false => Progress::Part(receiver),
+        })
     };
-    let (receiver, meta) = tokio::task::spawn_blocking(write)
+    let progress = tokio::task::spawn_blocking(write)
         .await
         .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
         .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
-    if let Some(SnapshotMeta { view_records: records, .. }) = meta {
-        let install = Install { records, run: Box::new(move || receiver.finish()) };
-        return Ok(Some((install, view, last)));
+    let snapshot = match progress {
+        Progress::Whole(snapshot) => snapshot,
+        Progress::Part(receiver) => {
+            *under_way = Some(receiver);
+            return Ok(None);
+        }
+    };
+    let SnapshotMeta { id, view_records: records } = snapshot.meta().clone();
+    if id != last {
+        return Err(refuse("the snapshot stands for another entry than its message says".into()));
     }
-    *under_way = Some(receiver);
-    Ok(None)
+    let install = Install { records, run: Box::new(move || snapshot.install()) };
+    Ok(Some((install, view, last)))
+}
+
+/// How far a snapshot has come.
+enum Progress {
+    Part(SnapshotReceiver),
+    Whole(ReceivedSnapshot),
 }

@@ -21,12 +21,12 @@ use super::error::Error;
 use super::frames::{FrameReader, Magic};
 use super::log::Journal;
 
-pub use receive::SnapshotReceiver;
+pub use receive::{ReceivedSnapshot, SnapshotReceiver};
 
 const MAGIC: Magic = *b"MTRSNAP1";
 const SAVING: &str = "saving";
 const RECEIVING: &str = "receiving";
-/// Extensions of files that mean nothing after a restart.
+/// How the extensions of files begin that mean nothing after a restart.
 pub(super) const UNFINISHED: [&str; 2] = [SAVING, RECEIVING];
 /// View records that a snapshot remembers, the newest ones.
 const MAX_VIEW_RECORDS: usize = 64;

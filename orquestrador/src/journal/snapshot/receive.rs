@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{RECEIVING, SnapshotMeta, SnapshotReader};
 use crate::journal::directory;
@@ -10,19 +11,24 @@ use crate::journal::error::Error;
 use crate::journal::log::Journal;
 use crate::journal::retention;
 
+/// Receivers begun by this process: each has a file of its own, so that one whose link broke meanwhile cannot
+/// reach into its successor's.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
 impl Journal {
-    /// Begins to receive a snapshot. One at a time; it changes nothing until it is finished.
+    /// Begins to receive a snapshot; it changes nothing until it is installed.
     pub fn receive_snapshot(&self) -> Result<SnapshotReceiver, Error> {
-        let path = self.0.directory.unfinished_snapshot(RECEIVING);
+        let nth = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let path = self.0.directory.unfinished_snapshot(&format!("{RECEIVING}-{nth}"));
         let file = directory::create(&path)?;
-        Ok(SnapshotReceiver { journal: self.clone(), path, file, offset: 0 })
+        Ok(SnapshotReceiver { path: Unfinished(path), journal: self.clone(), file, offset: 0 })
     }
 }
 
 /// Collects the bytes of a peer's snapshot. Dropped unfinished, it leaves nothing.
 pub struct SnapshotReceiver {
     journal: Journal,
-    path: PathBuf,
+    path: Unfinished,
     file: File,
     offset: u64,
 }
@@ -33,7 +39,7 @@ impl SnapshotReceiver {
         if offset != self.offset {
             return Err(Error::ChunkGap { expected: self.offset, found: offset });
         }
-        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))?;
+        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path.0, e))?;
         self.offset += bytes.len() as u64;
         Ok(())
     }
@@ -43,50 +49,62 @@ impl SnapshotReceiver {
         self.offset
     }
 
-    /// Verifies all of it and installs it: the journal is then empty after the snapshot's entry.
-    /// What the journal held is gone; set aside before what may matter to someone.
-    pub fn finish(self) -> Result<SnapshotMeta, Error> {
-        self.file.sync_all().map_err(|e| Error::io("sync", &self.path, e))?;
-        let meta = self.verify()?;
-        let directory = &self.journal.0.directory;
-        self.journal.write(|writer, tail| {
-            let covered = tail.snapshot.unwrap_or(tail.base).index;
-            if meta.id.index < covered {
-                return Err(Error::SnapshotBoundary { asked: meta.id.index, snapshot: covered });
-            }
-            // A crash after this leaves a snapshot that does not belong to the entries; opening
-            // then goes on as below.
-            directory::rename(&self.path, &directory.snapshot())?;
-            (tail.base, tail.last, tail.snapshot) = (meta.id, meta.id, Some(meta.id));
-            self.journal.publish(tail);
-            retention::reset(&self.journal.0.store, &mut writer.bounds, meta.id)
-        })?;
-        Ok(meta)
-    }
-
-    /// What its header says; what follows that is not verified yet.
-    pub fn meta(&self) -> Result<SnapshotMeta, Error> {
-        Ok(self.reader()?.meta().clone())
-    }
-
-    fn verify(&self) -> Result<SnapshotMeta, Error> {
-        let reader = self.reader()?;
+    /// Reads all of it once; only then is anything in it believed.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when it is not what the peer wrote.
+    pub fn verify(self) -> Result<ReceivedSnapshot, Error> {
+        self.file.sync_all().map_err(|e| Error::io("sync", &self.path.0, e))?;
+        let missing = std::io::ErrorKind::NotFound.into();
+        let reader = SnapshotReader::open(&self.path.0)?
+            .ok_or_else(|| Error::io("find", &self.path.0, missing))?;
         for event in reader.events()? {
             event?;
         }
-        Ok(reader.meta().clone())
-    }
-
-    fn reader(&self) -> Result<SnapshotReader, Error> {
-        let missing = std::io::ErrorKind::NotFound.into();
-        SnapshotReader::open(&self.path)?.ok_or_else(|| Error::io("find", &self.path, missing))
+        Ok(ReceivedSnapshot { journal: self.journal, path: self.path, meta: reader.meta().clone() })
     }
 }
 
-impl Drop for SnapshotReceiver {
+/// A peer's snapshot, whole and verified. Dropped before it is installed, it leaves nothing.
+pub struct ReceivedSnapshot {
+    journal: Journal,
+    path: Unfinished,
+    meta: SnapshotMeta,
+}
+
+impl ReceivedSnapshot {
+    pub fn meta(&self) -> &SnapshotMeta {
+        &self.meta
+    }
+
+    /// Puts it in the place of the journal, which is then empty after the snapshot's entry.
+    /// What the journal held is gone; set aside before what may matter to someone.
+    pub fn install(self) -> Result<SnapshotMeta, Error> {
+        let directory = &self.journal.0.directory;
+        let id = self.meta.id;
+        self.journal.write(|writer, tail| {
+            let covered = tail.snapshot.unwrap_or(tail.base).index;
+            if id.index < covered {
+                return Err(Error::SnapshotBoundary { asked: id.index, snapshot: covered });
+            }
+            // A crash after this leaves a snapshot that does not belong to the entries; opening
+            // then goes on as below.
+            directory::rename(&self.path.0, &directory.snapshot())?;
+            (tail.base, tail.last, tail.snapshot) = (id, id, Some(id));
+            self.journal.publish(tail);
+            retention::reset(&self.journal.0.store, &mut writer.bounds, id)
+        })?;
+        Ok(self.meta)
+    }
+}
+
+/// The file's path while it is nobody else's.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Finished, it has another name by now; left over, the next opening removes it.
-        if let Err(error) = directory::remove(&self.path) {
+        // Installed, it has another name by now; left over, the next opening removes it.
+        if let Err(error) = directory::remove(&self.0) {
             tracing::debug!(%error, "unfinished snapshot not removed");
         }
     }
