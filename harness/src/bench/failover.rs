@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use cliente::{Client, TaskSpec};
 use rustix::process::Signal;
 
+use super::figures::Runs;
 use crate::chaos;
 use crate::cluster::{Cluster, Layout};
 use crate::process::Process;
@@ -28,6 +29,31 @@ pub enum Accident {
     Stop,
     /// `cliente cluster switchover`.
     Switchover,
+}
+
+/// So many of each kind, one after the other, on one cluster.
+///
+/// # Errors
+/// See [`Rehearsal::run`].
+pub async fn all(
+    dir: &std::path::Path,
+    count: usize,
+    say: &dyn Fn(&str),
+    runs: &mut Runs,
+) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir_in(dir)?;
+    let mut rehearsal = Rehearsal::new(dir.path())?;
+    for (accident, figure) in [
+        (Accident::Kill, "failover_kill"),
+        (Accident::Stop, "failover_silence"),
+        (Accident::Switchover, "switchover"),
+    ] {
+        for nth in 1..=count {
+            say(&format!("  {accident:?} {nth}/{count}"));
+            runs.lower(figure, "ms", rehearsal.run(accident).await?);
+        }
+    }
+    Ok(())
 }
 
 /// A cluster with witnesses, and the client that suffers.

@@ -1,122 +1,144 @@
-//! `cargo xtask bench`: what a client sees, measured with every guarantee on.
+//! `cargo xtask bench`: what a client sees, measured with every guarantee on, beside what the machine can do.
 
+mod backlog;
+mod compare;
+mod exec;
 mod failover;
 mod figures;
+mod growth;
+mod latency;
+mod limits;
+mod overload;
+mod plot;
+mod rig;
+mod throughput;
+mod workers;
 
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use cliente::{Client, TaskSpec};
-use futures::StreamExt as _;
+use clap::ValueEnum;
 
-use crate::chaos;
-use crate::cluster::{Cluster, Layout};
+pub use compare::{Comparison, compare, read};
+use figures::Runs;
+pub use figures::{Figure, print_header, print_json, print_row};
+use limits::Limits;
 
-use failover::{Accident, Rehearsal};
-pub use figures::{Figure, print_json, print_table};
-
-/// What is measured.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Echo tasks in one throughput run.
-    pub tasks: usize,
-    /// Submissions one after the other in one latency run.
-    pub probes: usize,
-    /// Failovers of each kind.
-    pub failovers: usize,
-    /// Runs of throughput and latency; the median is reported.
-    pub repetitions: usize,
+/// What is measured. Every run of every scenario starts a new cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Scenario {
+    /// Echo tasks submitted in batches
+    Throughput,
+    /// Echo tasks submitted one by one, 1,000 requests in flight
+    Single,
+    /// One task at a time
+    Latency,
+    /// Tasks that arrive at a fixed rate
+    OpenLoop,
+    /// A process of /bin/true each
+    Exec,
+    /// Many tasks without a worker: how fast they come in, what they take in memory, how fast they are drained
+    Backlog,
+    /// Both orchestrators killed with that backlog
+    Recovery,
+    /// The principal killed, stopped, and asked to hand over
+    Failover,
+    /// One worker, ten, a hundred, a thousand
+    Workers,
+    /// A thousand tasks queued, ten thousand, …
+    Growth,
+    /// Twice as much as can be done
+    Overload,
 }
 
-/// Every payload and result.
-const PAYLOAD: &[u8; 64] = &[b'm'; 64];
-const WORKERS: usize = 2;
-const SLOTS: &str = "1024";
+/// How much of it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Echo tasks in a run of `throughput`; fewer, in proportion, elsewhere.
+    pub tasks: usize,
+    /// Submissions in a run of `latency`.
+    pub probes: usize,
+    /// Queued tasks in `backlog` and `recovery`, and the most in `growth`.
+    pub backlog: usize,
+    /// The most workers.
+    pub workers: usize,
+    /// Failovers of each kind.
+    pub failovers: usize,
+    /// Runs; the median is reported.
+    pub repetitions: usize,
+    /// Data directories are made below it: its file system is what is measured.
+    pub dir: PathBuf,
+    /// Where the picture of `workers` and `growth` is written.
+    pub plot: Option<PathBuf>,
+}
 
-/// Runs all of it.
+/// Runs the scenarios, and gives each figure to `tell` as soon as it is known.
 ///
 /// # Errors
-/// The cluster could not be started, or a task was not acknowledged.
-pub fn run(options: &Options, say: impl Fn(&str)) -> anyhow::Result<Vec<Figure>> {
+/// The cluster could not be started, a task was not acknowledged, or a result was wrong.
+pub fn run(
+    scenarios: &[Scenario],
+    options: &Options,
+    say: impl Fn(&str),
+    mut tell: impl FnMut(Figure) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _entered = runtime.enter();
-    let (mut throughput, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
-    for repetition in 1..=options.repetitions {
-        say(&format!("throughput and latency, run {repetition}/{}", options.repetitions));
-        let dir = tempfile::tempdir()?;
-        let (_cluster, client) = started(dir.path())?;
-        runtime.block_on(drive(&client, 2_000))?;
-        throughput.push(runtime.block_on(drive(&client, options.tasks))?);
-        let latencies = runtime.block_on(probe(&client, options.probes))?;
-        p50.push(percentile(&latencies, 0.50));
-        p99.push(percentile(&latencies, 0.99));
+    say("the machine's limits");
+    let limits = Limits::measure(&options.dir, options.repetitions)?;
+    limits.figures().into_iter().cloned().try_for_each(&mut tell)?;
+    let mut curves = plot::Curves::default();
+    for scenario in scenarios {
+        let mut runs = Runs::default();
+        let repetitions = match scenario {
+            Scenario::Failover => 1,
+            _ => options.repetitions,
+        };
+        for repetition in 1..=repetitions {
+            say(&format!("{scenario:?} {repetition}/{repetitions}"));
+            let bench = Bench { options, dir: &options.dir, say: &say };
+            runtime.block_on(bench.once(*scenario, &mut runs, &mut curves))?;
+        }
+        runs.figures().into_iter().map(|figure| limits.beside(figure)).try_for_each(&mut tell)?;
     }
-    let dir = tempfile::tempdir()?;
-    let mut rehearsal = Rehearsal::new(dir.path())?;
-    let mut waits = |accident: Accident| -> anyhow::Result<Vec<f64>> {
-        (1..=options.failovers)
-            .map(|nth| {
-                say(&format!("{accident:?} {nth}/{}", options.failovers));
-                runtime.block_on(rehearsal.run(accident))
-            })
-            .collect()
-    };
-    let (killed, stopped) = (waits(Accident::Kill)?, waits(Accident::Stop)?);
-    let switched = waits(Accident::Switchover)?;
-    Ok(vec![
-        Figure::new("throughput", "tasks/s", throughput),
-        Figure::new("latency_p50", "ms", p50),
-        Figure::new("latency_p99", "ms", p99),
-        Figure::new("failover_kill", "ms", killed),
-        Figure::new("failover_silence", "ms", stopped),
-        Figure::new("switchover", "ms", switched),
-    ])
-}
-
-fn started(dir: &std::path::Path) -> anyhow::Result<(Cluster, Client)> {
-    let mut layout = Layout::new(dir, WORKERS)?;
-    layout.worker_args = vec!["--slots".into(), SLOTS.into()];
-    let client = chaos::rounds::client(&layout)?;
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cluster, client))
-}
-
-/// Tasks per second from the first submission until the client holds the last result.
-async fn drive(client: &Client, count: usize) -> anyhow::Result<f64> {
-    let specs: Vec<_> = (0..count).map(|_| TaskSpec::new("echo", PAYLOAD.to_vec())).collect();
-    let ids: Vec<String> = specs.iter().map(|spec| spec.task_id.clone()).collect();
-    let began = Instant::now();
-    client.submit_many(specs, false).await.context("failed to submit")?;
-    let mut results = std::pin::pin!(client.wait_many(ids, true));
-    let mut right = 0;
-    while let Some(update) = results.next().await {
-        right += usize::from(update?.result == PAYLOAD);
+    match &options.plot {
+        Some(path) => curves.draw(path),
+        None => Ok(()),
     }
-    anyhow::ensure!(right == count, "{right} of {count} results are right");
-    Ok(count as f64 / began.elapsed().as_secs_f64())
 }
 
-/// Milliseconds from a submission to its result, one at a time.
-async fn probe(client: &Client, count: usize) -> anyhow::Result<Vec<f64>> {
-    let mut latencies = Vec::with_capacity(count);
-    for _ in 0..count {
-        let spec = TaskSpec::new("echo", PAYLOAD.to_vec());
-        let id = spec.task_id.clone();
-        let began = Instant::now();
-        client.submit(spec, false).await?;
-        let mut result = std::pin::pin!(client.wait_many(vec![id], true));
-        result.next().await.context("no result")??;
-        latencies.push(began.elapsed().as_secs_f64() * 1e3);
+struct Bench<'a> {
+    options: &'a Options,
+    dir: &'a Path,
+    say: &'a dyn Fn(&str),
+}
+
+impl Bench<'_> {
+    async fn once(
+        &self,
+        scenario: Scenario,
+        runs: &mut Runs,
+        curves: &mut plot::Curves,
+    ) -> anyhow::Result<()> {
+        let Options { tasks, probes, backlog, .. } = *self.options;
+        match scenario {
+            Scenario::Throughput => throughput::batches(self.dir, tasks, runs).await,
+            Scenario::Single => throughput::single(self.dir, tasks / 2, runs).await,
+            Scenario::Latency => latency::idle(self.dir, probes, runs).await,
+            Scenario::OpenLoop => latency::open_loop(self.dir, runs).await,
+            Scenario::Exec => exec::run(self.dir, tasks / 50, runs).await,
+            Scenario::Backlog => backlog::enqueue_and_drain(self.dir, backlog, runs).await,
+            Scenario::Recovery => backlog::recovery(self.dir, backlog, runs).await,
+            Scenario::Failover => {
+                failover::all(self.dir, self.options.failovers, self.say, runs).await
+            }
+            Scenario::Workers => {
+                growth::by_workers(self.dir, self.options, self.say, runs, curves).await
+            }
+            Scenario::Growth => {
+                growth::by_queue(self.dir, self.options, self.say, runs, curves).await
+            }
+            Scenario::Overload => overload::run(self.dir, runs).await,
+        }
     }
-    Ok(latencies)
-}
-
-/// The value below which the given share of them lies.
-fn percentile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = ((sorted.len().saturating_sub(1)) as f64 * share).round() as usize;
-    sorted.get(at).copied().unwrap_or(f64::NAN)
 }

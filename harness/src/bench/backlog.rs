@@ -1,0 +1,117 @@
+//! Many queued tasks: how fast they come in without a worker, what each takes in memory, how fast they are
+//! drained, and how soon a pair that was killed has them again.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use cliente::Client;
+use common::proto::TaskState;
+use futures::{StreamExt as _, stream};
+
+use super::figures::Runs;
+use super::rig::{MANY_SLOTS, Rig, Usage};
+use super::throughput::echoes;
+
+/// Tasks that the client prepares at once.
+const PART: usize = 50_000;
+const WORKERS: usize = 2;
+/// How often the counts are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+const TOO_LONG: Duration = Duration::from_secs(600);
+
+/// `tasks`, then four times as many: the slope between leaves out what a process takes at all.
+pub async fn enqueue_and_drain(dir: &Path, tasks: usize, runs: &mut Runs) -> anyhow::Result<()> {
+    let mut rig = Rig::start(dir, WORKERS, &MANY_SLOTS)?;
+    stop_workers(&mut rig)?;
+    runs.higher("backlog_enqueue", "tasks/s", enqueue(&rig.client, tasks).await?);
+    let before = rig.usage()?;
+    enqueue(&rig.client, 3 * tasks).await?;
+    let after = rig.usage()?;
+    let slope =
+        |of: fn(&Usage) -> u64| (of(&after) as f64 - of(&before) as f64) / (3 * tasks) as f64;
+    runs.lower("backlog_memory_principal", "B/task", slope(|u| u.principal.resident));
+    runs.lower("backlog_memory_standby", "B/task", slope(|u| u.standby.resident));
+    runs.higher("backlog_drain", "tasks/s", drain(&mut rig, 4 * tasks).await?);
+    Ok(())
+}
+
+/// Both killed with so many tasks queued: seconds until the next submission is acknowledged.
+pub async fn recovery(dir: &Path, tasks: usize, runs: &mut Runs) -> anyhow::Result<()> {
+    let mut rig = Rig::start(dir, 1, &MANY_SLOTS)?;
+    stop_workers(&mut rig)?;
+    enqueue(&rig.client, tasks).await?;
+    for process in [&mut rig.cluster.principal, &mut rig.cluster.backup] {
+        process.as_mut().context("it runs")?.kill()?;
+    }
+    let began = Instant::now();
+    rig.cluster.start_pair_at_once()?;
+    rig.client.submit_many(echoes(1), true).await?;
+    runs.lower("recovery", "s", began.elapsed().as_secs_f64());
+    let queued = count(&rig.client, TaskState::Queued).await?;
+    ensure!(queued == tasks as u64 + 1, "{queued} of {tasks} tasks are there");
+    Ok(())
+}
+
+/// Tasks by second drained from queues of these lengths.
+pub async fn growth(dir: &Path, queued: usize) -> anyhow::Result<f64> {
+    let mut rig = Rig::start(dir, WORKERS, &MANY_SLOTS)?;
+    stop_workers(&mut rig)?;
+    enqueue(&rig.client, queued).await?;
+    drain(&mut rig, queued).await
+}
+
+/// They have come once, so that their handlers are known.
+fn stop_workers(rig: &mut Rig) -> anyhow::Result<()> {
+    for worker in &mut rig.cluster.workers {
+        if let Some(mut worker) = worker.take() {
+            worker.kill()?;
+        }
+    }
+    Ok(())
+}
+
+/// Tasks by second.
+async fn enqueue(client: &Client, count: usize) -> anyhow::Result<f64> {
+    let parts = (0..count).step_by(PART).map(|from| PART.min(count - from));
+    let began = Instant::now();
+    let mut batches = std::pin::pin!(client.submit_all(stream::iter(parts.map(echoes)), false));
+    let mut accepted = 0;
+    while let Some(batch) = batches.next().await {
+        accepted += batch?.accepted as usize;
+    }
+    ensure!(accepted == count, "{accepted} of {count} were accepted");
+    Ok(count as f64 / began.elapsed().as_secs_f64())
+}
+
+/// Starts the workers; tasks by second from the first registration to the last outcome.
+async fn drain(rig: &mut Rig, count: usize) -> anyhow::Result<f64> {
+    for nth in 0..rig.cluster.workers.len() {
+        rig.cluster.start_worker(nth)?;
+    }
+    let (mut began, deadline) = (None, Instant::now() + TOO_LONG);
+    loop {
+        let left = unfinished(&rig.client).await?;
+        if began.is_none() && left < count as u64 {
+            began = Some((Instant::now(), left));
+        }
+        if left == 0 {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{left} tasks are still there");
+        tokio::time::sleep(LOOK).await;
+    }
+    let (began, left) = began.context("nothing was drained")?;
+    Ok(left as f64 / began.elapsed().as_secs_f64())
+}
+
+/// Tasks that wait or run.
+pub async fn unfinished(client: &Client) -> anyhow::Result<u64> {
+    Ok(count(client, TaskState::Queued).await? + count(client, TaskState::Running).await?)
+}
+
+pub async fn count(client: &Client, state: TaskState) -> anyhow::Result<u64> {
+    let name = state.as_str_name().trim_start_matches("TASK_STATE_");
+    let counts = client.cluster().await?.task_counts;
+    Ok(counts.iter().find(|count| count.state == name).map_or(0, |count| count.count))
+}
