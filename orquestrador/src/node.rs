@@ -176,8 +176,9 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         });
     }
     let (node, ended) = start(&config, console, journal, recovered).await?;
+    let mut serving = serve::start(&node, listener)?;
     tokio::select! {
-        served = serve::serve(&node, listener) => served.map(|()| exit::OK),
+        served = &mut serving => served.map_err(std::io::Error::other)?.map(|()| exit::OK),
         broken = ended => match broken {
             Ok(Err(error)) => {
                 let error = Error::Broken(error);
@@ -280,6 +281,8 @@ async fn terminate(node: &Node, console: Console) {
         if tokio::time::timeout(HAND_OVER_TIMEOUT, handed).await.is_err() {
             console.warn(&NodeMessage::NobodyTookOver);
         }
+        // Whoever has the office now may not have heard of it yet.
+        tokio::time::sleep(LAST_WORDS).await;
     }
     console.info(&NodeMessage::Stopping);
 }

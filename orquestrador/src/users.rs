@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, PasswordHash};
 use common::auth::{DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, TOKEN_KEY, USER_KEY};
 use common::error_code::ErrorCode;
 use common::grpc_status;
-use orquestrador_core::Event;
 use orquestrador_core::effect::UserRecord;
 use orquestrador_core::ids::UserName;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
@@ -20,6 +19,9 @@ use tonic::metadata::MetadataMap;
 const MAX_VERIFIED: usize = 10_000;
 /// Argon2 runs at once: each takes tens of milliseconds and 19 MiB.
 const MAX_HASHING: usize = 2;
+
+/// Refusals that are confirmed at once.
+const MAX_CONFIRMING: usize = 4;
 
 /// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +51,6 @@ impl FirstUser {
     }
 }
 
-/// Who knows all users when this node, which is still learning, does not.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Elsewhere {
-    /// The principal's address, if it is known.
-    pub principal: Option<String>,
-}
-
 /// Cheap to clone; one for the whole node.
 #[derive(Clone)]
 pub struct Users {
@@ -67,12 +62,11 @@ struct Shared {
     known: ArcSwap<HashMap<UserName, UserRecord>>,
     /// Who may enter while there is no user.
     first: FirstUser,
-    /// Whoever is not known here may be known there.
-    elsewhere: ArcSwapOption<Elsewhere>,
     /// Keyed hashes of user, token and token hash that were verified.
     verified: Mutex<HashMap<[u8; 32], ()>>,
     key: [u8; 32],
     hashing: Semaphore,
+    confirming: Semaphore,
 }
 
 impl Users {
@@ -82,10 +76,10 @@ impl Users {
             shared: Arc::new(Shared {
                 known: ArcSwap::default(),
                 first,
-                elsewhere: ArcSwapOption::empty(),
                 verified: Mutex::default(),
                 key,
                 hashing: Semaphore::new(MAX_HASHING),
+                confirming: Semaphore::new(MAX_CONFIRMING),
             }),
         }
     }
@@ -99,67 +93,25 @@ impl Users {
         self.shared.known.store(Arc::new(users.into_iter().map(|u| (u.user.clone(), u)).collect()));
     }
 
-    /// On a standby: what the principal's events say.
-    pub fn follow(&self, event: &Event) {
-        match event {
-            Event::UserAdded { user, token_hash, admin, at } => self.change(|known| {
-                known.insert(
-                    user.clone(),
-                    UserRecord {
-                        user: user.clone(),
-                        token_hash: token_hash.clone(),
-                        admin: *admin,
-                        added_at: *at,
-                    },
-                );
-            }),
-            Event::UserRemoved { user } => self.change(|known| {
-                known.remove(user);
-            }),
-            Event::TaskSubmitted { .. }
-            | Event::TaskAssigned { .. }
-            | Event::TaskSucceeded { .. }
-            | Event::TaskFailed { .. }
-            | Event::TaskCancelled { .. }
-            | Event::TaskRequeued { .. }
-            | Event::TaskLost { .. }
-            | Event::TasksPruned { .. }
-            | Event::TaskRestored(_)
-            | Event::WorkerRegistered { .. }
-            | Event::HandlersLearned { .. }
-            | Event::WorkerLost { .. }
-            | Event::AttemptEnded { .. } => {}
-        }
-    }
-
-    fn change(&self, change: impl FnOnce(&mut HashMap<UserName, UserRecord>)) {
-        let mut known = HashMap::clone(&self.shared.known.load());
-        change(&mut known);
-        self.shared.known.store(Arc::new(known));
-    }
-
-    /// Only a node that has the whole state can say that a token is wrong: `elsewhere` is where the callers go
-    /// that one without it does not know.
-    pub fn refer(&self, elsewhere: Option<Elsewhere>) {
-        if self.shared.elsewhere.load().as_deref() != elsewhere.as_ref() {
-            self.shared.elsewhere.store(elsewhere.map(Arc::new));
-        }
+    /// For one look whether a refusal is still this node's to give: strangers take few turns.
+    pub async fn confirming(&self) -> Option<SemaphorePermit<'_>> {
+        self.shared.confirming.acquire().await.ok()
     }
 
     /// Who sends this request.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` when user or token is missing or wrong; which of them is not said. `NOT_PRIMARY` from a
-    /// node that is still learning and does not know the caller.
+    /// `UNAUTHENTICATED` when user or token is missing or wrong; which of them is not said. So it looks
+    /// from here: another node may know more.
     pub async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
         let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
         let (Some(user), Some(token)) = (text(USER_KEY), text(TOKEN_KEY)) else {
-            return Err(self.refusal("user and token are required in the metadata"));
+            return Err(refusal("user and token are required in the metadata"));
         };
         if let Some(first) = self.first() {
             return match first.is(user, token) {
                 true => Ok(Caller { user: user.into(), admin: true }),
-                false => Err(self.refusal("wrong user or token")),
+                false => Err(refusal("wrong user or token")),
             };
         }
         let record = self.shared.known.load().get(&UserName::from(user)).cloned();
@@ -174,7 +126,7 @@ impl Users {
         }
         match record {
             Some(record) => Ok(Caller { user: record.user, admin: record.admin }),
-            None => Err(self.refusal("wrong user or token")),
+            None => Err(refusal("wrong user or token")),
         }
     }
 
@@ -189,7 +141,7 @@ impl Users {
         drop(permit);
         match verified {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(self.refusal("wrong user or token")),
+            Ok(false) | Err(_) => Err(refusal("wrong user or token")),
         }
     }
 
@@ -214,13 +166,6 @@ impl Users {
                 ErrorCode::Internal,
                 format!("failed to hash the token: {error}"),
             )),
-        }
-    }
-
-    fn refusal(&self, message: &str) -> Status {
-        match self.shared.elsewhere.load().as_deref() {
-            Some(elsewhere) => grpc_status::not_primary(elsewhere.principal.as_deref()),
-            None => grpc_status::status(ErrorCode::Unauthenticated, message),
         }
     }
 
@@ -253,4 +198,8 @@ const UNKNOWN_USER_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$bXV0aXJhby11bmtu
 
 fn constant_time_eq(given: &str, expected: &str) -> bool {
     blake3::hash(given.as_bytes()) == blake3::hash(expected.as_bytes())
+}
+
+fn refusal(message: &str) -> Status {
+    grpc_status::status(ErrorCode::Unauthenticated, message)
 }

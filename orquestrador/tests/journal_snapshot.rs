@@ -86,12 +86,26 @@ fn received_snapshot_replaces_all_that_the_journal_held() {
     assert_eq!(recovered.view_records, views);
     assert_eq!(receiver.read(Index(151), usize::MAX).unwrap(), entries[150..]);
     assert_eq!(events(&receiver.snapshot_reader().unwrap().unwrap()).len(), 30_000);
-    // An older one is refused, and what is here stays.
-    let mut refused = receiver.receive_snapshot().unwrap();
-    refused.write(0, &small_snapshot()).unwrap();
-    let refused = refused.verify().unwrap().install().unwrap_err();
-    assert!(matches!(refused, Error::SnapshotBoundary { .. }), "{refused}");
-    assert_eq!(receiver.last(), entries[199].id);
+}
+
+/// The histories parted below the receiver's own snapshot: it goes back to the sender's.
+#[test]
+fn an_older_snapshot_of_another_history_replaces_a_newer_one() {
+    let (from, to) = (temporary(), temporary());
+    let (sender, _) = Journal::open(from.path()).unwrap();
+    let theirs = append_events(&sender, Epoch(2), 100);
+    sender.save_snapshot(theirs[39].id, &[], (0..10).map(event)).unwrap();
+    let (receiver, _) = Journal::open(to.path()).unwrap();
+    let ours = append_events(&receiver, Epoch(1), 100);
+    receiver.save_snapshot(ours[79].id, &[], (0..20).map(event)).unwrap();
+    receiver.prune_below(ours[79].id.index).unwrap();
+    transfer(&sender, &receiver, 1_000);
+    assert_eq!((receiver.first(), receiver.last()), (Index(41), theirs[39].id));
+    drop(receiver);
+    let (receiver, recovered) = Journal::open(to.path()).unwrap();
+    assert_eq!((recovered.snapshot, recovered.last), (Some(theirs[39].id), theirs[39].id));
+    receiver.append(&theirs[40..]).unwrap();
+    assert_eq!(receiver.read(Index(41), usize::MAX).unwrap(), theirs[40..]);
 }
 
 #[test]

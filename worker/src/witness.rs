@@ -17,7 +17,7 @@ use orquestrador_wire::{
 };
 use rand::Rng as _;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -48,7 +48,8 @@ pub struct Principal {
 /// The open streams; they end when it is dropped.
 pub struct Streams {
     shared: Arc<Shared>,
-    orchestrators: Vec<Endpoint>,
+    /// One for each orchestrator.
+    held: Vec<(Endpoint, AbortHandle)>,
     tasks: JoinSet<()>,
 }
 
@@ -75,22 +76,28 @@ impl Streams {
             open: AtomicUsize::new(0),
             principal,
         });
-        let mut streams = Self { shared, orchestrators: Vec::new(), tasks: JoinSet::new() };
+        let mut streams = Self { shared, held: Vec::new(), tasks: JoinSet::new() };
         streams.retarget(orchestrators);
         streams
     }
 
     /// The cluster has other orchestrators now. The witness, with all that it has promised, stays.
     pub fn retarget(&mut self, orchestrators: &[Endpoint]) {
-        if self.orchestrators == orchestrators {
-            return;
-        }
-        self.tasks.abort_all();
-        self.shared.orchestrators.store(orchestrators.len(), Ordering::Relaxed);
+        self.held.retain(|(endpoint, stream)| {
+            let stays = orchestrators.contains(endpoint);
+            if !stays {
+                stream.abort();
+            }
+            stays
+        });
         for endpoint in orchestrators {
-            self.tasks.spawn(hold(endpoint.clone(), self.shared.clone()));
+            if self.held.iter().all(|(held, _)| held != endpoint) {
+                let stream = self.tasks.spawn(hold(endpoint.clone(), self.shared.clone()));
+                self.held.push((endpoint.clone(), stream));
+            }
         }
-        self.orchestrators = orchestrators.to_vec();
+        while self.tasks.try_join_next().is_some() {}
+        self.shared.orchestrators.store(self.held.len(), Ordering::Relaxed);
     }
 
     /// What the orchestrators say about who is principal.
@@ -105,14 +112,14 @@ pub struct News(Option<watch::Receiver<Option<Principal>>>);
 
 impl News {
     /// Returns when a principal of a higher epoch than this names itself.
-    pub async fn successor_of(&mut self, epoch: u64) -> Endpoint {
+    pub async fn successor_of(&mut self, epoch: u64) -> Principal {
         while let Some(principal) = &mut self.0 {
             if principal.changed().await.is_err() {
                 self.0 = None;
             } else if let Some(later) =
                 principal.borrow_and_update().as_ref().filter(|p| p.epoch > epoch)
             {
-                return later.endpoint.clone();
+                return later.clone();
             }
         }
         std::future::pending().await

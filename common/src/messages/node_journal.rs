@@ -152,6 +152,10 @@ pub enum JournalMessage {
         verify: String,
         repair: String,
     },
+    /// Found when the other node needed it.
+    SnapshotUnreadable {
+        error: String,
+    },
     /// An append that a crash interrupted was cut off at the start.
     TornCut {
         file: String,
@@ -231,6 +235,7 @@ impl Message for JournalMessage {
             Self::TailsDamaged { .. } => "tails_damaged",
             Self::OnlyInSnapshot { .. } => "only_in_snapshot",
             Self::StartRefused { .. } => "start_refused",
+            Self::SnapshotUnreadable { .. } => "snapshot_unreadable",
             Self::TornCut { .. } => "torn_append_cut",
             Self::NothingToRepair { .. } => "nothing_to_repair",
             Self::PeerUnreachable { .. } => "peer_unreachable",
@@ -298,6 +303,10 @@ impl JournalMessage {
             Self::StartRefused { verify, repair } => format!(
                 "O diário está danificado; este nó não inicia. Veja o dano: {verify}\nRefaça o nó a partir do outro \
                  orquestrador: {repair}"
+            ),
+            Self::SnapshotUnreadable { error } => format!(
+                "O snapshot em disco, de que o outro orquestrador precisa, não serve: {error}. Outro é gravado a partir da \
+                 memória. Verifique o disco."
             ),
             Self::TornCut { file, offset, bytes } => format!(
                 "AVISO: a última gravação em {file} foi interrompida ({bytes} bytes a partir do byte {offset}); nunca \
@@ -392,6 +401,10 @@ impl JournalMessage {
             Self::StartRefused { verify, repair } => format!(
                 "The journal is damaged; this node does not start. See the damage: {verify}\nMake the node anew from the \
                  other orchestrator: {repair}"
+            ),
+            Self::SnapshotUnreadable { error } => format!(
+                "The snapshot on disk, which the other orchestrator needs, is of no use: {error}. Another one is written \
+                 from memory. Check the disk."
             ),
             Self::TornCut { file, offset, bytes } => format!(
                 "WARNING: the last write to {file} was interrupted ({bytes} bytes from byte {offset} on); it was never \

@@ -77,7 +77,7 @@ async fn offer(client: &Client, rate: f64) -> anyhow::Result<Offered> {
     let mut sent = 0;
     while began.elapsed() < LOAD {
         let due = (began.elapsed().as_secs_f64() * rate) as usize;
-        for _ in sent..due {
+        while sent < due {
             sent += 1;
             if in_flight.load(Ordering::Relaxed) >= MAX_IN_FLIGHT {
                 continue;

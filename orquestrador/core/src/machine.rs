@@ -1,7 +1,7 @@
 //! The task machine: commands in, events and effects out.
 
 use crate::command::Command;
-use crate::effect::Effect;
+use crate::effect::{Effect, UserRecord};
 use crate::event::Event;
 use crate::history;
 use crate::ids::Timestamp;
@@ -78,6 +78,11 @@ impl Machine {
     /// When [`Command::ExpireTimers`] is next worth sending.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.next_lease_end()
+    }
+
+    /// As far as the state has them.
+    pub fn users(&self) -> Vec<UserRecord> {
+        self.state.users.values().cloned().collect()
     }
 
     /// All tasks, finished ones included.

@@ -1,6 +1,5 @@
 //! `ClusterService`: who is who, users, and the operator's override.
 
-use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::cluster_service_server::ClusterService;
 use common::proto::{
@@ -14,7 +13,9 @@ use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tonic::{Request, Response, Status};
 
-use super::{convert, rejected, unexpected, validate};
+use super::{
+    authenticate, authenticate_here, convert, only_for_admins, rejected, unexpected, validate,
+};
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input, PeerDescription};
 use crate::users::{Caller, Users};
@@ -27,16 +28,13 @@ pub struct Service {
 
 impl Service {
     async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        self.users.authenticate(request.metadata()).await
+        authenticate(&self.users, &self.driver, request.metadata()).await
     }
 
     async fn admin<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         let caller = self.caller(request).await?;
-        if caller.admin {
-            Ok(caller)
-        } else {
-            Err(grpc_status::status(ErrorCode::PermissionDenied, "only for administrators"))
-        }
+        only_for_admins(&caller)?;
+        Ok(caller)
     }
 
     async fn ask(
@@ -62,7 +60,7 @@ impl ClusterService for Service {
         &self,
         request: Request<GetClusterRequest>,
     ) -> Result<Response<GetClusterResponse>, Status> {
-        self.caller(&request).await?;
+        authenticate_here(&self.users, &self.driver, request.metadata()).await?;
         let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
         let overview = match node.standing {
             Standing::Principal => Some(overview(&self.driver).await?),
@@ -89,7 +87,8 @@ impl ClusterService for Service {
         &self,
         request: Request<PromoteRequest>,
     ) -> Result<Response<PromoteResponse>, Status> {
-        let caller = self.admin(&request).await?;
+        let caller = authenticate_here(&self.users, &self.driver, request.metadata()).await?;
+        only_for_admins(&caller)?;
         if !request.get_ref().force {
             let text =
                 "must be true: a promotion without the other node may drop acknowledged work";

@@ -8,8 +8,78 @@ pub mod validate;
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
-use orquestrador_core::{Answer, Rejection};
+use orquestrador_core::ids::UserName;
+use orquestrador_core::role::Standing;
+use orquestrador_core::{Answer, Command, Rejection};
 use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use crate::driver::DriverHandle;
+use crate::driver::input::Input;
+use crate::users::{Caller, Users};
+
+/// Who asks the principal. A refusal is an answer like any other: only a principal gives it, and only one that
+/// still is; whoever added the user may have spoken to another one.
+///
+/// # Errors
+/// `UNAUTHENTICATED`, or `NOT_PRIMARY` from any other node that does not know the caller.
+pub async fn authenticate(
+    users: &Users,
+    driver: &DriverHandle,
+    metadata: &MetadataMap,
+) -> Result<Caller, Status> {
+    let refusal = match users.authenticate(metadata).await {
+        Ok(caller) => return Ok(caller),
+        Err(refusal) => refusal,
+    };
+    let _turn = users.confirming().await;
+    confirm_office(driver).await?;
+    Err(refusal)
+}
+
+/// A read of nothing.
+async fn confirm_office(driver: &DriverHandle) -> Result<(), Status> {
+    let nothing = |request| Command::QueryMany {
+        request,
+        owner: UserName::from(""),
+        tasks: Vec::new(),
+        with_results: false,
+    };
+    driver.call(nothing).await.map(drop)
+}
+
+/// Who asks this node, whatever it is. One that is still learning does not know all users.
+///
+/// # Errors
+/// `UNAUTHENTICATED`, or `NOT_PRIMARY` from a learner that does not know the caller.
+pub async fn authenticate_here(
+    users: &Users,
+    driver: &DriverHandle,
+    metadata: &MetadataMap,
+) -> Result<Caller, Status> {
+    let refusal = match users.authenticate(metadata).await {
+        Ok(caller) => return Ok(caller),
+        Err(refusal) => refusal,
+    };
+    let _turn = users.confirming().await;
+    let node = driver.ask(|reply| Input::Describe { reply }).await?;
+    match node.standing {
+        Standing::Unfounded | Standing::Learner => {
+            Err(grpc_status::not_primary(node.principal.as_deref()))
+        }
+        Standing::Principal => confirm_office(driver).await.and(Err(refusal)),
+        Standing::Standby | Standing::Waiting | Standing::Elected => Err(refusal),
+    }
+}
+
+/// # Errors
+/// `PERMISSION_DENIED`
+pub fn only_for_admins(caller: &Caller) -> Result<(), Status> {
+    match caller.admin {
+        true => Ok(()),
+        false => Err(grpc_status::status(ErrorCode::PermissionDenied, "only for administrators")),
+    }
+}
 
 /// The one place where a rejection becomes a status.
 pub fn rejected(rejection: &Rejection) -> Status {

@@ -23,7 +23,7 @@ use orquestrador_wire::view_to_proto;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{cluster, rejected, unexpected, validate};
+use super::{authenticate_here, cluster, only_for_admins, rejected, unexpected, validate};
 use crate::audit::audit;
 use crate::drill;
 use crate::driver::DriverHandle;
@@ -56,12 +56,8 @@ pub struct Service {
 
 impl Service {
     async fn admin<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let caller = self.users.authenticate(request.metadata()).await?;
-        if caller.admin {
-            Ok(())
-        } else {
-            Err(grpc_status::status(ErrorCode::PermissionDenied, "only for administrators"))
-        }
+        let caller = authenticate_here(&self.users, &self.driver, request.metadata()).await?;
+        only_for_admins(&caller)
     }
 }
 

@@ -21,7 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use super::{convert, rejected, unexpected, validate};
+use super::{authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
 use crate::driver::input::{Input, Watcher};
 use crate::journal::Journal;
@@ -42,7 +42,7 @@ type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + S
 
 impl Service {
     async fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
-        let caller = self.users.authenticate(request.metadata()).await?;
+        let caller = authenticate(&self.users, &self.driver, request.metadata()).await?;
         Ok((caller, request.into_inner()))
     }
 

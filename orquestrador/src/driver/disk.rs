@@ -1,5 +1,7 @@
 //! The store of a real node: the journal, with a thread for each kind of work that takes long.
 
+use std::thread::JoinHandle;
+
 use orquestrador_core::Event;
 use orquestrador_core::ids::Index;
 use orquestrador_core::role::{Durable, EntryId};
@@ -16,6 +18,8 @@ pub struct Disk {
     journal: Journal,
     writer: Writer,
     driver: InputSender,
+    /// The thread that sends a snapshot, and on which link.
+    sending: Option<(JoinHandle<()>, Link)>,
 }
 
 impl Disk {
@@ -23,7 +27,7 @@ impl Disk {
     /// The journal's thread could not be started.
     pub fn start(journal: Journal, driver: InputSender) -> std::io::Result<Self> {
         let writer = Writer::start(journal.clone(), driver.clone())?;
-        Ok(Self { journal, writer, driver })
+        Ok(Self { journal, writer, driver, sending: None })
     }
 }
 
@@ -65,7 +69,25 @@ impl Store for Disk {
     }
 
     fn send_snapshot(&mut self, link: Link, signature: Signature) {
-        snapshot::send(self.journal.clone(), link, signature);
+        let is_under_way =
+            |(thread, on): &(JoinHandle<()>, Link)| !thread.is_finished() && on.same_channel(&link);
+        if self.sending.as_ref().is_some_and(is_under_way) {
+            return;
+        }
+        let (journal, driver, on) = (self.journal.clone(), self.driver.clone(), link.clone());
+        let send = move || match snapshot::send(&journal, &link, &signature) {
+            Ok(()) => tracing::debug!("snapshot sent"),
+            Err(error) => {
+                if driver.blocking_send(Input::SnapshotUnreadable(error)).is_err() {
+                    tracing::debug!("the driver ended before a snapshot was sent");
+                }
+            }
+        };
+        match std::thread::Builder::new().name("snapshot-send".into()).spawn(send) {
+            Ok(thread) => self.sending = Some((thread, on)),
+            // The learner asks again.
+            Err(error) => tracing::warn!(%error, "failed to start a thread to send the snapshot"),
+        }
     }
 
     fn last(&self) -> EntryId {

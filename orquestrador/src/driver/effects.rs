@@ -25,8 +25,6 @@ impl<S: Store> Driver<S> {
     pub(super) fn role_input(&mut self, input: role::Input) -> Result<(), Error> {
         let mut effects = Vec::new();
         self.role.handle(self.clock.monotonic(), input, &self.tail, &mut effects);
-        // Before what this node knows is forgotten.
-        self.refer_callers();
         let sends_snapshot = effects.contains(&role::Effect::SendSnapshot);
         let mut effects = effects.into_iter().peekable();
         while let Some(effect) = effects.next() {
@@ -64,11 +62,12 @@ impl<S: Store> Driver<S> {
             }
             // When all is done.
             role::Effect::SendSnapshot => {}
+            role::Effect::WantSnapshot => self.want_snapshot(),
             role::Effect::StopReplication => self.replicator.stop(),
             role::Effect::Committed(index) => tracing::trace!(journal.index = index.0, "committed"),
             role::Effect::Word { nonce } => self.word = self.word.max(nonce),
             role::Effect::Serve { epoch } => self.begin_service(epoch),
-            role::Effect::StepDown => self.end_service(),
+            role::Effect::StepDown => self.end_service()?,
             role::Effect::AbandonHistory => self.abandon_history()?,
             role::Effect::Notice(notice) => self.role_notice(notice),
         }
@@ -167,6 +166,7 @@ impl<S: Store> Driver<S> {
         )?;
         self.applied = applied;
         self.tail = tail;
+        self.forget_snapshots();
         self.durable_reported = meta.id.index;
         self.role_input(role::Input::SnapshotInstalled { from, last: meta.id, view })
     }
@@ -176,11 +176,15 @@ impl<S: Store> Driver<S> {
     fn set_aside_what_parts_from(&mut self, records: &[(ViewNumber, Index)]) -> Result<(), Error> {
         let me = self.role.identity().node;
         let is_learner = self.role.newest().is_some_and(|view| view.replica(me).is_none());
-        let within = self.tail.floor().next()..=self.tail.last().index;
-        let parts = records
-            .iter()
-            .find(|(view, at)| within.contains(at) && !self.tail.records().contains(&(*view, *at)));
+        let ours = self.tail.records();
+        // Older records than these may have been forgotten here.
+        let oldest = ours.first().map_or(Index(0), |(_, at)| *at);
+        let known = oldest..=self.tail.last().index;
+        let parts =
+            records.iter().find(|(view, at)| known.contains(at) && !ours.contains(&(*view, *at)));
         let Some((_, at)) = parts.filter(|_| is_learner) else { return Ok(()) };
+        // Where they parted before our own snapshot, the entries behind it are all that can be kept.
+        let at = (*at).max(self.tail.floor().next());
         let aside = self.store.set_aside_after(Index(at.0 - 1))?;
         self.tell_set_aside(aside);
         Ok(())
@@ -199,7 +203,7 @@ impl<S: Store> Driver<S> {
     fn acknowledge_needless_snapshot(&mut self, view: &View, last: EntryId) {
         let is_here = self.tail.id_at(last.index) == Some(last);
         if is_here && last.index <= self.durable_reported {
-            let (view, nonce, word) = (view.number, 0, false);
+            let (view, nonce, word) = (view.number, 0, self.role.gives_word());
             self.send_to_peer(role::Message::AppendAck { view, durable: last, nonce, word });
         }
     }
@@ -228,8 +232,9 @@ impl<S: Store> Driver<S> {
         self.applied.machine.take_office(now, &mut self.step);
     }
 
-    fn end_service(&mut self) {
+    fn end_service(&mut self) -> Result<(), Error> {
         self.serving = false;
+        self.prune_to_saved_snapshot()?;
         // Callers see that the office ended before their answer was committed; they ask the other node.
         if !self.lacks(Mutation::AnswerAfterDeposition) {
             self.pending.clear();
@@ -240,6 +245,7 @@ impl<S: Store> Driver<S> {
         let reason = self.not_primary();
         self.sessions.close_all(&reason);
         self.watch.close_all(&reason);
+        Ok(())
     }
 
     fn role_notice(&mut self, notice: Notice) {

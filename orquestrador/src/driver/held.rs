@@ -53,6 +53,11 @@ impl<S: Store> Driver<S> {
         self.end_turn()
     }
 
+    /// Something waits that would have been taken in its turn.
+    pub(super) fn holds_any(&self) -> bool {
+        !self.held.inputs.is_empty()
+    }
+
     /// A worker's stream belongs to the epoch in which it was opened: it does not wait for the next one.
     fn holds(&self, input: &Input) -> bool {
         let is_call = matches!(input, Input::Call { .. } | Input::Watch { .. });

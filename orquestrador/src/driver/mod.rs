@@ -40,7 +40,7 @@ use held::HeldWork;
 use input::{Committed, Input, InputSender, Received};
 use lines::Lines;
 use pulse::Pulse;
-use release::Pending;
+use release::{Pending, Uncommitted};
 use replicator::Replicator;
 use sessions::Sessions;
 use stalls::Stalls;
@@ -214,6 +214,7 @@ pub struct Driver<S> {
     peer: PeerFacts,
     /// Events and effects of the turn so far.
     step: Step,
+    uncommitted: Uncommitted,
     /// An answer of this turn appended nothing, so that it needs the standby's word.
     turn_has_read: bool,
     /// Content bytes of the turn's events.
@@ -288,7 +289,7 @@ impl<S: Store> Driver<S> {
         );
         let durable_reported = tail.last().index;
         let stalls = Stalls::since(clock.monotonic());
-        let driver = Self {
+        Ok(Self {
             start: identity,
             role,
             applied,
@@ -308,6 +309,7 @@ impl<S: Store> Driver<S> {
             tuning,
             peer: PeerFacts::default(),
             step: Step::default(),
+            uncommitted: Uncommitted::default(),
             turn_has_read: false,
             turn_bytes: 0,
             in_hand: Vec::new(),
@@ -325,9 +327,7 @@ impl<S: Store> Driver<S> {
             warnings: turn::Warnings::default(),
             #[cfg(feature = "mutations")]
             mutation: None,
-        };
-        driver.refer_callers();
-        Ok(driver)
+        })
     }
 
     /// Runs until the queue is closed or the journal fails.
@@ -371,7 +371,7 @@ impl<S: Store> Driver<S> {
         self.take_all(inputs)?;
         self.end_turn()?;
         self.take_held()?;
-        self.pulse.end_turn(&self.role, self.pending.waiting_since());
+        self.pulse.end_turn(&self.role, self.waiting_since());
         Ok(())
     }
 }

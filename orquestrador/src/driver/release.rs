@@ -54,6 +54,35 @@ impl Pending {
     }
 }
 
+/// Since when the entries of our own making have waited for their commit: also those that nobody waits for, such
+/// as the record of a view (V10).
+#[derive(Default)]
+pub struct Uncommitted(VecDeque<(Index, Millis)>);
+
+impl Uncommitted {
+    pub fn appended(&mut self, index: Index, now: Millis) {
+        match self.0.back_mut() {
+            Some((last, since)) if *since == now => *last = index,
+            Some(_) | None => self.0.push_back((index, now)),
+        }
+    }
+
+    pub fn committed(&mut self, up_to: Index) {
+        while self.0.front().is_some_and(|(index, _)| *index <= up_to) {
+            self.0.pop_front();
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Of the oldest.
+    pub fn since(&self) -> Option<Millis> {
+        self.0.front().map(|(_, since)| *since)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +105,21 @@ mod tests {
         pending.push(held(5, Some(7)));
         assert!(pending.pop(Index(5), Some(6)).is_none());
         assert!(pending.pop(Index(5), Some(7)).is_some());
+    }
+
+    #[test]
+    fn the_oldest_entry_that_is_not_committed_tells_the_age() {
+        let mut uncommitted = Uncommitted::default();
+        assert_eq!(uncommitted.since(), None);
+        for (index, now) in [(1, 10), (2, 10), (3, 11)] {
+            uncommitted.appended(Index(index), now);
+        }
+        uncommitted.committed(Index(1));
+        assert_eq!(uncommitted.since(), Some(10));
+        uncommitted.committed(Index(2));
+        assert_eq!(uncommitted.since(), Some(11));
+        uncommitted.committed(Index(3));
+        assert_eq!(uncommitted.since(), None);
     }
 
     #[test]

@@ -9,12 +9,13 @@ use orquestrador_core::{Command, Event};
 use tokio::sync::oneshot;
 use tonic::Status;
 
+use common::messages::node_journal::JournalMessage;
+
 use super::input::{Description, Explanation, Input, PeerDescription};
 use super::mutation::Mutation;
 use super::store::Store;
 use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS};
 use crate::replication::convert;
-use crate::users::Elsewhere;
 
 impl<S: Store> Driver<S> {
     pub(super) fn take(&mut self, input: Input) -> Result<(), Error> {
@@ -36,10 +37,10 @@ impl<S: Store> Driver<S> {
                 }
             }
             Input::OpenSession { session, command, outbox } => {
-                if self.serving {
+                if self.is_admitting() {
                     self.sessions.open(session, outbox);
                     self.handle_command(command);
-                } else if outbox.try_send(Err(self.not_primary())).is_err() {
+                } else if outbox.try_send(Err(self.refusal())).is_err() {
                     tracing::trace!("a worker left before its refusal");
                 }
             }
@@ -101,6 +102,12 @@ impl<S: Store> Driver<S> {
             // The end of the turn looks at the journal's progress.
             Input::JournalProgress => Ok(()),
             Input::SnapshotSaved(saved) => self.snapshot_saved(saved),
+            Input::SnapshotUnreadable(error) => {
+                let error = error.fault().text(self.console.lang());
+                self.console.error(&JournalMessage::SnapshotUnreadable { error });
+                self.want_snapshot();
+                Ok(())
+            }
             Input::Describe { reply } => {
                 if reply.send(self.describe()).is_err() {
                     tracing::trace!("nobody waits for the description");
@@ -211,6 +218,9 @@ impl<S: Store> Driver<S> {
             Standing::Principal | Standing::Elected => Some("this node is the principal already"),
             Standing::Standby => Some("the principal is alive: nothing to override"),
             Standing::Unfounded => Some("this node has no history"),
+            Standing::Learner if self.role.hears_principal() => {
+                Some("the principal is alive: nothing to override")
+            }
             Standing::Learner | Standing::Waiting => None,
         };
         let answer = match refusal {
@@ -235,17 +245,6 @@ impl<S: Store> Driver<S> {
         }
         let linked = self.peer.sender.is_some_and(|s| s.process == view.principal_process);
         linked.then(|| self.start.peer_address.clone())
-    }
-
-    /// A node that is still learning does not know all users.
-    pub(super) fn refer_callers(&self) {
-        let elsewhere = match self.role.standing() {
-            Standing::Unfounded | Standing::Learner => {
-                Some(Elsewhere { principal: self.principal_address() })
-            }
-            Standing::Standby | Standing::Waiting | Standing::Elected | Standing::Principal => None,
-        };
-        self.users.refer(elsewhere);
     }
 
     pub(super) fn describe(&self) -> Description {
@@ -311,7 +310,8 @@ impl<S: Store> Driver<S> {
     }
 }
 
-/// Answered by an effect, unlike what workers and timers send.
+/// Answered by an effect, unlike what workers and timers send: without events it is a read, which a deposed
+/// principal must not answer.
 fn is_request(command: &Command) -> bool {
     match command {
         Command::Submit { .. }
@@ -322,9 +322,9 @@ fn is_request(command: &Command) -> bool {
         | Command::Overview { .. }
         | Command::AddUser { .. }
         | Command::RemoveUser { .. }
-        | Command::ListUsers { .. } => true,
-        Command::ConnectWorker(_)
-        | Command::DisconnectWorker { .. }
+        | Command::ListUsers { .. }
+        | Command::ConnectWorker(_) => true,
+        Command::DisconnectWorker { .. }
         | Command::WorkerHeartbeat { .. }
         | Command::DrainWorker { .. }
         | Command::ReportOutcomes { .. }

@@ -51,6 +51,7 @@ impl Applied {
         for id in ids {
             tail.push_id(id);
         }
+        applied.tell_users();
         Ok((applied, tail))
     }
 
@@ -60,12 +61,14 @@ impl Applied {
     /// The journal is damaged or cannot be read.
     pub fn rebuild(&mut self, store: &impl Store, keep: Index) -> Result<(), journal::Error> {
         self.load_snapshot(store)?;
-        self.replay(store, keep, |_| {})
+        self.replay(store, keep, |_| {})?;
+        self.tell_users();
+        Ok(())
     }
 
     fn load_snapshot(&mut self, store: &impl Store) -> Result<EntryId, journal::Error> {
-        self.clear();
-        let id = store.read_snapshot(&mut |event| self.apply(event))?.unwrap_or_default();
+        self.begin_anew();
+        let id = store.read_snapshot(&mut |event| self.machine.apply(event))?.unwrap_or_default();
         self.index = id.index;
         Ok(id)
     }
@@ -85,24 +88,33 @@ impl Applied {
                 seen(entry);
                 let content = Content::decode(&entry.payload)
                     .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
-                self.apply_entry(entry.id.index, &content);
+                self.apply(entry.id.index, &content);
             }
         }
         Ok(())
     }
 
-    /// Applies an entry that another node made, or that is read back.
+    /// Applies an entry that another node made.
     pub fn apply_entry(&mut self, index: Index, content: &Content) {
+        self.apply(index, content);
+        if let Content::Events(events) = content
+            && events.iter().any(changes_users)
+        {
+            self.tell_users();
+        }
+    }
+
+    fn apply(&mut self, index: Index, content: &Content) {
         match content {
             Content::View(_) => {}
-            Content::Events(events) => events.iter().for_each(|event| self.apply(event)),
+            Content::Events(events) => events.iter().for_each(|event| self.machine.apply(event)),
         }
         self.index = index;
     }
 
-    fn apply(&mut self, event: &Event) {
-        self.machine.apply(event);
-        self.users.follow(event);
+    /// All at once: while a journal is read back, those known before are known.
+    fn tell_users(&self) {
+        self.users.replace(self.machine.users());
     }
 
     pub fn limits(&self) -> &Limits {
@@ -111,12 +123,16 @@ impl Applied {
 
     /// Everything is forgotten: the history was abandoned.
     pub fn clear(&mut self) {
+        self.begin_anew();
+        self.tell_users();
+    }
+
+    fn begin_anew(&mut self) {
         self.machine = Machine::new(self.limits.clone());
         #[cfg(feature = "mutations")]
         if let Some(mutation) = self.mutation {
             self.machine.mutate(mutation);
         }
-        self.users.replace(Vec::new());
         self.index = Index(0);
     }
 
@@ -129,5 +145,24 @@ impl Applied {
     /// What the tail's last entry is, applied or not, must be applied: checked in debug builds.
     pub fn debug_assert_current(&self, tail: &Tail) {
         debug_assert_eq!(self.index, tail.last().index, "every entry is applied when it is stored");
+    }
+}
+
+fn changes_users(event: &Event) -> bool {
+    match event {
+        Event::UserAdded { .. } | Event::UserRemoved { .. } => true,
+        Event::TaskSubmitted { .. }
+        | Event::TaskAssigned { .. }
+        | Event::TaskSucceeded { .. }
+        | Event::TaskFailed { .. }
+        | Event::TaskCancelled { .. }
+        | Event::TaskRequeued { .. }
+        | Event::TaskLost { .. }
+        | Event::TasksPruned { .. }
+        | Event::TaskRestored(_)
+        | Event::WorkerRegistered { .. }
+        | Event::HandlersLearned { .. }
+        | Event::WorkerLost { .. }
+        | Event::AttemptEnded { .. } => false,
     }
 }

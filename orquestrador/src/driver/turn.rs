@@ -25,6 +25,10 @@ pub struct Snapshots {
     /// Encoded state that waits until it is committed.
     ready: Option<(EntryId, Vec<orquestrador_core::Event>)>,
     is_saving: bool,
+    /// The last one saved, while the other node still needs entries below it.
+    saved: Option<EntryId>,
+    /// The other node needs one, and there is none for it, or none that is intact.
+    wanted: bool,
 }
 
 /// When the console says again that something is missing.
@@ -60,6 +64,7 @@ impl<S: Store> Driver<S> {
     pub(super) fn append_content(&mut self, content: &Content) -> Result<(), Error> {
         let entry = Entry::following(&self.tail.last(), self.role.epoch(), content.encode());
         self.applied.index = entry.id.index;
+        self.uncommitted.appended(entry.id.index, self.clock.monotonic());
         self.append(entry, convert::record(content).map(|view| view.number))
     }
 
@@ -87,6 +92,15 @@ impl<S: Store> Driver<S> {
         if let Some(misfit) = self.applied.machine.misfit() {
             return Err(Error::Misfit(misfit.to_owned()));
         }
+        match self.role.standing() {
+            Standing::Principal | Standing::Elected => {
+                self.uncommitted.committed(self.role.committed());
+            }
+            // What it appended is for others to commit.
+            Standing::Unfounded | Standing::Learner | Standing::Standby | Standing::Waiting => {
+                self.uncommitted.clear();
+            }
+        }
         self.release()?;
         // A read of this turn that no entry carries needs its own question.
         if self.nonce > self.replicator.asked() {
@@ -99,20 +113,26 @@ impl<S: Store> Driver<S> {
         Ok(())
     }
 
+    /// Since when the oldest entry or effect of this principal has waited for its commit.
+    pub(super) fn waiting_since(&self) -> Option<Millis> {
+        self.pending.waiting_since().into_iter().chain(self.uncommitted.since()).min()
+    }
+
     /// Every few tens of milliseconds.
     pub(super) fn tick(&mut self) -> Result<(), Error> {
         let lease = self.applied.limits().worker_lease_ms;
         let has_stalled = self.stalls.tick(self.clock.monotonic(), lease);
-        if self.serving && !has_stalled && !self.is_giving_office_away() {
+        // Where heartbeats wait for the end of a handover, nobody is silent.
+        if self.serving && !has_stalled && !self.is_giving_office_away() && !self.holds_any() {
             self.applied.machine.handle(self.clock.wall(), Command::ExpireTimers, &mut self.step);
+            self.close_entry()?;
         }
         self.replicator.ask(&self.role, self.nonce);
         self.greet_again();
         // News of a decision may have been lost with a link.
         let newest = self.role.newest().cloned();
         let now = self.clock.monotonic();
-        let uncommitted_ms =
-            self.pending.waiting_since().map_or(0, |since| now.saturating_sub(since));
+        let uncommitted_ms = self.waiting_since().map_or(0, |since| now.saturating_sub(since));
         self.send_to_peer(role::Message::Heartbeat { newest, uncommitted_ms });
         self.role_input(role::Input::Tick)?;
         self.lines.tick(self.clock.monotonic());
@@ -168,7 +188,8 @@ impl<S: Store> Driver<S> {
 
     fn consider_snapshot(&mut self) {
         let due = self.snapshots.bytes >= self.tuning.snapshot_bytes
-            || self.snapshots.entries >= self.tuning.snapshot_entries;
+            || self.snapshots.entries >= self.tuning.snapshot_entries
+            || self.snapshots.wanted;
         if due
             && self.snapshots.ready.is_none()
             && !self.snapshots.is_saving
@@ -203,19 +224,54 @@ impl<S: Store> Driver<S> {
         saved: Result<EntryId, journal::Error>,
     ) -> Result<(), Error> {
         self.snapshots.is_saving = false;
-        let id = saved?;
-        // A follower that is behind still needs what it has not acknowledged.
+        let id = match saved {
+            Ok(id) => id,
+            // The history that it stood for was set aside, or replaced by a later one, meanwhile.
+            Err(
+                error @ (journal::Error::SnapshotBoundary { .. }
+                | journal::Error::BrokenChain { .. }),
+            ) => {
+                tracing::debug!(%error, "a snapshot came too late");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if self.tail.id_at(id.index) != Some(id) {
+            return Ok(());
+        }
+        // A follower that is behind still needs what it has not acknowledged, unless that is gone anyway.
         let keep =
             self.role.acknowledged().map_or(id.index, |acknowledged| acknowledged.min(id.index));
-        if keep == id.index {
+        self.snapshots.saved = Some(id);
+        if keep == id.index || std::mem::take(&mut self.snapshots.wanted) {
+            self.prune_to_saved_snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Nobody follows from the entries below it any more.
+    pub(super) fn prune_to_saved_snapshot(&mut self) -> Result<(), Error> {
+        if let Some(id) = self.snapshots.saved.take() {
             self.tail.raise_floor(id);
             self.store.prune_below(id.index)?;
         }
         Ok(())
     }
 
+    /// The other node can follow only from a snapshot that is not there yet.
+    pub(super) fn want_snapshot(&mut self) {
+        self.snapshots.wanted = true;
+    }
+
     /// After a truncation a snapshot of what is gone must not be written.
     pub(super) fn drop_snapshots_after(&mut self, keep: Index) {
         self.snapshots.ready.take_if(|(id, _)| id.index > keep);
+        self.snapshots.saved.take_if(|id| id.index > keep);
+    }
+
+    /// The journal is another one: what was counted and encoded was of the former.
+    pub(super) fn forget_snapshots(&mut self) {
+        let is_saving = self.snapshots.is_saving;
+        self.snapshots = Snapshots { is_saving, ..Snapshots::default() };
     }
 }

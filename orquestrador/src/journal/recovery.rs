@@ -221,6 +221,32 @@ mod tests {
         assert!(journal.read(Index(8), usize::MAX).unwrap().is_empty());
     }
 
+    /// The steps, in their order: the bounds say so, the snapshot is there, the entries are gone.
+    #[test]
+    fn an_interrupted_install_of_an_older_snapshot_leaves_one_of_the_two() {
+        let from = tempfile::tempdir().unwrap();
+        let (sender, _) = open(from.path()).unwrap();
+        let entry = Entry::following(&sender.last(), Epoch(2), Bytes::from_static(b"\x12\0"));
+        sender.append(std::slice::from_ref(&entry)).unwrap();
+        sender.save_snapshot(entry.id, &[], std::iter::empty()).unwrap();
+        for is_renamed in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let ids = ten_entries(dir.path());
+            let (journal, _) = open(dir.path()).unwrap();
+            journal.save_snapshot(ids[7], &[], std::iter::empty()).unwrap();
+            journal.prune_below(ids[7].index).unwrap();
+            drop(journal);
+            set_bounds(dir.path(), Bounds { base: entry.id, last: entry.id, cutting: true });
+            if is_renamed {
+                std::fs::copy(from.path().join("snapshot"), dir.path().join("snapshot")).unwrap();
+            }
+            let expected = if is_renamed { entry.id } else { ids[7] };
+            let (journal, recovered) = open(dir.path()).unwrap();
+            assert_eq!((recovered.snapshot, recovered.last), (Some(expected), expected));
+            assert_eq!(journal.first(), expected.index.next());
+        }
+    }
+
     #[test]
     fn entries_beyond_lagging_bounds_are_kept() {
         let dir = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@ use common::proto::witness_service_server::WitnessServiceServer;
 use common::proto::worker_service_server::WorkerServiceServer;
 use orquestrador_core::role::Standing;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService;
@@ -32,11 +33,15 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 type Tasks = TaskOrchestratorServer<api::tasks::Service>;
 type Workers = WorkerServiceServer<dispatch::Service>;
 
-/// Serves until the process ends.
+/// Serves in a task of its own, until the process ends: as long as this node acts, its port does not refuse
+/// (V11). The task ends earlier only with an error.
 ///
 /// # Errors
-/// The port can be served no longer.
-pub async fn serve(node: &Node, listener: TcpListener) -> Result<(), super::Error> {
+/// The services cannot be put together.
+pub fn start(
+    node: &Node,
+    listener: TcpListener,
+) -> Result<JoinHandle<Result<(), super::Error>>, super::Error> {
     let (driver, users) = (node.driver.clone(), node.users.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
     tokio::spawn(report_health(health, driver.clone()));
@@ -78,15 +83,14 @@ pub async fn serve(node: &Node, listener: TcpListener) -> Result<(), super::Erro
     );
     let incoming = TcpListenerStream::new(listener)
         .map(|stream| stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)));
-    Server::builder()
+    let serving = Server::builder()
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .add_routes(routes.routes())
-        .serve_with_incoming(incoming)
-        .await?;
-    Ok(())
+        .serve_with_incoming(incoming);
+    Ok(tokio::spawn(async { Ok(serving.await?) }))
 }
 
 fn operator(node: &Node) -> api::operator::Service {

@@ -1,5 +1,7 @@
 //! Carrying a snapshot to a learner that is too far behind for the journal.
 
+use std::time::Duration;
+
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::peer_message::Message as Wire;
@@ -18,25 +20,25 @@ use crate::journal::{self, Journal, ReceivedSnapshot, SnapshotMeta, SnapshotRece
 /// File bytes in one message.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Sends the snapshot in a thread of its own; it waits for the link, and ends with it.
-pub fn send(journal: Journal, link: mpsc::Sender<PeerMessage>, signature: Signature) {
-    let work = move || match send_all(&journal, &link, &signature) {
-        Ok(()) => tracing::debug!("snapshot sent"),
-        // The learner asks again by refusing what follows.
-        Err(error) => tracing::warn!(%error, "failed to read the snapshot for the other node"),
-    };
-    if let Err(error) = std::thread::Builder::new().name("snapshot-send".into()).spawn(work) {
-        tracing::warn!(%error, "failed to start a thread to send the snapshot");
-    }
-}
+/// Chunks that may wait on the link: what else is said there does not wait behind a whole snapshot.
+const QUEUED_CHUNKS: usize = 8;
+/// Between two looks whether there is room.
+const ROOM: Duration = Duration::from_millis(2);
 
-fn send_all(
+/// Sends the snapshot on this thread; it waits for the link, and ends with it.
+///
+/// # Errors
+/// The snapshot cannot be read, or is no longer what was written. Nothing of a damaged one is sent.
+pub fn send(
     journal: &Journal,
     link: &mpsc::Sender<PeerMessage>,
     signature: &Signature,
 ) -> Result<(), journal::Error> {
     let Signature { sender, epoch, view } = signature;
     let Some(reader) = journal.snapshot_reader()? else { return Ok(()) };
+    for event in reader.events()? {
+        event?;
+    }
     let last_entry = Some(entry_id_to_proto(&reader.id()));
     let mut offset = 0;
     loop {
@@ -50,6 +52,9 @@ fn send_all(
             content: chunk.bytes.to_vec(),
             last: is_last,
         });
+        while link.max_capacity() - link.capacity() >= QUEUED_CHUNKS && !link.is_closed() {
+            std::thread::sleep(ROOM);
+        }
         if link.blocking_send(convert::envelope(*sender, *epoch, message)).is_err() || is_last {
             return Ok(());
         }
@@ -69,8 +74,13 @@ pub async fn receive(
     let last = chunk.last_entry.ok_or_else(|| refuse("field `last_entry` is missing".into()))?;
     let last = entry_id_from_proto(last).map_err(|error| refuse(error.to_string()))?;
     let receiver = match under_way.take() {
-        Some(receiver) if chunk.offset != 0 => Some(receiver),
-        Some(_) | None => None,
+        Some(receiver) if chunk.offset == receiver.offset() => Some(receiver),
+        Some(_) | None if chunk.offset == 0 => None,
+        // Of a snapshot whose beginning was not for us, or of another one: it will come again.
+        Some(_) | None => {
+            tracing::debug!(offset = chunk.offset, "a chunk of a snapshot that was not begun");
+            return Ok(None);
+        }
     };
     let journal = journal.clone();
     let (offset, content, is_last) = (chunk.offset, chunk.content, chunk.last);

@@ -74,8 +74,8 @@ impl Worker {
                     break;
                 }
                 successor = self.news.successor_of(epoch) => {
-                    tracing::debug!(%successor, "another principal was elected");
-                    next = Some(successor);
+                    tracing::debug!(?successor, "another principal was elected");
+                    next = Some(self.heard_of(successor));
                     break;
                 }
                 () = drain.cancelled(), if !told_drain => {}

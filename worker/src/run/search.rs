@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Error, Worker};
 use crate::session::{Refusal, Session};
-use crate::witness;
+use crate::witness::{self, Principal};
 
 /// How often the console repeats that there is no principal.
 const REPEAT_WARNING: Duration = Duration::from_secs(10);
@@ -25,7 +25,9 @@ impl Worker {
             tokio::select! {
                 () = drain.cancelled(), if self.slots.is_empty() => return None,
                 () = tokio::time::sleep_until(deadline) => return None,
-                principal = self.news.successor_of(self.highest_epoch) => return Some(principal),
+                principal = self.news.successor_of(self.highest_epoch) => {
+                    return Some(self.heard_of(principal));
+                }
                 Some((key, outcome)) = self.ended.recv() => self.finished(&key, outcome),
             }
         }
@@ -36,17 +38,24 @@ impl Worker {
         &mut self,
         mut first: Option<Endpoint>,
     ) -> Result<Option<Session>, Error> {
-        let (mut news, epoch) = (std::mem::take(&mut self.news), self.highest_epoch);
+        let mut news = std::mem::take(&mut self.news);
         let (drain, is_idle) = (self.drain.clone(), self.slots.is_empty());
         let found = loop {
+            let epoch = self.highest_epoch;
             tokio::select! {
                 () = drain.cancelled(), if is_idle => break Ok(None),
                 found = self.find_principal(first.clone()) => break found,
-                principal = news.successor_of(epoch) => first = Some(principal),
+                principal = news.successor_of(epoch) => first = Some(self.heard_of(principal)),
             }
         };
         self.news = news;
         found
+    }
+
+    /// G3: from now on whoever is principal of a lower epoch is none.
+    pub(super) fn heard_of(&mut self, principal: Principal) -> Endpoint {
+        self.highest_epoch = self.highest_epoch.max(principal.epoch);
+        principal.endpoint
     }
 
     /// One round over the orchestrators; one that is named by another comes next.

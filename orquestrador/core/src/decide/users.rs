@@ -48,12 +48,11 @@ impl Machine {
     }
 
     pub(super) fn list_users(&self) -> Answer {
-        Answer::Users { users: self.state.users.values().cloned().collect() }
+        Answer::Users { users: self.users() }
     }
 
     pub(crate) fn tell_users(&self, step: &mut Step) {
-        let users = self.state.users.values().cloned().collect();
-        step.effects.push(Effect::UsersChanged { users });
+        step.effects.push(Effect::UsersChanged { users: self.users() });
     }
 
     fn has_other_admin(&self, user: &UserName) -> bool {

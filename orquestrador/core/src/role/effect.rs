@@ -28,6 +28,8 @@ pub enum Effect {
     },
     /// The follower lacks what was pruned: send it the snapshot.
     SendSnapshot,
+    /// The follower needs a snapshot, and there is none: take one.
+    WantSnapshot,
     StopReplication,
     /// Entries up to here are committed.
     Committed(Index),

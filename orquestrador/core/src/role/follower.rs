@@ -96,7 +96,7 @@ impl Role {
 
     /// V2: the newest view known is the one asked about, and nothing was promised in its register.
     /// V8: a learner gives no word.
-    fn may_give_word(&self, view: &View) -> bool {
+    pub(super) fn may_give_word(&self, view: &View) -> bool {
         view.replica(self.me.node).is_some()
             && self.durable.acceptor.promised.is_none()
             && self.proposal.is_none()

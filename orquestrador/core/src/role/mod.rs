@@ -355,6 +355,16 @@ impl Role {
             })
     }
 
+    /// V15: the principal is linked to this node, and nothing speaks against its being alive.
+    pub fn hears_principal(&self) -> bool {
+        self.principal_is_up() && self.principal_may_be_alive()
+    }
+
+    /// Whether an acknowledgement of this node carries its word now (V2).
+    pub fn gives_word(&self) -> bool {
+        self.newest().is_some_and(|view| self.may_give_word(view))
+    }
+
     /// The first message of a link.
     pub fn hello(&self, log: &dyn Log) -> Hello {
         Hello { newest: self.durable.newest.clone(), last: log.last(), may_found: self.may_found() }

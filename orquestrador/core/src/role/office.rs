@@ -243,7 +243,11 @@ impl Role {
         else {
             return;
         };
-        if has_none || (is_replica(follower.node) && !ends_below) {
+        let is_needed = !is_replica(follower.node) || ends_below;
+        if has_none || !is_needed {
+            if is_needed {
+                turn.effects.push(Effect::WantSnapshot);
+            }
             let high = turn.log.last().index;
             follower.progress = probing(turn.log, high, Index(0), ask_again_at);
         } else {

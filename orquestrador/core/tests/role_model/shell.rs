@@ -63,7 +63,8 @@ impl World {
                 process.pending.clear();
                 node.journal.truncate(0);
             }
-            Effect::Notice(_) => {}
+            // These nodes prune nothing.
+            Effect::WantSnapshot | Effect::Notice(_) => {}
         }
     }
 

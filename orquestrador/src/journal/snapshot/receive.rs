@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{RECEIVING, SnapshotMeta, SnapshotReader};
+use crate::journal::bounds::Bounds;
 use crate::journal::directory;
 use crate::journal::error::Error;
 use crate::journal::log::Journal;
@@ -77,15 +78,18 @@ impl ReceivedSnapshot {
         &self.meta
     }
 
-    /// Puts it in the place of the journal, which is then empty after the snapshot's entry.
+    /// Puts it in the place of the journal, which is then empty after the snapshot's entry, be that above or
+    /// below the one that its own snapshot stood for.
     /// What the journal held is gone; set aside before what may matter to someone.
     pub fn install(self) -> Result<SnapshotMeta, Error> {
         let directory = &self.journal.0.directory;
         let id = self.meta.id;
         self.journal.write(|writer, tail| {
-            let covered = tail.snapshot.unwrap_or(tail.base).index;
+            let covered = tail.snapshot.unwrap_or(tail.base).index.max(tail.base.index);
             if id.index < covered {
-                return Err(Error::SnapshotBoundary { asked: id.index, snapshot: covered });
+                // A snapshot below the bounds would look like one that was lost. A crash after this
+                // leaves our own snapshot and no entries.
+                writer.bounds.set(Bounds { base: id, last: id, cutting: true })?;
             }
             // A crash after this leaves a snapshot that does not belong to the entries; opening
             // then goes on as below.
