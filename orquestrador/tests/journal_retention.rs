@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use journal_common::{append_events, append_payload, entries_after, event, temporary, view};
 use orquestrador::journal::{Content, Error, Journal, SetAside, read_set_aside};
 use orquestrador_core::ids::{Epoch, Index, ViewNumber};
+use orquestrador_core::role::Durable;
 
 #[test]
 fn entries_set_aside_are_in_the_file_and_no_longer_in_the_journal() {
@@ -110,6 +111,7 @@ fn view_records_are_found_and_remembered_after_pruning() {
     let (journal, _) = Journal::open(dir.path()).unwrap();
     let mut records = Vec::new();
     for number in 1..=4 {
+        know(&journal, number);
         let record = append_payload(&journal, Epoch(number), Content::View(view(number)).encode());
         records.push((ViewNumber(number), record.id.index));
         append_events(&journal, Epoch(number), 5);
@@ -129,6 +131,24 @@ fn view_records_are_found_and_remembered_after_pruning() {
     drop(journal);
     let (_journal, recovered) = Journal::open(dir.path()).unwrap();
     assert_eq!(recovered.view_records, records);
+}
+
+/// A node's own file must be at least as new as what its journal says.
+#[test]
+fn a_role_file_older_than_the_recorded_views_is_reported() {
+    let dir = temporary();
+    let (journal, _) = Journal::open(dir.path()).unwrap();
+    know(&journal, 1);
+    append_payload(&journal, Epoch(1), Content::View(view(1)).encode());
+    append_payload(&journal, Epoch(2), Content::View(view(2)).encode());
+    drop(journal);
+    let error = Journal::open(dir.path()).err().unwrap();
+    assert!(error.to_string().contains("role"), "{error}");
+}
+
+fn know(journal: &Journal, number: u64) {
+    let newest = Some(view(number));
+    journal.save_role(&Durable { newest, ..Durable::default() }).unwrap();
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Every process on a machine of its own, and links, processes and disks that fail: what docs/failover.md
 //! promises in each fault, and after each one the audit.
 //!
-//! It needs root, `ip` and `iptables`; without them each test says that it is skipped, and why.
+//! It needs root, `ip` and `iptables`; without them each test says that it is skipped, and why, unless the environment
+//! says that they are required.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use harness::net::{
 };
 use rustix::process::Signal;
 
+/// Set where a skipped test is a failed one.
+const REQUIRED: &str = "MUTIRAO_TEST_PARTITIONS";
 /// Whatever comes by itself.
 const SOON: Duration = Duration::from_secs(60);
 /// Acknowledgements that make a service.
@@ -44,6 +47,7 @@ fn story_with(
     prepare: impl FnOnce(&mut SpreadCluster) -> anyhow::Result<()>,
 ) -> anyhow::Result<Option<Story>> {
     if let Some(reason) = Network::unavailable() {
+        ensure!(std::env::var_os(REQUIRED).is_none(), "partitions are required: {reason}");
         say(&format!("SKIPPED partitions::{name}: {reason}"));
         return Ok(None);
     }

@@ -12,6 +12,8 @@ pub enum NodeMessage {
     BackupStarted { port: u16 },
     /// No standby is in sync; acknowledgements are local only.
     BackupUnavailable { address: String },
+    /// The other replica is gone, and nobody may say so but a witness or the operator.
+    BackupBlocks { address: String },
     /// The standby is in sync again.
     BackupInSync { address: String },
     /// A worker is new, or a new incarnation.
@@ -96,6 +98,7 @@ impl Message for NodeMessage {
             Self::PrincipalStarted { .. } => "principal_started",
             Self::BackupStarted { .. } => "backup_started",
             Self::BackupUnavailable { .. } => "backup_unavailable",
+            Self::BackupBlocks { .. } => "backup_blocks",
             Self::BackupInSync { .. } => "backup_in_sync",
             Self::WorkerRegistered { .. } => "worker_registered",
             Self::WorkerReconnected { .. } => "worker_reconnected",
@@ -165,6 +168,7 @@ impl Message for NodeMessage {
             Self::PrincipalStarted { .. }
             | Self::BackupStarted { .. }
             | Self::BackupUnavailable { .. }
+            | Self::BackupBlocks { .. }
             | Self::BackupInSync { .. }
             | Self::TasksAggregated { .. }
             | Self::PrincipalFailed
@@ -197,6 +201,10 @@ impl NodeMessage {
             Self::BackupUnavailable { address } => {
                 format!("AVISO: backup indisponível em {address}; as tarefas ficam só neste nó até ele voltar.")
             }
+            Self::BackupBlocks { address } => format!(
+                "AVISO: o backup em {address} não responde, e nenhuma tarefa é confirmada até ele voltar. Se ele se foi de \
+                 vez, diga-o a este nó: cliente cluster promote --force"
+            ),
             Self::BackupInSync { address } => format!("Backup sincronizado em {address}."),
             Self::WorkerRegistered { worker } => format!("Novo worker registrado: {worker}"),
             Self::WorkerReconnected { worker } => format!("Worker reconectado: {worker}"),
@@ -274,6 +282,10 @@ impl NodeMessage {
             Self::BackupUnavailable { address } => {
                 format!("WARNING: no backup at {address}; tasks are on this node alone until it is back.")
             }
+            Self::BackupBlocks { address } => format!(
+                "WARNING: the backup at {address} does not answer, and no task is acknowledged until it is back. If it is \
+                 gone for good, tell this node so: cliente cluster promote --force"
+            ),
             Self::BackupInSync { address } => format!("Backup in sync at {address}."),
             Self::WorkerRegistered { worker } => format!("New worker registered: {worker}"),
             Self::WorkerReconnected { worker } => format!("Worker reconnected: {worker}"),

@@ -403,6 +403,31 @@ fn a_forced_node_serves_without_asking() {
     assert_eq!(world.nodes[B].newest().map(|view| view.forced), Some(true));
 }
 
+/// Two machines and no witness: nothing but the operator's word lets the principal go on alone.
+#[test]
+fn a_principal_that_waits_for_a_lost_backup_goes_on_when_told_to() {
+    let mut world = pair_with(two_machines());
+    world.crash(B);
+    world.settle();
+    world.write(A);
+    world.settle();
+    let committed = |world: &World| {
+        world.nodes[A]
+            .process
+            .as_ref()
+            .is_some_and(|process| process.role.committed() == world.nodes[A].journal.last().index)
+    };
+    assert!(!committed(&world), "it waits");
+    world.step(Action::Promote(A));
+    world.settle();
+    assert_eq!(world.nodes[A].standing(), Some(Standing::Principal), "{}", world.describe());
+    assert!(committed(&world));
+    // Once is enough.
+    let forced = world.nodes[A].newest().map(|view| view.number);
+    world.step(Action::Promote(A));
+    assert_eq!(world.nodes[A].newest().map(|view| view.number), forced);
+}
+
 #[test]
 fn a_forced_view_wins_over_what_the_other_decided_alone() {
     let mut world = pair();

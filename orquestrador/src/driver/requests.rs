@@ -215,6 +215,7 @@ impl<S: Store> Driver<S> {
 
     fn promote(&mut self, reply: oneshot::Sender<Result<Epoch, Status>>) -> Result<(), Error> {
         let refusal = match self.role.standing() {
+            Standing::Principal | Standing::Elected if self.is_blocked() => None,
             Standing::Principal | Standing::Elected => Some("this node is the principal already"),
             Standing::Standby => Some("the principal is alive: nothing to override"),
             Standing::Unfounded => Some("this node has no history"),
@@ -234,6 +235,13 @@ impl<S: Store> Driver<S> {
             tracing::debug!("the operator left before the promotion was answered");
         }
         Ok(())
+    }
+
+    /// A principal whose other replica is not there, so that nothing is committed.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.role.newest().is_some_and(|view| !view.is_single())
+            && self.role.replicated().is_none()
+            && self.peer.sender.is_none()
     }
 
     /// Where clients should go, as far as this node knows.

@@ -171,6 +171,10 @@ impl<S: Store> Driver<S> {
         match standing {
             // That was said when the two met, and is an error.
             Standing::Principal if self.peer.sender.is_some_and(|peer| self.is_foreign(peer)) => {}
+            Standing::Principal | Standing::Elected if self.is_blocked() => {
+                self.warnings.told_in_sync = false;
+                self.console.warn(&NodeMessage::BackupBlocks { address: peer });
+            }
             Standing::Principal | Standing::Elected => {
                 self.warnings.told_in_sync = false;
                 self.console.warn(&NodeMessage::BackupUnavailable { address: peer });

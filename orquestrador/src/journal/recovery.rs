@@ -60,6 +60,12 @@ pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error
         retention::reset(&store, &mut bounds, by)?;
         found = Found::new(&bounds.current(), Some(by));
     }
+    // A view is written there before its record is appended.
+    let newest = role.newest.as_ref().map_or(ViewNumber(0), |view| view.number);
+    if found.view_records.values().any(|recorded| *recorded > newest) {
+        let what = "it is older than the views that the journal records";
+        return Err(Error::corrupt(&directory.role(), Place::WholeFile, what));
+    }
     // What was found may never have been flushed; nobody must act on it before it is.
     store.sync()?;
     bounds.set(Bounds { last: found.last, cutting: false, ..bounds.current() })?;

@@ -52,11 +52,11 @@ impl Role {
             || self.lacks(Mutation::AnyoneEligible)
     }
 
-    /// V15: takes office although the other node was not asked. The shell has checked that no principal is
-    /// alive to this node.
+    /// V15: takes office although the other node was not asked; or goes on without it, as a principal that waits
+    /// for its acknowledgements. The shell has checked that no other principal is alive to this node.
     pub(super) fn promote_by_force(&mut self, turn: &mut Turn<'_>) {
         let Some(view) = self.durable.newest.clone() else { return };
-        if self.office.is_some() {
+        if self.office.is_some() && view.is_single() {
             return;
         }
         turn.notice(Notice::Forced);

@@ -18,7 +18,8 @@ pub struct Candidate {
 
 /// The wanted witness set: 5, 3, 1 or none of the candidates. Present ones stay while they live; new ones
 /// come from machines of their own first. Where a dead process is told from a silent machine by its refused
-/// port (`loopback`), fewer than three would be worse than none: V11 needs no majority of survivors.
+/// port (`loopback`), fewer than three would be worse than none: V11 needs no majority of survivors. Three of
+/// which two live are not fewer: they still tell a silent principal from a busy one.
 pub(super) fn choose(
     present: &[ProcessId],
     candidates: &[Candidate],
@@ -32,6 +33,10 @@ pub(super) fn choose(
         3 | 4 => 3,
         5.. => 5,
     };
+    let alive = left.iter().filter(|c| present.contains(&c.incarnation)).count();
+    if loopback && wanted == 0 && 2 * alive > present.len() {
+        return present.to_vec();
+    }
     let mut chosen: Vec<&Candidate> = Vec::with_capacity(wanted);
     while chosen.len() < wanted {
         let crowd = |host: &str| chosen.iter().filter(|c| *c.host == *host).count();
@@ -68,6 +73,15 @@ mod tests {
 
     fn ids(chosen: &[u128]) -> Vec<ProcessId> {
         chosen.iter().map(|id| ProcessId(*id)).collect()
+    }
+
+    #[test]
+    fn on_loopback_a_majority_of_three_stays() {
+        let three = ids(&[1, 2, 3]);
+        let alive = |count| (1..=count).map(|n| candidate(n, "one")).collect::<Vec<_>>();
+        assert_eq!(choose(&three, &alive(2), true), three);
+        assert_eq!(choose(&three, &alive(1), true), []);
+        assert_eq!(choose(&[], &alive(2), true), []);
     }
 
     #[test]
