@@ -14,6 +14,20 @@ const PROTOS: [&str; 7] = [
     "mutirao/v1/operator.proto",
 ];
 
+/// What is large or frequent: fields that refer to the message that they came in instead of copying it.
+const SHARED_BYTES: [&str; 10] = [
+    ".mutirao.v1.JournalEntry",
+    ".mutirao.v1.TaskSpec.payload",
+    ".mutirao.v1.TaskUpdate.result",
+    ".mutirao.v1.GetTaskResultResponse.result",
+    ".mutirao.v1.Assignment.payload",
+    ".mutirao.v1.Outcome",
+    ".mutirao.v1.TaskSubmitted",
+    ".mutirao.v1.TaskAssigned",
+    ".mutirao.v1.TaskSucceeded",
+    ".mutirao.v1.SnapshotChunk.content",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../proto");
     println!("cargo::rerun-if-changed={}", root.display());
@@ -21,6 +35,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     // Served by gRPC reflection.
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".mutirao.v1.JournalEntry").compile_fds(descriptors)?;
+    let mut stubs = tonic_prost_build::configure();
+    for path in SHARED_BYTES {
+        stubs = stubs.bytes(path);
+    }
+    stubs.compile_fds(descriptors)?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _, TryStreamE
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
+use crate::encoded::{self, Encoded};
 use crate::retry::{Backoff, Target, Targets, is_of_principal, silent};
 use crate::{Error, TaskSpec, canonical_task_id};
 
@@ -168,6 +169,7 @@ impl Client {
         let batch: Vec<proto::TaskSpec> = batch.into_iter().map(Into::into).collect();
         let task_ids = batch.iter().map(|task| task.task_id.clone()).collect();
         let request = proto::SubmitTasksRequest { tasks: batch, allow_unknown_handler };
+        let request = Encoded::new(&request);
         let answer = self
             .targets
             .call(
@@ -175,7 +177,7 @@ impl Client {
                 |answer: &proto::SubmitTasksResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
                     let request = self.targets.request(request.clone());
-                    async move { Ok(tasks(channel).submit_tasks(request).await?.into_inner()) }
+                    encoded::submit_tasks(channel, request)
                 },
             )
             .await?;
@@ -221,7 +223,7 @@ impl Client {
             )
             .await?;
         match (answer.task, answer.receipt) {
-            (Some(task), Some(receipt)) => Ok((task, answer.result, receipt)),
+            (Some(task), Some(receipt)) => Ok((task, answer.result.into(), receipt)),
             _ => Err(incomplete()),
         }
     }

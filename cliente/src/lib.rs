@@ -27,6 +27,7 @@
 #![warn(missing_docs)]
 
 mod client;
+mod encoded;
 mod error;
 mod operator;
 mod retry;

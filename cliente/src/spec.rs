@@ -67,7 +67,7 @@ impl From<TaskSpec> for WireSpec {
     fn from(spec: TaskSpec) -> Self {
         let TaskSpec { task_id, handler, payload, delivery } = spec;
         let delivery = proto::Delivery::from(delivery).into();
-        Self { task_id: canonical_task_id(&task_id), handler, payload, delivery }
+        Self { task_id: canonical_task_id(&task_id), handler, payload: payload.into(), delivery }
     }
 }
 

@@ -37,13 +37,18 @@ impl Client {
         task_ids: Vec<String>,
         include_results: bool,
     ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
+        self.follow_each(task_ids, Wish { include_results, only_ends: false })
+    }
+
+    fn follow_each(
+        &self,
+        task_ids: Vec<String>,
+        wish: Wish,
+    ) -> ReceiverStream<Result<TaskUpdate, Error>> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         for chunk in task_ids.chunks(CHUNK) {
-            self.follow(
-                Scope::Unfinished(chunk.iter().map(|id| canonical_task_id(id)).collect()),
-                include_results,
-                &sender,
-            );
+            let open = chunk.iter().map(|id| canonical_task_id(id)).collect();
+            self.follow(Scope::Unfinished(open), wish, &sender);
         }
         ReceiverStream::new(receiver)
     }
@@ -55,7 +60,8 @@ impl Client {
         task_ids: Vec<String>,
         include_results: bool,
     ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
-        self.watch(task_ids, include_results).filter_map(|update| {
+        let wish = Wish { include_results, only_ends: true };
+        self.follow_each(task_ids, wish).filter_map(|update| {
             let keep = match &update {
                 Ok(update) => is_last(update),
                 Err(_) => true,
@@ -71,18 +77,12 @@ impl Client {
         include_results: bool,
     ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        self.follow(Scope::All, include_results, &sender);
+        self.follow(Scope::All, Wish { include_results, only_ends: false }, &sender);
         ReceiverStream::new(receiver)
     }
 
-    fn follow(
-        &self,
-        scope: Scope,
-        include_results: bool,
-        sender: &mpsc::Sender<Result<TaskUpdate, Error>>,
-    ) {
-        let follower =
-            Follower { client: self.clone(), scope, include_results, sender: sender.clone() };
+    fn follow(&self, scope: Scope, wish: Wish, sender: &mpsc::Sender<Result<TaskUpdate, Error>>) {
+        let follower = Follower { client: self.clone(), scope, wish, sender: sender.clone() };
         tokio::spawn(follower.run());
     }
 }
@@ -134,11 +134,18 @@ impl Scope {
     }
 }
 
+/// What is told of each task.
+#[derive(Clone, Copy)]
+struct Wish {
+    include_results: bool,
+    only_ends: bool,
+}
+
 /// Keeps one watch alive until all of its tasks are finished, or the caller left.
 struct Follower {
     client: Client,
     scope: Scope,
-    include_results: bool,
+    wish: Wish,
     sender: mpsc::Sender<Result<TaskUpdate, Error>>,
 }
 
@@ -180,7 +187,8 @@ impl Follower {
         };
         let request = targets.request(WatchTasksRequest {
             task_ids: self.scope.ids(),
-            include_results: self.include_results,
+            include_results: self.wish.include_results,
+            only_ends: self.wish.only_ends,
         });
         let mut client = tasks(target.channel.clone());
         let established = async {

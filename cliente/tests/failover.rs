@@ -186,7 +186,7 @@ async fn a_wait_goes_on_at_the_new_principal_and_tells_each_end_once() {
     let first = ends.next().await.expect("there are three").expect("is told");
     assert_eq!(
         (first.task.expect("is set").task_id, first.result),
-        (ids[0].clone(), b"a".to_vec())
+        (ids[0].clone(), b"a".to_vec().into())
     );
 
     // One ends while nobody is there to tell it, one afterwards.
@@ -196,7 +196,7 @@ async fn a_wait_goes_on_at_the_new_principal_and_tells_each_end_once() {
     let second = ends.next().await.expect("there are three").expect("is told");
     assert_eq!(
         (second.task.expect("is set").task_id, second.result),
-        (ids[1].clone(), b"b".to_vec())
+        (ids[1].clone(), b"b".to_vec().into())
     );
     pair.finish(&ids[2], b"c");
     let third = ends.next().await.expect("there are three").expect("is told");

@@ -147,7 +147,7 @@ fn submission(event: &Event, withheld: &BTreeSet<TaskId>) -> Option<proto::TailT
         task: Some(proto::TaskSpec {
             task_id: task.to_string(),
             handler: handler.to_string(),
-            payload: payload.to_vec(),
+            payload: payload.clone(),
             delivery: convert::delivery(*delivery).into(),
         }),
     })
@@ -215,7 +215,10 @@ mod tests {
     fn parts_are_bounded_and_keep_the_order() {
         let task = |size: usize| proto::TailTask {
             owner: size.to_string(),
-            task: Some(proto::TaskSpec { payload: vec![0; size], ..proto::TaskSpec::default() }),
+            task: Some(proto::TaskSpec {
+                payload: vec![0; size].into(),
+                ..proto::TaskSpec::default()
+            }),
         };
         let sizes = [10_000, 10_000, 50_000, 1, 1];
         let parts = parts(sizes.map(task).into(), 25_000);

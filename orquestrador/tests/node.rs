@@ -149,7 +149,7 @@ fn spec(payload: &str) -> proto::TaskSpec {
     proto::TaskSpec {
         task_id: uuid::Uuid::now_v7().to_string(),
         handler: "echo".into(),
-        payload: payload.into(),
+        payload: payload.to_owned().into(),
         ..proto::TaskSpec::default()
     }
 }
@@ -185,7 +185,7 @@ async fn a_task_goes_to_a_worker_and_its_result_comes_back() {
 
     let request = demo(proto::GetTaskResultRequest { task_id: task.task_id.clone() });
     let result = tasks.get_task_result(request).await.expect("is known").into_inner();
-    assert_eq!(result.result, b"oi");
+    assert_eq!(result.result, b"oi"[..]);
     assert_eq!(result.task.expect("has one").state(), proto::TaskState::Succeeded);
 }
 
@@ -214,16 +214,21 @@ async fn a_watch_shows_the_present_and_every_change_until_the_end() {
     let mut tasks = node.tasks();
     let task = spec("x");
     tasks.submit_task(demo(submission(task.clone()))).await.expect("is accepted");
-    let request =
-        proto::WatchTasksRequest { task_ids: vec![task.task_id.clone()], include_results: true };
+    let task_ids = vec![task.task_id.clone()];
+    let request = proto::WatchTasksRequest { task_ids, include_results: true, only_ends: false };
+    let ends = proto::WatchTasksRequest { only_ends: true, ..request.clone() };
     let mut watch = tasks.watch_tasks(demo(request)).await.expect("is accepted").into_inner();
     let present = watch.message().await.expect("is open").expect("is no end");
     assert!(present.established);
+    assert_eq!(present.updates.len(), 1);
+    let mut ends = tasks.watch_tasks(demo(ends)).await.expect("is accepted").into_inner();
+    let present = ends.message().await.expect("is open").expect("is no end");
+    assert_eq!((present.established, present.updates.len()), (true, 0), "it has not ended");
     let mut worker = node.worker("localhost:1", Vec::new(), 1).await;
     let assignment = worker.assignment().await;
     worker.succeed(&assignment).await;
     let mut states = Vec::new();
-    let mut result = Vec::new();
+    let mut result = bytes::Bytes::new();
     while let Some(batch) = watch.message().await.expect("no error") {
         for update in batch.updates {
             states.push(update.task.as_ref().expect("has one").state());
@@ -231,7 +236,10 @@ async fn a_watch_shows_the_present_and_every_change_until_the_end() {
         }
     }
     assert_eq!(states, [proto::TaskState::Running, proto::TaskState::Succeeded]);
-    assert_eq!(result, b"x");
+    assert_eq!(result, b"x"[..]);
+    let end = ends.message().await.expect("is open").expect("is no end");
+    let states: Vec<_> = end.updates.into_iter().filter_map(|u| Some(u.task?.state())).collect();
+    assert_eq!(states, [proto::TaskState::Succeeded]);
 }
 
 #[tokio::test]
@@ -241,7 +249,7 @@ async fn bad_requests_name_their_fields() {
     let bad = proto::TaskSpec {
         task_id: "x".into(),
         handler: String::new(),
-        payload: vec![0; (4 << 20) + 1],
+        payload: vec![0; (4 << 20) + 1].into(),
         delivery: 9,
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");

@@ -80,7 +80,7 @@ impl Call {
 }
 
 fn new_task(id: TaskId) -> NewTask {
-    let payload = Blob::from(id.to_bytes().as_slice());
+    let payload = Blob::copy_from_slice(&id.to_bytes());
     // One in four; by the id, so that a repeated submission is the same.
     let once = id.0.is_multiple_of(4);
     let delivery = if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };

@@ -208,7 +208,7 @@ impl World {
                 view: Some(view_to_proto(&signature.view)),
                 last_entry: Some(entry_id_to_proto(&id)),
                 offset: nth,
-                content: number.to_be_bytes().to_vec(),
+                content: number.to_be_bytes().to_vec().into(),
                 last: nth + 1 == CHUNKS,
             };
             let chunk = Peer::SnapshotChunk(chunk);

@@ -473,7 +473,7 @@ impl World {
         let outcome = Outcome {
             task_id: key.task_id.clone(),
             attempt: key.attempt,
-            outcome: Some(outcome::Outcome::Succeeded(result.into_bytes())),
+            outcome: Some(outcome::Outcome::Succeeded(result.into_bytes().into())),
         };
         self.tell(|_| format!("worker {nth} ends {}/{}", key.task_id, key.attempt));
         let slots = &mut self.workers[nth].slots;

@@ -78,10 +78,11 @@ impl Executor {
             let failure = Failure::new("FAULT_INJECTED", "the worker was asked to fail attempts");
             return Start::Done(outcome(&key, Err(failure)));
         }
+        let payload = Vec::from(assignment.payload);
         let payload = if self.faults.slowdown > 1.0 {
-            assignment.payload
+            payload
         } else {
-            let inline = AssertUnwindSafe(|| handler.run_inline(assignment.payload));
+            let inline = AssertUnwindSafe(|| handler.run_inline(payload));
             match std::panic::catch_unwind(inline) {
                 Ok(Ok(result)) => return Start::Done(outcome(&key, Ok(result))),
                 Ok(Err(payload)) => payload,
@@ -164,7 +165,7 @@ fn outcome(key: &Key, done: Result<Vec<u8>, Failure>) -> Outcome {
         task_id: key.task_id.clone(),
         attempt: key.attempt,
         outcome: Some(match done {
-            Ok(result) => proto::outcome::Outcome::Succeeded(result),
+            Ok(result) => proto::outcome::Outcome::Succeeded(result.into()),
             Err(Failure { code, message, output }) => {
                 proto::outcome::Outcome::Failed(proto::Failure { code, message, output })
             }

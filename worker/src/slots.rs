@@ -204,7 +204,7 @@ mod tests {
     }
 
     fn outcome(task: &str, attempt: u32) -> Outcome {
-        let outcome = Some(outcome::Outcome::Succeeded(Vec::new()));
+        let outcome = Some(outcome::Outcome::Succeeded(Vec::new().into()));
         Outcome { task_id: task.into(), attempt, outcome }
     }
 

@@ -164,7 +164,7 @@ fn assignment(delivery: Delivery, task_id: &str, handler: &str) -> ToWorker {
         task_id: task_id.into(),
         attempt: 1,
         handler: handler.into(),
-        payload: b"x".to_vec(),
+        payload: b"x".to_vec().into(),
         delivery: delivery.into(),
     };
     ToWorker::Assignments(Assignments { assignments: vec![assignment] })

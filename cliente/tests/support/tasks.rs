@@ -58,7 +58,7 @@ fn queued(spec: &TaskSpec, store: &Store) -> Task {
 
 fn new_record(store: &Store, spec: &TaskSpec) -> Record {
     let mut record =
-        Record { task: queued(spec, store), payload: spec.payload.clone(), result: Vec::new() };
+        Record { task: queued(spec, store), payload: spec.payload.to_vec(), result: Vec::new() };
     if store.works {
         record.task.pending_reason.clear();
         match spec.handler.as_str() {
@@ -120,7 +120,11 @@ impl TaskOrchestrator for Script {
         self.admit("result".into(), &request).await?;
         let Record { task, result, .. } = self.find(&request.get_ref().task_id)?;
         let receipt = Some(self.receipt());
-        Ok(Response::new(GetTaskResultResponse { task: Some(task), result, receipt }))
+        Ok(Response::new(GetTaskResultResponse {
+            task: Some(task),
+            result: result.into(),
+            receipt,
+        }))
     }
 
     async fn explain_task(
@@ -265,12 +269,13 @@ fn news(
         updates.push(match record {
             Some(record) => TaskUpdate {
                 task: Some(record.task.clone()),
-                result: if wanted.include_results { record.result.clone() } else { Vec::new() },
+                result: if wanted.include_results { record.result.clone() } else { Vec::new() }
+                    .into(),
                 not_found: false,
             },
             None => TaskUpdate {
                 task: Some(Task { task_id: id, ..Task::default() }),
-                result: Vec::new(),
+                result: Vec::new().into(),
                 not_found: true,
             },
         });

@@ -44,7 +44,7 @@ pub async fn probe(client: &Client, count: usize) -> anyhow::Result<Vec<f64>> {
         let mut result = std::pin::pin!(client.wait_many(vec![id], true));
         let update = result.next().await.context("no result")??;
         waits.push(began.elapsed().as_secs_f64() * 1e3);
-        ensure!(update.result == PAYLOAD, "a wrong result: {update:?}");
+        ensure!(update.result == PAYLOAD[..], "a wrong result: {update:?}");
     }
     Ok(waits)
 }

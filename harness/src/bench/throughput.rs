@@ -77,7 +77,7 @@ pub async fn collect(client: &Client, ids: Vec<String>) -> anyhow::Result<()> {
     let mut results = std::pin::pin!(client.wait_many(ids, true));
     let mut right = 0;
     while let Some(update) = results.next().await {
-        right += usize::from(update?.result == PAYLOAD);
+        right += usize::from(update?.result == PAYLOAD[..]);
     }
     ensure!(right == count, "{right} of {count} results are right");
     Ok(())

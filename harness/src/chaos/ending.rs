@@ -132,7 +132,7 @@ fn ends(cluster: &SpreadCluster, user: Credentials, tasks: Vec<String>) -> anyho
             let Some(task) = update.task else { continue };
             open -= usize::from(update.not_found || sight(&task, None).is_finished());
             let id = task.task_id.clone();
-            ends.insert(id, (!update.not_found).then_some((task, update.result)));
+            ends.insert(id, (!update.not_found).then_some((task, update.result.into())));
         }
         Ok(ends)
     })

@@ -35,11 +35,11 @@ impl State {
                 self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
             }
             Event::TaskSucceeded { task, attempt, result, at } => {
-                let end = End::Succeeded { result: Blob::clone(result) };
+                let end = End::Succeeded { result: Box::from(&result[..]) };
                 self.task_finished(*task, Some(*attempt), (Transition::Succeeded, end), *at)
             }
             Event::TaskFailed { task, attempt, failure, at } => {
-                let end = End::Failed(failure.clone());
+                let end = End::Failed(failure.detached());
                 self.task_finished(*task, Some(*attempt), (Transition::Failed, end), *at)
             }
             Event::TaskCancelled { task, at } => {
@@ -237,8 +237,8 @@ impl State {
             return Err("the task exists");
         }
         let end = match &restored.end {
-            RestoredEnd::Succeeded { result } => End::Succeeded { result: result.clone() },
-            RestoredEnd::Failed(failure) => End::Failed(failure.clone()),
+            RestoredEnd::Succeeded { result } => End::Succeeded { result: Box::from(&result[..]) },
+            RestoredEnd::Failed(failure) => End::Failed(failure.detached()),
             RestoredEnd::Cancelled => End::Cancelled,
             RestoredEnd::Lost(cause) => End::Lost(*cause),
         };

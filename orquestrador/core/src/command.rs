@@ -114,6 +114,13 @@ pub struct Failure {
     pub output: Blob,
 }
 
+impl Failure {
+    /// A copy that keeps nothing else in memory.
+    pub(crate) fn detached(&self) -> Self {
+        Self { output: Blob::copy_from_slice(&self.output), ..self.clone() }
+    }
+}
+
 /// A set of task states; empty means all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct StateFilter(pub u8);

@@ -90,7 +90,7 @@ fn submission(state: &State, task: &Task, payload: &[u8]) -> Event {
         task: task.id(),
         owner: state.owners[task.owner].name.clone(),
         handler: state.handlers[task.handler].name.clone(),
-        payload: Blob::from(payload),
+        payload: Blob::copy_from_slice(payload),
         delivery: task.delivery,
         at: task.submitted_at,
     }
@@ -110,7 +110,9 @@ fn restored(state: &State, task: &Task, finished: &Finished) -> Event {
         finish_order: finished.order.map(|order| order.0),
         delivery: task.delivery,
         end: match &finished.end {
-            End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
+            End::Succeeded { result } => {
+                RestoredEnd::Succeeded { result: Blob::copy_from_slice(result) }
+            }
             End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
             End::Cancelled => RestoredEnd::Cancelled,
             End::Lost(cause) => RestoredEnd::Lost(*cause),

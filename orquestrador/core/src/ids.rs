@@ -164,5 +164,6 @@ name_like!(WorkerId);
 name_like!(UserName);
 name_like!(HandlerName);
 
-/// Payloads and results: shared, immutable bytes.
-pub type Blob = Arc<[u8]>;
+/// Payloads and results on their way: shared, immutable bytes. They may be part of a larger message, which they
+/// keep in memory: what stays is copied.
+pub type Blob = bytes::Bytes;

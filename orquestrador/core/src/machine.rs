@@ -23,6 +23,8 @@ pub struct Machine {
     pub(crate) state: State,
     /// Only a principal's; made anew by [`Machine::take_office`].
     pub(crate) office: Office,
+    /// Somebody watches.
+    pub(crate) are_changes_told: bool,
     #[cfg(feature = "mutations")]
     pub(crate) mutation: Option<crate::mutation::Mutation>,
 }
@@ -33,6 +35,7 @@ impl Machine {
             limits,
             state: State::default(),
             office: Office::default(),
+            are_changes_told: true,
             #[cfg(feature = "mutations")]
             mutation: None,
         }
@@ -54,6 +57,12 @@ impl Machine {
     pub fn take_office(&mut self, now: Timestamp, step: &mut Step) {
         self.office = Office::new(&self.state, now);
         self.tell_users(step);
+    }
+
+    /// Whether commands from now on tell of each change by [`Effect::TaskChanged`]; they do at first. Nobody has to be
+    /// told while nobody watches.
+    pub fn tell_changes(&mut self, are_told: bool) {
+        self.are_changes_told = are_told;
     }
 
     /// Applies and records what was decided.

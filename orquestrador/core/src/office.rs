@@ -126,6 +126,8 @@ impl Office {
         if (before, offered) == (rank, offers) {
             return;
         }
+        // A free worker that stays free changes nobody's turn but its own.
+        let stays = before.is_some() && rank.is_some();
         for handler in &state.workers[worker].handlers {
             let desk = self.desks.get_mut(*handler);
             desk.offering = desk.offering + usize::from(offers) - usize::from(offered);
@@ -135,7 +137,9 @@ impl Office {
             if let Some(rank) = rank {
                 desk.free.insert(rank, worker);
             }
-            self.refresh_queue(state, *handler);
+            if !stays {
+                self.refresh_queue(state, *handler);
+            }
         }
     }
 

@@ -99,14 +99,14 @@ fn pending(reason: PendingReason) -> &'static str {
 pub fn update(snapshot: &TaskSnapshot, result: Option<&Blob>) -> proto::TaskUpdate {
     proto::TaskUpdate {
         task: Some(task(snapshot)),
-        result: result.map(|r| r.to_vec()).unwrap_or_default(),
+        result: result.cloned().unwrap_or_default(),
         not_found: false,
     }
 }
 
 pub fn not_found(id: TaskId) -> proto::TaskUpdate {
     let task = proto::Task { task_id: id.to_string(), ..proto::Task::default() };
-    proto::TaskUpdate { task: Some(task), result: Vec::new(), not_found: true }
+    proto::TaskUpdate { task: Some(task), result: Blob::new(), not_found: true }
 }
 
 pub fn worker(worker: &WorkerSnapshot) -> proto::Worker {
@@ -129,7 +129,7 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
         task_id: assignment.attempt.task.to_string(),
         attempt: assignment.attempt.attempt.0,
         handler: assignment.handler.to_string(),
-        payload: assignment.payload.to_vec(),
+        payload: assignment.payload,
         delivery: delivery(assignment.delivery).into(),
     }
 }
@@ -159,14 +159,14 @@ fn outcome(outcome: proto::Outcome) -> Result<ReportedOutcome, Status> {
         Some(WireOutcome::Failed(failure)) => Outcome::Failed(Failure {
             code: validate::failure_code(failure.code)?,
             message: validate::shortened(failure.message),
-            output: blob("output", failure.output)?,
+            output: blob("output", failure.output.into())?,
         }),
         None => return Err(grpc_status::status(ErrorCode::InvalidArgument, "an outcome is empty")),
     };
     Ok(ReportedOutcome { attempt, outcome })
 }
 
-fn blob(field: &str, bytes: Vec<u8>) -> Result<Blob, Status> {
+fn blob(field: &str, bytes: Blob) -> Result<Blob, Status> {
     if bytes.len() > common::endpoint::MAX_PAYLOAD_BYTES {
         let text = format!(
             "has {} bytes, at most {} are allowed",
@@ -175,5 +175,5 @@ fn blob(field: &str, bytes: Vec<u8>) -> Result<Blob, Status> {
         );
         return Err(grpc_status::invalid([(field.to_owned(), text)]));
     }
-    Ok(bytes.into())
+    Ok(bytes)
 }

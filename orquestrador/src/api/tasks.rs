@@ -126,7 +126,7 @@ impl TaskOrchestrator for Service {
         let (snapshot, result, receipt) = self.query(caller, task, true).await?;
         Ok(Response::new(GetTaskResultResponse {
             task: Some(convert::task(&snapshot)),
-            result: result.map(|r| r.to_vec()).unwrap_or_default(),
+            result: result.unwrap_or_default(),
             receipt: Some(receipt),
         }))
     }
@@ -189,6 +189,7 @@ impl TaskOrchestrator for Service {
             owner: caller.user.clone(),
             tasks: (!tasks.is_empty()).then(|| tasks.clone()),
             include_results: body.include_results,
+            only_ends: body.only_ends,
             outbox,
             lagged: Arc::clone(&lagged),
         };

@@ -30,6 +30,19 @@ const MAX_MESSAGE: usize = 4_096;
 #[derive(Default)]
 struct Violations(Vec<(String, String)>);
 
+/// The tasks of a batch mostly have the same handler: its name is kept once.
+#[derive(Default)]
+struct LastName(Option<HandlerName>);
+
+impl LastName {
+    fn of(&mut self, handler: &str) -> HandlerName {
+        match &self.0 {
+            Some(last) if *last.0 == *handler => last.clone(),
+            Some(_) | None => self.0.insert(handler.into()).clone(),
+        }
+    }
+}
+
 impl Violations {
     fn add(&mut self, field: impl Into<String>, text: impl Into<String>) {
         self.0.push((field.into(), text.into()));
@@ -40,7 +53,12 @@ impl Violations {
     }
 
     /// The task, if nothing is wrong with it; `path` names it in the request.
-    fn task(&mut self, path: impl Fn() -> String, spec: proto::TaskSpec) -> Option<NewTask> {
+    fn task(
+        &mut self,
+        path: impl Fn() -> String,
+        spec: proto::TaskSpec,
+        names: &mut LastName,
+    ) -> Option<NewTask> {
         let before = self.0.len();
         let id = parse_id(&spec.task_id)
             .map_err(|why| self.add(format!("{}.task_id", path()), why))
@@ -61,8 +79,8 @@ impl Violations {
         let id = id.filter(|_| self.0.len() == before)?;
         Some(NewTask {
             id,
-            handler: HandlerName::from(spec.handler.as_str()),
-            payload: spec.payload.into(),
+            handler: names.of(&spec.handler),
+            payload: spec.payload,
             delivery: delivery?,
         })
     }
@@ -105,7 +123,7 @@ fn parse_id(text: &str) -> Result<TaskId, String> {
 pub fn new_task(spec: Option<proto::TaskSpec>) -> Result<NewTask, Status> {
     let mut violations = Violations::default();
     let task = match spec {
-        Some(spec) => violations.task(|| "task".to_owned(), spec),
+        Some(spec) => violations.task(|| "task".to_owned(), spec, &mut LastName::default()),
         None => {
             violations.add("task", "must be given");
             None
@@ -122,9 +140,9 @@ pub fn new_tasks(specs: Vec<proto::TaskSpec>) -> Result<Vec<NewTask>, Status> {
         violations.add("tasks", format!("has {} tasks, 1 to {MAX_TASKS} are allowed", specs.len()));
         return violations.or(Vec::new());
     }
-    let mut tasks = Vec::with_capacity(specs.len());
+    let (mut tasks, mut names) = (Vec::with_capacity(specs.len()), LastName::default());
     for (nth, spec) in specs.into_iter().enumerate() {
-        tasks.extend(violations.task(|| format!("tasks[{nth}]"), spec));
+        tasks.extend(violations.task(|| format!("tasks[{nth}]"), spec, &mut names));
         if violations.0.len() >= MAX_VIOLATIONS {
             break;
         }

@@ -385,6 +385,7 @@ impl<S: Store> Driver<S> {
             Some(Asker::Watch(watcher)) => match answer {
                 Ok(Answer::Tasks { tasks, .. }) => self.watch.add(watcher, tasks),
                 Ok(_) | Err(_) => {
+                    self.watch.expected_in_vain();
                     let status = grpc_status::status(ErrorCode::Internal, "a watch got no tasks");
                     if watcher.outbox.try_send(Err(status)).is_err() {
                         tracing::trace!(

@@ -152,6 +152,8 @@ pub struct Watcher {
     /// `None` follows all of the owner's tasks from now on.
     pub tasks: Option<Vec<orquestrador_core::ids::TaskId>>,
     pub include_results: bool,
+    /// Nothing of a task but its end.
+    pub only_ends: bool,
     pub outbox: mpsc::Sender<Result<proto::WatchTasksResponse, Status>>,
     /// Set when the stream ends because it was read too slowly.
     pub lagged: std::sync::Arc<std::sync::atomic::AtomicBool>,

@@ -30,6 +30,7 @@ impl<S: Store> Driver<S> {
             }
             Input::Watch { request, command, watcher } => {
                 if self.is_admitting() {
+                    self.watch.expect();
                     self.askers.insert(request, Asker::Watch(watcher));
                     self.handle_command(command);
                 } else if watcher.outbox.try_send(Err(self.refusal())).is_err() {
@@ -182,6 +183,7 @@ impl<S: Store> Driver<S> {
 
     fn handle_command(&mut self, command: Command) {
         let asks = is_request(&command);
+        self.applied.machine.tell_changes(self.watch.is_needed());
         let before = self.step.events.len();
         self.applied.machine.handle(self.clock.wall(), command, &mut self.step);
         if asks && self.step.events.len() == before {

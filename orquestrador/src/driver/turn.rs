@@ -124,6 +124,7 @@ impl<S: Store> Driver<S> {
         let has_stalled = self.stalls.tick(self.clock.monotonic(), lease);
         // Where heartbeats wait for the end of a handover, nobody is silent.
         if self.serving && !has_stalled && !self.is_giving_office_away() && !self.holds_any() {
+            self.applied.machine.tell_changes(self.watch.is_needed());
             self.applied.machine.handle(self.clock.wall(), Command::ExpireTimers, &mut self.step);
             self.close_entry()?;
         }

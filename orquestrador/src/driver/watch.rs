@@ -1,14 +1,16 @@
 //! Who watches which task. Owned by the driver, so that a watcher's first picture and all later changes
 //! come in the one order in which they were committed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::WatchTasksResponse;
+use hashbrown::HashMap;
 use orquestrador_core::effect::TaskSnapshot;
 use orquestrador_core::ids::{Blob, TaskId, UserName};
+use smallvec::SmallVec;
 use tokio::sync::mpsc::error::TrySendError;
 use tonic::Status;
 
@@ -27,10 +29,12 @@ const MAX_WATCHED_TASKS: usize = 1_000_000;
 pub struct WatchHub {
     next: WatcherId,
     watchers: BTreeMap<WatcherId, Entry>,
-    by_task: HashMap<TaskId, Vec<WatcherId>>,
+    by_task: HashMap<TaskId, SmallVec<[WatcherId; 1]>>,
     by_owner: HashMap<UserName, Vec<WatcherId>>,
     /// Those with updates to be sent.
     dirty: Vec<WatcherId>,
+    /// Watches asked for whose first picture is not released yet: later changes are for them.
+    expected: usize,
 }
 
 struct Entry {
@@ -42,8 +46,23 @@ struct Entry {
 }
 
 impl WatchHub {
+    /// A watch was asked for: [`WatchHub::add`] or [`WatchHub::expected_in_vain`] follows.
+    pub fn expect(&mut self) {
+        self.expected += 1;
+    }
+
+    pub fn expected_in_vain(&mut self) {
+        self.expected = self.expected.saturating_sub(1);
+    }
+
+    /// Somebody wants to know of changes.
+    pub fn is_needed(&self) -> bool {
+        self.expected > 0 || !self.watchers.is_empty()
+    }
+
     /// Adds a watcher with the present state of its tasks, or refuses it if there are too many.
     pub fn add(&mut self, watcher: Watcher, present: Vec<(TaskSnapshot, Option<Blob>)>) {
+        self.expected = self.expected.saturating_sub(1);
         let tasks = self.by_task.len() + watcher.tasks.as_ref().map_or(0, Vec::len);
         if self.watchers.len() >= MAX_WATCHERS || tasks > MAX_WATCHED_TASKS {
             let status = grpc_status::status(ErrorCode::Overloaded, "too many watches are open");
@@ -63,21 +82,21 @@ impl WatchHub {
         match &entry.watcher.tasks {
             None => self.by_owner.entry(entry.watcher.owner.clone()).or_default().push(id),
             Some(wanted) => {
-                let found: HashMap<TaskId, (TaskSnapshot, Option<Blob>)> =
-                    present.into_iter().map(|(s, r)| (s.id, (s, r))).collect();
+                // In the same order; those unknown are left out.
+                let mut present = present.into_iter().peekable();
                 let mut unfinished = Vec::new();
                 for task in wanted {
-                    match found.get(task) {
-                        None => entry.batch.updates.push(convert::not_found(*task)),
-                        Some((snapshot, result)) => {
-                            if !snapshot.state.is_finished() {
-                                unfinished.push(*task);
-                            }
-                            entry.batch.updates.push(convert::update(
-                                snapshot,
-                                result.as_ref().filter(|_| entry.watcher.include_results),
-                            ));
-                        }
+                    let Some((snapshot, result)) = present.next_if(|(s, _)| s.id == *task) else {
+                        entry.batch.updates.push(convert::not_found(*task));
+                        continue;
+                    };
+                    let is_finished = snapshot.state.is_finished();
+                    if !is_finished {
+                        unfinished.push(*task);
+                    }
+                    if is_finished || !entry.watcher.only_ends {
+                        let result = result.filter(|_| entry.watcher.include_results);
+                        entry.batch.updates.push(convert::update(&snapshot, result.as_ref()));
                     }
                 }
                 unfinished.sort_unstable();
@@ -107,6 +126,9 @@ impl WatchHub {
             let Some(entry) = self.watchers.get_mut(&id) else { continue };
             if finished && let Some(remaining) = &mut entry.remaining {
                 *remaining = remaining.saturating_sub(1);
+            }
+            if entry.watcher.only_ends && !finished {
+                continue;
             }
             let result = result.filter(|_| entry.watcher.include_results);
             entry.batch.updates.push(convert::update(snapshot, result));
@@ -205,6 +227,7 @@ mod tests {
                 owner: UserName::from("ana"),
                 tasks: None,
                 include_results: false,
+                only_ends: false,
                 outbox,
                 lagged: std::sync::Arc::default(),
             };

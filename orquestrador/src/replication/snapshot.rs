@@ -49,7 +49,7 @@ pub fn send(
             view: Some(view_to_proto(view)),
             last_entry: last_entry.clone(),
             offset: chunk.offset,
-            content: chunk.bytes.to_vec(),
+            content: chunk.bytes,
             last: is_last,
         });
         while link.max_capacity() - link.capacity() >= QUEUED_CHUNKS && !link.is_closed() {

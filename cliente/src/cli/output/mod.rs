@@ -26,9 +26,9 @@ pub struct TaskView {
 
 impl TaskView {
     /// Only a task that has run has a result.
-    pub fn new(task: Task, result: Vec<u8>, receipt: Option<Receipt>) -> Self {
+    pub fn new(task: Task, result: impl Into<Vec<u8>>, receipt: Option<Receipt>) -> Self {
         let has_result = matches!(task.state(), TaskState::Succeeded | TaskState::Failed);
-        Self { result: has_result.then_some(result), task, receipt }
+        Self { result: has_result.then(|| result.into()), task, receipt }
     }
 
     pub fn without_result(task: Task, receipt: Option<Receipt>) -> Self {

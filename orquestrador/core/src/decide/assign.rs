@@ -49,7 +49,7 @@ impl Machine {
         let assignment = Assignment {
             attempt: self.present_attempt(slot),
             handler: self.state.handlers[task.handler].name.clone(),
-            payload: Blob::from(task.body.payload()),
+            payload: Blob::copy_from_slice(task.body.payload()),
             delivery: task.delivery,
         };
         step.effects.push(Effect::Assign { session, assignment });

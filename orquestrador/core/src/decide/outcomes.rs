@@ -58,6 +58,11 @@ impl Machine {
 
     fn finish(&mut self, now: Timestamp, slot: Slot<Task>, outcome: Outcome, step: &mut Step) {
         let AttemptRef { task, attempt } = self.present_attempt(slot);
+        let output = match &outcome {
+            Outcome::Succeeded { result } => Some(result.clone()),
+            Outcome::Failed(failure) if failure.output.is_empty() => None,
+            Outcome::Failed(failure) => Some(failure.output.clone()),
+        };
         let (event, state, failure) = match outcome {
             Outcome::Succeeded { result } => {
                 let event = Event::TaskSucceeded { task, attempt, result, at: now };
@@ -70,7 +75,7 @@ impl Machine {
         };
         self.record(event, step);
         step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
-        self.tell_change(slot, step);
+        self.tell_change_with(slot, output, step);
     }
 
     /// If it is a cancelled attempt that holds a slot of this worker, the slot is free now.
@@ -117,7 +122,7 @@ impl Machine {
             && finished.worker.as_ref() == Some(&self.state.workers[worker].id)
             && match (&finished.end, outcome) {
                 (End::Succeeded { result }, Outcome::Succeeded { result: again }) => {
-                    result == again
+                    result[..] == again[..]
                 }
                 (End::Failed(failure), Outcome::Failed(again)) => failure == again,
                 (End::Succeeded { .. }, Outcome::Failed(_))

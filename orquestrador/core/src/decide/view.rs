@@ -48,12 +48,20 @@ impl Machine {
 
     /// The result, or what a failed attempt had produced.
     pub(super) fn output(&self, slot: Slot<Task>) -> Option<Blob> {
-        self.state.tasks[slot].finished().and_then(|finished| finished.end.output()).cloned()
+        let output = self.state.tasks[slot].finished().and_then(|finished| finished.end.output());
+        output.map(Blob::copy_from_slice)
     }
 
     pub(super) fn tell_change(&self, slot: Slot<Task>, step: &mut Step) {
-        let (snapshot, result) = (self.snapshot(slot), self.output(slot));
-        step.effects.push(Effect::TaskChanged { snapshot, result });
+        self.tell_change_with(slot, None, step);
+    }
+
+    /// `output`: what the attempt that has just ended produced.
+    pub(super) fn tell_change_with(&self, slot: Slot<Task>, output: Option<Blob>, step: &mut Step) {
+        if self.are_changes_told {
+            let snapshot = self.snapshot(slot);
+            step.effects.push(Effect::TaskChanged { snapshot, result: output });
+        }
     }
 
     pub(super) fn present_attempt(&self, slot: Slot<Task>) -> AttemptRef {

@@ -8,7 +8,7 @@ use super::workers::Worker;
 use crate::command::{Delivery, Failure};
 use crate::effect::TaskState;
 use crate::event::LossCause;
-use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
+use crate::ids::{Attempt, TaskId, Timestamp, WorkerId};
 
 /// The order of submission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -53,7 +53,7 @@ pub struct Finished {
 }
 
 pub enum End {
-    Succeeded { result: Blob },
+    Succeeded { result: Box<[u8]> },
     Failed(Failure),
     Cancelled,
     Lost(LossCause),
@@ -105,7 +105,7 @@ impl End {
     }
 
     /// The result, or what a failed attempt had produced.
-    pub fn output(&self) -> Option<&Blob> {
+    pub fn output(&self) -> Option<&[u8]> {
         match self {
             Self::Succeeded { result } => Some(result),
             Self::Failed(failure) => (!failure.output.is_empty()).then_some(&failure.output),

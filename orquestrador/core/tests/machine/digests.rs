@@ -65,7 +65,7 @@ fn the_digest_covers_every_field_of_a_running_task_a_worker_and_a_user() {
         task: TaskId(1),
         owner: "ana".into(),
         handler: "echo".into(),
-        payload: payload.as_bytes().into(),
+        payload: payload.as_bytes().to_vec().into(),
         delivery: Delivery::AtLeastOnce,
         at: Timestamp(1),
     };
@@ -178,6 +178,6 @@ fn failed(code: &str, message: &str, output: &str) -> RestoredEnd {
     RestoredEnd::Failed(Failure {
         code: code.to_owned(),
         message: message.to_owned(),
-        output: output.as_bytes().into(),
+        output: output.as_bytes().to_vec().into(),
     })
 }

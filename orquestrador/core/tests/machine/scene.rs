@@ -108,7 +108,7 @@ pub fn submit_tasks(owner: &str, tasks: Vec<NewTask>) -> Command {
 }
 
 pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
-    let (handler, payload) = (handler.into(), payload.as_bytes().into());
+    let (handler, payload) = (handler.into(), payload.as_bytes().to_vec().into());
     NewTask { id: TaskId(id), handler, payload, delivery: Delivery::AtLeastOnce }
 }
 

@@ -22,17 +22,17 @@ fn to_kind(event: &Event) -> Kind {
     match event {
         Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => {
             Kind::TaskSubmitted(proto::TaskSubmitted {
-                task_id: id(*task),
+                task_id: id(*task).into(),
                 owner: owner.to_string(),
                 handler: handler.to_string(),
-                payload: payload.to_vec(),
+                payload: payload.clone(),
                 at_ms: at.0,
                 at_most_once: is_at_most_once(*delivery),
             })
         }
         Event::TaskAssigned { task, attempt, worker, at } => {
             Kind::TaskAssigned(proto::TaskAssigned {
-                task_id: id(*task),
+                task_id: id(*task).into(),
                 attempt: attempt.0,
                 worker_id: worker.to_string(),
                 at_ms: at.0,
@@ -40,9 +40,9 @@ fn to_kind(event: &Event) -> Kind {
         }
         Event::TaskSucceeded { task, attempt, result, at } => {
             Kind::TaskSucceeded(proto::TaskSucceeded {
-                task_id: id(*task),
+                task_id: id(*task).into(),
                 attempt: attempt.0,
-                result: result.to_vec(),
+                result: result.clone(),
                 at_ms: at.0,
             })
         }
@@ -113,7 +113,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             task: task(&e.task_id)?,
             owner: e.owner.as_str().into(),
             handler: e.handler.as_str().into(),
-            payload: e.payload.into(),
+            payload: e.payload,
             delivery: delivery(e.at_most_once),
             at: Timestamp(e.at_ms),
         },
@@ -126,7 +126,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         Kind::TaskSucceeded(e) => Event::TaskSucceeded {
             task: task(&e.task_id)?,
             attempt: Attempt(e.attempt),
-            result: e.result.into(),
+            result: e.result,
             at: Timestamp(e.at_ms),
         },
         Kind::TaskFailed(e) => Event::TaskFailed {

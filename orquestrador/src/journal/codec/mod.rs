@@ -3,6 +3,7 @@
 //! Decoding is strict: what does not say a complete, valid thing is an error, never a default.
 
 mod event;
+mod frequent;
 mod restored;
 mod role;
 
@@ -32,6 +33,10 @@ pub enum Content {
 
 /// The tag of `EntryPayload.view`, which stands first in every payload that has it.
 const VIEW_TAG: u8 = 1 << 3 | 2;
+/// Of `EntryPayload.events`.
+const EVENTS_NUMBER: u32 = 2;
+/// More than most.
+const USUAL_EVENT_BYTES: usize = 128;
 
 impl Content {
     /// An encoded `EntryPayload`.
@@ -40,16 +45,14 @@ impl Content {
             Self::View(view) => {
                 proto::EntryPayload { view: Some(view_to_proto(view)), events: Vec::new() }
             }
-            Self::Events(events) => proto::EntryPayload {
-                view: None,
-                events: events.iter().map(event_to_proto).collect(),
-            },
+            Self::Events(events) => return encode_events(events).into(),
         };
         payload.encode_to_vec().into()
     }
 
-    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let payload = proto::EntryPayload::decode(bytes)?;
+    /// What it holds of payloads and results is part of `bytes`.
+    pub fn decode(bytes: &Bytes) -> Result<Self, CodecError> {
+        let payload = proto::EntryPayload::decode(bytes.clone())?;
         match payload.view {
             Some(view) if payload.events.is_empty() => Ok(Self::View(view_from_proto(view)?)),
             Some(_) => Err(CodecError::Invalid("events beside a view")),
@@ -63,8 +66,20 @@ impl Content {
     }
 }
 
+fn encode_events(events: &[Event]) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(events.len() * USUAL_EVENT_BYTES);
+    for event in events {
+        if !frequent::write(EVENTS_NUMBER, event, &mut encoded) {
+            let message = event_to_proto(event).encode_to_vec();
+            frequent::begin_enclosed(EVENTS_NUMBER, message.len(), &mut encoded);
+            encoded.extend_from_slice(&message);
+        }
+    }
+    encoded
+}
+
 /// The view that this payload records, if it records one; cheap if it does not.
-pub(super) fn view_record(payload: &[u8]) -> Result<Option<View>, CodecError> {
+pub(super) fn view_record(payload: &Bytes) -> Result<Option<View>, CodecError> {
     if payload.first() != Some(&VIEW_TAG) {
         return Ok(None);
     }
