@@ -3,6 +3,7 @@
 
 mod serve;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -325,16 +326,23 @@ async fn tick(driver: DriverHandle) {
     }
 }
 
-/// Every address that the name stands for.
-pub async fn is_loopback(endpoint: &Endpoint) -> bool {
-    match tokio::net::lookup_host((endpoint.host(), endpoint.port())).await {
-        Ok(addresses) => {
-            let addresses: Vec<_> = addresses.collect();
-            !addresses.is_empty() && addresses.iter().all(|a| a.ip().is_loopback())
-        }
+/// Every address that the name stands for is a loopback one.
+async fn is_loopback(endpoint: &Endpoint) -> bool {
+    match resolve(endpoint).await {
+        Ok(addresses) => all_loopback(&addresses),
         Err(error) => {
             tracing::warn!(%endpoint, %error, "failed to resolve");
             false
         }
     }
+}
+
+/// Every address that the name stands for.
+pub async fn resolve(endpoint: &Endpoint) -> std::io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((endpoint.host(), endpoint.port())).await?.collect())
+}
+
+/// None at all is not one.
+pub fn all_loopback(addresses: &[SocketAddr]) -> bool {
+    !addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback())
 }

@@ -64,6 +64,8 @@ pub enum NodeMessage {
     WaitingForPeer { peer: String },
     /// A backup with no history waits for a principal.
     WaitingForPrincipal { peer: String },
+    /// The principal looks for its backup elsewhere.
+    NotExpected { principal: String, expected: String, own: String },
     /// The other node belongs to another cluster.
     ForeignCluster { peer: String },
     /// Demo credentials are accepted.
@@ -72,8 +74,8 @@ pub enum NodeMessage {
     FirstAdmin,
     /// There is no user, and no way to create one from here.
     NobodyMayEnter,
-    /// A tail that was never acknowledged was set aside.
-    TailSetAside { entries: u64, path: String },
+    /// Entries that the principal lacks were set aside; after an override they may have been acknowledged.
+    TailSetAside { entries: u64, path: String, after_override: bool },
     /// SIGTERM.
     HandingOver,
     /// The process ends.
@@ -118,6 +120,7 @@ impl Message for NodeMessage {
             Self::Founded { .. } => "founded",
             Self::WaitingForPeer { .. } => "waiting_for_peer",
             Self::WaitingForPrincipal { .. } => "waiting_for_principal",
+            Self::NotExpected { .. } => "not_expected",
             Self::ForeignCluster { .. } => "foreign_cluster",
             Self::DemoMode => "demo_mode",
             Self::FirstAdmin => "first_admin",
@@ -172,6 +175,7 @@ impl Message for NodeMessage {
             | Self::Founded { .. }
             | Self::WaitingForPeer { .. }
             | Self::WaitingForPrincipal { .. }
+            | Self::NotExpected { .. }
             | Self::ForeignCluster { .. }
             | Self::DemoMode
             | Self::FirstAdmin
@@ -233,6 +237,10 @@ impl NodeMessage {
                  Se ele se perdeu de vez: cliente cluster promote --force"
             ),
             Self::WaitingForPrincipal { peer } => format!("Aguardando o principal em {peer}..."),
+            Self::NotExpected { principal, expected, own } => format!(
+                "AVISO: o orquestrador em {principal} espera o seu backup em {expected}, não em {own}: este nó não recebe nada. \
+                 Inicie-o lá, ou, se o outro se perdeu: cliente cluster replace {own}"
+            ),
             Self::ForeignCluster { peer } => format!(
                 "O orquestrador em {peer} pertence a outro cluster; os dois se recusam. \
                  Apague o diretório de dados do nó que deve ser descartado e reinicie-o."
@@ -246,8 +254,18 @@ impl NodeMessage {
             Self::NobodyMayEnter => {
                 "AVISO: não há usuários e ninguém pode entrar; inicie os orquestradores com --admin-token-file para criar o primeiro.".into()
             }
-            Self::TailSetAside { entries, path } => {
-                format!("{entries} entradas nunca confirmadas foram postas de lado em {path}.")
+            Self::TailSetAside { entries, path, after_override: false } => match entries {
+                1 => format!("1 entrada nunca confirmada foi posta de lado em {path}."),
+                _ => format!("{entries} entradas nunca confirmadas foram postas de lado em {path}."),
+            },
+            Self::TailSetAside { entries, path, after_override: true } => {
+                let put = match entries {
+                    1 => "1 entrada, que pode ter sido confirmada, foi posta de lado".to_owned(),
+                    _ => format!("{entries} entradas, que podem ter sido confirmadas, foram postas de lado"),
+                };
+                format!(
+                    "AVISO: depois de uma promoção à força, {put} em {path}. Para submeter de novo as tarefas que estão lá: cliente cluster recover-tail"
+                )
             }
             Self::HandingOver => "Encerrando: passando o controle ao backup...".into(),
             Self::Stopping => "Encerrado.".into(),
@@ -308,6 +326,10 @@ impl NodeMessage {
                  If it is gone for good: cliente cluster promote --force"
             ),
             Self::WaitingForPrincipal { peer } => format!("Waiting for the principal at {peer}..."),
+            Self::NotExpected { principal, expected, own } => format!(
+                "WARNING: the orchestrator at {principal} expects its backup at {expected}, not at {own}: this node receives \
+                 nothing. Start it there, or, if the other one is gone: cliente cluster replace {own}"
+            ),
             Self::ForeignCluster { peer } => format!(
                 "The orchestrator at {peer} belongs to another cluster; the two refuse each other. \
                  Delete the data directory of the node to be discarded and restart it."
@@ -321,8 +343,18 @@ impl NodeMessage {
             Self::NobodyMayEnter => {
                 "WARNING: there are no users and nobody may enter; start the orchestrators with --admin-token-file to create the first.".into()
             }
-            Self::TailSetAside { entries, path } => {
-                format!("{entries} entries that were never acknowledged were set aside in {path}.")
+            Self::TailSetAside { entries, path, after_override: false } => match entries {
+                1 => format!("1 entry that was never acknowledged was set aside in {path}."),
+                _ => format!("{entries} entries that were never acknowledged were set aside in {path}."),
+            },
+            Self::TailSetAside { entries, path, after_override: true } => {
+                let put = match entries {
+                    1 => "1 entry that may have been acknowledged was set aside".to_owned(),
+                    _ => format!("{entries} entries that may have been acknowledged were set aside"),
+                };
+                format!(
+                    "WARNING: after a promotion by force, {put} in {path}. To submit again the tasks that are there: cliente cluster recover-tail"
+                )
             }
             Self::HandingOver => "Stopping: handing over to the backup...".into(),
             Self::Stopping => "Stopped.".into(),
