@@ -152,11 +152,12 @@ impl OperatorService for Service {
         request: Request<ShutdownRequest>,
     ) -> Result<Response<ShutdownResponse>, Status> {
         self.admin(&request).await?;
-        let limit = Duration::from_millis(request.get_ref().timeout_ms.into());
+        let within_ms = request.get_ref().timeout_ms;
+        let limit = Duration::from_millis(within_ms.into());
         let deadline = tokio::time::Instant::now() + limit;
         // Refuses where this is not the principal.
         let mut overview = cluster::overview(&self.driver).await?;
-        self.driver.send(Input::StopWorkers).await?;
+        self.driver.send(Input::StopWorkers { within_ms }).await?;
         while overview.workers.iter().any(|worker| worker.connected)
             && tokio::time::Instant::now() < deadline
         {

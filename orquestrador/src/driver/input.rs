@@ -104,8 +104,10 @@ pub enum Input {
     SwitchOver {
         reply: oneshot::Sender<Result<oneshot::Receiver<Option<Epoch>>, Status>>,
     },
-    /// The operator ends the whole cluster: workers are told to finish and end.
-    StopWorkers,
+    /// The operator ends the whole cluster: workers are told to finish and end, within that time.
+    StopWorkers {
+        within_ms: u32,
+    },
     /// The workers have ended: the other node is told to end too, and from now on nobody takes over from
     /// whom. The receiver of a farewell takes it as its own.
     Farewell {

@@ -126,8 +126,9 @@ impl<S: Store> Driver<S> {
                 self.role_input(role::Input::HandOver)
             }
             Input::SwitchOver { reply } => self.switch_over(reply),
-            Input::StopWorkers => {
-                let stop = proto::orchestrator_message::Message::Stop(proto::Stop {});
+            Input::StopWorkers { within_ms } => {
+                let stop = proto::Stop { within_ms: Some(within_ms) };
+                let stop = proto::orchestrator_message::Message::Stop(stop);
                 self.sessions.send_all(self.role.epoch(), &stop);
                 Ok(())
             }
