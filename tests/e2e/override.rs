@@ -121,6 +121,18 @@ fn a_learner_is_promoted_only_by_express_wish() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_principal_alone_hands_nothing_over() -> anyhow::Result<()> {
+    let (_dir, mut cluster, _cli) = alone(0)?;
+    let mut principal = cluster.principal.take().context("it does not run")?;
+    principal.signal(rustix::process::Signal::TERM)?;
+    assert_eq!(principal.wait(SOON)?.code(), code(exit::OK));
+    let lines = principal.lines();
+    assert!(lines.iter().any(|line| line.contains("não há backup que assuma")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("passando o controle")), "{lines:?}");
+    Ok(())
+}
+
 /// What would end in a principal that follows itself, or in nobody who may enter.
 #[test]
 fn an_address_that_cannot_be_the_other_one_s_is_refused() -> anyhow::Result<()> {

@@ -78,6 +78,8 @@ pub enum NodeMessage {
     TailSetAside { entries: u64, path: String, after_override: bool },
     /// SIGTERM.
     HandingOver,
+    /// SIGTERM, and there is no backup.
+    NobodyToHandOver,
     /// The process ends.
     Stopping,
     /// The journal was read.
@@ -127,6 +129,7 @@ impl Message for NodeMessage {
             Self::NobodyMayEnter => "nobody_may_enter",
             Self::TailSetAside { .. } => "tail_set_aside",
             Self::HandingOver => "handing_over",
+            Self::NobodyToHandOver => "nobody_to_hand_over",
             Self::Stopping => "stopping",
             Self::Recovered { .. } => "recovered",
             Self::JournalFailed { .. } => "journal_failed",
@@ -182,6 +185,7 @@ impl Message for NodeMessage {
             | Self::NobodyMayEnter
             | Self::TailSetAside { .. }
             | Self::HandingOver
+            | Self::NobodyToHandOver
             | Self::Stopping
             | Self::Recovered { .. }
             | Self::JournalFailed { .. }
@@ -268,12 +272,15 @@ impl NodeMessage {
                 )
             }
             Self::HandingOver => "Encerrando: passando o controle ao backup...".into(),
+            Self::NobodyToHandOver => {
+                "Encerrando: não há backup que assuma; o trabalho espera pela próxima partida.".into()
+            }
             Self::Stopping => "Encerrado.".into(),
             Self::Recovered { entries, tasks, ms } => {
                 format!("Diário recuperado: {entries} entradas, {tasks} tarefas, em {ms} ms.")
             }
             Self::JournalFailed { error } => format!(
-                "ERRO: o diário não pôde ser gravado: {error} Este nó para agora; verifique o disco e reinicie."
+                "ERRO: o diário não pôde ser gravado: {error} Este nó para agora; corrija isso e inicie-o de novo."
             ),
             Self::DataDirLost { path } => format!(
                 "ERRO: o diretório de dados {path} foi removido ou trocado; este nó para agora. O que foi confirmado está no outro, se ele estava em sincronia; ao reiniciar, este começa vazio e copia."
@@ -357,12 +364,15 @@ impl NodeMessage {
                 )
             }
             Self::HandingOver => "Stopping: handing over to the backup...".into(),
+            Self::NobodyToHandOver => {
+                "Stopping: there is no backup to take over; the work waits for the next start.".into()
+            }
             Self::Stopping => "Stopped.".into(),
             Self::Recovered { entries, tasks, ms } => {
                 format!("Journal recovered: {entries} entries, {tasks} tasks, in {ms} ms.")
             }
             Self::JournalFailed { error } => format!(
-                "ERROR: the journal could not be written: {error} This node stops now; check the disk and restart."
+                "ERROR: the journal could not be written: {error} This node stops now; mend that and start it again."
             ),
             Self::DataDirLost { path } => format!(
                 "ERROR: the data directory {path} was removed or replaced; this node stops now. What was acknowledged is on the other one, if that was in sync; after a restart this one begins empty and copies."
