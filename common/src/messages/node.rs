@@ -64,8 +64,8 @@ pub enum NodeMessage {
     WaitingForPeer { peer: String },
     /// A backup with no history waits for a principal.
     WaitingForPrincipal { peer: String },
-    /// The principal looks for its backup elsewhere.
-    NotExpected { principal: String, expected: String, own: String },
+    /// The other orchestrator looks for its partner elsewhere.
+    NotExpected { peer: String, expected: String, own: String },
     /// The other node belongs to another cluster.
     ForeignCluster { peer: String },
     /// Demo credentials are accepted.
@@ -241,8 +241,8 @@ impl NodeMessage {
                  Se ele se perdeu de vez: cliente cluster promote --force"
             ),
             Self::WaitingForPrincipal { peer } => format!("Aguardando o principal em {peer}..."),
-            Self::NotExpected { principal, expected, own } => format!(
-                "AVISO: o orquestrador em {principal} espera o seu backup em {expected}, não em {own}: este nó não recebe nada. \
+            Self::NotExpected { peer, expected, own } => format!(
+                "AVISO: o orquestrador em {peer} espera o outro em {expected}, não em {own}: este nó não recebe nada. \
                  Inicie-o lá, ou, se o outro se perdeu: cliente cluster replace {own}"
             ),
             Self::ForeignCluster { peer } => format!(
@@ -333,8 +333,8 @@ impl NodeMessage {
                  If it is gone for good: cliente cluster promote --force"
             ),
             Self::WaitingForPrincipal { peer } => format!("Waiting for the principal at {peer}..."),
-            Self::NotExpected { principal, expected, own } => format!(
-                "WARNING: the orchestrator at {principal} expects its backup at {expected}, not at {own}: this node receives \
+            Self::NotExpected { peer, expected, own } => format!(
+                "WARNING: the orchestrator at {peer} expects the other one at {expected}, not at {own}: this node receives \
                  nothing. Start it there, or, if the other one is gone: cliente cluster replace {own}"
             ),
             Self::ForeignCluster { peer } => format!(

@@ -183,7 +183,8 @@ impl OperatorService for Service {
         if node.standing != Standing::Principal {
             return Err(grpc_status::not_primary(node.principal.as_deref()));
         }
-        let loopback = self.own_loopback && place_of_peer(&address, &node.own_address).await?;
+        let is_loopback = place_of_peer(&address, &node.own_address).await?;
+        let loopback = self.own_loopback && is_loopback;
         let (peer, new) = (self.peer.clone(), address.clone());
         let keep = Box::new(move || peer.replace(new));
         let moved = Moved { address: address.to_string(), loopback, keep };

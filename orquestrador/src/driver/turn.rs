@@ -185,14 +185,14 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    /// The principal answers and does not dial back: it looks for its backup elsewhere.
+    /// The other node answers and does not dial back: it looks for its partner elsewhere.
     fn warn_of_another_backup(&self) {
         let now = self.clock.monotonic();
         let is_silent = !self.peer.speaks && now.saturating_sub(self.peer.linked_at) >= WARN_AFTER;
         let expected = &self.peer.expects;
         if is_silent && !expected.is_empty() && *expected != self.start.own_address {
             self.console.warn(&NodeMessage::NotExpected {
-                principal: self.start.peer_address.clone(),
+                peer: self.start.peer_address.clone(),
                 expected: expected.clone(),
                 own: self.start.own_address.clone(),
             });
