@@ -384,3 +384,26 @@ impl NodeMessage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_an_override_nothing_set_aside_is_called_unacknowledged() {
+        let text = |entries, after_override, lang| {
+            NodeMessage::TailSetAside { entries, path: "p".into(), after_override }.text(lang)
+        };
+        assert_eq!(
+            text(1, false, Lang::En),
+            "1 entry that was never acknowledged was set aside in p."
+        );
+        assert!(text(2, false, Lang::Pt).starts_with("2 entradas nunca confirmadas"));
+        for (lang, never) in [(Lang::Pt, "nunca"), (Lang::En, "never")] {
+            for entries in [1, 2] {
+                let text = text(entries, true, lang);
+                assert!(!text.contains(never) && text.contains("recover-tail"), "{text}");
+            }
+        }
+    }
+}
