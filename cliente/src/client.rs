@@ -387,11 +387,13 @@ impl Client {
     }
 
     /// V15: tells `node` that the other orchestrator is gone for good. What only that one had is lost.
+    /// `accept_incomplete`: even if `node` was no replica when it last heard of the cluster.
     ///
     /// # Errors
     /// `NOT_PROMOTABLE`, another refusal, or it did not answer in time.
-    pub async fn promote(&self, node: &Endpoint) -> Result<u64, Error> {
-        let request = self.targets.request(proto::PromoteRequest { force: true });
+    pub async fn promote(&self, node: &Endpoint, accept_incomplete: bool) -> Result<u64, Error> {
+        let promote = proto::PromoteRequest { force: true, accept_incomplete };
+        let request = self.targets.request(promote);
         let asked = async { cluster(self.channel(node)).promote(request).await };
         Ok(self.once(node, asked).await?.epoch)
     }

@@ -92,6 +92,10 @@ error_codes! {
     PeerInUse = "PEER_IN_USE", FailedPrecondition, retry: false;
     /// There is no such set-aside tail.
     TailNotFound = "TAIL_NOT_FOUND", NotFound, retry: false;
+    /// A set-aside tail is damaged, or cannot be read; the message says how.
+    TailDamaged = "TAIL_DAMAGED", DataLoss, retry: false;
+    /// The cluster lives on the demo credentials, which end where the addresses leave loopback.
+    DemoCredentials = "DEMO_CREDENTIALS", FailedPrecondition, retry: false;
     /// A fault of ours.
     Internal = "INTERNAL", Internal, retry: false;
 }

@@ -47,7 +47,9 @@ pub fn main(kind: Kind) -> ExitCode {
     let code = match runtime.block_on(node::run(config)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{}", node_help::failure(&error.fault().text(lang), lang));
+            if !error.was_told() {
+                eprintln!("{}", node_help::failure(&error.fault().text(lang), lang));
+            }
             if error.is_damage() {
                 eprintln!("{}", tools::start_refused(kind.name(), &dir, &peer).text(lang));
             }

@@ -3,6 +3,7 @@
 
 mod serve;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -104,6 +105,11 @@ impl Error {
         }
     }
 
+    /// The console has said it already.
+    pub fn was_told(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::DataDirLost(_))
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open(error) if error.is_damage() => exit::BROKEN,
@@ -174,6 +180,10 @@ pub async fn run(config: Config) -> Result<u8, Error> {
             offset: torn.offset,
             bytes: torn.bytes,
         });
+    }
+    if let Some((file, offset)) = journal.mended_bounds() {
+        let file = file.display().to_string();
+        console.warn(&JournalMessage::BoundsMended { file, offset });
     }
     let (node, ended) = start(&config, console, journal, recovered).await?;
     let mut serving = serve::start(&node, listener)?;
@@ -275,16 +285,28 @@ async fn start(
 
 /// SIGTERM: a principal gives its office away first, if somebody is there to take it.
 async fn terminate(node: &Node, console: Console) {
-    if let Ok(Standing::Principal) = node.driver.ask(|reply| Input::Standing { reply }).await {
-        console.info(&NodeMessage::HandingOver);
-        let handed = node.driver.ask(|reply| Input::HandOver { reply });
-        if tokio::time::timeout(HAND_OVER_TIMEOUT, handed).await.is_err() {
-            console.warn(&NodeMessage::NobodyTookOver);
+    if let Ok(own) = node.driver.ask(|reply| Input::Describe { reply }).await
+        && own.standing == Standing::Principal
+    {
+        if own.view.is_some_and(|view| view.is_single()) {
+            console.warn(&NodeMessage::NobodyToHandOver);
+        } else {
+            hand_over(node, console).await;
         }
-        // Whoever has the office now may not have heard of it yet.
-        tokio::time::sleep(LAST_WORDS).await;
     }
     console.info(&NodeMessage::Stopping);
+}
+
+async fn hand_over(node: &Node, console: Console) {
+    console.info(&NodeMessage::HandingOver);
+    let handed = node.driver.ask(|reply| Input::HandOver { reply });
+    match tokio::time::timeout(HAND_OVER_TIMEOUT, handed).await {
+        Ok(Ok(Some(_))) => {}
+        // Nobody was there any more, or the driver has ended.
+        Ok(Ok(None) | Err(_)) | Err(_) => console.warn(&NodeMessage::NobodyTookOver),
+    }
+    // Whoever has the office now may not have heard of it yet.
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// Returns when the data directory is no longer the one that was opened: what is written from then on
@@ -325,16 +347,23 @@ async fn tick(driver: DriverHandle) {
     }
 }
 
-/// Every address that the name stands for.
-pub async fn is_loopback(endpoint: &Endpoint) -> bool {
-    match tokio::net::lookup_host((endpoint.host(), endpoint.port())).await {
-        Ok(addresses) => {
-            let addresses: Vec<_> = addresses.collect();
-            !addresses.is_empty() && addresses.iter().all(|a| a.ip().is_loopback())
-        }
+/// Every address that the name stands for is a loopback one.
+async fn is_loopback(endpoint: &Endpoint) -> bool {
+    match resolve(endpoint).await {
+        Ok(addresses) => all_loopback(&addresses),
         Err(error) => {
             tracing::warn!(%endpoint, %error, "failed to resolve");
             false
         }
     }
+}
+
+/// Every address that the name stands for.
+pub async fn resolve(endpoint: &Endpoint) -> std::io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((endpoint.host(), endpoint.port())).await?.collect())
+}
+
+/// None at all is not one.
+pub fn all_loopback(addresses: &[SocketAddr]) -> bool {
+    !addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback())
 }

@@ -1,53 +1,45 @@
 //! The entries that this node set aside because nobody had acknowledged them, or because an override (V15)
-//! chose another history: what they hold can be submitted once more, except what may be started once only
-//! and was given to a worker.
+//! chose another history: the tasks submitted in them can be submitted once more, except those whose end stands
+//! there too, and those that may be started once only and were given to a worker.
 
-use std::collections::BTreeSet;
+mod fates;
+
 use std::path::{Path, PathBuf};
 
 use common::proto;
 use orquestrador_core::Event;
-use orquestrador_core::command::Delivery;
 use orquestrador_core::ids::TaskId;
 
 use crate::api::convert;
 use crate::journal::{self, Content, read_set_aside};
+use fates::Fates;
 
 /// Tasks in one message, as many as one submission may have.
 const MAX_TASKS: usize = 5_000;
 /// Bytes of a task in a message beside its payload, at most.
 const PER_TASK: usize = 256;
+/// Withheld tasks of one tail that are named; the others are only counted.
+const MAX_NAMED: usize = 1_000;
 
 /// One file.
 #[derive(Debug)]
 pub struct Tail {
     pub name: String,
+    pub content: Result<Summary, Error>,
+}
+
+/// What an intact one holds.
+#[derive(Debug)]
+pub struct Summary {
     pub entries: u64,
     /// Tasks submitted in it that can be submitted once more.
     pub tasks: u64,
+    /// Tasks submitted in it whose outcome or cancellation stands in it.
+    pub finished: u64,
     /// At-most-once tasks that may have begun: never submitted once more.
     pub withheld: u64,
-}
-
-/// The at-most-once tasks of a tail.
-#[derive(Debug, Default)]
-struct Once {
-    submitted: BTreeSet<TaskId>,
-    /// Those of them that were given to a worker.
-    begun: BTreeSet<TaskId>,
-}
-
-impl Once {
-    fn see(&mut self, event: &Event) {
-        if let Event::TaskSubmitted { task, delivery: Delivery::AtMostOnce, .. } = event {
-            self.submitted.insert(*task);
-        }
-        if let Event::TaskAssigned { task, .. } = event
-            && self.submitted.contains(task)
-        {
-            self.begun.insert(*task);
-        }
-    }
+    /// The first of them.
+    pub named: Vec<TaskId>,
 }
 
 /// Why a tail cannot be read.
@@ -62,27 +54,26 @@ pub enum Error {
     Journal(#[from] journal::Error),
 }
 
-/// Those of a data directory, oldest first.
+/// Those of a data directory, oldest first. One that cannot be read does not hide the others.
 ///
 /// # Errors
-/// The folder, or a file in it, cannot be read.
+/// The folder cannot be read.
 pub fn list(data_dir: &Path) -> Result<Vec<Tail>, Error> {
     let mut names = names(data_dir)?;
     names.sort();
-    names
-        .into_iter()
-        .map(|name| {
-            let (mut entries, mut tasks, mut once) = (0, 0, Once::default());
-            visit(&folder(data_dir).join(&name), |events| {
-                entries += 1;
-                let submitted = |event: &&Event| matches!(event, Event::TaskSubmitted { .. });
-                tasks += events.iter().filter(submitted).count() as u64;
-                events.iter().for_each(|event| once.see(event));
-            })?;
-            let withheld = once.begun.len() as u64;
-            Ok(Tail { name, entries, tasks: tasks - withheld, withheld })
-        })
-        .collect()
+    let tail = |name: String| Tail { content: summary(&folder(data_dir).join(&name)), name };
+    Ok(names.into_iter().map(tail).collect())
+}
+
+fn summary(path: &Path) -> Result<Summary, Error> {
+    let (entries, fates) = survey(path)?;
+    Ok(Summary {
+        entries,
+        tasks: fates.open(),
+        finished: fates.finished(),
+        withheld: fates.withheld().count() as u64,
+        named: fates.withheld().take(MAX_NAMED).collect(),
+    })
 }
 
 /// The tasks submitted in one of them that can be submitted once more, in their order.
@@ -94,10 +85,10 @@ pub fn read(data_dir: &Path, name: &str) -> Result<Vec<proto::TailTask>, Error> 
         return Err(Error::Unknown(name.to_owned()));
     }
     let path = folder(data_dir).join(name);
-    let (mut tasks, mut once) = (Vec::new(), Once::default());
-    visit(&path, |events| events.iter().for_each(|event| once.see(event)))?;
+    let (_, fates) = survey(&path)?;
+    let mut tasks = Vec::new();
     visit(&path, |events| {
-        tasks.extend(events.iter().filter_map(|event| submission(event, &once.begun)));
+        tasks.extend(events.iter().filter_map(|event| submission(event, &fates)));
     })?;
     Ok(tasks)
 }
@@ -122,6 +113,16 @@ fn names(data_dir: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
+/// Counts the entries: a task's end may stand long after its submission.
+fn survey(path: &Path) -> Result<(u64, Fates), Error> {
+    let (mut entries, mut fates) = (0, Fates::default());
+    visit(path, |events| {
+        entries += 1;
+        events.iter().for_each(|event| fates.see(event));
+    })?;
+    Ok((entries, fates))
+}
+
 fn visit(path: &Path, mut see: impl FnMut(&[Event])) -> Result<(), Error> {
     for entry in read_set_aside(path)? {
         let entry = entry?;
@@ -135,14 +136,11 @@ fn visit(path: &Path, mut see: impl FnMut(&[Event])) -> Result<(), Error> {
     Ok(())
 }
 
-fn submission(event: &Event, withheld: &BTreeSet<TaskId>) -> Option<proto::TailTask> {
+fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
     let Event::TaskSubmitted { task, owner, handler, payload, delivery, .. } = event else {
         return None;
     };
-    if withheld.contains(task) {
-        return None;
-    }
-    Some(proto::TailTask {
+    fates.can_be_submitted(*task).then(|| proto::TailTask {
         owner: owner.to_string(),
         task: Some(proto::TaskSpec {
             task_id: task.to_string(),
@@ -173,43 +171,7 @@ pub fn parts(tasks: Vec<proto::TailTask>, max_bytes: usize) -> Vec<Vec<proto::Ta
 
 #[cfg(test)]
 mod tests {
-    use orquestrador_core::ids::{Attempt, Timestamp};
-
     use super::*;
-
-    #[test]
-    fn what_may_be_started_once_is_withheld_if_it_may_have_begun() {
-        let submitted = |task, delivery| Event::TaskSubmitted {
-            task: TaskId(task),
-            owner: "ana".into(),
-            handler: "echo".into(),
-            payload: [][..].into(),
-            delivery,
-            at: Timestamp(1),
-        };
-        let assigned = |task| Event::TaskAssigned {
-            task: TaskId(task),
-            attempt: Attempt(1),
-            worker: "w".into(),
-            at: Timestamp(2),
-        };
-        let events = [
-            submitted(1, Delivery::AtMostOnce),
-            submitted(2, Delivery::AtMostOnce),
-            submitted(3, Delivery::AtLeastOnce),
-            assigned(1),
-            assigned(3),
-        ];
-        let mut once = Once::default();
-        events.iter().for_each(|event| once.see(event));
-        let tasks = events.iter().filter_map(|event| submission(event, &once.begun)?.task);
-        let tasks: Vec<_> = tasks.map(|spec| (spec.task_id.clone(), spec.delivery())).collect();
-        let expected = [
-            (TaskId(2).to_string(), proto::Delivery::AtMostOnce),
-            (TaskId(3).to_string(), proto::Delivery::AtLeastOnce),
-        ];
-        assert_eq!(tasks, expected);
-    }
 
     #[test]
     fn parts_are_bounded_and_keep_the_order() {

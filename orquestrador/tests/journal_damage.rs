@@ -157,6 +157,27 @@ fn log_that_lost_durable_entries_is_reported() {
 }
 
 #[test]
+fn nothing_is_founded_in_a_directory_of_something_else() {
+    let dir = temporary();
+    fs::write(dir.path().join("notes.md"), "of somebody").unwrap();
+    let refused = Journal::open(dir.path()).err();
+    assert!(
+        matches!(&refused, Some(Error::ForeignDirectory { found, .. }) if found == "notes.md"),
+        "{refused:?}"
+    );
+    assert_eq!(files(dir.path()), [dir.path().join("notes.md")]);
+    // Beside a journal it is no matter, nor is what a file system or a repair leaves.
+    let own = temporary();
+    write_example(own.path());
+    fs::write(own.path().join("notes.md"), "of the operator").unwrap();
+    assert!(Journal::open(own.path()).is_ok());
+    let mounted = temporary();
+    fs::create_dir(mounted.path().join("lost+found")).unwrap();
+    fs::write(mounted.path().join("peer"), "").unwrap();
+    assert!(Journal::open(mounted.path()).is_ok());
+}
+
+#[test]
 fn missing_file_is_reported() {
     let dir = temporary();
     write_example(dir.path());

@@ -93,13 +93,35 @@ fn what_it_calls_damaged_is_what_does_not_open() {
             };
             let place = format!("{} byte {position}: {:?}", name.display(), found.damage);
             assert_eq!(found.stops_node(), opens(copy.path()).is_err(), "{place}");
-            if name.starts_with("set-aside") {
+            if name.starts_with("set-aside") || name == Path::new("bounds") {
                 assert!(!found.is_whole() && !found.stops_node(), "{place}");
             }
             damaged += usize::from(!found.is_whole());
         }
     }
     assert!(damaged > 20, "only {damaged}");
+}
+
+/// Either slot, and what lies between them.
+#[test]
+fn an_altered_copy_of_the_bounds_is_reported_and_written_anew() {
+    let dir = temporary();
+    write_example(dir.path());
+    let path = dir.path().join("bounds");
+    let whole = fs::read(&path).unwrap();
+    for (position, offset) in [(50, 0), (4_150, 4_096), (1_000, 1_000)] {
+        let mut altered = whole.clone();
+        altered[position] ^= 1;
+        fs::write(&path, altered).unwrap();
+        let (found, _) = seen(dir.path());
+        let [damage] = &found.damage[..] else { panic!("{:?}", found.damage) };
+        assert_eq!((damage.offset, &damage.flaw), (Some(offset), &Flaw::OneCopyAltered));
+        let (journal, _) = Journal::open(dir.path()).unwrap();
+        assert_eq!(journal.mended_bounds(), Some((path.clone(), offset)));
+        drop(journal);
+        assert!(seen(dir.path()).0.is_whole(), "{position}");
+        assert_eq!(Journal::open(dir.path()).unwrap().0.mended_bounds(), None);
+    }
 }
 
 #[test]

@@ -463,7 +463,7 @@ impl World {
         }
         self.tell(|_| format!("the operator promotes node {place}"));
         let (reply, _) = oneshot::channel();
-        self.put_in(place, Input::Promote { reply });
+        self.put_in(place, Input::Promote { accept_incomplete: true, reply });
     }
 }
 

@@ -327,6 +327,9 @@ fn disk_full(failing: Side, other: Side) -> anyhow::Result<()> {
     // Beyond the limit; the client finds whoever accepts it.
     let tasks: Vec<_> = (0..5).map(|_| pair.cli.submit(&big)).collect::<Result<_, _>>()?;
     stops_and_the_other_serves(&mut pair, failing, other)?;
+    let process = pair.process(failing).as_ref().context("it does not run")?;
+    let told = process.lines().iter().filter(|line| line.contains("está cheio")).count();
+    assert_eq!(told, 1, "{:?}", process.lines());
     // With space again it is a pair, and nothing that was acknowledged is missing.
     pair.start(failing)?;
     let process = pair.process(failing).as_ref().context("it does not run")?;

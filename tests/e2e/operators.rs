@@ -156,6 +156,24 @@ fn the_whole_cluster_ends_in_order_and_starts_again() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Not half a minute later, which is what workers take by themselves.
+#[test]
+fn workers_end_within_the_time_that_the_operator_gives() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 1)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let id = cli.submit(&["--handler", "simulated", "--payload", r#"{"seconds": 60}"#])?;
+    let running = |task: &[Value]| task.iter().all(|t| t["state"].as_str() == Some("RUNNING"));
+    assert!(cli.until(&["status", &id], TRIES, running)?.is_some());
+    let answer = cli.json(&["cluster", "shutdown", "--wait", "1s"])?.pop().expect("one object");
+    assert_eq!(answer["interrupted"].as_u64(), Some(1), "{answer}");
+    let mut worker = cluster.workers[0].take().expect("it was started");
+    worker.wait(SOON)?;
+    Ok(())
+}
+
 #[test]
 fn another_machine_takes_the_place_of_a_dead_backup() -> anyhow::Result<()> {
     let (dir, mut cluster, cli) = cluster(&[])?;

@@ -16,7 +16,7 @@ use common::proto::{AttemptRef, Outcome};
 use common::shutdown::Signal;
 use rand::Rng as _;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -112,7 +112,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         console,
         reports: Vec::new(),
         ends: Vec::new(),
-        stop: Arc::default(),
+        stop: watch::Sender::default(),
         drain: CancellationToken::new(),
         hanging: false,
         quiet_until: Instant::now() + ELECTION_GRACE,
@@ -124,6 +124,15 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         Signal::Interrupt => common::exit::INTERRUPTED,
         Signal::Terminate => common::exit::OK,
     })
+}
+
+/// When the operator ends the cluster: how long what runs may take.
+async fn ordered(stop: &mut watch::Receiver<Option<Duration>>) -> Duration {
+    match stop.wait_for(Option::is_some).await.map(|limit| *limit) {
+        Ok(Some(limit)) => limit,
+        // The worker itself holds the other end.
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
 }
 
 async fn serve_health(listener: TcpListener) {
@@ -158,8 +167,8 @@ struct Worker {
     reports: Vec<Outcome>,
     /// Cancelled attempts whose end is to be sent.
     ends: Vec<AttemptRef>,
-    /// The operator ends the whole cluster.
-    stop: Arc<Notify>,
+    /// The operator ends the whole cluster, and gives so long to what runs.
+    stop: watch::Sender<Option<Duration>>,
     /// Finish what runs, take no more, end.
     drain: CancellationToken,
     hanging: bool,
@@ -172,14 +181,14 @@ struct Worker {
 impl Worker {
     /// Until a signal, or the operator ends the cluster; an orderly end waits for what runs.
     async fn work_until_ended(&mut self) -> Result<Signal, Error> {
-        let (console, limit) = (self.console, self.config.drain_timeout);
-        let (stop, drain) = (self.stop.clone(), self.drain.clone());
+        let (console, patience) = (self.console, self.config.drain_timeout);
+        let (mut stop, drain) = (self.stop.subscribe(), self.drain.clone());
         let mut work = std::pin::pin!(self.work());
-        let signal = tokio::select! {
+        let (signal, limit) = tokio::select! {
             // Only a draining worker comes to an end by itself.
             ended = &mut work => return ended.map(|()| Signal::Terminate),
-            () = stop.notified() => Signal::Terminate,
-            signal = common::shutdown::wait() => signal?,
+            limit = ordered(&mut stop) => (Signal::Terminate, patience.min(limit)),
+            signal = common::shutdown::wait() => (signal?, patience),
         };
         if signal == Signal::Terminate {
             console.info(&Line::Draining);

@@ -252,7 +252,7 @@ async fn a_worker_that_ends_in_order_finishes_what_it_runs_in_the_same_session()
     let worker = start_worker(&[script.port], &gate).await;
     let mut session = script.session(1).await;
     session.assign(TASK, "gate").await;
-    session.say(ToWorker::Stop(Stop {})).await;
+    session.say(ToWorker::Stop(Stop { within_ms: None })).await;
     assert!(matches!(session.hear().await, FromWorker::Drain(_)));
     gate.open.add_permits(1);
     assert_eq!(session.outcome().await.task_id, TASK);

@@ -184,6 +184,8 @@ pub enum ClusterAction {
         node: Option<Endpoint>,
         #[arg(long, required = true)]
         force: bool,
+        #[arg(long)]
+        accept_incomplete: bool,
     },
     Switchover,
     RecoverTail {

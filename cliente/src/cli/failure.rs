@@ -116,6 +116,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         ErrorCode::TaskNotFound | ErrorCode::UserNotFound | ErrorCode::TailNotFound => {
             exit::NOT_FOUND
         }
+        ErrorCode::TailDamaged => exit::BROKEN,
         ErrorCode::ForeignCluster
         | ErrorCode::PermissionDenied
         | ErrorCode::InvalidArgument
@@ -129,6 +130,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::WatchLagged
         | ErrorCode::NotPromotable
         | ErrorCode::PeerInUse
+        | ErrorCode::DemoCredentials
         | ErrorCode::Internal => exit::REFUSED,
     }
 }

@@ -94,6 +94,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "cluster.promote.node" => "O nó que deve assumir [padrão: o único que responde]",
         "cluster.promote.force" => "Confirma que o outro nó se perdeu de vez",
+        "cluster.promote.accept_incomplete" => {
+            "Também um nó que só recebia o histórico: o que falta no diário dele se perde"
+        }
         "users.about" => "Administra usuários",
         "users.add.about" => "Cria um usuário ou troca o seu token, que é perguntado",
         "users.add.admin" => "Com poderes de administrador",
@@ -195,6 +198,9 @@ fn english(id: &str) -> Option<&'static str> {
             "The node that is to take over [default: the only one that answers]"
         }
         "cluster.promote.force" => "Confirms that the other node is gone for good",
+        "cluster.promote.accept_incomplete" => {
+            "Even a node that was only catching up: what its journal lacks is lost"
+        }
         "users.about" => "Manages users",
         "users.add.about" => "Creates a user or changes its token, which is asked for",
         "users.add.admin" => "With the powers of an administrator",

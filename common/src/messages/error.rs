@@ -38,6 +38,12 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::UserNotFound => "Usuário não encontrado.",
         ErrorCode::PeerInUse => "O outro orquestrador ainda faz parte do cluster: pare-o antes.",
         ErrorCode::TailNotFound => "Não há histórico separado com este nome.",
+        ErrorCode::TailDamaged => {
+            "O arquivo do histórico separado não está íntegro; o que ainda se lê: orquestrador journal dump --file ARQUIVO."
+        }
+        ErrorCode::DemoCredentials => {
+            "O cluster usa as credenciais de demonstração, que só valem com tudo em loopback; crie antes um administrador: cliente users add NOME --admin."
+        }
         ErrorCode::FirstUserNotAdmin => {
             "O primeiro usuário precisa ser administrador; use --admin."
         }
@@ -74,6 +80,12 @@ fn english(code: ErrorCode) -> &'static str {
             "The other orchestrator still belongs to the cluster: stop it first."
         }
         ErrorCode::TailNotFound => "There is no set-aside tail of that name.",
+        ErrorCode::TailDamaged => {
+            "The file of the set-aside tail is not intact; what can still be read: orquestrador journal dump --file FILE."
+        }
+        ErrorCode::DemoCredentials => {
+            "The cluster uses the demo credentials, which count only while everything is on loopback; first add an administrator: cliente users add NAME --admin."
+        }
         ErrorCode::FirstUserNotAdmin => "The first user must be an administrator; use --admin.",
         ErrorCode::LastAdmin => "This is the last administrator; name another one first.",
         ErrorCode::QueueFull => "The queue is full; try again shortly.",

@@ -30,6 +30,11 @@ pub enum Fault<'a> {
     DiskFull {
         path: String,
     },
+    /// The data directory holds something else.
+    ForeignDir {
+        dir: String,
+        found: String,
+    },
     /// A file could not be used.
     File {
         path: String,
@@ -77,8 +82,12 @@ impl Fault<'_> {
             ),
             Self::Damaged { detail } => format!("o diário está danificado. [{detail}]"),
             Self::DiskFull { path } => {
-                format!("o disco de {path} está cheio; libere espaço e reinicie.")
+                format!("o disco de {path} está cheio; libere espaço.")
             }
+            Self::ForeignDir { dir, found } => format!(
+                "o diretório {dir} não está vazio e não é de um orquestrador (há nele `{found}`); escolha outro com \
+                 --data-dir."
+            ),
             Self::File { path, error } => format!("falha em {path}: {}.", of_system(error)),
             Self::DataDirLost => "o diretório de dados foi removido ou trocado.".into(),
             Self::Refused { address, why } => format!(
@@ -107,8 +116,12 @@ impl Fault<'_> {
             ),
             Self::Damaged { detail } => format!("the journal is damaged. [{detail}]"),
             Self::DiskFull { path } => {
-                format!("the disk of {path} is full; free some space and restart.")
+                format!("the disk of {path} is full; free some space.")
             }
+            Self::ForeignDir { dir, found } => format!(
+                "the directory {dir} is not empty and is no orchestrator's (it holds `{found}`); choose another with \
+                 --data-dir."
+            ),
             Self::File { path, error } => format!("failure with {path}: {}.", of_system(error)),
             Self::DataDirLost => "the data directory was removed or replaced.".into(),
             Self::Refused { address, why } => format!(

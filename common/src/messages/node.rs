@@ -66,6 +66,8 @@ pub enum NodeMessage {
     WaitingForPeer { peer: String },
     /// A backup with no history waits for a principal.
     WaitingForPrincipal { peer: String },
+    /// The other orchestrator looks for its partner elsewhere.
+    NotExpected { peer: String, expected: String, own: String },
     /// The other node belongs to another cluster.
     ForeignCluster { peer: String },
     /// Demo credentials are accepted.
@@ -74,10 +76,12 @@ pub enum NodeMessage {
     FirstAdmin,
     /// There is no user, and no way to create one from here.
     NobodyMayEnter,
-    /// A tail that was never acknowledged was set aside.
-    TailSetAside { entries: u64, path: String },
+    /// Entries that the principal lacks were set aside; after an override they may have been acknowledged.
+    TailSetAside { entries: u64, path: String, after_override: bool },
     /// SIGTERM.
     HandingOver,
+    /// SIGTERM, and there is no backup.
+    NobodyToHandOver,
     /// The process ends.
     Stopping,
     /// The journal was read.
@@ -121,12 +125,14 @@ impl Message for NodeMessage {
             Self::Founded { .. } => "founded",
             Self::WaitingForPeer { .. } => "waiting_for_peer",
             Self::WaitingForPrincipal { .. } => "waiting_for_principal",
+            Self::NotExpected { .. } => "not_expected",
             Self::ForeignCluster { .. } => "foreign_cluster",
             Self::DemoMode => "demo_mode",
             Self::FirstAdmin => "first_admin",
             Self::NobodyMayEnter => "nobody_may_enter",
             Self::TailSetAside { .. } => "tail_set_aside",
             Self::HandingOver => "handing_over",
+            Self::NobodyToHandOver => "nobody_to_hand_over",
             Self::Stopping => "stopping",
             Self::Recovered { .. } => "recovered",
             Self::JournalFailed { .. } => "journal_failed",
@@ -176,12 +182,14 @@ impl Message for NodeMessage {
             | Self::Founded { .. }
             | Self::WaitingForPeer { .. }
             | Self::WaitingForPrincipal { .. }
+            | Self::NotExpected { .. }
             | Self::ForeignCluster { .. }
             | Self::DemoMode
             | Self::FirstAdmin
             | Self::NobodyMayEnter
             | Self::TailSetAside { .. }
             | Self::HandingOver
+            | Self::NobodyToHandOver
             | Self::Stopping
             | Self::Recovered { .. }
             | Self::JournalFailed { .. }
@@ -241,6 +249,10 @@ impl NodeMessage {
                  Se ele se perdeu de vez: cliente cluster promote --force"
             ),
             Self::WaitingForPrincipal { peer } => format!("Aguardando o principal em {peer}..."),
+            Self::NotExpected { peer, expected, own } => format!(
+                "AVISO: o orquestrador em {peer} espera o outro em {expected}, não em {own}: este nó não recebe nada. \
+                 Inicie-o lá, ou, se o outro se perdeu: cliente cluster replace {own}"
+            ),
             Self::ForeignCluster { peer } => format!(
                 "O orquestrador em {peer} pertence a outro cluster; os dois se recusam. \
                  Apague o diretório de dados do nó que deve ser descartado e reinicie-o."
@@ -254,16 +266,29 @@ impl NodeMessage {
             Self::NobodyMayEnter => {
                 "AVISO: não há usuários e ninguém pode entrar; inicie os orquestradores com --admin-token-file para criar o primeiro.".into()
             }
-            Self::TailSetAside { entries, path } => {
-                format!("{entries} entradas nunca confirmadas foram postas de lado em {path}.")
+            Self::TailSetAside { entries, path, after_override: false } => match entries {
+                1 => format!("1 entrada nunca confirmada foi posta de lado em {path}."),
+                _ => format!("{entries} entradas nunca confirmadas foram postas de lado em {path}."),
+            },
+            Self::TailSetAside { entries, path, after_override: true } => {
+                let put = match entries {
+                    1 => "1 entrada, que pode ter sido confirmada, foi posta de lado".to_owned(),
+                    _ => format!("{entries} entradas, que podem ter sido confirmadas, foram postas de lado"),
+                };
+                format!(
+                    "AVISO: depois de uma promoção à força, {put} em {path}. Para submeter de novo as tarefas que estão lá: cliente cluster recover-tail"
+                )
             }
             Self::HandingOver => "Encerrando: passando o controle ao backup...".into(),
+            Self::NobodyToHandOver => {
+                "Encerrando: não há backup que assuma; o trabalho espera pela próxima partida.".into()
+            }
             Self::Stopping => "Encerrado.".into(),
             Self::Recovered { entries, tasks, ms } => {
                 format!("Diário recuperado: {entries} entradas, {tasks} tarefas, em {ms} ms.")
             }
             Self::JournalFailed { error } => format!(
-                "ERRO: o diário não pôde ser gravado: {error} Este nó para agora; verifique o disco e reinicie."
+                "ERRO: o diário não pôde ser gravado: {error} Este nó para agora; corrija isso e inicie-o de novo."
             ),
             Self::DataDirLost { path } => format!(
                 "ERRO: o diretório de dados {path} foi removido ou trocado; este nó para agora. O que foi confirmado está no outro, se ele estava em sincronia; ao reiniciar, este começa vazio e copia."
@@ -320,6 +345,10 @@ impl NodeMessage {
                  If it is gone for good: cliente cluster promote --force"
             ),
             Self::WaitingForPrincipal { peer } => format!("Waiting for the principal at {peer}..."),
+            Self::NotExpected { peer, expected, own } => format!(
+                "WARNING: the orchestrator at {peer} expects the other one at {expected}, not at {own}: this node receives \
+                 nothing. Start it there, or, if the other one is gone: cliente cluster replace {own}"
+            ),
             Self::ForeignCluster { peer } => format!(
                 "The orchestrator at {peer} belongs to another cluster; the two refuse each other. \
                  Delete the data directory of the node to be discarded and restart it."
@@ -333,16 +362,29 @@ impl NodeMessage {
             Self::NobodyMayEnter => {
                 "WARNING: there are no users and nobody may enter; start the orchestrators with --admin-token-file to create the first.".into()
             }
-            Self::TailSetAside { entries, path } => {
-                format!("{entries} entries that were never acknowledged were set aside in {path}.")
+            Self::TailSetAside { entries, path, after_override: false } => match entries {
+                1 => format!("1 entry that was never acknowledged was set aside in {path}."),
+                _ => format!("{entries} entries that were never acknowledged were set aside in {path}."),
+            },
+            Self::TailSetAside { entries, path, after_override: true } => {
+                let put = match entries {
+                    1 => "1 entry that may have been acknowledged was set aside".to_owned(),
+                    _ => format!("{entries} entries that may have been acknowledged were set aside"),
+                };
+                format!(
+                    "WARNING: after a promotion by force, {put} in {path}. To submit again the tasks that are there: cliente cluster recover-tail"
+                )
             }
             Self::HandingOver => "Stopping: handing over to the backup...".into(),
+            Self::NobodyToHandOver => {
+                "Stopping: there is no backup to take over; the work waits for the next start.".into()
+            }
             Self::Stopping => "Stopped.".into(),
             Self::Recovered { entries, tasks, ms } => {
                 format!("Journal recovered: {entries} entries, {tasks} tasks, in {ms} ms.")
             }
             Self::JournalFailed { error } => format!(
-                "ERROR: the journal could not be written: {error} This node stops now; check the disk and restart."
+                "ERROR: the journal could not be written: {error} This node stops now; mend that and start it again."
             ),
             Self::DataDirLost { path } => format!(
                 "ERROR: the data directory {path} was removed or replaced; this node stops now. What was acknowledged is on the other one, if that was in sync; after a restart this one begins empty and copies."
@@ -351,6 +393,29 @@ impl NodeMessage {
                 "WARNING: nobody took over in time; the work waits for the next start.".into()
             }
             Self::PromotionForced => "WARNING: promotion forced by the operator.".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_an_override_nothing_set_aside_is_called_unacknowledged() {
+        let text = |entries, after_override, lang| {
+            NodeMessage::TailSetAside { entries, path: "p".into(), after_override }.text(lang)
+        };
+        assert_eq!(
+            text(1, false, Lang::En),
+            "1 entry that was never acknowledged was set aside in p."
+        );
+        assert!(text(2, false, Lang::Pt).starts_with("2 entradas nunca confirmadas"));
+        for (lang, never) in [(Lang::Pt, "nunca"), (Lang::En, "never")] {
+            for entries in [1, 2] {
+                let text = text(entries, true, lang);
+                assert!(!text.contains(never) && text.contains("recover-tail"), "{text}");
+            }
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Flaw {
     EntriesMissing,
     /// An entry is intact, and of another history than the others.
     OtherHistory,
+    /// One of two copies of the same is not what was written; the other one counts.
+    OneCopyAltered,
     /// Entries were removed because a snapshot stood for them, and it is not there.
     SnapshotMissing,
 }
@@ -29,6 +31,7 @@ impl Flaw {
             Self::Unreadable { .. } => "UNREADABLE",
             Self::EntriesMissing => "ENTRIES_MISSING",
             Self::OtherHistory => "OTHER_HISTORY",
+            Self::OneCopyAltered => "ONE_COPY_ALTERED",
             Self::SnapshotMissing => "SNAPSHOT_MISSING",
         }
     }
@@ -41,6 +44,9 @@ impl Flaw {
                 Self::Unreadable { detail } => format!("não está íntegro ({detail})"),
                 Self::EntriesMissing => "entradas gravadas não estão lá".into(),
                 Self::OtherHistory => "a entrada é de outra história".into(),
+                Self::OneCopyAltered => {
+                    "uma das duas cópias não está íntegra; vale a outra, e a próxima partida regrava ambas".into()
+                }
                 Self::SnapshotMissing => {
                     "falta o snapshot que representa as entradas já removidas".into()
                 }
@@ -53,6 +59,9 @@ impl Flaw {
                 Self::Unreadable { detail } => format!("it is not intact ({detail})"),
                 Self::EntriesMissing => "entries that were stored are not there".into(),
                 Self::OtherHistory => "the entry is of another history".into(),
+                Self::OneCopyAltered => {
+                    "one of its two copies is not intact; the other one counts, and the next start writes both anew".into()
+                }
                 Self::SnapshotMissing => {
                     "the snapshot that stands for the removed entries is missing".into()
                 }
@@ -162,8 +171,32 @@ pub enum JournalMessage {
         offset: u64,
         bytes: u64,
     },
+    /// One of the two copies of the bounds was altered.
+    BoundsMended {
+        file: String,
+        offset: u64,
+    },
+    /// `--from` is behind `--to`.
+    EmptySpan {
+        from: u64,
+        to: u64,
+    },
+    /// None of the entries is within what was asked for.
+    NothingInSpan {
+        held: Option<(u64, u64)>,
+    },
+    /// The disk did not let it.
+    RepairFailed {
+        error: String,
+        command: String,
+    },
     NothingToRepair {
         dir: String,
+    },
+    /// The address is of the node itself, of which the directory is a copy.
+    PeerIsThisNode {
+        peer: String,
+        node: String,
     },
     PeerUnreachable {
         peer: String,
@@ -237,6 +270,11 @@ impl Message for JournalMessage {
             Self::StartRefused { .. } => "start_refused",
             Self::SnapshotUnreadable { .. } => "snapshot_unreadable",
             Self::TornCut { .. } => "torn_append_cut",
+            Self::BoundsMended { .. } => "bounds_mended",
+            Self::EmptySpan { .. } => "empty_span",
+            Self::NothingInSpan { .. } => "nothing_in_span",
+            Self::RepairFailed { .. } => "repair_failed",
+            Self::PeerIsThisNode { .. } => "peer_is_this_node",
             Self::NothingToRepair { .. } => "nothing_to_repair",
             Self::PeerUnreachable { .. } => "peer_unreachable",
             Self::PeerNotPrincipal { .. } => "peer_not_principal",
@@ -312,12 +350,32 @@ impl JournalMessage {
                 "AVISO: a última gravação em {file} foi interrompida ({bytes} bytes a partir do byte {offset}); nunca \
                  confirmada, foi cortada."
             ),
+            Self::BoundsMended { file, offset } => format!(
+                "AVISO: uma das duas cópias em {file} não estava íntegra (byte {offset}); vale a outra, e ambas foram \
+                 regravadas. Verifique o disco."
+            ),
+            Self::EmptySpan { from, to } => {
+                format!("Não há entradas de {from} a {to}: --from não pode passar de --to.")
+            }
+            Self::NothingInSpan { held: Some((first, last)) } => {
+                format!("Nenhuma entrada neste intervalo: o diário guarda as de {first} a {last}.")
+            }
+            Self::NothingInSpan { held: None } => "O diário não guarda nenhuma entrada.".into(),
+            Self::RepairFailed { error, command } => format!(
+                "ERRO: o nó não pôde ser refeito: {error} Nada foi apagado. Corrija isso e repita: {command}"
+            ),
+            Self::PeerIsThisNode { peer, node } => format!(
+                "Recusado: o orquestrador em {peer} é este mesmo nó ({node}): este diretório é uma cópia do dele. Não \
+                 inicie nada com ela; ou informe onde está o outro com --peer."
+            ),
             Self::NothingToRepair { dir } => {
                 format!("O diário em {dir} está íntegro: nada a reparar.")
             }
             Self::PeerUnreachable { peer, error } => format!(
                 "Recusado: o orquestrador em {peer} não responde ({error}). Sem ele, pôr este diário de lado poderia \
-                 perder o que só está aqui. Inicie o outro, ou informe onde ele está com --peer, e repita."
+                 perder o que só está aqui. Inicie o outro, ou informe onde ele está com --peer, e repita. Se o diário dele também \
+                 está danificado: reponha a cópia de segurança de um dos diretórios e promova-o, ou comece de novo \
+                 (docs/operations.md, \"Both journals are damaged\")."
             ),
             Self::PeerNotPrincipal { peer } => format!(
                 "Recusado: o orquestrador em {peer} responde, mas não atende como principal. O que ele tem não é mais \
@@ -410,12 +468,34 @@ impl JournalMessage {
                 "WARNING: the last write to {file} was interrupted ({bytes} bytes from byte {offset} on); it was never \
                  acknowledged and has been cut off."
             ),
+            Self::BoundsMended { file, offset } => format!(
+                "WARNING: one of the two copies in {file} was not intact (byte {offset}); the other one counts, and both \
+                 were written anew. Check the disk."
+            ),
+            Self::EmptySpan { from, to } => {
+                format!("There are no entries from {from} to {to}: --from may not be behind --to.")
+            }
+            Self::NothingInSpan { held: Some((first, last)) } => {
+                format!(
+                    "No entry is within that span: the journal holds those from {first} to {last}."
+                )
+            }
+            Self::NothingInSpan { held: None } => "The journal holds no entry.".into(),
+            Self::RepairFailed { error, command } => format!(
+                "ERROR: the node could not be made anew: {error} Nothing was deleted. Mend that and repeat: {command}"
+            ),
+            Self::PeerIsThisNode { peer, node } => format!(
+                "Refused: the orchestrator at {peer} is this very node ({node}): this directory is a copy of its own. Start \
+                 nothing from it; or say where the other one is with --peer."
+            ),
             Self::NothingToRepair { dir } => {
                 format!("The journal in {dir} is whole: nothing to repair.")
             }
             Self::PeerUnreachable { peer, error } => format!(
                 "Refused: the orchestrator at {peer} does not answer ({error}). Without it, setting this journal aside \
-                 could lose what is only here. Start the other one, or say where it is with --peer, and repeat."
+                 could lose what is only here. Start the other one, or say where it is with --peer, and repeat. If its journal is \
+                 damaged too: put back the backup of one of the directories and promote it, or begin anew \
+                 (docs/operations.md, \"Both journals are damaged\")."
             ),
             Self::PeerNotPrincipal { peer } => format!(
                 "Refused: the orchestrator at {peer} answers, but does not serve as principal. What it has is no older \

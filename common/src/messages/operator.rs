@@ -10,7 +10,18 @@ pub enum OperatorMessage {
     /// Another machine takes the place of the dead orchestrator.
     PeerReplaced { address: String },
     /// What was set aside was submitted once more.
-    TailRecovered { node: String, tail: String, tasks: u64, accepted: u64, withheld: u64 },
+    TailRecovered {
+        node: String,
+        tail: String,
+        tasks: u64,
+        accepted: u64,
+        finished: u64,
+        withheld: u64,
+    },
+    /// A task that may be started once only, and may have begun.
+    TaskWithheld { task: String },
+    /// A file of set-aside entries cannot be read.
+    TailDamaged { node: String, tail: String, damage: String },
     /// Nothing is set aside anywhere.
     NoTails,
     /// Heading of what happened to a task; the beginning may be in a snapshot.
@@ -113,10 +124,16 @@ impl OperatorMessage {
             Self::PeerReplaced { address } => format!(
                 "O principal espera agora o backup em {address}. Inicie lá: orquestrador-backup --peer <principal>"
             ),
-            Self::TailRecovered { node, tail, tasks, accepted, withheld } => format!(
-                "{node}, {tail}: {tasks} tarefas; submetidas de novo: {accepted}; já conhecidas: {}; \
-                 no máximo uma vez e talvez já iniciadas, deixadas de fora: {withheld}.",
+            Self::TailRecovered { node, tail, tasks, accepted, finished, withheld } => format!(
+                "{node}, {tail}: {tasks} tarefas; submetidas de novo: {accepted}; já conhecidas: {}. Deixadas de fora: \
+                 já terminadas ou canceladas: {finished}; no máximo uma vez e talvez já iniciadas: {withheld}.",
                 tasks.saturating_sub(*accepted)
+            ),
+            Self::TaskWithheld { task } => {
+                format!("  {task}: no máximo uma vez e talvez já iniciada; não foi submetida de novo")
+            }
+            Self::TailDamaged { node, tail, damage } => format!(
+                "{node}, {tail}: DANIFICADO, nada dele foi submetido de novo. O que ainda se lê: orquestrador journal dump --file ARQUIVO [{damage}]"
             ),
             Self::NoTails => "Nenhum orquestrador separou histórico.".into(),
             Self::Steps { is_cut: false } => "O que aconteceu:".into(),
@@ -211,10 +228,16 @@ impl OperatorMessage {
             Self::PeerReplaced { address } => format!(
                 "The principal expects the backup at {address} now. Start there: orquestrador-backup --peer <principal>"
             ),
-            Self::TailRecovered { node, tail, tasks, accepted, withheld } => format!(
-                "{node}, {tail}: {tasks} tasks; submitted again: {accepted}; known already: {}; \
-                 at most once and perhaps begun, left out: {withheld}.",
+            Self::TailRecovered { node, tail, tasks, accepted, finished, withheld } => format!(
+                "{node}, {tail}: {tasks} tasks; submitted again: {accepted}; known already: {}. Left out: finished or \
+                 cancelled already: {finished}; at most once and possibly begun: {withheld}.",
                 tasks.saturating_sub(*accepted)
+            ),
+            Self::TaskWithheld { task } => {
+                format!("  {task}: at most once and possibly begun; it was not submitted again")
+            }
+            Self::TailDamaged { node, tail, damage } => format!(
+                "{node}, {tail}: DAMAGED, nothing of it was submitted again. What can still be read: orquestrador journal dump --file FILE [{damage}]"
             ),
             Self::NoTails => "No orchestrator has set anything aside.".into(),
             Self::Steps { is_cut: false } => "What happened:".into(),

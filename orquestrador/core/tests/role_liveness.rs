@@ -434,6 +434,20 @@ fn the_office_is_given_to_who_has_everything() {
     assert!(prepares(&bench.acknowledge()));
 }
 
+/// What the operator is told when the standby takes too long.
+#[test]
+fn a_switch_over_given_up_may_still_come_once_its_election_began() {
+    let mut bench = Bench::principal(&[1, 2, 3]);
+    bench.write();
+    bench.take(Input::HandOver);
+    bench.take(Input::KeepOffice);
+    assert!(!bench.role.may_lose_office(), "nothing was proposed");
+    bench.take(Input::HandOver);
+    assert!(prepares(&bench.acknowledge()));
+    bench.take(Input::KeepOffice);
+    assert!(bench.role.may_lose_office());
+}
+
 /// The greeting is as old as the link; all that followed since need not be sent again.
 #[test]
 fn a_new_principal_asks_how_far_an_old_acquaintance_has_come() {

@@ -439,6 +439,7 @@ fn a_forced_view_wins_over_what_the_other_decided_alone() {
     world.crash(A);
     world.restart(B);
     world.settle();
+    let before = world.nodes[B].newest().expect("a view").number;
     world.step(Action::Promote(B));
     world.settle();
     world.write(B);
@@ -449,6 +450,10 @@ fn a_forced_view_wins_over_what_the_other_decided_alone() {
     assert_eq!(world.nodes[B].standing(), Some(Standing::Principal), "{}", world.describe());
     assert_eq!(world.nodes[A].standing(), Some(Standing::Standby), "{}", world.describe());
     assert_eq!(world.nodes[A].journal.id_at(chosen.index), Some(chosen));
+    // Also after the pair has grown again, when the newest view is not the forced one.
+    let newest = world.nodes[A].newest().expect("a view");
+    assert!(!newest.forced && newest.is_past_override(before), "{newest:?}");
+    assert!(!newest.is_past_override(newest.number));
 }
 
 #[test]

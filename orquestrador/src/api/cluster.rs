@@ -95,7 +95,8 @@ impl ClusterService for Service {
             return Err(grpc_status::invalid([("force".to_owned(), text.to_owned())]));
         }
         tracing::info!(user = %caller.user, "promotion forced");
-        let epoch = self.driver.ask(|reply| Input::Promote { reply }).await??;
+        let accept_incomplete = request.get_ref().accept_incomplete;
+        let epoch = self.driver.ask(|reply| Input::Promote { accept_incomplete, reply }).await??;
         Ok(Response::new(PromoteResponse { epoch: epoch.0 }))
     }
 

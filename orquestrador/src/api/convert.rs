@@ -1,5 +1,6 @@
 //! The core's types to and from the wire of clients and workers.
 
+use crate::tails::{Summary, Tail};
 use crate::task_history::{Step, What};
 use common::error_code::ErrorCode;
 use common::grpc_status;
@@ -22,6 +23,26 @@ pub fn state(state: TaskState) -> proto::TaskState {
         TaskState::Failed => proto::TaskState::Failed,
         TaskState::Cancelled => proto::TaskState::Cancelled,
         TaskState::Lost => proto::TaskState::Lost,
+    }
+}
+
+/// Of a damaged one nothing is known but its name.
+pub fn tail(tail: Tail) -> proto::Tail {
+    let name = tail.name;
+    match tail.content {
+        Ok(Summary { entries, tasks, finished, withheld, named }) => proto::Tail {
+            name,
+            entries,
+            tasks,
+            finished,
+            withheld,
+            withheld_ids: named.iter().map(ToString::to_string).collect(),
+            damage: String::new(),
+        },
+        Err(error) => {
+            let damage = common::console::chain(&error);
+            proto::Tail { name, damage, ..proto::Tail::default() }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use common::proto::{
     AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse, ExplainClusterRequest,
     ExplainClusterResponse, ListTailsRequest, ListTailsResponse, ReadTailRequest, ReadTailResponse,
     ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest, ResubmitResponse, ShutdownRequest,
-    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, Tail, TailTask, TaskSpec, ViewNote,
+    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, TailTask, TaskSpec, ViewNote,
     WitnessStatus, drill_request,
 };
 use orquestrador_core::ids::{Epoch, Index, UserName};
@@ -23,11 +23,11 @@ use orquestrador_wire::view_to_proto;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{authenticate_here, cluster, only_for_admins, rejected, unexpected, validate};
+use super::{authenticate_here, cluster, convert, only_for_admins, rejected, unexpected, validate};
 use crate::audit::audit;
 use crate::drill;
 use crate::driver::DriverHandle;
-use crate::driver::input::{Explanation, Input};
+use crate::driver::input::{Explanation, Input, Moved};
 use crate::driver::views;
 use crate::journal::Journal;
 use crate::node::{self, End};
@@ -76,7 +76,8 @@ impl Service {
             .map_err(|error| {
                 let code = match error {
                     tails::Error::Unknown(_) => ErrorCode::TailNotFound,
-                    tails::Error::Folder(_) | tails::Error::Journal(_) => ErrorCode::Internal,
+                    tails::Error::Journal(_) => ErrorCode::TailDamaged,
+                    tails::Error::Folder(_) => ErrorCode::Internal,
                 };
                 grpc_status::status(code, common::console::chain(&error))
             })
@@ -97,13 +98,31 @@ async fn switch_over(driver: DriverHandle) -> Result<Epoch, Status> {
             "another switch-over or the end of this node came in between",
         )),
         Err(_) => {
-            driver.send(Input::KeepOffice).await?;
-            Err(grpc_status::status(
-                ErrorCode::Unavailable,
-                "the standby did not take the office in time; this node keeps it",
-            ))
+            let may_still_come = driver.ask(|reply| Input::KeepOffice { reply }).await?;
+            let why = match may_still_come {
+                true => {
+                    "the standby did not take the office in time; its election is under way and may still succeed: see \
+                     who is principal before asking again"
+                }
+                false => "the standby did not take the office in time; this node keeps it",
+            };
+            Err(grpc_status::status(ErrorCode::Unavailable, why))
         }
     }
+}
+
+/// Refuses what cannot be the other orchestrator's address; tells whether it is a loopback one.
+async fn place_of_peer(address: &Endpoint, own: &str) -> Result<bool, Status> {
+    let refused = |why: String| grpc_status::invalid([("address".to_owned(), why)]);
+    let found = node::resolve(address).await;
+    let found = found.map_err(|error| refused(format!("cannot be resolved: {error}")))?;
+    let own: Endpoint = own.parse().map_err(|error| refused(format!("own address: {error}")))?;
+    // A name of this node that is not known yet cannot be the one that was given.
+    let ours = node::resolve(&own).await.unwrap_or_default();
+    if address.is_same_place(&own) || found.iter().any(|place| ours.contains(place)) {
+        return Err(refused("is this orchestrator itself".to_owned()));
+    }
+    Ok(node::all_loopback(&found))
 }
 
 #[tonic::async_trait]
@@ -133,11 +152,12 @@ impl OperatorService for Service {
         request: Request<ShutdownRequest>,
     ) -> Result<Response<ShutdownResponse>, Status> {
         self.admin(&request).await?;
-        let limit = Duration::from_millis(request.get_ref().timeout_ms.into());
+        let within_ms = request.get_ref().timeout_ms;
+        let limit = Duration::from_millis(within_ms.into());
         let deadline = tokio::time::Instant::now() + limit;
         // Refuses where this is not the principal.
         let mut overview = cluster::overview(&self.driver).await?;
-        self.driver.send(Input::StopWorkers).await?;
+        self.driver.send(Input::StopWorkers { within_ms }).await?;
         while overview.workers.iter().any(|worker| worker.connected)
             && tokio::time::Instant::now() < deadline
         {
@@ -163,18 +183,12 @@ impl OperatorService for Service {
         if node.standing != Standing::Principal {
             return Err(grpc_status::not_primary(node.principal.as_deref()));
         }
-        let listed = node.view.is_some_and(|view| !view.is_single());
-        if listed || node.peer.is_some_and(|peer| peer.in_view) {
-            let why = "the other orchestrator still belongs to the cluster";
-            return Err(grpc_status::status(ErrorCode::PeerInUse, why));
-        }
-        let loopback = self.own_loopback && node::is_loopback(&address).await;
+        let is_loopback = place_of_peer(&address, &node.own_address).await?;
+        let loopback = self.own_loopback && is_loopback;
         let (peer, new) = (self.peer.clone(), address.clone());
-        tokio::task::spawn_blocking(move || peer.replace(new))
-            .await
-            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?
-            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
-        self.driver.send(Input::PeerMoved { address: address.to_string(), loopback }).await?;
+        let keep = Box::new(move || peer.replace(new));
+        let moved = Moved { address: address.to_string(), loopback, keep };
+        self.driver.ask(|reply| Input::MovePeer { moved, reply }).await??;
         Ok(Response::new(ReplacePeerResponse {}))
     }
 
@@ -227,11 +241,9 @@ impl OperatorService for Service {
     ) -> Result<Response<ListTailsResponse>, Status> {
         self.admin(&request).await?;
         let tails = self.blocking(|journal| tails::list(journal.path())).await?;
-        let wire = |tail: tails::Tail| {
-            let tails::Tail { name, entries, tasks, withheld } = tail;
-            Tail { name, entries, tasks, withheld }
-        };
-        Ok(Response::new(ListTailsResponse { tails: tails.into_iter().map(wire).collect() }))
+        Ok(Response::new(ListTailsResponse {
+            tails: tails.into_iter().map(convert::tail).collect(),
+        }))
     }
 
     async fn read_tail(

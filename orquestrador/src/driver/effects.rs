@@ -7,9 +7,8 @@ use common::messages::node::NodeMessage;
 use common::proto::{self, orchestrator_message::Message as ToWorker};
 use orquestrador_core::effect::CloseReason;
 use orquestrador_core::ids::{Epoch, Index, RequestId, Timestamp, ViewNumber};
-use orquestrador_core::role::{self, EntryId, Log as _, Notice, Sender, Standing, View};
+use orquestrador_core::role::{self, EntryId, Log as _, Notice, Sender, View};
 use orquestrador_core::{Answer, Effect, Rejection};
-use tokio::sync::oneshot;
 use tonic::Status;
 
 use super::input::Committed;
@@ -104,9 +103,11 @@ impl<S: Store> Driver<S> {
         Ok(())
     }
 
-    /// V6: what was never acknowledged is set aside, and the state goes back before it.
+    /// V6: what was never acknowledged, or what an override (V15) took back, is set aside, and the state goes
+    /// back before it.
     fn truncate(&mut self, keep: Index) -> Result<(), Error> {
         let aside = self.store.set_aside_after(keep)?;
+        self.tell_set_aside(aside, keep);
         self.tail.truncate(keep);
         self.durable_reported = self.durable_reported.min(keep);
         self.drop_snapshots_after(keep);
@@ -115,7 +116,6 @@ impl<S: Store> Driver<S> {
         } else if self.applied.index > keep {
             self.applied.rebuild(&self.store, keep)?;
         }
-        self.tell_set_aside(aside);
         Ok(())
     }
 
@@ -185,18 +185,20 @@ impl<S: Store> Driver<S> {
         let Some((_, at)) = parts.filter(|_| is_learner) else { return Ok(()) };
         // Where they parted before our own snapshot, the entries behind it are all that can be kept.
         let at = (*at).max(self.tail.floor().next());
-        let aside = self.store.set_aside_after(Index(at.0 - 1))?;
-        self.tell_set_aside(aside);
+        let keep = Index(at.0 - 1);
+        let aside = self.store.set_aside_after(keep)?;
+        self.tell_set_aside(aside, keep);
         Ok(())
     }
 
-    fn tell_set_aside(&self, aside: Option<SetAside>) {
-        if let Some(aside) = aside {
-            self.console.warn(&NodeMessage::TailSetAside {
-                entries: aside.entries,
-                path: aside.path.display().to_string(),
-            });
-        }
+    /// To be told before the tail forgets what followed `keep`.
+    fn tell_set_aside(&self, aside: Option<SetAside>, keep: Index) {
+        let Some(SetAside { entries, path }) = aside else { return };
+        let known = self.tail.view_at(keep);
+        let after_override =
+            self.role.newest().is_some_and(|view| view.is_past_override(known.unwrap_or_default()));
+        let path = path.display().to_string();
+        self.console.warn(&NodeMessage::TailSetAside { entries, path, after_override });
     }
 
     /// The principal took this node for further behind than it is, and waits for the snapshot to arrive.
@@ -259,11 +261,11 @@ impl<S: Store> Driver<S> {
             }
             Notice::TakingOver => self.console.warn(&NodeMessage::PrincipalFailed),
             Notice::Forced => self.console.warn(&NodeMessage::PromotionForced),
-            Notice::ViewChanged { view } => self.tell_view(&view, peer),
+            Notice::ViewChanged { view } => self.tell_view(&view),
         }
     }
 
-    fn tell_view(&mut self, view: &View, peer: String) {
+    fn tell_view(&mut self, view: &View) {
         tracing::debug!(?view, "newest view");
         let before = self.views.learn(view, self.clock.wall());
         let me = self.role.identity();
@@ -276,52 +278,14 @@ impl<S: Store> Driver<S> {
         let stood_by = before.is_some_and(|b| {
             b.at.is_some() && b.view.epoch == view.epoch && b.view.replica(me.node).is_some()
         });
+        let principal = self.address_of(view).unwrap_or_else(|| view.principal_node.to_string());
         if led {
-            self.console.warn(&NodeMessage::SteppedDown { epoch: view.epoch.0, principal: peer });
+            self.console.warn(&NodeMessage::SteppedDown { epoch: view.epoch.0, principal });
         } else if view.replica(me.node).is_none() {
-            self.console.info(&NodeMessage::Following { principal: peer });
+            self.console.info(&NodeMessage::Following { principal });
         } else if !stood_by {
             self.console.info(&NodeMessage::StandbyInSync { epoch: view.epoch.0 });
         }
-    }
-
-    /// The office is in other hands, or nobody is there to take it.
-    pub(super) fn answer_hand_over(&mut self) {
-        let given = match self.role.standing() {
-            // Nobody is there any more to take it.
-            Standing::Principal if self.role.replicated().is_none() => None,
-            Standing::Principal | Standing::Elected => return,
-            Standing::Unfounded | Standing::Learner | Standing::Standby | Standing::Waiting => {
-                Some(self.role.epoch())
-            }
-        };
-        if let Some(reply) = self.handing_over.take()
-            && reply.send(given).is_err()
-        {
-            tracing::debug!("nobody waits for the handover any more");
-        }
-    }
-
-    /// An operator's wish: refused unless a standby is there to take the office.
-    pub(super) fn switch_over(
-        &mut self,
-        reply: oneshot::Sender<Result<oneshot::Receiver<Option<Epoch>>, Status>>,
-    ) -> Result<(), Error> {
-        let answer = if !self.serving {
-            Err(self.not_primary())
-        } else if self.role.replicated().is_none() {
-            let why = "there is no standby in sync to take over";
-            Err(grpc_status::status(ErrorCode::NotPromotable, why))
-        } else {
-            let (done, news) = oneshot::channel();
-            self.handing_over = Some(done);
-            self.role_input(role::Input::HandOver)?;
-            Ok(news)
-        };
-        if reply.send(answer).is_err() {
-            tracing::debug!("the operator left before the switch-over began");
-        }
-        Ok(())
     }
 
     // ---- Release. ----

@@ -11,6 +11,7 @@ use tonic::Status;
 use super::store::Install;
 use super::views::ViewNote;
 use crate::journal::{Content, Entry};
+use crate::replication::convert::Whereabouts;
 use common::proto;
 
 /// The driver's queue.
@@ -42,7 +43,7 @@ pub enum Input {
     Dialed {
         peer: Sender,
         hello: Hello,
-        address: String,
+        address: Whereabouts,
         link: mpsc::Sender<proto::PeerMessage>,
     },
     DialLost,
@@ -89,6 +90,8 @@ pub enum Input {
     },
     /// V15.
     Promote {
+        /// Also where this node is no replica of the newest view that it knows.
+        accept_incomplete: bool,
         reply: oneshot::Sender<Result<Epoch, Status>>,
     },
     /// Orderly end: answered with the new epoch when the office is in other hands, with none when there is
@@ -101,20 +104,24 @@ pub enum Input {
     SwitchOver {
         reply: oneshot::Sender<Result<oneshot::Receiver<Option<Epoch>>, Status>>,
     },
-    /// The operator ends the whole cluster: workers are told to finish and end.
-    StopWorkers,
+    /// The operator ends the whole cluster: workers are told to finish and end, within that time.
+    StopWorkers {
+        within_ms: u32,
+    },
     /// The workers have ended: the other node is told to end too, and from now on nobody takes over from
     /// whom. The receiver of a farewell takes it as its own.
     Farewell {
         tell_the_other: bool,
     },
-    /// The other node is at another address now.
-    PeerMoved {
-        address: String,
-        loopback: bool,
+    /// Another machine takes the place of the other node, or the former one takes it back.
+    MovePeer {
+        moved: Moved,
+        reply: oneshot::Sender<Result<(), Status>>,
     },
-    /// The switch-over took too long.
-    KeepOffice,
+    /// The switch-over took too long. Answers whether it can still come, because its election is under way.
+    KeepOffice {
+        reply: oneshot::Sender<bool>,
+    },
     /// Who is principal and why.
     Explain {
         reply: oneshot::Sender<Explanation>,
@@ -130,6 +137,15 @@ impl Input {
             Self::Dialed { .. } | Self::DialLost | Self::PeerRefused | Self::PeerUnreachable
         )
     }
+}
+
+/// Where the other node is to be looked for from now on.
+pub struct Moved {
+    pub address: String,
+    /// It and this node are reached by loopback addresses only.
+    pub loopback: bool,
+    /// Writes it down, for the next start too.
+    pub keep: Box<dyn FnOnce() -> std::io::Result<()> + Send>,
 }
 
 /// An entry that came over the wire, verified against its chain and decoded.

@@ -7,6 +7,7 @@ mod held;
 pub mod input;
 mod lines;
 mod mutation;
+mod operator;
 pub mod pulse;
 mod release;
 mod replicator;
@@ -27,8 +28,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::console::Console;
 use common::messages::node::NodeMessage;
-use orquestrador_core::ids::{ClusterId, Epoch, Index, ProcessId, RequestId, SessionId};
-use orquestrador_core::role::{Durable, EntryId, Identity, Log as _, Role, Timing};
+use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, RequestId, SessionId};
+use orquestrador_core::role::{Durable, EntryId, Identity, Log as _, Millis, Role, Timing};
 use orquestrador_core::{Limits, Step};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
@@ -185,11 +186,15 @@ enum Asker {
     Watch(input::Watcher),
 }
 
-/// The linked peer's address, as it calls itself.
+/// What is known of the other node while this one is linked to it.
 #[derive(Default)]
 struct PeerFacts {
     sender: Option<orquestrador_core::role::Sender>,
-    address: Option<String>,
+    /// Where it looks for the other orchestrator; empty where it does not say.
+    expects: String,
+    linked_at: Millis,
+    /// It has dialled this node: messages come.
+    speaks: bool,
 }
 
 /// Owns everything that changes.
@@ -212,6 +217,8 @@ pub struct Driver<S> {
     console: Console,
     tuning: Tuning,
     peer: PeerFacts,
+    /// The node that was linked last, and its address, as it calls itself.
+    acquaintance: Option<(NodeId, String)>,
     /// Events and effects of the turn so far.
     step: Step,
     uncommitted: Uncommitted,
@@ -308,6 +315,7 @@ impl<S: Store> Driver<S> {
             console,
             tuning,
             peer: PeerFacts::default(),
+            acquaintance: None,
             step: Step::default(),
             uncommitted: Uncommitted::default(),
             turn_has_read: false,

@@ -4,9 +4,8 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
 use orquestrador_core::ids::Epoch;
-use orquestrador_core::role::{self, Log as _, Standing};
+use orquestrador_core::role::{self, Log as _};
 use orquestrador_core::{Command, Event};
-use tokio::sync::oneshot;
 use tonic::Status;
 
 use common::messages::node_journal::JournalMessage;
@@ -14,8 +13,8 @@ use common::messages::node_journal::JournalMessage;
 use super::input::{Description, Explanation, Input, PeerDescription};
 use super::mutation::Mutation;
 use super::store::Store;
-use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS};
-use crate::replication::convert;
+use super::{Asker, Driver, Error, MAX_UNCOMMITTED_TURNS, PeerFacts, Start};
+use crate::replication::convert::{self, Whereabouts};
 
 impl<S: Store> Driver<S> {
     pub(super) fn take(&mut self, input: Input) -> Result<(), Error> {
@@ -64,8 +63,7 @@ impl<S: Store> Driver<S> {
         }
         match input {
             Input::Dialed { peer, hello, address, link } => {
-                self.peer.sender = Some(peer);
-                self.peer.address = Some(address);
+                self.met(peer, address);
                 self.replicator.set_link(Some(link));
                 self.role_input(role::Input::Dialed { peer, hello })
             }
@@ -88,7 +86,9 @@ impl<S: Store> Driver<S> {
                 self.adopt_snapshot(from, view, last, snapshot)
             }
             Input::Greet { reply } => {
-                let hello = convert::hello(self.role.hello(&self.tail), &self.start.own_address);
+                let hello = self.role.hello(&self.tail);
+                let Start { own_address, peer_address, .. } = &self.start;
+                let hello = convert::hello(hello, own_address, peer_address);
                 let greeting = convert::envelope(self.role.sender(), self.role.epoch(), hello);
                 if reply.send(greeting).is_err() {
                     tracing::trace!("the peer left before it was greeted");
@@ -121,14 +121,15 @@ impl<S: Store> Driver<S> {
                 }
                 Ok(())
             }
-            Input::Promote { reply } => self.promote(reply),
+            Input::Promote { accept_incomplete, reply } => self.promote(accept_incomplete, reply),
             Input::HandOver { reply } => {
                 self.handing_over = Some(reply);
                 self.role_input(role::Input::HandOver)
             }
             Input::SwitchOver { reply } => self.switch_over(reply),
-            Input::StopWorkers => {
-                let stop = proto::orchestrator_message::Message::Stop(proto::Stop {});
+            Input::StopWorkers { within_ms } => {
+                let stop = proto::Stop { within_ms: Some(within_ms) };
+                let stop = proto::orchestrator_message::Message::Stop(stop);
                 self.sessions.send_all(self.role.epoch(), &stop);
                 Ok(())
             }
@@ -140,17 +141,8 @@ impl<S: Store> Driver<S> {
                 }
                 Ok(())
             }
-            Input::PeerMoved { address, loopback } => {
-                self.start.peer_address = address;
-                self.forget_link();
-                let members = self.members();
-                self.sessions.send_all(self.role.epoch(), &members);
-                self.role_input(role::Input::PeerMoved { loopback })
-            }
-            Input::KeepOffice => {
-                self.handing_over = None;
-                self.role_input(role::Input::KeepOffice)
-            }
+            Input::MovePeer { moved, reply } => self.move_peer(moved, reply),
+            Input::KeepOffice { reply } => self.keep_office(reply),
             Input::Explain { reply } => {
                 if reply.send(self.explain()).is_err() {
                     tracing::trace!("nobody waits for the explanation");
@@ -208,35 +200,12 @@ impl<S: Store> Driver<S> {
         if self.peer.sender.is_some_and(|peer| peer.process == from.process) {
             // It may have joined our cluster meanwhile.
             self.peer.sender = Some(from);
+            self.peer.speaks = true;
         }
         self.in_hand = entries;
         let done = self.role_input(role::Input::Message { from, message });
         self.in_hand.clear();
         done
-    }
-
-    fn promote(&mut self, reply: oneshot::Sender<Result<Epoch, Status>>) -> Result<(), Error> {
-        let refusal = match self.role.standing() {
-            Standing::Principal | Standing::Elected if self.is_blocked() => None,
-            Standing::Principal | Standing::Elected => Some("this node is the principal already"),
-            Standing::Standby => Some("the principal is alive: nothing to override"),
-            Standing::Unfounded => Some("this node has no history"),
-            Standing::Learner if self.role.hears_principal() => {
-                Some("the principal is alive: nothing to override")
-            }
-            Standing::Learner | Standing::Waiting => None,
-        };
-        let answer = match refusal {
-            Some(why) => Err(grpc_status::status(ErrorCode::NotPromotable, why)),
-            None => {
-                self.role_input(role::Input::Promote)?;
-                Ok(self.role.epoch())
-            }
-        };
-        if reply.send(answer).is_err() {
-            tracing::debug!("the operator left before the promotion was answered");
-        }
-        Ok(())
     }
 
     /// A principal whose other replica is not there, so that nothing is committed.
@@ -301,8 +270,24 @@ impl<S: Store> Driver<S> {
         peer.cluster.is_some() && ours.is_some() && peer.cluster != ours
     }
 
-    fn forget_link(&mut self) {
-        self.peer = super::PeerFacts::default();
+    fn met(&mut self, peer: role::Sender, address: Whereabouts) {
+        self.acquaintance = Some((peer.node, address.own));
+        self.peer = PeerFacts {
+            sender: Some(peer),
+            expects: address.peer,
+            linked_at: self.clock.monotonic(),
+            speaks: false,
+        };
+    }
+
+    /// Where this principal is, if it is a node that was linked to this one.
+    pub(super) fn address_of(&self, view: &role::View) -> Option<String> {
+        let known = self.acquaintance.as_ref();
+        known.filter(|(node, _)| *node == view.principal_node).map(|(_, address)| address.clone())
+    }
+
+    pub(super) fn forget_link(&mut self) {
+        self.peer = PeerFacts::default();
         self.replicator.set_link(None);
     }
 

@@ -74,6 +74,11 @@ impl Tail {
         &self.records
     }
 
+    /// The newest view whose record stands at `index` or before.
+    pub fn view_at(&self, index: Index) -> Option<ViewNumber> {
+        self.records.iter().rev().find(|(_, at)| *at <= index).map(|(view, _)| *view)
+    }
+
     /// The entries from `from` on, up to about `max_bytes`, as far as they are in memory. `None` when the
     /// first of them is not.
     pub fn recent_from(&self, from: Index, max_bytes: usize) -> Option<Vec<Entry>> {

@@ -185,7 +185,22 @@ impl<S: Store> Driver<S> {
             Standing::Learner if self.peer.sender.is_none() => {
                 self.console.warn(&NodeMessage::WaitingForPrincipal { peer });
             }
-            Standing::Learner | Standing::Standby => {}
+            Standing::Learner => self.warn_of_another_backup(),
+            Standing::Standby => {}
+        }
+    }
+
+    /// The other node answers and does not dial back: it looks for its partner elsewhere.
+    fn warn_of_another_backup(&self) {
+        let now = self.clock.monotonic();
+        let is_silent = !self.peer.speaks && now.saturating_sub(self.peer.linked_at) >= WARN_AFTER;
+        let expected = &self.peer.expects;
+        if is_silent && !expected.is_empty() && *expected != self.start.own_address {
+            self.console.warn(&NodeMessage::NotExpected {
+                peer: self.start.peer_address.clone(),
+                expected: expected.clone(),
+                own: self.start.own_address.clone(),
+            });
         }
     }
 

@@ -5,7 +5,8 @@
 //! also makes cutting atomic: first the new bounds are durable, then entries outside them are
 //! removed, again after a crash.
 //!
-//! Two slots are written in turn, so a torn write leaves the other. An append writes its slot
+//! Two slots are written in turn, so a torn write leaves the other. A disk that altered one leaves it too: the
+//! opening says so, and writes both anew. An append writes its slot
 //! without fsync, after the store's: a crash of the process loses nothing, one of the machine makes
 //! the bounds lag behind, never lead.
 
@@ -35,6 +36,15 @@ pub(super) struct BoundsFile {
     file: File,
     serial: u64,
     current: Bounds,
+    /// Where the file is not what was written, although one slot is.
+    altered_at: Option<u64>,
+}
+
+/// What the slots say.
+struct Slots {
+    serial: u64,
+    bounds: Bounds,
+    altered_at: Option<u64>,
 }
 
 const MAGIC: [u8; 4] = *b"MBND";
@@ -42,13 +52,19 @@ const BODY_LENGTH: usize = 4 + 8 + 1 + 2 * ENTRY_ID_LENGTH;
 const SLOT_LENGTH: usize = BODY_LENGTH + 32;
 /// Slots lie on different pages.
 const SLOT_OFFSETS: [u64; 2] = [0, 4096];
+const FILE_LENGTH: usize = SLOT_OFFSETS[1] as usize + SLOT_LENGTH;
 
 impl BoundsFile {
     /// An empty journal's.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let file = directory::create(path)?;
-        let mut bounds =
-            Self { path: path.to_path_buf(), file, serial: 0, current: Bounds::default() };
+        let mut bounds = Self {
+            path: path.to_path_buf(),
+            file,
+            serial: 0,
+            current: Bounds::default(),
+            altered_at: None,
+        };
         bounds.set(Bounds::default())?;
         Ok(bounds)
     }
@@ -60,13 +76,27 @@ impl BoundsFile {
             }
             other => other.map_err(|e| Error::io("open", path, e))?,
         };
-        let (serial, current) = newest_slot(path)?;
-        Ok(Self { path: path.to_path_buf(), file, serial, current })
+        let Slots { serial, bounds: current, altered_at } = slots(path)?;
+        Ok(Self { path: path.to_path_buf(), file, serial, current, altered_at })
     }
 
-    /// What the file says, without opening it to write.
-    pub fn read(path: &Path) -> Result<Bounds, Error> {
-        newest_slot(path).map(|(_, bounds)| bounds)
+    /// What the file says, without opening it to write, and where it is not what was written.
+    pub fn read(path: &Path) -> Result<(Bounds, Option<u64>), Error> {
+        slots(path).map(|slots| (slots.bounds, slots.altered_at))
+    }
+
+    /// Where the file was not what had been written when it was opened.
+    pub fn altered_at(&self) -> Option<u64> {
+        self.altered_at
+    }
+
+    /// Removes what stands beside the slots, which [`BoundsFile::set`] writes anew.
+    pub fn clear_between(&mut self) -> Result<(), Error> {
+        let length = SLOT_OFFSETS[1] as usize - SLOT_LENGTH;
+        self.file
+            .write_all_at(&vec![0; length], SLOT_LENGTH as u64)
+            .and_then(|()| self.file.set_len(FILE_LENGTH as u64))
+            .map_err(|e| Error::io("write", &self.path, e))
     }
 
     pub fn current(&self) -> Bounds {
@@ -98,14 +128,18 @@ impl BoundsFile {
     }
 }
 
-fn newest_slot(path: &Path) -> Result<(u64, Bounds), Error> {
+fn slots(path: &Path) -> Result<Slots, Error> {
     let damaged = |what| Error::corrupt(path, Place::WholeFile, what);
     let bytes = directory::read_if_present(path)?.ok_or_else(|| damaged("the file is missing"))?;
-    SLOT_OFFSETS
-        .iter()
-        .filter_map(|offset| decode(bytes.get(*offset as usize..)?))
-        .max_by_key(|(serial, _)| *serial)
-        .ok_or_else(|| damaged("no slot of it is intact"))
+    let slots = SLOT_OFFSETS.map(|at| (at, bytes.get(at as usize..).and_then(decode)));
+    let newest = slots.iter().filter_map(|(_, slot)| *slot).max_by_key(|(serial, _)| *serial);
+    let (serial, bounds) = newest.ok_or_else(|| damaged("no slot of it is intact"))?;
+    let broken = slots.iter().find(|(_, slot)| slot.is_none()).map(|(at, _)| *at);
+    let is_slot = |at: usize| {
+        SLOT_OFFSETS.iter().any(|slot| (*slot as usize..*slot as usize + SLOT_LENGTH).contains(&at))
+    };
+    let stray = bytes.iter().enumerate().position(|(at, byte)| *byte != 0 && !is_slot(at));
+    Ok(Slots { serial, bounds, altered_at: broken.or(stray.map(|at| at as u64)) })
 }
 
 fn encode(serial: u64, bounds: &Bounds) -> Vec<u8> {

@@ -19,6 +19,11 @@ pub const LOCK_FILE: &str = "lock";
 /// Where entries go that were taken back.
 pub const SET_ASIDE_FOLDER: &str = "set-aside";
 
+/// What only an orchestrator's directory holds, whatever has been lost of it.
+const OWN: [&str; 7] = ["format", "format.new", "bounds", "role", "snapshot", "store", "repair"];
+/// What an orchestrator, or the system, may leave in a directory that has no journal.
+const IS_NO_MATTER: [&str; 4] = [LOCK_FILE, "peer", SET_ASIDE_FOLDER, "lost+found"];
+
 /// An open data directory, locked against every other process for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -29,6 +34,7 @@ pub(super) struct Directory {
 impl Directory {
     /// Creates the directory unless it is there, and locks it.
     pub fn lock(path: &Path) -> Result<Self, Error> {
+        refuse_foreign(path)?;
         create_folder(path)?;
         let lock_path = path.join(LOCK_FILE);
         let lock = OpenOptions::new()
@@ -149,6 +155,30 @@ impl Directory {
     /// From here on the directory counts as one that had everything.
     pub fn finish_creation(&self) -> Result<(), Error> {
         rename(&self.unfinished_format(), &self.format())
+    }
+}
+
+/// A folder with other things in it is somebody else's: nothing is founded there.
+fn refuse_foreign(path: &Path) -> Result<(), Error> {
+    let files = match fs::read_dir(path) {
+        Ok(files) => files,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io("read", path, e)),
+    };
+    let mut foreign = None;
+    for file in files {
+        let name = file.map_err(|e| Error::io("read", path, e))?.file_name();
+        let name = name.to_string_lossy().into_owned();
+        if OWN.contains(&&*name) || name.starts_with("damaged-") {
+            return Ok(());
+        }
+        if !IS_NO_MATTER.contains(&&*name) && !name.starts_with('.') {
+            foreign = Some(name);
+        }
+    }
+    match foreign {
+        Some(found) => Err(Error::ForeignDirectory { dir: path.to_path_buf(), found }),
+        None => Ok(()),
     }
 }
 

@@ -16,6 +16,9 @@ pub enum Error {
     /// Another process has the data directory open.
     #[error("data directory {} is in use by another process", dir.display())]
     InUse { dir: PathBuf },
+    /// The directory holds other things, and nothing of an orchestrator.
+    #[error("{} is not empty and is no data directory: it holds {found}", dir.display())]
+    ForeignDirectory { dir: PathBuf, found: String },
     /// The data directory was written by a program that stores it differently.
     #[error(
         "data directory {} has format version {found}, this program reads version {supported}",
@@ -89,6 +92,9 @@ impl Error {
         let shown = |path: &Path| path.display().to_string();
         match self {
             Self::InUse { dir } => Fault::InUse { dir: shown(dir) },
+            Self::ForeignDirectory { dir, found } => {
+                Fault::ForeignDir { dir: shown(dir), found: found.clone() }
+            }
             Self::Version { dir, found, supported } => {
                 Fault::Version { dir: shown(dir), found: *found, supported: *supported }
             }
@@ -138,6 +144,7 @@ impl Error {
             Self::Corrupt { .. } | Self::DiskFull { .. } | Self::Io { .. } | Self::Poisoned => true,
             Self::InUse { .. }
             | Self::RepairInterrupted { .. }
+            | Self::ForeignDirectory { .. }
             | Self::Version { .. }
             | Self::Gap { .. }
             | Self::BrokenChain { .. }

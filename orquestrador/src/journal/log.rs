@@ -1,6 +1,6 @@
 //! The open journal: appending, the role state, reading.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use orquestrador_core::ids::{Index, NodeId};
@@ -23,6 +23,8 @@ pub struct Journal(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub node: NodeId,
     pub store: Store,
+    /// Where the file of the bounds was altered, before it was written anew.
+    pub altered_bounds: Option<u64>,
     pub writer: Mutex<Writer>,
     pub tail: RwLock<Tail>,
     /// One snapshot is written at a time.
@@ -155,6 +157,11 @@ impl Journal {
     /// The interrupted append that opening found and cut off.
     pub fn torn(&self) -> Option<&Torn> {
         self.0.store.torn.as_ref()
+    }
+
+    /// The file of the bounds and where it was altered; opening has written it anew from its other slot.
+    pub fn mended_bounds(&self) -> Option<(PathBuf, u64)> {
+        self.0.altered_bounds.map(|at| (self.0.directory.bounds(), at))
     }
 
     pub fn path(&self) -> &Path {

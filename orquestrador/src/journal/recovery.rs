@@ -68,6 +68,10 @@ pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error
     }
     // What was found may never have been flushed; nobody must act on it before it is.
     store.sync()?;
+    let altered_bounds = bounds.altered_at();
+    if altered_bounds.is_some() {
+        bounds.clear_between()?;
+    }
     bounds.set(Bounds { last: found.last, cutting: false, ..bounds.current() })?;
     if known.is_none() {
         directory.finish_creation()?;
@@ -89,6 +93,7 @@ pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error
     let journal = Journal(Arc::new(Inner {
         node,
         store,
+        altered_bounds,
         writer: Mutex::new(Writer { bounds, poisoned: false }),
         tail: RwLock::new(tail),
         snapshotting: Mutex::new(()),

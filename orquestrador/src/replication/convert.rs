@@ -51,9 +51,10 @@ pub fn envelope(sender: Sender, epoch: Epoch, message: Wire) -> proto::PeerMessa
 }
 
 /// The greeting of this node.
-pub fn hello(hello: Hello, address: &str) -> Wire {
+pub fn hello(hello: Hello, address: &str, peer_address: &str) -> Wire {
     Wire::Hello(proto::Hello {
         address: address.to_owned(),
+        peer_address: peer_address.to_owned(),
         newest_view: hello.newest.as_ref().map(view_to_proto),
         last_entry: Some(entry_id_to_proto(&hello.last)),
         protocol_version: PROTOCOL_VERSION,
@@ -136,7 +137,8 @@ pub fn to_wire(message: Message, own_address: &str) -> Option<Wire> {
             view_number: view.0,
             entry: Some(entry_id_to_proto(&entry)),
         }),
-        Message::Hello(greeting) => hello(greeting, own_address),
+        // The first greeting of the link said where the other one is expected.
+        Message::Hello(greeting) => hello(greeting, own_address, ""),
         Message::Append(_) => return None,
     })
 }
@@ -155,14 +157,24 @@ pub fn sender(message: &proto::PeerMessage) -> Result<(Sender, Epoch), Error> {
     Ok((Sender { node, process, cluster }, Epoch(message.epoch)))
 }
 
-/// A peer's greeting, and its address.
-pub fn read_hello(hello: proto::Hello) -> Result<(Hello, String), Error> {
+/// What a node says of addresses.
+#[derive(Clone, Debug, Default)]
+pub struct Whereabouts {
+    /// Where it is itself.
+    pub own: String,
+    /// Where it looks for the other node; empty where it does not say.
+    pub peer: String,
+}
+
+/// A peer's greeting, and its addresses.
+pub fn read_hello(hello: proto::Hello) -> Result<(Hello, Whereabouts), Error> {
     if hello.protocol_version != PROTOCOL_VERSION {
         return Err(Error::Version(hello.protocol_version));
     }
     let newest = hello.newest_view.map(view_from_proto).transpose()?;
     let last = entry_id(hello.last_entry, "last_entry")?;
-    Ok((Hello { newest, last, may_found: hello.may_found }, hello.address))
+    let whereabouts = Whereabouts { own: hello.address, peer: hello.peer_address };
+    Ok((Hello { newest, last, may_found: hello.may_found }, whereabouts))
 }
 
 /// Reads and verifies a message. Snapshot chunks and farewells are not for the role machine: `None`.

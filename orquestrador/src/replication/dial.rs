@@ -114,7 +114,7 @@ impl Dialler {
             return Err(NoLink::Other("the first message is not a greeting".into()));
         };
         let (hello, address) = convert::read_hello(hello).map_err(|e| other(&e))?;
-        tracing::debug!(?sender, %address, "linked");
+        tracing::debug!(?sender, ?address, "linked");
         let heartbeats = link.downgrade();
         let dialed = Input::Dialed { peer: sender, hello, address, link };
         self.driver.send(dialed).await.map_err(|s| other(&s))?;

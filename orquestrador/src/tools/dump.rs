@@ -11,13 +11,17 @@ use crate::journal::inspect::{Found, inspect, inspect_set_aside};
 
 /// The entries of the directory within `span`, both ends included.
 pub(super) fn directory(tool: &Tool, span: (Index, Index), output: Format) -> Result<u8, Error> {
+    if span.0 > span.1 {
+        tool.say(&JournalMessage::EmptySpan { from: span.0.0, to: span.1.0 });
+        return Ok(common::exit::USAGE);
+    }
     let mut printer = Printer::new(output, span);
     let inspection = inspect(&tool.dir, &mut |found| printer.see(&found))?;
     if inspection.pieces.is_empty() {
         tool.say(&JournalMessage::NoJournal { dir: tool.dir() });
         return Ok(common::exit::RESOURCE);
     }
-    let first = printer.first;
+    let (first, last, shown) = (printer.first, printer.last, printer.shown);
     printer.finish()?;
     // What comes before the entries kept was asked for too.
     if let Some(snapshot) = inspection.snapshot
@@ -25,6 +29,10 @@ pub(super) fn directory(tool: &Tool, span: (Index, Index), output: Format) -> Re
     {
         let up_to = first.map_or(snapshot.index.0, |first| first.0 - 1);
         tool.say(&JournalMessage::OnlyInSnapshot { up_to });
+    }
+    if shown == 0 {
+        let held = first.zip(last).map(|(first, last)| (first.0, last.0));
+        tool.say(&JournalMessage::NothingInSpan { held });
     }
     Ok(tool.report(&inspection))
 }
@@ -43,21 +51,25 @@ struct Printer {
     span: (Index, Index),
     /// Of the entries kept, shown or not.
     first: Option<Index>,
+    last: Option<Index>,
+    shown: u64,
     failure: Option<Error>,
 }
 
 impl Printer {
     fn new(output: Format, span: (Index, Index)) -> Self {
         let out = BufWriter::new(std::io::stdout().lock());
-        Self { out, output, span, first: None, failure: None }
+        Self { out, output, span, first: None, last: None, shown: 0, failure: None }
     }
 
     fn see(&mut self, found: &Found<'_>) {
         let index = found.entry.id.index;
         self.first = self.first.or(Some(index));
+        self.last = Some(index);
         if self.failure.is_some() || index < self.span.0 || index > self.span.1 {
             return;
         }
+        self.shown += 1;
         let text = match self.output {
             Format::Table => describe::text(found),
             Format::Json => describe::object(found).to_string(),

@@ -21,7 +21,7 @@ use common::messages::{Message as _, io};
 use orquestrador_core::ids::Index;
 
 use crate::journal;
-use crate::journal::inspect::{Damage, Inspection};
+use crate::journal::inspect::{Damage, Inspection, Kind, Piece, State};
 
 /// A subcommand, and which node it is for.
 #[derive(Debug)]
@@ -92,8 +92,8 @@ pub fn run(tool: &Tool) -> ExitCode {
         JournalCommand::Verify { output } => verify::run(tool, *output),
         JournalCommand::Dump { file: Some(file), output, .. } => dump::file(tool, file, *output),
         JournalCommand::Dump { from, to, file: None, output } => {
-            let span = (from.unwrap_or(0), to.unwrap_or(u64::MAX));
-            dump::directory(tool, (Index(span.0), Index(span.1)), *output)
+            let span = (Index(from.unwrap_or(0)), Index(to.unwrap_or(u64::MAX)));
+            dump::directory(tool, span, *output)
         }
         JournalCommand::Repair { from_peer: _, peer, yes } => {
             repair::run(tool, peer.as_ref().unwrap_or(&tool.peer), *yes)
@@ -139,11 +139,14 @@ impl Tool {
     /// What is to be done about it.
     fn advise(&self, inspection: &Inspection) {
         let count = inspection.damage.len();
+        let is_tail =
+            |piece: &&Piece| piece.kind == Kind::SetAside && piece.state == State::Damaged;
+        let tails = inspection.pieces.iter().filter(is_tail).count();
         if inspection.stops_node() {
             let (command, peer) = (self.repair_command(), self.peer.to_string());
             self.say(&JournalMessage::Damaged { count, command, peer });
-        } else if count > 0 {
-            self.say(&JournalMessage::TailsDamaged { count });
+        } else if tails > 0 {
+            self.say(&JournalMessage::TailsDamaged { count: tails });
         }
     }
 
@@ -155,21 +158,30 @@ impl Tool {
                 self.say(&JournalMessage::InUse { dir: dir.display().to_string() });
                 exit::RESOURCE
             }
-            Error::Journal(journal::Error::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
+            Error::Journal(journal::Error::Io { path, source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound && *path == self.dir =>
             {
                 self.say(&JournalMessage::NoJournal { dir: self.dir() });
                 exit::RESOURCE
             }
-            Error::Journal(error) => {
-                self.say(&JournalMessage::Failed { error: error.fault().text(self.lang) });
-                exit::RESOURCE
-            }
+            Error::Journal(error) => self.not_done(error.fault().text(self.lang)),
             Error::Output(error) | Error::System(error) => {
-                self.say(&JournalMessage::Failed { error: io::text(error, self.lang) });
-                exit::RESOURCE
+                self.not_done(io::text(error, self.lang))
             }
         }
+    }
+
+    fn not_done(&self, error: String) -> u8 {
+        let Command::Journal(command) = &self.command;
+        self.say(&match command {
+            JournalCommand::Verify { .. } | JournalCommand::Dump { .. } => {
+                JournalMessage::Failed { error }
+            }
+            JournalCommand::Repair { .. } => {
+                JournalMessage::RepairFailed { error, command: self.repair_command() }
+            }
+        });
+        exit::RESOURCE
     }
 }
 

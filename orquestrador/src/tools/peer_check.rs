@@ -45,6 +45,7 @@ pub(super) struct Sound {
 #[derive(Debug, PartialEq)]
 pub(super) enum Refusal {
     Unreachable { error: String },
+    ThisNode { node: String },
     NotPrincipal,
     Incomplete { ours: u64, theirs: u64 },
     Older { ours: u64, theirs: u64 },
@@ -101,6 +102,9 @@ async fn greet(peer: &Endpoint) -> Result<Peer, Box<dyn std::error::Error + Send
 
 /// Compares what can be read here with what the other one says.
 fn judge(here: &Inspection, peer: &Peer) -> Result<Sound, Refusal> {
+    if here.node == Some(peer.sender.node) {
+        return Err(Refusal::ThisNode { node: peer.sender.node.to_string() });
+    }
     let (Some(cluster), Some(view)) = (peer.sender.cluster, &peer.hello.newest) else {
         return Err(Refusal::NotPrincipal);
     };
@@ -153,7 +157,8 @@ impl Refusal {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } => exit::UNAVAILABLE,
-            Self::NotPrincipal
+            Self::ThisNode { .. }
+            | Self::NotPrincipal
             | Self::Incomplete { .. }
             | Self::Older { .. }
             | Self::Diverged { .. }
@@ -165,6 +170,7 @@ impl Refusal {
     pub fn message(self, peer: String, dir: String) -> JournalMessage {
         match self {
             Self::Unreachable { error } => JournalMessage::PeerUnreachable { peer, error },
+            Self::ThisNode { node } => JournalMessage::PeerIsThisNode { peer, node },
             Self::NotPrincipal => JournalMessage::PeerNotPrincipal { peer },
             Self::Incomplete { ours, theirs } => {
                 JournalMessage::PeerIncomplete { peer, ours, theirs }
@@ -255,6 +261,14 @@ mod tests {
         let mut new = peer(view(3, &[PEER, HERE]));
         new.hello.newest = None;
         assert_eq!(judge(&here, &new), Err(Refusal::NotPrincipal));
+    }
+
+    #[test]
+    fn a_copy_is_not_made_anew_from_the_node_that_it_is_a_copy_of() {
+        let mut itself = peer(view(4, &[HERE]));
+        itself.sender.node = HERE;
+        let refused = judge(&here(view(3, &[HERE])), &itself);
+        assert_eq!(refused, Err(Refusal::ThisNode { node: HERE.to_string() }));
     }
 
     #[test]

@@ -108,7 +108,12 @@ impl Worker {
                 cancel.attempts.iter().for_each(|attempt| self.cancelled(attempt));
             }
             FromOrchestrator::Members(members) => self.meet(&members.addresses),
-            FromOrchestrator::Stop(_) => self.stop.notify_one(),
+            FromOrchestrator::Stop(stop) => {
+                let limit = stop
+                    .within_ms
+                    .map_or(self.config.drain_timeout, |ms| Duration::from_millis(ms.into()));
+                self.stop.send_replace(Some(limit));
+            }
             FromOrchestrator::Heartbeat(_) | FromOrchestrator::Registered(_) => {}
         }
     }

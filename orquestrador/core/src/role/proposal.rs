@@ -63,6 +63,22 @@ impl Role {
         }
     }
 
+    /// A successor of this process may still be decided in the register of the newest view, by a ballot under way
+    /// or by an acceptance that a later ballot must complete.
+    pub fn may_lose_office(&self) -> bool {
+        let Some(newest) = self.newest() else { return false };
+        let goes_elsewhere = |view: &View| view.principal_process != self.me.process;
+        let under_way = self.proposal.as_ref().is_some_and(|proposal| match &proposal.phase {
+            Phase::Preparing { best, wanted, .. } => {
+                goes_elsewhere(best.as_ref().map_or(wanted, |(_, found)| found))
+            }
+            Phase::Accepting { value, .. } => goes_elsewhere(value),
+        });
+        let acceptor = &self.durable.acceptor;
+        let accepted = acceptor.accepted.as_ref().filter(|_| acceptor.view == newest.number);
+        under_way || accepted.is_some_and(|(_, view)| goes_elsewhere(view))
+    }
+
     /// Higher than any seen, and ours alone because the process id is.
     fn next_ballot(&mut self) -> Ballot {
         if self.lacks(Mutation::BallotReused) {

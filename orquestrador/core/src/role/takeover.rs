@@ -53,7 +53,8 @@ impl Role {
     }
 
     /// V15: takes office although the other node was not asked; or goes on without it, as a principal that waits
-    /// for its acknowledgements. The shell has checked that no other principal is alive to this node.
+    /// for its acknowledgements. The shell has checked that no other principal is alive to this node, and that it
+    /// is a replica or the operator accepts what it may lack.
     pub(super) fn promote_by_force(&mut self, turn: &mut Turn<'_>) {
         let Some(view) = self.durable.newest.clone() else { return };
         if self.office.is_some() && view.is_single() {
@@ -77,5 +78,13 @@ impl Role {
         };
         turn.effects.push(Effect::StopReplication);
         self.learn(successor, turn);
+    }
+}
+
+impl View {
+    /// V15: between `known` and this view there was an override: nothing else leaps so far. What followed
+    /// `known` elsewhere may have been acknowledged.
+    pub fn is_past_override(&self, known: ViewNumber) -> bool {
+        self.number.0.saturating_sub(known.0) >= FORCED_LEAP
     }
 }

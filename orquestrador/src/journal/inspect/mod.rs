@@ -76,7 +76,7 @@ pub struct Damage {
     pub offset: Option<u64>,
     pub index: Option<Index>,
     pub flaw: Flaw,
-    /// The node does not start; otherwise only what was set aside is lost.
+    /// The node does not start; otherwise only what was set aside is lost, or the next start mends it.
     pub stops_node: bool,
 }
 
@@ -186,10 +186,18 @@ fn identity(directory: &Directory, inspection: &mut Inspection) -> Result<(), Er
 }
 
 fn bounds(directory: &Directory, inspection: &mut Inspection) -> Result<Option<Bounds>, Error> {
-    let bounds = BoundsFile::read(&directory.bounds());
-    let known = bounds.as_ref().ok().copied();
-    inspection.note(Kind::Bounds, directory.bounds(), bounds.map(|_| Contents::default()))?;
-    Ok(known)
+    let path = directory.bounds();
+    let read = BoundsFile::read(&path);
+    let known = read.as_ref().ok().copied();
+    inspection.note(Kind::Bounds, path.clone(), read.map(|_| Contents::default()))?;
+    if let Some((_, offset @ Some(_))) = known {
+        let flaw = Flaw::OneCopyAltered;
+        inspection.damage.push(Damage { path, offset, index: None, flaw, stops_node: false });
+        inspection.pieces.iter_mut().filter(|p| p.kind == Kind::Bounds).for_each(|piece| {
+            piece.state = State::Damaged;
+        });
+    }
+    Ok(known.map(|(bounds, _)| bounds))
 }
 
 fn snapshot(
@@ -293,6 +301,7 @@ fn damage(error: Error, stops_node: bool) -> Result<Damage, Error> {
         }
         Error::InUse { .. }
         | Error::RepairInterrupted { .. }
+        | Error::ForeignDirectory { .. }
         | Error::Version { .. }
         | Error::DiskFull { .. }
         | Error::Io { .. }

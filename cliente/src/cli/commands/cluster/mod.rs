@@ -20,12 +20,12 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
     let text = match action {
         None => context.output.cluster(&context.client.cluster().await?),
         // The parser insists on the force.
-        Some(ClusterAction::Promote { node, force: _ }) => {
+        Some(ClusterAction::Promote { node, force: _, accept_incomplete }) => {
             let node = match node {
                 Some(node) => node,
                 None => only_answering_node(context).await?,
             };
-            let epoch = context.client.promote(&node).await?;
+            let epoch = context.client.promote(&node, accept_incomplete).await?;
             context.output.promoted(&node.to_string(), epoch)
         }
         Some(ClusterAction::Switchover) => return switchover::run(context).await,

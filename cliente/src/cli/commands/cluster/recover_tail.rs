@@ -4,6 +4,7 @@ use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
 use common::exit;
 use common::messages::operator::OperatorMessage;
+use common::proto::Tail;
 use serde_json::json;
 
 use super::super::super::Context;
@@ -17,7 +18,7 @@ pub async fn run(
     node: Option<Endpoint>,
 ) -> Result<u8, Failure> {
     let nodes = node.map_or_else(|| context.orchestrators.clone(), |node| vec![node]);
-    let mut found = 0_usize;
+    let (mut found, mut is_damaged) = (0_usize, false);
     let mut refusal = None;
     for node in nodes {
         let tails = match context.client.tails_at(&node).await {
@@ -29,20 +30,14 @@ pub async fn run(
         };
         for tail in tails.iter().filter(|tail| name.is_none_or(|name| tail.name == name)) {
             found += 1;
-            let accepted = context.client.recover_tail(&node, &tail.name).await?;
-            let text = if context.is_json {
-                json!({
-                    "node": node.to_string(), "tail": tail.name, "entries": tail.entries,
-                    "tasks": tail.tasks, "accepted": accepted, "withheld": tail.withheld,
-                })
-                .to_string()
+            if tail.damage.is_empty() {
+                let accepted = context.client.recover_tail(&node, &tail.name).await?;
+                output::print(&recovered(context, &node, tail, accepted))?;
             } else {
-                let (node, name) = (node.to_string(), tail.name.clone());
-                let (tasks, withheld) = (tail.tasks, tail.withheld);
-                OperatorMessage::TailRecovered { node, tail: name, tasks, accepted, withheld }
-                    .text(context.lang)
-            };
-            output::print(&format!("{text}\n"))?;
+                // The others are none the worse for it.
+                is_damaged = true;
+                output::print(&damaged(context, &node, tail))?;
+            }
         }
     }
     match (found, refusal, name) {
@@ -57,6 +52,46 @@ pub async fn run(
             }
             Ok(exit::OK)
         }
+        (1.., _, _) if is_damaged => Ok(exit::BROKEN),
         (1.., _, _) => Ok(exit::OK),
     }
+}
+
+fn recovered(context: &Context, node: &Endpoint, tail: &Tail, accepted: u64) -> String {
+    let node = node.to_string();
+    if context.is_json {
+        let object = json!({
+            "node": node, "tail": tail.name, "entries": tail.entries, "tasks": tail.tasks,
+            "accepted": accepted, "finished": tail.finished, "withheld": tail.withheld,
+            "withheld_ids": tail.withheld_ids, "damage": null,
+        });
+        return format!("{object}\n");
+    }
+    let Tail { name: tail_name, tasks, finished, withheld, withheld_ids, .. } = tail.clone();
+    let first = OperatorMessage::TailRecovered {
+        node,
+        tail: tail_name,
+        tasks,
+        accepted,
+        finished,
+        withheld,
+    };
+    let named = withheld_ids.into_iter().map(|task| OperatorMessage::TaskWithheld { task });
+    std::iter::once(first)
+        .chain(named)
+        .map(|message| format!("{}\n", message.text(context.lang)))
+        .collect()
+}
+
+fn damaged(context: &Context, node: &Endpoint, tail: &Tail) -> String {
+    let (node, damage) = (node.to_string(), tail.damage.clone());
+    if context.is_json {
+        let object = json!({
+            "node": node, "tail": tail.name, "entries": null, "tasks": null, "accepted": 0,
+            "finished": null, "withheld": null, "withheld_ids": [], "damage": damage,
+        });
+        return format!("{object}\n");
+    }
+    let message = OperatorMessage::TailDamaged { node, tail: tail.name.clone(), damage };
+    format!("{}\n", message.text(context.lang))
 }
