@@ -411,7 +411,7 @@ impl World {
             self.send_snapshot(place, &link, &signature);
         }
         if saves {
-            let delay = self.chance.between(1, 50) * MILLI;
+            let delay = self.chance.around(self.plan.saving);
             self.schedule.put(self.now() + delay, Event::SnapshotSaved(end));
         }
         if has_left {
