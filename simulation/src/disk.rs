@@ -39,6 +39,8 @@ pub struct Disk {
     /// The process dies in the operation after so many.
     pub dies_in: Option<u32>,
     pub dead: bool,
+    /// A byte was changed.
+    pub altered: bool,
     chance: Random,
     /// Synced since the world last looked.
     pub newly_synced: Vec<EntryId>,
@@ -70,6 +72,7 @@ impl Disk {
             full: false,
             dies_in: None,
             dead: false,
+            altered: false,
             chance,
             newly_synced: Vec::new(),
             newly_appended: Vec::new(),
@@ -157,6 +160,7 @@ impl Disk {
 
     /// A byte of something that is there changes.
     pub fn flip(&mut self) {
+        self.altered = true;
         let what = self.chance.between(0, 5);
         if what == 0 {
             self.role_damaged = true;
@@ -180,11 +184,14 @@ impl Disk {
 
     // ---- Operations of the store. ----
 
+    /// Whoever died in an operation has seen none of what comes after it.
+    fn alive(&self) -> Result<(), Error> {
+        if self.dead { Err(Error::Poisoned) } else { Ok(()) }
+    }
+
     /// Every write begins here. When the process dies in it, it may have taken effect or not.
     pub fn operate(&mut self, operation: impl FnOnce(&mut Self)) -> Result<(), Error> {
-        if self.dead {
-            return Err(Error::Poisoned);
-        }
+        self.alive()?;
         match &mut self.dies_in {
             Some(0) => {
                 self.dead = true;
@@ -206,6 +213,7 @@ impl Disk {
     }
 
     pub fn append(&mut self, entry: Entry) -> Result<(), Error> {
+        self.alive()?;
         check_chain(&self.last(), &entry)?;
         self.operate(|disk| {
             disk.newly_appended.push(entry.clone());
@@ -214,8 +222,9 @@ impl Disk {
     }
 
     pub fn set_aside_after(&mut self, keep: Index) -> Result<u64, Error> {
-        let fixed = self.snapshot.as_ref().map_or(self.base.index, |s| s.meta.id.index);
-        if keep < fixed.max(self.base.index) && keep < self.last().index {
+        self.alive()?;
+        let fixed = self.covered().max(self.base.index);
+        if keep < fixed && keep < self.last().index {
             return Err(Error::SnapshotBoundary { asked: keep, snapshot: fixed });
         }
         let kept = keep.0.saturating_sub(self.base.index.0) as usize;
@@ -230,6 +239,8 @@ impl Disk {
     }
 
     pub fn install(&mut self, snapshot: Snapshot) -> Result<SnapshotMeta, Error> {
+        self.alive()?;
+        self.not_below_the_snapshot(snapshot.meta.id.index)?;
         let meta = snapshot.meta.clone();
         self.operate(|disk| {
             disk.base = snapshot.meta.id;
@@ -243,7 +254,9 @@ impl Disk {
     }
 
     pub fn save_snapshot(&mut self, snapshot: Snapshot) -> Result<EntryId, Error> {
+        self.alive()?;
         let id = snapshot.meta.id;
+        self.not_below_the_snapshot(id.index)?;
         if self.id_at(id.index) != Some(id) {
             return Err(Error::BrokenChain { index: id.index });
         }
@@ -252,7 +265,16 @@ impl Disk {
     }
 
     pub fn prune_below(&mut self, index: Index) -> Result<(), Error> {
-        let Some(base) = self.id_at(Index(index.0.saturating_sub(1))) else { return Ok(()) };
+        self.alive()?;
+        let base = Index(index.0.saturating_sub(1));
+        if base <= self.base.index {
+            return Ok(());
+        }
+        let covered = self.snapshot.as_ref().map_or(Index(0), |s| s.meta.id.index);
+        if index > covered {
+            return Err(Error::SnapshotBoundary { asked: index, snapshot: covered });
+        }
+        let base = self.id_at(base).ok_or_else(|| missing(base))?;
         self.operate(|disk| {
             let gone = (base.index.0 - disk.base.index.0) as usize;
             disk.entries.drain(..gone);
@@ -261,7 +283,18 @@ impl Disk {
         })
     }
 
+    /// What the snapshot stands for, or what is pruned.
+    fn covered(&self) -> Index {
+        self.snapshot.as_ref().map_or(self.base.index, |s| s.meta.id.index)
+    }
+
+    fn not_below_the_snapshot(&self, asked: Index) -> Result<(), Error> {
+        let snapshot = self.covered();
+        if asked < snapshot { Err(Error::SnapshotBoundary { asked, snapshot }) } else { Ok(()) }
+    }
+
     pub fn read(&self, from: Index, max_bytes: usize) -> Result<Vec<Entry>, Error> {
+        self.alive()?;
         if from <= self.base.index {
             return Err(Error::Pruned { asked: from, first: self.base.index.next() });
         }
@@ -286,6 +319,10 @@ fn check_chain(previous: &EntryId, entry: &Entry) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::BrokenChain { index: entry.id.index }),
     }
+}
+
+fn missing(index: Index) -> Error {
+    corrupt(Place::Entry(index))
 }
 
 pub fn corrupt(at: Place) -> Error {

@@ -17,7 +17,7 @@ use crate::invariants::Violation;
 use crate::network::{ConnId, End, Party, Side, Wire};
 use crate::plan::Shape;
 use crate::store::Link;
-use crate::world::{Event, World};
+use crate::world::{Event, Phase, World};
 
 const LINK_QUEUE: usize = 1_024;
 const RETRY: Micros = 50 * MILLI;
@@ -171,7 +171,7 @@ impl World {
         while let Ok(message) = outgoing.try_recv() {
             messages.push(message);
         }
-        let faulty = self.phase == crate::world::Phase::Faults;
+        let faulty = self.phase == Phase::Faults;
         for message in messages {
             self.tell(|_| format!("node {place} tells: {}", brief(&message)));
             let is_lossy = may_be_lost(&message);
@@ -194,6 +194,10 @@ impl World {
         let meta = orquestrador::journal::SnapshotMeta { id: new.id, view_records: new.records };
         let snapshot = Snapshot { meta, events: new.events.into(), damaged: false };
         let saved = lock(&self.places[place].disk).save_snapshot(snapshot);
+        self.tell(|_| {
+            let ended = if saved.is_ok() { "is saved" } else { "cannot be saved" };
+            format!("node {place}: its snapshot at {} {ended}", new.id.index)
+        });
         self.put_in(place, Input::SnapshotSaved(saved));
     }
 
@@ -236,6 +240,13 @@ impl World {
             return Err(unreadable("a chunk of a snapshot out of order"));
         }
         *so_far += 1;
+        if self.phase == Phase::Faults && self.chance.one_in_thousand(self.plan.damaged) {
+            // Whoever receives it finds that, now or when it is whole, and hears no more on this stream.
+            self.tell(|_| format!("a snapshot comes to node {place} damaged"));
+            self.hang_up(conn, Side::Server);
+            let end = self.places[place].end();
+            return self.node_loses(end, conn, Side::Server);
+        }
         if !chunk.last {
             return Ok(());
         }
@@ -248,6 +259,7 @@ impl World {
         ) else {
             return Err(unreadable("a snapshot"));
         };
+        self.tell(|_| format!("a snapshot at {} has come to node {place}", last.index));
         let disk = self.places[place].disk.clone();
         let records = snapshot.meta.view_records.clone();
         let run = Box::new(move || Disk::install(&mut lock(&disk), snapshot));
@@ -257,10 +269,9 @@ impl World {
     }
 }
 
-/// Single messages are lost when a link is full. A snapshot waits for room, and the acknowledgement that
-/// follows it is only repeated on another link.
+/// Single messages are lost when a link is full. A snapshot waits for room.
 fn may_be_lost(message: &PeerMessage) -> bool {
-    !matches!(message.message, Some(Peer::SnapshotChunk(_) | Peer::AppendAck(_)))
+    !matches!(message.message, Some(Peer::SnapshotChunk(_)))
 }
 
 /// No fault of a simulated network makes a message unreadable.

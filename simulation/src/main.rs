@@ -18,13 +18,16 @@ struct Options {
     /// Lines of the story that are shown of a failure
     #[arg(long, default_value_t = 60)]
     lines: usize,
+    /// Goes on after a failure, and names every seed that fails and why
+    #[arg(long)]
+    all: bool,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     let began = Instant::now();
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-    let (events, entries) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (events, entries, count) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         while failed.load(Ordering::Relaxed) == u64::MAX {
             let nth = next.fetch_add(1, Ordering::Relaxed);
@@ -36,6 +39,10 @@ fn main() -> ExitCode {
                     events.fetch_add(report.events, Ordering::Relaxed);
                     entries.fetch_add(report.entries, Ordering::Relaxed);
                 }
+                Err(violation) if options.all => {
+                    println!("seed {}: {violation}", options.first + nth);
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
                 Err(_) => drop(failed.fetch_min(options.first + nth, Ordering::Relaxed)),
             }
         }
@@ -43,8 +50,9 @@ fn main() -> ExitCode {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
     let seconds = began.elapsed().as_secs_f64();
-    match failed.into_inner() {
-        u64::MAX => {
+    match (failed.into_inner(), count.into_inner()) {
+        (u64::MAX, 1..) => ExitCode::FAILURE,
+        (u64::MAX, 0) => {
             let (events, entries) = (events.into_inner(), entries.into_inner());
             println!(
                 "{} seeds, {events} events, {entries} committed entries, no violation, {seconds:.1} s",
@@ -52,7 +60,7 @@ fn main() -> ExitCode {
             );
             ExitCode::SUCCESS
         }
-        seed => {
+        (seed, _) => {
             tell(seed, options.lines);
             ExitCode::FAILURE
         }

@@ -16,7 +16,7 @@ use tonic::Status;
 
 use crate::clock::{Drifting, MILLI, Micros, SECOND};
 use crate::disk::{Disk, SharedDisk, lock};
-use crate::invariants::{Violation, one_history};
+use crate::invariants::{Violation, one_history, runs_on};
 use crate::link::Dialling;
 use crate::mutation::Mutation;
 use crate::network::{ConnId, End, Party};
@@ -132,6 +132,7 @@ impl World {
             Ok(recovered) => recovered,
             Err(error) => {
                 self.tell(|_| format!("node {place} finds its disk damaged: {error}"));
+                runs_on::on_opening(place, &lock(&self.places[place].disk), &error)?;
                 self.replace_disk(place);
                 return Ok(());
             }
@@ -344,6 +345,7 @@ impl World {
             }
             Err(error) => {
                 self.tell(|_| format!("node {place} stops: {error}"));
+                runs_on::on_end(place, &lock(&self.places[place].disk), &error)?;
                 self.kill_node(place);
                 let delay = self.chance.between(50, 1_500) * MILLI;
                 self.restart_later(place, delay);
@@ -409,7 +411,7 @@ impl World {
             self.send_snapshot(place, &link, &signature);
         }
         if saves {
-            let delay = self.chance.between(1, 50) * MILLI;
+            let delay = self.chance.around(self.plan.saving);
             self.schedule.put(self.now() + delay, Event::SnapshotSaved(end));
         }
         if has_left {

@@ -56,7 +56,11 @@ pub struct Plan {
     pub lost: u64,
     /// Peer messages that come twice, of a thousand.
     pub repeated: u64,
+    /// Chunks of a snapshot that come damaged, of a thousand.
+    pub damaged: u64,
     pub snapshot_entries: u64,
+    /// Writing a snapshot.
+    pub saving: Micros,
     pub recent_bytes: usize,
     pub limits: Limits,
 }
@@ -83,7 +87,12 @@ impl Plan {
             think: chance.between(1, 100) * MILLI,
             lost: if chance.coin() { 0 } else { chance.between(1, 60) },
             repeated: if chance.coin() { 0 } else { chance.between(1, 60) },
-            snapshot_entries: if chance.coin() { 1_000_000 } else { chance.between(10, 80) },
+            damaged: if chance.coin() { 0 } else { chance.between(10, 300) },
+            snapshot_entries: match chance.one_in_thousand(250) {
+                true => 1_000_000,
+                false => chance.between(2, 40),
+            },
+            saving: if chance.coin() { 20 * MILLI } else { 300 * MILLI },
             recent_bytes: if chance.coin() { 1 << 20 } else { 2_000 },
             limits: Limits { worker_lease_ms: lease, ..Limits::default() },
         }

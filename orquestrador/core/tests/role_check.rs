@@ -192,6 +192,14 @@ fn an_override() {
     check_pair("override", TWO_MACHINES, [small, middle, large]);
 }
 
+#[test]
+fn an_override_and_a_lost_disk() {
+    let small = Budget { overrides: 1, wipes: 1, crashes: 1, views: 4, ..NOTHING };
+    let middle = Budget { overrides: 1, wipes: 1, crashes: 1, writes: 1, views: 5, ..NOTHING };
+    let large = Budget { overrides: 2, wipes: 2, crashes: 1, writes: 1, views: 6, ..NOTHING };
+    check_pair("override, lost disk", TWO_MACHINES, [small, middle, large]);
+}
+
 // ---- Three workers as witnesses. ----
 
 /// A refused port tells a death at once, and nobody may decide alone.

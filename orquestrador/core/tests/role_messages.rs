@@ -348,6 +348,19 @@ fn who_needs_what_is_pruned_gets_the_snapshot() {
     }
 }
 
+/// Found by simulation: a deposed principal, with a later snapshot of its own, was sent its successor's.
+#[test]
+fn a_greeting_as_old_as_its_link_brings_no_snapshot() {
+    for follower in [journal(0, 12, 1), journal(12, 12, 1)] {
+        let mut node = Node::principal(journal(10, 12, 1));
+        let newest = node.role.newest().cloned().expect("elected");
+        let first = node.meet(newest, id(5, 1));
+        assert!(!first.contains(&Effect::SendSnapshot), "{first:?}");
+        let end = node.be_searched(&follower, first);
+        assert!(end.contains(&Effect::Replicate { after: id(12, 1) }), "{end:?}");
+    }
+}
+
 /// Found by simulation: chunks that a paused follower never read left it behind for ever.
 #[test]
 fn a_snapshot_that_did_not_arrive_is_sent_again() {

@@ -4,6 +4,7 @@
 
 mod role_model;
 
+use orquestrador_core::ids::ViewNumber;
 use orquestrador_core::role::Mutation;
 use role_model::walk::Walk;
 use role_model::{Budget, Rules};
@@ -29,8 +30,12 @@ const FAULTS: Budget = Budget {
 
 /// Some walk goes wrong without this rule.
 fn is_noticed_in(mutation: Mutation, rules: Rules, grown: bool) {
+    is_noticed_amid(mutation, rules, grown, FAULTS);
+}
+
+fn is_noticed_amid(mutation: Mutation, rules: Rules, grown: bool, budget: Budget) {
     let rules = Rules { mutation: Some(mutation), fine_breaks: true, ..rules };
-    let walk = Walk { rules, budget: FAULTS, steps: 400, grown };
+    let walk = Walk { rules, budget, steps: 400, grown };
     let found = (1..=WALKS).find_map(|seed| walk.run(seed).problem.map(|what| (seed, what)));
     println!("{mutation:?}: {found:?}");
     assert!(found.is_some(), "{mutation:?} was not noticed in {WALKS} walks");
@@ -114,4 +119,36 @@ fn a_register_that_a_witness_forgot_and_answers_for() {
 #[test]
 fn the_loopback_rule_used_despite_witnesses() {
     is_noticed_with_witnesses(Mutation::AloneDespiteWitnesses, true);
+}
+
+#[test]
+fn a_survivor_that_waits_for_a_wiped_node() {
+    let budget = Budget { wipes: 2, ..FAULTS };
+    is_noticed_amid(Mutation::OnlyRefusalProves, Rules::default(), true, budget);
+}
+
+#[test]
+fn an_override_that_the_other_node_may_have_overtaken() {
+    let budget = Budget { overrides: 2, ..FAULTS };
+    is_noticed_amid(Mutation::ForcedWithoutLeap, Rules::default(), true, budget);
+}
+
+/// What an override dropped is no excuse for what is lost after it.
+#[test]
+fn a_replica_without_the_record_proposed_after_an_override() {
+    let mutation = Some(Mutation::AnyoneEligible);
+    let rules = Rules { mutation, fine_breaks: true, ..Rules::default() };
+    let budget = Budget { overrides: 1, ..FAULTS };
+    let walk = Walk { rules, budget, steps: 400, grown: true };
+    let found = (1..=WALKS).find(|seed| {
+        let outcome = walk.run(*seed);
+        let began = outcome.world.truths.iter().map(|(_, truth)| truth.began).max();
+        let is_after = |number| Some(number) > began;
+        let mut newest = outcome.world.nodes.iter().filter_map(|node| node.newest());
+        let after = newest.all(|view| is_after(view.number)) && began > Some(ViewNumber(0));
+        let lost = "something committed was set aside";
+        after && outcome.problem.as_deref() == Some(lost)
+    });
+    println!("after an override: {found:?}");
+    assert!(found.is_some(), "nothing was noticed after an override in {WALKS} walks");
 }

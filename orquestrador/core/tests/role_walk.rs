@@ -86,6 +86,14 @@ fn the_operator_overrides() {
     walk_many("overrides", Walk { rules, budget, steps: 250, grown: true });
 }
 
+/// Nobody decides alone: after the loss of a disk the operator must speak.
+#[test]
+fn the_operator_overrides_on_two_machines() {
+    let rules = Rules { fine_breaks: true, loopback: false, ..Rules::default() };
+    let budget = Budget { overrides: 3, wipes: 2, ..EVERYTHING };
+    walk_many("overrides on two machines", Walk { rules, budget, steps: 300, grown: true });
+}
+
 /// Three workers are witnesses; there is no loopback rule.
 const WITNESSED: Rules = Rules {
     mutation: None,
@@ -113,4 +121,13 @@ fn witnesses_on_loopback() {
 fn witnesses_and_a_lost_disk() {
     let budget = Budget { restarts: 2, wipes: 2, ..EVERYTHING };
     walk_many("witnesses and wipes", Walk { rules: WITNESSED, budget, steps: 400, grown: true });
+}
+
+#[test]
+fn the_operator_overrides_despite_witnesses() {
+    let budget = Budget { restarts: 2, wipes: 2, overrides: 3, ..EVERYTHING };
+    walk_many(
+        "overrides with witnesses",
+        Walk { rules: WITNESSED, budget, steps: 400, grown: true },
+    );
 }

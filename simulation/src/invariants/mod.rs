@@ -10,6 +10,7 @@ pub mod one_history;
 pub mod one_outcome;
 pub mod one_principal;
 pub mod running_work;
+pub mod runs_on;
 pub mod started_once;
 pub mod starvation;
 

@@ -130,7 +130,9 @@ impl Role {
     pub(super) fn has_lost_its_port(&self, other: NodeId) -> bool {
         match &self.peer.link {
             PeerLink::Refused => true,
-            PeerLink::Up { sender, .. } | PeerLink::Foreign { sender, .. } => other != sender.node,
+            PeerLink::Up { sender, .. } | PeerLink::Foreign { sender, .. } => {
+                other != sender.node && !self.lacks(super::Mutation::OnlyRefusalProves)
+            }
             PeerLink::Unknown | PeerLink::Unreachable => false,
         }
     }

@@ -44,6 +44,10 @@ pub enum Mutation {
     ArmedByAnything,
     /// V11: the loopback rule is used although the view has witnesses.
     AloneDespiteWitnesses,
+    /// V11: that another node answers at the port is no proof that the process there is dead.
+    OnlyRefusalProves,
+    /// V15: the forced view has the numbers that the other node may have used meanwhile.
+    ForcedWithoutLeap,
 }
 
 impl Role {
@@ -57,6 +61,17 @@ impl Role {
     #[cfg(feature = "mutations")]
     pub fn counts_on(&self, witness: ProcessId) -> bool {
         self.proposal.as_ref().is_some_and(|proposal| proposal.counts_on(witness))
+    }
+
+    /// V11: whether this process may decide alone as soon as the other one is dead.
+    #[cfg(feature = "mutations")]
+    pub fn may_outlive_the_other(&self) -> bool {
+        let Some(view) = self.newest() else { return false };
+        let knows = |other: super::Replica| self.peer.confirmed.contains(&other.node);
+        self.me.loopback
+            && view.witnesses.is_empty()
+            && self.armed == Some(view.number)
+            && view.other(self.me.node).is_some_and(knows)
     }
 
     /// Exchanges two witnesses that stand in the same views: for a model that takes them for one another.

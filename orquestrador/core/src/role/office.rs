@@ -165,7 +165,10 @@ impl Role {
         if office.lose_follower() {
             turn.effects.push(Effect::StopReplication);
         }
-        let high = hello.last.index.min(turn.log.last().index);
+        let last = turn.log.last().index;
+        // The greeting is as old as the link: what it says is missing may be there by now.
+        let seems_too_far = hello.last.index < turn.log.floor();
+        let high = if seems_too_far { last } else { hello.last.index.min(last) };
         let progress = probing(turn.log, high, Index(0), turn.now);
         office.follower = Some(Follower {
             node: sender.node,
@@ -174,7 +177,7 @@ impl Role {
             acknowledged: Index(0),
             wordless: false,
         });
-        let behind = turn.log.last().index.0.saturating_sub(hello.last.index.0);
+        let behind = last.0.saturating_sub(hello.last.index.0);
         match retains(turn.log, hello.last) {
             true if behind <= self.timing.growth_slack => self.stream_after(hello.last, turn),
             true => self.ask_how_far(hello.last, turn),

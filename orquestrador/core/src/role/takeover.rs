@@ -63,7 +63,10 @@ impl Role {
         turn.notice(Notice::Forced);
         // Far above whatever the other node may have decided meanwhile, so that this view wins when the two
         // meet; and apart from the one that an override at the other node would make.
-        let leap = FORCED_LEAP + u64::try_from(self.me.process.0 % FORCED_SPREAD).unwrap_or(0);
+        let leap = match self.lacks(Mutation::ForcedWithoutLeap) {
+            true => 1,
+            false => FORCED_LEAP + u64::try_from(self.me.process.0 % FORCED_SPREAD).unwrap_or(0),
+        };
         let number = ViewNumber(view.number.0.saturating_add(leap));
         let mine =
             view.replica(self.me.node).unwrap_or(Replica { node: self.me.node, since: number });

@@ -83,15 +83,12 @@ impl Model for Cluster {
             Property::always("safety", |_, world: &World| world.violation.is_none()),
             Property::always(
                 "both alive with their disks find each other",
-                |model: &Self, world: &World| {
-                    !model.is_sampled(world) || world.may_stay_down() || world.heal().is_ok()
-                },
+                |model: &Self, world: &World| !model.is_sampled(world) || world.heal().is_ok(),
             ),
             Property::always("one survives the other", |model: &Self, world: &World| {
                 // Without witnesses, and off loopback, nobody decides alone.
                 world.rules.workers == 0
                     || !model.is_sampled(world)
-                    || world.may_stay_down()
                     || (0..2).all(|dead| model.survives(world, dead))
             }),
         ]

@@ -131,7 +131,7 @@ pub struct World {
     pub ballots: Vec<(ViewNumber, Ballot)>,
     pub budget: Budget,
     pub rules: Rules,
-    /// One for each cluster that was founded.
+    /// One for each cluster that was founded, and one for each override.
     pub truths: Vec<(ClusterId, Truth)>,
     /// Numbers the writes, so that no two entries are equal.
     pub written: u64,
@@ -237,7 +237,8 @@ impl World {
         for (cluster, truth) in &self.truths {
             let _ = writeln!(
                 text,
-                "{cluster:?} committed {:?} acknowledged {}",
+                "{cluster:?} from {:?} on committed {:?} acknowledged {}",
+                truth.began,
                 truth.committed.iter().map(|id| id.hash).collect::<Vec<_>>(),
                 truth.acknowledged
             );

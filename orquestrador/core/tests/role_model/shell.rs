@@ -24,11 +24,12 @@ impl World {
         if process.role.epoch() < epoch && !abandons {
             self.violate("an epoch went back");
         }
+        // Before its consequences, which are judged by the truth that a new view may begin.
+        self.watch(at);
         for effect in effects {
             self.execute(at, effect, &in_hand);
         }
         self.end_turn(at);
-        self.watch(at);
     }
 
     fn execute(&mut self, at: usize, effect: Effect, in_hand: &[EntrySummary]) {

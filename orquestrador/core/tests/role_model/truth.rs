@@ -1,78 +1,124 @@
 //! What an observer of both nodes knows, and what must hold.
 
-use orquestrador_core::ids::{ClusterId, Index};
-use orquestrador_core::role::{EntryId, View};
+use orquestrador_core::ids::{ClusterId, Index, ViewNumber};
+use orquestrador_core::role::{EntryId, Standing, View};
 
 use super::World;
 use super::node::Pending;
 
-/// Of one cluster.
+/// Of one cluster, from its founding or from an operator's word (V15) on.
+///
+/// An override begins another truth: what the forced principal has. Who does not know of it goes on in the truth
+/// before, in which everything still holds, until the two meet.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Truth {
+    /// The forced view that it begins with; 0 for the founding.
+    pub began: ViewNumber,
     /// Every view that some node took for decided.
     pub decided: Vec<View>,
-    /// What was committed, by whomever.
+    /// What was committed, by whomever. After an override: from all that was on the chosen disk on.
     pub committed: Vec<EntryId>,
     /// Up to here clients were told something.
     pub acknowledged: usize,
-    /// An operator's word may have dropped something: only agreement is watched from then on.
-    pub overridden: bool,
 }
 
 impl World {
+    /// That of the newest view which the node knows.
     fn truth(&mut self, at: usize) -> Option<&mut Truth> {
-        let cluster: ClusterId = self.nodes[at].process.as_ref()?.role.durable().cluster?;
-        let position = self.truths.iter().position(|(id, _)| *id == cluster);
-        let position = position.unwrap_or_else(|| {
+        let role = &self.nodes[at].process.as_ref()?.role;
+        let cluster: ClusterId = role.durable().cluster?;
+        let number = role.newest().map_or(ViewNumber(0), |view| view.number);
+        let fits = |(_, (id, truth)): &(usize, &(ClusterId, Truth))| {
+            *id == cluster && truth.began <= number
+        };
+        let latest =
+            self.truths.iter().enumerate().filter(fits).max_by_key(|(_, (_, truth))| truth.began);
+        let position = latest.map(|(position, _)| position).unwrap_or_else(|| {
             self.truths.push((cluster, Truth::default()));
             self.truths.len() - 1
         });
         Some(&mut self.truths[position].1)
     }
 
-    /// After every turn: one decision of one register, one principal of one epoch.
+    /// The operator has made this node principal, whatever the other one has.
+    fn begin_afresh(&mut self, at: usize, forced: &View) {
+        let node = &self.nodes[at];
+        let Some(cluster) = node.process.as_ref().and_then(|p| p.role.durable().cluster) else {
+            return;
+        };
+        let of_cluster = |(id, _): &&(ClusterId, Truth)| *id == cluster;
+        if self.truths.iter().filter(of_cluster).any(|(_, truth)| truth.began == forced.number) {
+            return;
+        }
+        let here = &node.journal.entries[..node.journal.synced];
+        let committed: Vec<EntryId> = here.iter().map(|entry| entry.id).collect();
+        // What clients were told and this disk has cannot be unsaid.
+        let still_here = |truth: &Truth| {
+            let told = truth.committed.iter().take(truth.acknowledged);
+            told.zip(&committed).take_while(|(told, here)| told == here).count()
+        };
+        let acknowledged =
+            self.truths.iter().filter(of_cluster).map(|(_, truth)| still_here(truth)).max();
+        let acknowledged = acknowledged.unwrap_or(0);
+        let truth = Truth { began: forced.number, decided: Vec::new(), committed, acknowledged };
+        self.truths.push((cluster, truth));
+        self.truths.sort_by_key(|(id, truth)| (*id, truth.began));
+    }
+
+    /// In every turn: one decision of one register, one principal of one epoch, overrides or not.
     pub fn watch(&mut self, at: usize) {
         let Some(newest) = self.nodes[at].newest().cloned() else { return };
+        if newest.forced {
+            self.begin_afresh(at, &newest);
+        }
         let Some(truth) = self.truth(at) else { return };
         if truth.decided.contains(&newest) {
             return;
         }
-        truth.overridden |= newest.forced;
-        let overridden = truth.overridden;
-        let twice = truth.decided.iter().any(|view| view.number == newest.number);
-        let shared = truth.decided.iter().any(|view| {
-            view.epoch == newest.epoch && view.principal_process != newest.principal_process
-        });
-        truth.decided.push(newest);
+        truth.decided.push(newest.clone());
         truth.decided.sort();
-        if twice && !overridden {
+        let cluster = self.nodes[at].process.as_ref().and_then(|p| p.role.durable().cluster);
+        let mut others = self
+            .truths
+            .iter()
+            .filter(|(id, _)| Some(*id) == cluster)
+            .flat_map(|(_, truth)| &truth.decided)
+            .filter(|view| **view != newest);
+        let shared = |view: &View| {
+            view.epoch == newest.epoch && view.principal_process != newest.principal_process
+        };
+        if others.clone().any(|view| view.number == newest.number) {
             self.violate("two decisions of one register");
-        }
-        if shared && !overridden {
+        } else if others.any(shared) {
             self.violate("two principals in one epoch");
         }
     }
 
-    /// Everything committed is one history.
+    /// Everything committed is one history. A follower that does not have what an override chose may still hold
+    /// what was committed before it, until it hears more from the new principal than its view.
     pub fn watch_commit(&mut self, at: usize, index: usize) {
-        let journal = self.nodes[at].journal.clone();
+        let node = self.nodes[at].clone();
+        let in_office = matches!(node.standing(), Some(Standing::Elected | Standing::Principal));
         let Some(truth) = self.truth(at) else { return };
+        let is_in = |truth: &Truth| {
+            (1..=index).all(|n| truth.committed.get(n - 1).copied() == node.journal.id(n))
+        };
+        let agrees = |n: usize| node.journal.id(n) == truth.committed.get(n - 1).copied();
         let known = truth.committed.len();
-        let agrees = (1..=index.min(known)).all(|n| journal.id(n) == Some(truth.committed[n - 1]));
-        for n in known + 1..=index {
-            truth.committed.extend(journal.id(n));
-        }
-        let overridden = truth.overridden;
-        if index > journal.synced {
+        let is_one = if in_office {
+            let is_one = (1..=index.min(known)).all(agrees);
+            truth.committed.extend((known + 1..=index).filter_map(|n| node.journal.id(n)));
+            is_one
+        } else {
+            let began = truth.began;
+            let earlier = |(_, truth): &(ClusterId, Truth)| truth.began <= began && is_in(truth);
+            self.truths.iter().any(earlier)
+        };
+        if index > node.journal.synced {
             self.violate("committed what is not fsynced here");
         }
-        if !agrees && !overridden {
+        if !is_one {
             self.violate("two histories committed");
-        }
-        if overridden && let Some(truth) = self.truth(at) {
-            // The override chose this history.
-            truth.committed = (1..=index).filter_map(|n| journal.id(n)).collect();
-            truth.acknowledged = truth.acknowledged.min(index);
         }
     }
 
@@ -84,11 +130,10 @@ impl World {
         let is_newest = truth.decided.iter().all(|view| view.number <= newest.number);
         let has_all =
             truth.committed.iter().enumerate().all(|(n, id)| node.journal.id(n + 1) == Some(*id));
-        let overridden = truth.overridden;
         // The same turn may have decided growth already: any view of the epoch will do.
         let of_epoch: Vec<View> =
             truth.decided.iter().filter(|view| view.epoch == newest.epoch).cloned().collect();
-        if is_newest && !has_all && !overridden {
+        if is_newest && !has_all {
             self.violate("a principal serves without something committed");
         }
         let everywhere = of_epoch.iter().chain([&newest]).any(|view| {
@@ -109,11 +154,10 @@ impl World {
         let is_committed = truth.committed.len() >= pending.index
             && (1..=pending.index).all(|n| journal.id(n) == Some(truth.committed[n - 1]));
         truth.acknowledged = truth.acknowledged.max(pending.index);
-        let overridden = truth.overridden;
-        if pending.is_stale && !overridden {
+        if pending.is_stale {
             self.violate("a stale read");
         }
-        if !is_committed && !overridden {
+        if !is_committed {
             self.violate("an answer before its commit");
         }
     }
@@ -123,8 +167,7 @@ impl World {
         let journal = self.nodes[at].journal.clone();
         let Some(truth) = self.truth(at) else { return };
         let drops = truth.committed.get(keep).is_some_and(|id| journal.id(keep + 1) == Some(*id));
-        let overridden = truth.overridden;
-        if drops && !overridden {
+        if drops {
             self.violate("something committed was set aside");
         }
     }

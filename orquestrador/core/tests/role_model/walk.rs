@@ -40,9 +40,6 @@ impl Walk {
                 return Outcome { world, path, problem: Some(problem) };
             }
         }
-        if world.may_stay_down() {
-            return Outcome { world, path, problem: None };
-        }
         let (healed, verdict) = world.healed();
         let world = if verdict.is_err() { healed } else { world };
         Outcome { world, path, problem: verdict.err() }

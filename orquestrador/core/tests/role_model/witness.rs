@@ -4,7 +4,7 @@
 
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use orquestrador_core::role::{
-    Candidate, Input, Inquiry, Sender, Testimony, Witness, WitnessTiming,
+    Ballot, Candidate, Input, Inquiry, Sender, Testimony, View, Witness, WitnessTiming,
 };
 
 use super::{Action, World};
@@ -42,6 +42,20 @@ impl Errand {
 impl Worker {
     pub fn new(nth: usize) -> Self {
         Self { incarnation: ProcessId(10_000 + 100 * nth as u128), witness: None }
+    }
+
+    /// It has accepted a successor of this view, or knows of one.
+    pub fn has_accepted(&self, view: &View) -> bool {
+        let Some(mut witness) = self.witness.clone() else { return false };
+        let (node, process) = (view.principal_node, view.principal_process);
+        let from = Sender { node, process, cluster: Some(witness.cluster()) };
+        let ballot = Ballot { round: u64::MAX, process };
+        match witness.answer(0, from, Inquiry::Prepare { view: view.clone(), ballot }) {
+            Some(Testimony::Promise { accepted, .. }) => accepted.is_some(),
+            Some(Testimony::Newest { .. }) => true,
+            Some(Testimony::Accepted { .. } | Testimony::Nack { .. } | Testimony::Loyal { .. })
+            | None => false,
+        }
     }
 
     /// It never restarted.
