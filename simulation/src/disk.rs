@@ -240,7 +240,6 @@ impl Disk {
 
     pub fn install(&mut self, snapshot: Snapshot) -> Result<SnapshotMeta, Error> {
         self.alive()?;
-        self.not_below_the_snapshot(snapshot.meta.id.index)?;
         let meta = snapshot.meta.clone();
         self.operate(|disk| {
             disk.base = snapshot.meta.id;
