@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use orquestrador_core::event::RestoredEnd;
 use orquestrador_core::ids::{Epoch, Index, TaskId};
-use orquestrador_core::role::EntryId;
+use orquestrador_core::role::{EntryId, View};
 use orquestrador_core::{Event, Limits, Machine};
 
 use crate::journal::{self, Content, Journal};
@@ -28,8 +28,12 @@ pub struct Report {
     /// Entries with a lower epoch than the one before.
     pub epoch_regressions: u64,
     pub highest_epoch: Epoch,
-    /// Of the tasks asked about, those that the journal does not know.
+    /// Of the tasks asked about, those that were never in the journal.
     pub missing: BTreeSet<TaskId>,
+    /// Of the tasks asked about, those that retention may have forgotten before the snapshot.
+    pub forgotten: BTreeSet<TaskId>,
+    /// Views that an operator forced, and where their records are.
+    pub overrides: Vec<(View, Index)>,
     /// An event that its own state rules out.
     pub misfit: Option<String>,
 }
@@ -39,6 +43,7 @@ struct Audit {
     finished: HashSet<TaskId>,
     asked: BTreeSet<TaskId>,
     second_outcomes: u64,
+    overrides: Vec<(View, Index)>,
 }
 
 /// Replays the journal up to `at`, or to its end. `asked`: tasks that must be there.
@@ -51,14 +56,21 @@ pub fn audit(
     at: Option<Index>,
     asked: BTreeSet<TaskId>,
 ) -> Result<Report, journal::Error> {
-    let (machine, finished) = (Machine::new(limits), HashSet::new());
-    let mut audit = Audit { machine, finished, asked, second_outcomes: 0 };
+    let mut audit = Audit {
+        machine: Machine::new(limits),
+        finished: HashSet::new(),
+        asked,
+        second_outcomes: 0,
+        overrides: Vec::new(),
+    };
     let mut here = EntryId::default();
+    let mut may_be_forgotten = Some(0);
     if let Some(snapshot) = journal.snapshot_reader()? {
         for event in snapshot.events()? {
             audit.see(&event?);
         }
         here = snapshot.id();
+        may_be_forgotten = audit.machine.forgotten();
     }
     let first = here.index.next();
     let (mut epoch_regressions, mut highest_epoch) = (0, here.epoch);
@@ -74,12 +86,17 @@ pub fn audit(
             highest_epoch = highest_epoch.max(entry.id.epoch);
             let content = Content::decode(&entry.payload)
                 .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
-            if let Content::Events(events) = &content {
-                events.iter().for_each(|event| audit.see(event));
+            match content {
+                Content::Events(events) => events.iter().for_each(|event| audit.see(event)),
+                Content::View(view) if view.forced => {
+                    audit.overrides.push((view, entry.id.index));
+                }
+                Content::View(_) => {}
             }
             here = entry.id;
         }
     }
+    let (missing, forgotten) = told_apart(audit.asked, may_be_forgotten);
     Ok(Report {
         first,
         at: here,
@@ -88,9 +105,21 @@ pub fn audit(
         second_outcomes: audit.second_outcomes,
         epoch_regressions,
         highest_epoch,
-        missing: audit.asked,
+        missing,
+        forgotten,
+        overrides: audit.overrides,
         misfit: audit.machine.misfit().map(str::to_owned),
     })
+}
+
+/// Those that were never there, and those that may have been: the snapshot tells how many tasks were forgotten
+/// before it (`None`: it has none left to tell by), not which.
+fn told_apart(
+    unknown: BTreeSet<TaskId>,
+    may_be_forgotten: Option<u64>,
+) -> (BTreeSet<TaskId>, BTreeSet<TaskId>) {
+    let fits = may_be_forgotten.is_none_or(|count| unknown.len() as u64 <= count);
+    if fits { (BTreeSet::new(), unknown) } else { (unknown, BTreeSet::new()) }
 }
 
 impl Audit {

@@ -138,6 +138,7 @@ impl<S: Store> Driver<S> {
         self.lines.tick(self.clock.monotonic());
         self.watch.sweep();
         self.warn();
+        self.save_views();
         self.consider_snapshot();
         Ok(())
     }
