@@ -60,6 +60,8 @@ error_codes! {
     ForeignCluster = "FOREIGN_CLUSTER", FailedPrecondition, retry: false;
     /// The sender is fenced: a higher epoch is known.
     StaleEpoch = "STALE_EPOCH", FailedPrecondition, retry: true;
+    /// Something else listens there: its answer knows nothing of the call.
+    NotAnOrchestrator = "NOT_AN_ORCHESTRATOR", Unimplemented, retry: false;
     /// User or token is missing or wrong.
     Unauthenticated = "UNAUTHENTICATED", Unauthenticated, retry: false;
     /// The user may not do this.

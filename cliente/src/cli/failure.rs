@@ -111,7 +111,10 @@ pub fn tell_usage(text: &str, is_json: bool) {
 /// The exit code of a refusal.
 pub fn refused(code: ErrorCode) -> u8 {
     match code {
-        ErrorCode::Unavailable | ErrorCode::NotPrimary | ErrorCode::StaleEpoch => exit::UNAVAILABLE,
+        ErrorCode::Unavailable
+        | ErrorCode::NotPrimary
+        | ErrorCode::StaleEpoch
+        | ErrorCode::NotAnOrchestrator => exit::UNAVAILABLE,
         ErrorCode::Unauthenticated => exit::UNAUTHENTICATED,
         ErrorCode::TaskNotFound | ErrorCode::UserNotFound | ErrorCode::TailNotFound => {
             exit::NOT_FOUND

@@ -46,11 +46,18 @@ pub fn text(error: &clap::Error, lang: Lang) -> Option<String> {
     if !error.use_stderr() {
         return None;
     }
-    let of_clap = || error.render().to_string().trim_end().to_owned();
+    let of_clap = || without_usage(&error.render().to_string());
     Some(match lang {
         Lang::En => of_clap(),
         Lang::Pt => portuguese(error).unwrap_or_else(of_clap),
     })
+}
+
+/// Without clap's line of usage: it shows what was set by the environment as if it were required.
+fn without_usage(text: &str) -> String {
+    let parts = text.trim_end().split("\n\n");
+    let kept: Vec<_> = parts.filter(|part| !part.starts_with("Usage:")).collect();
+    kept.join("\n\n")
 }
 
 /// Shows it, help and version on standard output; gives the exit code.
