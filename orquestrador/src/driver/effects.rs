@@ -292,7 +292,7 @@ impl<S: Store> Driver<S> {
         self.applied.records.drain(..).for_each(|view| self.views.recorded(&view));
     }
 
-    /// For people, so never in the turn of a failover.
+    /// For people: a failure is told and nothing else.
     pub(super) fn save_views(&mut self) {
         if let Some(notes) = self.views.take_news()
             && let Err(error) = self.store.save_views(&notes)

@@ -110,6 +110,8 @@ impl<S: Store> Driver<S> {
         if self.handing_over.is_some() {
             self.answer_hand_over();
         }
+        // Last: the journal's thread is at its fsync meanwhile.
+        self.save_views();
         Ok(())
     }
 
@@ -138,7 +140,6 @@ impl<S: Store> Driver<S> {
         self.lines.tick(self.clock.monotonic());
         self.watch.sweep();
         self.warn();
-        self.save_views();
         self.consider_snapshot();
         Ok(())
     }
