@@ -164,3 +164,70 @@ impl Audit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use orquestrador_core::command::Delivery;
+    use orquestrador_core::ids::Timestamp;
+
+    use super::*;
+    use crate::journal::Entry;
+
+    fn append(journal: &Journal, content: &Content) {
+        let entry = Entry::following(&journal.last(), Epoch(1), content.encode());
+        journal.append(&[entry]).expect("an append");
+    }
+
+    fn submitted(task: u128) -> Event {
+        Event::TaskSubmitted {
+            task: TaskId(task),
+            owner: "ana".into(),
+            handler: "echo".into(),
+            payload: Default::default(),
+            delivery: Delivery::AtLeastOnce,
+            at: Timestamp(1),
+        }
+    }
+
+    fn cancelled(task: u128) -> Event {
+        Event::TaskCancelled { task: TaskId(task), at: Timestamp(2) }
+    }
+
+    /// Tasks 1 and 2, of which retention forgets the first; then a snapshot, and task 3.
+    fn journal(dir: &std::path::Path) -> Journal {
+        let (journal, _) = Journal::open(dir).expect("opens");
+        let events = [1, 2].map(|task| [submitted(task), cancelled(task)]).concat();
+        let pruned = Event::TasksPruned { tasks: vec![TaskId(1)] };
+        let events: Vec<_> = events.into_iter().chain([pruned]).collect();
+        let mut machine = Machine::new(Limits::default());
+        events.iter().for_each(|event| machine.apply(event));
+        append(&journal, &Content::Events(events));
+        let at = journal.last();
+        journal.save_snapshot(at, &[], machine.history()).expect("a snapshot");
+        append(&journal, &Content::Events(vec![submitted(3)]));
+        journal
+    }
+
+    fn read(journal: &Journal, tasks: &[u128]) -> Report {
+        let asked = tasks.iter().map(|task| TaskId(*task)).collect();
+        audit(journal, Limits::default(), None, asked).expect("is sound")
+    }
+
+    #[test]
+    fn what_was_forgotten_before_the_snapshot_is_not_missing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let journal = journal(dir.path());
+        let report = read(&journal, &[1, 2, 3]);
+        assert_eq!((report.misfit, report.missing.len()), (None, 0));
+        assert_eq!(report.forgotten, BTreeSet::from([TaskId(1)]));
+    }
+
+    #[test]
+    fn more_than_was_forgotten_cannot_have_been_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let journal = journal(dir.path());
+        let report = read(&journal, &[1, 8, 9]);
+        assert_eq!(report.missing.len(), 3, "which of them is not known");
+        assert!(report.forgotten.is_empty());
+    }
+}

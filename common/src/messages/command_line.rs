@@ -240,6 +240,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_set_is_not_shown_as_required() {
+        let command = Command::new("x")
+            .arg(Arg::new("port").long("port"))
+            .arg(Arg::new("must").long("must").required(true));
+        let error = command.try_get_matches_from(["x", "--port", "1"]).expect_err("is wrong");
+        let sentence = text(&error, Lang::En).expect("is an error");
+        assert!(sentence.contains("--must") && sentence.contains("--help"), "{sentence}");
+        assert!(!sentence.contains("--port"), "{sentence}");
+    }
+
+    #[test]
     fn help_is_no_error() {
         let error = Command::new("x").try_get_matches_from(["x", "--help"]).expect_err("is help");
         assert_eq!(text(&error, Lang::Pt), None);
