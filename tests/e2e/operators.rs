@@ -149,6 +149,8 @@ fn the_only_orchestrator_is_not_killed_in_a_drill() -> anyhow::Result<()> {
     let cli = Cli::new(&layout);
     let mut cluster = Cluster::new(layout);
     cluster.start_principal()?;
+    let serves = |nodes: &[Value]| nodes[0]["standing"].as_str() == Some("PRINCIPAL");
+    assert!(cli.until(&["cluster", "explain"], TRIES, serves)?.is_some());
     let run = cli.run(&["cluster", "drill", "--load", "0s"])?;
     assert_eq!(run.code, Some(i32::from(common::exit::REFUSED)), "{}", run.stderr);
     assert!(run.stderr.contains("O ensaio não começou"), "{}", run.stderr);
