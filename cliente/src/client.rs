@@ -92,6 +92,13 @@ fn epoch(receipt: Option<&Receipt>) -> Option<u64> {
     receipt.map(|receipt| receipt.epoch)
 }
 
+/// How much the word of a node that is not the principal counts: it knows the newest view, belongs to it and is
+/// in sync, and knows who is principal. A former member answers too.
+fn standing(answer: &proto::GetClusterResponse) -> (u64, u64, bool, bool) {
+    let is_in_sync = answer.nodes.iter().any(|node| node.answering && node.in_sync);
+    (answer.epoch, answer.view_number, is_in_sync, !answer.principal.is_empty())
+}
+
 /// An answer without what it must have.
 fn incomplete() -> Error {
     Error::new(ErrorCode::Internal, "the answer is incomplete")
@@ -279,7 +286,7 @@ impl Client {
         answer.task.zip(answer.receipt).ok_or_else(incomplete)
     }
 
-    /// Who is who, from the principal if there is one, else from whoever knows the highest epoch.
+    /// Who is who, from the principal if there is one, else from whoever knows most of the newest view.
     ///
     /// # Errors
     /// A refusal, or nobody answered in time.
@@ -317,21 +324,38 @@ impl Client {
         };
         let mut answers: FuturesUnordered<_> = self.targets.configured().iter().map(ask).collect();
         let mut best: Option<proto::GetClusterResponse> = None;
-        let mut refusal = Error::new(ErrorCode::InvalidArgument, "no orchestrator is configured");
+        let mut refusal = None;
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(answer) if is_of_principal(&answer) && self.targets.believes(answer.epoch) => {
                     return Ok(answer);
                 }
                 Ok(answer) => {
-                    if best.as_ref().is_none_or(|best| best.epoch < answer.epoch) {
+                    if best.as_ref().is_none_or(|best| standing(best) < standing(&answer)) {
                         best = Some(answer);
                     }
                 }
-                Err(error) => refusal = error,
+                Err(error) => refusal = Some(Error::more_telling(refusal, error)),
             }
         }
-        best.ok_or(refusal)
+        let nobody = || Error::new(ErrorCode::InvalidArgument, "no orchestrator is configured");
+        let best = best.ok_or_else(|| refusal.unwrap_or_else(nobody))?;
+        Ok(self.named_principal(&best).await.unwrap_or(best))
+    }
+
+    /// Another machine may have taken an orchestrator's place: the others say where it is.
+    async fn named_principal(
+        &self,
+        answer: &proto::GetClusterResponse,
+    ) -> Option<proto::GetClusterResponse> {
+        let named: Endpoint = answer.principal.parse().ok()?;
+        if self.targets.by_endpoint(&named).is_some() {
+            return None;
+        }
+        let asked = tokio::time::timeout(TRY_TIMEOUT, self.cluster_at(&named)).await;
+        let of_principal = asked.ok()?.ok()?;
+        let is_it = is_of_principal(&of_principal) && self.targets.believes(of_principal.epoch);
+        is_it.then_some(of_principal)
     }
 
     /// The orchestrator that is asked first: the one that answered last, or its successor.

@@ -21,6 +21,21 @@ impl Error {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), principal: None }
     }
+
+    /// Of the refusals of several nodes the one to act upon: whoever answered says more than one that did not,
+    /// and a refusal for good more than one that may pass.
+    #[must_use]
+    pub fn more_telling(before: Option<Self>, next: Self) -> Self {
+        let rank = |error: &Self| match error.code {
+            ErrorCode::Unavailable => 0,
+            code if code.retryable() => 1,
+            _ => 2,
+        };
+        match before {
+            Some(before) if rank(&before) >= rank(&next) => before,
+            Some(_) | None => next,
+        }
+    }
 }
 
 impl From<Status> for Error {
@@ -46,5 +61,24 @@ mod tests {
         assert!(Error::from(Status::internal("h2 protocol error")).code.retryable());
         let fault = grpc_status::status(ErrorCode::Internal, "a fault");
         assert!(!Error::from(fault).code.retryable());
+    }
+
+    #[test]
+    fn a_stranger_at_the_address_is_no_fault_of_an_orchestrator() {
+        let error = Error::from(Status::unimplemented(""));
+        assert_eq!(error.code, ErrorCode::NotAnOrchestrator, "{error}");
+        assert!(!error.code.retryable(), "it will be none the next time");
+    }
+
+    #[test]
+    fn of_several_refusals_the_one_to_act_upon_is_told() {
+        let of = |code| Error::new(code, "");
+        let order = [ErrorCode::Unavailable, ErrorCode::NotPrimary, ErrorCode::Unauthenticated];
+        for (nth, less) in order.into_iter().enumerate() {
+            for more in order.into_iter().skip(nth) {
+                assert_eq!(Error::more_telling(Some(of(less)), of(more)).code, more);
+                assert_eq!(Error::more_telling(Some(of(more)), of(less)).code, more);
+            }
+        }
     }
 }

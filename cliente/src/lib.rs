@@ -26,6 +26,7 @@
 
 #![warn(missing_docs)]
 
+mod audit;
 mod client;
 mod encoded;
 mod error;
@@ -34,8 +35,9 @@ mod retry;
 mod spec;
 mod watch;
 
+pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
-pub use operator::{Accident, Audit, AuditedNode, Verdict};
+pub use operator::Accident;
 pub use spec::{Delivery, TaskSpec, canonical_task_id, new_task_id};
 pub use watch::is_final;

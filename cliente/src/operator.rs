@@ -1,8 +1,6 @@
 //! What operators ask of the cluster as a whole.
 
 use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
-use common::error_code::ErrorCode;
-pub use common::messages::operator::Proof as Verdict;
 use common::proto::operator_service_client::OperatorServiceClient;
 use common::proto::{self, drill_request};
 use std::time::Duration;
@@ -13,7 +11,7 @@ use crate::{Client, Error};
 /// The standby may take so long to become principal, and a little more.
 const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(7);
 
-fn operator(channel: Channel) -> OperatorServiceClient<Channel> {
+pub(crate) fn operator(channel: Channel) -> OperatorServiceClient<Channel> {
     OperatorServiceClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
@@ -28,95 +26,7 @@ pub enum Accident {
     Pause(Duration),
 }
 
-/// The journal of one orchestrator, as it reads it itself.
-#[derive(Clone, Debug)]
-pub struct AuditedNode {
-    /// Where it is.
-    pub address: Endpoint,
-    /// What it found.
-    pub report: proto::AuditJournalResponse,
-}
-
-/// The journals of all orchestrators that answered, up to the same entry.
-#[derive(Clone, Debug)]
-pub struct Audit {
-    /// In the configured order.
-    pub nodes: Vec<AuditedNode>,
-}
-
-impl Audit {
-    /// The chained hash of the last entry is the same: so are all entries.
-    pub fn hashes_equal(&self) -> bool {
-        self.all_equal(|report| (&report.hash, report.at_index))
-    }
-
-    /// The state that they come to is the same.
-    pub fn digests_equal(&self) -> bool {
-        self.all_equal(|report| (&report.digest, report.at_index))
-    }
-
-    fn all_equal<'a, T: PartialEq>(
-        &'a self,
-        of: impl Fn(&'a proto::AuditJournalResponse) -> T,
-    ) -> bool {
-        self.nodes.windows(2).all(|pair| of(&pair[0].report) == of(&pair[1].report))
-    }
-
-    /// What it comes to.
-    pub fn verdict(&self) -> Verdict {
-        let is_sound = |node: &AuditedNode| {
-            let report = &node.report;
-            report.second_outcomes == 0
-                && report.epoch_regressions == 0
-                && report.missing.is_empty()
-                && report.contradiction.is_empty()
-        };
-        match self.nodes.len() {
-            _ if !(self.nodes.iter().all(is_sound)
-                && self.hashes_equal()
-                && self.digests_equal()) =>
-            {
-                Verdict::Violated
-            }
-            0 | 1 => Verdict::OneNodeOnly,
-            2.. => Verdict::Proven,
-        }
-    }
-}
-
 impl Client {
-    /// Has every orchestrator that answers read its journal up to the last entry that all of them have.
-    /// `acknowledged`: tasks that must be there.
-    ///
-    /// # Errors
-    /// Nobody answered, or all refused.
-    pub async fn audit(&self, acknowledged: &[String]) -> Result<Audit, Error> {
-        let mut answering = Vec::new();
-        let mut refusal = None;
-        for target in self.targets().configured() {
-            match self.cluster_at(&target.endpoint).await {
-                Ok(cluster) => {
-                    let own = cluster.nodes.iter().find(|node| node.answering);
-                    answering.push((target.endpoint.clone(), own.map_or(0, |n| n.journal_index)));
-                }
-                Err(error) => refusal = Some(error),
-            }
-        }
-        let Some(at_index) = answering.iter().map(|(_, index)| *index).min() else {
-            let nobody = || Error::new(ErrorCode::Unavailable, "no orchestrator is configured");
-            return Err(refusal.unwrap_or_else(nobody));
-        };
-        let mut nodes = Vec::new();
-        for (address, _) in answering {
-            let task_ids = acknowledged.to_vec();
-            let asked = proto::AuditJournalRequest { at_index, task_ids };
-            let request = self.targets().request(asked);
-            let answer = operator(self.channel(&address)).audit_journal(request).await?;
-            nodes.push(AuditedNode { address, report: answer.into_inner() });
-        }
-        Ok(Audit { nodes })
-    }
-
     /// Gives the office to the standby; gives the new epoch. No request fails meanwhile.
     ///
     /// # Errors
@@ -228,6 +138,17 @@ impl Client {
             accepted += u64::from(answer.accepted);
         }
         Ok(accepted)
+    }
+
+    /// Whether `node` would do what [`Client::drill_at`] asks.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED` where drills are off, another refusal, or it did not answer in time.
+    pub async fn may_drill_at(&self, node: &Endpoint) -> Result<(), Error> {
+        let kind = Some(drill_request::Kind::Check(true));
+        let request = self.targets().request(proto::DrillRequest { kind });
+        let asked = async { operator(self.channel(node)).drill(request).await };
+        self.once(node, asked).await.map(drop)
     }
 
     /// An accident on request, where the orchestrator was started with `--allow-drill`.

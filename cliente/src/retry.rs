@@ -251,9 +251,9 @@ fn is_overload(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::QueueFull | ErrorCode::Overloaded | ErrorCode::WatchLagged)
 }
 
-/// To the caller it is the same whether the nodes are dead or none of them is principal.
+/// That somebody answered and is not the principal is kept: it calls for something else than that nobody did.
 pub fn given_up(refusal: Error) -> Error {
-    if is_overload(refusal.code) {
+    if is_overload(refusal.code) || refusal.code == ErrorCode::NotPrimary {
         return refusal;
     }
     Error { code: ErrorCode::Unavailable, ..refusal }

@@ -56,10 +56,12 @@ error_codes! {
     NotPrimary = "NOT_PRIMARY", FailedPrecondition, retry: true;
     /// Nobody answered, or the answer is not known; repeat with the same id.
     Unavailable = "UNAVAILABLE", Unavailable, retry: true;
-    /// The sender is fenced: a higher epoch is known.
-    StaleEpoch = "STALE_EPOCH", FailedPrecondition, retry: true;
     /// The sender belongs to another cluster.
     ForeignCluster = "FOREIGN_CLUSTER", FailedPrecondition, retry: false;
+    /// The sender is fenced: a higher epoch is known.
+    StaleEpoch = "STALE_EPOCH", FailedPrecondition, retry: true;
+    /// Something else listens there: its answer knows nothing of the call.
+    NotAnOrchestrator = "NOT_AN_ORCHESTRATOR", Unimplemented, retry: false;
     /// User or token is missing or wrong.
     Unauthenticated = "UNAUTHENTICATED", Unauthenticated, retry: false;
     /// The user may not do this.

@@ -83,7 +83,8 @@ fn nearest(code: Code) -> ErrorCode {
         Code::ResourceExhausted => ErrorCode::Overloaded,
         Code::FailedPrecondition => ErrorCode::NotPrimary,
         Code::Unauthenticated => ErrorCode::Unauthenticated,
-        Code::Ok | Code::Unimplemented | Code::Internal | Code::DataLoss => ErrorCode::Internal,
+        Code::Unimplemented => ErrorCode::NotAnOrchestrator,
+        Code::Ok | Code::Internal | Code::DataLoss => ErrorCode::Internal,
     }
 }
 

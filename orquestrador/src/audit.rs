@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use orquestrador_core::event::RestoredEnd;
 use orquestrador_core::ids::{Epoch, Index, TaskId};
-use orquestrador_core::role::EntryId;
+use orquestrador_core::role::{EntryId, View};
 use orquestrador_core::{Event, Limits, Machine};
 
 use crate::journal::{self, Content, Journal};
@@ -28,8 +28,12 @@ pub struct Report {
     /// Entries with a lower epoch than the one before.
     pub epoch_regressions: u64,
     pub highest_epoch: Epoch,
-    /// Of the tasks asked about, those that the journal does not know.
+    /// Of the tasks asked about, those that were never in the journal.
     pub missing: BTreeSet<TaskId>,
+    /// Of the tasks asked about, those that retention may have forgotten before the snapshot.
+    pub forgotten: BTreeSet<TaskId>,
+    /// Views that an operator forced, and where their records are.
+    pub overrides: Vec<(View, Index)>,
     /// An event that its own state rules out.
     pub misfit: Option<String>,
 }
@@ -39,6 +43,7 @@ struct Audit {
     finished: HashSet<TaskId>,
     asked: BTreeSet<TaskId>,
     second_outcomes: u64,
+    overrides: Vec<(View, Index)>,
 }
 
 /// Replays the journal up to `at`, or to its end. `asked`: tasks that must be there.
@@ -51,14 +56,21 @@ pub fn audit(
     at: Option<Index>,
     asked: BTreeSet<TaskId>,
 ) -> Result<Report, journal::Error> {
-    let (machine, finished) = (Machine::new(limits), HashSet::new());
-    let mut audit = Audit { machine, finished, asked, second_outcomes: 0 };
+    let mut audit = Audit {
+        machine: Machine::new(limits),
+        finished: HashSet::new(),
+        asked,
+        second_outcomes: 0,
+        overrides: Vec::new(),
+    };
     let mut here = EntryId::default();
+    let mut may_be_forgotten = Some(0);
     if let Some(snapshot) = journal.snapshot_reader()? {
         for event in snapshot.events()? {
             audit.see(&event?);
         }
         here = snapshot.id();
+        may_be_forgotten = audit.machine.forgotten();
     }
     let first = here.index.next();
     let (mut epoch_regressions, mut highest_epoch) = (0, here.epoch);
@@ -74,12 +86,17 @@ pub fn audit(
             highest_epoch = highest_epoch.max(entry.id.epoch);
             let content = Content::decode(&entry.payload)
                 .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
-            if let Content::Events(events) = &content {
-                events.iter().for_each(|event| audit.see(event));
+            match content {
+                Content::Events(events) => events.iter().for_each(|event| audit.see(event)),
+                Content::View(view) if view.forced => {
+                    audit.overrides.push((view, entry.id.index));
+                }
+                Content::View(_) => {}
             }
             here = entry.id;
         }
     }
+    let (missing, forgotten) = told_apart(audit.asked, may_be_forgotten);
     Ok(Report {
         first,
         at: here,
@@ -88,9 +105,21 @@ pub fn audit(
         second_outcomes: audit.second_outcomes,
         epoch_regressions,
         highest_epoch,
-        missing: audit.asked,
+        missing,
+        forgotten,
+        overrides: audit.overrides,
         misfit: audit.machine.misfit().map(str::to_owned),
     })
+}
+
+/// Those that were never there, and those that may have been: the snapshot tells how many tasks were forgotten
+/// before it (`None`: it has none left to tell by), not which.
+fn told_apart(
+    unknown: BTreeSet<TaskId>,
+    may_be_forgotten: Option<u64>,
+) -> (BTreeSet<TaskId>, BTreeSet<TaskId>) {
+    let fits = may_be_forgotten.is_none_or(|count| unknown.len() as u64 <= count);
+    if fits { (BTreeSet::new(), unknown) } else { (unknown, BTreeSet::new()) }
 }
 
 impl Audit {
@@ -133,5 +162,72 @@ impl Audit {
         if !self.finished.insert(task) {
             self.second_outcomes += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orquestrador_core::command::Delivery;
+    use orquestrador_core::ids::Timestamp;
+
+    use super::*;
+    use crate::journal::Entry;
+
+    fn append(journal: &Journal, content: &Content) {
+        let entry = Entry::following(&journal.last(), Epoch(1), content.encode());
+        journal.append(&[entry]).expect("an append");
+    }
+
+    fn submitted(task: u128) -> Event {
+        Event::TaskSubmitted {
+            task: TaskId(task),
+            owner: "ana".into(),
+            handler: "echo".into(),
+            payload: Default::default(),
+            delivery: Delivery::AtLeastOnce,
+            at: Timestamp(1),
+        }
+    }
+
+    fn cancelled(task: u128) -> Event {
+        Event::TaskCancelled { task: TaskId(task), at: Timestamp(2) }
+    }
+
+    /// Tasks 1 and 2, of which retention forgets the first; then a snapshot, and task 3.
+    fn journal(dir: &std::path::Path) -> Journal {
+        let (journal, _) = Journal::open(dir).expect("opens");
+        let events = [1, 2].map(|task| [submitted(task), cancelled(task)]).concat();
+        let pruned = Event::TasksPruned { tasks: vec![TaskId(1)] };
+        let events: Vec<_> = events.into_iter().chain([pruned]).collect();
+        let mut machine = Machine::new(Limits::default());
+        events.iter().for_each(|event| machine.apply(event));
+        append(&journal, &Content::Events(events));
+        let at = journal.last();
+        journal.save_snapshot(at, &[], machine.history()).expect("a snapshot");
+        append(&journal, &Content::Events(vec![submitted(3)]));
+        journal
+    }
+
+    fn read(journal: &Journal, tasks: &[u128]) -> Report {
+        let asked = tasks.iter().map(|task| TaskId(*task)).collect();
+        audit(journal, Limits::default(), None, asked).expect("is sound")
+    }
+
+    #[test]
+    fn what_was_forgotten_before_the_snapshot_is_not_missing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let journal = journal(dir.path());
+        let report = read(&journal, &[1, 2, 3]);
+        assert_eq!((report.misfit, report.missing.len()), (None, 0));
+        assert_eq!(report.forgotten, BTreeSet::from([TaskId(1)]));
+    }
+
+    #[test]
+    fn more_than_was_forgotten_cannot_have_been_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let journal = journal(dir.path());
+        let report = read(&journal, &[1, 8, 9]);
+        assert_eq!(report.missing.len(), 3, "which of them is not known");
+        assert!(report.forgotten.is_empty());
     }
 }

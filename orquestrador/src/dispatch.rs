@@ -106,8 +106,16 @@ pub fn connect(
     Ok(Command::ConnectWorker(ConnectWorker { session, ..worker }))
 }
 
-/// G3 and V12: a worker that knows a higher epoch, or another cluster, is not ours to command.
+/// G3 and V12: a worker that knows another cluster, or a higher epoch, is not ours to command. The epochs of two
+/// clusters say nothing of each other.
 fn admit(register: &Register, node: &Description) -> Result<(), Status> {
+    let ours = node.cluster.map(|c| c.to_string()).unwrap_or_default();
+    if !register.cluster_id.is_empty() && !ours.is_empty() && register.cluster_id != ours {
+        return Err(grpc_status::status(
+            ErrorCode::ForeignCluster,
+            format!("the worker belongs to cluster {}, this node to {ours}", register.cluster_id),
+        ));
+    }
     if register.highest_epoch > node.epoch.0 {
         return Err(grpc_status::status(
             ErrorCode::StaleEpoch,
@@ -115,13 +123,6 @@ fn admit(register: &Register, node: &Description) -> Result<(), Status> {
                 "the worker has seen epoch {}, this node is in {}",
                 register.highest_epoch, node.epoch
             ),
-        ));
-    }
-    let ours = node.cluster.map(|c| c.to_string()).unwrap_or_default();
-    if !register.cluster_id.is_empty() && !ours.is_empty() && register.cluster_id != ours {
-        return Err(grpc_status::status(
-            ErrorCode::ForeignCluster,
-            format!("the worker belongs to cluster {}, this node to {ours}", register.cluster_id),
         ));
     }
     Ok(())
@@ -174,4 +175,46 @@ pub fn command(session: SessionId, message: Message) -> Result<Command, Status> 
         }
         Message::Drain(_) => Command::DrainWorker { session },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use common::grpc_status::meaning;
+    use orquestrador_core::ids::{ClusterId, Index, NodeId};
+    use orquestrador_core::role::Standing;
+
+    use super::*;
+
+    fn principal(cluster: ClusterId, epoch: u64) -> Description {
+        Description {
+            standing: Standing::Principal,
+            view: None,
+            cluster: Some(cluster),
+            epoch: Epoch(epoch),
+            principal: None,
+            own_address: String::new(),
+            peer_address: String::new(),
+            node: NodeId(1),
+            last_index: Index(1),
+            applied: Index(1),
+            digest: 0,
+            peer: None,
+        }
+    }
+
+    #[test]
+    fn a_foreign_cluster_is_named_as_such_whatever_its_epoch() {
+        let (ours, theirs) = (ClusterId(1), ClusterId(2));
+        let register = |cluster: ClusterId, highest_epoch| Register {
+            cluster_id: cluster.to_string(),
+            highest_epoch,
+            ..Register::default()
+        };
+        let code = |register| admit(&register, &principal(ours, 2)).map_err(|s| meaning(&s).code);
+        assert_eq!(code(register(ours, 2)), Ok(()));
+        assert_eq!(code(register(ours, 3)), Err(ErrorCode::StaleEpoch));
+        for epoch in [1, 2, 3] {
+            assert_eq!(code(register(theirs, epoch)), Err(ErrorCode::ForeignCluster));
+        }
+    }
 }

@@ -118,9 +118,86 @@ fn a_drill_kills_the_principal_and_loses_nothing() -> anyhow::Result<()> {
     assert_eq!(drill["lost"].as_u64(), Some(0), "{drill}");
     assert_eq!(drill["duplicated"].as_u64(), Some(0), "{drill}");
     assert!(drill["acknowledged"].as_u64() > Some(0), "{drill}");
-    assert!(drill["elected_ms"].is_u64(), "the backup took over: {drill}");
+    let figures = ["detection_ms", "elected_ms", "first_acknowledged_ms"];
+    let times = figures.map(|figure| drill[figure].as_u64().expect("the backup took over"));
+    assert!(times.is_sorted(), "{drill}");
+    assert_eq!(drill["audit"].as_str(), Some("ONE_NODE_ONLY"), "the killed one is read by nobody");
     let mut principal = cluster.principal.take().expect("it was started");
     principal.wait(SOON)?;
+    Ok(())
+}
+
+/// Too short a pause for anybody to notice.
+#[test]
+fn a_drill_without_a_failover_says_so() -> anyhow::Result<()> {
+    let (_dir, _cluster, cli) = cluster(&["--allow-drill"])?;
+    let args = ["--output", "json", "cluster", "drill", "--load", "0s", "--pause", "1ms"];
+    let run = cli.run(&args)?;
+    assert_eq!(run.code, Some(i32::from(common::exit::TASK_FAILED)), "{}", run.stdout);
+    let drill: Value = serde_json::from_str(&run.stdout)?;
+    assert_eq!(drill["failover"].as_bool(), Some(false), "{drill}");
+    assert_eq!(drill["first_acknowledged_ms"], Value::Null, "{drill}");
+    Ok(())
+}
+
+/// It would end the service.
+#[test]
+fn the_only_orchestrator_is_not_killed_in_a_drill() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut layout = Layout::new(dir.path(), 0)?;
+    layout.orchestrator_args = vec!["--allow-drill".into()];
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start_principal()?;
+    let serves = |nodes: &[Value]| nodes[0]["standing"].as_str() == Some("PRINCIPAL");
+    assert!(cli.until(&["cluster", "explain"], TRIES, serves)?.is_some());
+    let run = cli.run(&["cluster", "drill", "--load", "0s"])?;
+    assert_eq!(run.code, Some(i32::from(common::exit::REFUSED)), "{}", run.stderr);
+    assert!(run.stderr.contains("O ensaio não começou"), "{}", run.stderr);
+    assert!(cluster.principal.as_mut().is_some_and(|process| process.is_running()));
+    Ok(())
+}
+
+/// The causes of views outlive the processes, and nobody claims a switch-over that was not asked for.
+#[test]
+fn who_became_principal_and_why_is_known_after_a_restart() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 0)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    cli.json(&["cluster", "switchover"])?;
+    let causes = |node: &Value| -> Vec<String> {
+        let views = node["views"].as_array().map(Vec::as_slice).unwrap_or_default();
+        views.iter().filter_map(|view| view["cause"].as_str().map(str::to_owned)).collect()
+    };
+    let handed = |nodes: &[Value]| {
+        nodes.len() == 2 && nodes.iter().all(|node| causes(node).iter().any(|c| c == "HANDED_OVER"))
+    };
+    assert!(cli.until(&["cluster", "explain"], TRIES, handed)?.is_some());
+    drop(cluster.backup.take());
+    drop(cluster.principal.take());
+    cluster.start_principal()?;
+    let waits = |nodes: &[Value]| nodes[0]["failover"].as_str() == Some("WAITING");
+    assert!(cli.until(&["cluster", "explain"], TRIES, waits)?.is_some());
+    cluster.start_backup()?;
+    let both = |nodes: &[Value]| {
+        let standing = |node: &Value| node["standing"].as_str().map(str::to_owned);
+        let mut standings: Vec<_> = nodes.iter().filter_map(standing).collect();
+        standings.sort();
+        standings == ["PRINCIPAL", "STANDBY"]
+    };
+    let nodes = cli.until(&["cluster", "explain"], TRIES, both)?.expect("they found each other");
+    for node in &nodes {
+        let causes = causes(node);
+        assert_eq!(causes.first().map(String::as_str), Some("FOUNDED"), "{node}");
+        let switched = causes.iter().filter(|cause| *cause == "HANDED_OVER").count();
+        assert_eq!(switched, 1, "one was asked for: {node}");
+        assert!(
+            causes.iter().all(|cause| cause != "LEARNT"),
+            "each follows the one before: {node}"
+        );
+    }
     Ok(())
 }
 
@@ -194,6 +271,10 @@ fn another_machine_takes_the_place_of_a_dead_backup() -> anyhow::Result<()> {
         nodes.len() == 2 && nodes.iter().all(|n| n["failover"].as_str() == Some("BY_WITNESSES"))
     };
     assert!(moved.until(&["cluster", "explain"], TRIES, witnessed)?.is_some());
+    // The old addresses lead to the member that took its place.
+    let audit = cli.json(&["audit"])?.pop().expect("one object");
+    assert_eq!(audit["verdict"].as_str(), Some("PROVEN"), "{audit}");
+    assert_eq!(audit["nodes"][1]["address"].as_str(), Some(&*address), "{audit}");
     drop(cluster.principal.take());
     let task = moved.finished(&id, TRIES)?.expect("the new backup has it and took over");
     assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
@@ -243,6 +324,8 @@ fn what_an_override_left_behind_is_submitted_again() -> anyhow::Result<()> {
     cluster.start_principal()?;
     let principal = cluster.principal.as_ref().expect("runs");
     principal.wait_for("Sincronizado: pronto para assumir", SOON)?;
+    let audit = cli.json(&["audit"])?.pop().expect("one object");
+    assert_eq!(audit["overrides"].as_array().map(Vec::len), Some(1), "{audit}");
     let recovered = cli.json(&["cluster", "recover-tail"])?;
     let accepted: u64 = recovered.iter().filter_map(|tail| tail["accepted"].as_u64()).sum();
     assert_eq!(accepted, 1, "{recovered:?}");

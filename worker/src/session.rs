@@ -49,13 +49,14 @@ impl Session {
         let highest_epoch = register.highest_epoch;
         let cluster = register.cluster_id.clone();
         match tokio::time::timeout(OPEN_TIMEOUT, open(endpoint, register)).await {
+            // The epochs of two clusters say nothing of each other.
+            Ok(Ok(session)) if !cluster.is_empty() && session.registered.cluster_id != cluster => {
+                Err(Refusal::ForeignCluster)
+            }
             Ok(Ok(session)) if session.epoch < highest_epoch => Err(Refusal::NotNow {
                 principal: None,
                 why: format!("its epoch {} is lower than {highest_epoch}", session.epoch),
             }),
-            Ok(Ok(session)) if !cluster.is_empty() && session.registered.cluster_id != cluster => {
-                Err(Refusal::ForeignCluster)
-            }
             Ok(Ok(session)) => Ok(session),
             Ok(Err(status)) => Err(refusal(&status)),
             Err(_) => Err(Refusal::NotNow { principal: None, why: "no answer in time".into() }),

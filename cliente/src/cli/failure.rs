@@ -6,6 +6,7 @@ use common::error_code::ErrorCode;
 use common::exit;
 use common::lang::Lang;
 use common::messages::client::ClientMessage;
+use common::messages::drill::DrillMessage;
 use common::messages::{Message as _, error};
 use serde_json::json;
 
@@ -16,6 +17,8 @@ use super::terminal::say;
 pub enum Failure {
     /// The orchestrators refused, or none answered.
     Refused(cliente::Error),
+    /// What was asked would do harm now.
+    Denied(Box<DrillMessage>),
     /// The command line cannot work.
     Usage(Box<ClientMessage>),
     /// No subcommand, and no terminal for the menu.
@@ -57,6 +60,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(error) => refused(error.code),
+            Self::Denied(_) => exit::REFUSED,
             Self::Usage(_) | Self::NoCommand | Self::NoCredentials => exit::USAGE,
             Self::Resource(_) => exit::RESOURCE,
             Self::TimedOut(_) => exit::TIMEOUT,
@@ -69,6 +73,7 @@ impl Failure {
     pub fn text(&self, lang: Lang) -> Option<String> {
         match self {
             Self::Refused(refusal) => Some(error::text(refusal.code, &refusal.message, lang)),
+            Self::Denied(message) => Some(message.text(lang)),
             Self::Usage(message) | Self::Resource(message) | Self::TimedOut(message) => {
                 Some(message.text(lang))
             }
@@ -89,6 +94,7 @@ impl Failure {
         let text = self.text(lang)?;
         let code = match self {
             Self::Refused(refusal) => refusal.code.word(),
+            Self::Denied(_) => "REFUSED",
             Self::Usage(_) | Self::NoCommand | Self::NoCredentials => "USAGE",
             Self::Resource(_) => "RESOURCE",
             Self::TimedOut(_) => "TIMEOUT",
@@ -111,7 +117,10 @@ pub fn tell_usage(text: &str, is_json: bool) {
 /// The exit code of a refusal.
 pub fn refused(code: ErrorCode) -> u8 {
     match code {
-        ErrorCode::Unavailable | ErrorCode::NotPrimary | ErrorCode::StaleEpoch => exit::UNAVAILABLE,
+        ErrorCode::Unavailable
+        | ErrorCode::NotPrimary
+        | ErrorCode::StaleEpoch
+        | ErrorCode::NotAnOrchestrator => exit::UNAVAILABLE,
         ErrorCode::Unauthenticated => exit::UNAUTHENTICATED,
         ErrorCode::TaskNotFound | ErrorCode::UserNotFound | ErrorCode::TailNotFound => {
             exit::NOT_FOUND

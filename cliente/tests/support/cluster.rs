@@ -14,6 +14,9 @@ impl ClusterService for Script {
         &self,
         request: Request<GetClusterRequest>,
     ) -> Result<Response<GetClusterResponse>, Status> {
+        if let Some(answer) = self.cluster.lock().expect("is whole").clone() {
+            return Ok(Response::new(answer));
+        }
         let mood = self.mood.lock().expect("is whole").clone();
         let role = match mood {
             Mood::Standby(_) => NodeRole::Standby,

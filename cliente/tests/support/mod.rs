@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 mod cluster;
+pub mod operator;
 pub mod stage;
 mod tasks;
 
@@ -16,8 +17,11 @@ use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::cluster_service_server::ClusterServiceServer;
+use common::proto::operator_service_server::OperatorServiceServer;
 use common::proto::task_orchestrator_server::TaskOrchestratorServer;
-use common::proto::{Durability, Receipt, Task, TaskError, TaskState, User, Worker};
+use common::proto::{
+    Durability, GetClusterResponse, Receipt, Task, TaskError, TaskState, User, Worker,
+};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tonic::{Request, Status};
@@ -131,6 +135,10 @@ pub struct Script {
     pub pair: Arc<Pair>,
     mood: Arc<Mutex<Mood>>,
     epoch: Mutex<u64>,
+    /// To operators.
+    says: Mutex<operator::Sayings>,
+    /// What it says of the cluster, where that is not the ordinary.
+    cluster: Mutex<Option<GetClusterResponse>>,
     /// The requests that came, by name, with the task's id where there is one.
     calls: Mutex<Vec<String>>,
     port: u16,
@@ -144,6 +152,8 @@ impl Node {
             pair: Arc::clone(pair),
             mood: Arc::new(Mutex::new(mood)),
             epoch: Mutex::new(epoch),
+            says: Mutex::default(),
+            cluster: Mutex::default(),
             calls: Mutex::default(),
             port,
         });
@@ -161,6 +171,7 @@ impl Node {
                     TaskOrchestratorServer::from_arc(Arc::clone(&served))
                         .max_decoding_message_size(MAX_MESSAGE_BYTES),
                 )
+                .add_service(OperatorServiceServer::from_arc(Arc::clone(&served)))
                 .add_service(ClusterServiceServer::from_arc(served))
                 .serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener))
                 .await
@@ -182,6 +193,11 @@ impl Node {
 
     pub fn set_epoch(&self, epoch: u64) {
         *self.script.epoch.lock().expect("is whole") = epoch;
+    }
+
+    /// Says this when it is asked for the cluster.
+    pub fn set_cluster(&self, cluster: GetClusterResponse) {
+        *self.script.cluster.lock().expect("is whole") = Some(cluster);
     }
 
     /// The requests that it has had.

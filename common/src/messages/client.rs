@@ -453,3 +453,20 @@ pub fn role_word(role: NodeRole, lang: Lang) -> &'static str {
         (Lang::En, NodeRole::Unreachable | NodeRole::Unspecified) => "unreachable",
     }
 }
+
+/// What a node waits for; a word of a later version stays what it is.
+pub fn waiting_text(word: &str, lang: Lang) -> &str {
+    match (lang, word) {
+        (Lang::Pt, "PRINCIPAL") => "um principal para seguir",
+        (Lang::Pt, "OTHER_ORCHESTRATOR") => {
+            "o outro orquestrador, que pode ter o que falta aqui; veja cliente cluster explain"
+        }
+        (Lang::Pt, "COMMIT") => "que seu histórico esteja gravado antes de atender",
+        (Lang::En, "PRINCIPAL") => "a principal to follow",
+        (Lang::En, "OTHER_ORCHESTRATOR") => {
+            "the other orchestrator, which may have what is not here; see cliente cluster explain"
+        }
+        (Lang::En, "COMMIT") => "its history to be stored before it serves",
+        (_, other) => other,
+    }
+}

@@ -46,11 +46,18 @@ pub fn text(error: &clap::Error, lang: Lang) -> Option<String> {
     if !error.use_stderr() {
         return None;
     }
-    let of_clap = || error.render().to_string().trim_end().to_owned();
+    let of_clap = || without_usage(&error.render().to_string());
     Some(match lang {
         Lang::En => of_clap(),
         Lang::Pt => portuguese(error).unwrap_or_else(of_clap),
     })
+}
+
+/// Without clap's line of usage: it shows what was set by the environment as if it were required.
+fn without_usage(text: &str) -> String {
+    let parts = text.trim_end().split("\n\n");
+    let kept: Vec<_> = parts.filter(|part| !part.starts_with("Usage:")).collect();
+    kept.join("\n\n")
 }
 
 /// Shows it, help and version on standard output; gives the exit code.
@@ -230,6 +237,17 @@ mod tests {
         assert!(sentence(&["x", "--port", "abc"]).contains("valor inválido `abc` para --port"));
         assert!(sentence(&["x", "--form", "xml"]).contains("valores possíveis: table, json"));
         assert!(sentence(&["x"]).contains("faltam argumentos obrigatórios: --must"));
+    }
+
+    #[test]
+    fn what_was_set_is_not_shown_as_required() {
+        let command = Command::new("x")
+            .arg(Arg::new("port").long("port"))
+            .arg(Arg::new("must").long("must").required(true));
+        let error = command.try_get_matches_from(["x", "--port", "1"]).expect_err("is wrong");
+        let sentence = text(&error, Lang::En).expect("is an error");
+        assert!(sentence.contains("--must") && sentence.contains("--help"), "{sentence}");
+        assert!(!sentence.contains("--port"), "{sentence}");
     }
 
     #[test]

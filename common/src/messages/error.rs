@@ -14,13 +14,18 @@ pub fn text(code: ErrorCode, detail: &str, lang: Lang) -> String {
 
 fn portuguese(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::NotPrimary => "Este orquestrador não é o principal; tente o outro endereço.",
+        ErrorCode::NotPrimary => {
+            "Nenhum dos orquestradores que responderam é o principal; `cliente cluster explain` diz por quê, e a lista de endereços pode estar incompleta."
+        }
         ErrorCode::Unavailable => {
             "Nenhum orquestrador respondeu; verifique se estão no ar e os endereços."
         }
         ErrorCode::StaleEpoch => "A mensagem vem de uma época anterior; reconecte.",
         ErrorCode::ForeignCluster => {
             "Este orquestrador pertence a outro cluster; verifique os endereços."
+        }
+        ErrorCode::NotAnOrchestrator => {
+            "O que responde neste endereço não é um orquestrador, ou é de outra versão; verifique os endereços."
         }
         ErrorCode::Unauthenticated => {
             "Usuário ou token inválido; entre de novo com `cliente login`."
@@ -58,13 +63,18 @@ fn portuguese(code: ErrorCode) -> &'static str {
 
 fn english(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::NotPrimary => "This orchestrator is not the principal; try the other address.",
+        ErrorCode::NotPrimary => {
+            "None of the orchestrators that answered is the principal; `cliente cluster explain` says why, and the list of addresses may lack one."
+        }
         ErrorCode::Unavailable => {
             "No orchestrator answered; check that they are running and the addresses."
         }
         ErrorCode::StaleEpoch => "The message is from an earlier epoch; reconnect.",
         ErrorCode::ForeignCluster => {
             "This orchestrator belongs to another cluster; check the addresses."
+        }
+        ErrorCode::NotAnOrchestrator => {
+            "What answers at this address is no orchestrator, or one of another version; check the addresses."
         }
         ErrorCode::Unauthenticated => "Wrong user or token; log in again with `cliente login`.",
         ErrorCode::PermissionDenied => "Only an administrator may do this.",

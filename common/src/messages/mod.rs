@@ -5,10 +5,12 @@
 
 use crate::lang::Lang;
 
+pub mod audit;
 pub mod client;
 pub mod client_help;
 pub mod client_tables;
 pub mod command_line;
+pub mod drill;
 pub mod error;
 pub mod fault;
 pub mod io;

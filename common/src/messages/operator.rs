@@ -44,67 +44,19 @@ pub enum OperatorMessage {
     Node { address: String, standing: String, view: u64, epoch: u64 },
     /// It does not answer.
     NodeSilent { address: String },
-    /// What happens when one orchestrator dies now. `failover` is a word of `ExplainClusterResponse`.
-    Failover { failover: String, alive: usize, witnesses: usize },
-    /// Machines whose single loss stops automatic failover.
+    /// It answers, and refuses; `why` is for people already.
+    NodeRefused { address: String, why: String },
+    /// What happens when one orchestrator dies now, or what is missing already. `failover` is a word of
+    /// `ExplainClusterResponse`; `peer` is where the node looks for the other one.
+    Failover { failover: String, alive: usize, witnesses: usize, peer: String },
+    /// Machines whose single loss stops the next automatic failover.
     CriticalHosts { hosts: String },
     /// A witness.
     Witness { incarnation: String, host: String, alive: bool },
     /// Heading of the list of views.
     Views,
-    /// One of them. `cause` is a word of `ViewNote`; `at` is empty for one from before.
+    /// One of them. `cause` is a word of `ViewNote`; `at` is empty where it is not known.
     View { number: u64, epoch: u64, cause: String, at: String, replicas: u32, witnesses: u32 },
-    /// What the journal of one node holds.
-    AuditedNode {
-        address: String,
-        first: u64,
-        at: u64,
-        tasks: u64,
-        epoch: u64,
-        second_outcomes: u64,
-        epoch_regressions: u64,
-        missing: usize,
-        contradiction: String,
-    },
-    /// What an audit came to; `asked` tasks had been acknowledged to the caller.
-    Audited { proven: Proof, asked: usize },
-    /// A drill begins.
-    DrillBegins { kind: DrillKind, address: String },
-    /// What a drill showed.
-    DrillOutage { outage_ms: u64, detection_ms: Option<u64>, first_acknowledged_ms: u64 },
-    /// Verdict of a drill.
-    DrillVerdict { submitted: u64, acknowledged: u64, lost: u64, duplicated: u64 },
-}
-
-/// What an audit came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// Both journals were read and agree.
-    Proven,
-    /// Nothing is wrong with the one that was read.
-    OneNodeOnly,
-    /// Something is not as it must be.
-    Violated,
-}
-
-impl Proof {
-    /// For programs.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Proven => "PROVEN",
-            Self::OneNodeOnly => "ONE_NODE_ONLY",
-            Self::Violated => "VIOLATED",
-        }
-    }
-}
-
-/// What happens to the principal in a drill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DrillKind {
-    /// As by `kill -9`.
-    Kill,
-    /// It stops for a while.
-    Pause,
 }
 
 impl OperatorMessage {
@@ -130,12 +82,14 @@ impl OperatorMessage {
                 tasks.saturating_sub(*accepted)
             ),
             Self::TaskWithheld { task } => {
-                format!("  {task}: no máximo uma vez e talvez já iniciada; não foi submetida de novo")
+                format!(
+                    "  {task}: no máximo uma vez e talvez já iniciada; não foi submetida de novo"
+                )
             }
             Self::TailDamaged { node, tail, damage } => format!(
                 "{node}, {tail}: DANIFICADO, nada dele foi submetido de novo. O que ainda se lê: orquestrador journal dump --file ARQUIVO [{damage}]"
             ),
-            Self::NoTails => "Nenhum orquestrador separou histórico.".into(),
+            Self::NoTails => "Nenhum orquestrador que respondeu separou histórico.".into(),
             Self::Steps { is_cut: false } => "O que aconteceu:".into(),
             Self::Steps { is_cut: true } => {
                 "O que aconteceu desde o último snapshot do diário:".into()
@@ -157,11 +111,14 @@ impl OperatorMessage {
                 format!("{address}: {} (visão {view}, época {epoch})", standing_pt(standing))
             }
             Self::NodeSilent { address } => format!("{address}: não responde"),
-            Self::Failover { failover, alive, witnesses } => {
-                format!("  Se um orquestrador morrer agora: {}", failover_pt(failover, *alive, *witnesses))
+            Self::NodeRefused { address, why } => format!("{address}: {why}"),
+            Self::Failover { failover, alive, witnesses, peer } => {
+                format!("  {}", failover_pt(failover, *alive, *witnesses, peer))
             }
             Self::CriticalHosts { hosts } => {
-                format!("  A perda de uma só destas máquinas impediria a troca automática: {hosts}")
+                format!(
+                    "  A perda de uma só destas máquinas impediria a próxima troca automática: {hosts}"
+                )
             }
             Self::Witness { incarnation, host, alive: true } => {
                 format!("  testemunha {incarnation} em {host}: viva")
@@ -173,49 +130,7 @@ impl OperatorMessage {
             Self::View { number, epoch, cause, at, replicas, witnesses } => format!(
                 "    {number} (época {epoch}, réplicas {replicas}, testemunhas {witnesses}): {}{}",
                 cause_pt(cause),
-                when(at, "antes deste processo")
-            ),
-            Self::AuditedNode {
-                address,
-                first,
-                at,
-                tasks,
-                epoch,
-                second_outcomes,
-                epoch_regressions,
-                missing,
-                contradiction,
-            } => {
-                let wrong = if contradiction.is_empty() {
-                    String::new()
-                } else {
-                    format!("; contradição: {contradiction}")
-                };
-                format!(
-                    "{address}: entradas {first} a {at} após o snapshot, época até {epoch}, {tasks} tarefas; segundos resultados: {second_outcomes}; épocas que voltam: {epoch_regressions}; confirmadas que faltam: {missing}{wrong}"
-                )
-            }
-            Self::Audited { proven: Proof::Proven, asked } => format!(
-                "Provado: os dois diários são o mesmo, cada tarefa tem um só resultado, e as {asked} confirmadas que você deu estão neles."
-            ),
-            Self::Audited { proven: Proof::OneNodeOnly, .. } => {
-                "Só um orquestrador respondeu: nada de errado nele, mas nada foi comparado.".into()
-            }
-            Self::Audited { proven: Proof::Violated, .. } => {
-                "VIOLAÇÃO: os diários não são como deveriam. Guarde os diretórios de dados e relate.".into()
-            }
-            Self::DrillBegins { kind: DrillKind::Kill, address } => {
-                format!("Ensaio: o principal em {address} morre agora, sob carga...")
-            }
-            Self::DrillBegins { kind: DrillKind::Pause, address } => {
-                format!("Ensaio: o principal em {address} para agora, sob carga...")
-            }
-            Self::DrillOutage { outage_ms, detection_ms, first_acknowledged_ms } => format!(
-                "Maior intervalo sem confirmação: {outage_ms} ms; novo principal eleito após {}; primeira confirmação dele após {first_acknowledged_ms} ms.",
-                detection_ms.map_or("?".into(), |ms| format!("{ms} ms"))
-            ),
-            Self::DrillVerdict { submitted, acknowledged, lost, duplicated } => format!(
-                "Tarefas submetidas: {submitted}; confirmadas: {acknowledged}; perdidas: {lost}; duplicadas: {duplicated}."
+                when(at, "hora desconhecida")
             ),
         }
     }
@@ -239,7 +154,7 @@ impl OperatorMessage {
             Self::TailDamaged { node, tail, damage } => format!(
                 "{node}, {tail}: DAMAGED, nothing of it was submitted again. What can still be read: orquestrador journal dump --file FILE [{damage}]"
             ),
-            Self::NoTails => "No orchestrator has set anything aside.".into(),
+            Self::NoTails => "No orchestrator that answered has set anything aside.".into(),
             Self::Steps { is_cut: false } => "What happened:".into(),
             Self::Steps { is_cut: true } => {
                 "What happened since the last snapshot of the journal:".into()
@@ -261,11 +176,14 @@ impl OperatorMessage {
                 format!("{address}: {} (view {view}, epoch {epoch})", standing_en(standing))
             }
             Self::NodeSilent { address } => format!("{address}: does not answer"),
-            Self::Failover { failover, alive, witnesses } => {
-                format!("  If one orchestrator dies now: {}", failover_en(failover, *alive, *witnesses))
+            Self::NodeRefused { address, why } => format!("{address}: {why}"),
+            Self::Failover { failover, alive, witnesses, peer } => {
+                format!("  {}", failover_en(failover, *alive, *witnesses, peer))
             }
             Self::CriticalHosts { hosts } => {
-                format!("  The loss of any one of these machines would stop automatic failover: {hosts}")
+                format!(
+                    "  The loss of any one of these machines would stop the next automatic failover: {hosts}"
+                )
             }
             Self::Witness { incarnation, host, alive: true } => {
                 format!("  witness {incarnation} at {host}: alive")
@@ -277,49 +195,7 @@ impl OperatorMessage {
             Self::View { number, epoch, cause, at, replicas, witnesses } => format!(
                 "    {number} (epoch {epoch}, replicas {replicas}, witnesses {witnesses}): {}{}",
                 cause_en(cause),
-                when(at, "before this process")
-            ),
-            Self::AuditedNode {
-                address,
-                first,
-                at,
-                tasks,
-                epoch,
-                second_outcomes,
-                epoch_regressions,
-                missing,
-                contradiction,
-            } => {
-                let wrong = if contradiction.is_empty() {
-                    String::new()
-                } else {
-                    format!("; contradiction: {contradiction}")
-                };
-                format!(
-                    "{address}: entries {first} to {at} after the snapshot, epoch up to {epoch}, {tasks} tasks; second outcomes: {second_outcomes}; epochs going back: {epoch_regressions}; acknowledged and missing: {missing}{wrong}"
-                )
-            }
-            Self::Audited { proven: Proof::Proven, asked } => format!(
-                "Proven: both journals are the same, each task has one outcome, and the {asked} acknowledged ones that you gave are there."
-            ),
-            Self::Audited { proven: Proof::OneNodeOnly, .. } => {
-                "Only one orchestrator answered: nothing is wrong with it, but nothing was compared.".into()
-            }
-            Self::Audited { proven: Proof::Violated, .. } => {
-                "VIOLATION: the journals are not as they must be. Keep the data directories and report it.".into()
-            }
-            Self::DrillBegins { kind: DrillKind::Kill, address } => {
-                format!("Drill: the principal at {address} dies now, under load...")
-            }
-            Self::DrillBegins { kind: DrillKind::Pause, address } => {
-                format!("Drill: the principal at {address} stops now, under load...")
-            }
-            Self::DrillOutage { outage_ms, detection_ms, first_acknowledged_ms } => format!(
-                "Longest time without an acknowledgement: {outage_ms} ms; new principal elected after {}; its first acknowledgement after {first_acknowledged_ms} ms.",
-                detection_ms.map_or("?".into(), |ms| format!("{ms} ms"))
-            ),
-            Self::DrillVerdict { submitted, acknowledged, lost, duplicated } => format!(
-                "Tasks submitted: {submitted}; acknowledged: {acknowledged}; lost: {lost}; duplicated: {duplicated}."
+                when(at, "time not known")
             ),
         }
     }
@@ -354,58 +230,101 @@ fn standing_en(word: &str) -> &str {
     }
 }
 
-fn failover_pt(word: &str, alive: usize, witnesses: usize) -> String {
+/// Where one is missing already, a death now is not the question.
+fn failover_pt(word: &str, alive: usize, witnesses: usize, peer: &str) -> String {
+    let next = "Se um orquestrador morrer agora: ";
     match word {
         "BY_WITNESSES" => {
-            format!("o outro continua sozinho ({alive} de {witnesses} testemunhas vivas).")
+            format!("{next}o outro continua sozinho ({alive} de {witnesses} testemunhas vivas).")
         }
-        "BY_REFUSED_PORT" => {
-            "o outro continua sozinho: na mesma máquina, uma porta que recusa prova a morte.".into()
-        }
-        "NO_STANDBY" => "nada assume: não há backup. Inicie orquestrador-backup.".into(),
-        "CATCHING_UP" => "nada assume ainda: o backup está recebendo o histórico.".into(),
-        "NO_WITNESSES" => {
-            "o outro espera: duas máquinas e nenhuma testemunha. Inicie workers, ou use cliente cluster promote --force.".into()
-        }
-        "FEW_WITNESSES" => format!(
-            "o outro espera: só {alive} de {witnesses} testemunhas vivas. Reinicie workers; o principal troca as testemunhas."
+        "BY_REFUSED_PORT" => format!(
+            "{next}o outro continua sozinho: na mesma máquina, uma porta que recusa prova a morte."
         ),
-        "NOT_FOUNDED" => "ainda não há cluster: inicie orquestrador.".into(),
-        "NOT_LISTED" => "este nó não faz parte da visão: ele espera o principal.".into(),
-        other => other.to_owned(),
+        "NO_STANDBY" => format!(
+            "{next}nada assume: não há backup. Inicie em {peer}: orquestrador-backup; ou indique outra máquina: cliente cluster replace."
+        ),
+        "CATCHING_UP" => {
+            format!("{next}nada assume ainda: o backup está recebendo o histórico.")
+        }
+        "NO_WITNESSES" => format!(
+            "{next}o outro espera: duas máquinas e nenhuma testemunha. Inicie workers, ou use cliente cluster promote --force."
+        ),
+        "FEW_WITNESSES" => format!(
+            "{next}o outro espera: só {alive} de {witnesses} testemunhas vivas. Reinicie workers; o principal troca as testemunhas."
+        ),
+        "NOT_FOUNDED" => format!(
+            "Este nó não tem cluster: espera um principal em {peer}. Inicie lá: orquestrador."
+        ),
+        "NOT_LISTED" => format!(
+            "Este nó não faz parte da visão e não ouve o principal: procura-o em {peer}. Se ele se foi para sempre, cliente cluster promote --force aqui serve o que este nó tem, que pode não ser tudo."
+        ),
+        "BLOCKED" => format!(
+            "O outro orquestrador, em {peer}, já não responde: este principal não confirma nada sem ele ({alive} de {witnesses} testemunhas vivas). Inicie-o de novo; se ele se foi para sempre, reinicie este e use cliente cluster promote --force."
+        ),
+        "WAITING" => format!(
+            "Este nó não ouve o outro, em {peer}, e espera: só ele pode ter o que falta aqui ({alive} de {witnesses} testemunhas vivas). Inicie-o de novo; se ele se foi para sempre, use cliente cluster promote --force."
+        ),
+        "FOREIGN_PEER" => format!(
+            "O orquestrador em {peer} pertence a outro cluster: nenhum assume pelo outro. Corrija --peer; ou pare o que não deve valer e inicie-o como orquestrador-backup com um diretório de dados vazio."
+        ),
+        "NOT_EXPECTED" => format!(
+            "O principal em {peer} responde, mas não envia nada a este nó: está parado, ou espera o backup em outro endereço. Para que seja este: cliente cluster replace com o endereço deste nó."
+        ),
+        other => format!("{next}{other}"),
     }
 }
 
-fn failover_en(word: &str, alive: usize, witnesses: usize) -> String {
+fn failover_en(word: &str, alive: usize, witnesses: usize, peer: &str) -> String {
+    let next = "If one orchestrator dies now: ";
     match word {
         "BY_WITNESSES" => {
-            format!("the other one goes on by itself ({alive} of {witnesses} witnesses alive).")
+            format!(
+                "{next}the other one goes on by itself ({alive} of {witnesses} witnesses alive)."
+            )
         }
-        "BY_REFUSED_PORT" => {
-            "the other one goes on by itself: on one machine a refused port proves a death.".into()
-        }
-        "NO_STANDBY" => "nobody takes over: there is no backup. Start orquestrador-backup.".into(),
-        "CATCHING_UP" => "nobody takes over yet: the backup is catching up.".into(),
-        "NO_WITNESSES" => {
-            "the other one waits: two machines and no witness. Start workers, or use cliente cluster promote --force.".into()
-        }
-        "FEW_WITNESSES" => format!(
-            "the other one waits: only {alive} of {witnesses} witnesses alive. Restart workers; the principal replaces witnesses."
+        "BY_REFUSED_PORT" => format!(
+            "{next}the other one goes on by itself: on one machine a refused port proves a death."
         ),
-        "NOT_FOUNDED" => "there is no cluster yet: start orquestrador.".into(),
-        "NOT_LISTED" => "this node is not in the view: it waits for the principal.".into(),
-        other => other.to_owned(),
+        "NO_STANDBY" => format!(
+            "{next}nobody takes over: there is no backup. Start at {peer}: orquestrador-backup; or name another machine: cliente cluster replace."
+        ),
+        "CATCHING_UP" => format!("{next}nobody takes over yet: the backup is catching up."),
+        "NO_WITNESSES" => format!(
+            "{next}the other one waits: two machines and no witness. Start workers, or use cliente cluster promote --force."
+        ),
+        "FEW_WITNESSES" => format!(
+            "{next}the other one waits: only {alive} of {witnesses} witnesses alive. Restart workers; the principal replaces witnesses."
+        ),
+        "NOT_FOUNDED" => format!(
+            "This node has no cluster: it waits for a principal at {peer}. Start there: orquestrador."
+        ),
+        "NOT_LISTED" => format!(
+            "This node is not in the view and does not hear the principal: it looks for it at {peer}. If that one is gone for good, cliente cluster promote --force here serves what this node has, which may not be all."
+        ),
+        "BLOCKED" => format!(
+            "The other orchestrator, at {peer}, does not answer already: without it this principal acknowledges nothing ({alive} of {witnesses} witnesses alive). Start it again; if it is gone for good, restart this one and use cliente cluster promote --force."
+        ),
+        "WAITING" => format!(
+            "This node does not hear the other one, at {peer}, and waits: only that one may have what is not here ({alive} of {witnesses} witnesses alive). Start it again; if it is gone for good, use cliente cluster promote --force."
+        ),
+        "FOREIGN_PEER" => format!(
+            "The orchestrator at {peer} belongs to another cluster: neither takes over from the other. Mend --peer; or stop the one that shall not count and start it as orquestrador-backup with an empty data directory."
+        ),
+        "NOT_EXPECTED" => format!(
+            "The principal at {peer} answers, but sends nothing to this node: it stands still, or expects its backup elsewhere. To make it this one: cliente cluster replace with this node's address."
+        ),
+        other => format!("{next}{other}"),
     }
 }
 
 fn cause_pt(word: &str) -> &str {
     match word {
         "FOUNDED" => "cluster fundado",
-        "LEARNT" => "já conhecida",
+        "LEARNT" => "a anterior não é conhecida aqui",
         "GREW" => "backup em sincronia",
         "SHRANK" => "backup perdido, o principal continua só",
         "REFRESHED" => "testemunhas trocadas",
-        "TOOK_OVER" => "o backup assumiu",
+        "TOOK_OVER" => "o outro orquestrador assumiu",
         "HANDED_OVER" => "troca planejada",
         "RESTARTED" => "principal reiniciado",
         "FORCED" => "promovido à força",
@@ -416,11 +335,11 @@ fn cause_pt(word: &str) -> &str {
 fn cause_en(word: &str) -> &str {
     match word {
         "FOUNDED" => "cluster founded",
-        "LEARNT" => "known already",
+        "LEARNT" => "the one before is not known here",
         "GREW" => "backup in sync",
         "SHRANK" => "backup lost, the principal goes on alone",
         "REFRESHED" => "witnesses changed",
-        "TOOK_OVER" => "the backup took over",
+        "TOOK_OVER" => "the other orchestrator took over",
         "HANDED_OVER" => "planned switch-over",
         "RESTARTED" => "principal restarted",
         "FORCED" => "promoted by force",

@@ -99,6 +99,12 @@ impl Machine {
         self.state.tasks.len() as u64
     }
 
+    /// Finished tasks that retention has forgotten; `None` when nothing is left to tell by.
+    pub fn forgotten(&self) -> Option<u64> {
+        let retained = self.state.retained.len() as u64;
+        (retained > 0).then(|| self.state.next_order.0.saturating_sub(retained))
+    }
+
     /// The first event that did not fit the state. It means that the journal was written by code that
     /// decides otherwise: the node must stop, because its state is no longer what the others have.
     pub fn misfit(&self) -> Option<&str> {

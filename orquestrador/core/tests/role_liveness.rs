@@ -5,8 +5,8 @@ mod role_model;
 
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
 use orquestrador_core::role::{
-    Ballot, Candidate, Durable, Effect, Hello, Identity, Input, Inquiry, Log as _, Message,
-    Replica, Role, Sender, Standing, Testimony, Timing, View,
+    Ballot, Candidate, Durable, Effect, Failover, Hello, Identity, Input, Inquiry, Log as _,
+    Message, Replica, Role, Sender, Standing, Testimony, Timing, View,
 };
 use role_model::node::Journal;
 
@@ -503,4 +503,22 @@ fn a_learner_does_not_wait_for_ever_for_witnesses() {
     }
     let view = bench.role.newest().expect("it has founded");
     assert_eq!((view.replicas.len(), view.witnesses.len()), (2, 0));
+}
+
+/// A third node, or a former one: the principal answers it, and has its backup elsewhere.
+#[test]
+fn a_learner_that_nobody_sends_to_is_not_expected() {
+    let mut newest = led_by_other(2, OTHER_PROCESS);
+    newest.replicas.remove(0);
+    let durable =
+        Durable { cluster: Some(CLUSTER), newest: Some(newest.clone()), ..Durable::default() };
+    let mut bench = Bench::new(durable, Journal::default());
+    let failover = |bench: &Bench| bench.role.failover(|_| true);
+    assert_eq!(failover(&bench), Failover::NotListed);
+    let hello = Hello { newest: Some(newest), last: bench.journal.last(), may_found: false };
+    bench.take(Input::Dialed { peer: other(OTHER_PROCESS), hello });
+    bench.asks_after(5_000, |bench| bench.heartbeat(0));
+    assert_eq!(failover(&bench), Failover::CatchingUp);
+    bench.asks_after(5_000, nothing);
+    assert_eq!(failover(&bench), Failover::NotExpected);
 }

@@ -11,13 +11,13 @@ use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
     AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse, ExplainClusterRequest,
-    ExplainClusterResponse, ListTailsRequest, ListTailsResponse, ReadTailRequest, ReadTailResponse,
-    ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest, ResubmitResponse, ShutdownRequest,
-    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, TailTask, TaskSpec, ViewNote,
-    WitnessStatus, drill_request,
+    ExplainClusterResponse, ForcedView, ListTailsRequest, ListTailsResponse, PeerStatus,
+    ReadTailRequest, ReadTailResponse, ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest,
+    ResubmitResponse, ShutdownRequest, ShutdownResponse, SwitchoverRequest, SwitchoverResponse,
+    TailTask, TaskSpec, ViewNote, WitnessStatus, drill_request,
 };
 use orquestrador_core::ids::{Epoch, Index, UserName};
-use orquestrador_core::role::{Cause, Failover, Standing, critical_hosts};
+use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
 use orquestrador_core::{Answer, Command, Limits};
 use orquestrador_wire::view_to_proto;
 use tokio_stream::Stream;
@@ -219,6 +219,7 @@ impl OperatorService for Service {
             .map_err(|error| {
                 grpc_status::status(ErrorCode::Unavailable, common::console::chain(&error))
             })?;
+        let now = self.driver.ask(|reply| Input::Describe { reply }).await?;
         Ok(Response::new(AuditJournalResponse {
             node_id: node.to_string(),
             first_index: report.first.0,
@@ -232,6 +233,9 @@ impl OperatorService for Service {
             highest_epoch: report.highest_epoch.0,
             missing: report.missing.iter().map(ToString::to_string).collect(),
             contradiction: report.misfit.unwrap_or_default(),
+            forgotten: report.forgotten.iter().map(ToString::to_string).collect(),
+            overrides: report.overrides.iter().map(forced).collect(),
+            view_number: now.view.map_or(0, |view| view.number.0),
         }))
     }
 
@@ -292,12 +296,13 @@ impl OperatorService for Service {
             return Err(grpc_status::status(ErrorCode::PermissionDenied, why));
         }
         let done = match request.into_inner().kind {
+            Some(drill_request::Kind::Check(true)) => Ok(()),
             Some(drill_request::Kind::Kill(true)) => drill::kill(),
             Some(drill_request::Kind::PauseMs(ms)) => {
                 drill::pause(Duration::from_millis(ms.into()))
             }
-            Some(drill_request::Kind::Kill(false)) | None => {
-                let text = "must be kill or a pause".to_owned();
+            Some(drill_request::Kind::Kill(false) | drill_request::Kind::Check(false)) | None => {
+                let text = "must be kill, a pause or a check".to_owned();
                 return Err(grpc_status::invalid([("kind".to_owned(), text)]));
             }
         };
@@ -317,16 +322,29 @@ fn explain(explanation: Explanation) -> ExplainClusterResponse {
         false => hosts(&[&node.own_address]),
     };
     // Of a silent one nothing is known: it counts as gone.
-    let minds: Vec<String> =
-        witnesses.iter().map(|(_, host)| host.as_deref().unwrap_or_default().to_owned()).collect();
+    let alive: Vec<String> =
+        witnesses.iter().filter_map(|(_, host)| host.as_deref().map(str::to_owned)).collect();
     let critical_hosts = match failover {
-        Failover::ByWitnesses | Failover::FewWitnesses => critical_hosts(&replicas, &minds),
-        Failover::ByRefusedPort
+        Failover::ByWitnesses => critical_hosts(&replicas, &alive, witnesses.len()),
+        // Nothing goes on by itself, or a single machine is all there is.
+        Failover::FewWitnesses
+        | Failover::ByRefusedPort
         | Failover::NoStandby
         | Failover::CatchingUp
         | Failover::NoWitnesses
         | Failover::NotFounded
-        | Failover::NotListed => Vec::new(),
+        | Failover::NotListed
+        | Failover::Blocked
+        | Failover::Waiting
+        | Failover::ForeignPeer
+        | Failover::NotExpected => Vec::new(),
+    };
+    let linked = node.peer.as_ref();
+    let peer = PeerStatus {
+        address: node.peer_address.clone(),
+        node_id: linked.map(|peer| peer.node.to_string()).unwrap_or_default(),
+        member: linked.is_some_and(|peer| peer.in_view),
+        foreign: linked.is_some_and(|peer| peer.foreign),
     };
     ExplainClusterResponse {
         address: node.own_address,
@@ -344,7 +362,14 @@ fn explain(explanation: Explanation) -> ExplainClusterResponse {
             .collect(),
         critical_hosts,
         views: views.iter().map(note).collect(),
+        cluster_id: node.cluster.map(|cluster| cluster.to_string()).unwrap_or_default(),
+        last_index: node.last_index.0,
+        peer: Some(peer),
     }
+}
+
+fn forced((view, at): &(View, Index)) -> ForcedView {
+    ForcedView { number: view.number.0, epoch: view.epoch.0, journal_index: at.0 }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -362,7 +387,7 @@ fn note(note: &views::ViewNote) -> ViewNote {
     ViewNote {
         number: note.view.number.0,
         epoch: note.view.epoch.0,
-        cause: cause(note.cause).to_owned(),
+        cause: note.cause.word().to_owned(),
         at_ms: note.at.map_or(0, |at| at.0),
         principal_node: note.view.principal_node.to_string(),
         replicas: members(note.view.replicas.len()),
@@ -391,19 +416,9 @@ fn failover_word(failover: Failover) -> &'static str {
         Failover::FewWitnesses => "FEW_WITNESSES",
         Failover::NotFounded => "NOT_FOUNDED",
         Failover::NotListed => "NOT_LISTED",
-    }
-}
-
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Founded => "FOUNDED",
-        Cause::Learnt => "LEARNT",
-        Cause::Grew => "GREW",
-        Cause::Shrank => "SHRANK",
-        Cause::Refreshed => "REFRESHED",
-        Cause::TookOver => "TOOK_OVER",
-        Cause::HandedOver => "HANDED_OVER",
-        Cause::Restarted => "RESTARTED",
-        Cause::Forced => "FORCED",
+        Failover::Blocked => "BLOCKED",
+        Failover::Waiting => "WAITING",
+        Failover::ForeignPeer => "FOREIGN_PEER",
+        Failover::NotExpected => "NOT_EXPECTED",
     }
 }

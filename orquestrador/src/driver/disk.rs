@@ -10,7 +10,7 @@ use super::input::{Input, InputSender};
 use super::replicator::Link;
 use super::store::{Install, NewSnapshot, Signature, Store};
 use super::writer::Writer;
-use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta};
+use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta, ViewNote};
 use crate::replication::snapshot;
 
 /// See [`Store`].
@@ -96,6 +96,14 @@ impl Store for Disk {
 
     fn read(&self, from: Index, max_bytes: usize) -> Result<Vec<Entry>, Error> {
         self.journal.read(from, max_bytes)
+    }
+
+    fn save_views(&mut self, notes: &[ViewNote]) -> Result<(), Error> {
+        self.journal.save_views(notes)
+    }
+
+    fn views(&self) -> Result<Vec<ViewNote>, Error> {
+        self.journal.views()
     }
 
     fn read_snapshot(&self, visit: &mut dyn FnMut(&Event)) -> Result<Option<EntryId>, Error> {

@@ -100,6 +100,7 @@ impl<S: Store> Driver<S> {
             self.applied.apply_entry(received.entry.id.index, &received.content);
             self.append(received.entry, record)?;
         }
+        self.note_records();
         Ok(())
     }
 
@@ -166,6 +167,7 @@ impl<S: Store> Driver<S> {
         )?;
         self.applied = applied;
         self.tail = tail;
+        self.note_records();
         self.forget_snapshots();
         self.durable_reported = meta.id.index;
         self.role_input(role::Input::SnapshotInstalled { from, last: meta.id, view })
@@ -261,13 +263,13 @@ impl<S: Store> Driver<S> {
             }
             Notice::TakingOver => self.console.warn(&NodeMessage::PrincipalFailed),
             Notice::Forced => self.console.warn(&NodeMessage::PromotionForced),
-            Notice::ViewChanged { view } => self.tell_view(&view),
+            Notice::ViewChanged { view, handed_over } => self.tell_view(&view, handed_over),
         }
     }
 
-    fn tell_view(&mut self, view: &View) {
+    fn tell_view(&mut self, view: &View, handed_over: bool) {
         tracing::debug!(?view, "newest view");
-        let before = self.views.learn(view, self.clock.wall());
+        let before = self.views.learn(view, handed_over, self.clock.wall());
         let me = self.role.identity();
         if view.principal_process == me.process {
             self.succeeds_another |= before.is_some_and(|b| b.view.principal_node != me.node);
@@ -276,7 +278,7 @@ impl<S: Store> Driver<S> {
         let led = before.as_ref().is_some_and(|b| b.view.principal_process == me.process);
         // In this process: one that was restarted says it again.
         let stood_by = before.is_some_and(|b| {
-            b.at.is_some() && b.view.epoch == view.epoch && b.view.replica(me.node).is_some()
+            b.is_ours && b.view.epoch == view.epoch && b.view.replica(me.node).is_some()
         });
         let principal = self.address_of(view).unwrap_or_else(|| view.principal_node.to_string());
         if led {
@@ -285,6 +287,20 @@ impl<S: Store> Driver<S> {
             self.console.info(&NodeMessage::Following { principal });
         } else if !stood_by {
             self.console.info(&NodeMessage::StandbyInSync { epoch: view.epoch.0 });
+        }
+    }
+
+    /// Views that this process did not hear of, but whose records came with the history.
+    fn note_records(&mut self) {
+        self.applied.records.drain(..).for_each(|view| self.views.recorded(&view));
+    }
+
+    /// For people: a failure is told and nothing else.
+    pub(super) fn save_views(&mut self) {
+        if let Some(notes) = self.views.take_news()
+            && let Err(error) = self.store.save_views(&notes)
+        {
+            tracing::warn!(%error, "the file of the last views could not be written");
         }
     }
 

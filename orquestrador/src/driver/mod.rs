@@ -265,7 +265,7 @@ impl<S: Store> Driver<S> {
     pub fn new(setup: Setup<S>) -> Result<Self, Error> {
         let Setup { store, clock, recovered, identity, limits, users, console, tuning } = setup;
         let began = clock.monotonic();
-        let (applied, tail) = Applied::recover(
+        let (mut applied, tail) = Applied::recover(
             &store,
             limits,
             users.clone(),
@@ -280,7 +280,12 @@ impl<S: Store> Driver<S> {
             });
         }
         let durable: Durable = recovered.role;
-        let views = Views::new(durable.newest.as_ref());
+        let noted = store.views().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the file of the last views is ignored");
+            Vec::new()
+        });
+        let mut views = Views::new(noted, durable.newest.as_ref());
+        applied.records.drain(..).for_each(|view| views.recorded(&view));
         let role = Role::new(
             Identity {
                 node: recovered.node,

@@ -1,7 +1,7 @@
 //! The applied state: the task machine, and up to where the journal is in it.
 
 use orquestrador_core::ids::{Index, ViewNumber};
-use orquestrador_core::role::{EntryId, Log as _};
+use orquestrador_core::role::{EntryId, Log as _, View};
 use orquestrador_core::{Event, Limits, Machine};
 
 use super::store::Store;
@@ -11,12 +11,16 @@ use crate::users::Users;
 
 /// Payload bytes read from the disk at a time.
 const READ_BYTES: usize = 8 << 20;
+/// Views kept for those who ask.
+const MAX_RECORDS: usize = 50;
 
 /// Everything that the journal says, applied: also what is not committed yet, which a truncation undoes
 /// by [`Applied::rebuild`].
 pub struct Applied {
     pub machine: Machine,
     pub index: Index,
+    /// The newest views whose records were read or received, until they are taken.
+    pub records: Vec<View>,
     limits: Limits,
     users: Users,
     #[cfg(feature = "mutations")]
@@ -38,6 +42,7 @@ impl Applied {
         let mut applied = Self {
             machine: Machine::new(limits.clone()),
             index: Index(0),
+            records: Vec::new(),
             limits,
             users,
             #[cfg(feature = "mutations")]
@@ -106,7 +111,12 @@ impl Applied {
 
     fn apply(&mut self, index: Index, content: &Content) {
         match content {
-            Content::View(_) => {}
+            Content::View(view) => {
+                if self.records.len() >= MAX_RECORDS {
+                    self.records.remove(0);
+                }
+                self.records.push(view.clone());
+            }
             Content::Events(events) => events.iter().for_each(|event| self.machine.apply(event)),
         }
         self.index = index;

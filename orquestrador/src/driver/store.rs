@@ -6,7 +6,7 @@ use orquestrador_core::ids::{Epoch, Index, Timestamp, ViewNumber};
 use orquestrador_core::role::{Durable, EntryId, Millis, Sender, View};
 
 use super::replicator::Link;
-use crate::journal::{Entry, Error, SetAside, SnapshotMeta};
+use crate::journal::{Entry, Error, SetAside, SnapshotMeta, ViewNote};
 
 /// A received snapshot, whole and verified.
 pub struct Install {
@@ -53,6 +53,22 @@ pub trait Store {
     /// The entries from `from` on, verified, until their payloads exceed `max_bytes`; at least one if
     /// there is one.
     fn read(&self, from: Index, max_bytes: usize) -> Result<Vec<Entry>, Error>;
+
+    /// Remembers these views for people. Nothing depends on it.
+    ///
+    /// # Errors
+    /// It could not be written: they are forgotten at the end of the process.
+    fn save_views(&mut self, _notes: &[ViewNote]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What [`Store::save_views`] was given last.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what was written.
+    fn views(&self) -> Result<Vec<ViewNote>, Error> {
+        Ok(Vec::new())
+    }
 
     /// Shows the events of the snapshot, and gives the entry that it stands for; `None` without one.
     fn read_snapshot(&self, visit: &mut dyn FnMut(&Event)) -> Result<Option<EntryId>, Error>;

@@ -110,6 +110,8 @@ impl<S: Store> Driver<S> {
         if self.handing_over.is_some() {
             self.answer_hand_over();
         }
+        // Last: the journal's thread is at its fsync meanwhile.
+        self.save_views();
         Ok(())
     }
 

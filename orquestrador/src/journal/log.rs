@@ -14,6 +14,7 @@ use super::recovery::{self, Recovered};
 use super::role_file;
 use super::scan::Torn;
 use super::store::Store;
+use super::view_notes::{self, ViewNote};
 
 /// One open data directory. Clones share it; one thread writes at a time, others read meanwhile.
 /// The directory is free again when the last clone is gone.
@@ -84,6 +85,22 @@ impl Journal {
     /// Replaces the role state; durable when it returns. Neither truncation nor pruning touches it.
     pub fn save_role(&self, role: &Durable) -> Result<(), Error> {
         self.write(|_, _| role_file::save(&self.0.directory.role(), role))
+    }
+
+    /// Remembers the last views, for people. Not flushed: nothing depends on it.
+    ///
+    /// # Errors
+    /// The file could not be written.
+    pub fn save_views(&self, notes: &[ViewNote]) -> Result<(), Error> {
+        view_notes::save(self.path(), notes)
+    }
+
+    /// What was remembered last.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged.
+    pub fn views(&self) -> Result<Vec<ViewNote>, Error> {
+        view_notes::load(self.path())
     }
 
     /// The entries from `from` on, in order, until their payloads exceed `max_bytes`; at least one if

@@ -28,6 +28,7 @@ mod segment;
 mod set_aside;
 mod snapshot;
 mod store;
+mod view_notes;
 
 pub use codec::{CodecError, Content};
 pub use directory::{FORMAT_VERSION, LOCK_FILE, SET_ASIDE_FOLDER};
@@ -41,3 +42,4 @@ pub use set_aside::{SetAside, SetAsideReader, read_set_aside};
 pub use snapshot::{
     Events, ReceivedSnapshot, SnapshotChunk, SnapshotMeta, SnapshotReader, SnapshotReceiver,
 };
+pub use view_notes::ViewNote;

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use cliente::Audit;
 use common::exit;
-use common::messages::operator::OperatorMessage;
+use common::messages::audit::AuditMessage;
 use serde_json::{Value, json};
 
 use super::super::Context;
@@ -27,7 +27,7 @@ pub async fn run(context: &Context, acknowledged: Option<&str>) -> Result<u8, Fa
     output::print(&text)?;
     Ok(match verdict {
         cliente::Verdict::Proven => exit::OK,
-        cliente::Verdict::OneNodeOnly => exit::UNAVAILABLE,
+        cliente::Verdict::OneNodeOnly | cliente::Verdict::Incomplete => exit::UNAVAILABLE,
         cliente::Verdict::Violated => exit::BROKEN,
     })
 }
@@ -52,23 +52,38 @@ fn id_of(line: &str) -> Option<String> {
     }
 }
 
-fn lines(audit: &Audit, asked: usize) -> Vec<OperatorMessage> {
-    let mut lines: Vec<_> = audit
-        .nodes
-        .iter()
-        .map(|node| OperatorMessage::AuditedNode {
+/// What each journal holds, what was not read, and what it comes to.
+pub fn lines(audit: &Audit, asked: usize) -> Vec<AuditMessage> {
+    let mut lines = Vec::new();
+    for node in &audit.nodes {
+        let report = &node.report;
+        lines.push(AuditMessage::Node {
             address: node.address.to_string(),
-            first: node.report.first_index,
-            at: node.report.at_index,
-            tasks: node.report.tasks,
-            epoch: node.report.highest_epoch,
-            second_outcomes: node.report.second_outcomes,
-            epoch_regressions: node.report.epoch_regressions,
-            missing: node.report.missing.len(),
-            contradiction: node.report.contradiction.clone(),
-        })
-        .collect();
-    lines.push(OperatorMessage::Audited { proven: audit.verdict(), asked });
+            first: report.first_index,
+            at: report.at_index,
+            tasks: report.tasks,
+            epoch: report.highest_epoch,
+            second_outcomes: report.second_outcomes,
+            epoch_regressions: report.epoch_regressions,
+            missing: report.missing.len(),
+            contradiction: report.contradiction.clone(),
+        });
+        let missing = report.missing.iter();
+        lines.extend(missing.map(|task| AuditMessage::Missing { task: task.clone() }));
+        if !report.forgotten.is_empty() {
+            lines.push(AuditMessage::Forgotten { count: report.forgotten.len() });
+        }
+    }
+    lines.extend(audit.not_read.iter().map(|node| {
+        let (address, id, why) = (node.address.to_string(), node.node_id.clone(), node.why);
+        AuditMessage::NotRead { address, id, why }
+    }));
+    lines.extend(audit.overrides.iter().map(|forced| AuditMessage::Override {
+        view: forced.number,
+        epoch: forced.epoch,
+        index: forced.journal_index,
+    }));
+    lines.push(AuditMessage::Verdict { proof: audit.verdict(), asked });
     lines
 }
 
@@ -90,8 +105,25 @@ fn object(audit: &Audit, asked: usize) -> Value {
                 "second_outcomes": report.second_outcomes,
                 "epoch_regressions": report.epoch_regressions,
                 "missing": report.missing,
+                "forgotten": report.forgotten,
                 "contradiction": report.contradiction,
             })
+        })
+        .collect();
+    let not_read: Vec<_> = audit
+        .not_read
+        .iter()
+        .map(|node| {
+            let node_id = (!node.node_id.is_empty()).then_some(&node.node_id);
+            json!({ "address": node.address.to_string(), "node_id": node_id, "why": node.why.word() })
+        })
+        .collect();
+    let overrides: Vec<_> = audit
+        .overrides
+        .iter()
+        .map(|o| {
+            let index = (o.journal_index > 0).then_some(o.journal_index);
+            json!({ "view": o.number, "epoch": o.epoch, "journal_index": index })
         })
         .collect();
     json!({
@@ -100,5 +132,8 @@ fn object(audit: &Audit, asked: usize) -> Value {
         "hashes_equal": audit.hashes_equal(),
         "digests_equal": audit.digests_equal(),
         "nodes": nodes,
+        "members": audit.members,
+        "not_read": not_read,
+        "overrides": overrides,
     })
 }

@@ -73,7 +73,7 @@ fn object(answer: &ExplainTaskResponse, task: &Task, workers: &[Worker]) -> serd
         .map(|step| {
             json!({
                 "at_ms": step.at_ms, "what": step.what, "attempt": step.attempt,
-                "worker_id": step.worker_id, "cause": step.cause,
+                "worker_id": known(&step.worker_id), "cause": known(&step.cause),
                 "journal_index": step.journal_index, "epoch": step.epoch,
             })
         })
@@ -88,4 +88,9 @@ fn object(answer: &ExplainTaskResponse, task: &Task, workers: &[Worker]) -> serd
         "steps": steps,
         "cut": answer.cut,
     })
+}
+
+/// Null for what there is not.
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }

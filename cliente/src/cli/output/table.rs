@@ -3,7 +3,7 @@
 use comfy_table::presets;
 use common::lang::Lang;
 use common::messages::client::{
-    PendingReason, pending_text, role_word, state_word, task_error_text,
+    PendingReason, pending_text, role_word, state_word, task_error_text, waiting_text,
 };
 use common::messages::client_tables::{Columns, Label};
 use common::proto::{
@@ -178,7 +178,7 @@ impl Output for Table {
             (Label::Principal, principal.to_owned()),
             (Label::Epoch, cluster.epoch.to_string()),
             (Label::View, cluster.view_number.to_string()),
-            (Label::Waiting, cluster.waiting_for.clone()),
+            (Label::Waiting, waiting_text(&cluster.waiting_for, self.lang).to_owned()),
             (Label::Tasks, counts.join(", ")),
         ]);
         let rows = cluster.nodes.iter().map(|node| {

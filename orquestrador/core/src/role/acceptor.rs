@@ -80,6 +80,7 @@ impl Role {
         if self.durable.newest.as_ref().is_some_and(|newest| newest.number >= view.number) {
             return;
         }
+        let handed_over = self.is_handed_over_in(&view);
         // Elected again in a later epoch is another office: in between, another one may have served.
         if view.principal_process != self.me.process || view.epoch != self.epoch() {
             self.step_down(turn);
@@ -96,7 +97,7 @@ impl Role {
         self.durable.acceptor = Acceptor::of(view.number);
         self.durable.newest = Some(view.clone());
         turn.effects.push(Effect::Persist(self.durable.clone()));
-        turn.notice(Notice::ViewChanged { view: view.clone() });
+        turn.notice(Notice::ViewChanged { view: view.clone(), handed_over });
         if view.principal_process == self.me.process {
             self.enter_office(view, turn);
         } else {

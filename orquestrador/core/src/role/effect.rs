@@ -62,6 +62,8 @@ pub enum Notice {
     /// The newest view changed.
     ViewChanged {
         view: View,
+        /// The principal gave its office away, as far as this process had a part in it.
+        handed_over: bool,
     },
     Forced,
 }

@@ -50,6 +50,17 @@ fn what_one_batch_does_not_forget_the_next_does() {
     assert_eq!(lines(&stricter.step(0, expire())), Vec::<String>::new());
 }
 
+/// An audit tells by it whether a task that a snapshot does not know may have been there.
+#[test]
+fn how_many_were_forgotten_is_known_from_what_is_left() {
+    let mut scene = Scene::new(keeping(2, 1_000));
+    scene.step(0, submit(&[1, 2, 3, 4, 5]));
+    assert_eq!(scene.principal.forgotten(), None, "nothing is finished");
+    (1..=5).for_each(|id| drop(scene.step(0, cancel(id))));
+    assert_eq!(scene.principal.forgotten(), Some(3));
+    assert_eq!(scene.rebuilt().forgotten(), Some(3), "a snapshot tells it too");
+}
+
 #[test]
 fn a_cancelled_task_is_kept_while_its_attempt_holds_a_slot() {
     let given =

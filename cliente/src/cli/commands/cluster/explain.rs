@@ -1,6 +1,9 @@
 //! `cliente cluster explain`: who is principal and why, as each orchestrator sees it.
 
+use cliente::Error;
+use common::error_code::ErrorCode;
 use common::exit;
+use common::messages::error::text as error_text;
 use common::messages::operator::OperatorMessage;
 use common::proto::ExplainClusterResponse;
 use serde_json::{Value, json};
@@ -19,8 +22,9 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
                 text.push_str(&show(context, &answer));
             }
             Err(error) => {
-                text.push_str(&silent(context, &node.to_string()));
-                refusal = Some(error);
+                text.push_str(&failed(context, &node.to_string(), &error));
+                text.push('\n');
+                refusal = Some(Error::more_telling(refusal, error));
             }
         }
     }
@@ -33,12 +37,19 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     }
 }
 
-fn silent(context: &Context, address: &str) -> String {
+/// What a node's refusal, or its silence, looks like among the answers of others.
+pub(super) fn failed(context: &Context, address: &str, error: &Error) -> String {
+    let why = error_text(error.code, &error.message, context.lang);
     if context.is_json {
-        return format!("{}\n", json!({ "address": address, "standing": null }));
+        let error = json!({ "code": error.code.word(), "message": why });
+        return json!({ "address": address, "standing": null, "error": error }).to_string();
     }
-    let line = OperatorMessage::NodeSilent { address: address.to_owned() };
-    format!("{}\n", line.text(context.lang))
+    let address = address.to_owned();
+    let line = match error.code {
+        ErrorCode::Unavailable => OperatorMessage::NodeSilent { address },
+        _ => OperatorMessage::NodeRefused { address, why },
+    };
+    line.text(context.lang)
 }
 
 fn show(context: &Context, answer: &ExplainClusterResponse) -> String {
@@ -63,6 +74,7 @@ fn lines(answer: &ExplainClusterResponse) -> Vec<OperatorMessage> {
             failover: answer.failover.clone(),
             alive,
             witnesses: answer.witnesses.len(),
+            peer: answer.peer.as_ref().map(|peer| peer.address.clone()).unwrap_or_default(),
         },
     ];
     if !answer.critical_hosts.is_empty() {
@@ -113,5 +125,16 @@ fn object(answer: &ExplainClusterResponse) -> Value {
         "witnesses": witnesses,
         "critical_hosts": answer.critical_hosts,
         "views": views,
+        "cluster_id": known(&answer.cluster_id),
+        "last_index": answer.last_index,
+        "peer": answer.peer.as_ref().map(|peer| json!({
+            "address": peer.address, "node_id": known(&peer.node_id),
+            "member": peer.member, "foreign": peer.foreign,
+        })),
     })
+}
+
+/// Null for what is not known.
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::super::super::Context;
 use super::super::super::failure::Failure;
 use super::super::super::output;
+use super::super::super::terminal::say;
 
 /// All tails of all orchestrators that answer, unless one is named.
 pub async fn run(
@@ -19,12 +20,16 @@ pub async fn run(
 ) -> Result<u8, Failure> {
     let nodes = node.map_or_else(|| context.orchestrators.clone(), |node| vec![node]);
     let (mut found, mut is_damaged) = (0_usize, false);
-    let mut refusal = None;
+    let (mut answered, mut refusal) = (0_usize, None);
     for node in nodes {
         let tails = match context.client.tails_at(&node).await {
-            Ok(tails) => tails,
+            Ok(tails) => {
+                answered += 1;
+                tails
+            }
             Err(error) => {
-                refusal = Some(error);
+                say(&super::explain::failed(context, &node.to_string(), &error));
+                refusal = Some(cliente::Error::more_telling(refusal, error));
                 continue;
             }
         };
@@ -41,16 +46,17 @@ pub async fn run(
         }
     }
     match (found, refusal, name) {
-        (0, Some(error), _) => Err(error.into()),
-        (0, None, Some(name)) => {
+        (0, Some(error), _) if answered == 0 => Err(error.into()),
+        (0, _, Some(name)) => {
             let none = format!("no orchestrator has set aside `{name}`");
             Err(cliente::Error::new(ErrorCode::TailNotFound, none).into())
         }
-        (0, None, None) => {
+        (0, refusal, None) => {
             if !context.is_json {
                 output::print(&format!("{}\n", OperatorMessage::NoTails.text(context.lang)))?;
             }
-            Ok(exit::OK)
+            // Who was not asked may have one.
+            Ok(if refusal.is_some() { exit::UNAVAILABLE } else { exit::OK })
         }
         (1.., _, _) if is_damaged => Ok(exit::BROKEN),
         (1.., _, _) => Ok(exit::OK),
