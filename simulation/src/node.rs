@@ -447,22 +447,19 @@ impl World {
     }
 
     pub fn override_by_operator(&mut self) {
-        // The disk that has most is the one that was not lost.
-        let by_length = |nth: &usize| lock(&self.places[*nth].disk).last().index;
+        // The disk that has most is the one that was not lost; of two that are equal, the principal's.
+        let by_length = |nth: &usize| {
+            let process = self.places[*nth].process.as_ref();
+            let leads = process.is_some_and(|process| {
+                matches!(process.driver.role().standing(), Standing::Principal | Standing::Elected)
+            });
+            (lock(&self.places[*nth].disk).last().index, leads)
+        };
         let Some(place) =
             (0..2).filter(|nth| self.places[*nth].process.is_some()).max_by_key(by_length)
         else {
             return;
         };
-        let Some(process) = &self.places[place].process else { return };
-        let standing = process.driver.role().standing();
-        if matches!(standing, Standing::Principal | Standing::Elected) {
-            // A principal that waits for a disk which is gone must be restarted first.
-            self.tell(|_| format!("the operator restarts node {place}"));
-            self.kill_node(place);
-            self.restart_later(place, 100 * MILLI);
-            return;
-        }
         self.tell(|_| format!("the operator promotes node {place}"));
         let (reply, _) = oneshot::channel();
         self.put_in(place, Input::Promote { accept_incomplete: true, reply });

@@ -210,8 +210,8 @@ impl NodeMessage {
                 format!("AVISO: backup indisponível em {address}; as tarefas ficam só neste nó até ele voltar.")
             }
             Self::BackupBlocks { address } => format!(
-                "AVISO: o backup em {address} não responde, e nenhuma tarefa é confirmada até ele voltar. Se ele se foi de \
-                 vez, diga-o a este nó: cliente cluster promote --force"
+                "AVISO: falta a outra réplica (backup em {address}), e nenhuma tarefa é confirmada até ela voltar. Se ela ou o \
+                 disco dela se foi de vez, diga-o a este nó: cliente cluster promote --force"
             ),
             Self::BackupInSync { address } => format!("Backup sincronizado em {address}."),
             Self::WorkerRegistered { worker } => format!("Novo worker registrado: {worker}"),
@@ -308,8 +308,8 @@ impl NodeMessage {
                 format!("WARNING: no backup at {address}; tasks are on this node alone until it is back.")
             }
             Self::BackupBlocks { address } => format!(
-                "WARNING: the backup at {address} does not answer, and no task is acknowledged until it is back. If it is \
-                 gone for good, tell this node so: cliente cluster promote --force"
+                "WARNING: the other replica is missing (backup at {address}), and no task is acknowledged until it is back. If \
+                 it or its disk is gone for good, tell this node so: cliente cluster promote --force"
             ),
             Self::BackupInSync { address } => format!("Backup in sync at {address}."),
             Self::WorkerRegistered { worker } => format!("New worker registered: {worker}"),

@@ -4,7 +4,7 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
 use orquestrador_core::ids::Epoch;
-use orquestrador_core::role::{self, Log as _};
+use orquestrador_core::role::{self, Failover, Log as _};
 use orquestrador_core::{Command, Event};
 use tonic::Status;
 
@@ -208,11 +208,10 @@ impl<S: Store> Driver<S> {
         done
     }
 
-    /// A principal whose other replica is not there, so that nothing is committed.
+    /// A principal whose other replica is gone, so that nothing is committed.
     pub(super) fn is_blocked(&self) -> bool {
-        self.role.newest().is_some_and(|view| !view.is_single())
-            && self.role.replicated().is_none()
-            && self.peer.sender.is_none()
+        let hosts = self.witnesses.alive(self.clock.monotonic());
+        self.role.failover(|witness| hosts.contains_key(&witness)) == Failover::Blocked
     }
 
     /// Where clients should go, as far as this node knows.
