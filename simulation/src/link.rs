@@ -1,6 +1,8 @@
 //! The link that each node dials, and what travels on it. It does what `replication::dial` and
 //! `replication::service` do.
 
+use std::sync::Arc;
+
 use common::proto::peer_message::Message as Peer;
 use common::proto::{PeerMessage, SnapshotChunk};
 use orquestrador::driver::input::Input;
@@ -192,7 +194,7 @@ impl World {
         let save = process.requests.lock().ok().and_then(|mut requests| requests.save.take());
         let Some(new) = save else { return };
         let meta = orquestrador::journal::SnapshotMeta { id: new.id, view_records: new.records };
-        let snapshot = Snapshot { meta, events: new.events.into(), damaged: false };
+        let snapshot = Snapshot { meta, events: Arc::new(new.history.collect()), damaged: false };
         let saved = lock(&self.places[place].disk).save_snapshot(snapshot);
         self.tell(|_| {
             let ended = if saved.is_ok() { "is saved" } else { "cannot be saved" };

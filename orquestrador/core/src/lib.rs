@@ -24,6 +24,7 @@ pub use command::Command;
 pub use decide::{MAX_SCANNED, QUARANTINED};
 pub use effect::{Answer, Effect};
 pub use event::Event;
+pub use history::History;
 pub use limits::Limits;
 pub use machine::{Machine, Step};
 pub use rejection::Rejection;

@@ -3,7 +3,7 @@
 use crate::command::Command;
 use crate::effect::{Effect, UserRecord};
 use crate::event::Event;
-use crate::history;
+use crate::history::History;
 use crate::ids::Timestamp;
 use crate::limits::Limits;
 use crate::office::Office;
@@ -73,8 +73,8 @@ impl Machine {
 
     /// The shortest history that leads to this state: applied to a new machine it gives an equal
     /// digest. This is what a snapshot holds.
-    pub fn history(&self) -> impl Iterator<Item = Event> + '_ {
-        history::events(&self.state)
+    pub fn history(&self) -> History {
+        History::new(&self.state)
     }
 
     /// Equal for equal replicated state, whatever path led to it. Kept up incrementally.

@@ -59,8 +59,8 @@ impl Store for Disk {
     fn save_snapshot(&mut self, snapshot: NewSnapshot) -> std::io::Result<()> {
         let (journal, driver) = (self.journal.clone(), self.driver.clone());
         let save = move || {
-            let NewSnapshot { id, records, events } = snapshot;
-            let saved = journal.save_snapshot(id, &records, events.into_iter()).map(|()| id);
+            let NewSnapshot { id, records, history } = snapshot;
+            let saved = journal.save_snapshot(id, &records, history).map(|()| id);
             if driver.blocking_send(Input::SnapshotSaved(saved)).is_err() {
                 tracing::debug!("the driver ended before a snapshot was saved");
             }

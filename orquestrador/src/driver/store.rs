@@ -1,9 +1,9 @@
 //! What the driver needs from outside: a journal and two clocks. Nothing else reaches it but inputs, so a
 //! driver with a scripted store and clock is a deterministic state machine.
 
-use orquestrador_core::Event;
 use orquestrador_core::ids::{Epoch, Index, Timestamp, ViewNumber};
 use orquestrador_core::role::{Durable, EntryId, Millis, Sender, View};
+use orquestrador_core::{Event, History};
 
 use super::replicator::Link;
 use crate::journal::{Entry, Error, SetAside, SnapshotMeta, ViewNote};
@@ -79,7 +79,8 @@ pub struct NewSnapshot {
     pub id: EntryId,
     /// The view records up to there.
     pub records: Vec<(ViewNumber, Index)>,
-    pub events: Vec<Event>,
+    /// What led to the state.
+    pub history: History,
 }
 
 /// Who sends a snapshot, and in which view.

@@ -22,8 +22,8 @@ const WARN_AFTER: Millis = 700;
 pub struct Snapshots {
     bytes: u64,
     entries: u64,
-    /// Encoded state that waits until it is committed.
-    ready: Option<(EntryId, Vec<orquestrador_core::Event>)>,
+    /// State that waits until it is committed.
+    ready: Option<(EntryId, orquestrador_core::History)>,
     is_saving: bool,
     /// The last one saved, while the other node still needs entries below it.
     saved: Option<EntryId>,
@@ -218,7 +218,7 @@ impl<S: Store> Driver<S> {
             && self.step.events.is_empty()
         {
             self.applied.debug_assert_current(&self.tail);
-            let history = self.applied.machine.history().collect();
+            let history = self.applied.machine.history();
             self.snapshots.ready = Some((self.tail.last(), history));
             self.snapshots.bytes = 0;
             self.snapshots.entries = 0;
@@ -228,14 +228,14 @@ impl<S: Store> Driver<S> {
     /// Only what is committed becomes a snapshot: it can no longer be taken back.
     fn save_ready_snapshot(&mut self) {
         let committed = self.role.committed();
-        let Some((id, events)) = self.snapshots.ready.take_if(|(id, _)| id.index <= committed)
+        let Some((id, history)) = self.snapshots.ready.take_if(|(id, _)| id.index <= committed)
         else {
             return;
         };
         self.snapshots.is_saving = true;
         let records: Vec<_> =
             self.tail.records().iter().copied().filter(|(_, index)| *index <= id.index).collect();
-        if let Err(error) = self.store.save_snapshot(NewSnapshot { id, records, events }) {
+        if let Err(error) = self.store.save_snapshot(NewSnapshot { id, records, history }) {
             tracing::warn!(%error, "failed to begin a snapshot; trying again later");
             self.snapshots.is_saving = false;
         }

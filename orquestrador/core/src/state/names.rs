@@ -9,6 +9,7 @@ use super::tasks::Ends;
 use crate::digest;
 use crate::ids::{HandlerName, UserName};
 
+#[derive(Clone)]
 pub struct Handler {
     pub name: HandlerName,
     pub name_hash: u64,
@@ -103,6 +104,7 @@ impl std::ops::IndexMut<Slot<Handler>> for Handlers {
     }
 }
 
+#[derive(Clone)]
 pub struct Owner {
     pub name: UserName,
     pub name_hash: u64,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::slab::Slot;
 use super::tasks::{Chain, Ends, Seq, Task, Tasks};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Queue {
     /// Those never assigned: always younger ones come behind.
     waiting: Ends,

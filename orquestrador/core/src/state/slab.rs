@@ -1,5 +1,6 @@
 //! Records in places that never move, named by four bytes. Grows by chunks, so that growing never
-//! copies what is there.
+//! copies what is there. A slab can be shared as it is at a moment: chunks that change afterwards are copied
+//! first, one by one.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 /// Places per chunk.
 const CHUNK: usize = 1024;
@@ -61,8 +63,10 @@ impl<T> fmt::Debug for Slot<T> {
     }
 }
 
+type Chunk<T> = Arc<Vec<Option<T>>>;
+
 pub struct Slab<T> {
-    chunks: Vec<Vec<Option<T>>>,
+    chunks: Vec<Chunk<T>>,
     vacant: Vec<Slot<T>>,
     used: usize,
 }
@@ -73,7 +77,7 @@ impl<T> Default for Slab<T> {
     }
 }
 
-impl<T> Slab<T> {
+impl<T: Clone> Slab<T> {
     pub fn insert(&mut self, record: T) -> Slot<T> {
         self.used += 1;
         if let Some(slot) = self.vacant.pop() {
@@ -83,10 +87,15 @@ impl<T> Slab<T> {
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             // The first chunk grows as it needs: most slabs stay small.
             let capacity = if self.chunks.is_empty() { 0 } else { CHUNK };
-            self.chunks.push(Vec::with_capacity(capacity));
+            self.chunks.push(Arc::new(Vec::with_capacity(capacity)));
         }
         let before = (self.chunks.len() - 1) * CHUNK;
         let last = self.chunks.last_mut().expect("a chunk with room was pushed above");
+        let last = Arc::make_mut(last);
+        if before > 0 {
+            // A copy has room for what it holds only.
+            last.reserve_exact(CHUNK - last.len());
+        }
         last.push(Some(record));
         Slot::at(before + last.len() - 1)
     }
@@ -99,7 +108,14 @@ impl<T> Slab<T> {
     }
 
     fn place(&mut self, slot: Slot<T>) -> &mut Option<T> {
-        &mut self.chunks[slot.index() / CHUNK][slot.index() % CHUNK]
+        &mut Arc::make_mut(&mut self.chunks[slot.index() / CHUNK])[slot.index() % CHUNK]
+    }
+}
+
+impl<T> Slab<T> {
+    /// As it is now, whatever becomes of this one; cheap.
+    pub fn share(&self) -> Shared<T> {
+        Shared(self.chunks.clone())
     }
 
     pub fn len(&self) -> usize {
@@ -110,7 +126,7 @@ impl<T> Slab<T> {
     pub fn iter(&self) -> impl Iterator<Item = (Slot<T>, &T)> {
         self.chunks
             .iter()
-            .flatten()
+            .flat_map(|chunk| chunk.iter())
             .enumerate()
             .filter_map(|(index, place)| Some((Slot::at(index), place.as_ref()?)))
     }
@@ -126,9 +142,22 @@ impl<T> Index<Slot<T>> for Slab<T> {
     }
 }
 
-impl<T> IndexMut<Slot<T>> for Slab<T> {
+impl<T: Clone> IndexMut<Slot<T>> for Slab<T> {
     fn index_mut(&mut self, slot: Slot<T>) -> &mut T {
         self.place(slot).as_mut().expect("a slot names a record until it is removed")
+    }
+}
+
+/// A slab as it was at one moment.
+pub struct Shared<T>(Vec<Chunk<T>>);
+
+impl<T> Index<Slot<T>> for Shared<T> {
+    type Output = T;
+
+    fn index(&self, slot: Slot<T>) -> &T {
+        self.0[slot.index() / CHUNK][slot.index() % CHUNK]
+            .as_ref()
+            .expect("a slot names a record as long as the slab is shared")
     }
 }
 
@@ -161,6 +190,19 @@ impl<T, V: Default> Beside<T, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shared_stays_as_it_was() {
+        let mut slab = Slab::default();
+        let slots: Vec<_> = (0..CHUNK * 3 / 2).map(|n| slab.insert(n)).collect();
+        let shared = slab.share();
+        slab[slots[0]] = 7;
+        slab.remove(slots[CHUNK]);
+        let new = slab.insert(8);
+        let after: Vec<_> = (0..CHUNK).map(|n| slab.insert(n)).collect();
+        assert!(slots.iter().enumerate().all(|(n, slot)| shared[*slot] == n));
+        assert_eq!((slab[slots[0]], slab[new], slab[after[CHUNK - 1]]), (7, 8, CHUNK - 1));
+    }
 
     #[test]
     fn a_removed_place_is_used_again_and_the_others_stay() {

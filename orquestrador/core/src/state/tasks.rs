@@ -3,7 +3,7 @@
 
 use super::index::IdIndex;
 use super::names::{Handler, Owner};
-use super::slab::{Slab, Slot};
+use super::slab::{Shared, Slab, Slot};
 use super::workers::Worker;
 use crate::command::{Delivery, Failure};
 use crate::effect::TaskState;
@@ -18,6 +18,7 @@ pub struct Seq(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct FinishOrder(pub u64);
 
+#[derive(Clone)]
 pub struct Task {
     /// As bytes, because a `u128` would be padded.
     id: [u8; 16],
@@ -34,12 +35,14 @@ pub struct Task {
     pub body: Body,
 }
 
+#[derive(Clone)]
 pub enum Body {
     Queued { payload: Box<[u8]>, in_queue: Links },
     Running { payload: Box<[u8]>, worker: Slot<Worker>, started_at: Timestamp },
     Finished(Box<Finished>),
 }
 
+#[derive(Clone)]
 pub struct Finished {
     pub end: End,
     /// Who ran the last attempt.
@@ -52,6 +55,7 @@ pub struct Finished {
     pub order: Option<FinishOrder>,
 }
 
+#[derive(Clone)]
 pub enum End {
     Succeeded { result: Box<[u8]> },
     Failed(Failure),
@@ -63,7 +67,7 @@ pub enum End {
 #[derive(Clone, Copy, Default)]
 pub struct Links {
     prev: Option<Slot<Task>>,
-    next: Option<Slot<Task>>,
+    pub next: Option<Slot<Task>>,
 }
 
 /// Which chain is meant.
@@ -187,7 +191,7 @@ impl Task {
         }
     }
 
-    fn links(&self, chain: Chain) -> &Links {
+    pub fn links(&self, chain: Chain) -> &Links {
         match (chain, &self.body) {
             (Chain::Owner, _) => &self.of_owner,
             (Chain::Queue, Body::Queued { in_queue, .. }) => in_queue,
@@ -263,6 +267,11 @@ impl Tasks {
 
     pub fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// As they are now.
+    pub fn share(&self) -> Shared<Task> {
+        self.places.share()
     }
 
     /// In no meaningful order.

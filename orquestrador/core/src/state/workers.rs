@@ -10,6 +10,7 @@ use crate::command::AttemptRef;
 use crate::digest;
 use crate::ids::{ProcessId, WorkerId};
 
+#[derive(Clone)]
 pub struct Worker {
     pub id: WorkerId,
     pub id_hash: u64,
@@ -81,6 +82,11 @@ impl Workers {
 
     pub fn find(&self, id: &WorkerId) -> Option<Slot<Worker>> {
         self.by_id.get(id).copied()
+    }
+
+    /// Also those lost whose attempts are still to be given back. In no meaningful order.
+    pub fn all(&self) -> impl Iterator<Item = (Slot<Worker>, &Worker)> {
+        self.places.iter()
     }
 
     /// Those registered, by id.
