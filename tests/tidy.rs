@@ -46,7 +46,7 @@ fn dependencies(member: &str) -> Vec<String> {
 
 #[test]
 fn the_core_depends_on_no_runtime_and_on_nothing_of_ours() {
-    let allowed = ["thiserror", "xxhash-rust", "hashbrown"];
+    let allowed = ["bytes", "thiserror", "xxhash-rust", "hashbrown"];
     for name in dependencies("orquestrador/core") {
         assert!(allowed.contains(&name.as_str()), "the core depends on {name}");
     }
