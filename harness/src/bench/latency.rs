@@ -30,14 +30,29 @@ pub async fn idle(dir: &Path, probes: usize, runs: &mut Runs) -> anyhow::Result<
     let waits = probe(&rig.client, probes).await?;
     runs.lower("latency_p50", "ms", percentile(&waits, 0.5));
     runs.lower("latency_p99", "ms", percentile(&waits, 0.99));
+    let (mut submissions, mut reads) = (Vec::new(), Vec::new());
+    for _ in 0..probes {
+        let began = Instant::now();
+        let task = rig.client.submit(echo(), false).await?.task;
+        submissions.push(began.elapsed().as_secs_f64() * 1e3);
+        let began = Instant::now();
+        rig.client.task(&task.task_id).await?;
+        reads.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    runs.lower("latency_submit_p50", "ms", percentile(&submissions, 0.5));
+    runs.lower("latency_status_p50", "ms", percentile(&reads, 0.5));
     Ok(())
+}
+
+fn echo() -> TaskSpec {
+    TaskSpec::new("echo", PAYLOAD.to_vec())
 }
 
 /// Milliseconds from a submission to its result, one at a time.
 pub async fn probe(client: &Client, count: usize) -> anyhow::Result<Vec<f64>> {
     let mut waits = Vec::with_capacity(count);
     for _ in 0..count {
-        let spec = TaskSpec::new("echo", PAYLOAD.to_vec());
+        let spec = echo();
         let id = spec.task_id.clone();
         let began = Instant::now();
         client.submit(spec, false).await?;
