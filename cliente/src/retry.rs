@@ -11,6 +11,7 @@ use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::{GetClusterRequest, GetClusterResponse, NodeRole};
 use rand::Rng as _;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -55,6 +56,10 @@ pub struct Targets {
     present: ArcSwapOption<Target>,
     /// G3: an answer of a lower epoch is not believed.
     highest_epoch: AtomicU64,
+    /// When the others may be asked again whether they are principal; held by the one call that does.
+    looking: tokio::sync::Mutex<Instant>,
+    /// Another one was found to be.
+    found: Notify,
     credentials: Credentials,
     timeout: Duration,
 }
@@ -69,6 +74,8 @@ impl Targets {
             present: ArcSwapOption::new(configured.first().cloned()),
             configured,
             highest_epoch: AtomicU64::new(0),
+            looking: tokio::sync::Mutex::new(Instant::now()),
+            found: Notify::new(),
             credentials,
             timeout: timeout.min(MAX_TIMEOUT),
         })
@@ -216,24 +223,41 @@ impl Targets {
         look: Duration,
     ) {
         tokio::time::sleep(patience).await;
+        let is_left =
+            || self.present.load().as_ref().is_none_or(|present| !Arc::ptr_eq(present, silent));
         loop {
-            for other in &self.configured {
-                if other.endpoint.is_same_place(&silent.endpoint) {
-                    continue;
-                }
-                let mut cluster = ClusterServiceClient::new(other.channel.clone());
-                let question = cluster.get_cluster(self.request(GetClusterRequest {}));
-                if let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, question).await
-                    && is_of_principal(answer.get_ref())
-                    && self.believes(answer.get_ref().epoch)
-                {
-                    tracing::debug!(endpoint = %other.endpoint, "another one is principal");
-                    self.present.compare_and_swap(silent, Some(other.clone()));
-                    return;
+            // Thousands of calls may wait for a principal that is only busy: they do not all ask.
+            tokio::select! {
+                () = self.found.notified() => if is_left() { return },
+                mut next = self.looking.lock() => {
+                    tokio::time::sleep_until(*next).await;
+                    *next = Instant::now() + look;
+                    if is_left() || self.is_found_elsewhere(silent).await {
+                        self.found.notify_waiters();
+                        return;
+                    }
                 }
             }
-            tokio::time::sleep(look).await;
         }
+    }
+
+    async fn is_found_elsewhere(&self, silent: &Arc<Target>) -> bool {
+        for other in &self.configured {
+            if other.endpoint.is_same_place(&silent.endpoint) {
+                continue;
+            }
+            let mut cluster = ClusterServiceClient::new(other.channel.clone());
+            let question = cluster.get_cluster(self.request(GetClusterRequest {}));
+            if let Ok(Ok(answer)) = tokio::time::timeout(PATIENCE, question).await
+                && is_of_principal(answer.get_ref())
+                && self.believes(answer.get_ref().epoch)
+            {
+                tracing::debug!(endpoint = %other.endpoint, "another one is principal");
+                self.present.compare_and_swap(silent, Some(other.clone()));
+                return true;
+            }
+        }
+        false
     }
 }
 

@@ -5,17 +5,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use cliente::Client;
+use cliente::{Client, TaskSpec};
 use common::proto::TaskState;
 use futures::{StreamExt as _, stream};
 
 use super::figures::Runs;
-use super::rig::{MANY_SLOTS, Rig, Usage};
-use super::throughput::echoes;
+use super::rig::{MANY_SLOTS, PAYLOAD, Rig, Usage};
+use super::throughput::{drive, echoes};
 
 /// Tasks that the client prepares at once.
 const PART: usize = 50_000;
 const WORKERS: usize = 2;
+/// A handler that no worker offers.
+const NOBODY: &str = "nobody";
+const WARM_UP: usize = 2_000;
 /// How often the counts are looked at.
 const LOOK: Duration = Duration::from_millis(20);
 const TOO_LONG: Duration = Duration::from_secs(600);
@@ -53,12 +56,12 @@ pub async fn recovery(dir: &Path, tasks: usize, runs: &mut Runs) -> anyhow::Resu
     Ok(())
 }
 
-/// Tasks by second drained from queues of these lengths.
-pub async fn growth(dir: &Path, queued: usize) -> anyhow::Result<f64> {
-    let mut rig = Rig::start(dir, WORKERS, &MANY_SLOTS)?;
-    stop_workers(&mut rig)?;
-    enqueue(&rig.client, queued).await?;
-    drain(&mut rig, queued).await
+/// Tasks by second while so many others, which nobody can run, are queued.
+pub async fn growth(dir: &Path, queued: usize, tasks: usize) -> anyhow::Result<f64> {
+    let rig = Rig::start(dir, WORKERS, &MANY_SLOTS)?;
+    enqueue_for(&rig.client, NOBODY, queued).await?;
+    drive(&rig.client, WARM_UP).await?;
+    drive(&rig.client, tasks).await
 }
 
 /// They have come once, so that their handlers are known.
@@ -73,9 +76,14 @@ fn stop_workers(rig: &mut Rig) -> anyhow::Result<()> {
 
 /// Tasks by second.
 async fn enqueue(client: &Client, count: usize) -> anyhow::Result<f64> {
+    enqueue_for(client, "echo", count).await
+}
+
+async fn enqueue_for(client: &Client, handler: &str, count: usize) -> anyhow::Result<f64> {
     let parts = (0..count).step_by(PART).map(|from| PART.min(count - from));
+    let tasks = |count| (0..count).map(|_| TaskSpec::new(handler, PAYLOAD.to_vec())).collect();
     let began = Instant::now();
-    let mut batches = std::pin::pin!(client.submit_all(stream::iter(parts.map(echoes)), false));
+    let mut batches = std::pin::pin!(client.submit_all(stream::iter(parts.map(tasks)), true));
     let mut accepted = 0;
     while let Some(batch) = batches.next().await {
         accepted += batch?.accepted as usize;

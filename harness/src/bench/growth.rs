@@ -33,8 +33,8 @@ pub async fn by_queue(
 ) -> anyhow::Result<()> {
     for queued in powers_of_ten(SMALLEST_QUEUE, options.backlog) {
         say(&format!("  {queued} tasks queued"));
-        let rate = backlog::growth(dir, queued).await?;
-        runs.higher(format!("growth_drain_{queued}"), "tasks/s", rate);
+        let rate = backlog::growth(dir, queued, options.tasks).await?;
+        runs.higher(format!("growth_queued_{queued}"), "tasks/s", rate);
         curves.queue.push((queued, rate));
     }
     Ok(())

@@ -6,6 +6,7 @@ mod exec;
 mod failover;
 mod figures;
 mod growth;
+mod isolation;
 mod latency;
 mod limits;
 mod overload;
@@ -40,7 +41,7 @@ pub enum Scenario {
     Backlog,
     /// Both orchestrators killed with that backlog
     Recovery,
-    /// The principal killed, stopped, and asked to hand over
+    /// The principal killed, stopped, asked to hand over, and cut off (as root, with `ip` and `iptables`)
     Failover,
     /// One worker, ten, a hundred, a thousand
     Workers,
@@ -130,7 +131,10 @@ impl Bench<'_> {
             Scenario::Backlog => backlog::enqueue_and_drain(self.dir, backlog, runs).await,
             Scenario::Recovery => backlog::recovery(self.dir, backlog, runs).await,
             Scenario::Failover => {
-                failover::all(self.dir, self.options.failovers, self.say, runs).await
+                let count = self.options.failovers;
+                failover::all(self.dir, count, self.say, runs).await?;
+                let (dir, say) = (self.dir, self.say);
+                tokio::task::block_in_place(|| isolation::run(dir, count, say, runs))
             }
             Scenario::Workers => {
                 growth::by_workers(self.dir, self.options, self.say, runs, curves).await

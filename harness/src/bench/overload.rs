@@ -15,6 +15,7 @@ use super::figures::{Runs, percentile};
 use super::latency::probe;
 use super::rig::{MANY_SLOTS, PAYLOAD, Rig};
 use super::throughput;
+use crate::chaos;
 
 const WORKERS: usize = 2;
 const LOAD: Duration = Duration::from_secs(5);
@@ -32,7 +33,9 @@ pub async fn run(dir: &Path, runs: &mut Runs) -> anyhow::Result<()> {
     let before = rig.client.cluster().await?;
     let idle = percentile(&probe(&rig.client, PROBES).await?, 0.5);
     let ends = Arc::new(AtomicBool::new(false));
-    let looking = tokio::spawn(look(rig.client.clone(), Arc::clone(&ends)));
+    // Another user, with a connection of its own.
+    let onlooker = chaos::rounds::client(&rig.cluster.layout)?;
+    let looking = tokio::spawn(look(onlooker, Arc::clone(&ends)));
     let offered = offer(&rig.client, 2.0 * rate).await?;
     ends.store(true, Ordering::Relaxed);
     let status = looking.await??;

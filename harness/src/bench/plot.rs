@@ -1,4 +1,4 @@
-//! The picture of what grows: tasks by second over queue length and over workers.
+//! The picture of what grows: tasks by second over the queue's length and over workers.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ impl Curves {
         root.fill(&WHITE)?;
         let (left, right) = root.split_horizontally(SIZE.0 / 2);
         for (area, title, points) in [
-            (left, "tasks/s drained, by tasks queued", &self.queue),
+            (left, "tasks/s, by tasks queued beside them", &self.queue),
             (right, "tasks/s, by workers", &self.workers),
         ] {
             let most = points.iter().map(|(_, rate)| *rate).fold(1.0, f64::max);

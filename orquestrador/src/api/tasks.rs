@@ -75,7 +75,7 @@ impl TaskOrchestrator for Service {
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
             |request| Command::Submit { request, owner: caller.user, tasks, allow_unknown_handler };
-        let done = self.driver.call(submit).await?;
+        let done = self.driver.submit(submit).await?;
         match done.answer.map_err(|r| rejected(&r))? {
             Answer::Submitted { accepted, first } => Ok(Response::new(SubmitTaskResponse {
                 task: Some(convert::task(&first)),
@@ -95,7 +95,7 @@ impl TaskOrchestrator for Service {
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
             |request| Command::Submit { request, owner: caller.user, tasks, allow_unknown_handler };
-        let done = self.driver.call(submit).await?;
+        let done = self.driver.submit(submit).await?;
         match done.answer.map_err(|r| rejected(&r))? {
             Answer::Submitted { accepted, .. } => {
                 Ok(Response::new(SubmitTasksResponse { accepted, receipt: Some(done.receipt) }))

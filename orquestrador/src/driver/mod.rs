@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::console::Console;
+use common::error_code::ErrorCode;
 use common::messages::node::NodeMessage;
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, RequestId, SessionId};
 use orquestrador_core::role::{Durable, EntryId, Identity, Log as _, Millis, Role, Timing};
@@ -58,6 +59,8 @@ pub use watch::lagged;
 
 /// Inputs waiting for the driver; services wait beyond it.
 const QUEUE: usize = 16_384;
+/// Inputs in the queue beyond which no new work is taken into it: some tens of milliseconds.
+const MAX_WAITING_SUBMISSIONS: usize = 2_048;
 /// Inputs taken in one turn.
 const TURN: usize = 4_096;
 /// Content bytes after which a turn's entry is closed: an entry must fit one message to the follower.
@@ -114,7 +117,7 @@ pub struct DriverHandle {
 
 /// The driver has ended, and with it the node.
 fn stopped() -> Status {
-    common::grpc_status::status(common::error_code::ErrorCode::Unavailable, "this node is stopping")
+    common::grpc_status::status(ErrorCode::Unavailable, "this node is stopping")
 }
 
 impl DriverHandle {
@@ -160,10 +163,26 @@ impl DriverHandle {
         self.send(Input::Call { request, command: command(request), reply }).await?;
         answer.await.map_err(|_| {
             common::grpc_status::status(
-                common::error_code::ErrorCode::Unavailable,
+                ErrorCode::Unavailable,
                 "this node ceased to be the principal before the answer was committed",
             )
         })?
+    }
+
+    /// The same for new work, which is refused at once when much waits for the driver already: what is under way, and
+    /// who only wants to know how things are, must not wait behind it.
+    ///
+    /// # Errors
+    /// `OVERLOADED`, and those of [`DriverHandle::call`].
+    pub async fn submit(
+        &self,
+        command: impl FnOnce(RequestId) -> orquestrador_core::Command,
+    ) -> Result<Committed, Status> {
+        if self.queue.max_capacity() - self.queue.capacity() >= MAX_WAITING_SUBMISSIONS {
+            let why = "too many requests wait already";
+            return Err(common::grpc_status::status(ErrorCode::Overloaded, why));
+        }
+        self.call(command).await
     }
 
     /// Asks something that every node answers.
@@ -386,5 +405,24 @@ impl<S: Store> Driver<S> {
         self.take_held()?;
         self.pulse.end_turn(&self.role, self.waiting_since());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orquestrador_core::Command;
+
+    #[tokio::test]
+    async fn new_work_is_refused_while_much_waits_and_nothing_else_is() {
+        let (handle, _queue) = DriverHandle::new();
+        for _ in 0..MAX_WAITING_SUBMISSIONS {
+            handle.send(Input::JournalProgress).await.expect("there is room");
+        }
+        let ask = |request| Command::Overview { request };
+        let refusal = handle.submit(ask).await.expect_err("too much waits");
+        assert_eq!(common::grpc_status::meaning(&refusal).code, ErrorCode::Overloaded);
+        let asked = handle.call(ask);
+        assert!(futures::poll!(std::pin::pin!(asked)).is_pending(), "it waits for the driver");
     }
 }
