@@ -9,7 +9,8 @@ use cliente::{Client, TaskSpec};
 use common::proto::TaskState;
 use futures::{StreamExt as _, stream};
 
-use super::figures::Runs;
+use super::figures::{Runs, percentile};
+use super::onlooker::Onlooker;
 use super::rig::{MANY_SLOTS, PAYLOAD, Rig, Usage};
 use super::throughput::{drive, echoes};
 
@@ -29,7 +30,12 @@ pub async fn enqueue_and_drain(dir: &Path, tasks: usize, runs: &mut Runs) -> any
     stop_workers(&mut rig)?;
     runs.higher("backlog_enqueue", "tasks/s", enqueue(&rig.client, tasks).await?);
     let before = rig.usage()?;
+    // Snapshots are written meanwhile.
+    let onlooker = Onlooker::start(&rig.cluster.layout)?;
     enqueue(&rig.client, 3 * tasks).await?;
+    let status = onlooker.stop().await?;
+    runs.lower("backlog_status_p99", "ms", percentile(&status, 0.99));
+    runs.lower("backlog_status_max", "ms", percentile(&status, 1.0));
     let after = rig.usage()?;
     let slope =
         |of: fn(&Usage) -> u64| (of(&after) as f64 - of(&before) as f64) / (3 * tasks) as f64;

@@ -9,6 +9,7 @@ mod growth;
 mod isolation;
 mod latency;
 mod limits;
+mod onlooker;
 mod overload;
 mod plot;
 mod rig;

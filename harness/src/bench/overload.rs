@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -13,9 +13,9 @@ use common::proto::TaskState;
 use super::backlog;
 use super::figures::{Runs, percentile};
 use super::latency::probe;
+use super::onlooker::Onlooker;
 use super::rig::{MANY_SLOTS, PAYLOAD, Rig};
 use super::throughput;
-use crate::chaos;
 
 const WORKERS: usize = 2;
 const LOAD: Duration = Duration::from_secs(5);
@@ -32,13 +32,9 @@ pub async fn run(dir: &Path, runs: &mut Runs) -> anyhow::Result<()> {
     let rate = throughput::drive_one_by_one(&rig.client, 20_000).await?;
     let before = rig.client.cluster().await?;
     let idle = percentile(&probe(&rig.client, PROBES).await?, 0.5);
-    let ends = Arc::new(AtomicBool::new(false));
-    // Another user, with a connection of its own.
-    let onlooker = chaos::rounds::client(&rig.cluster.layout)?;
-    let looking = tokio::spawn(look(onlooker, Arc::clone(&ends)));
+    let onlooker = Onlooker::start(&rig.cluster.layout)?;
     let offered = offer(&rig.client, 2.0 * rate).await?;
-    ends.store(true, Ordering::Relaxed);
-    let status = looking.await??;
+    let status = onlooker.stop().await?;
     let began = Instant::now();
     while backlog::unfinished(&rig.client).await? > 0 {
         ensure!(began.elapsed() < TOO_LONG, "the backlog is not worked off");
@@ -101,16 +97,4 @@ async fn offer(client: &Client, rate: f64) -> anyhow::Result<Offered> {
     }
     let acknowledged = acknowledged.load(Ordering::Relaxed);
     Ok(Offered { sent, acknowledged, seconds: began.elapsed().as_secs_f64() })
-}
-
-/// Somebody who only wants to know how things are. Milliseconds of each answer.
-async fn look(client: Client, ends: Arc<AtomicBool>) -> anyhow::Result<Vec<f64>> {
-    let mut waits = Vec::new();
-    while !ends.load(Ordering::Relaxed) {
-        let began = Instant::now();
-        client.cluster().await?;
-        waits.push(began.elapsed().as_secs_f64() * 1e3);
-        tokio::time::sleep(LOOK).await;
-    }
-    Ok(waits)
 }

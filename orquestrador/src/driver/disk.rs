@@ -53,7 +53,24 @@ impl Store for Disk {
     }
 
     fn prune_below(&mut self, index: Index) -> Result<(), Error> {
-        self.journal.prune_below(index)
+        let (journal, driver) = (self.journal.clone(), self.driver.clone());
+        let prune = move || {
+            let pruned = match journal.prune_below(index) {
+                // Another journal took its place meanwhile.
+                Err(Error::SnapshotBoundary { .. }) => Ok(()),
+                pruned => pruned,
+            };
+            if let Err(error) = pruned
+                && driver.blocking_send(Input::PruningFailed(error)).is_err()
+            {
+                tracing::debug!("the driver ended before its journal was pruned");
+            }
+        };
+        let started = std::thread::Builder::new().name("prune".into()).spawn(prune);
+        if let Err(error) = started {
+            tracing::warn!(%error, "failed to start a thread to prune; the next snapshot does it");
+        }
+        Ok(())
     }
 
     fn save_snapshot(&mut self, snapshot: NewSnapshot) -> std::io::Result<()> {

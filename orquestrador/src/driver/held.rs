@@ -5,7 +5,7 @@ use orquestrador_core::role::{Millis, Standing};
 
 use super::input::Input;
 use super::store::Store;
-use super::{Driver, ENTRY_BYTES, Error};
+use super::{Driver, ENTRY_BYTES, Error, TURN_EVENTS};
 
 /// Inputs that wait; more are taken at once: refused, or to the delay of a handover.
 const MAX_HELD: usize = 16_384;
@@ -21,8 +21,14 @@ pub struct HeldWork {
 }
 
 impl<S: Store> Driver<S> {
-    pub(super) fn take_all(&mut self, inputs: impl Iterator<Item = Input>) -> Result<(), Error> {
-        for input in inputs {
+    /// Until so much has happened that the turn should end.
+    pub(super) fn take_some(
+        &mut self,
+        inputs: &mut impl Iterator<Item = Input>,
+    ) -> Result<(), Error> {
+        while self.step.events.len() < TURN_EVENTS
+            && let Some(input) = inputs.next()
+        {
             if self.holds(&input) && self.held.inputs.len() < MAX_HELD {
                 self.held.inputs.push(input);
                 continue;
@@ -49,8 +55,12 @@ impl<S: Store> Driver<S> {
             return Ok(());
         }
         let held = std::mem::take(&mut self.held.inputs);
-        self.take_all(held.into_iter())?;
-        self.end_turn()
+        let mut held = held.into_iter();
+        while !held.as_slice().is_empty() {
+            self.take_some(&mut held)?;
+            self.end_turn()?;
+        }
+        Ok(())
     }
 
     /// Something waits that would have been taken in its turn.

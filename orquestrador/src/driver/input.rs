@@ -78,6 +78,8 @@ pub enum Input {
     JournalProgress,
     /// A snapshot was written, or could not be.
     SnapshotSaved(Result<EntryId, crate::journal::Error>),
+    /// What a snapshot stands for could not be removed.
+    PruningFailed(crate::journal::Error),
     /// The snapshot that the other node needs is damaged, or cannot be read.
     SnapshotUnreadable(crate::journal::Error),
     /// How this node stands.

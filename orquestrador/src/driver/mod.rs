@@ -61,6 +61,10 @@ pub use watch::lagged;
 const QUEUE: usize = 16_384;
 /// Inputs in the queue beyond which no new work is taken into it: some tens of milliseconds.
 const MAX_WAITING_SUBMISSIONS: usize = 2_048;
+/// Events after which a turn ends, whatever else has queued up.
+const TURN_EVENTS: usize = 8_192;
+/// Of a turn that is worth a line.
+const LONG_TURN_MS: u64 = 50;
 /// Inputs taken in one turn.
 const TURN: usize = 4_096;
 /// Content bytes after which a turn's entry is closed: an entry must fit one message to the follower.
@@ -394,17 +398,27 @@ impl<S: Store> Driver<S> {
         (&self.applied.machine, self.tail.last())
     }
 
-    /// Takes what has queued up.
+    /// Takes what has queued up, in turns that do not take long.
     ///
     /// # Errors
     /// The journal failed: the process must end.
     pub fn turn(&mut self, inputs: impl Iterator<Item = Input>) -> Result<(), Error> {
-        self.pulse.begin_turn(self.clock.monotonic());
-        self.take_all(inputs)?;
-        self.end_turn()?;
-        self.take_held()?;
-        self.pulse.end_turn(&self.role, self.waiting_since());
-        Ok(())
+        let mut inputs = inputs.peekable();
+        loop {
+            let began = self.clock.monotonic();
+            self.pulse.begin_turn(began);
+            self.take_some(&mut inputs)?;
+            self.end_turn()?;
+            self.take_held()?;
+            self.pulse.end_turn(&self.role, self.waiting_since());
+            let ms = self.clock.monotonic() - began;
+            if ms > LONG_TURN_MS {
+                tracing::debug!(ms, "a long turn: everybody waited for it");
+            }
+            if inputs.peek().is_none() {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -103,6 +103,7 @@ impl<S: Store> Driver<S> {
             // The end of the turn looks at the journal's progress.
             Input::JournalProgress => Ok(()),
             Input::SnapshotSaved(saved) => self.snapshot_saved(saved),
+            Input::PruningFailed(error) => Err(error.into()),
             Input::SnapshotUnreadable(error) => {
                 let error = error.fault().text(self.console.lang());
                 self.console.error(&JournalMessage::SnapshotUnreadable { error });

@@ -34,7 +34,8 @@ pub trait Store {
     /// Returns when the snapshot has replaced the journal.
     fn install(&mut self, snapshot: Install) -> Result<SnapshotMeta, Error>;
 
-    /// Forgets the entries below `index`, which the snapshot stands for.
+    /// Forgets the entries below `index`, which the snapshot stands for; their space comes back meanwhile. An
+    /// [`Input::PruningFailed`](super::input::Input::PruningFailed) tells if it does not.
     fn prune_below(&mut self, index: Index) -> Result<(), Error>;
 
     /// Writes a snapshot meanwhile; an [`Input::SnapshotSaved`](super::input::Input::SnapshotSaved) tells

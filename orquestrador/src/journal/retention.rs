@@ -10,7 +10,7 @@ use super::bounds::{Bounds, BoundsFile};
 use super::error::Error;
 use super::log::Journal;
 use super::set_aside::{self, SetAside};
-use super::store::Store;
+use super::store::{self, Store};
 
 impl Journal {
     /// Removes the entries above `index`, after they are durable in a file of their own (V6).
@@ -44,10 +44,10 @@ impl Journal {
     /// Forgets the entries below `index`, which must not be above the snapshot's. The disk space
     /// comes back a whole segment at a time.
     pub fn prune_below(&self, index: Index) -> Result<(), Error> {
-        self.write(|writer, tail| {
-            let Some(base_index) = index.0.checked_sub(1).map(Index) else { return Ok(()) };
+        let forgotten = self.write(|writer, tail| {
+            let Some(base_index) = index.0.checked_sub(1).map(Index) else { return Ok(Vec::new()) };
             if base_index <= tail.base.index {
-                return Ok(());
+                return Ok(Vec::new());
             }
             let covered = tail.snapshot.map_or(Index(0), |id| id.index);
             if index > covered {
@@ -57,8 +57,10 @@ impl Journal {
             writer.bounds.set(Bounds { base, last: tail.last, cutting: false })?;
             tail.base = base;
             self.publish(tail);
-            self.0.store.prune(base.index)
-        })
+            Ok(self.0.store.forget_below(base.index))
+        })?;
+        // Appends do not wait for that.
+        forgotten.iter().try_for_each(store::remove)
     }
 }
 

@@ -137,14 +137,15 @@ impl Store {
         self.cut(Index(0))
     }
 
-    /// Removes the segments that hold nothing behind `base`. After a crash some may be back.
-    pub fn prune(&self, base: Index) -> Result<(), Error> {
+    /// Forgets the segments that hold nothing behind `base`; their files are still to be removed. After a crash
+    /// some may be back.
+    pub fn forget_below(&self, base: Index) -> Vec<Segment> {
         let mut state = self.write();
-        while state.segments.get(1).is_some_and(|next| next.previous.index <= base) {
-            state.removals += 1;
-            remove(&state.segments.remove(0))?;
-        }
-        Ok(())
+        let is_kept = |next: &Segment| next.previous.index > base;
+        let kept = state.segments.iter().skip(1).position(is_kept);
+        let forgotten = kept.unwrap_or_else(|| state.segments.len().saturating_sub(1));
+        state.removals += forgotten as u64;
+        state.segments.drain(..forgotten).collect()
     }
 
     pub fn id_at(&self, index: Index) -> Result<Option<EntryId>, Error> {
@@ -257,6 +258,6 @@ fn list(folder: &Path) -> Result<Vec<Segment>, Error> {
     Ok(segments)
 }
 
-fn remove(segment: &Segment) -> Result<(), Error> {
+pub(super) fn remove(segment: &Segment) -> Result<(), Error> {
     directory::remove(&segment.path).map_err(|e| Error::io("remove", &segment.path, e))
 }

@@ -1,6 +1,7 @@
 //! The last views, with why and when this node learnt of each: a small file for people. It is not flushed, and
 //! one that is lost or damaged costs what it says, nothing more: the journal has the records.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use common::proto;
@@ -38,7 +39,8 @@ pub(super) fn save(dir: &Path, notes: &[ViewNote]) -> Result<(), Error> {
     let check = blake3::hash(&content);
     content.extend_from_slice(check.as_bytes());
     let (path, new) = (dir.join(FILE), dir.join("views.new"));
-    std::fs::write(&new, content).map_err(|e| Error::io("write", &new, e))?;
+    let mut file = directory::create(&new)?;
+    file.write_all(&content).map_err(|e| Error::io("write", &new, e))?;
     std::fs::rename(&new, &path).map_err(|e| Error::io("rename", &new, e))
 }
 
