@@ -46,6 +46,10 @@ impl Store for SimulatedStore {
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn durable(&self) -> Result<Index, Error> {
         match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(error),

@@ -33,7 +33,12 @@ impl Disk {
 
 impl Store for Disk {
     fn append(&mut self, entry: Entry) -> Result<(), Error> {
-        self.writer.append(vec![entry])
+        self.writer.append(entry);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.writer.flush()
     }
 
     fn durable(&self) -> Result<Index, Error> {

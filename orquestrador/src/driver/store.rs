@@ -18,9 +18,13 @@ pub struct Install {
 
 /// The node's durable memory. After an error nothing more is promised: the driver ends.
 pub trait Store {
-    /// Appends an entry that follows the last one. Does not wait: [`Store::durable`] says when it is on
-    /// disk, and an [`Input::JournalProgress`](super::input::Input::JournalProgress) when to ask.
+    /// Appends an entry that follows the last one, with the next [`Store::flush`] at the latest.
     fn append(&mut self, entry: Entry) -> Result<(), Error>;
+
+    /// Sends what was appended on its way to the disk. Waits for it only where that is sooner done than said:
+    /// [`Store::durable`] tells when it is there, and an
+    /// [`Input::JournalProgress`](super::input::Input::JournalProgress) when to ask again.
+    fn flush(&mut self) -> Result<(), Error>;
 
     /// The journal is fsynced up to here by this process; 0 when it has not written yet.
     fn durable(&self) -> Result<Index, Error>;

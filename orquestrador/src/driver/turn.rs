@@ -78,7 +78,9 @@ impl<S: Store> Driver<S> {
 
     pub(super) fn end_turn(&mut self) -> Result<(), Error> {
         self.close_entry()?;
+        // The other node's disk works at the same time as ours.
         self.pump()?;
+        self.store.flush()?;
         let durable = self.store.durable()?;
         if durable > self.durable_reported {
             self.durable_reported = durable;
@@ -88,6 +90,7 @@ impl<S: Store> Driver<S> {
             // The office began.
             self.close_entry()?;
             self.pump()?;
+            self.store.flush()?;
         }
         if let Some(misfit) = self.applied.machine.misfit() {
             return Err(Error::Misfit(misfit.to_owned()));

@@ -1,6 +1,7 @@
-//! The one thread that writes the journal. Appends that wait together share one fsync.
+//! The one thread that writes the journal. Appends that wait together share one fsync. A little that finds the
+//! thread idle is written by the driver itself: to wake another thread and to be woken takes longer than the disk.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -27,6 +28,8 @@ enum Job {
 #[derive(Default)]
 struct Progress {
     durable: AtomicU64,
+    /// Jobs that the thread has not done yet.
+    under_way: AtomicUsize,
     failure: Mutex<Option<Error>>,
 }
 
@@ -35,6 +38,10 @@ pub struct Writer {
     jobs: Option<SyncSender<Job>>,
     progress: Arc<Progress>,
     thread: Option<JoinHandle<()>>,
+    journal: Journal,
+    /// Appended, and not on its way yet.
+    waiting: Vec<Entry>,
+    waiting_bytes: usize,
 }
 
 impl Writer {
@@ -43,27 +50,56 @@ impl Writer {
     pub fn start(journal: Journal, driver: InputSender) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(JOBS);
         let progress = Arc::new(Progress::default());
-        let worker = Worker { journal, driver, progress: Arc::clone(&progress) };
+        let worker = Worker { journal: journal.clone(), driver, progress: Arc::clone(&progress) };
         let thread =
             std::thread::Builder::new().name("journal".into()).spawn(move || worker.run(&queue))?;
-        Ok(Self { jobs: Some(jobs), progress, thread: Some(thread) })
+        let (jobs, thread) = (Some(jobs), Some(thread));
+        Ok(Self { jobs, progress, thread, journal, waiting: Vec::new(), waiting_bytes: 0 })
     }
 
-    /// Waits only when the queue is full; before that the driver takes no more work, because too much is
-    /// uncommitted.
-    pub fn append(&self, entries: Vec<Entry>) -> Result<(), Error> {
+    /// With the next [`Writer::flush`], or whatever else is asked.
+    pub fn append(&mut self, entry: Entry) {
+        self.waiting_bytes += entry.payload.len();
+        self.waiting.push(entry);
+    }
+
+    /// Waits for the disk if little waits and the thread is idle, else only when its queue is full; before that
+    /// the driver takes no more work, because too much is uncommitted.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        let is_little = self.waiting_bytes <= INLINE_BYTES;
+        let (Some(last), true, 0) =
+            (self.waiting.last(), is_little, self.progress.under_way.load(Ordering::Acquire))
+        else {
+            return self.hand_over();
+        };
+        let last = last.id.index;
+        self.journal.append(&self.waiting)?;
+        self.progress.durable.store(last.0, Ordering::Release);
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        Ok(())
+    }
+
+    fn hand_over(&mut self) -> Result<(), Error> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        self.waiting_bytes = 0;
+        let entries = std::mem::take(&mut self.waiting);
         self.submit(Job::Append(entries))
     }
 
     /// Returns when it is on disk.
-    pub fn save_role(&self, durable: &Durable) -> Result<(), Error> {
+    pub fn save_role(&mut self, durable: &Durable) -> Result<(), Error> {
+        self.hand_over()?;
         let (done, wait) = sync_channel(1);
         self.submit(Job::SaveRole(Box::new(durable.clone()), done))?;
         wait.recv().map_err(|_| self.failure())?
     }
 
     /// Returns when what follows `keep` stands in its own file and no longer in the journal.
-    pub fn set_aside_after(&self, keep: Index) -> Result<Option<SetAside>, Error> {
+    pub fn set_aside_after(&mut self, keep: Index) -> Result<Option<SetAside>, Error> {
+        self.hand_over()?;
         let (done, wait) = sync_channel(1);
         self.submit(Job::SetAside(keep, done))?;
         let aside = wait.recv().map_err(|_| self.failure())?;
@@ -72,7 +108,8 @@ impl Writer {
     }
 
     /// Returns when the snapshot has replaced the journal.
-    pub fn install(&self, snapshot: Install) -> Result<SnapshotMeta, Error> {
+    pub fn install(&mut self, snapshot: Install) -> Result<SnapshotMeta, Error> {
+        self.hand_over()?;
         let (done, wait) = sync_channel(1);
         self.submit(Job::Install(snapshot, done))?;
         let meta = wait.recv().map_err(|_| self.failure())??;
@@ -93,7 +130,10 @@ impl Writer {
 
     fn submit(&self, job: Job) -> Result<(), Error> {
         match &self.jobs {
-            Some(jobs) => jobs.send(job).map_err(|_| self.failure()),
+            Some(jobs) => {
+                self.progress.under_way.fetch_add(1, Ordering::AcqRel);
+                jobs.send(job).map_err(|_| self.failure())
+            }
             None => Err(Error::Poisoned),
         }
     }
@@ -115,6 +155,8 @@ impl Drop for Writer {
     }
 }
 
+/// Payload bytes that the driver writes itself: the disk takes no longer for them than for one.
+const INLINE_BYTES: usize = 16 << 10;
 /// Payload bytes taken into one batch.
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -132,15 +174,19 @@ impl Worker {
                 Job::Append(entries) => {
                     let (entries, following) = gather(entries, queue);
                     next = following;
-                    if !self.append(&entries) {
+                    let jobs = entries.jobs;
+                    if !self.append(&entries.all) {
                         return;
                     }
+                    self.progress.under_way.fetch_sub(jobs, Ordering::AcqRel);
+                    continue;
                 }
                 // The driver waits for these; if it is gone, nobody needs the answer.
                 Job::SaveRole(durable, done) => drop(done.send(self.journal.save_role(&durable))),
                 Job::SetAside(keep, done) => drop(done.send(self.journal.set_aside_after(keep))),
                 Job::Install(snapshot, done) => drop(done.send((snapshot.run)())),
             }
+            self.progress.under_way.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
@@ -164,19 +210,27 @@ impl Worker {
     }
 }
 
+/// Entries of several jobs.
+struct Gathered {
+    all: Vec<Entry>,
+    jobs: usize,
+}
+
 /// Takes the appends that wait already into one batch.
-fn gather(mut entries: Vec<Entry>, queue: &Receiver<Job>) -> (Vec<Entry>, Option<Job>) {
+fn gather(entries: Vec<Entry>, queue: &Receiver<Job>) -> (Gathered, Option<Job>) {
     let size = |entries: &[Entry]| entries.iter().map(|e| e.payload.len()).sum::<usize>();
     let mut bytes = size(&entries);
+    let mut gathered = Gathered { all: entries, jobs: 1 };
     while bytes < BATCH_BYTES {
         match queue.try_recv() {
             Ok(Job::Append(more)) => {
                 bytes += size(&more);
-                entries.extend(more);
+                gathered.all.extend(more);
+                gathered.jobs += 1;
             }
-            Ok(other) => return (entries, Some(other)),
+            Ok(other) => return (gathered, Some(other)),
             Err(_) => break,
         }
     }
-    (entries, None)
+    (gathered, None)
 }
