@@ -2,6 +2,7 @@
 //! These workers are streams of this process that answer at once; the slots of all together stay the same.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -10,7 +11,7 @@ use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
 use common::proto::worker_service_client::WorkerServiceClient;
 use common::proto::{Outcome, Outcomes, Register, WorkerHeartbeat, WorkerMessage, outcome};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -21,6 +22,8 @@ use super::throughput::drive;
 const ALL_SLOTS: usize = 2_048;
 const OUTBOX: usize = 64;
 const WARM_UP: usize = 2_000;
+/// Workers that connect at once: a thousand would time out behind each other.
+const CONNECTING: usize = 32;
 
 /// Tasks by second with so many workers, and what each task costs the principal.
 pub async fn run(dir: &Path, workers: usize, tasks: usize, runs: &mut Runs) -> anyhow::Result<f64> {
@@ -29,8 +32,13 @@ pub async fn run(dir: &Path, workers: usize, tasks: usize, runs: &mut Runs) -> a
     let slots = u32::try_from((ALL_SLOTS / workers).max(1))?;
     let mut crowd = JoinSet::new();
     let (registered, mut registrations) = mpsc::channel(workers);
+    let door = Arc::new(Semaphore::new(CONNECTING));
     for nth in 0..workers {
-        crowd.spawn(work(principal.clone(), nth, slots, registered.clone()));
+        let (principal, registered, door) = (principal.clone(), registered.clone(), door.clone());
+        crowd.spawn(async move {
+            let turn = door.acquire_owned().await?;
+            work(principal, nth, slots, (turn, registered)).await
+        });
     }
     for _ in 0..workers {
         tokio::select! {
@@ -52,7 +60,7 @@ async fn work(
     principal: Endpoint,
     nth: usize,
     slots: u32,
-    registered: mpsc::Sender<()>,
+    (turn, registered): (OwnedSemaphorePermit, mpsc::Sender<()>),
 ) -> anyhow::Result<()> {
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
     let say = |message| WorkerMessage { message: Some(message) };
@@ -73,6 +81,7 @@ async fn work(
         anyhow::bail!("the first message is no registration: {welcome:?}")
     };
     registered.send(()).await.context("nobody counts")?;
+    drop(turn);
     let mut beat =
         tokio::time::interval(Duration::from_millis(welcome.heartbeat_interval_ms.into()));
     let mut sequence = 0;

@@ -348,6 +348,18 @@ fn who_needs_what_is_pruned_gets_the_snapshot() {
     }
 }
 
+/// A loser of an override whose own snapshot is of the losing history can follow from nothing else.
+#[test]
+fn a_snapshot_is_taken_for_who_needs_one_where_there_is_none() {
+    let mut node = Node::principal(journal(0, 12, 1));
+    let newest = node.role.newest().cloned().expect("elected");
+    let follower = journal(11, 15, 8);
+    let first = node.meet(newest, follower.last());
+    let end = node.be_searched(&follower, first);
+    assert!(end.contains(&Effect::WantSnapshot), "{end:?}");
+    assert!(!end.contains(&Effect::SendSnapshot), "{end:?}");
+}
+
 /// Found by simulation: a deposed principal, with a later snapshot of its own, was sent its successor's.
 #[test]
 fn a_greeting_as_old_as_its_link_brings_no_snapshot() {

@@ -268,7 +268,8 @@ impl<S: Store> Driver<S> {
         let keep =
             self.role.acknowledged().map_or(id.index, |acknowledged| acknowledged.min(id.index));
         self.snapshots.saved = Some(id);
-        if keep == id.index || std::mem::take(&mut self.snapshots.wanted) {
+        let is_needed = std::mem::take(&mut self.snapshots.wanted);
+        if keep == id.index || is_needed {
             self.prune_to_saved_snapshot()?;
         }
         Ok(())
