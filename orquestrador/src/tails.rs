@@ -1,6 +1,7 @@
 //! The entries that this node set aside because nobody had acknowledged them, or because an override (V15)
 //! chose another history: the tasks submitted in them can be submitted once more, except those whose end stands
-//! there too, and those that may be started once only and were given to a worker.
+//! there too, and those that may be started once only and were given to a worker. A snapshot of such a history,
+//! whose entries are gone, counts as one.
 
 mod fates;
 
@@ -11,7 +12,7 @@ use orquestrador_core::Event;
 use orquestrador_core::ids::TaskId;
 
 use crate::api::convert;
-use crate::journal::{self, Content, read_set_aside};
+use crate::journal::{self, Content, SNAPSHOT_EXTENSION, read_set_aside, read_set_aside_snapshot};
 use fates::Fates;
 
 /// Tasks in one message, as many as one submission may have.
@@ -61,12 +62,12 @@ pub enum Error {
 pub fn list(data_dir: &Path) -> Result<Vec<Tail>, Error> {
     let mut names = names(data_dir)?;
     names.sort();
-    let tail = |name: String| Tail { content: summary(&folder(data_dir).join(&name)), name };
+    let tail = |name: String| Tail { content: summary(data_dir, &name), name };
     Ok(names.into_iter().map(tail).collect())
 }
 
-fn summary(path: &Path) -> Result<Summary, Error> {
-    let (entries, fates) = survey(path)?;
+fn summary(data_dir: &Path, name: &str) -> Result<Summary, Error> {
+    let (entries, fates) = survey(data_dir, name)?;
     Ok(Summary {
         entries,
         tasks: fates.open(),
@@ -85,7 +86,7 @@ pub fn read(data_dir: &Path, name: &str) -> Result<Vec<proto::TailTask>, Error> 
         return Err(Error::Unknown(name.to_owned()));
     }
     let path = folder(data_dir).join(name);
-    let (_, fates) = survey(&path)?;
+    let (_, fates) = survey(data_dir, name)?;
     let mut tasks = Vec::new();
     visit(&path, |events| {
         tasks.extend(events.iter().filter_map(|event| submission(event, &fates)));
@@ -106,24 +107,43 @@ fn names(data_dir: &Path) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for file in files {
         let name = file.map_err(Error::Folder)?.file_name();
-        if let Some(name) = name.to_str().filter(|name| name.ends_with(".journal")) {
+        let is_tail = |name: &&str| name.ends_with(".journal") || is_snapshot(name);
+        if let Some(name) = name.to_str().filter(is_tail) {
             names.push(name.to_owned());
         }
     }
     Ok(names)
 }
 
-/// Counts the entries: a task's end may stand long after its submission.
-fn survey(path: &Path) -> Result<(u64, Fates), Error> {
+fn is_snapshot(name: &str) -> bool {
+    name.ends_with(SNAPSHOT_EXTENSION)
+}
+
+/// Counts the entries, or the events of a snapshot: a task's end may stand long after its submission, and for a
+/// snapshot in the entries that followed it.
+fn survey(data_dir: &Path, name: &str) -> Result<(u64, Fates), Error> {
     let (mut entries, mut fates) = (0, Fates::default());
-    visit(path, |events| {
+    visit(&folder(data_dir).join(name), |events| {
         entries += 1;
         events.iter().for_each(|event| fates.see(event));
     })?;
+    if is_snapshot(name) {
+        for journal in names(data_dir)?.iter().filter(|name| !is_snapshot(name)) {
+            visit(&folder(data_dir).join(journal), |events| {
+                events.iter().for_each(|event| fates.see_later(event));
+            })?;
+        }
+    }
     Ok((entries, fates))
 }
 
 fn visit(path: &Path, mut see: impl FnMut(&[Event])) -> Result<(), Error> {
+    if path.to_str().is_some_and(is_snapshot) {
+        for event in read_set_aside_snapshot(path)?.events()? {
+            see(&[event?]);
+        }
+        return Ok(());
+    }
     for entry in read_set_aside(path)? {
         let entry = entry?;
         let content = Content::decode(&entry.payload)
@@ -171,7 +191,47 @@ pub fn parts(tasks: Vec<proto::TailTask>, max_bytes: usize) -> Vec<Vec<proto::Ta
 
 #[cfg(test)]
 mod tests {
+    use orquestrador_core::command::Delivery;
+    use orquestrador_core::ids::{Epoch, Index, Timestamp};
+
     use super::*;
+    use crate::journal::{Entry, Journal};
+
+    /// Its entries are gone, but its tasks are not: only those that ended later are left out.
+    #[test]
+    fn a_snapshot_that_was_set_aside_is_a_tail() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (journal, _) = Journal::open(dir.path()).expect("an empty journal");
+        let submitted = |task| Event::TaskSubmitted {
+            task: TaskId(task),
+            owner: "ana".into(),
+            handler: "echo".into(),
+            payload: b"x"[..].into(),
+            delivery: Delivery::AtLeastOnce,
+            at: Timestamp(1),
+        };
+        let append = |events: Vec<Event>| {
+            let payload = Content::Events(events).encode();
+            let entry = Entry::following(&journal.last(), Epoch(1), payload);
+            journal.append(std::slice::from_ref(&entry)).expect("an append");
+            entry.id
+        };
+        let events = vec![submitted(1), submitted(2)];
+        let id = append(events.clone());
+        journal.save_snapshot(id, &[], events.into_iter()).expect("a snapshot");
+        append(vec![Event::TaskCancelled { task: TaskId(2), at: Timestamp(2) }]);
+        journal.set_aside_snapshot().expect("a copy").expect("there is one");
+        journal.set_aside_after(Index(1)).expect("a tail").expect("there is one");
+
+        let tails = list(dir.path()).expect("two");
+        let snapshot = tails.iter().find(|tail| is_snapshot(&tail.name)).expect("is listed");
+        let summary = snapshot.content.as_ref().expect("is intact");
+        assert_eq!((summary.entries, summary.tasks, summary.finished), (2, 1, 1));
+        let tasks = read(dir.path(), &snapshot.name).expect("is intact");
+        let ids: Vec<_> = tasks.into_iter().filter_map(|task| Some(task.task?.task_id)).collect();
+        assert_eq!(ids, [TaskId(1).to_string()]);
+        assert_eq!(tails.len(), 2);
+    }
 
     #[test]
     fn parts_are_bounded_and_keep_the_order() {

@@ -66,6 +66,10 @@ impl Store for SimulatedStore {
         Ok((entries > 0).then(|| SetAside { path: PathBuf::from("simulated"), entries }))
     }
 
+    fn set_aside_snapshot(&mut self) -> Result<Option<SetAside>, Error> {
+        Ok(None)
+    }
+
     fn install(&mut self, snapshot: Install) -> Result<SnapshotMeta, Error> {
         (snapshot.run)()
     }

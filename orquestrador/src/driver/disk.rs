@@ -53,6 +53,10 @@ impl Store for Disk {
         self.writer.set_aside_after(keep)
     }
 
+    fn set_aside_snapshot(&mut self) -> Result<Option<SetAside>, Error> {
+        self.journal.set_aside_snapshot()
+    }
+
     fn install(&mut self, snapshot: Install) -> Result<SnapshotMeta, Error> {
         self.writer.install(snapshot)
     }

@@ -185,7 +185,11 @@ impl<S: Store> Driver<S> {
         let parts =
             records.iter().find(|(view, at)| known.contains(at) && !ours.contains(&(*view, *at)));
         let Some((_, at)) = parts.filter(|_| is_learner) else { return Ok(()) };
-        // Where they parted before our own snapshot, the entries behind it are all that can be kept.
+        // Where they parted before our own snapshot, that is part of it.
+        if *at <= self.tail.floor() {
+            let aside = self.store.set_aside_snapshot()?;
+            self.tell_set_aside(aside, Index(at.0 - 1));
+        }
         let at = (*at).max(self.tail.floor().next());
         let keep = Index(at.0 - 1);
         let aside = self.store.set_aside_after(keep)?;

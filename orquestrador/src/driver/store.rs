@@ -35,6 +35,9 @@ pub trait Store {
     /// Returns when what follows `keep` stands in its own file and no longer in the journal.
     fn set_aside_after(&mut self, keep: Index) -> Result<Option<SetAside>, Error>;
 
+    /// Returns when the snapshot stands in its own file, too; `None` without one.
+    fn set_aside_snapshot(&mut self) -> Result<Option<SetAside>, Error>;
+
     /// Returns when the snapshot has replaced the journal.
     fn install(&mut self, snapshot: Install) -> Result<SnapshotMeta, Error>;
 

@@ -38,8 +38,9 @@ pub use log::{DiskUsage, Journal};
 pub use move_aside::{MovedAside, Replaced, aside_folder, begin, interrupted, move_aside, replace};
 pub use recovery::Recovered;
 pub use scan::Torn;
-pub use set_aside::{SetAside, SetAsideReader, read_set_aside};
+pub use set_aside::{SNAPSHOT_EXTENSION, SetAside, SetAsideReader, read_set_aside};
 pub use snapshot::{
     Events, ReceivedSnapshot, SnapshotChunk, SnapshotMeta, SnapshotReader, SnapshotReceiver,
+    read_set_aside_snapshot,
 };
 pub use view_notes::ViewNote;

@@ -41,6 +41,19 @@ impl Journal {
         })
     }
 
+    /// Keeps a copy of the snapshot that no later one replaces, for people: the history that it stands for is about
+    /// to give way to another. `None` without one.
+    pub fn set_aside_snapshot(&self) -> Result<Option<SetAside>, Error> {
+        let directory = &self.0.directory;
+        self.write(|_, tail| {
+            tail.snapshot
+                .map(|id| {
+                    set_aside::save_snapshot(&directory.snapshot(), &directory.set_aside(), id)
+                })
+                .transpose()
+        })
+    }
+
     /// Forgets the entries below `index`, which must not be above the snapshot's. The disk space
     /// comes back a whole segment at a time.
     pub fn prune_below(&self, index: Index) -> Result<(), Error> {

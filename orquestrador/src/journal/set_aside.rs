@@ -15,6 +15,8 @@ use super::error::{Error, Place};
 use super::frames::{FrameReader, FrameWriter, Magic};
 
 const MAGIC: Magic = *b"MTRASIDE";
+/// How the name of a snapshot that was set aside ends.
+pub const SNAPSHOT_EXTENSION: &str = ".snapshot";
 
 /// A file of entries that are in the journal no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,22 @@ pub(super) fn save(
     writer.finish()?;
     directory::rename(&temporary, &path)?;
     Ok(SetAside { path, entries: count })
+}
+
+/// Gives the snapshot a second name in `folder`; durable when it returns. A crash may have left it there already.
+pub(super) fn save_snapshot(
+    snapshot: &Path,
+    folder: &Path,
+    id: EntryId,
+) -> Result<SetAside, Error> {
+    fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+    directory::sync_directory(folder.parent().unwrap_or(folder))?;
+    let path = folder.join(format!("0-{}-e{}{SNAPSHOT_EXTENSION}", id.index, id.epoch));
+    if !path.exists() {
+        fs::hard_link(snapshot, &path).map_err(|e| Error::io("link", &path, e))?;
+    }
+    directory::sync_directory(folder)?;
+    Ok(SetAside { path, entries: id.index.0 })
 }
 
 /// Opens such a file; no journal needs to be open.

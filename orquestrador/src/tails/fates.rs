@@ -50,6 +50,13 @@ impl Fates {
         }
     }
 
+    /// What happened in another tail, to tasks of this one.
+    pub fn see_later(&mut self, event: &Event) {
+        if !matches!(event, Event::TaskSubmitted { .. }) {
+            self.see(event);
+        }
+    }
+
     /// Submitted in the tail, and neither ended in it nor possibly begun without leave to begin again.
     pub fn can_be_submitted(&self, task: TaskId) -> bool {
         self.submitted.contains(&task) && !self.finished.contains(&task) && !self.is_withheld(task)

@@ -64,6 +64,15 @@ impl Journal {
     }
 }
 
+/// Opens a snapshot that was set aside; no journal needs to be open.
+///
+/// # Errors
+/// It is not there, or is not intact.
+pub fn read_set_aside_snapshot(path: &Path) -> Result<SnapshotReader, Error> {
+    let missing = std::io::ErrorKind::NotFound.into();
+    SnapshotReader::open(path)?.ok_or_else(|| Error::io("find", path, missing))
+}
+
 impl SnapshotReader {
     /// Reads and checks the header; the rest is checked as it is read.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, Error> {
