@@ -155,7 +155,7 @@ impl<S: Store> Driver<S> {
             }
             return Ok(());
         }
-        self.set_aside_what_parts_from(&received.records)?;
+        self.set_aside_what_parts_from(last, &received.records)?;
         let meta = self.store.install(received)?;
         let limits = self.applied.limits().clone();
         let (applied, tail) = Applied::recover(
@@ -174,8 +174,13 @@ impl<S: Store> Driver<S> {
     }
 
     /// A learner's own history ends where the other one has the record of a view that it does not know there:
-    /// whoever was elected then had everything that was acknowledged.
-    fn set_aside_what_parts_from(&mut self, records: &[(ViewNumber, Index)]) -> Result<(), Error> {
+    /// whoever was elected then had everything that was acknowledged. Or, at the latest, where the other one's
+    /// snapshot `last` ends, if that is below its own: whoever has an entry of that one needs no snapshot.
+    fn set_aside_what_parts_from(
+        &mut self,
+        last: EntryId,
+        records: &[(ViewNumber, Index)],
+    ) -> Result<(), Error> {
         let me = self.role.identity().node;
         let is_learner = self.role.newest().is_some_and(|view| view.replica(me).is_none());
         let ours = self.tail.records();
@@ -184,13 +189,15 @@ impl<S: Store> Driver<S> {
         let known = oldest..=self.tail.last().index;
         let parts =
             records.iter().find(|(view, at)| known.contains(at) && !ours.contains(&(*view, *at)));
-        let Some((_, at)) = parts.filter(|_| is_learner) else { return Ok(()) };
+        let below_ours = (last.index < self.tail.floor()).then(|| last.index.next());
+        let at = parts.map(|(_, at)| *at).or(below_ours).filter(|_| is_learner);
+        let Some(at) = at else { return Ok(()) };
         // Where they parted before our own snapshot, that is part of it.
-        if *at <= self.tail.floor() {
+        if at <= self.tail.floor() {
             let aside = self.store.set_aside_snapshot()?;
             self.tell_set_aside(aside, Index(at.0 - 1));
         }
-        let at = (*at).max(self.tail.floor().next());
+        let at = at.max(self.tail.floor().next());
         let keep = Index(at.0 - 1);
         let aside = self.store.set_aside_after(keep)?;
         self.tell_set_aside(aside, keep);
