@@ -29,6 +29,10 @@ impl<S: Store> Driver<S> {
         while self.step.events.len() < TURN_EVENTS
             && let Some(input) = inputs.next()
         {
+            if matches!(input, Input::Tick) {
+                self.is_tick_due = true;
+                continue;
+            }
             if self.holds(&input) && self.held.inputs.len() < MAX_HELD {
                 self.held.inputs.push(input);
                 continue;

@@ -256,6 +256,8 @@ pub struct Driver<S> {
     word: u64,
     snapshots: turn::Snapshots,
     handing_over: Option<oneshot::Sender<Option<Epoch>>>,
+    /// A tick waits for the end of what has queued up.
+    is_tick_due: bool,
     held: HeldWork,
     serving: bool,
     /// The whole cluster ends: the other node's end is no failure.
@@ -354,6 +356,7 @@ impl<S: Store> Driver<S> {
             word: 0,
             snapshots: turn::Snapshots::default(),
             handing_over: None,
+            is_tick_due: false,
             held: HeldWork::default(),
             serving: false,
             ending: false,
@@ -408,6 +411,10 @@ impl<S: Store> Driver<S> {
             let began = self.clock.monotonic();
             self.pulse.begin_turn(began);
             self.take_some(&mut inputs)?;
+            // Whoever has spoken already is heard before anybody's silence is judged.
+            if inputs.peek().is_none() && std::mem::take(&mut self.is_tick_due) {
+                self.take(Input::Tick)?;
+            }
             self.end_turn()?;
             self.take_held()?;
             self.pulse.end_turn(&self.role, self.waiting_since());
