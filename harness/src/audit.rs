@@ -56,6 +56,7 @@ impl Audit {
             | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }
+            | Event::TaskReturned { .. }
             | Event::TaskAssigned { .. }
             | Event::TasksPruned { .. }
             | Event::TaskRestored(_)

@@ -148,6 +148,7 @@ impl Audit {
             }
             Event::TaskAssigned { .. }
             | Event::TaskRequeued { .. }
+            | Event::TaskReturned { .. }
             | Event::WorkerRegistered { .. }
             | Event::HandlersLearned { .. }
             | Event::WorkerLost { .. }

@@ -8,7 +8,8 @@ use common::grpc_status;
 use common::proto::worker_message::Message;
 use common::proto::worker_service_server::WorkerService;
 use common::proto::{
-    HeartbeatEcho, OrchestratorMessage, Register, Registered, WorkerMessage, orchestrator_message,
+    HeartbeatEcho, OrchestratorMessage, Prefetch, Register, Registered, WorkerMessage,
+    orchestrator_message,
 };
 use orquestrador_core::command::ConnectWorker;
 use orquestrador_core::ids::{ClusterId, Epoch, SessionId};
@@ -28,6 +29,9 @@ const OUTBOX: usize = 1_024;
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Heartbeats in one lease: a single lost one must not cost a worker its work.
 pub const HEARTBEATS_PER_LEASE: u64 = 6;
+
+/// Tasks that a worker may want beyond its slots.
+const MAX_PREFETCH: u32 = 4_096;
 
 /// Hands what workers say to the driver.
 pub struct Service {
@@ -174,6 +178,16 @@ pub fn command(session: SessionId, message: Message) -> Result<Command, Status> 
             Command::ReportEnded { session, attempts: convert::attempts(ended.attempts)? }
         }
         Message::Drain(_) => Command::DrainWorker { session },
+        Message::Prefetch(Prefetch { tasks }) if tasks <= MAX_PREFETCH => {
+            Command::SetPrefetch { session, tasks }
+        }
+        Message::Prefetch(Prefetch { tasks }) => {
+            let why = format!("are {tasks}, at most {MAX_PREFETCH} are given ahead");
+            return Err(grpc_status::invalid([("prefetch.tasks".into(), why)]));
+        }
+        Message::Returned(returned) => {
+            Command::ReturnAttempts { session, attempts: convert::attempts(returned.attempts)? }
+        }
     })
 }
 

@@ -32,6 +32,10 @@ pub enum What {
         attempt: Attempt,
         cause: LossCause,
     },
+    /// The worker gave the attempt back and had not started it; the task waits for another.
+    Returned {
+        attempt: Attempt,
+    },
     /// The attempt was lost with its worker, and so is the task.
     TaskLost {
         attempt: Attempt,
@@ -94,6 +98,9 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
                     lost.map_or(LossCause::WorkerSilent, |lost| cause(lost, &events[nth..]));
                 (*at, What::Lost { attempt: *attempt, cause })
             }
+            Event::TaskReturned { task, attempt, at, .. } if *task == of => {
+                (*at, What::Returned { attempt: *attempt })
+            }
             Event::TaskLost { task, attempt, cause, at } if *task == of => {
                 (*at, What::TaskLost { attempt: *attempt, cause: *cause })
             }
@@ -111,6 +118,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             Event::TaskSubmitted { .. }
             | Event::TaskAssigned { .. }
             | Event::TaskRequeued { .. }
+            | Event::TaskReturned { .. }
             | Event::TaskLost { .. }
             | Event::TaskSucceeded { .. }
             | Event::TaskFailed { .. }

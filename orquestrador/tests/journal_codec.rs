@@ -32,6 +32,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskFailed { .. } => "task_failed",
         Event::TaskCancelled { .. } => "task_cancelled",
         Event::TaskRequeued { .. } => "task_requeued",
+        Event::TaskReturned { .. } => "task_returned",
         Event::TaskLost { .. } => "task_lost",
         Event::TasksPruned { .. } => "tasks_pruned",
         Event::WorkerRegistered { .. } => "worker_registered",
@@ -68,6 +69,7 @@ fn examples() -> Vec<Event> {
         Event::TaskFailed { task, attempt, failure: failure.clone(), at },
         Event::TaskCancelled { task, at },
         Event::TaskRequeued { task, attempt, at },
+        Event::TaskReturned { task, attempt, returned: 3, at },
         Event::TasksPruned { tasks: vec![TASK, TaskId(1)] },
         Event::WorkerRegistered {
             worker: worker(),
@@ -224,6 +226,9 @@ fn any_event() -> impl Strategy<Value = Event> {
             task,
             attempt,
             at
+        }),
+        (task(), attempt(), any::<u16>(), at()).prop_map(|(task, attempt, returned, at)| {
+            Event::TaskReturned { task, attempt, returned, at }
         }),
         proptest::collection::vec(task(), 0..5).prop_map(|tasks| Event::TasksPruned { tasks }),
         (text(), process(), any::<u32>(), texts(), texts(), at()).prop_map(

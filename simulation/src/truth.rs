@@ -143,6 +143,9 @@ impl Truth {
             Event::TaskRequeued { task, attempt, .. } => {
                 self.go(*task, step(TaskState::Queued, attempt.0))?;
             }
+            Event::TaskReturned { task, attempt, .. } => {
+                self.go(*task, step(TaskState::Queued, attempt.0))?;
+            }
             Event::TaskLost { task, attempt, .. } => {
                 self.go(*task, step(TaskState::Lost, attempt.0))?;
                 if let Some(story) = self.tasks.get(task) {

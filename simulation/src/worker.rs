@@ -1,12 +1,14 @@
 //! A simulated worker: the rules of `worker::run` around the real [`Slots`].
 
+use std::collections::VecDeque;
+
 use common::error_code::ErrorCode;
 use common::grpc_status::{self, Meaning};
 use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
 use common::proto::{
-    Assignment, AttemptRef, AttemptsEnded, OrchestratorMessage, Outcome, Outcomes, Register,
-    WorkerHeartbeat, WorkerMessage, outcome,
+    Assignment, AttemptRef, AttemptsEnded, AttemptsReturned, Delivery, OrchestratorMessage,
+    Outcome, Outcomes, Prefetch, Register, WorkerHeartbeat, WorkerMessage, outcome,
 };
 use orquestrador_core::ids::TaskId;
 use uuid::Uuid;
@@ -59,6 +61,8 @@ pub struct Worker {
     pub incarnation: u128,
     pub paused_until: Micros,
     slots: Slots,
+    /// Not started yet, the oldest first.
+    waiting: VecDeque<(Key, Delivery)>,
     session: Option<Session>,
     highest_epoch: u64,
     pub cluster_id: String,
@@ -79,6 +83,7 @@ impl Worker {
             incarnation: 0,
             paused_until: 0,
             slots: Slots::default(),
+            waiting: VecDeque::new(),
             session: None,
             highest_epoch: 0,
             cluster_id: String::new(),
@@ -171,6 +176,7 @@ impl World {
                 worker.is_alive = true;
                 worker.incarnation = worker.chance.wide();
                 worker.slots = Slots::default();
+                worker.waiting.clear();
                 worker.highest_epoch = 0;
                 worker.cluster_id = String::new();
                 worker.bearing = None;
@@ -187,7 +193,10 @@ impl World {
             }
             WorkerEvent::Heartbeat(conn) => self.beat(nth, conn),
             WorkerEvent::Silence(conn) => self.check_silence(nth, conn),
-            WorkerEvent::Ended { key } => self.attempt_ended(nth, &key),
+            WorkerEvent::Ended { key } => {
+                self.attempt_ended(nth, &key);
+                self.fill_slots(nth)?;
+            }
             WorkerEvent::Control(place) => self.open_control(nth, place),
             WorkerEvent::ControlTimeout(place, conn) => self.control_times_out(nth, place, conn),
             WorkerEvent::Ping(place, conn) => self.ping(nth, place, conn),
@@ -371,6 +380,27 @@ impl World {
         let sequence = session.sequence;
         self.schedule.put(now + session.beat, Event::Worker(end, WorkerEvent::Heartbeat(conn)));
         self.say(nth, conn, Message::Heartbeat(WorkerHeartbeat { sequence }));
+        self.ask_ahead(nth, conn);
+    }
+
+    /// Now and then: other tasks take other times.
+    fn ask_ahead(&mut self, nth: usize, conn: ConnId) {
+        let worker = &mut self.workers[nth];
+        if worker.session.as_ref().is_none_or(|s| s.epoch.is_none()) {
+            return;
+        }
+        if worker.chance.one_in_thousand(200) {
+            let tasks = worker.chance.between(0, 4) as u32;
+            self.say(nth, conn, Message::Prefetch(Prefetch { tasks }));
+        }
+        let worker = &mut self.workers[nth];
+        if !worker.waiting.is_empty() && worker.chance.one_in_thousand(300) {
+            let returned: Vec<_> = worker.waiting.drain(..).map(|(key, _)| key).collect();
+            returned.iter().for_each(|key| worker.slots.give_back(key));
+            self.tell(|_| format!("worker {nth} gives back {}", returned.len()));
+            let attempts = returned.iter().map(AttemptRef::from).collect();
+            self.say(nth, conn, Message::Returned(AttemptsReturned { attempts }));
+        }
     }
 
     fn check_silence(&mut self, nth: usize, conn: ConnId) {
@@ -428,23 +458,18 @@ impl World {
     // ---- Work. ----
 
     fn assigned(&mut self, nth: usize, assignment: Assignment) -> Result<(), Violation> {
-        let now = self.now();
-        let duration = self.workers[nth].chance.around(self.plan.work);
         self.tell(|_| format!("worker {nth} gets {}/{}", assignment.task_id, assignment.attempt));
         let worker = &mut self.workers[nth];
-        let end = worker.end();
         match worker.slots.receive(&assignment) {
             Reception::Start { stop } => {
                 if let Some(older) = stop {
                     worker.slots.cancel(&older);
                     self.stop(nth, older);
                 }
-                let task = task_id(&assignment.task_id)?;
-                let incarnation = self.workers[nth].incarnation;
-                self.memory.one_outcome.on_start(task, assignment.attempt, incarnation)?;
-                self.memory.started_once.on_start(&self.truth, task, assignment.delivery())?;
+                let delivery = assignment.delivery();
                 let key = Key { task_id: assignment.task_id, attempt: assignment.attempt };
-                self.schedule.put(now + duration, Event::Worker(end, WorkerEvent::Ended { key }));
+                self.workers[nth].waiting.push_back((key, delivery));
+                self.fill_slots(nth)?;
             }
             Reception::Done(outcome) => self.report(nth, vec![outcome]),
             Reception::StartedBefore => return Err(started_once::replayed(&assignment.task_id)),
@@ -453,7 +478,32 @@ impl World {
         Ok(())
     }
 
+    fn fill_slots(&mut self, nth: usize) -> Result<(), Violation> {
+        let now = self.now();
+        loop {
+            let (slots, worker) = (self.plan.slots as usize, &mut self.workers[nth]);
+            let started = worker.slots.running() - worker.waiting.len();
+            if started >= slots {
+                return Ok(());
+            }
+            let Some((key, delivery)) = worker.waiting.pop_front() else { return Ok(()) };
+            let (end, incarnation) = (worker.end(), worker.incarnation);
+            let duration = worker.chance.around(self.plan.work);
+            let task = task_id(&key.task_id)?;
+            self.memory.one_outcome.on_start(task, key.attempt, incarnation)?;
+            self.memory.started_once.on_start(&self.truth, task, delivery)?;
+            self.schedule.put(now + duration, Event::Worker(end, WorkerEvent::Ended { key }));
+        }
+    }
+
     fn stop(&mut self, nth: usize, key: Key) {
+        let worker = &mut self.workers[nth];
+        if worker.waiting.iter().any(|(waiting, _)| *waiting == key) {
+            worker.waiting.retain(|(waiting, _)| *waiting != key);
+            worker.slots.give_back(&key);
+            self.report_end(nth, AttemptRef::from(&key));
+            return;
+        }
         let at = self.now() + self.chance.between(0, STOPPING);
         let end = self.workers[nth].end();
         self.schedule.put(at, Event::Worker(end, WorkerEvent::Ended { key }));

@@ -1,9 +1,9 @@
 //! Runs attempts and collects what they come to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::proto::{self, Assignment, Outcome};
 use futures::FutureExt as _;
@@ -18,20 +18,36 @@ use crate::slots::Key;
 /// An attempt that ended.
 pub type Ended = (Key, Outcome);
 
-/// Owns everything that runs.
+/// Owns everything that runs, and what waits for a slot.
 pub struct Executor {
     handlers: HashMap<String, Arc<dyn Handler>>,
     worker_id: Arc<str>,
     faults: Faults,
     started: u64,
-    cancellations: HashMap<Key, CancellationToken>,
+    slots: usize,
+    running: HashMap<Key, Running>,
+    /// The oldest first.
+    waiting: VecDeque<Waiting>,
     attempts: JoinSet<()>,
     ended: mpsc::Sender<Ended>,
 }
 
+struct Running {
+    cancelled: CancellationToken,
+    began: Instant,
+}
+
+struct Waiting {
+    key: Key,
+    handler: Arc<dyn Handler>,
+    payload: Vec<u8>,
+    epoch: u64,
+    since: Instant,
+}
+
 /// What became of an assignment at once.
 pub enum Start {
-    /// It runs; its end comes through the channel.
+    /// It runs, or will once a slot is free; its end comes through the channel.
     Running,
     /// It is done.
     Done(Outcome),
@@ -53,7 +69,9 @@ impl Executor {
             worker_id,
             faults,
             started: 0,
-            cancellations: HashMap::new(),
+            slots: slots.max(1),
+            running: HashMap::new(),
+            waiting: VecDeque::new(),
             attempts: JoinSet::new(),
             ended,
         };
@@ -89,13 +107,21 @@ impl Executor {
                 Err(_) => return Start::Done(outcome(&key, Err(panicked()))),
             }
         };
-        self.spawn(key, handler, payload, epoch);
+        self.waiting.push_back(Waiting { key, handler, payload, epoch, since: Instant::now() });
+        self.fill_slots();
         Start::Running
     }
 
-    fn spawn(&mut self, key: Key, handler: Arc<dyn Handler>, payload: Vec<u8>, epoch: u64) {
-        let cancelled = CancellationToken::new();
-        self.cancellations.insert(key.clone(), cancelled.clone());
+    fn fill_slots(&mut self) {
+        while self.running.len() < self.slots {
+            let Some(next) = self.waiting.pop_front() else { return };
+            self.spawn(next);
+        }
+    }
+
+    fn spawn(&mut self, Waiting { key, handler, payload, epoch, .. }: Waiting) {
+        let (cancelled, began) = (CancellationToken::new(), Instant::now());
+        self.running.insert(key.clone(), Running { cancelled: cancelled.clone(), began });
         let context = Context {
             task_id: key.task_id.clone(),
             attempt: key.attempt,
@@ -105,7 +131,6 @@ impl Executor {
         };
         let (ended, faults) = (self.ended.clone(), self.faults.clone());
         self.attempts.spawn(async move {
-            let began = Instant::now();
             let run = async { handler.run(context, payload).await };
             let done = AssertUnwindSafe(run).catch_unwind().await;
             if let Some(delay) = faults.delay(began) {
@@ -121,15 +146,33 @@ impl Executor {
         while self.attempts.try_join_next().is_some() {}
     }
 
-    /// Asks an attempt to stop; its end still comes through the channel.
-    pub fn stop(&mut self, key: &Key) {
-        if let Some(cancelled) = self.cancellations.get(key) {
-            cancelled.cancel();
+    /// Asks an attempt to stop; its end still comes through the channel. `false`: it only waited, and that
+    /// was its end.
+    pub fn stop(&mut self, key: &Key) -> bool {
+        if let Some(running) = self.running.get(key) {
+            running.cancelled.cancel();
+            return true;
         }
+        let waited = self.waiting.len();
+        self.waiting.retain(|waiting| waiting.key != *key);
+        self.waiting.len() == waited
     }
 
-    pub fn forget(&mut self, key: &Key) {
-        self.cancellations.remove(key);
+    /// An attempt came to its end; the next takes its slot. Gives how long it took.
+    pub fn forget(&mut self, key: &Key) -> Option<Duration> {
+        let took = self.running.remove(key).map(|running| running.began.elapsed());
+        self.fill_slots();
+        took
+    }
+
+    /// Since when the one that has waited longest for a slot waits.
+    pub fn waiting_since(&self) -> Option<Instant> {
+        self.waiting.front().map(|waiting| waiting.since)
+    }
+
+    /// Those that wait for a slot are not started any more.
+    pub fn give_up_waiting(&mut self) -> Vec<Key> {
+        self.waiting.drain(..).map(|waiting| waiting.key).collect()
     }
 
     /// Drops everything that runs, and what it started with it.

@@ -11,6 +11,7 @@ mod executor;
 mod faults;
 pub mod handlers;
 mod lines;
+mod prefetch;
 mod run;
 mod session;
 #[doc(hidden)]

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::executor::{Ended, Executor};
 use crate::handlers::Handler;
 use crate::lines::Lines;
+use crate::prefetch::Prefetch;
 use crate::slots::Slots;
 use crate::witness::{self, News};
 
@@ -95,6 +96,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         config.faults.clone(),
         config.slots as usize,
     );
+    let prefetch = Prefetch::new(config.slots);
     let mut handler_names: Vec<_> = by_name.into_keys().collect();
     handler_names.sort();
     let mut worker = Worker {
@@ -107,11 +109,13 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         news: News::default(),
         slots: Slots::default(),
         executor,
+        prefetch,
         ended,
         lines: Lines::new(console),
         console,
         reports: Vec::new(),
         ends: Vec::new(),
+        returned: Vec::new(),
         stop: watch::Sender::default(),
         drain: CancellationToken::new(),
         hanging: false,
@@ -160,6 +164,7 @@ struct Worker {
     news: News,
     slots: Slots,
     executor: Executor,
+    prefetch: Prefetch,
     ended: mpsc::Receiver<Ended>,
     lines: Lines,
     console: Console,
@@ -167,6 +172,8 @@ struct Worker {
     reports: Vec<Outcome>,
     /// Cancelled attempts whose end is to be sent.
     ends: Vec<AttemptRef>,
+    /// Attempts that were not started, to be sent back.
+    returned: Vec<AttemptRef>,
     /// The operator ends the whole cluster, and gives so long to what runs.
     stop: watch::Sender<Option<Duration>>,
     /// Finish what runs, take no more, end.

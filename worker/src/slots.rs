@@ -79,6 +79,11 @@ impl Once {
         self.newer.contains(task_id) || self.older.contains(task_id)
     }
 
+    fn remove(&mut self, task_id: &str) {
+        self.newer.remove(task_id);
+        self.older.remove(task_id);
+    }
+
     fn insert(&mut self, task_id: &str) {
         if self.newer.len() >= REMEMBERED {
             self.older = std::mem::take(&mut self.newer);
@@ -131,6 +136,17 @@ impl Slots {
                 None
             }
             None => None,
+        }
+    }
+
+    /// It was never started, and is somebody else's now.
+    pub fn give_back(&mut self, key: &Key) {
+        if let Some(Held::Running { .. }) = self.held.get(key) {
+            self.held.remove(key);
+            self.once.remove(&key.task_id);
+            if self.running.get(&key.task_id) == Some(&key.attempt) {
+                self.running.remove(&key.task_id);
+            }
         }
     }
 
@@ -236,6 +252,21 @@ mod tests {
         let again = Assignment { attempt: 2, ..only_once("b") };
         assert_eq!(slots.receive(&again), Reception::StartedBefore);
         assert!(slots.is_empty());
+    }
+
+    #[test]
+    fn what_was_given_back_may_come_again() {
+        let mut slots = Slots::default();
+        let start = Reception::Start { stop: None };
+        for assignment in [assignment("a", 1), only_once("b")] {
+            assert_eq!(slots.receive(&assignment), start);
+            slots.give_back(&key(&assignment.task_id, 1));
+            assert!(!slots.held.contains_key(&key(&assignment.task_id, 1)));
+            assert_eq!(slots.receive(&assignment), start);
+        }
+        slots.finish(&key("a", 1), outcome("a", 1));
+        slots.give_back(&key("a", 1));
+        assert_eq!(slots.outcomes().len(), 1, "an outcome is not given back");
     }
 
     #[test]

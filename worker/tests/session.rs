@@ -238,9 +238,53 @@ async fn start_worker(orchestrators: &[u16], gate: &Gate) -> JoinHandle<Result<u
     tokio::spawn(worker::run(config, handlers))
 }
 
+/// A worker with two slots that has seen many short tasks, and what it asked for then.
+async fn trusting_worker(script: &mut Script, gate: &Gate) -> (Session, u32) {
+    gate.open.add_permits(1);
+    start_worker(&[script.port], gate).await;
+    let mut session = script.session(1).await;
+    let (mut task, mut asked_for) = (100, None);
+    loop {
+        session.assign(&format!("01900000-0000-7000-8000-{task:012}"), "gate").await;
+        task += 1;
+        loop {
+            match session.hear().await {
+                FromWorker::Prefetch(prefetch) => asked_for = Some(prefetch.tasks),
+                FromWorker::Outcomes(_) => break,
+                other => panic!("expected an outcome, got {other:?}"),
+            }
+        }
+        if let Some(tasks) = asked_for {
+            assert_eq!(gate.open.forget_permits(1), 1, "nothing runs now");
+            return (session, tasks);
+        }
+    }
+}
+
+impl Session {
+    /// Three tasks: for both slots, and one more.
+    async fn assign_three(&self) {
+        for task in [TASK, OTHER_TASK, THIRD_TASK] {
+            self.assign(task, "gate").await;
+        }
+    }
+
+    async fn returned(&mut self) -> Vec<AttemptRef> {
+        loop {
+            match self.hear().await {
+                FromWorker::Returned(returned) => return returned.attempts,
+                FromWorker::Prefetch(_) | FromWorker::Outcomes(_) => {}
+                other => panic!("expected something back, got {other:?}"),
+            }
+        }
+    }
+}
+
 const TASK: &str = "01900000-0000-7000-8000-000000000001";
 
 const OTHER_TASK: &str = "01900000-0000-7000-8000-000000000002";
+
+const THIRD_TASK: &str = "01900000-0000-7000-8000-000000000003";
 
 fn reference() -> AttemptRef {
     AttemptRef { task_id: TASK.into(), attempt: 1 }
@@ -408,4 +452,62 @@ async fn a_buffered_assignment_after_a_report() {
     session.assign(OTHER_TASK, "gate").await;
     assert_eq!(session.outcome().await.task_id, OTHER_TASK);
     assert_eq!(gate.started.load(Ordering::SeqCst), 1, "the late assignment was started");
+}
+
+#[tokio::test]
+async fn short_tasks_are_asked_for_ahead_and_given_back_when_they_wait_in_vain() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    let (mut session, tasks) = trusting_worker(&mut script, &gate).await;
+    assert!(tasks > 0);
+    let before = gate.started.load(Ordering::SeqCst);
+    session.assign_three().await;
+    // The gate is closed, so both slots are taken for good.
+    assert!(
+        matches!(session.hear().await, FromWorker::Prefetch(prefetch) if prefetch.tasks == 0),
+        "it asks for no more before it gives anything back"
+    );
+    let third = AttemptRef { task_id: THIRD_TASK.into(), attempt: 1 };
+    assert_eq!(session.returned().await, [third]);
+    assert_eq!(gate.started.load(Ordering::SeqCst), before + 2, "it was not started");
+    // It may come again, and is started then.
+    gate.open.add_permits(2);
+    session.outcome().await;
+    session.assign(THIRD_TASK, "gate").await;
+    loop {
+        if session.outcome().await.task_id == THIRD_TASK {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_slot_is_cancelled_at_once() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    let (mut session, _) = trusting_worker(&mut script, &gate).await;
+    let before = gate.started.load(Ordering::SeqCst);
+    session.assign_three().await;
+    let third = AttemptRef { task_id: THIRD_TASK.into(), attempt: 1 };
+    session.say(ToWorker::Cancel(CancelAttempts { attempts: vec![third.clone()] })).await;
+    match session.hear().await {
+        FromWorker::Ended(ended) => assert_eq!(ended.attempts, [third]),
+        other => panic!("expected an end, got {other:?}"),
+    }
+    assert_eq!(gate.started.load(Ordering::SeqCst), before + 2, "it was not started");
+}
+
+#[tokio::test]
+async fn a_worker_that_drains_gives_back_what_it_has_not_started() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    let (mut session, _) = trusting_worker(&mut script, &gate).await;
+    session.assign_three().await;
+    session.say(ToWorker::Stop(Stop { within_ms: None })).await;
+    loop {
+        match session.hear().await {
+            FromWorker::Drain(_) => break,
+            FromWorker::Prefetch(_) | FromWorker::Outcomes(_) => {}
+            other => panic!("expected it to drain, got {other:?}"),
+        }
+    }
+    let third = AttemptRef { task_id: THIRD_TASK.into(), attempt: 1 };
+    assert_eq!(session.returned().await, [third]);
 }

@@ -357,6 +357,9 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("LOST", "WORKER_RESTARTED") => {
             format!("tentativa {attempt} perdida: o worker foi reiniciado; volta à fila")
         }
+        ("RETURNED", _) => {
+            format!("tentativa {attempt} devolvida pelo worker sem ter começado; volta à fila")
+        }
         ("TASK_LOST", "WORKER_SILENT") => format!(
             "perdida na tentativa {attempt}: o worker ficou em silêncio; no máximo uma vez: não volta à fila"
         ),
@@ -379,6 +382,9 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         }
         ("LOST", "WORKER_RESTARTED") => {
             format!("attempt {attempt} lost: the worker was restarted; back to the queue")
+        }
+        ("RETURNED", _) => {
+            format!("attempt {attempt} given back by the worker before it began; back to the queue")
         }
         ("TASK_LOST", "WORKER_SILENT") => format!(
             "lost in attempt {attempt}: the worker was silent; at most once: not back to the queue"

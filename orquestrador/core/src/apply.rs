@@ -45,7 +45,13 @@ impl State {
             Event::TaskCancelled { task, at } => {
                 self.task_finished(*task, None, (Transition::Cancelled, End::Cancelled), *at)
             }
-            Event::TaskRequeued { task, attempt, at: _ } => self.task_requeued(*task, *attempt),
+            Event::TaskRequeued { task, attempt, at: _ } => {
+                let slot = self.changing(*task, Transition::Requeued)?;
+                self.task_requeued(*task, *attempt, self.tasks[slot].returned)
+            }
+            Event::TaskReturned { task, attempt, returned, at: _ } => {
+                self.task_requeued(*task, *attempt, *returned)
+            }
             Event::TaskLost { task, attempt, cause, at } => {
                 let end = End::Lost(*cause);
                 self.task_finished(*task, Some(*attempt), (Transition::Lost, end), *at)
@@ -195,17 +201,18 @@ impl State {
             finished.order = Some(self.retain(slot));
         }
         self.totals.finished_bytes += finished.end.bytes();
-        self.tasks[slot].body = Body::Finished(Box::new(finished));
+        let task = &mut self.tasks[slot];
+        (task.body, task.returned) = (Body::Finished(Box::new(finished)), 0);
         self.count_in(slot);
         Ok(())
     }
 
-    fn task_requeued(&mut self, id: TaskId, attempt: Attempt) -> Applied {
+    fn task_requeued(&mut self, id: TaskId, attempt: Attempt, returned: u16) -> Applied {
         let slot = self.changing(id, Transition::Requeued)?;
         self.count_out(slot);
         let task = &mut self.tasks[slot];
         let (handler, seq) = (task.handler, task.seq);
-        task.attempt = attempt;
+        (task.attempt, task.returned) = (attempt, returned);
         if let Body::Running { worker, .. } = task.body {
             if let Body::Running { payload, .. } = task.body.take() {
                 task.body = Body::queued(payload);

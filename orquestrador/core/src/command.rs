@@ -33,6 +33,10 @@ pub enum Command {
     WorkerHeartbeat { session: SessionId },
     /// The worker takes no more work.
     DrainWorker { session: SessionId },
+    /// From now on the worker wants so many tasks beyond its slots, to have them when one is free.
+    SetPrefetch { session: SessionId, tasks: u32 },
+    /// Attempts that the worker gives back without having started them.
+    ReturnAttempts { session: SessionId, attempts: Vec<AttemptRef> },
     /// What attempts came to.
     ReportOutcomes { session: SessionId, outcomes: Vec<ReportedOutcome> },
     /// Cancelled attempts that no longer run.

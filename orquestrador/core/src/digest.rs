@@ -50,6 +50,7 @@ pub struct TaskParts<'a> {
     pub fingerprint: u64,
     pub submitted_at: u64,
     pub attempt: u32,
+    pub returned: u16,
     pub state: u8,
     pub delivery: u8,
     /// Worker and start of the running attempt.
@@ -76,7 +77,10 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
         parts.handler_hash,
         parts.fingerprint,
         parts.submitted_at,
-        u64::from(parts.delivery) << 40 | u64::from(parts.attempt) << 8 | u64::from(parts.state),
+        u64::from(parts.returned) << 48
+            | u64::from(parts.delivery) << 40
+            | u64::from(parts.attempt) << 8
+            | u64::from(parts.state),
         worker,
         started,
         finished_at,

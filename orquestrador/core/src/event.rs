@@ -42,6 +42,14 @@ pub enum Event {
         attempt: Attempt,
         at: Timestamp,
     },
+    /// The worker gives the attempt back and has not started it; the task waits for another.
+    TaskReturned {
+        task: TaskId,
+        attempt: Attempt,
+        /// Of its attempts so far, this one included: they do not count as lost.
+        returned: u16,
+        at: Timestamp,
+    },
     /// The attempt is lost, and the task was to be started once at most: this is its end.
     TaskLost {
         task: TaskId,

@@ -1,6 +1,6 @@
 //! The shortest history that leads to a state, one event at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::{Event, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, Blob, HandlerName, Timestamp, UserName, WorkerId};
@@ -24,7 +24,7 @@ pub struct History {
     /// The owners' chains are merged, so that nothing needs to be sorted or copied beforehand.
     heads: BTreeMap<Seq, Slot<Task>>,
     /// What follows the last submission.
-    second: Option<Event>,
+    rest: VecDeque<Event>,
 }
 
 impl History {
@@ -46,7 +46,7 @@ impl History {
             handlers: Beside::default(),
             workers: Beside::default(),
             heads: BTreeMap::new(),
-            second: None,
+            rest: VecDeque::new(),
         };
         for (slot, owner) in state.owners.iter() {
             *history.owners.get_mut(slot) = Some(owner.name.clone());
@@ -101,7 +101,7 @@ impl Iterator for History {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        if let Some(event) = self.first.next().or_else(|| self.second.take()) {
+        if let Some(event) = self.first.next().or_else(|| self.rest.pop_front()) {
             return Some(event);
         }
         let (_, slot) = self.heads.pop_first()?;
@@ -113,15 +113,17 @@ impl Iterator for History {
         match &task.body {
             Body::Queued { payload, .. } => {
                 let event = self.submission(task, payload);
+                self.rest = returned(task);
                 if task.attempt > Attempt(0) {
                     let (task, attempt, at) = (task.id(), task.attempt, task.submitted_at);
-                    self.second = Some(Event::TaskRequeued { task, attempt, at });
+                    self.rest.push_back(Event::TaskRequeued { task, attempt, at });
                 }
                 Some(event)
             }
             Body::Running { payload, worker, started_at } => {
                 let event = self.submission(task, payload);
-                self.second = Some(Event::TaskAssigned {
+                self.rest = returned(task);
+                self.rest.push_back(Event::TaskAssigned {
                     task: task.id(),
                     attempt: task.attempt,
                     worker: name(&self.workers, *worker),
@@ -132,6 +134,14 @@ impl Iterator for History {
             Body::Finished(finished) => Some(self.restored(task, finished)),
         }
     }
+}
+
+/// How many attempts were given back, where any was; which they were no longer matters.
+fn returned(task: &Task) -> VecDeque<Event> {
+    let (returned, at) = (task.returned, task.submitted_at);
+    let attempt = Attempt(u32::from(returned));
+    let event = Event::TaskReturned { task: task.id(), attempt, returned, at };
+    (returned > 0).then_some(event).into_iter().collect()
 }
 
 fn name<T, N: Clone>(names: &Beside<T, Option<N>>, slot: Slot<T>) -> N {

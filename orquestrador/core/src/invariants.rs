@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use crate::command::{AttemptRef, Delivery};
 use crate::effect::TaskState;
-use crate::ids::Attempt;
 use crate::machine::Machine;
 use crate::state::State;
 use crate::state::slab::Slot;
@@ -145,10 +144,14 @@ fn deliveries(state: &State) -> Result<(), String> {
     for (_, task) in state.tasks.iter() {
         let holds = match task.delivery {
             Delivery::AtLeastOnce => task.state() != TaskState::Lost,
-            Delivery::AtMostOnce => {
-                task.attempt == Attempt(0)
-                    || task.attempt == Attempt(1) && task.state() != TaskState::Queued
-            }
+            Delivery::AtMostOnce => match task.state() {
+                TaskState::Queued => task.lost_attempts() == 0,
+                TaskState::Running => task.lost_attempts() == 1,
+                TaskState::Succeeded
+                | TaskState::Failed
+                | TaskState::Cancelled
+                | TaskState::Lost => true,
+            },
         };
         ensure(holds, || {
             format!("task {} is {:?} in attempt {}", task.id(), task.state(), task.attempt)

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::command::Delivery;
 use crate::effect::PendingReason;
 use crate::ids::{SessionId, Timestamp};
 use crate::policy::{Candidate, Policy, Rank};
@@ -20,11 +21,19 @@ pub struct Presence {
     pub last_seen: Timestamp,
     pub draining: bool,
     pub assigned_total: u64,
+    /// Tasks that it takes beyond its slots.
+    pub prefetch: u32,
     turn: u64,
     /// Stands among those that offer its handlers.
     offers: bool,
     /// Stands among the free ones under this rank.
     listed: Option<Rank>,
+}
+
+impl Presence {
+    fn takes_more(&self, record: &Worker) -> bool {
+        record.busy() < record.slots.saturating_add(self.prefetch)
+    }
 }
 
 /// The workers that offer one handler.
@@ -35,6 +44,13 @@ struct Desk {
     offering: usize,
     /// Under which its queue stands in [`Office::ready`].
     ready: Option<Seq>,
+}
+
+impl Desk {
+    /// Of the worker whose turn it is.
+    fn first(&self) -> Option<Rank> {
+        self.free.first_key_value().map(|(rank, _)| *rank)
+    }
 }
 
 #[derive(Default)]
@@ -73,7 +89,10 @@ impl Office {
     /// Opens a session and gives the older one that it replaces.
     pub fn connect(&mut self, worker: Slot<Worker>, session: SessionId) -> Option<SessionId> {
         self.sessions.insert(session, worker);
-        let before = self.presences.get_mut(worker).session.replace(session);
+        let presence = self.presences.get_mut(worker);
+        let before = presence.session.replace(session);
+        // It is asked for anew on each stream.
+        presence.prefetch = 0;
         let replaced = before.filter(|before| *before != session);
         if let Some(replaced) = replaced {
             self.sessions.remove(&replaced);
@@ -96,6 +115,11 @@ impl Office {
         self.presences.get_mut(worker).draining = true;
     }
 
+    /// [`Office::refresh`] must follow.
+    pub fn set_prefetch(&mut self, worker: Slot<Worker>, tasks: u32) {
+        self.presences.get_mut(worker).prefetch = tasks;
+    }
+
     /// It got a task: [`Office::refresh`] must follow.
     pub fn count_assignment(&mut self, worker: Slot<Worker>) {
         let turn = self.take_turn();
@@ -114,8 +138,10 @@ impl Office {
         let record = &state.workers[worker];
         let presence = self.presence(worker);
         let offers = presence.session.is_some() && !presence.draining;
-        let is_free = offers && record.busy() < record.slots;
-        let rank = is_free.then(|| self.policy.rank(Candidate { turn: presence.turn }));
+        let is_ahead = record.busy() >= record.slots;
+        let candidate = Candidate { turn: presence.turn, is_ahead };
+        let takes_more = offers && presence.takes_more(record);
+        let rank = takes_more.then(|| self.policy.rank(candidate));
         self.list(state, worker, offers, rank);
     }
 
@@ -127,7 +153,8 @@ impl Office {
             return;
         }
         // A free worker that stays free changes nobody's turn but its own.
-        let stays = before.is_some() && rank.is_some();
+        let is_ahead = |rank: Rank| rank.is_ahead;
+        let stays = before.is_some() && before.map(is_ahead) == rank.map(is_ahead);
         for handler in &state.workers[worker].handlers {
             let desk = self.desks.get_mut(*handler);
             desk.offering = desk.offering + usize::from(offers) - usize::from(offered);
@@ -146,10 +173,7 @@ impl Office {
     /// Looks whether the handler's queue has a task for a free worker.
     pub fn refresh_queue(&mut self, state: &State, handler: Slot<Handler>) {
         let desk = self.desks.get_mut(handler);
-        let ready = match desk.free.is_empty() {
-            true => None,
-            false => state.handlers[handler].queue.first(&state.tasks).map(|(seq, _)| seq),
-        };
+        let ready = desk.first().and_then(|rank| ready(state, handler, rank));
         let before = std::mem::replace(&mut desk.ready, ready);
         if before == ready {
             return;
@@ -185,7 +209,7 @@ impl Office {
             Some(PendingReason::NoWorker)
         } else if desk.is_none_or(|desk| desk.offering == 0) {
             Some(PendingReason::NoWorkerForHandler)
-        } else if desk.is_some_and(|desk| desk.free.is_empty()) {
+        } else if desk.and_then(Desk::first).is_none_or(|rank| rank.is_ahead) {
             Some(PendingReason::AllBusy)
         } else {
             None
@@ -213,7 +237,7 @@ impl Office {
                 .collect();
             let free: Vec<_> = offering
                 .iter()
-                .filter(|(_, worker)| worker.busy() < worker.slots)
+                .filter(|(slot, worker)| self.presence(*slot).takes_more(worker))
                 .map(|(slot, _)| *slot)
                 .collect();
             let mut listed: Vec<_> = desk.free.values().copied().collect();
@@ -223,12 +247,28 @@ impl Office {
             if desk.offering != offering.len() || listed != expected {
                 return Err(format!("the workers listed for {} are wrong", record.name));
             }
-            let head = record.queue.first(&state.tasks).map(|(seq, _)| seq);
-            let ready = if listed.is_empty() { None } else { head };
+            let can_start = offering.iter().any(|(_, worker)| worker.busy() < worker.slots);
+            let head = record.queue.first(&state.tasks).filter(|(_, task)| {
+                !listed.is_empty() && (can_start || may_wait(&state.tasks[*task]))
+            });
+            let ready = head.map(|(seq, _)| seq);
             if desk.ready != ready || ready.is_some_and(|r| self.ready.get(&r) != Some(&handler)) {
                 return Err(format!("the queue of {} is listed wrongly", record.name));
             }
         }
         Ok(())
     }
+}
+
+/// The oldest task of the queue, if it may be given to a worker of this rank.
+fn ready(state: &State, handler: Slot<Handler>, rank: Rank) -> Option<Seq> {
+    let (seq, task) = state.handlers[handler].queue.first(&state.tasks)?;
+    (!rank.is_ahead || may_wait(&state.tasks[task])).then_some(seq)
+}
+
+/// Whether a worker may hold the task without starting it. Should the worker be lost, nobody knows that it had
+/// not begun: what may be started once only would be lost for nothing, and whatever stands beside a task
+/// that kills its workers would be quarantined with it.
+fn may_wait(task: &Task) -> bool {
+    task.delivery == Delivery::AtLeastOnce && task.lost_attempts() == 0
 }

@@ -94,6 +94,9 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
             let (what, cause) = ("LOST".into(), cause.code().into());
             proto::TaskStep { what, attempt: attempt.0, cause, ..base }
         }
+        What::Returned { attempt } => {
+            proto::TaskStep { what: "RETURNED".into(), attempt: attempt.0, ..base }
+        }
         What::Succeeded { attempt } => {
             proto::TaskStep { what: "SUCCEEDED".into(), attempt: attempt.0, ..base }
         }

@@ -322,6 +322,8 @@ fn is_request(command: &Command) -> bool {
         Command::DisconnectWorker { .. }
         | Command::WorkerHeartbeat { .. }
         | Command::DrainWorker { .. }
+        | Command::SetPrefetch { .. }
+        | Command::ReturnAttempts { .. }
         | Command::ReportOutcomes { .. }
         | Command::ReportEnded { .. }
         | Command::ExpireTimers => false,
@@ -340,6 +342,7 @@ fn content_bytes(event: &Event) -> usize {
         Event::TaskAssigned { .. }
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }
+        | Event::TaskReturned { .. }
         | Event::TaskLost { .. }
         | Event::WorkerRegistered { .. }
         | Event::HandlersLearned { .. }

@@ -167,6 +167,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskFailed { .. }
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }
+        | Event::TaskReturned { .. }
         | Event::TaskLost { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)

@@ -39,6 +39,7 @@ impl Fates {
             // Only finished ones are forgotten, and their end stands before.
             Event::TasksPruned { .. }
             | Event::TaskRequeued { .. }
+            | Event::TaskReturned { .. }
             | Event::AttemptEnded { .. }
             // Only in snapshots.
             | Event::TaskRestored(_)

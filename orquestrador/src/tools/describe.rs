@@ -94,6 +94,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskFailed { task, .. }
         | Event::TaskCancelled { task, .. }
         | Event::TaskRequeued { task, .. }
+        | Event::TaskReturned { task, .. }
         | Event::TaskLost { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::TasksPruned { tasks } => tasks.clone(),
@@ -114,6 +115,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskFailed { .. } => "TASK_FAILED",
         Event::TaskCancelled { .. } => "TASK_CANCELLED",
         Event::TaskRequeued { .. } => "TASK_REQUEUED",
+        Event::TaskReturned { .. } => "TASK_RETURNED",
         Event::TaskLost { .. } => "TASK_LOST",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
@@ -150,7 +152,8 @@ fn fields(event: &Event) -> Value {
             "message": failure.message, "at_ms": at.0,
         }),
         Event::TaskCancelled { task, at } => json!({ "task_id": text(task), "at_ms": at.0 }),
-        Event::TaskRequeued { task, attempt, at } => {
+        Event::TaskRequeued { task, attempt, at }
+        | Event::TaskReturned { task, attempt, returned: _, at } => {
             json!({ "task_id": text(task), "attempt": attempt.0, "at_ms": at.0 })
         }
         Event::TaskLost { task, attempt, cause, at } => json!({

@@ -1,21 +1,22 @@
 //! One session with the principal: assignments come in, outcomes and ends go out. Never looks for another
 //! principal; it only ends when one is named.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::endpoint::Endpoint;
 use common::messages::worker::WorkerMessage as Line;
 use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
 use common::proto::{
-    Assignment, AttemptRef, AttemptsEnded, Drain, OrchestratorMessage, Outcome, Outcomes,
-    WorkerMessage, outcome,
+    Assignment, AttemptRef, AttemptsEnded, AttemptsReturned, Drain, OrchestratorMessage, Outcome,
+    Outcomes, Prefetch, WorkerMessage, outcome,
 };
 use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::Worker;
 use crate::executor::{self, Start};
+use crate::prefetch::PATIENCE;
 use crate::session::{self, Session};
 use crate::slots::{Cancellation, Key, Reception};
 
@@ -38,6 +39,7 @@ impl Worker {
         let heartbeat = tokio::spawn(session::heartbeat(outbox.clone(), interval));
         // What was reported before may have been lost with the stream before.
         self.reports = self.slots.outcomes();
+        self.prefetch.forget_told();
         let mut heard = tokio::time::Instant::now();
         let (drain, mut told_drain) = (self.drain.clone(), false);
         let mut next = None;
@@ -49,9 +51,11 @@ impl Worker {
                     break;
                 }
             }
+            self.give_back_waiting(told_drain);
             if self.is_done() || self.report(&outbox).await.is_err() {
                 break;
             }
+            let patience = self.executor.waiting_since().map(|since| since + PATIENCE);
             tokio::select! {
                 received = inbox.message() => match of_epoch(received, epoch) {
                     Some(received) => {
@@ -79,6 +83,7 @@ impl Worker {
                     break;
                 }
                 () = drain.cancelled(), if !told_drain => {}
+                () = at(patience) => {}
                 _ = tick.tick() => self.lines.tick(),
             }
         }
@@ -123,7 +128,7 @@ impl Worker {
             Reception::Start { stop } => {
                 if let Some(older) = stop {
                     self.slots.cancel(&older);
-                    self.executor.stop(&older);
+                    self.stop(&older);
                 }
                 self.lines.started(&assignment.task_id, &assignment.handler);
                 let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
@@ -147,13 +152,34 @@ impl Worker {
     fn cancelled(&mut self, attempt: &AttemptRef) {
         let key = Key::from(attempt);
         match self.slots.cancel(&key) {
-            Cancellation::Stop => self.executor.stop(&key),
+            Cancellation::Stop => self.stop(&key),
             Cancellation::Ended => self.ends.push(attempt.clone()),
         }
     }
 
+    fn stop(&mut self, key: &Key) {
+        if !self.executor.stop(key) {
+            self.slots.give_back(key);
+            self.ends.push(AttemptRef::from(key));
+        }
+    }
+
+    /// What waits in vain for a slot may find one elsewhere.
+    fn give_back_waiting(&mut self, drains: bool) {
+        let waits = self.executor.waiting_since().map(|since| since.elapsed());
+        if waits.is_some_and(|waits| drains || waits >= PATIENCE) {
+            self.prefetch.distrust();
+            for key in self.executor.give_up_waiting() {
+                self.slots.give_back(&key);
+                self.returned.push(AttemptRef::from(&key));
+            }
+        }
+    }
+
     pub(super) fn finished(&mut self, key: &Key, outcome: Outcome) {
-        self.executor.forget(key);
+        if let Some(took) = self.executor.forget(key) {
+            self.prefetch.observe(took);
+        }
         match &outcome.outcome {
             Some(outcome::Outcome::Failed(failure)) => {
                 self.lines.failed(&key.task_id, &format!("{}: {}", failure.code, failure.message));
@@ -185,7 +211,25 @@ impl Worker {
             let sent = outbox.send(message(Message::Ended(AttemptsEnded { attempts }))).await;
             sent.map_err(drop)?;
         }
+        // Before anything is given back, or it would come again.
+        if let Some(tasks) = self.prefetch.news() {
+            let sent = outbox.send(message(Message::Prefetch(Prefetch { tasks }))).await;
+            sent.map_err(drop)?;
+        }
+        if !self.returned.is_empty() {
+            let attempts = std::mem::take(&mut self.returned);
+            let sent = outbox.send(message(Message::Returned(AttemptsReturned { attempts }))).await;
+            sent.map_err(drop)?;
+        }
         Ok(())
+    }
+}
+
+/// Then, or never.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -152,10 +152,12 @@ impl Output for Table {
                 (true, false) => Label::Connected,
                 (false, _) => Label::Silent,
             };
+            let ahead = worker.busy.saturating_sub(worker.slots);
+            let beyond = if ahead > 0 { format!(" +{ahead}") } else { String::new() };
             vec![
                 worker.worker_id.clone(),
                 self.label(condition).to_owned(),
-                format!("{}/{}", worker.busy, worker.slots),
+                format!("{}/{}{beyond}", worker.busy - ahead, worker.slots),
                 worker.assigned_total.to_string(),
                 worker.handlers.join(","),
             ]

@@ -50,5 +50,7 @@ impl Machine {
             failure: None,
         }));
         self.tell_change(slot, step);
+        // It may have stood before others that may wait with a worker.
+        self.assign_ready(now, step);
     }
 }

@@ -4,6 +4,7 @@
 mod assign;
 mod cancel;
 mod outcomes;
+mod prefetch;
 mod query;
 mod retention;
 mod submit;
@@ -50,6 +51,12 @@ impl Machine {
                 let _: Option<Slot<Worker>> = self.hear(now, session, step);
             }
             Command::DrainWorker { session } => self.drain_worker(now, session, step),
+            Command::SetPrefetch { session, tasks } => {
+                self.set_prefetch(now, session, tasks, step);
+            }
+            Command::ReturnAttempts { session, attempts } => {
+                self.return_attempts(now, session, &attempts, step);
+            }
             Command::ReportOutcomes { session, outcomes } => {
                 self.report_outcomes(now, session, outcomes, step);
             }

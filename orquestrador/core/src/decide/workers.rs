@@ -207,20 +207,20 @@ impl Machine {
     ) {
         let AttemptRef { task, attempt } = self.present_attempt(slot);
         let once = self.state.tasks[slot].delivery == Delivery::AtMostOnce;
+        let lost = self.state.tasks[slot].lost_attempts();
         if once && !self.lacks(Mutation::AlwaysRequeued) {
             // It may have begun: nobody is left who could say that it has not.
             self.record(Event::TaskLost { task, attempt, cause, at: now }, step);
             let (state, failure) = (TaskState::Lost, None);
             step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
-        } else if attempt.0 < self.limits.max_lost_attempts {
-            // Every earlier attempt was lost too: nothing else leads to another one.
+        } else if lost < self.limits.max_lost_attempts {
             let handler = self.state.tasks[slot].handler;
             self.record(Event::TaskRequeued { task, attempt, at: now }, step);
             self.office.refresh_queue(&self.state, handler);
         } else {
             let failure = Failure {
                 code: QUARANTINED.to_owned(),
-                message: format!("{attempt} attempts were lost with their workers"),
+                message: format!("{lost} attempts were lost with their workers"),
                 output: Blob::default(),
             };
             let told = Some(failure.clone());

@@ -14,18 +14,23 @@ pub enum Policy {
 pub struct Candidate {
     /// When it last got a task, as a number that grows with each assignment.
     pub turn: u64,
+    /// All its slots are taken; it would hold the task ready for the next one that is free.
+    pub is_ahead: bool,
 }
 
 /// The free worker of the lowest rank is chosen; no two workers have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
+    /// Whoever can start a task at once comes before all who cannot.
+    pub is_ahead: bool,
     turn: u64,
 }
 
 impl Policy {
     pub fn rank(self, candidate: Candidate) -> Rank {
+        let Candidate { turn, is_ahead } = candidate;
         match self {
-            Self::RoundRobin => Rank { turn: candidate.turn },
+            Self::RoundRobin => Rank { is_ahead, turn },
         }
     }
 }

@@ -83,6 +83,7 @@ impl State {
             fingerprint: task.fingerprint,
             submitted_at: task.submitted_at.0,
             attempt: task.attempt.0,
+            returned: task.returned,
             delivery: task.delivery as u8,
             state: task.state() as u8,
             running,

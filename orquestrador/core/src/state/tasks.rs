@@ -28,8 +28,10 @@ pub struct Task {
     pub seq: Seq,
     pub owner: Slot<Owner>,
     pub handler: Slot<Handler>,
-    /// Each earlier one was lost with its worker; so is this one while the task is queued.
+    /// Each earlier one was lost with its worker, or returned by it; so is this one while the task is queued.
     pub attempt: Attempt,
+    /// So many of them were returned. 0 once it is finished.
+    pub returned: u16,
     pub delivery: Delivery,
     of_owner: Links,
     pub body: Body,
@@ -157,6 +159,11 @@ pub struct Submission {
 }
 
 impl Task {
+    /// With the present one while it runs.
+    pub fn lost_attempts(&self) -> u32 {
+        self.attempt.0.saturating_sub(u32::from(self.returned))
+    }
+
     pub fn new(submission: Submission, attempt: Attempt, body: Body) -> Self {
         let Submission { id, fingerprint, submitted_at, seq, owner, handler, delivery } =
             submission;
@@ -170,6 +177,7 @@ impl Task {
             owner,
             handler,
             attempt,
+            returned: 0,
             delivery,
             of_owner,
             body,

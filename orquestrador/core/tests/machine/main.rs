@@ -4,6 +4,7 @@ mod cancelling;
 mod delivery;
 mod digests;
 mod outcomes;
+mod prefetching;
 mod properties;
 mod querying;
 mod retention;

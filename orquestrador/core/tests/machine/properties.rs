@@ -41,6 +41,15 @@ enum Action {
     Ended {
         nth: usize,
     },
+    /// The n-th assignment that was delivered so far is given back.
+    Return {
+        nth: usize,
+    },
+    /// The n-th worker wants tasks beyond its slots.
+    Prefetch {
+        worker: u8,
+        tasks: u32,
+    },
     FailOver,
 }
 
@@ -60,6 +69,8 @@ fn action() -> impl Strategy<Value = Action> {
         ),
         8 => (0..64usize, outcome()).prop_map(|(nth, outcome)| Action::Report { nth, outcome }),
         2 => (0..8usize).prop_map(|nth| Action::Ended { nth }),
+        2 => (0..16usize).prop_map(|nth| Action::Return { nth }),
+        2 => (0..4u8, 0..4u32).prop_map(|(worker, tasks)| Action::Prefetch { worker, tasks }),
         1 => Just(Action::FailOver),
     ]
 }
@@ -213,6 +224,17 @@ impl Surroundings {
                 self.forget(attempt);
                 Some(Command::ReportEnded { session, attempts: vec![attempt] })
             }
+            Action::Return { nth } => {
+                let (session, attempt) = nth_last(&self.assigned, nth)?;
+                let session = self.present(session);
+                self.forget(attempt);
+                Some(Command::ReturnAttempts { session, attempts: vec![attempt] })
+            }
+            Action::Prefetch { worker, tasks } => {
+                let worker = WorkerId::from(format!("w{worker}").as_str());
+                let session = *self.session_of.get(&worker)?;
+                Some(Command::SetPrefetch { session, tasks })
+            }
             Action::FailOver => None,
         }
     }
@@ -263,6 +285,8 @@ struct Ledger {
     tasks: BTreeMap<TaskId, Entry>,
     submissions: u64,
     slots: BTreeMap<WorkerId, u32>,
+    /// What each worker may hold beyond its slots: never more than it asked for lately.
+    prefetch: BTreeMap<WorkerId, u32>,
     /// Which attempts take a slot of which worker.
     taken: BTreeMap<AttemptRef, WorkerId>,
     /// Those of them that are cancelled.
@@ -273,6 +297,8 @@ struct Entry {
     seq: u64,
     handler: HandlerName,
     attempt: Attempt,
+    /// So many of them were given back.
+    returned: u32,
     delivery: Delivery,
     stage: Stage,
 }
@@ -291,7 +317,8 @@ impl Ledger {
                 let seq = self.submissions;
                 self.submissions += 1;
                 let (handler, attempt, stage) = (handler.clone(), Attempt(0), Stage::Queued);
-                let entry = Entry { seq, handler, attempt, delivery: *delivery, stage };
+                let (returned, delivery) = (0, *delivery);
+                let entry = Entry { seq, handler, attempt, returned, delivery, stage };
                 assert!(self.tasks.insert(*task, entry).is_none(), "{task} was submitted twice");
             }
             Event::TaskAssigned { task, attempt, worker, .. } => {
@@ -299,10 +326,15 @@ impl Ledger {
                 let entry = self.tasks.get_mut(task).expect("assigned tasks exist");
                 assert_eq!((entry.stage, entry.attempt.next()), (Stage::Queued, *attempt));
                 let once = entry.delivery == Delivery::AtMostOnce;
-                assert!(!once || *attempt == Attempt(1), "{task} is given out again");
+                let is_first = attempt.0 == entry.returned + 1;
+                assert!(!once || is_first, "{task} is given out again");
                 (entry.stage, entry.attempt) = (Stage::Running, *attempt);
                 let busy = self.taken.values().filter(|taker| *taker == worker).count();
-                assert!(busy < self.slots[worker] as usize, "{worker} has no slot for {task}");
+                let slots = self.slots[worker] as usize;
+                let prefetch = self.prefetch.get(worker).map_or(0, |tasks| *tasks as usize);
+                assert!(busy < slots + prefetch, "{worker} has no slot for {task}");
+                let may_wait = !once && is_first;
+                assert!(busy < slots || may_wait, "{task} must not wait at {worker}");
                 let reference = AttemptRef { task: *task, attempt: *attempt };
                 assert!(self.taken.insert(reference, worker.clone()).is_none());
             }
@@ -313,6 +345,10 @@ impl Ledger {
             Event::TaskRequeued { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Queued);
                 assert_eq!(self.tasks[task].delivery, Delivery::AtLeastOnce, "{task} goes back");
+            }
+            Event::TaskReturned { task, attempt, .. } => {
+                self.end(*task, *attempt, Stage::Queued);
+                self.tasks.get_mut(task).expect("it was there just now").returned += 1;
             }
             Event::TaskLost { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
@@ -397,6 +433,9 @@ proptest! {
         for action in actions {
             match around.command(action) {
                 Some(command) => {
+                    if let Command::SetPrefetch { session, tasks } = &command {
+                        ledger.prefetch.insert(around.worker_of[session].clone(), *tasks);
+                    }
                     let step = scene.step(around.now, command);
                     step.events.iter().for_each(|event| ledger.record(event));
                     around.follow(&step);

@@ -187,6 +187,14 @@ pub fn ended(session: u64, attempt: AttemptRef) -> Command {
     Command::ReportEnded { session: SessionId(session), attempts: vec![attempt] }
 }
 
+pub fn prefetch(session: u64, tasks: u32) -> Command {
+    Command::SetPrefetch { session: SessionId(session), tasks }
+}
+
+pub fn give_back(session: u64, attempts: &[AttemptRef]) -> Command {
+    Command::ReturnAttempts { session: SessionId(session), attempts: attempts.to_vec() }
+}
+
 pub fn expire() -> Command {
     Command::ExpireTimers
 }
@@ -224,6 +232,7 @@ fn event(event: &Event) -> String {
         }
         Event::TaskCancelled { task, .. } => format!("cancelled {}", task.0),
         Event::TaskRequeued { task, attempt, .. } => format!("requeued {}/{attempt}", task.0),
+        Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", task.0),
         Event::TaskLost { task, attempt, cause, .. } => {
             format!("gone {}/{attempt} {cause:?}", task.0)
         }

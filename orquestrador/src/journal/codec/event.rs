@@ -62,6 +62,14 @@ fn to_kind(event: &Event) -> Kind {
             attempt: attempt.0,
             at_ms: at.0,
         }),
+        Event::TaskReturned { task, attempt, returned, at } => {
+            Kind::TaskReturned(proto::TaskReturned {
+                task_id: id(*task),
+                attempt: attempt.0,
+                returned: u32::from(*returned),
+                at_ms: at.0,
+            })
+        }
         Event::TaskLost { task, attempt, cause, at } => Kind::TaskLost(proto::TaskLost {
             task_id: id(*task),
             attempt: attempt.0,
@@ -141,6 +149,12 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         Kind::TaskRequeued(e) => Event::TaskRequeued {
             task: task(&e.task_id)?,
             attempt: Attempt(e.attempt),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskReturned(e) => Event::TaskReturned {
+            task: task(&e.task_id)?,
+            attempt: Attempt(e.attempt),
+            returned: u16::try_from(e.returned).map_err(|_| CodecError::Invalid("returned"))?,
             at: Timestamp(e.at_ms),
         },
         Kind::TaskLost(e) => Event::TaskLost {
