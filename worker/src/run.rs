@@ -114,6 +114,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         lines: Lines::new(console),
         console,
         reports: Vec::new(),
+        unreported_since: None,
         ends: Vec::new(),
         returned: Vec::new(),
         stop: watch::Sender::default(),
@@ -170,6 +171,8 @@ struct Worker {
     console: Console,
     /// Outcomes to be sent.
     reports: Vec<Outcome>,
+    /// The oldest of those that ended in this session.
+    unreported_since: Option<Instant>,
     /// Cancelled attempts whose end is to be sent.
     ends: Vec<AttemptRef>,
     /// Attempts that were not started, to be sent back.

@@ -25,6 +25,9 @@ const REPORT_BYTES: usize = 4 << 20;
 /// Outcomes in one message.
 const REPORT_COUNT: usize = 5_000;
 
+/// So long outcomes wait for others.
+const GATHER: Duration = Duration::from_millis(8);
+
 impl Worker {
     /// Until the stream ends, falls silent, or a draining worker is done.
     /// Gives the principal that was elected meanwhile, if that is why.
@@ -52,7 +55,8 @@ impl Worker {
                 }
             }
             self.give_back_waiting(told_drain);
-            if self.is_done() || self.report(&outbox).await.is_err() {
+            let gather = self.gather_until();
+            if self.is_done() || gather.is_none() && self.report(&outbox).await.is_err() {
                 break;
             }
             let patience = self.executor.waiting_since().map(|since| since + PATIENCE);
@@ -84,6 +88,7 @@ impl Worker {
                 }
                 () = drain.cancelled(), if !told_drain => {}
                 () = at(patience) => {}
+                () = at(gather) => {}
                 _ = tick.tick() => self.lines.tick(),
             }
         }
@@ -187,13 +192,25 @@ impl Worker {
             Some(outcome::Outcome::Succeeded(_)) | None => self.lines.finished(&key.task_id),
         }
         match self.slots.finish(key, outcome) {
-            Some(outcome) => self.reports.push(outcome),
+            Some(outcome) => {
+                self.reports.push(outcome);
+                self.unreported_since.get_or_insert_with(Instant::now);
+            }
             None => self.ends.push(AttemptRef::from(key)),
         }
     }
 
+    /// Until when outcomes come together before they are sent; `None`: no longer. Each message costs a commit,
+    /// and while there is work at hand no slot waits for one.
+    fn gather_until(&self) -> Option<Instant> {
+        self.executor.waiting_since()?;
+        let until = self.unreported_since? + GATHER;
+        (until > Instant::now()).then_some(until)
+    }
+
     /// Sends what has come together, in messages of bounded size.
     async fn report(&mut self, outbox: &mpsc::Sender<WorkerMessage>) -> Result<(), ()> {
+        self.unreported_since = None;
         while !self.reports.is_empty() {
             let mut bytes = 0;
             let mut fits = |outcome: &Outcome| {
