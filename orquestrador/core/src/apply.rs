@@ -9,6 +9,7 @@ use crate::effect::UserRecord;
 use crate::event::{Event, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId};
 use crate::state::State;
+use crate::state::kept::Kept;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, End, FinishOrder, Finished, Seq, Submission, Task};
 use crate::state::transitions::{Transition, next};
@@ -35,11 +36,11 @@ impl State {
                 self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
             }
             Event::TaskSucceeded { task, attempt, result, at } => {
-                let end = End::Succeeded { result: Box::from(&result[..]) };
+                let end = End::Succeeded { result: Kept::new(result) };
                 self.task_finished(*task, Some(*attempt), (Transition::Succeeded, end), *at)
             }
             Event::TaskFailed { task, attempt, failure, at } => {
-                let end = End::Failed(failure.detached());
+                let end = End::Failed(failure.kept());
                 self.task_finished(*task, Some(*attempt), (Transition::Failed, end), *at)
             }
             Event::TaskCancelled { task, at } => {
@@ -103,7 +104,7 @@ impl State {
             return Err("the task exists");
         }
         let submission = self.submission(id, (owner, handler), (payload, delivery), at);
-        let body = Body::queued(Box::from(&payload[..]));
+        let body = Body::queued(Kept::new(payload));
         let handler = submission.handler;
         let slot = self.insert(Task::new(submission, Attempt(0), body));
         self.handlers[handler].queue.append(&mut self.tasks, slot);
@@ -173,7 +174,7 @@ impl State {
         let task = &self.tasks[slot];
         let (handler, seq) = (task.handler, task.seq);
         let reference = AttemptRef { task: id, attempt: task.attempt };
-        self.totals.active_bytes -= task.body.payload().len() as u64;
+        self.totals.active_bytes -= task.body.payload_bytes();
         let mut finished = Finished {
             content_hash: digest::content(&end),
             end,
@@ -244,8 +245,8 @@ impl State {
             return Err("the task exists");
         }
         let end = match &restored.end {
-            RestoredEnd::Succeeded { result } => End::Succeeded { result: Box::from(&result[..]) },
-            RestoredEnd::Failed(failure) => End::Failed(failure.detached()),
+            RestoredEnd::Succeeded { result } => End::Succeeded { result: Kept::new(result) },
+            RestoredEnd::Failed(failure) => End::Failed(failure.kept()),
             RestoredEnd::Cancelled => End::Cancelled,
             RestoredEnd::Lost(cause) => End::Lost(*cause),
         };

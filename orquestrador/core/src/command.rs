@@ -3,6 +3,7 @@
 use crate::ids::{
     Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, UserName, WorkerId,
 };
+use crate::state::kept::Kept;
 
 /// A question or order. Those with a `request` are answered by [`Effect::Answer`](crate::Effect).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,9 +120,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A copy that keeps nothing else in memory.
-    pub(crate) fn detached(&self) -> Self {
-        Self { output: Blob::copy_from_slice(&self.output), ..self.clone() }
+    /// A copy for a task record; see [`Kept`].
+    pub(crate) fn kept(&self) -> Self {
+        Self { output: Kept::new(&self.output).to_blob(), ..self.clone() }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::{Event, RestoredEnd, RestoredTask};
-use crate::ids::{Attempt, Blob, HandlerName, Timestamp, UserName, WorkerId};
+use crate::ids::{Attempt, HandlerName, Timestamp, UserName, WorkerId};
 use crate::state::State;
+use crate::state::kept::Kept;
 use crate::state::names::{Handler, Owner};
 use crate::state::slab::{Beside, Shared, Slot};
 use crate::state::tasks::{Body, Chain, End, Finished, Seq, Task};
@@ -61,12 +62,12 @@ impl History {
         history
     }
 
-    fn submission(&self, task: &Task, payload: &[u8]) -> Event {
+    fn submission(&self, task: &Task, payload: &Kept) -> Event {
         Event::TaskSubmitted {
             task: task.id(),
             owner: name(&self.owners, task.owner),
             handler: name(&self.handlers, task.handler),
-            payload: Blob::copy_from_slice(payload),
+            payload: payload.to_blob(),
             delivery: task.delivery,
             at: task.submitted_at,
         }
@@ -86,9 +87,7 @@ impl History {
             finish_order: finished.order.map(|order| order.0),
             delivery: task.delivery,
             end: match &finished.end {
-                End::Succeeded { result } => {
-                    RestoredEnd::Succeeded { result: Blob::copy_from_slice(result) }
-                }
+                End::Succeeded { result } => RestoredEnd::Succeeded { result: result.to_blob() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
                 End::Cancelled => RestoredEnd::Cancelled,
                 End::Lost(cause) => RestoredEnd::Lost(*cause),

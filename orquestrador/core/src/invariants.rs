@@ -47,7 +47,7 @@ fn totals(state: &State) -> Result<(), String> {
     let (mut counts, mut active, mut finished) = ([0; 6], 0, 0);
     for (slot, task) in state.tasks.iter() {
         counts[task.state() as usize] += 1;
-        active += task.body.payload().len() as u64;
+        active += task.body.payload_bytes();
         finished += task.finished().map_or(0, |finished| finished.end.bytes());
         ensure(state.tasks.find(task.id()) == Some(slot), || {
             format!("task {} is not found by its id", task.id())

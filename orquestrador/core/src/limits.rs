@@ -1,5 +1,9 @@
 //! Every bound has a name. Passed to the machine; these are the defaults.
 
+/// Payloads and results that are longer are kept as they come: whoever brings them decides where they lie, and what
+/// they are part of. Shorter ones are copied, so that none keeps the message that it came in.
+pub const SMALL_BYTES: usize = 256;
+
 /// Bounds and intervals of the task machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

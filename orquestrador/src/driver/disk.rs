@@ -3,7 +3,7 @@
 use std::thread::JoinHandle;
 
 use orquestrador_core::Event;
-use orquestrador_core::ids::Index;
+use orquestrador_core::ids::{Blob, Index};
 use orquestrador_core::role::{Durable, EntryId};
 
 use super::input::{Input, InputSender};
@@ -114,6 +114,10 @@ impl Store for Disk {
             // The learner asks again.
             Err(error) => tracing::warn!(%error, "failed to start a thread to send the snapshot"),
         }
+    }
+
+    fn keep(&self, bytes: &Blob) -> Result<Blob, Error> {
+        self.journal.keep(bytes)
     }
 
     fn last(&self) -> EntryId {

@@ -97,7 +97,8 @@ impl<S: Store> Driver<S> {
         }
         for received in self.in_hand.split_off(skip.min(self.in_hand.len())) {
             let record = convert::record(&received.content).map(|view| view.number);
-            self.applied.apply_entry(received.entry.id.index, &received.content);
+            let index = received.entry.id.index;
+            self.applied.apply_entry(&self.store, index, &received.content)?;
             self.append(received.entry, record)?;
         }
         self.note_records();

@@ -13,6 +13,7 @@ mod release;
 mod replicator;
 mod requests;
 mod sessions;
+mod spill;
 mod stalls;
 mod state;
 pub mod store;

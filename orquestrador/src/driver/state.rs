@@ -4,6 +4,7 @@ use orquestrador_core::ids::{Index, ViewNumber};
 use orquestrador_core::role::{EntryId, Log as _, View};
 use orquestrador_core::{Event, Limits, Machine};
 
+use super::spill;
 use super::store::Store;
 use super::tail::Tail;
 use crate::journal::{self, Content, Entry};
@@ -73,7 +74,13 @@ impl Applied {
 
     fn load_snapshot(&mut self, store: &impl Store) -> Result<EntryId, journal::Error> {
         self.begin_anew();
-        let id = store.read_snapshot(&mut |event| self.machine.apply(event))?.unwrap_or_default();
+        let mut kept = Ok(());
+        let mut apply = |event: &Event| match spill::event(store, event) {
+            Ok(event) => self.machine.apply(&event),
+            Err(error) => kept = Err(error),
+        };
+        let id = store.read_snapshot(&mut apply)?.unwrap_or_default();
+        kept?;
         self.index = id.index;
         Ok(id)
     }
@@ -93,23 +100,37 @@ impl Applied {
                 seen(entry);
                 let content = Content::decode(&entry.payload)
                     .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
-                self.apply(entry.id.index, &content);
+                self.apply(store, entry.id.index, &content)?;
             }
         }
         Ok(())
     }
 
     /// Applies an entry that another node made.
-    pub fn apply_entry(&mut self, index: Index, content: &Content) {
-        self.apply(index, content);
+    ///
+    /// # Errors
+    /// What is long in it could not be put on the disk.
+    pub fn apply_entry(
+        &mut self,
+        store: &impl Store,
+        index: Index,
+        content: &Content,
+    ) -> Result<(), journal::Error> {
+        self.apply(store, index, content)?;
         if let Content::Events(events) = content
             && events.iter().any(changes_users)
         {
             self.tell_users();
         }
+        Ok(())
     }
 
-    fn apply(&mut self, index: Index, content: &Content) {
+    fn apply(
+        &mut self,
+        store: &impl Store,
+        index: Index,
+        content: &Content,
+    ) -> Result<(), journal::Error> {
         match content {
             Content::View(view) => {
                 if self.records.len() >= MAX_RECORDS {
@@ -117,9 +138,14 @@ impl Applied {
                 }
                 self.records.push(view.clone());
             }
-            Content::Events(events) => events.iter().for_each(|event| self.machine.apply(event)),
+            Content::Events(events) => {
+                for event in events {
+                    self.machine.apply(&*spill::event(store, event)?);
+                }
+            }
         }
         self.index = index;
+        Ok(())
     }
 
     /// All at once: while a journal is read back, those known before are known.

@@ -1,7 +1,7 @@
 //! What the driver needs from outside: a journal and two clocks. Nothing else reaches it but inputs, so a
 //! driver with a scripted store and clock is a deterministic state machine.
 
-use orquestrador_core::ids::{Epoch, Index, Timestamp, ViewNumber};
+use orquestrador_core::ids::{Blob, Epoch, Index, Timestamp, ViewNumber};
 use orquestrador_core::role::{Durable, EntryId, Millis, Sender, View};
 use orquestrador_core::{Event, History};
 
@@ -54,6 +54,11 @@ pub trait Store {
 
     /// Sends the present snapshot meanwhile, as far as the link goes. The learner asks again if it must.
     fn send_snapshot(&mut self, link: Link, signature: Signature);
+
+    /// The same bytes, where the kernel can take them out of memory. They need not survive the process.
+    fn keep(&self, bytes: &Blob) -> Result<Blob, Error> {
+        Ok(bytes.clone())
+    }
 
     /// The last entry on disk, or what stands before the first one.
     fn last(&self) -> EntryId;

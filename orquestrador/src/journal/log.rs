@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use bytes::Bytes;
 use orquestrador_core::ids::{Index, NodeId};
 use orquestrador_core::role::{Durable, EntryId};
+use orquestrador_spill::Spill;
 
 use super::bounds::BoundsFile;
 use super::directory::{self, Directory};
@@ -28,6 +30,7 @@ pub(super) struct Inner {
     pub altered_bounds: Option<u64>,
     pub writer: Mutex<Writer>,
     pub tail: RwLock<Tail>,
+    pub spill: Spill,
     /// One snapshot is written at a time.
     pub snapshotting: Mutex<()>,
     // Last: the lock outlives the store.
@@ -101,6 +104,14 @@ impl Journal {
     /// The file cannot be read, or is damaged.
     pub fn views(&self) -> Result<Vec<ViewNote>, Error> {
         view_notes::load(self.path())
+    }
+
+    /// The same bytes in a file without a name, which is gone with the process, so that they need not stay in memory.
+    ///
+    /// # Errors
+    /// The file could not be written.
+    pub fn keep(&self, bytes: &[u8]) -> Result<Bytes, Error> {
+        self.0.spill.keep(bytes).map_err(|error| Error::io("keep bytes below", self.path(), error))
     }
 
     /// The entries from `from` on, in order, until their payloads exceed `max_bytes`; at least one if

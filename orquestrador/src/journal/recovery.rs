@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use orquestrador_core::ids::{Index, NodeId, ViewNumber};
 use orquestrador_core::role::{Durable, EntryId};
+use orquestrador_spill::Spill;
 
 use super::bounds::{Bounds, BoundsFile};
 use super::codec::view_record;
@@ -91,6 +92,7 @@ pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error
         created: known.is_none(),
     };
     let journal = Journal(Arc::new(Inner {
+        spill: Spill::new(directory.path()),
         node,
         store,
         altered_bounds,

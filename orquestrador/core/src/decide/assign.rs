@@ -3,9 +3,10 @@
 
 use crate::effect::{Assignment, Effect, Notice};
 use crate::event::Event;
-use crate::ids::{Attempt, Blob, SessionId, Timestamp};
+use crate::ids::{Attempt, SessionId, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
+use crate::state::kept::Kept;
 use crate::state::slab::Slot;
 use crate::state::tasks::Task;
 use crate::state::workers::Worker;
@@ -49,7 +50,7 @@ impl Machine {
         let assignment = Assignment {
             attempt: self.present_attempt(slot),
             handler: self.state.handlers[task.handler].name.clone(),
-            payload: Blob::copy_from_slice(task.body.payload()),
+            payload: task.body.payload().map(Kept::to_blob).unwrap_or_default(),
             delivery: task.delivery,
         };
         step.effects.push(Effect::Assign { session, assignment });

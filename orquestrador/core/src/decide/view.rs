@@ -35,7 +35,7 @@ impl Machine {
                 snapshot.worker = finished.worker.clone();
                 snapshot.started_at = finished.started_at;
                 snapshot.finished_at = Some(finished.finished_at);
-                snapshot.result_bytes = finished.end.output().map_or(0, |output| output.len());
+                snapshot.result_bytes = finished.end.output_bytes();
                 snapshot.error = match &finished.end {
                     End::Failed(failure) => Some((failure.code.clone(), failure.message.clone())),
                     End::Lost(cause) => Some((cause.code().into(), cause.message().into())),
@@ -48,8 +48,7 @@ impl Machine {
 
     /// The result, or what a failed attempt had produced.
     pub(super) fn output(&self, slot: Slot<Task>) -> Option<Blob> {
-        let output = self.state.tasks[slot].finished().and_then(|finished| finished.end.output());
-        output.map(Blob::copy_from_slice)
+        self.state.tasks[slot].finished().and_then(|finished| finished.end.output())
     }
 
     pub(super) fn tell_change(&self, slot: Slot<Task>, step: &mut Step) {

@@ -2,6 +2,7 @@
 //! nothing here knows who is connected or what time it is.
 
 pub mod index;
+pub mod kept;
 pub mod names;
 pub mod queues;
 pub mod slab;

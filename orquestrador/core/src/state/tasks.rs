@@ -2,13 +2,14 @@
 //! results exist only once a task is finished, the payload only until then.
 
 use super::index::IdIndex;
+use super::kept::Kept;
 use super::names::{Handler, Owner};
 use super::slab::{Shared, Slab, Slot};
 use super::workers::Worker;
 use crate::command::{Delivery, Failure};
 use crate::effect::TaskState;
 use crate::event::LossCause;
-use crate::ids::{Attempt, TaskId, Timestamp, WorkerId};
+use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
 
 /// The order of submission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -39,8 +40,8 @@ pub struct Task {
 
 #[derive(Clone)]
 pub enum Body {
-    Queued { payload: Box<[u8]>, in_queue: Links },
-    Running { payload: Box<[u8]>, worker: Slot<Worker>, started_at: Timestamp },
+    Queued { payload: Kept, in_queue: Links },
+    Running { payload: Kept, worker: Slot<Worker>, started_at: Timestamp },
     Finished(Box<Finished>),
 }
 
@@ -59,7 +60,7 @@ pub struct Finished {
 
 #[derive(Clone)]
 pub enum End {
-    Succeeded { result: Box<[u8]> },
+    Succeeded { result: Kept },
     Failed(Failure),
     Cancelled,
     Lost(LossCause),
@@ -111,23 +112,32 @@ impl End {
     }
 
     /// The result, or what a failed attempt had produced.
-    pub fn output(&self) -> Option<&[u8]> {
+    pub fn output(&self) -> Option<Blob> {
         match self {
-            Self::Succeeded { result } => Some(result),
-            Self::Failed(failure) => (!failure.output.is_empty()).then_some(&failure.output),
+            Self::Succeeded { result } => Some(result.to_blob()),
+            Self::Failed(failure) => (!failure.output.is_empty()).then(|| failure.output.clone()),
             Self::Cancelled | Self::Lost(_) => None,
+        }
+    }
+
+    /// How long that is.
+    pub fn output_bytes(&self) -> usize {
+        match self {
+            Self::Succeeded { result } => result.len(),
+            Self::Failed(failure) => failure.output.len(),
+            Self::Cancelled | Self::Lost(_) => 0,
         }
     }
 }
 
 impl Body {
-    pub fn queued(payload: Box<[u8]>) -> Self {
+    pub fn queued(payload: Kept) -> Self {
         Self::Queued { payload, in_queue: Links::default() }
     }
 
     /// Leaves an empty queued body behind.
     pub fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::queued(Box::default()))
+        std::mem::replace(self, Self::queued(Kept::default()))
     }
 
     pub fn state(&self) -> TaskState {
@@ -138,12 +148,16 @@ impl Body {
         }
     }
 
-    /// Empty once it is finished.
-    pub fn payload(&self) -> &[u8] {
+    /// `None` once it is finished.
+    pub fn payload(&self) -> Option<&Kept> {
         match self {
-            Self::Queued { payload, .. } | Self::Running { payload, .. } => payload,
-            Self::Finished(_) => &[],
+            Self::Queued { payload, .. } | Self::Running { payload, .. } => Some(payload),
+            Self::Finished(_) => None,
         }
+    }
+
+    pub fn payload_bytes(&self) -> u64 {
+        self.payload().map_or(0, |payload| payload.len() as u64)
     }
 }
 
