@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use common::auth::Secret;
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
@@ -70,8 +71,12 @@ struct Flags {
     worker_lease_ms: u64,
     #[arg(long, env = "MUTIRAO_MAX_ACTIVE_TASKS", value_name = "N", default_value_t = Limits::default().max_active_tasks)]
     max_active_tasks: u64,
+    #[arg(long, env = "MUTIRAO_MAX_ACTIVE_BYTES", value_name = "BYTES", default_value_t = ByteSize(Limits::default().max_active_bytes))]
+    max_active_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_MAX_FINISHED_TASKS", value_name = "N", default_value_t = Limits::default().max_finished_tasks)]
     max_finished_tasks: u64,
+    #[arg(long, env = "MUTIRAO_MAX_FINISHED_BYTES", value_name = "BYTES", default_value_t = ByteSize(Limits::default().max_finished_bytes))]
+    max_finished_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
     insecure_network: bool,
     #[arg(long, env = "MUTIRAO_ADMIN_TOKEN_FILE", value_name = "FILE")]
@@ -167,7 +172,7 @@ impl Config {
         if !(300..=MAX_LEASE_MS).contains(&flags.worker_lease_ms) {
             return Err(Problem::Lease);
         }
-        if flags.max_active_tasks == 0 {
+        if flags.max_active_tasks == 0 || flags.max_active_bytes.0 == 0 {
             return Err(Problem::NoTasks);
         }
         let own = match flags.advertise {
@@ -192,7 +197,9 @@ impl Config {
             limits: Limits {
                 worker_lease_ms: flags.worker_lease_ms,
                 max_active_tasks: flags.max_active_tasks,
+                max_active_bytes: flags.max_active_bytes.0,
                 max_finished_tasks: flags.max_finished_tasks,
+                max_finished_bytes: flags.max_finished_bytes.0,
                 ..Limits::default()
             },
             log_format: flags.log_format,

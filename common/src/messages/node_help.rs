@@ -31,7 +31,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                  aceito com --insecure-network (rede confiável)"
             ),
             Problem::Lease => "--worker-lease-ms precisa estar entre 300 e 86400000 (um dia)".into(),
-            Problem::NoTasks => "--max-active-tasks precisa ser pelo menos 1".into(),
+            Problem::NoTasks => "--max-active-tasks e --max-active-bytes precisam ser pelo menos 1".into(),
             Problem::AdvertiseMissing => {
                 "com --listen em todas as interfaces, diga com --advertise como os outros chegam a este nó".into()
             }
@@ -45,7 +45,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                  is accepted only with --insecure-network (a trusted network)"
             ),
             Problem::Lease => "--worker-lease-ms must be between 300 and 86400000 (a day)".into(),
-            Problem::NoTasks => "--max-active-tasks must be at least 1".into(),
+            Problem::NoTasks => "--max-active-tasks and --max-active-bytes must be at least 1".into(),
             Problem::AdvertiseMissing => {
                 "with --listen on every interface, say with --advertise how others reach this node".into()
             }
@@ -84,7 +84,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                 "Silêncio, em milissegundos, após o qual um worker é considerado falho"
             }
             "max_active_tasks" => "Tarefas não terminadas aceitas ao mesmo tempo",
+            "max_active_bytes" => "Bytes de dados das tarefas não terminadas, por exemplo 4GiB",
             "max_finished_tasks" => "Tarefas terminadas guardadas; as mais antigas são esquecidas",
+            "max_finished_bytes" => "Bytes de resultados guardados; os mais antigos são esquecidos",
             "insecure_network" => {
                 "A rede é confiável: aceita escutar fora de loopback sem TLS nem segredo"
             }
@@ -118,7 +120,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                 "Silence, in milliseconds, after which a worker is considered failed"
             }
             "max_active_tasks" => "Unfinished tasks accepted at the same time",
+            "max_active_bytes" => "Payload bytes of unfinished tasks, for example 4GiB",
             "max_finished_tasks" => "Finished tasks kept; the oldest are forgotten",
+            "max_finished_bytes" => "Result bytes kept; the oldest are forgotten",
             "insecure_network" => {
                 "The network is trusted: listen beyond loopback without TLS or secret"
             }
