@@ -49,8 +49,8 @@ struct Waiting {
 pub enum Start {
     /// It runs, or will once a slot is free; its end comes through the channel.
     Running,
-    /// It is done.
-    Done(Outcome),
+    /// It is done, and took so long if it ran at all.
+    Done(Outcome, Option<Duration>),
     /// The operator asked for silence now.
     Hang,
 }
@@ -90,21 +90,26 @@ impl Executor {
         let key = Key { task_id: assignment.task_id, attempt: assignment.attempt };
         let Some(handler) = self.handlers.get(&assignment.handler).cloned() else {
             let text = format!("this worker does not offer `{}`", assignment.handler);
-            return Start::Done(outcome(&key, Err(Failure::new("UNKNOWN_HANDLER", text))));
+            return Start::Done(outcome(&key, Err(Failure::new("UNKNOWN_HANDLER", text))), None);
         };
         if self.faults.fails() {
             let failure = Failure::new("FAULT_INJECTED", "the worker was asked to fail attempts");
-            return Start::Done(outcome(&key, Err(failure)));
+            return Start::Done(outcome(&key, Err(failure)), None);
         }
         let payload = Vec::from(assignment.payload);
         let payload = if self.faults.slowdown > 1.0 {
             payload
         } else {
+            let began = Instant::now();
             let inline = AssertUnwindSafe(|| handler.run_inline(payload));
-            match std::panic::catch_unwind(inline) {
-                Ok(Ok(result)) => return Start::Done(outcome(&key, Ok(result))),
-                Ok(Err(payload)) => payload,
-                Err(_) => return Start::Done(outcome(&key, Err(panicked()))),
+            let done = match std::panic::catch_unwind(inline) {
+                Ok(Ok(result)) => Ok(Ok(result)),
+                Ok(Err(payload)) => Err(payload),
+                Err(_) => Ok(Err(panicked())),
+            };
+            match done {
+                Ok(done) => return Start::Done(outcome(&key, done), Some(began.elapsed())),
+                Err(payload) => payload,
             }
         };
         self.waiting.push_back(Waiting { key, handler, payload, epoch, since: Instant::now() });

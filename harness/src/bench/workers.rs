@@ -10,7 +10,9 @@ use common::endpoint::Endpoint;
 use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
 use common::proto::worker_service_client::WorkerServiceClient;
-use common::proto::{Outcome, Outcomes, Register, WorkerHeartbeat, WorkerMessage, outcome};
+use common::proto::{
+    Outcome, Outcomes, Prefetch, Register, WorkerHeartbeat, WorkerMessage, outcome,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,6 +22,7 @@ use super::rig::Rig;
 use super::throughput::drive;
 
 const ALL_SLOTS: usize = 2_048;
+const PREFETCH: u32 = 256;
 const OUTBOX: usize = 64;
 const WARM_UP: usize = 2_000;
 /// Workers that connect at once: a thousand would time out behind each other.
@@ -80,6 +83,8 @@ async fn work(
     let Some(FromOrchestrator::Registered(welcome)) = welcome else {
         anyhow::bail!("the first message is no registration: {welcome:?}")
     };
+    // As a worker does that has seen short tasks.
+    outbox.send(say(Message::Prefetch(Prefetch { tasks: PREFETCH }))).await?;
     registered.send(()).await.context("nobody counts")?;
     drop(turn);
     let mut beat =

@@ -139,7 +139,10 @@ impl Worker {
                 let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
                 match self.executor.start(assignment, epoch) {
                     Start::Running => {}
-                    Start::Done(outcome) => self.finished(&key, outcome),
+                    Start::Done(outcome, took) => {
+                        took.into_iter().for_each(|took| self.prefetch.observe(took));
+                        self.finished(&key, outcome);
+                    }
                     Start::Hang => self.hanging = true,
                 }
             }
