@@ -15,10 +15,11 @@ const PROTOS: [&str; 7] = [
 ];
 
 /// What is large or frequent: fields that refer to the message that they came in instead of copying it.
-const SHARED_BYTES: [&str; 10] = [
+const SHARED_BYTES: [&str; 11] = [
     ".mutirao.v1.JournalEntry",
     ".mutirao.v1.TaskSpec.payload",
     ".mutirao.v1.TaskUpdate.result",
+    ".mutirao.v1.RunTaskResponse.result",
     ".mutirao.v1.GetTaskResultResponse.result",
     ".mutirao.v1.Assignment.payload",
     ".mutirao.v1.Outcome",

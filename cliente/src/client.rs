@@ -100,7 +100,7 @@ fn standing(answer: &proto::GetClusterResponse) -> (u64, u64, bool, bool) {
 }
 
 /// An answer without what it must have.
-fn incomplete() -> Error {
+pub(crate) fn incomplete() -> Error {
     Error::new(ErrorCode::Internal, "the answer is incomplete")
 }
 

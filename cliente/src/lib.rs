@@ -32,6 +32,7 @@ mod encoded;
 mod error;
 mod operator;
 mod retry;
+mod run;
 mod spec;
 mod watch;
 

@@ -243,6 +243,47 @@ async fn a_watch_shows_the_present_and_every_change_until_the_end() {
 }
 
 #[tokio::test]
+async fn a_task_is_run_in_one_request_however_often_it_is_asked_for() {
+    let node = Node::start();
+    let task = spec("oi");
+    let run = |task: &proto::TaskSpec| {
+        let request = proto::RunTaskRequest { task: Some(task.clone()), ..Default::default() };
+        let mut tasks = node.tasks();
+        tokio::spawn(async move { tasks.run_task(demo(request)).await.map(|a| a.into_inner()) })
+    };
+    let ended = |answer: Result<Result<proto::RunTaskResponse, Status>, _>| {
+        let answer: proto::RunTaskResponse = answer.expect("no panic").expect("is run");
+        assert_eq!(answer.result, b"oi"[..]);
+        assert_eq!(answer.task.expect("has one").state(), proto::TaskState::Succeeded);
+    };
+    let first = run(&task);
+    let mut worker = node.worker("localhost:1", Vec::new(), 1).await;
+    let assignment = worker.assignment().await;
+    assert_eq!(assignment.task_id, task.task_id);
+    // It exists, and is not finished.
+    let second = run(&task);
+    let watching = |task| proto::WatchTasksRequest {
+        task_ids: vec![task],
+        ..proto::WatchTasksRequest::default()
+    };
+    let mut tasks = node.tasks();
+    let watch = tasks.watch_tasks(demo(watching(task.task_id.clone()))).await;
+    let mut watch = watch.expect("is accepted").into_inner();
+    watch.message().await.expect("is open").expect("is no end");
+    worker.succeed(&assignment).await;
+    ended(first.await);
+    ended(second.await);
+    ended(run(&task).await);
+
+    let other = proto::TaskSpec { payload: "outra".into(), ..task };
+    let refusal = run(&other).await.expect("no panic").expect_err("is another task");
+    assert_eq!(code(&refusal), ErrorCode::TaskIdConflict);
+    let unknown = proto::TaskSpec { handler: "inexistente".into(), ..spec("x") };
+    let refusal = run(&unknown).await.expect("no panic").expect_err("nobody offers it");
+    assert_eq!(code(&refusal), ErrorCode::UnknownHandler);
+}
+
+#[tokio::test]
 async fn bad_requests_name_their_fields() {
     let node = Node::start();
     let mut tasks = node.tasks();

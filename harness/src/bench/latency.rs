@@ -53,13 +53,10 @@ pub async fn probe(client: &Client, count: usize) -> anyhow::Result<Vec<f64>> {
     let mut waits = Vec::with_capacity(count);
     for _ in 0..count {
         let spec = echo();
-        let id = spec.task_id.clone();
         let began = Instant::now();
-        client.submit(spec, false).await?;
-        let mut result = std::pin::pin!(client.wait_many(vec![id], true));
-        let update = result.next().await.context("no result")??;
+        let (task, result) = client.run(spec, false).await?;
         waits.push(began.elapsed().as_secs_f64() * 1e3);
-        ensure!(update.result == PAYLOAD[..], "a wrong result: {update:?}");
+        ensure!(result == PAYLOAD[..], "a wrong result: {task:?}");
     }
     Ok(waits)
 }

@@ -10,11 +10,11 @@ use common::proto::task_orchestrator_server::TaskOrchestrator;
 use common::proto::{
     CancelTaskRequest, CancelTaskResponse, ExplainTaskRequest, ExplainTaskResponse, GetTaskRequest,
     GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse, ListTasksRequest,
-    ListTasksResponse, SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest,
-    SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
+    ListTasksResponse, RunTaskRequest, RunTaskResponse, SubmitTaskRequest, SubmitTaskResponse,
+    SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
 };
 use orquestrador_core::effect::TaskSnapshot;
-use orquestrador_core::ids::{Blob, Index, TaskId};
+use orquestrador_core::ids::{Blob, Index, RequestId, TaskId, UserName};
 use orquestrador_core::{Answer, Command};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -62,6 +62,31 @@ impl Service {
             other => Err(unexpected(&other)),
         }
     }
+
+    /// How the task ends that the command is about; `None` if nothing is told of it.
+    async fn end_of(
+        &self,
+        owner: &UserName,
+        task: TaskId,
+        command: impl FnOnce(RequestId) -> Command,
+    ) -> Result<Option<RunTaskResponse>, Status> {
+        let (outbox, mut updates) = mpsc::channel(1);
+        let watcher = Watcher {
+            owner: owner.clone(),
+            tasks: Some(vec![task]),
+            include_results: true,
+            only_ends: true,
+            is_quiet: true,
+            outbox,
+            lagged: Arc::default(),
+        };
+        let request = self.driver.request_id();
+        self.driver.send(Input::Watch { request, command: command(request), watcher }).await?;
+        let Some(batch) = updates.recv().await.transpose()? else { return Ok(None) };
+        // Nothing but its end is told.
+        let update = batch.updates.into_iter().next();
+        Ok(update.map(|update| RunTaskResponse { task: update.task, result: update.result }))
+    }
 }
 
 #[tonic::async_trait]
@@ -102,6 +127,35 @@ impl TaskOrchestrator for Service {
             }
             other => Err(unexpected(&other)),
         }
+    }
+
+    async fn run_task(
+        &self,
+        request: Request<RunTaskRequest>,
+    ) -> Result<Response<RunTaskResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let task = validate::new_task(body.task)?;
+        let (owner, id) = (caller.user, task.id);
+        self.driver.admit()?;
+        let (tasks, allow_unknown_handler) = (vec![task], body.allow_unknown_handler);
+        let submit = |request| Command::Submit {
+            request,
+            owner: owner.clone(),
+            tasks,
+            allow_unknown_handler,
+        };
+        if let Some(end) = self.end_of(&owner, id, submit).await? {
+            return Ok(Response::new(end));
+        }
+        // It existed.
+        let tasks = vec![id];
+        let query = |request| {
+            let owner = owner.clone();
+            Command::QueryMany { request, owner, tasks, with_results: true }
+        };
+        let end = self.end_of(&owner, id, query).await?;
+        let ended = || grpc_status::status(ErrorCode::Unavailable, "the wait ended early");
+        end.map(Response::new).ok_or_else(ended)
     }
 
     async fn get_task(
@@ -190,6 +244,7 @@ impl TaskOrchestrator for Service {
             tasks: (!tasks.is_empty()).then(|| tasks.clone()),
             include_results: body.include_results,
             only_ends: body.only_ends,
+            is_quiet: false,
             outbox,
             lagged: Arc::clone(&lagged),
         };

@@ -376,9 +376,16 @@ impl<S: Store> Driver<S> {
             }
             Some(Asker::Watch(watcher)) => match answer {
                 Ok(Answer::Tasks { tasks, .. }) => self.watch.add(watcher, tasks),
-                Ok(_) | Err(_) => {
+                Ok(Answer::Submitted { accepted: 1.., first }) => {
+                    self.watch.add(watcher, vec![(first, None)]);
+                }
+                Ok(Answer::Submitted { accepted: 0, .. }) => self.watch.expected_in_vain(),
+                answer => {
                     self.watch.expected_in_vain();
-                    let status = grpc_status::status(ErrorCode::Internal, "a watch got no tasks");
+                    let status = match answer {
+                        Err(rejection) => crate::api::rejected(&rejection),
+                        Ok(_) => grpc_status::status(ErrorCode::Internal, "a watch got no tasks"),
+                    };
                     if watcher.outbox.try_send(Err(status)).is_err() {
                         tracing::trace!(
                             request.id = request.0,

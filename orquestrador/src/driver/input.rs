@@ -25,7 +25,8 @@ pub enum Input {
         command: Command,
         reply: oneshot::Sender<Result<Committed, Status>>,
     },
-    /// A request whose answer, and all that follows, goes to a watcher.
+    /// A request whose answer, and all that follows, goes to a watcher: a question for tasks, or a submission. Where
+    /// the task to be submitted existed, nothing comes.
     Watch {
         request: RequestId,
         command: Command,
@@ -172,6 +173,8 @@ pub struct Watcher {
     pub include_results: bool,
     /// Nothing of a task but its end.
     pub only_ends: bool,
+    /// Not even that the watch is established is said before there is something of a task to say.
+    pub is_quiet: bool,
     pub outbox: mpsc::Sender<Result<proto::WatchTasksResponse, Status>>,
     /// Set when the stream ends because it was read too slowly.
     pub lagged: std::sync::Arc<std::sync::atomic::AtomicBool>,

@@ -183,11 +183,18 @@ impl DriverHandle {
         &self,
         command: impl FnOnce(RequestId) -> orquestrador_core::Command,
     ) -> Result<Committed, Status> {
+        self.admit()?;
+        self.call(command).await
+    }
+
+    /// # Errors
+    /// Too much waits already for new work to be taken.
+    pub fn admit(&self) -> Result<(), Status> {
         if self.queue.max_capacity() - self.queue.capacity() >= MAX_WAITING_SUBMISSIONS {
             let why = "too many requests wait already";
             return Err(common::grpc_status::status(ErrorCode::Overloaded, why));
         }
-        self.call(command).await
+        Ok(())
     }
 
     /// Asks something that every node answers.

@@ -76,7 +76,7 @@ impl WatchHub {
         let mut entry = Entry {
             remaining: watcher.tasks.as_ref().map(|_| 0),
             batch: WatchTasksResponse { updates: Vec::new(), established: true },
-            is_dirty: true,
+            is_dirty: false,
             watcher,
         };
         match &entry.watcher.tasks {
@@ -107,8 +107,11 @@ impl WatchHub {
                 entry.remaining = Some(unfinished.len());
             }
         }
+        entry.is_dirty = !entry.watcher.is_quiet || !entry.batch.updates.is_empty();
+        if entry.is_dirty {
+            self.dirty.push(id);
+        }
         self.watchers.insert(id, entry);
-        self.dirty.push(id);
     }
 
     /// Tells those who watch.
@@ -228,6 +231,7 @@ mod tests {
                 tasks: None,
                 include_results: false,
                 only_ends: false,
+                is_quiet: false,
                 outbox,
                 lagged: std::sync::Arc::default(),
             };

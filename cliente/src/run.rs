@@ -1,0 +1,70 @@
+//! One task from its submission to its end.
+
+use std::time::Duration;
+
+use common::proto::{self, Task};
+use futures::StreamExt as _;
+
+use crate::client::{incomplete, tasks};
+use crate::{Client, Error, TaskSpec};
+
+/// How long an answer may take, as it does where a task runs long, before the others are asked whether they are
+/// principal; and how often they are asked then.
+const SILENCE: Duration = Duration::from_secs(2);
+
+impl Client {
+    /// Submits a task and waits for its end, however long that takes, through failovers: the finished task, and what
+    /// it produced. One request and one answer where nothing goes wrong, so sooner than [`Client::submit`] and
+    /// [`Client::wait_many`].
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time: then it may or may not have been accepted. That the task failed is no
+    /// error.
+    pub async fn run(
+        &self,
+        task: TaskSpec,
+        allow_unknown_handler: bool,
+    ) -> Result<(Task, Vec<u8>), Error> {
+        task.check()?;
+        match self.run_once(&task, allow_unknown_handler).await {
+            Err(error) if error.code.retryable() => {
+                tracing::debug!(%error, "submitting and waiting step by step");
+            }
+            done => return done,
+        }
+        let id = task.task_id.clone();
+        self.submit(task, allow_unknown_handler).await?;
+        let mut end = std::pin::pin!(self.wait_many(vec![id], true));
+        let update = end.next().await.ok_or_else(incomplete)??;
+        let task = update.task.ok_or_else(incomplete)?;
+        Ok((task, update.result.into()))
+    }
+
+    async fn run_once(
+        &self,
+        task: &TaskSpec,
+        allow_unknown_handler: bool,
+    ) -> Result<(Task, Vec<u8>), Error> {
+        let target = self.targets.present()?;
+        let task = Some(task.clone().into());
+        let request = self.targets.request(proto::RunTaskRequest { task, allow_unknown_handler });
+        let mut client = tasks(target.channel.clone());
+        let answer = tokio::select! {
+            answer = client.run_task(request) => answer.map_err(Error::from),
+            () = self.targets.elected_elsewhere(&target, SILENCE, SILENCE) => {
+                let why = "another one is principal";
+                Err(Error::new(common::error_code::ErrorCode::StaleEpoch, why))
+            }
+        };
+        match answer {
+            Ok(answer) => {
+                let proto::RunTaskResponse { task, result } = answer.into_inner();
+                Ok((task.ok_or_else(incomplete)?, result.into()))
+            }
+            Err(error) => {
+                self.targets.refused_by(&target, &error);
+                Err(error)
+            }
+        }
+    }
+}
