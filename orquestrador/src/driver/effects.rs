@@ -334,8 +334,9 @@ impl<S: Store> Driver<S> {
             }
         }
         if released {
-            self.sessions.flush(self.role.epoch());
+            // Whoever waits for a task comes before the worker, which may forget it now.
             self.watch.flush();
+            self.sessions.flush(self.role.epoch());
         }
         Ok(())
     }
