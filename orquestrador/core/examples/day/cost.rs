@@ -1,5 +1,5 @@
-//! What the core's steps cost, by the kind of what was asked. Times are of the wall clock: a step during which
-//! another process had the processor looks long.
+//! What the core's steps cost, by the kind of what was asked. Times are of the wall clock; from those of a millisecond
+//! or more is taken what the process waited for a processor meanwhile, which others had.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -7,6 +7,9 @@
 )]
 
 use std::time::Instant;
+
+/// Of a step that is worth a closer look.
+const LONG_NS: u64 = 1_000_000;
 
 pub struct Stopwatch(Instant);
 
@@ -79,29 +82,45 @@ pub struct Cost {
 }
 
 #[derive(Default)]
-pub struct Costs([Cost; Kind::ALL.len()]);
+pub struct Costs {
+    by_kind: [Cost; Kind::ALL.len()],
+    /// Until the present slice, for a processor.
+    waited_ns: u64,
+}
 
 impl Costs {
+    /// No step before it can be blamed for what is waited for from now on.
+    pub fn begin_slice(&mut self) {
+        self.waited_ns = processor_ns().1;
+    }
+
     pub fn add(&mut self, kind: Kind, ns: u64) {
         self.add_many(kind, 1, ns);
     }
 
     /// So many steps took so long together.
     pub fn add_many(&mut self, kind: Kind, steps: u64, ns: u64) {
-        let cost = &mut self.0[kind as usize];
+        let ns = if ns < LONG_NS { ns } else { ns - self.wait_within(ns) };
+        let cost = &mut self.by_kind[kind as usize];
         let each = ns / steps.max(1);
         cost.steps += steps;
         cost.total_ns += ns;
         cost.longest_ns = cost.longest_ns.max(each);
-        cost.over_1_ms += u64::from(each >= 1_000_000);
-        cost.over_10_ms += u64::from(each >= 10_000_000);
+        cost.over_1_ms += u64::from(each >= LONG_NS);
+        cost.over_10_ms += u64::from(each >= 10 * LONG_NS);
+    }
+
+    fn wait_within(&mut self, ns: u64) -> u64 {
+        let waited = processor_ns().1;
+        let before = std::mem::replace(&mut self.waited_ns, waited);
+        waited.saturating_sub(before).min(ns)
     }
 
     pub fn of(&self, kind: Kind) -> Cost {
-        self.0[kind as usize]
+        self.by_kind[kind as usize]
     }
 
     pub fn total_ns(&self) -> u64 {
-        self.0.iter().map(|cost| cost.total_ns).sum()
+        self.by_kind.iter().map(|cost| cost.total_ns).sum()
     }
 }

@@ -6,6 +6,7 @@ use crate::cost::{self, Kind};
 use crate::day::Day;
 use crate::pair;
 use crate::settings::Settings;
+use crate::size;
 use crate::tally::NAMES;
 
 /// Length, epoch and hash of each entry on disk.
@@ -14,17 +15,14 @@ const ENTRY_BYTES: u64 = 4 + 8 + 32;
 /// # Errors
 /// What must hold after such a day and does not.
 pub fn print(day: &Day, wall_ns: u64) -> Result<(), String> {
+    // What follows needs memory of its own.
+    let peak = cost::peak_memory_kib() >> 10;
     setting(day);
     costs(day, wall_ns);
     events(day);
     outcome(day);
     fairness(day);
-    let ns = pair::ns_of_one_input(day.settings.workers)?;
-    println!(
-        "\none input of the role machine, with each worker a candidate: {:.1} us",
-        ns as f64 / 1e3
-    );
-    println!("peak memory of this process {} MiB", cost::peak_memory_kib() >> 10);
+    remains(day, peak)?;
     println!("digest of the state {:032x}", day.machine.digest());
     verdict(day)?;
     println!("invariants hold, 0 tasks unfinished");
@@ -151,6 +149,17 @@ fn fairness(day: &Day) {
         let deviation = (squares / counts.len() as f64).sqrt();
         println!("| {slots} | {} | {least} | {mean:.0} | {most} | {deviation:.0} |", counts.len());
     }
+}
+
+fn remains(day: &Day, peak_mib: u64) -> Result<(), String> {
+    let (snapshots, held) = (day.costs.of(Kind::Snapshot).steps, day.machine.task_count());
+    let bytes: u64 = day.machine.history().filter_map(|event| size::of(&event)).sum();
+    let last = bytes as f64 / 1e6;
+    println!("\nsnapshots {snapshots}; of the last state, with {held} tasks: {last:.1} MB");
+    let us = pair::ns_of_one_input(day.settings.workers)? as f64 / 1e3;
+    println!("one input of the role machine, with each worker a candidate: {us:.1} us");
+    println!("peak memory of this process {peak_mib} MiB");
+    Ok(())
 }
 
 fn verdict(day: &Day) -> Result<(), String> {

@@ -3,13 +3,14 @@
 
 use orquestrador_core::Event;
 use orquestrador_core::command::Delivery;
+use orquestrador_core::event::{RestoredEnd, RestoredTask};
 
 const ID: u64 = bytes(16);
 
 /// Where the number of the field is below 16.
 const TAG: u64 = 1;
 
-/// `None` for those that no day brings: users, and what only snapshots hold.
+/// `None` for those that no day brings.
 pub fn of(event: &Event) -> Option<u64> {
     let message = match event {
         Event::TaskSubmitted { owner, handler, payload, delivery, at, .. } => {
@@ -50,12 +51,31 @@ pub fn of(event: &Event) -> Option<u64> {
         Event::AttemptEnded { attempt, worker, .. } => {
             ID + number(attempt.0.into()) + text(&worker.0)
         }
-        Event::TaskRestored(_) | Event::UserAdded { .. } | Event::UserRemoved { .. } => {
-            return None;
-        }
+        Event::TaskRestored(task) => restored(task),
+        Event::UserAdded { .. } | Event::UserRemoved { .. } => return None,
     };
     // A message within the event, and the event within the entry.
     Some(bytes(bytes(message)))
+}
+
+/// As a snapshot holds it.
+fn restored(task: &RestoredTask) -> u64 {
+    let end = match &task.end {
+        RestoredEnd::Succeeded { result } => bytes(result.len() as u64),
+        RestoredEnd::Failed(failure) => {
+            bytes(text(&failure.code) + text(&failure.message) + blob(&failure.output))
+        }
+        RestoredEnd::Cancelled => bytes(0),
+        RestoredEnd::Lost(cause) => TAG + varint(*cause as u64),
+    };
+    let fingerprint = if task.fingerprint == 0 { 0 } else { TAG + 8 };
+    let names = text(&task.owner.0) + text(&task.handler.0) + fingerprint;
+    let worker = task.worker.as_ref().map_or(0, |worker| bytes(worker.0.len() as u64));
+    let times = number(task.submitted_at.0) + number(task.finished_at.0);
+    let optional = [task.started_at.map(|at| at.0), task.finish_order];
+    let optional: u64 = optional.iter().flatten().map(|number| TAG + varint(*number)).sum();
+    let once = if task.delivery == Delivery::AtMostOnce { TAG + 1 } else { 0 };
+    ID + names + number(task.attempt.0.into()) + worker + times + optional + end + once
 }
 
 /// A field of so many bytes.
