@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod journal_common;
+#[path = "../core/examples/day/size.rs"]
+mod size;
 
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -127,6 +129,16 @@ fn restored(end: RestoredEnd) -> Event {
         delivery,
         end,
     }))
+}
+
+/// The figures of `docs/scale.md` are counted so.
+#[test]
+fn what_the_simulated_day_counts_is_what_is_encoded() {
+    for event in examples() {
+        let Some(counted) = size::of(&event) else { continue };
+        let encoded = Content::Events(vec![event.clone()]).encode();
+        assert_eq!(counted, encoded.len() as u64, "{event:?}");
+    }
 }
 
 #[test]
