@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use common::proto::orchestrator_message::Message;
 use common::proto::{
-    Assignments, AttemptRef as WireAttempt, CancelAttempts, OrchestratorMessage,
-    OutcomesAcknowledged,
+    Assignment as WireAssignment, Assignments, AttemptRef as WireAttempt, CancelAttempts,
+    OrchestratorMessage, OutcomesAcknowledged,
 };
 use orquestrador_core::command::AttemptRef;
 use orquestrador_core::effect::Assignment;
@@ -14,6 +14,11 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::api::convert;
+
+/// Payload bytes in one message, unless a single one is longer.
+const MESSAGE_BYTES: usize = 4 << 20;
+/// An assignment without its payload takes at most so much.
+const ASSIGNMENT_BYTES: usize = 256;
 
 /// Where the messages of one session go.
 pub type Outbox = mpsc::Sender<Result<OrchestratorMessage, Status>>;
@@ -93,11 +98,11 @@ impl Sessions {
             let acknowledged = std::mem::take(&mut session.acknowledged);
             let cancel = std::mem::take(&mut session.cancel);
             let assignments = std::mem::take(&mut session.assignments);
+            let mut parts = in_parts(assignments.assignments).into_iter();
             let sent = (acknowledged.attempts.is_empty()
                 || deliver(session, epoch, Message::Acknowledged(acknowledged)))
                 && (cancel.attempts.is_empty() || deliver(session, epoch, Message::Cancel(cancel)))
-                && (assignments.assignments.is_empty()
-                    || deliver(session, epoch, Message::Assignments(assignments)));
+                && parts.all(|part| deliver(session, epoch, Message::Assignments(part)));
             if !sent {
                 self.open.remove(&id);
             }
@@ -122,6 +127,23 @@ impl Sessions {
     }
 }
 
+/// In messages that are not too large for the stream.
+fn in_parts(assignments: Vec<WireAssignment>) -> Vec<Assignments> {
+    let (mut parts, mut bytes) = (Vec::<Assignments>::new(), 0);
+    for assignment in assignments {
+        let length = ASSIGNMENT_BYTES + assignment.payload.len();
+        match parts.last_mut().filter(|_| bytes + length <= MESSAGE_BYTES) {
+            Some(part) => part.assignments.push(assignment),
+            None => {
+                bytes = 0;
+                parts.push(Assignments { assignments: vec![assignment] });
+            }
+        }
+        bytes += length;
+    }
+    parts
+}
+
 fn deliver(session: &Session, epoch: Epoch, message: Message) -> bool {
     session
         .outbox
@@ -131,4 +153,22 @@ fn deliver(session: &Session, epoch: Epoch, message: Message) -> bool {
 
 fn attempt_ref(attempt: AttemptRef) -> WireAttempt {
     WireAttempt { task_id: attempt.task.to_string(), attempt: attempt.attempt.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_holds_no_more_than_the_stream_takes() {
+        let lengths = [3 << 20, 1 << 20, 10, 4 << 20, 10];
+        let assignments = lengths.map(|length| WireAssignment {
+            payload: vec![0; length].into(),
+            ..WireAssignment::default()
+        });
+        let parts = in_parts(assignments.to_vec());
+        let counts: Vec<_> = parts.iter().map(|part| part.assignments.len()).collect();
+        assert_eq!(counts, [1, 2, 1, 1]);
+        assert!(in_parts(Vec::new()).is_empty());
+    }
 }
