@@ -84,23 +84,23 @@ pub struct Cost {
 #[derive(Default)]
 pub struct Costs {
     by_kind: [Cost; Kind::ALL.len()],
-    /// Until the present slice, for a processor.
+    /// For a processor, when that was last asked.
     waited_ns: u64,
+    /// What steps took since then.
+    since_ns: u64,
 }
 
 impl Costs {
-    /// No step before it can be blamed for what is waited for from now on.
-    pub fn begin_slice(&mut self) {
-        self.waited_ns = processor_ns().1;
-    }
-
     pub fn add(&mut self, kind: Kind, ns: u64) {
         self.add_many(kind, 1, ns);
     }
 
     /// So many steps took so long together.
     pub fn add_many(&mut self, kind: Kind, steps: u64, ns: u64) {
-        let ns = if ns < LONG_NS { ns } else { ns - self.wait_within(ns) };
+        self.since_ns += ns;
+        // Asked seldom, because it takes some microseconds; often enough to blame the right step.
+        let lost = if self.since_ns < LONG_NS { 0 } else { self.waited_since() };
+        let ns = if ns < LONG_NS { ns } else { ns - lost.min(ns) };
         let cost = &mut self.by_kind[kind as usize];
         let each = ns / steps.max(1);
         cost.steps += steps;
@@ -110,10 +110,10 @@ impl Costs {
         cost.over_10_ms += u64::from(each >= 10 * LONG_NS);
     }
 
-    fn wait_within(&mut self, ns: u64) -> u64 {
+    fn waited_since(&mut self) -> u64 {
         let waited = processor_ns().1;
-        let before = std::mem::replace(&mut self.waited_ns, waited);
-        waited.saturating_sub(before).min(ns)
+        self.since_ns = 0;
+        waited - std::mem::replace(&mut self.waited_ns, waited).min(waited)
     }
 
     pub fn of(&self, kind: Kind) -> Cost {

@@ -75,7 +75,6 @@ impl Day {
     }
 
     fn slice(&mut self) {
-        self.costs.begin_slice();
         self.heartbeats();
         while let Some(happening) = self.agenda.next(self.now) {
             self.happen(happening);
