@@ -94,6 +94,14 @@ impl Worker {
         }
     }
 
+    /// What has not begun is left behind with it.
+    fn end_session(&mut self) -> Option<Session> {
+        for (key, _) in self.waiting.drain(..) {
+            self.slots.give_back(&key);
+        }
+        self.session.take()
+    }
+
     pub fn name(nth: usize) -> String {
         format!("localhost:{}", 50_061 + nth)
     }
@@ -247,7 +255,7 @@ impl World {
     }
 
     fn leave_session(&mut self, nth: usize) {
-        if let Some(session) = self.workers[nth].session.take() {
+        if let Some(session) = self.workers[nth].end_session() {
             self.hang_up(session.conn, Side::Dialler);
         }
     }
@@ -277,7 +285,7 @@ impl World {
 
     /// One that was registered is searched for anew; one that was not was a failed try.
     fn session_over(&mut self, nth: usize) {
-        let was_registered = self.workers[nth].session.take().is_some_and(|s| s.epoch.is_some());
+        let was_registered = self.workers[nth].end_session().is_some_and(|s| s.epoch.is_some());
         if was_registered { self.search(nth) } else { self.ask_next(nth) }
     }
 

@@ -511,3 +511,40 @@ async fn a_worker_that_drains_gives_back_what_it_has_not_started() {
     let third = AttemptRef { task_id: THIRD_TASK.into(), attempt: 1 };
     assert_eq!(session.returned().await, [third]);
 }
+
+#[tokio::test]
+async fn what_waits_for_a_slot_is_left_behind_with_its_session() {
+    let (mut script, gate) = (Script::start(None).await, Gate::new());
+    let (mut session, _) = trusting_worker(&mut script, &gate).await;
+    session.assign_three().await;
+    // The end of one that waits shows that all three have come.
+    let fourth = "01900000-0000-7000-8000-000000000004";
+    session.assign(fourth, "gate").await;
+    let attempts = vec![AttemptRef { task_id: fourth.into(), attempt: 1 }];
+    session.say(ToWorker::Cancel(CancelAttempts { attempts })).await;
+    assert!(matches!(session.hear().await, FromWorker::Ended(_)));
+    drop(session);
+
+    let mut session = script.session(1).await;
+    let mut held: Vec<_> = session.register.held.iter().map(|held| &held.task_id[..]).collect();
+    held.retain(|task| [TASK, OTHER_TASK, THIRD_TASK].contains(task));
+    held.sort_unstable();
+    assert_eq!(
+        held,
+        [TASK, OTHER_TASK],
+        "the orchestrator gives the third one again, or elsewhere"
+    );
+    // Nothing is given back in its name: the orchestrator may just have given it again.
+    session.assign(THIRD_TASK, "gate").await;
+    gate.open.add_permits(2);
+    let mut done = Vec::new();
+    while !done.iter().any(|task| task == THIRD_TASK) {
+        match session.hear().await {
+            FromWorker::Outcomes(outcomes) => {
+                done.extend(outcomes.outcomes.into_iter().map(|outcome| outcome.task_id));
+            }
+            FromWorker::Prefetch(_) => {}
+            other => panic!("expected outcomes, got {other:?}"),
+        }
+    }
+}

@@ -93,6 +93,7 @@ impl Worker {
             }
         }
         heartbeat.abort();
+        self.leave_waiting();
         if self.hanging {
             // As asked: the connection stays open, and nothing is said any more.
             std::mem::forget((outbox, inbox));
@@ -184,6 +185,15 @@ impl Worker {
                 self.slots.give_back(&key);
                 self.returned.push(AttemptRef::from(&key));
             }
+        }
+    }
+
+    /// The session is over, and with it all claim to what has not begun: whoever is principal next gives it again, or
+    /// elsewhere. Giving it back in the next session would be too late, for it may have come again by then.
+    fn leave_waiting(&mut self) {
+        self.returned.clear();
+        for key in self.executor.give_up_waiting() {
+            self.slots.give_back(&key);
         }
     }
 
