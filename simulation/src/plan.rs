@@ -75,7 +75,7 @@ impl Plan {
             shape,
             workers: chance.between(1, 6) as usize,
             witnesses: chance.one_in_thousand(800),
-            slots: chance.between(1, 3) as u32,
+            slots: if chance.coin() { chance.between(1, 3) } else { chance.between(3, 8) } as u32,
             clients: chance.between(1, 5) as usize,
             safety: chance.between(2, 8) * SECOND,
             heal: 40 * SECOND,

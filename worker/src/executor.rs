@@ -35,7 +35,6 @@ pub struct Executor {
 struct Running {
     cancelled: CancellationToken,
     began: Instant,
-    payload_bytes: usize,
 }
 
 struct Waiting {
@@ -127,8 +126,7 @@ impl Executor {
 
     fn spawn(&mut self, Waiting { key, handler, payload, epoch, .. }: Waiting) {
         let (cancelled, began) = (CancellationToken::new(), Instant::now());
-        let (payload_bytes, cancel) = (payload.len(), cancelled.clone());
-        self.running.insert(key.clone(), Running { cancelled: cancel, began, payload_bytes });
+        self.running.insert(key.clone(), Running { cancelled: cancelled.clone(), began });
         let context = Context {
             task_id: key.task_id.clone(),
             attempt: key.attempt,
@@ -165,10 +163,9 @@ impl Executor {
         self.waiting.len() == waited
     }
 
-    /// An attempt came to its end; the next takes its slot. Gives how long it took, and its payload was.
-    pub fn forget(&mut self, key: &Key) -> Option<(Duration, usize)> {
-        let ended = self.running.remove(key);
-        let took = ended.map(|running| (running.began.elapsed(), running.payload_bytes));
+    /// An attempt came to its end; the next takes its slot. Gives how long it took.
+    pub fn forget(&mut self, key: &Key) -> Option<Duration> {
+        let took = self.running.remove(key).map(|running| running.began.elapsed());
         self.fill_slots();
         took
     }

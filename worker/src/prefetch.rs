@@ -10,8 +10,6 @@ const AHEAD: Duration = Duration::from_millis(20);
 pub const PATIENCE: Duration = Duration::from_millis(100);
 /// For all slots together.
 const MAX: u32 = 256;
-/// Payload bytes, for all slots together: what is long is sent when it is needed.
-const MAX_BYTES: f64 = (8 << 20) as f64;
 /// How much one duration weighs in the mean.
 const WEIGHT: f64 = 1.0 / 8.0;
 
@@ -21,21 +19,18 @@ pub struct Prefetch {
     slots: u32,
     /// Seconds, exponentially weighted.
     mean: f64,
-    /// Of the payloads, exponentially weighted.
-    mean_bytes: f64,
     told: u32,
 }
 
 impl Prefetch {
     /// Nothing is asked for until some short tasks were seen.
     pub fn new(slots: u32) -> Self {
-        Self { slots, mean: PATIENCE.as_secs_f64(), mean_bytes: 0.0, told: 0 }
+        Self { slots, mean: PATIENCE.as_secs_f64(), told: 0 }
     }
 
-    /// An attempt with so long a payload took so long.
-    pub fn observe(&mut self, took: Duration, payload_bytes: usize) {
+    /// An attempt took so long.
+    pub fn observe(&mut self, took: Duration) {
         self.mean += (took.as_secs_f64() - self.mean) * WEIGHT;
-        self.mean_bytes += (payload_bytes as f64 - self.mean_bytes) * WEIGHT;
     }
 
     /// Tasks waited in vain: those before them took longer than was thought.
@@ -61,8 +56,7 @@ impl Prefetch {
 
     fn wanted(&self) -> u32 {
         let for_each = (AHEAD.as_secs_f64() / self.mean.max(1e-6)).min(f64::from(MAX));
-        let fit = (MAX_BYTES / self.mean_bytes.max(1.0)).min(f64::from(MAX));
-        (for_each as u32).saturating_mul(self.slots).min(fit as u32)
+        (for_each as u32).saturating_mul(self.slots).min(MAX)
     }
 }
 
@@ -77,7 +71,7 @@ mod tests {
         let mut prefetch = Prefetch::new(2);
         assert_eq!(prefetch.news(), None);
         for _ in 0..100 {
-            prefetch.observe(2 * MS, 0);
+            prefetch.observe(2 * MS);
         }
         let wanted = prefetch.news();
         assert!(wanted.is_some_and(|tasks| (16..=20).contains(&tasks)), "{wanted:?}");
@@ -90,27 +84,18 @@ mod tests {
     fn small_changes_are_no_news() {
         let mut prefetch = Prefetch::new(4);
         for _ in 0..100 {
-            prefetch.observe(MS, 0);
+            prefetch.observe(MS);
         }
         assert!(prefetch.news().is_some());
-        prefetch.observe(2 * MS, 0);
+        prefetch.observe(2 * MS);
         assert_eq!(prefetch.news(), None);
-    }
-
-    #[test]
-    fn few_long_payloads_are_wanted_ahead() {
-        let mut prefetch = Prefetch::new(4);
-        for _ in 0..100 {
-            prefetch.observe(Duration::ZERO, 4 << 20);
-        }
-        assert_eq!(prefetch.news(), Some(2));
     }
 
     #[test]
     fn there_is_a_most() {
         let mut prefetch = Prefetch::new(4_096);
         for _ in 0..100 {
-            prefetch.observe(Duration::ZERO, 0);
+            prefetch.observe(Duration::ZERO);
         }
         assert_eq!(prefetch.news(), Some(MAX));
         prefetch.forget_told();

@@ -4,6 +4,9 @@
 /// they are part of. Shorter ones are copied, so that none keeps the message that it came in.
 pub const SMALL_BYTES: usize = 256;
 
+/// Of a task that a worker may hold without having started it: longer ones are sent when they can start.
+pub const MAX_WAITING_BYTES: usize = 64 << 10;
+
 /// Bounds and intervals of the task machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -1,11 +1,12 @@
 //! What only a principal knows, and forgets with its office: who is connected, whose turn it is, which
 //! worker is free. Never journalled; after a takeover it grows anew from the workers that connect.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::Delivery;
+use crate::command::{AttemptRef, Delivery};
 use crate::effect::PendingReason;
 use crate::ids::{SessionId, Timestamp};
+use crate::limits::MAX_WAITING_BYTES;
 use crate::policy::{Candidate, Policy, Rank};
 use crate::state::State;
 use crate::state::names::Handler;
@@ -30,12 +31,6 @@ pub struct Presence {
     listed: Option<Rank>,
 }
 
-impl Presence {
-    fn takes_more(&self, record: &Worker) -> bool {
-        record.busy() < record.slots.saturating_add(self.prefetch)
-    }
-}
-
 /// The workers that offer one handler.
 #[derive(Default)]
 struct Desk {
@@ -44,6 +39,8 @@ struct Desk {
     offering: usize,
     /// Under which its queue stands in [`Office::ready`].
     ready: Option<Seq>,
+    /// Its oldest task may not wait with a worker, and no slot is free for it.
+    stuck: Option<Seq>,
 }
 
 impl Desk {
@@ -58,6 +55,8 @@ pub struct Office {
     policy: Policy,
     sessions: BTreeMap<SessionId, Slot<Worker>>,
     presences: Beside<Worker, Presence>,
+    /// What workers run although it is no longer theirs, until they say that it has ended: it takes a slot.
+    strays: BTreeMap<Slot<Worker>, BTreeSet<AttemptRef>>,
     desks: Beside<Handler, Desk>,
     /// Handlers that have both a queued task and a free worker, by the oldest such task.
     ready: BTreeMap<Seq, Slot<Handler>>,
@@ -77,6 +76,7 @@ impl Office {
     /// A worker was registered: its turn comes after all others'.
     pub fn enter(&mut self, worker: Slot<Worker>, now: Timestamp) {
         let turn = self.take_turn();
+        self.strays.remove(&worker);
         let presence = Presence { last_seen: now, turn, ..Presence::default() };
         *self.presences.get_mut(worker) = presence;
     }
@@ -91,8 +91,9 @@ impl Office {
         self.sessions.insert(session, worker);
         let presence = self.presences.get_mut(worker);
         let before = presence.session.replace(session);
-        // It is asked for anew on each stream.
+        // Both are told anew on each stream.
         presence.prefetch = 0;
+        self.strays.remove(&worker);
         let replaced = before.filter(|before| *before != session);
         if let Some(replaced) = replaced {
             self.sessions.remove(&replaced);
@@ -113,6 +114,18 @@ impl Office {
 
     pub fn drain(&mut self, worker: Slot<Worker>) {
         self.presences.get_mut(worker).draining = true;
+    }
+
+    /// The worker runs what it is to stop; [`Office::refresh`] must follow.
+    pub fn strays(&mut self, worker: Slot<Worker>, attempt: AttemptRef) {
+        self.strays.entry(worker).or_default().insert(attempt);
+    }
+
+    /// The attempt no longer runs there, if it did; [`Office::refresh`] must follow.
+    pub fn ended(&mut self, worker: Slot<Worker>, attempt: AttemptRef) {
+        if let Some(strays) = self.strays.get_mut(&worker) {
+            strays.remove(&attempt);
+        }
     }
 
     /// [`Office::refresh`] must follow.
@@ -138,11 +151,17 @@ impl Office {
         let record = &state.workers[worker];
         let presence = self.presence(worker);
         let offers = presence.session.is_some() && !presence.draining;
-        let is_ahead = record.busy() >= record.slots;
-        let candidate = Candidate { turn: presence.turn, is_ahead };
-        let takes_more = offers && presence.takes_more(record);
+        let taken = self.taken(state, worker);
+        let candidate = Candidate { turn: presence.turn, is_ahead: taken >= record.slots };
+        let takes_more = offers && taken < record.slots.saturating_add(presence.prefetch);
         let rank = takes_more.then(|| self.policy.rank(candidate));
         self.list(state, worker, offers, rank);
+    }
+
+    /// Slots, and places beyond them.
+    fn taken(&self, state: &State, worker: Slot<Worker>) -> u32 {
+        let strays = self.strays.get(&worker).map_or(0, BTreeSet::len);
+        state.workers[worker].busy().saturating_add(u32::try_from(strays).unwrap_or(u32::MAX))
     }
 
     fn list(&mut self, state: &State, worker: Slot<Worker>, offers: bool, rank: Option<Rank>) {
@@ -173,7 +192,15 @@ impl Office {
     /// Looks whether the handler's queue has a task for a free worker.
     pub fn refresh_queue(&mut self, state: &State, handler: Slot<Handler>) {
         let desk = self.desks.get_mut(handler);
-        let ready = desk.first().and_then(|rank| ready(state, handler, rank));
+        let head = match desk.offering {
+            0 => None,
+            _ => state.handlers[handler].queue.first(&state.tasks),
+        };
+        let may_wait = head.is_some_and(|(_, task)| may_wait(&state.tasks[task]));
+        let first = desk.first();
+        let can_start = first.is_some_and(|rank| !rank.is_ahead);
+        let ready = head.filter(|_| can_start || first.is_some() && may_wait).map(|(seq, _)| seq);
+        desk.stuck = head.filter(|_| !can_start && !may_wait).map(|(seq, _)| seq);
         let before = std::mem::replace(&mut desk.ready, ready);
         if before == ready {
             return;
@@ -188,10 +215,21 @@ impl Office {
 
     /// The oldest task for which a worker is free, and the worker whose turn it is.
     pub fn next_assignment(&self, state: &State) -> Option<(Slot<Task>, Slot<Worker>)> {
-        let handler = *self.ready.first_key_value()?.1;
-        let (_, task) = state.handlers[handler].queue.first(&state.tasks)?;
-        let worker = *self.desks.get(handler)?.free.first_key_value()?.1;
-        Some((task, worker))
+        self.ready.iter().find_map(|(seq, handler)| {
+            let (rank, worker) = self.desks.get(*handler)?.free.first_key_value()?;
+            if rank.is_ahead && self.is_awaited(state, *worker, *seq) {
+                return None;
+            }
+            let (_, task) = state.handlers[*handler].queue.first(&state.tasks)?;
+            Some((task, *worker))
+        })
+    }
+
+    /// An older task than `seq` may not wait with the worker, and needs its next slot: with work ahead there might
+    /// never be one.
+    fn is_awaited(&self, state: &State, worker: Slot<Worker>, seq: Seq) -> bool {
+        let stuck = |handler: &Slot<Handler>| self.desks.get(*handler)?.stuck;
+        state.workers[worker].handlers.iter().filter_map(stuck).any(|stuck| stuck < seq)
     }
 
     pub fn worker_of(&self, session: SessionId) -> Option<Slot<Worker>> {
@@ -237,7 +275,10 @@ impl Office {
                 .collect();
             let free: Vec<_> = offering
                 .iter()
-                .filter(|(slot, worker)| self.presence(*slot).takes_more(worker))
+                .filter(|(slot, worker)| {
+                    let most = worker.slots.saturating_add(self.presence(*slot).prefetch);
+                    self.taken(state, *slot) < most
+                })
                 .map(|(slot, _)| *slot)
                 .collect();
             let mut listed: Vec<_> = desk.free.values().copied().collect();
@@ -247,12 +288,16 @@ impl Office {
             if desk.offering != offering.len() || listed != expected {
                 return Err(format!("the workers listed for {} are wrong", record.name));
             }
-            let can_start = offering.iter().any(|(_, worker)| worker.busy() < worker.slots);
-            let head = record.queue.first(&state.tasks).filter(|(_, task)| {
-                !listed.is_empty() && (can_start || may_wait(&state.tasks[*task]))
-            });
-            let ready = head.map(|(seq, _)| seq);
-            if desk.ready != ready || ready.is_some_and(|r| self.ready.get(&r) != Some(&handler)) {
+            let can_start =
+                offering.iter().any(|(slot, worker)| self.taken(state, *slot) < worker.slots);
+            let head = record.queue.first(&state.tasks).filter(|_| !offering.is_empty());
+            let may_wait = head.is_some_and(|(_, task)| may_wait(&state.tasks[task]));
+            let head = head.map(|(seq, _)| seq);
+            let ready = head.filter(|_| can_start || !listed.is_empty() && may_wait);
+            let stuck = head.filter(|_| !can_start && !may_wait);
+            if (desk.ready, desk.stuck) != (ready, stuck)
+                || ready.is_some_and(|r| self.ready.get(&r) != Some(&handler))
+            {
                 return Err(format!("the queue of {} is listed wrongly", record.name));
             }
         }
@@ -260,15 +305,11 @@ impl Office {
     }
 }
 
-/// The oldest task of the queue, if it may be given to a worker of this rank.
-fn ready(state: &State, handler: Slot<Handler>, rank: Rank) -> Option<Seq> {
-    let (seq, task) = state.handlers[handler].queue.first(&state.tasks)?;
-    (!rank.is_ahead || may_wait(&state.tasks[task])).then_some(seq)
-}
-
 /// Whether a worker may hold the task without starting it. Should the worker be lost, nobody knows that it had
 /// not begun: what may be started once only would be lost for nothing, and whatever stands beside a task
 /// that kills its workers would be quarantined with it.
 fn may_wait(task: &Task) -> bool {
-    task.delivery == Delivery::AtLeastOnce && task.lost_attempts() == 0
+    task.delivery == Delivery::AtLeastOnce
+        && task.lost_attempts() == 0
+        && task.body.payload_bytes() <= MAX_WAITING_BYTES as u64
 }

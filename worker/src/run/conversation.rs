@@ -138,13 +138,10 @@ impl Worker {
                 }
                 self.lines.started(&assignment.task_id, &assignment.handler);
                 let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
-                let payload_bytes = assignment.payload.len();
                 match self.executor.start(assignment, epoch) {
                     Start::Running => {}
                     Start::Done(outcome, took) => {
-                        if let Some(took) = took {
-                            self.prefetch.observe(took, payload_bytes);
-                        }
+                        took.into_iter().for_each(|took| self.prefetch.observe(took));
                         self.finished(&key, outcome);
                     }
                     Start::Hang => self.hanging = true,
@@ -198,8 +195,8 @@ impl Worker {
     }
 
     pub(super) fn finished(&mut self, key: &Key, outcome: Outcome) {
-        if let Some((took, payload_bytes)) = self.executor.forget(key) {
-            self.prefetch.observe(took, payload_bytes);
+        if let Some(took) = self.executor.forget(key) {
+            self.prefetch.observe(took);
         }
         match &outcome.outcome {
             Some(outcome::Outcome::Failed(failure)) => {

@@ -77,6 +77,13 @@ impl Machine {
         }
     }
 
+    /// What follows when a worker may have room, or less of it.
+    fn settle(&mut self, now: Timestamp, worker: Slot<Worker>, step: &mut Step) {
+        self.office.refresh(&self.state, worker);
+        self.assign_ready(now, step);
+        self.prune(step);
+    }
+
     /// The worker of this session, which has just given a sign of life.
     fn hear(
         &mut self,

@@ -35,9 +35,7 @@ impl Machine {
             }
             step.effects.push(Effect::AcknowledgeOutcome { session, attempt });
         }
-        self.office.refresh(&self.state, worker);
-        self.assign_ready(now, step);
-        self.prune(step);
+        self.settle(now, worker, step);
     }
 
     pub(super) fn report_ended(
@@ -51,9 +49,7 @@ impl Machine {
         for attempt in attempts {
             self.end_cancelled(*attempt, worker, step);
         }
-        self.office.refresh(&self.state, worker);
-        self.assign_ready(now, step);
-        self.prune(step);
+        self.settle(now, worker, step);
     }
 
     fn finish(&mut self, now: Timestamp, slot: Slot<Task>, outcome: Outcome, step: &mut Step) {
@@ -78,13 +74,14 @@ impl Machine {
         self.tell_change_with(slot, output, step);
     }
 
-    /// If it is a cancelled attempt that holds a slot of this worker, the slot is free now.
+    /// If it holds a slot of this worker although it is cancelled, or lost, the slot is free now.
     pub(super) fn end_cancelled(
         &mut self,
         attempt: AttemptRef,
         worker: Slot<Worker>,
         step: &mut Step,
     ) {
+        self.office.ended(worker, attempt);
         let record = &self.state.workers[worker];
         if record.cancelled.contains_key(&attempt) {
             let worker = record.id.clone();

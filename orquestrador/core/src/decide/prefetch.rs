@@ -2,7 +2,7 @@
 //! a commit and a round trip. The worker says how many it wants, and gives back what it cannot start soon.
 
 use crate::command::AttemptRef;
-use crate::event::Event;
+use crate::event::{Event, LossCause};
 use crate::ids::{SessionId, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::state::slab::Slot;
@@ -18,9 +18,7 @@ impl Machine {
     ) {
         let Some(worker) = self.hear(now, session, step) else { return };
         self.office.set_prefetch(worker, tasks);
-        self.office.refresh(&self.state, worker);
-        self.assign_ready(now, step);
-        self.prune(step);
+        self.settle(now, worker, step);
     }
 
     pub(super) fn return_attempts(
@@ -38,15 +36,16 @@ impl Machine {
                 None => self.end_cancelled(*attempt, worker, step),
             }
         }
-        self.office.refresh(&self.state, worker);
-        self.assign_ready(now, step);
-        self.prune(step);
+        self.settle(now, worker, step);
     }
 
     fn take_back(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
         let AttemptRef { task, attempt } = self.present_attempt(slot);
         let handler = self.state.tasks[slot].handler;
-        let returned = self.state.tasks[slot].returned.saturating_add(1);
+        let Some(returned) = self.state.tasks[slot].returned.checked_add(1) else {
+            // Nobody counts further: whoever gives it back so often does as much harm as one that dies.
+            return self.lose_attempt(now, slot, LossCause::WorkerSilent, step);
+        };
         self.record(Event::TaskReturned { task, attempt, returned, at: now }, step);
         self.office.refresh_queue(&self.state, handler);
         self.tell_change(slot, step);

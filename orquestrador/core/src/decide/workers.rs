@@ -44,9 +44,7 @@ impl Machine {
         step.effects.push(Effect::Welcome { session });
         step.effects.push(Effect::Notice(notice));
         self.reconcile(worker, session, &held, step);
-        self.office.refresh(&self.state, worker);
-        self.assign_ready(now, step);
-        self.prune(step);
+        self.settle(now, worker, step);
     }
 
     /// A stream that names itself as another worker than before is the other one from now on.
@@ -116,6 +114,9 @@ impl Machine {
         }
         for attempt in held {
             if !self.is_wanted(*attempt, worker) {
+                if !self.state.workers[worker].cancelled.contains_key(attempt) {
+                    self.office.strays(worker, *attempt);
+                }
                 step.effects.push(Effect::CancelAttempt { session, attempt: *attempt });
             }
         }
@@ -198,7 +199,7 @@ impl Machine {
         self.record(Event::WorkerLost { worker, incarnation, at: now }, step);
     }
 
-    fn lose_attempt(
+    pub(super) fn lose_attempt(
         &mut self,
         now: Timestamp,
         slot: Slot<Task>,

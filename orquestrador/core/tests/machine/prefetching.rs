@@ -1,6 +1,15 @@
 //! Tasks that a worker holds beyond its slots.
 
+use orquestrador_core::command::{AttemptRef, ConnectWorker, Delivery, NewTask};
+use orquestrador_core::{Command, Effect, Limits};
+
 use crate::scene::*;
+
+/// A worker with one slot that offers two handlers and wants four tasks ahead.
+fn of_two_handlers() -> [Command; 2] {
+    let handlers = vec!["echo".into(), "render".into()];
+    [Command::ConnectWorker(ConnectWorker { handlers, ..hello(1, 1) }), prefetch(1, 4)]
+}
 
 #[test]
 fn a_worker_that_asks_for_it_gets_work_beyond_its_slots() {
@@ -117,4 +126,72 @@ fn another_stream_begins_without_any() {
         > changed 2/0 Queued AllBusy
         > 1 new, 2/0 Queued AllBusy",
     );
+}
+
+#[test]
+fn what_may_not_wait_is_not_passed_by_younger_tasks_of_other_handlers() {
+    let mut scene = Scene::new(Limits::default());
+    for command in of_two_handlers() {
+        scene.step(0, command);
+    }
+    scene.step(0, submit(&[1, 2, 3, 4, 5, 6]));
+    let once = NewTask { delivery: Delivery::AtMostOnce, ..task(7, "render", "payload") };
+    scene.step(0, submit_tasks("ana", vec![once]));
+    scene.step(0, submit(&[8, 9]));
+    // What is older goes ahead; what is younger waits until a slot was free for it.
+    let mut given = Vec::new();
+    for done in 1..=6 {
+        let step = scene.step(0, succeed(1, attempt(done, 1)));
+        given.push(assigned(&step.effects));
+    }
+    let at_last = vec![attempt(7, 1), attempt(8, 1), attempt(9, 1)];
+    let nothing = Vec::<AttemptRef>::new;
+    let expected = [vec![attempt(6, 1)], nothing(), nothing(), nothing(), nothing(), at_last];
+    assert_eq!(given, expected);
+}
+
+fn assigned(effects: &[Effect]) -> Vec<AttemptRef> {
+    let attempt = |effect: &Effect| match effect {
+        Effect::Assign { assignment, .. } => Some(assignment.attempt),
+        _ => None,
+    };
+    effects.iter().filter_map(attempt).collect()
+}
+
+#[test]
+fn what_is_long_never_waits_with_a_worker() {
+    let long = "x".repeat((64 << 10) + 1);
+    let mut scene = Scene::new(Limits::default());
+    for command in [connect(1, 1), prefetch(1, 8), submit(&[1])] {
+        scene.step(0, command);
+    }
+    let step = scene.step(0, submit_tasks("ana", vec![task(2, "echo", &long)]));
+    assert_eq!(assigned(&step.effects), []);
+}
+
+#[test]
+fn what_a_worker_still_runs_without_being_asked_to_takes_a_slot_until_it_ends() {
+    let again = Command::ConnectWorker(ConnectWorker { held: vec![attempt(1, 1)], ..hello(1, 1) });
+    check(
+        [connect(1, 1).into(), submit(&[1]).into(), At(3_000, expire()), At(3_100, again)],
+        At(3_200, ended(1, attempt(1, 1))),
+        "assigned 1/2 to w1
+        > task 1 again, to w1
+        > run 1/2 on 1: echo payload
+        > changed 1/2 Running at w1",
+    );
+}
+
+#[test]
+fn what_is_given_back_too_often_is_lost() {
+    let mut scene = Scene::new(Limits::default());
+    for command in [connect(1, 1), submit(&[1])] {
+        scene.step(0, command);
+    }
+    let most = u32::from(u16::MAX);
+    for nth in 1..=most {
+        scene.step(0, give_back(1, &[attempt(1, nth)]));
+    }
+    let step = scene.step(0, give_back(1, &[attempt(1, most + 1)]));
+    assert_eq!(lines(&step)[..1], ["requeued 1/65536"]);
 }

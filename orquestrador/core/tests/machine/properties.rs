@@ -285,6 +285,7 @@ struct Ledger {
     tasks: BTreeMap<TaskId, Entry>,
     submissions: u64,
     slots: BTreeMap<WorkerId, u32>,
+    handlers: BTreeMap<WorkerId, Vec<HandlerName>>,
     /// What each worker may hold beyond its slots: never more than it asked for lately.
     prefetch: BTreeMap<WorkerId, u32>,
     /// Which attempts take a slot of which worker.
@@ -335,6 +336,7 @@ impl Ledger {
                 assert!(busy < slots + prefetch, "{worker} has no slot for {task}");
                 let may_wait = !once && is_first;
                 assert!(busy < slots || may_wait, "{task} must not wait at {worker}");
+                assert!(busy < slots || !self.passes(*task, worker), "{task} passes another");
                 let reference = AttemptRef { task: *task, attempt: *attempt };
                 assert!(self.taken.insert(reference, worker.clone()).is_none());
             }
@@ -368,8 +370,9 @@ impl Ledger {
                     assert_eq!(entry.stage, Stage::Finished);
                 }
             }
-            Event::WorkerRegistered { worker, slots, .. } => {
+            Event::WorkerRegistered { worker, slots, handlers, .. } => {
                 self.slots.insert(worker.clone(), *slots);
+                self.handlers.insert(worker.clone(), handlers.clone());
             }
             Event::WorkerLost { worker, .. } => {
                 let Self { taken, cancelled, .. } = self;
@@ -392,6 +395,25 @@ impl Ledger {
         assert_eq!((entry.stage, entry.attempt), (Stage::Running, attempt), "{task}");
         entry.stage = stage;
         assert!(self.taken.remove(&AttemptRef { task, attempt }).is_some(), "{task} had no slot");
+    }
+
+    /// An older task of another handler may not wait with this worker, and so needs its next slot.
+    fn passes(&self, task: TaskId, worker: &WorkerId) -> bool {
+        let seq = self.tasks[&task].seq;
+        self.tasks.values().any(|other| {
+            let is_first = other.attempt.0 == other.returned;
+            other.stage == Stage::Queued
+                && other.seq < seq
+                && self.handlers[worker].contains(&other.handler)
+                && !(is_first && other.delivery == Delivery::AtLeastOnce)
+                && self.is_head(other)
+        })
+    }
+
+    fn is_head(&self, entry: &Entry) -> bool {
+        !self.tasks.values().any(|other| {
+            other.stage == Stage::Queued && other.handler == entry.handler && other.seq < entry.seq
+        })
     }
 
     /// Among the queued tasks of its handler.
