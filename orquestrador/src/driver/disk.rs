@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use orquestrador_core::Event;
 use orquestrador_core::ids::{Blob, Index};
 use orquestrador_core::role::{Durable, EntryId};
+use orquestrador_spill::Kind;
 
 use super::input::{Input, InputSender};
 use super::replicator::Link;
@@ -116,8 +117,8 @@ impl Store for Disk {
         }
     }
 
-    fn keep(&self, bytes: &Blob) -> Result<Blob, Error> {
-        self.journal.keep(bytes)
+    fn keep(&self, kind: Kind, bytes: &Blob) -> Blob {
+        self.journal.keep(kind, bytes)
     }
 
     fn last(&self) -> EntryId {

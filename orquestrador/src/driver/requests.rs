@@ -23,7 +23,7 @@ impl<S: Store> Driver<S> {
             Input::Call { request, command, reply } => {
                 if self.is_admitting() {
                     self.askers.insert(request, Asker::Call(reply));
-                    self.handle_command(command)?;
+                    self.handle_command(command);
                 } else if reply.send(Err(self.refusal())).is_err() {
                     tracing::trace!("a caller left before its refusal");
                 }
@@ -32,7 +32,7 @@ impl<S: Store> Driver<S> {
                 if self.is_admitting() {
                     self.watch.expect();
                     self.askers.insert(request, Asker::Watch(watcher));
-                    self.handle_command(command)?;
+                    self.handle_command(command);
                 } else if watcher.outbox.try_send(Err(self.refusal())).is_err() {
                     tracing::trace!("a watcher left before its refusal");
                 }
@@ -40,14 +40,14 @@ impl<S: Store> Driver<S> {
             Input::OpenSession { session, command, outbox } => {
                 if self.is_admitting() {
                     self.sessions.open(session, outbox);
-                    self.handle_command(command)?;
+                    self.handle_command(command);
                 } else if outbox.try_send(Err(self.refusal())).is_err() {
                     tracing::trace!("a worker left before its refusal");
                 }
             }
             Input::Session(command) => {
                 if self.serving {
-                    self.handle_command(command)?;
+                    self.handle_command(command);
                 }
             }
             other => self.take_from_within(other)?,
@@ -175,8 +175,8 @@ impl<S: Store> Driver<S> {
         grpc_status::not_primary(self.principal_address().as_deref())
     }
 
-    fn handle_command(&mut self, command: Command) -> Result<(), Error> {
-        let command = spill::command(&self.store, command)?;
+    fn handle_command(&mut self, command: Command) {
+        let command = spill::command(&self.store, command);
         let asks = is_request(&command);
         self.applied.machine.tell_changes(self.watch.is_needed());
         let before = self.step.events.len();
@@ -185,7 +185,6 @@ impl<S: Store> Driver<S> {
             self.turn_has_read = true;
         }
         self.turn_bytes += self.step.events[before..].iter().map(content_bytes).sum::<usize>();
-        Ok(())
     }
 
     /// G3: a message of a lower epoch is answered with what is newer by the role machine itself; one of a

@@ -8,54 +8,41 @@ use orquestrador_core::event::RestoredEnd;
 use orquestrador_core::ids::Blob;
 use orquestrador_core::limits::SMALL_BYTES;
 use orquestrador_core::{Command, Event};
+use orquestrador_spill::Kind;
 
 use super::store::Store;
-use crate::journal::Error;
 
 /// What was asked for, with its long contents on the disk.
-///
-/// # Errors
-/// They could not be written.
-pub fn command(store: &impl Store, mut command: Command) -> Result<Command, Error> {
+pub fn command(store: &impl Store, mut command: Command) -> Command {
     match &mut command {
         Command::Submit { tasks, .. } => {
-            tasks.iter_mut().try_for_each(|task| keep(store, &mut task.payload))?;
+            tasks.iter_mut().for_each(|task| keep(store, Kind::Payload, &mut task.payload));
         }
         Command::ReportOutcomes { outcomes, .. } => {
             for reported in outcomes {
-                match &mut reported.outcome {
-                    Outcome::Succeeded { result } => keep(store, result)?,
-                    Outcome::Failed(failure) => keep(store, &mut failure.output)?,
-                }
+                let content = match &mut reported.outcome {
+                    Outcome::Succeeded { result } => result,
+                    Outcome::Failed(failure) => &mut failure.output,
+                };
+                keep(store, Kind::Result, content);
             }
         }
         _ => {}
     }
-    Ok(command)
+    command
 }
 
 /// What happened, with its long contents on the disk.
-///
-/// # Errors
-/// They could not be written.
-pub fn event<'a>(store: &impl Store, event: &'a Event) -> Result<Cow<'a, Event>, Error> {
-    let mut event = Cow::Borrowed(event);
-    if !content(&event).is_some_and(is_long) {
-        return Ok(event);
+pub fn event<'a>(store: &impl Store, event: &'a Event) -> Cow<'a, Event> {
+    // Most are short, and are not copied to find that out.
+    if content(event).is_none_or(|content| content.len() <= SMALL_BYTES) {
+        return Cow::Borrowed(event);
     }
-    let blob = match event.to_mut() {
-        Event::TaskSubmitted { payload, .. } => payload,
-        Event::TaskSucceeded { result, .. } => result,
-        Event::TaskFailed { failure, .. } => &mut failure.output,
-        Event::TaskRestored(restored) => match &mut restored.end {
-            RestoredEnd::Succeeded { result } => result,
-            RestoredEnd::Failed(failure) => &mut failure.output,
-            RestoredEnd::Cancelled | RestoredEnd::Lost(_) => return Ok(event),
-        },
-        _ => return Ok(event),
-    };
-    keep(store, blob)?;
-    Ok(event)
+    let mut event = event.clone();
+    if let Some((kind, content)) = content_mut(&mut event) {
+        keep(store, kind, content);
+    }
+    Cow::Owned(event)
 }
 
 fn content(event: &Event) -> Option<&Blob> {
@@ -72,13 +59,22 @@ fn content(event: &Event) -> Option<&Blob> {
     }
 }
 
-fn is_long(blob: &Blob) -> bool {
-    blob.len() > SMALL_BYTES
+fn content_mut(event: &mut Event) -> Option<(Kind, &mut Blob)> {
+    match event {
+        Event::TaskSubmitted { payload, .. } => Some((Kind::Payload, payload)),
+        Event::TaskSucceeded { result, .. } => Some((Kind::Result, result)),
+        Event::TaskFailed { failure, .. } => Some((Kind::Result, &mut failure.output)),
+        Event::TaskRestored(restored) => match &mut restored.end {
+            RestoredEnd::Succeeded { result } => Some((Kind::Result, result)),
+            RestoredEnd::Failed(failure) => Some((Kind::Result, &mut failure.output)),
+            RestoredEnd::Cancelled | RestoredEnd::Lost(_) => None,
+        },
+        _ => None,
+    }
 }
 
-fn keep(store: &impl Store, blob: &mut Blob) -> Result<(), Error> {
-    if is_long(blob) {
-        *blob = store.keep(blob)?;
+fn keep(store: &impl Store, kind: Kind, blob: &mut Blob) {
+    if blob.len() > SMALL_BYTES {
+        *blob = store.keep(kind, blob);
     }
-    Ok(())
 }

@@ -74,13 +74,8 @@ impl Applied {
 
     fn load_snapshot(&mut self, store: &impl Store) -> Result<EntryId, journal::Error> {
         self.begin_anew();
-        let mut kept = Ok(());
-        let mut apply = |event: &Event| match spill::event(store, event) {
-            Ok(event) => self.machine.apply(&event),
-            Err(error) => kept = Err(error),
-        };
+        let mut apply = |event: &Event| self.machine.apply(&spill::event(store, event));
         let id = store.read_snapshot(&mut apply)?.unwrap_or_default();
-        kept?;
         self.index = id.index;
         Ok(id)
     }
@@ -100,37 +95,23 @@ impl Applied {
                 seen(entry);
                 let content = Content::decode(&entry.payload)
                     .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
-                self.apply(store, entry.id.index, &content)?;
+                self.apply(store, entry.id.index, &content);
             }
         }
         Ok(())
     }
 
     /// Applies an entry that another node made.
-    ///
-    /// # Errors
-    /// What is long in it could not be put on the disk.
-    pub fn apply_entry(
-        &mut self,
-        store: &impl Store,
-        index: Index,
-        content: &Content,
-    ) -> Result<(), journal::Error> {
-        self.apply(store, index, content)?;
+    pub fn apply_entry(&mut self, store: &impl Store, index: Index, content: &Content) {
+        self.apply(store, index, content);
         if let Content::Events(events) = content
             && events.iter().any(changes_users)
         {
             self.tell_users();
         }
-        Ok(())
     }
 
-    fn apply(
-        &mut self,
-        store: &impl Store,
-        index: Index,
-        content: &Content,
-    ) -> Result<(), journal::Error> {
+    fn apply(&mut self, store: &impl Store, index: Index, content: &Content) {
         match content {
             Content::View(view) => {
                 if self.records.len() >= MAX_RECORDS {
@@ -139,13 +120,10 @@ impl Applied {
                 self.records.push(view.clone());
             }
             Content::Events(events) => {
-                for event in events {
-                    self.machine.apply(&*spill::event(store, event)?);
-                }
+                events.iter().for_each(|event| self.machine.apply(&spill::event(store, event)));
             }
         }
         self.index = index;
-        Ok(())
     }
 
     /// All at once: while a journal is read back, those known before are known.

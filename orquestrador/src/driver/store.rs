@@ -4,6 +4,7 @@
 use orquestrador_core::ids::{Blob, Epoch, Index, Timestamp, ViewNumber};
 use orquestrador_core::role::{Durable, EntryId, Millis, Sender, View};
 use orquestrador_core::{Event, History};
+use orquestrador_spill::Kind;
 
 use super::replicator::Link;
 use crate::journal::{Entry, Error, SetAside, SnapshotMeta, ViewNote};
@@ -56,8 +57,8 @@ pub trait Store {
     fn send_snapshot(&mut self, link: Link, signature: Signature);
 
     /// The same bytes, where the kernel can take them out of memory. They need not survive the process.
-    fn keep(&self, bytes: &Blob) -> Result<Blob, Error> {
-        Ok(bytes.clone())
+    fn keep(&self, _kind: Kind, bytes: &Blob) -> Blob {
+        bytes.clone()
     }
 
     /// The last entry on disk, or what stands before the first one.

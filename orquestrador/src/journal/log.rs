@@ -1,12 +1,13 @@
 //! The open journal: appending, the role state, reading.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use orquestrador_core::ids::{Index, NodeId};
 use orquestrador_core::role::{Durable, EntryId};
-use orquestrador_spill::Spill;
+use orquestrador_spill::{Kind, Spill};
 
 use super::bounds::BoundsFile;
 use super::directory::{self, Directory};
@@ -31,6 +32,8 @@ pub(super) struct Inner {
     pub writer: Mutex<Writer>,
     pub tail: RwLock<Tail>,
     pub spill: Spill,
+    /// It has been said that it does.
+    pub spill_fails: AtomicBool,
     /// One snapshot is written at a time.
     pub snapshotting: Mutex<()>,
     // Last: the lock outlives the store.
@@ -107,11 +110,17 @@ impl Journal {
     }
 
     /// The same bytes in a file without a name, which is gone with the process, so that they need not stay in memory.
-    ///
-    /// # Errors
-    /// The file could not be written.
-    pub fn keep(&self, bytes: &[u8]) -> Result<Bytes, Error> {
-        self.0.spill.keep(bytes).map_err(|error| Error::io("keep bytes below", self.path(), error))
+    /// They do where the file cannot be written: nothing is lost by that, and the limits in bytes hold there too.
+    pub fn keep(&self, kind: Kind, bytes: &[u8]) -> Bytes {
+        let kept = self.0.spill.keep(kind, bytes);
+        let failed_before = self.0.spill_fails.swap(kept.is_err(), Ordering::Relaxed);
+        kept.unwrap_or_else(|error| {
+            if !failed_before {
+                let path = self.path().display();
+                tracing::warn!(%error, %path, "long payloads and results stay in memory");
+            }
+            Bytes::copy_from_slice(bytes)
+        })
     }
 
     /// The entries from `from` on, in order, until their payloads exceed `max_bytes`; at least one if

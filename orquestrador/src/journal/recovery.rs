@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 use orquestrador_core::ids::{Index, NodeId, ViewNumber};
@@ -93,6 +94,7 @@ pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error
     };
     let journal = Journal(Arc::new(Inner {
         spill: Spill::new(directory.path()),
+        spill_fails: AtomicBool::new(false),
         node,
         store,
         altered_bounds,
