@@ -28,7 +28,16 @@ const IS_NO_MATTER: [&str; 4] = [LOCK_FILE, "peer", SET_ASIDE_FOLDER, "lost+foun
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    _lock: Option<File>,
+    lock: Option<File>,
+}
+
+impl Drop for Directory {
+    /// At once, also where a process that was just forked has the file open until it executes its program.
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.lock.as_ref().map(File::unlock) {
+            tracing::warn!(%error, path = %self.path.display(), "the lock stays until the process ends");
+        }
+    }
 }
 
 impl Directory {
@@ -54,7 +63,7 @@ impl Directory {
         match File::open(&lock_path) {
             // A directory that was moved aside: no process opens it.
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                Ok(Self { path: path.to_path_buf(), _lock: None })
+                Ok(Self { path: path.to_path_buf(), lock: None })
             }
             other => Self::with_lock(path, other.map_err(|e| Error::io("open", &lock_path, e))?),
         }
@@ -62,7 +71,7 @@ impl Directory {
 
     fn with_lock(path: &Path, lock: File) -> Result<Self, Error> {
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: Some(lock) }),
+            Ok(()) => Ok(Self { path: path.to_path_buf(), lock: Some(lock) }),
             Err(TryLockError::WouldBlock) => Err(Error::InUse { dir: path.to_path_buf() }),
             Err(TryLockError::Error(e)) => Err(Error::io("lock", &path.join(LOCK_FILE), e)),
         }
@@ -304,4 +313,20 @@ fn parse_format(dir: &Path, path: &Path, bytes: &[u8]) -> Result<NodeId, Error> 
     let node = lines.next().and_then(|line| line.strip_prefix("node ")).ok_or_else(damaged)?;
     let node = uuid::Uuid::try_parse(node).map_err(|_| damaged())?;
     Ok(NodeId(node.as_u128()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_left_is_free_whoever_inherited_its_lock() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let directory = Directory::lock(dir.path()).expect("it is free");
+        assert!(matches!(Directory::lock(dir.path()), Err(Error::InUse { .. })));
+        let inherited = directory.lock.as_ref().map(|lock| lock.try_clone().expect("a copy"));
+        drop(directory);
+        Directory::lock(dir.path()).expect("it is free again");
+        drop(inherited);
+    }
 }
