@@ -56,8 +56,8 @@ pub struct Targets {
     present: ArcSwapOption<Target>,
     /// G3: an answer of a lower epoch is not believed.
     highest_epoch: AtomicU64,
-    /// When the others may be asked again whether they are principal; held by the one call that does.
-    looking: tokio::sync::Mutex<Instant>,
+    /// When the others were last asked whether they are principal; held by the one call that asks.
+    looked_at: tokio::sync::Mutex<Instant>,
     /// Another one was found to be.
     found: Notify,
     credentials: Credentials,
@@ -74,7 +74,7 @@ impl Targets {
             present: ArcSwapOption::new(configured.first().cloned()),
             configured,
             highest_epoch: AtomicU64::new(0),
-            looking: tokio::sync::Mutex::new(Instant::now()),
+            looked_at: tokio::sync::Mutex::new(Instant::now()),
             found: Notify::new(),
             credentials,
             timeout: timeout.min(MAX_TIMEOUT),
@@ -226,17 +226,25 @@ impl Targets {
         let is_left =
             || self.present.load().as_ref().is_none_or(|present| !Arc::ptr_eq(present, silent));
         loop {
-            // Thousands of calls may wait for a principal that is only busy: they do not all ask.
-            tokio::select! {
-                () = self.found.notified() => if is_left() { return },
-                mut next = self.looking.lock() => {
-                    tokio::time::sleep_until(*next).await;
-                    *next = Instant::now() + look;
-                    if is_left() || self.is_found_elsewhere(silent).await {
-                        self.found.notify_waiters();
-                        return;
-                    }
+            let found = self.found.notified();
+            // Thousands of calls may wait for a principal that is only busy: one asks for all of them.
+            let mut looked_at = self.looked_at.lock().await;
+            if is_left() {
+                return;
+            }
+            let due = *looked_at + look;
+            if Instant::now() < due {
+                drop(looked_at);
+                tokio::select! {
+                    () = found => {}
+                    () = tokio::time::sleep_until(due) => {}
                 }
+                continue;
+            }
+            *looked_at = Instant::now();
+            if self.is_found_elsewhere(silent).await {
+                self.found.notify_waiters();
+                return;
             }
         }
     }
@@ -306,6 +314,24 @@ mod tests {
 
     fn endpoint(text: &str) -> Endpoint {
         text.parse().expect("is an address")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_looks_seldom_does_not_hold_up_who_looks_often() {
+        let credentials = Credentials::new("u", "t").expect("is ASCII");
+        let second = Duration::from_secs(1);
+        let targets = Targets::new(&[endpoint("localhost:1")], credentials, second);
+        let first = targets.present().expect("there is one");
+        let (patient, silent) = (Arc::clone(&targets), Arc::clone(&first));
+        let patient = tokio::spawn(async move {
+            patient.elected_elsewhere(&silent, Duration::ZERO, 10 * second).await;
+        });
+        // It comes to wait for its next look.
+        tokio::time::sleep(second).await;
+        targets.move_on(&first, Some("http://10.0.0.9:3"));
+        let often = targets.elected_elsewhere(&first, PATIENCE, LOOK);
+        assert!(tokio::time::timeout(second, often).await.is_ok());
+        patient.await.expect("finds it in the end");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::error_code::ErrorCode;
 use common::proto::{self, Task};
 use futures::StreamExt as _;
 
@@ -36,6 +37,10 @@ impl Client {
         self.submit(task, allow_unknown_handler).await?;
         let mut end = std::pin::pin!(self.wait_many(vec![id], true));
         let update = end.next().await.ok_or_else(incomplete)??;
+        if update.not_found {
+            let why = "it ended, and was forgotten before it could be asked for";
+            return Err(Error::new(ErrorCode::TaskNotFound, why));
+        }
         let task = update.task.ok_or_else(incomplete)?;
         Ok((task, update.result.into()))
     }
@@ -53,7 +58,7 @@ impl Client {
             answer = client.run_task(request) => answer.map_err(Error::from),
             () = self.targets.elected_elsewhere(&target, SILENCE, SILENCE) => {
                 let why = "another one is principal";
-                Err(Error::new(common::error_code::ErrorCode::StaleEpoch, why))
+                Err(Error::new(ErrorCode::StaleEpoch, why))
             }
         };
         match answer {

@@ -328,6 +328,22 @@ async fn a_wait_ends_with_an_error_when_no_principal_comes() {
 }
 
 #[tokio::test]
+async fn a_run_that_was_forgotten_has_no_end_to_tell() {
+    let (pair, mut principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    pair.change(|store| store.works = true);
+    // So that it is submitted and waited for step by step.
+    principal.kill();
+    standby.set_epoch(2);
+    standby.set(Mood::Principal);
+    let task = TaskSpec { handler: "forgotten".into(), ..echo("x") };
+    let refusal = client.run(task, true).await.expect_err("has no end");
+    assert_eq!(refusal.code, ErrorCode::TaskNotFound);
+    let (task, result) = client.run(echo("y"), false).await.expect("ends");
+    assert_eq!((task.state(), &result[..]), (TaskState::Succeeded, &b"y"[..]));
+}
+
+#[tokio::test]
 async fn what_does_not_exist_is_not_waited_for() {
     let (_pair, principal, standby) = pair();
     let client = client(&[&principal, &standby], LONG);

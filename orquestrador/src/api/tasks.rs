@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
+use common::proto;
 use common::proto::task_orchestrator_server::TaskOrchestrator;
 use common::proto::{
     CancelTaskRequest, CancelTaskResponse, ExplainTaskRequest, ExplainTaskResponse, GetTaskRequest,
@@ -84,8 +85,16 @@ impl Service {
         self.driver.send(Input::Watch { request, command: command(request), watcher }).await?;
         let Some(batch) = updates.recv().await.transpose()? else { return Ok(None) };
         // Nothing but its end is told.
-        let update = batch.updates.into_iter().next();
-        Ok(update.map(|update| RunTaskResponse { task: update.task, result: update.result }))
+        match batch.updates.into_iter().next() {
+            Some(update) if update.not_found => {
+                let why = format!("{task} ended, and was forgotten before it could be asked for");
+                Err(grpc_status::status(ErrorCode::TaskNotFound, why))
+            }
+            Some(proto::TaskUpdate { task, result, .. }) => {
+                Ok(Some(RunTaskResponse { task, result }))
+            }
+            None => Ok(None),
+        }
     }
 }
 

@@ -29,12 +29,17 @@ impl<S: Store> Driver<S> {
                 }
             }
             Input::Watch { request, command, watcher } => {
-                if self.is_admitting() {
-                    self.watch.expect();
+                let admitted = match self.is_admitting() {
+                    true => self.watch.expect(&watcher),
+                    false => Err(self.refusal()),
+                };
+                if let Err(refusal) = admitted {
+                    if watcher.outbox.try_send(Err(refusal)).is_err() {
+                        tracing::trace!("a watcher left before its refusal");
+                    }
+                } else {
                     self.askers.insert(request, Asker::Watch(watcher));
                     self.handle_command(command);
-                } else if watcher.outbox.try_send(Err(self.refusal())).is_err() {
-                    tracing::trace!("a watcher left before its refusal");
                 }
             }
             Input::OpenSession { session, command, outbox } => {

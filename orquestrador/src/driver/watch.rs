@@ -47,8 +47,16 @@ struct Entry {
 
 impl WatchHub {
     /// A watch was asked for: [`WatchHub::add`] or [`WatchHub::expected_in_vain`] follows.
-    pub fn expect(&mut self) {
+    ///
+    /// # Errors
+    /// Too many are open.
+    pub fn expect(&mut self, watcher: &Watcher) -> Result<(), Status> {
+        let tasks = self.by_task.len() + watcher.tasks.as_ref().map_or(0, Vec::len);
+        if self.watchers.len() + self.expected >= MAX_WATCHERS || tasks > MAX_WATCHED_TASKS {
+            return Err(grpc_status::status(ErrorCode::Overloaded, "too many watches are open"));
+        }
         self.expected += 1;
+        Ok(())
     }
 
     pub fn expected_in_vain(&mut self) {
@@ -60,17 +68,9 @@ impl WatchHub {
         self.expected > 0 || !self.watchers.is_empty()
     }
 
-    /// Adds a watcher with the present state of its tasks, or refuses it if there are too many.
+    /// Adds an expected watcher with the present state of its tasks.
     pub fn add(&mut self, watcher: Watcher, present: Vec<(TaskSnapshot, Option<Blob>)>) {
         self.expected = self.expected.saturating_sub(1);
-        let tasks = self.by_task.len() + watcher.tasks.as_ref().map_or(0, Vec::len);
-        if self.watchers.len() >= MAX_WATCHERS || tasks > MAX_WATCHED_TASKS {
-            let status = grpc_status::status(ErrorCode::Overloaded, "too many watches are open");
-            if watcher.outbox.try_send(Err(status)).is_err() {
-                tracing::trace!("a watcher left before its refusal");
-            }
-            return;
-        }
         let id = self.next;
         self.next += 1;
         let mut entry = Entry {
@@ -220,30 +220,54 @@ pub fn lagged() -> Status {
 mod tests {
     use super::*;
 
+    type Reader = tokio::sync::mpsc::Receiver<Result<WatchTasksResponse, Status>>;
+
+    fn watcher(tasks: Option<Vec<TaskId>>) -> (Watcher, Reader) {
+        let (outbox, reader) = tokio::sync::mpsc::channel(1);
+        let watcher = Watcher {
+            owner: UserName::from("ana"),
+            tasks,
+            include_results: false,
+            only_ends: false,
+            is_quiet: false,
+            outbox,
+            lagged: std::sync::Arc::default(),
+        };
+        (watcher, reader)
+    }
+
+    #[track_caller]
+    fn assert_refused(expected: Result<(), Status>) {
+        let refusal = expected.expect_err("was refused");
+        assert_eq!(grpc_status::meaning(&refusal).code, ErrorCode::Overloaded);
+    }
+
     #[test]
-    fn one_watch_too_many_is_refused_and_told_why() {
+    fn one_watch_too_many_is_refused_before_it_is_asked_for() {
         let mut hub = WatchHub::default();
         let mut readers = Vec::new();
-        for _ in 0..=MAX_WATCHERS {
-            let (outbox, reader) = tokio::sync::mpsc::channel(1);
-            let watcher = Watcher {
-                owner: UserName::from("ana"),
-                tasks: None,
-                include_results: false,
-                only_ends: false,
-                is_quiet: false,
-                outbox,
-                lagged: std::sync::Arc::default(),
-            };
-            hub.add(watcher, Vec::new());
-            readers.push(reader);
+        for nth in 0..MAX_WATCHERS {
+            let (watcher, reader) = watcher(None);
+            hub.expect(&watcher).expect("there is room");
+            // The others are still expected.
+            if nth % 2 == 0 {
+                hub.add(watcher, Vec::new());
+                readers.push(reader);
+            }
         }
-        let mut last = readers.pop().expect("there is one");
-        let refusal = last.try_recv().expect("was told").expect_err("was refused");
-        assert_eq!(grpc_status::meaning(&refusal).code, ErrorCode::Overloaded);
-        assert!(readers.iter_mut().all(|reader| reader.try_recv().is_err()), "the others stay");
+        assert_refused(hub.expect(&watcher(None).0));
+        hub.expected_in_vain();
+        hub.expect(&watcher(None).0).expect("there is room again");
         drop(readers);
         hub.sweep();
         assert!(hub.watchers.is_empty());
+    }
+
+    #[test]
+    fn tasks_are_counted_too() {
+        let hub = &mut WatchHub::default();
+        let many = (0..=MAX_WATCHED_TASKS as u128).map(TaskId).collect();
+        assert_refused(hub.expect(&watcher(Some(many)).0));
+        hub.expect(&watcher(Some(vec![TaskId(1)])).0).expect("there is room");
     }
 }

@@ -152,10 +152,12 @@ fn fields(event: &Event) -> Value {
             "message": failure.message, "at_ms": at.0,
         }),
         Event::TaskCancelled { task, at } => json!({ "task_id": text(task), "at_ms": at.0 }),
-        Event::TaskRequeued { task, attempt, at }
-        | Event::TaskReturned { task, attempt, returned: _, at } => {
+        Event::TaskRequeued { task, attempt, at } => {
             json!({ "task_id": text(task), "attempt": attempt.0, "at_ms": at.0 })
         }
+        Event::TaskReturned { task, attempt, returned, at } => json!({
+            "task_id": text(task), "attempt": attempt.0, "returned": returned, "at_ms": at.0,
+        }),
         Event::TaskLost { task, attempt, cause, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "cause": cause.code(), "at_ms": at.0,
         }),

@@ -131,7 +131,7 @@ pub struct Role {
     durable: Durable,
     clock: WakefulClock,
     peer: Peer,
-    /// Workers that could be witnesses, as the shell sees them.
+    /// Workers that could be witnesses, as the shell sees them, by incarnation.
     candidates: Vec<Candidate>,
     /// Since when the witness set should be another one.
     refresh_wanted_since: Option<Millis>,
@@ -201,7 +201,10 @@ impl Role {
             Input::PeerUnreachable => self.on_link_lost(PeerLink::Unreachable, &mut turn),
             Input::Message { from, message } => self.on_message(from, message, &mut turn),
             Input::Testimony { from, testimony } => self.on_testimony(from, testimony, &mut turn),
-            Input::Candidates(candidates) => self.candidates = candidates,
+            Input::Candidates(mut candidates) => {
+                candidates.sort_unstable();
+                self.candidates = candidates;
+            }
             Input::Durable { index } => self.on_durable(index, &mut turn),
             Input::SnapshotInstalled { from, last, view } => {
                 self.on_snapshot_installed(from, last, view, &mut turn);

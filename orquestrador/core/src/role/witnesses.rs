@@ -16,24 +16,35 @@ pub struct Candidate {
     pub linked_to_all: bool,
 }
 
+/// More witnesses than that add nothing.
+const MAX_WITNESSES: usize = 5;
+
 /// The wanted witness set: 5, 3, 1 or none of the candidates. Present ones stay while they live; new ones
 /// come from machines of their own first. Where a dead process is told from a silent machine by its refused
 /// port (`loopback`), fewer than three would be worse than none: V11 needs no majority of survivors. Three of
-/// which two live are not fewer: they still tell a silent principal from a busy one.
+/// which two live are not fewer: they still tell a silent principal from a busy one. `candidates` are in order of
+/// their incarnations: that a full set of thousands still stands, as nearly always, is found out in a few steps.
 pub(super) fn choose(
     present: &[ProcessId],
     candidates: &[Candidate],
     loopback: bool,
 ) -> Vec<ProcessId> {
+    let is_fit = |witness: &ProcessId| {
+        let found = candidates.binary_search_by_key(witness, |c| c.incarnation);
+        found.is_ok_and(|nth| candidates[nth].linked_to_all)
+    };
+    if present.len() == MAX_WITNESSES && present.iter().all(is_fit) {
+        return present.to_vec();
+    }
     let mut left: Vec<&Candidate> = candidates.iter().filter(|c| c.linked_to_all).collect();
     let wanted = match left.len() {
         0 => 0,
         1 | 2 if loopback => 0,
         1 | 2 => 1,
         3 | 4 => 3,
-        5.. => 5,
+        5.. => MAX_WITNESSES,
     };
-    let alive = left.iter().filter(|c| present.contains(&c.incarnation)).count();
+    let alive = present.iter().filter(|witness| is_fit(witness)).count();
     if loopback && wanted == 0 && 2 * alive > present.len() {
         return present.to_vec();
     }
@@ -104,6 +115,17 @@ mod tests {
         let all: Vec<_> = (1..=4).map(|n| candidate(n, "h")).collect();
         assert_eq!(choose(&ids(&[2, 3, 4]), &all, false), ids(&[2, 3, 4]));
         assert_eq!(choose(&ids(&[3, 4, 9]), &all, false), ids(&[1, 3, 4]), "9 is gone");
+    }
+
+    #[test]
+    fn a_full_set_stays_until_one_of_it_is_gone() {
+        let all: Vec<_> = (1..=9).map(|n| candidate(n, &format!("h{n}"))).collect();
+        let full = ids(&[2, 3, 5, 7, 9]);
+        assert_eq!(choose(&full, &all, false), full);
+        assert_eq!(choose(&full, &all[..8], false), ids(&[1, 2, 3, 5, 7]));
+        let mut unlinked = all;
+        unlinked[4].linked_to_all = false;
+        assert_eq!(choose(&full, &unlinked, false), ids(&[1, 2, 3, 7, 9]));
     }
 
     #[test]
