@@ -15,15 +15,18 @@ const PROTOS: [&str; 7] = [
 ];
 
 /// What is large or frequent: fields that refer to the message that they came in instead of copying it.
-const SHARED_BYTES: [&str; 11] = [
+const SHARED_BYTES: [&str; 14] = [
     ".mutirao.v1.JournalEntry",
     ".mutirao.v1.TaskSpec.payload",
+    ".mutirao.v1.ArraySpec.payload",
     ".mutirao.v1.TaskUpdate.result",
     ".mutirao.v1.RunTaskResponse.result",
     ".mutirao.v1.GetTaskResultResponse.result",
     ".mutirao.v1.Assignment.payload",
     ".mutirao.v1.Outcome",
     ".mutirao.v1.TaskSubmitted",
+    ".mutirao.v1.ArraySubmitted.payload",
+    ".mutirao.v1.ArrayRestored.payload",
     ".mutirao.v1.TaskAssigned",
     ".mutirao.v1.TaskSucceeded",
     ".mutirao.v1.SnapshotChunk.content",

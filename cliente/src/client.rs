@@ -88,7 +88,7 @@ fn cluster(channel: Channel) -> ClusterServiceClient<Channel> {
     ClusterServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES)
 }
 
-fn epoch(receipt: Option<&Receipt>) -> Option<u64> {
+pub(crate) fn epoch(receipt: Option<&Receipt>) -> Option<u64> {
     receipt.map(|receipt| receipt.epoch)
 }
 

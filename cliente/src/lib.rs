@@ -26,6 +26,7 @@
 
 #![warn(missing_docs)]
 
+mod arrays;
 mod audit;
 mod client;
 mod encoded;
@@ -36,6 +37,7 @@ mod run;
 mod spec;
 mod watch;
 
+pub use arrays::{ArraySpec, SubmittedArray, task_ids as array_task_ids};
 pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;

@@ -72,9 +72,11 @@ error_codes! {
     UnknownHandler = "UNKNOWN_HANDLER", InvalidArgument, retry: false;
     /// There is no such task, or it is another user's.
     TaskNotFound = "TASK_NOT_FOUND", NotFound, retry: false;
+    /// There is no such array, or it is another user's.
+    ArrayNotFound = "ARRAY_NOT_FOUND", NotFound, retry: false;
     /// Too late to cancel.
     TaskFinished = "TASK_FINISHED", FailedPrecondition, retry: false;
-    /// The id belongs to a task with other content.
+    /// The id belongs to a task or an array with other content.
     TaskIdConflict = "TASK_ID_CONFLICT", AlreadyExists, retry: false;
     /// There is no such user.
     UserNotFound = "USER_NOT_FOUND", NotFound, retry: false;

@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+pub mod array_id;
 pub mod auth;
 pub mod console;
 pub mod endpoint;

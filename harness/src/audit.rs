@@ -56,6 +56,8 @@ impl Audit {
             | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }
+            | Event::ArraySubmitted { .. }
+            | Event::ArrayRestored(_)
             | Event::TaskReturned { .. }
             | Event::TaskAssigned { .. }
             | Event::TasksPruned { .. }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use orquestrador_core::event::RestoredEnd;
-use orquestrador_core::ids::{Epoch, Index, TaskId};
+use orquestrador_core::ids::{ArrayId, Epoch, Index, TaskId};
 use orquestrador_core::role::{EntryId, View};
 use orquestrador_core::{Event, Limits, Machine};
 
@@ -128,6 +128,12 @@ impl Audit {
             Event::TaskSubmitted { task, .. } => {
                 self.asked.remove(task);
             }
+            Event::ArraySubmitted { array, first, count, .. } => {
+                self.found_in_array(*array, *first, *count);
+            }
+            Event::ArrayRestored(restored) => {
+                self.found_in_array(restored.array, restored.first, restored.count);
+            }
             Event::TaskSucceeded { task, .. }
             | Event::TaskFailed { task, .. }
             | Event::TaskCancelled { task, .. }
@@ -157,6 +163,15 @@ impl Audit {
             | Event::UserRemoved { .. } => {}
         }
         self.machine.apply(event);
+    }
+
+    fn found_in_array(&mut self, array: ArrayId, first: u32, count: u32) {
+        let (from, to) =
+            (array.task(first), array.task(first.saturating_add(count.saturating_sub(1))));
+        let found: Vec<_> = self.asked.range(from..=to).copied().collect();
+        for task in found {
+            self.asked.remove(&task);
+        }
     }
 
     fn finish(&mut self, task: TaskId) {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use common::proto;
 use orquestrador_core::Event;
-use orquestrador_core::ids::TaskId;
+use orquestrador_core::command::Delivery;
+use orquestrador_core::ids::{ArrayId, Blob, HandlerName, TaskId, UserName};
 
 use crate::api::convert;
 use crate::journal::{self, Content, SNAPSHOT_EXTENSION, read_set_aside, read_set_aside_snapshot};
@@ -157,18 +158,51 @@ fn visit(path: &Path, mut see: impl FnMut(&[Event])) -> Result<(), Error> {
 }
 
 fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
-    let Event::TaskSubmitted { task, owner, handler, payload, delivery, .. } = event else {
-        return None;
+    match event {
+        // Of an array the tasks are told with it.
+        Event::TaskSubmitted { task, .. } if task.in_array().is_some() => None,
+        Event::TaskSubmitted { task, owner, handler, payload, delivery, .. } => {
+            let spec = proto::TaskSpec {
+                task_id: task.to_string(),
+                handler: handler.to_string(),
+                payload: payload.clone(),
+                delivery: convert::delivery(*delivery).into(),
+            };
+            let owner = owner.to_string();
+            let submission =
+                proto::TailTask { owner, task: Some(spec), ..proto::TailTask::default() };
+            fates.can_be_submitted(*task).then_some(submission)
+        }
+        Event::ArraySubmitted { array, owner, handler, payload, delivery, .. } => {
+            array_submission(*array, (owner, handler), (payload, *delivery), fates)
+        }
+        Event::ArrayRestored(restored) => array_submission(
+            restored.array,
+            (&restored.owner, &restored.handler),
+            (&restored.payload, restored.delivery),
+            fates,
+        ),
+        _ => None,
+    }
+}
+
+fn array_submission(
+    array: ArrayId,
+    (owner, handler): (&UserName, &HandlerName),
+    (payload, delivery): (&Blob, Delivery),
+    fates: &Fates,
+) -> Option<proto::TailTask> {
+    let (first, count, except) = fates.open_in(array)?;
+    let array = proto::ArraySpec {
+        array_id: array.to_string(),
+        handler: handler.to_string(),
+        payload: payload.clone(),
+        delivery: convert::delivery(delivery).into(),
+        first,
+        count,
     };
-    fates.can_be_submitted(*task).then(|| proto::TailTask {
-        owner: owner.to_string(),
-        task: Some(proto::TaskSpec {
-            task_id: task.to_string(),
-            handler: handler.to_string(),
-            payload: payload.clone(),
-            delivery: convert::delivery(*delivery).into(),
-        }),
-    })
+    let owner = owner.to_string();
+    Some(proto::TailTask { owner, task: None, array: Some(array), except })
 }
 
 /// In order, each part of bounded size.
@@ -176,7 +210,10 @@ pub fn parts(tasks: Vec<proto::TailTask>, max_bytes: usize) -> Vec<Vec<proto::Ta
     let mut parts: Vec<Vec<proto::TailTask>> = Vec::new();
     let mut bytes = 0;
     for task in tasks {
-        let size = PER_TASK + task.task.as_ref().map_or(0, |spec| spec.payload.len());
+        let payload = task.task.as_ref().map(|spec| &spec.payload);
+        let payload = payload.or(task.array.as_ref().map(|spec| &spec.payload));
+        // A number takes five bytes at most.
+        let size = PER_TASK + payload.map_or(0, |payload| payload.len()) + 5 * task.except.len();
         bytes += size;
         match parts.last_mut() {
             Some(part) if bytes <= max_bytes && part.len() < MAX_TASKS => part.push(task),
@@ -241,6 +278,7 @@ mod tests {
                 payload: vec![0; size].into(),
                 ..proto::TaskSpec::default()
             }),
+            ..proto::TailTask::default()
         };
         let sizes = [10_000, 10_000, 50_000, 1, 1];
         let parts = parts(sizes.map(task).into(), 25_000);

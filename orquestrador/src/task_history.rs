@@ -90,6 +90,11 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
     for (nth, event) in events.iter().enumerate() {
         let step = match event {
             Event::TaskSubmitted { task, at, .. } if *task == of => (*at, What::Submitted),
+            Event::ArraySubmitted { array, first, count, at, .. }
+                if array.has(of, *first, *count) =>
+            {
+                (*at, What::Submitted)
+            }
             Event::TaskAssigned { task, attempt, worker, at } if *task == of => {
                 (*at, What::Assigned { attempt: *attempt, worker: worker.clone() })
             }
@@ -116,6 +121,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
                 continue;
             }
             Event::TaskSubmitted { .. }
+            | Event::ArraySubmitted { .. }
             | Event::TaskAssigned { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
@@ -128,6 +134,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::HandlersLearned { .. }
             | Event::AttemptEnded { .. }
             | Event::TaskRestored(_)
+            | Event::ArrayRestored(_)
             | Event::UserAdded { .. }
             | Event::UserRemoved { .. } => continue,
         };

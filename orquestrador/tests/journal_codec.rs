@@ -19,16 +19,20 @@ use orquestrador::journal::codec::{role_from_proto, role_to_proto};
 use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
 use orquestrador_core::command::{Delivery, Failure};
-use orquestrador_core::event::{LossCause, RestoredEnd, RestoredTask};
-use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
+use orquestrador_core::event::{LossCause, RestoredArray, RestoredEnd, RestoredTask};
+use orquestrador_core::ids::{ArrayId, Attempt, ProcessId, TaskId, Timestamp};
 use proptest::prelude::*;
 
 const TASK: TaskId = TaskId(0x0192_0000_0000_7000_8000_0000_0000_002a);
+
+const ARRAY: ArrayId = ArrayId(0x0192_0000_0000_8000_8000_0000_0000_0000);
 
 /// Exhaustive, so that a new variant needs an example.
 fn name(event: &Event) -> &'static str {
     match event {
         Event::TaskSubmitted { .. } => "task_submitted",
+        Event::ArraySubmitted { .. } => "array_submitted",
+        Event::ArrayRestored(_) => "array_restored",
         Event::TaskAssigned { .. } => "task_assigned",
         Event::TaskSucceeded { .. } => "task_succeeded",
         Event::TaskFailed { .. } => "task_failed",
@@ -47,7 +51,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 16;
+const VARIANTS: usize = 18;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -105,6 +109,30 @@ fn examples() -> Vec<Event> {
         Event::TaskLost { task, attempt, cause: LossCause::WorkerSilent, at },
         Event::TaskLost { task, attempt, cause: LossCause::WorkerRestarted, at },
         restored(RestoredEnd::Lost(LossCause::WorkerRestarted)),
+        Event::ArraySubmitted {
+            array: ARRAY,
+            owner: "user1".into(),
+            handler: "echo".into(),
+            payload: b"hello"[..].into(),
+            delivery: Delivery::AtMostOnce,
+            first: 1,
+            count: 1_000,
+            at,
+        },
+        Event::ArrayRestored(Box::new(RestoredArray {
+            array: ARRAY,
+            owner: "user1".into(),
+            handler: "echo".into(),
+            fingerprint: 0x0123_4567_89ab_cdef,
+            payload: b"hello"[..].into(),
+            delivery: Delivery::AtLeastOnce,
+            first: 1,
+            count: 1_000,
+            at,
+            begun: 300,
+            early: vec![301, 999],
+            forgotten: 200,
+        })),
     ]
 }
 
@@ -216,6 +244,36 @@ fn any_event() -> impl Strategy<Value = Event> {
                 payload: payload.into(),
                 delivery,
                 at,
+            }
+        ),
+        (any::<u128>(), text(), blob(), delivery(), any::<(u32, u32)>(), at()).prop_map(
+            |(array, name, payload, delivery, (first, count), at)| Event::ArraySubmitted {
+                array: ArrayId(array),
+                owner: name.as_str().into(),
+                handler: name.as_str().into(),
+                payload: payload.into(),
+                delivery,
+                first,
+                count,
+                at,
+            }
+        ),
+        (any::<u128>(), text(), blob(), delivery(), any::<[u32; 4]>(), at()).prop_map(
+            |(array, name, payload, delivery, [first, count, begun, forgotten], at)| {
+                Event::ArrayRestored(Box::new(RestoredArray {
+                    array: ArrayId(array),
+                    owner: name.as_str().into(),
+                    handler: name.as_str().into(),
+                    fingerprint: array as u64,
+                    payload: payload.into(),
+                    delivery,
+                    first,
+                    count,
+                    at,
+                    begun,
+                    early: vec![begun, count],
+                    forgotten,
+                }))
             }
         ),
         (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {

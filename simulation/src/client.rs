@@ -4,9 +4,9 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador::driver::input::Committed;
-use orquestrador_core::command::{Delivery, NewTask, StateFilter};
+use orquestrador_core::command::{Delivery, NewArray, NewTask, StateFilter};
 use orquestrador_core::effect::TaskState;
-use orquestrador_core::ids::{Blob, HandlerName, Index, RequestId, TaskId, UserName};
+use orquestrador_core::ids::{ArrayId, Blob, HandlerName, Index, RequestId, TaskId, UserName};
 use orquestrador_core::{Answer, Command, Rejection};
 use tonic::Status;
 
@@ -36,6 +36,8 @@ pub enum ClientEvent {
 #[derive(Clone, Debug)]
 pub enum Question {
     Submit(Vec<TaskId>),
+    /// So many tasks in it.
+    SubmitArray(ArrayId, u32),
     Status(TaskId),
     Result(TaskId),
     Cancel(TaskId),
@@ -58,6 +60,12 @@ impl Call {
                 request,
                 owner,
                 tasks: tasks.iter().map(|id| new_task(*id)).collect(),
+                allow_unknown_handler: true,
+            },
+            Question::SubmitArray(id, count) => Command::SubmitArray {
+                request,
+                owner,
+                array: new_array(*id, *count),
                 allow_unknown_handler: true,
             },
             Question::Status(task) => {
@@ -85,6 +93,20 @@ fn new_task(id: TaskId) -> NewTask {
     let once = id.0.is_multiple_of(4);
     let delivery = if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
     NewTask { id, handler: HandlerName::from("simulated"), payload, delivery }
+}
+
+/// Numbered from 1 on.
+fn new_array(id: ArrayId, count: u32) -> NewArray {
+    let NewTask { handler, payload, delivery, .. } = new_task(TaskId(id.0 >> ID_SHIFT));
+    NewArray { id, handler, payload, delivery, first: 1, count }
+}
+
+/// Beyond the numbers of tasks.
+const ID_SHIFT: u32 = 32;
+
+/// With the version of a UUID.
+fn with_version(wide: u128, version: u128) -> u128 {
+    wide & !(0xf << 76) | version << 76
 }
 
 struct Open {
@@ -148,7 +170,10 @@ impl Client {
         match (self.chance.between(low, 99), known) {
             (0..45, _) | (_, None) => {
                 let count = if self.chance.coin() { 1 } else { self.chance.between(1, 5) };
-                let ids: Vec<_> = (0..count).map(|_| TaskId(self.chance.wide())).collect();
+                if self.chance.one_in_thousand(200) {
+                    return self.next_array(count as u32 * 2);
+                }
+                let ids: Vec<_> = (0..count).map(|_| self.next_id()).collect();
                 self.tasks.extend(&ids);
                 Question::Submit(ids)
             }
@@ -158,6 +183,18 @@ impl Client {
             (90..96, Some(_)) => Question::List,
             (_, Some(_)) => Question::Overview,
         }
+    }
+}
+
+impl Client {
+    fn next_id(&mut self) -> TaskId {
+        TaskId(with_version(self.chance.wide(), 7))
+    }
+
+    fn next_array(&mut self, count: u32) -> Question {
+        let id = ArrayId(with_version(self.chance.wide(), 8) >> ID_SHIFT << ID_SHIFT);
+        self.tasks.extend((1..=count).map(|number| id.task(number)));
+        Question::SubmitArray(id, count)
     }
 }
 
@@ -200,7 +237,7 @@ impl World {
         let workers = self.plan.workers as u64;
         let count = self.chance.between(workers, workers * u64::from(self.plan.slots));
         let client = &mut self.clients[0];
-        let ids: Vec<_> = (0..count).map(|_| TaskId(client.chance.wide())).collect();
+        let ids: Vec<_> = (0..count).map(|_| client.next_id()).collect();
         client.tasks.extend(&ids);
         self.ask(0, Question::Submit(ids));
     }
@@ -313,6 +350,19 @@ impl World {
                 }
                 linearizable::check_task(&self.truth, first, None, index)
             }
+            (Question::SubmitArray(id, count), Ok(Answer::ArraySubmitted { snapshot, .. })) => {
+                for number in 1..=*count {
+                    self.memory.acknowledged.on_submitted(&self.truth, id.task(number))?;
+                }
+                let known = snapshot.counts.iter().sum::<u64>() + u64::from(snapshot.forgotten);
+                match known == u64::from(*count) {
+                    true => Ok(()),
+                    false => {
+                        let what = format!("of {count} tasks an array has {known}");
+                        Err(Violation::new("conservation", what))
+                    }
+                }
+            }
             (Question::Status(_) | Question::Result(_), Ok(Answer::Task { snapshot, result })) => {
                 linearizable::check_task(&self.truth, snapshot, result.as_ref(), index)
             }
@@ -350,6 +400,9 @@ impl World {
 fn brief(answer: &Result<Answer, Rejection>) -> String {
     match answer {
         Ok(Answer::Submitted { accepted, .. }) => format!("{accepted} accepted"),
+        Ok(Answer::ArraySubmitted { snapshot, .. } | Answer::Array { snapshot }) => {
+            format!("array {} of {}", snapshot.id, snapshot.count)
+        }
         Ok(Answer::Task { snapshot, .. } | Answer::Cancelled { snapshot }) => {
             format!("{} {:?}, attempt {}", snapshot.id, snapshot.state, snapshot.attempt)
         }

@@ -115,12 +115,11 @@ impl Truth {
         let step = |state, attempt| Step { index, state, attempt };
         match event {
             Event::TaskSubmitted { task, owner, delivery, .. } => {
-                let steps = vec![step(TaskState::Queued, 0)];
-                let (owner, delivery) = (owner.clone(), *delivery);
-                let story = Story { owner, delivery, steps, result: None };
-                if self.tasks.insert(*task, story).is_some() {
-                    let what = format!("task {task} was accepted twice");
-                    return Err(Violation::new("one history", what));
+                self.begin(*task, owner, *delivery, index)?;
+            }
+            Event::ArraySubmitted { array, owner, delivery, first, count, .. } => {
+                for number in *first..*first + *count {
+                    self.begin(array.task(number), owner, *delivery, index)?;
                 }
             }
             Event::TaskAssigned { task, attempt, .. } => {
@@ -154,6 +153,7 @@ impl Truth {
             }
             Event::TasksPruned { .. }
             | Event::TaskRestored(_)
+            | Event::ArrayRestored(_)
             | Event::WorkerRegistered { .. }
             | Event::HandlersLearned { .. }
             | Event::WorkerLost { .. }
@@ -162,6 +162,24 @@ impl Truth {
             | Event::UserRemoved { .. } => {}
         }
         Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        task: TaskId,
+        owner: &UserName,
+        delivery: Delivery,
+        index: Index,
+    ) -> Result<(), Violation> {
+        let steps = vec![Step { index, state: TaskState::Queued, attempt: 0 }];
+        let story = Story { owner: owner.clone(), delivery, steps, result: None };
+        match self.tasks.insert(task, story) {
+            None => Ok(()),
+            Some(_) => {
+                let what = format!("task {task} was accepted twice");
+                Err(Violation::new("one history", what))
+            }
+        }
     }
 
     fn go(&mut self, task: TaskId, step: Step) -> Result<(), Violation> {

@@ -1,6 +1,7 @@
 //! The flags; their texts are in the message catalogue.
 
 use std::ffi::OsString;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -161,6 +162,8 @@ pub struct Submit {
     pub payload: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: u64,
+    #[arg(long, value_name = "FIRST-LAST", value_parser = numbers, conflicts_with_all = ["count", "each_line"])]
+    pub array: Option<Numbers>,
     #[arg(long, value_name = "FILE|-", conflicts_with = "count")]
     pub each_line: Option<String>,
     #[arg(long, value_name = "FILE|-")]
@@ -284,6 +287,19 @@ pub fn command(lang: Lang) -> clap::Command {
 fn task_id(text: &str) -> Result<String, BadValue> {
     let id = uuid::Uuid::try_parse(text).map_err(|_| BadValue::TaskId)?;
     Ok(id.hyphenated().to_string())
+}
+
+/// The numbers of the tasks of an array.
+#[derive(Clone, Debug)]
+pub struct Numbers(pub Range<u32>);
+
+/// `0-999`: both included.
+fn numbers(text: &str) -> Result<Numbers, BadValue> {
+    let (first, last) = text.split_once('-').ok_or(BadValue::Numbers)?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| BadValue::Numbers);
+    let (first, last) = (number(first)?, number(last)?);
+    let end = last.checked_add(1).filter(|end| first < *end).ok_or(BadValue::Numbers)?;
+    Ok(Numbers(first..end))
 }
 
 /// `500ms`, `15s`, `2m`, or seconds.

@@ -122,9 +122,10 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::StaleEpoch
         | ErrorCode::NotAnOrchestrator => exit::UNAVAILABLE,
         ErrorCode::Unauthenticated => exit::UNAUTHENTICATED,
-        ErrorCode::TaskNotFound | ErrorCode::UserNotFound | ErrorCode::TailNotFound => {
-            exit::NOT_FOUND
-        }
+        ErrorCode::TaskNotFound
+        | ErrorCode::ArrayNotFound
+        | ErrorCode::UserNotFound
+        | ErrorCode::TailNotFound => exit::NOT_FOUND,
         ErrorCode::TailDamaged => exit::BROKEN,
         ErrorCode::ForeignCluster
         | ErrorCode::PermissionDenied

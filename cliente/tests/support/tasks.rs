@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use common::array_id;
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::task_orchestrator_server::TaskOrchestrator;
@@ -35,6 +36,37 @@ impl Script {
                 store.tasks.insert(spec.task_id.clone(), record);
             }
             Ok((accepted, false))
+        })
+    }
+
+    /// As its tasks tell.
+    fn array(&self, id: &str) -> Result<Array, Status> {
+        let store = self.pair.store();
+        let tasks = store.tasks.iter().filter_map(|(task, record)| {
+            let (array, number) = array_id::of_task(task)?;
+            (array == id).then_some((number, &record.task))
+        });
+        let tasks: std::collections::BTreeMap<_, _> = tasks.collect();
+        let Some((first, task)) = tasks.first_key_value() else {
+            let text = format!("there is no array {id}");
+            return Err(grpc_status::status(ErrorCode::ArrayNotFound, text));
+        };
+        let count = |state| tasks.values().filter(|task| task.state() == state).count() as u32;
+        Ok(Array {
+            array_id: id.to_owned(),
+            handler: task.handler.clone(),
+            delivery: task.delivery,
+            first: *first,
+            count: tasks.len() as u32,
+            owner: task.owner.clone(),
+            submitted_at_ms: task.submitted_at_ms,
+            queued: count(TaskState::Queued),
+            running: count(TaskState::Running),
+            succeeded: count(TaskState::Succeeded),
+            failed: count(TaskState::Failed),
+            cancelled: count(TaskState::Cancelled),
+            lost: count(TaskState::Lost),
+            forgotten: 0,
         })
     }
 
@@ -105,6 +137,35 @@ impl TaskOrchestrator for Script {
             accepted += u32::from(!existed);
         }
         Ok(Response::new(SubmitTasksResponse { accepted, receipt: Some(self.receipt()) }))
+    }
+
+    async fn submit_array(
+        &self,
+        request: Request<SubmitArrayRequest>,
+    ) -> Result<Response<SubmitArrayResponse>, Status> {
+        let spec = request.get_ref().array.clone().expect("the client sets it");
+        self.admit(format!("submit array {}", spec.array_id), &request).await?;
+        let mut existed = true;
+        for number in spec.first..spec.first + spec.count {
+            let task = TaskSpec {
+                task_id: array_id::task(&spec.array_id, number).expect("the client named it"),
+                handler: spec.handler.clone(),
+                payload: spec.payload.clone(),
+                delivery: spec.delivery,
+            };
+            existed &= self.accept(&task, request.get_ref().allow_unknown_handler)?.1;
+        }
+        let array = Some(self.array(&spec.array_id)?);
+        Ok(Response::new(SubmitArrayResponse { array, existed, receipt: Some(self.receipt()) }))
+    }
+
+    async fn get_array(
+        &self,
+        request: Request<GetArrayRequest>,
+    ) -> Result<Response<GetArrayResponse>, Status> {
+        self.admit("array".into(), &request).await?;
+        let array = Some(self.array(&request.get_ref().array_id)?);
+        Ok(Response::new(GetArrayResponse { array, receipt: Some(self.receipt()) }))
     }
 
     async fn run_task(

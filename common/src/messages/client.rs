@@ -19,6 +19,13 @@ pub enum ClientMessage {
     AcceptedMany {
         count: u64,
     },
+    /// An array was accepted, now or before.
+    AcceptedArray {
+        array: String,
+        tasks: u32,
+        durability: Durability,
+        existed: bool,
+    },
     /// A task that was waited for ended.
     Ended {
         task: String,
@@ -151,6 +158,7 @@ impl Message for ClientMessage {
         match self {
             Self::Accepted { .. } => "accepted",
             Self::AcceptedMany { .. } => "accepted_many",
+            Self::AcceptedArray { .. } => "accepted_array",
             Self::Ended { .. } => "ended",
             Self::TaskError { .. } => "task_error",
             Self::NotFinished { .. } => "not_finished",
@@ -208,6 +216,13 @@ impl ClientMessage {
                 format!("Tarefa {task} já tinha sido recebida; nada foi duplicado.")
             }
             Self::AcceptedMany { count } => format!("{count} tarefas recebidas."),
+            Self::AcceptedArray { array, tasks, durability, existed: false } => {
+                let durability = durability_text(*durability, Lang::Pt);
+                format!("Array {array} de {tasks} tarefas RECEBIDO ({durability}).")
+            }
+            Self::AcceptedArray { array, existed: true, .. } => {
+                format!("Array {array} já tinha sido recebido; nada foi duplicado.")
+            }
             Self::Ended { task, state, worker } => {
                 let state = state_word(*state, Lang::Pt);
                 if worker.is_empty() { format!("Tarefa {task} {state}.") } else { format!("Tarefa {task} {state} em {worker}.") }
@@ -295,6 +310,13 @@ impl ClientMessage {
                 format!("Task {task} had been accepted before; nothing was duplicated.")
             }
             Self::AcceptedMany { count } => format!("{count} tasks accepted."),
+            Self::AcceptedArray { array, tasks, durability, existed: false } => {
+                let durability = durability_text(*durability, Lang::En);
+                format!("Array {array} of {tasks} tasks accepted ({durability}).")
+            }
+            Self::AcceptedArray { array, existed: true, .. } => {
+                format!("Array {array} had been accepted before; nothing was duplicated.")
+            }
             Self::Ended { task, state, worker } => {
                 let state = state_word(*state, Lang::En);
                 if worker.is_empty() { format!("Task {task} {state}.") } else { format!("Task {task} {state} at {worker}.") }

@@ -27,6 +27,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "submit.payload" => "O que o handler recebe; @ARQUIVO lê um arquivo, - a entrada padrão",
         "submit.count" => "Quantas tarefas iguais",
+        "submit.array" => {
+            "Um array: tarefas com estes números, submetidas de uma vez; um programa lê o seu em MUTIRAO_ARRAY_INDEX"
+        }
         "submit.each_line" => {
             "Uma tarefa por linha do arquivo (- é a entrada padrão); a linha substitui {} no conteúdo ou nos argumentos"
         }
@@ -129,6 +132,9 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "submit.payload" => "What the handler is given; @FILE reads a file, - standard input",
         "submit.count" => "How many equal tasks",
+        "submit.array" => {
+            "An array: tasks with these numbers, submitted at once; a program reads its own in MUTIRAO_ARRAY_INDEX"
+        }
         "submit.each_line" => {
             "One task per line of the file (- is standard input); the line replaces {} in the payload or the arguments"
         }

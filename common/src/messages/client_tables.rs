@@ -47,6 +47,9 @@ impl Columns {
 #[derive(Clone, Copy, Debug)]
 pub enum Label {
     Task,
+    Array,
+    /// Tasks of an array that are no longer known.
+    Forgotten,
     Status,
     Waiting,
     Handler,
@@ -81,6 +84,9 @@ impl Label {
         match (lang, self) {
             (Lang::Pt, Self::Task) => "Tarefa",
             (Lang::En, Self::Task) => "Task",
+            (_, Self::Array) => "Array",
+            (Lang::Pt, Self::Forgotten) => "esquecidas",
+            (Lang::En, Self::Forgotten) => "forgotten",
             (_, Self::Status) => "Status",
             (Lang::Pt, Self::Waiting) => "Aguardando",
             (Lang::En, Self::Waiting) => "Waiting",

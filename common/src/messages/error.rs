@@ -36,9 +36,10 @@ fn portuguese(code: ErrorCode) -> &'static str {
             "Nenhum worker oferece este handler; verifique o nome ou inicie um worker que o ofereça."
         }
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
+        ErrorCode::ArrayNotFound => "Array não encontrado; confira o identificador.",
         ErrorCode::TaskFinished => "A tarefa já terminou e não pode mais ser cancelada.",
         ErrorCode::TaskIdConflict => {
-            "Este identificador já pertence a uma tarefa diferente; gere outro."
+            "Este identificador já pertence a outra tarefa ou outro array; gere um novo."
         }
         ErrorCode::UserNotFound => "Usuário não encontrado.",
         ErrorCode::PeerInUse => "O outro orquestrador ainda faz parte do cluster: pare-o antes.",
@@ -83,8 +84,11 @@ fn english(code: ErrorCode) -> &'static str {
             "No worker offers this handler; check its name or start a worker that offers it."
         }
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
+        ErrorCode::ArrayNotFound => "There is no such array; check the id.",
         ErrorCode::TaskFinished => "The task is finished and can no longer be cancelled.",
-        ErrorCode::TaskIdConflict => "This id already belongs to a different task; choose another.",
+        ErrorCode::TaskIdConflict => {
+            "This id already belongs to another task or array; choose a new one."
+        }
         ErrorCode::UserNotFound => "There is no such user.",
         ErrorCode::PeerInUse => {
             "The other orchestrator still belongs to the cluster: stop it first."

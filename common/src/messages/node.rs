@@ -7,37 +7,79 @@ use crate::lang::Lang;
 #[derive(Clone, Debug)]
 pub enum NodeMessage {
     /// The principal role began with the start of the process.
-    PrincipalStarted { port: u16 },
+    PrincipalStarted {
+        port: u16,
+    },
     /// The standby role began with the start of the process.
-    BackupStarted { port: u16 },
+    BackupStarted {
+        port: u16,
+    },
     /// No standby is in sync; acknowledgements are local only.
-    BackupUnavailable { address: String },
+    BackupUnavailable {
+        address: String,
+    },
     /// The other replica is gone, and nobody may say so but a witness or the operator.
-    BackupBlocks { address: String },
+    BackupBlocks {
+        address: String,
+    },
     /// The standby is in sync again.
-    BackupInSync { address: String },
+    BackupInSync {
+        address: String,
+    },
     /// A worker is new, or a new incarnation.
-    WorkerRegistered { worker: String },
+    WorkerRegistered {
+        worker: String,
+    },
     /// The same incarnation came back.
-    WorkerReconnected { worker: String },
+    WorkerReconnected {
+        worker: String,
+    },
     /// A worker was silent for a whole lease.
-    WorkerLost { worker: String },
+    WorkerLost {
+        worker: String,
+    },
     /// A task was accepted.
-    TaskSubmitted { task: String, owner: String },
+    TaskSubmitted {
+        task: String,
+        owner: String,
+    },
+    ArraySubmitted {
+        array: String,
+        owner: String,
+        tasks: u32,
+    },
     /// First assignment.
-    TaskAssigned { task: String, worker: String },
+    TaskAssigned {
+        task: String,
+        worker: String,
+    },
     /// Assignment of a task whose earlier attempt was lost.
-    TaskReassigned { task: String, worker: String },
+    TaskReassigned {
+        task: String,
+        worker: String,
+    },
     /// A task succeeded.
-    TaskSucceeded { task: String },
+    TaskSucceeded {
+        task: String,
+    },
     /// A task failed.
-    TaskFailed { task: String, error: String },
+    TaskFailed {
+        task: String,
+        error: String,
+    },
     /// A task was cancelled.
-    TaskCancelled { task: String },
+    TaskCancelled {
+        task: String,
+    },
     /// A late outcome was refused.
-    OutcomeFenced { task: String, attempt: u32 },
+    OutcomeFenced {
+        task: String,
+        attempt: u32,
+    },
     /// A task that may be started once only was lost with its worker.
-    TaskLost { task: String },
+    TaskLost {
+        task: String,
+    },
     /// Many task lines of the last second in one.
     TasksAggregated {
         submitted: u64,
@@ -51,25 +93,48 @@ pub enum NodeMessage {
     /// The standby found the principal dead and takes over.
     PrincipalFailed,
     /// The takeover is done.
-    Promoted { epoch: u64 },
+    Promoted {
+        epoch: u64,
+    },
     /// The node is principal again, under a new epoch.
-    Serving { epoch: u64 },
+    Serving {
+        epoch: u64,
+    },
     /// Another node is principal now.
-    SteppedDown { epoch: u64, principal: String },
+    SteppedDown {
+        epoch: u64,
+        principal: String,
+    },
     /// The node follows a principal and catches up.
-    Following { principal: String },
+    Following {
+        principal: String,
+    },
     /// The node holds all that is acknowledged and can take over.
-    StandbyInSync { epoch: u64 },
+    StandbyInSync {
+        epoch: u64,
+    },
     /// A cluster was founded.
-    Founded { cluster: String },
+    Founded {
+        cluster: String,
+    },
     /// Nothing can be decided without the other node.
-    WaitingForPeer { peer: String },
+    WaitingForPeer {
+        peer: String,
+    },
     /// A backup with no history waits for a principal.
-    WaitingForPrincipal { peer: String },
+    WaitingForPrincipal {
+        peer: String,
+    },
     /// The other orchestrator looks for its partner elsewhere.
-    NotExpected { peer: String, expected: String, own: String },
+    NotExpected {
+        peer: String,
+        expected: String,
+        own: String,
+    },
     /// The other node belongs to another cluster.
-    ForeignCluster { peer: String },
+    ForeignCluster {
+        peer: String,
+    },
     /// Demo credentials are accepted.
     DemoMode,
     /// There is no user yet; the operator's token counts.
@@ -77,7 +142,11 @@ pub enum NodeMessage {
     /// There is no user, and no way to create one from here.
     NobodyMayEnter,
     /// Entries that the principal lacks were set aside; after an override they may have been acknowledged.
-    TailSetAside { entries: u64, path: String, after_override: bool },
+    TailSetAside {
+        entries: u64,
+        path: String,
+        after_override: bool,
+    },
     /// SIGTERM.
     HandingOver,
     /// SIGTERM, and there is no backup.
@@ -85,11 +154,19 @@ pub enum NodeMessage {
     /// The process ends.
     Stopping,
     /// The journal was read.
-    Recovered { entries: u64, tasks: u64, ms: u64 },
+    Recovered {
+        entries: u64,
+        tasks: u64,
+        ms: u64,
+    },
     /// The journal failed; the node stops.
-    JournalFailed { error: String },
+    JournalFailed {
+        error: String,
+    },
     /// The data directory is no longer there.
-    DataDirLost { path: String },
+    DataDirLost {
+        path: String,
+    },
     /// The office was to be handed over, and nobody took it.
     NobodyTookOver,
     /// The operator forced a promotion.
@@ -108,6 +185,7 @@ impl Message for NodeMessage {
             Self::WorkerReconnected { .. } => "worker_reconnected",
             Self::WorkerLost { .. } => "worker_lost",
             Self::TaskSubmitted { .. } => "task_submitted",
+            Self::ArraySubmitted { .. } => "array_submitted",
             Self::TaskAssigned { .. } => "task_assigned",
             Self::TaskReassigned { .. } => "task_reassigned",
             Self::TaskSucceeded { .. } => "task_succeeded",
@@ -195,6 +273,7 @@ impl Message for NodeMessage {
             | Self::JournalFailed { .. }
             | Self::DataDirLost { .. }
             | Self::NobodyTookOver
+            | Self::ArraySubmitted { .. }
             | Self::PromotionForced => {}
         }
         fields
@@ -218,6 +297,9 @@ impl NodeMessage {
             Self::WorkerReconnected { worker } => format!("Worker reconectado: {worker}"),
             Self::WorkerLost { worker } => format!("Worker [{worker}] considerado falho."),
             Self::TaskSubmitted { task, owner } => format!("Tarefa [{task}] recebida de {owner}."),
+            Self::ArraySubmitted { array, owner, tasks } => {
+                format!("Array [{array}] de {tasks} tarefas recebido de {owner}.")
+            }
             Self::TaskAssigned { task, worker } => format!("Tarefa [{task}] atribuída ao worker [{worker}]"),
             Self::TaskReassigned { task, worker } => {
                 format!("Reatribuindo tarefa [{task}] para o worker [{worker}].")
@@ -316,6 +398,9 @@ impl NodeMessage {
             Self::WorkerReconnected { worker } => format!("Worker reconnected: {worker}"),
             Self::WorkerLost { worker } => format!("Worker [{worker}] considered failed."),
             Self::TaskSubmitted { task, owner } => format!("Task [{task}] received from {owner}."),
+            Self::ArraySubmitted { array, owner, tasks } => {
+                format!("Array [{array}] of {tasks} tasks received from {owner}.")
+            }
             Self::TaskAssigned { task, worker } => format!("Task [{task}] assigned to worker [{worker}]"),
             Self::TaskReassigned { task, worker } => format!("Reassigning task [{task}] to worker [{worker}]."),
             Self::TaskSucceeded { task } => format!("Task [{task}] succeeded."),

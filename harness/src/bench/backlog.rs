@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use cliente::{Client, TaskSpec};
+use cliente::{ArraySpec, Client, TaskSpec};
 use common::proto::TaskState;
 use futures::{StreamExt as _, stream};
 
@@ -42,6 +42,32 @@ pub async fn enqueue_and_drain(dir: &Path, tasks: usize, runs: &mut Runs) -> any
     runs.lower("backlog_memory_principal", "B/task", slope(|u| u.principal.resident));
     runs.lower("backlog_memory_standby", "B/task", slope(|u| u.standby.resident));
     runs.higher("backlog_drain", "tasks/s", drain(&mut rig, 4 * tasks).await?);
+    Ok(())
+}
+
+/// `tasks` as one array, and four times as many as another: until the first answer, what they take, and how fast they
+/// are drained.
+pub async fn array(dir: &Path, tasks: usize, runs: &mut Runs) -> anyhow::Result<()> {
+    let mut rig = Rig::start(dir, WORKERS, &MANY_SLOTS)?;
+    stop_workers(&mut rig)?;
+    submit_array(&rig.client, 1).await?;
+    let before = rig.usage()?;
+    let began = Instant::now();
+    submit_array(&rig.client, tasks).await?;
+    runs.lower("array_submit", "ms", began.elapsed().as_secs_f64() * 1_000.0);
+    submit_array(&rig.client, 4 * tasks).await?;
+    let after = rig.usage()?;
+    let grown = |of: fn(&Usage) -> u64| of(&after).saturating_sub(of(&before)) as f64 / 1024.0;
+    runs.lower("array_memory_principal", "KiB", grown(|u| u.principal.resident));
+    runs.lower("array_memory_standby", "KiB", grown(|u| u.standby.resident));
+    runs.higher("array_drain", "tasks/s", drain(&mut rig, 5 * tasks + 1).await?);
+    Ok(())
+}
+
+async fn submit_array(client: &Client, tasks: usize) -> anyhow::Result<()> {
+    let numbers = 0..u32::try_from(tasks).context("too many tasks for an array")?;
+    let done = client.submit_array(ArraySpec::new("echo", PAYLOAD.to_vec(), numbers), true).await?;
+    ensure!(done.array.queued as usize == tasks, "{:?} was accepted", done.array);
     Ok(())
 }
 

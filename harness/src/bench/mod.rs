@@ -40,6 +40,8 @@ pub enum Scenario {
     Exec,
     /// Many tasks without a worker: how fast they come in, what they take in memory, how fast they are drained
     Backlog,
+    /// The same tasks as one array
+    Array,
     /// Both orchestrators killed with that backlog
     Recovery,
     /// The principal killed, stopped, asked to hand over, and cut off (as root, with `ip` and `iptables`)
@@ -59,7 +61,7 @@ pub struct Options {
     pub tasks: usize,
     /// Submissions in a run of `latency`.
     pub probes: usize,
-    /// Queued tasks in `backlog` and `recovery`, and the most in `growth`.
+    /// Queued tasks in `backlog`, `array` and `recovery`, and the most in `growth`.
     pub backlog: usize,
     /// The most workers.
     pub workers: usize,
@@ -130,6 +132,7 @@ impl Bench<'_> {
             Scenario::OpenLoop => latency::open_loop(self.dir, runs).await,
             Scenario::Exec => exec::run(self.dir, tasks / 50, runs).await,
             Scenario::Backlog => backlog::enqueue_and_drain(self.dir, backlog, runs).await,
+            Scenario::Array => backlog::array(self.dir, backlog, runs).await,
             Scenario::Recovery => backlog::recovery(self.dir, backlog, runs).await,
             Scenario::Failover => {
                 let count = self.options.failovers;

@@ -1,7 +1,8 @@
 //! What was asked of the task machine.
 
 use crate::ids::{
-    Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, UserName, WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, UserName,
+    WorkerId,
 };
 use crate::state::kept::Kept;
 
@@ -10,6 +11,15 @@ use crate::state::kept::Kept;
 pub enum Command {
     /// All of these tasks or none.
     Submit { request: RequestId, owner: UserName, tasks: Vec<NewTask>, allow_unknown_handler: bool },
+    /// Tasks that differ by their number alone.
+    SubmitArray {
+        request: RequestId,
+        owner: UserName,
+        array: NewArray,
+        allow_unknown_handler: bool,
+    },
+    /// How an array stands.
+    QueryArray { request: RequestId, owner: UserName, array: ArrayId },
     /// One task, with or without its result.
     Query { request: RequestId, owner: UserName, task: TaskId, with_result: bool },
     /// The owner's tasks, newest first.
@@ -63,6 +73,19 @@ pub struct NewTask {
     pub handler: HandlerName,
     pub payload: Blob,
     pub delivery: Delivery,
+}
+
+/// An array as the client wants it; checked at the edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewArray {
+    pub id: ArrayId,
+    pub handler: HandlerName,
+    pub payload: Blob,
+    pub delivery: Delivery,
+    /// The number of the first task.
+    pub first: u32,
+    /// At least 1; the last number fits.
+    pub count: u32,
 }
 
 /// What becomes of a task whose attempt is lost with its worker.

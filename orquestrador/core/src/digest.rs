@@ -17,6 +17,7 @@ enum Kind {
     Worker = 2,
     User = 3,
     Handler = 4,
+    Array = 5,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -92,6 +93,47 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
         place.copy_from_slice(&word.to_le_bytes());
     }
     xxh3_128_with_seed(&bytes, Kind::Task as u64)
+}
+
+/// The parts of an array's record, all of which the digest covers.
+pub struct ArrayParts {
+    pub id: u128,
+    pub owner_hash: u64,
+    pub handler_hash: u64,
+    pub fingerprint: u64,
+    pub submitted_at: u64,
+    pub delivery: u8,
+    /// The first, and how many.
+    pub numbers: (u32, u32),
+    pub begun: u32,
+    pub forgotten: u32,
+    /// The sum of [`place`] of those begun early.
+    pub early: u64,
+}
+
+pub fn array(parts: &ArrayParts) -> u128 {
+    let words = [
+        (parts.id >> 64) as u64,
+        parts.id as u64,
+        parts.owner_hash,
+        parts.handler_hash,
+        parts.fingerprint,
+        parts.submitted_at,
+        parts.delivery.into(),
+        u64::from(parts.numbers.0) << 32 | u64::from(parts.numbers.1),
+        u64::from(parts.begun) << 32 | u64::from(parts.forgotten),
+        parts.early,
+    ];
+    let mut bytes = [0; 80];
+    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    xxh3_128_with_seed(&bytes, Kind::Array as u64)
+}
+
+/// A place in an array.
+pub fn place(place: u32) -> u64 {
+    xxh3_64(&place.to_le_bytes())
 }
 
 pub fn worker(worker: &Worker, handlers: &Handlers) -> u128 {

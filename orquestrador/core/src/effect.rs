@@ -2,7 +2,8 @@
 
 use crate::command::{AttemptRef, Delivery, Failure};
 use crate::ids::{
-    Attempt, Blob, HandlerName, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, RequestId, SessionId, TaskId, Timestamp, UserName,
+    WorkerId,
 };
 use crate::rejection::Rejection;
 
@@ -55,6 +56,14 @@ pub enum Answer {
         accepted: u32,
         first: TaskSnapshot,
     },
+    /// An array was submitted, or had been.
+    ArraySubmitted {
+        existed: bool,
+        snapshot: ArraySnapshot,
+    },
+    Array {
+        snapshot: ArraySnapshot,
+    },
     Task {
         snapshot: TaskSnapshot,
         result: Option<Blob>,
@@ -92,6 +101,23 @@ pub struct TaskSnapshot {
     pub result_bytes: usize,
     /// Why a queued task is not running yet.
     pub pending: Option<PendingReason>,
+}
+
+/// An array as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArraySnapshot {
+    pub id: ArrayId,
+    pub owner: UserName,
+    pub handler: HandlerName,
+    pub delivery: Delivery,
+    /// The first task's number.
+    pub first: u32,
+    pub count: u32,
+    pub submitted_at: Timestamp,
+    /// In the order of [`TaskState::ALL`].
+    pub counts: [u64; 6],
+    /// Finished tasks that retention has forgotten.
+    pub forgotten: u32,
 }
 
 /// Why a queued task is not running yet.
@@ -172,6 +198,11 @@ pub enum Notice {
     TaskSubmitted {
         task: TaskId,
         owner: UserName,
+    },
+    ArraySubmitted {
+        array: ArrayId,
+        owner: UserName,
+        count: u32,
     },
     TaskAssigned {
         task: TaskId,

@@ -1,7 +1,9 @@
 //! What happened. Journalled and replicated; [`Machine::apply`](crate::Machine::apply) is their only reader.
 
 use crate::command::{Delivery, Failure};
-use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId};
+use crate::ids::{
+    ArrayId, Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId,
+};
 
 /// A fact. Records the decision, so that changing a policy never changes history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +14,18 @@ pub enum Event {
         handler: HandlerName,
         payload: Blob,
         delivery: Delivery,
+        at: Timestamp,
+    },
+    /// Tasks that differ by their number alone; each begins without another event of its submission.
+    ArraySubmitted {
+        array: ArrayId,
+        owner: UserName,
+        handler: HandlerName,
+        payload: Blob,
+        delivery: Delivery,
+        /// The first one's number.
+        first: u32,
+        count: u32,
         at: Timestamp,
     },
     TaskAssigned {
@@ -87,6 +101,9 @@ pub enum Event {
     },
     /// A finished task, as a snapshot holds it. Never decided, only found in a history.
     TaskRestored(Box<RestoredTask>),
+    /// An array of which tasks may have begun, as a snapshot holds it; these follow as if they were tasks of their
+    /// own. Never decided, only found in a history.
+    ArrayRestored(Box<RestoredArray>),
     UserAdded {
         user: UserName,
         token_hash: String,
@@ -118,6 +135,29 @@ pub struct RestoredTask {
     pub finish_order: Option<u64>,
     pub delivery: Delivery,
     pub end: RestoredEnd,
+}
+
+/// An array; those of its tasks that have a record follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredArray {
+    pub array: ArrayId,
+    pub owner: UserName,
+    pub handler: HandlerName,
+    /// Of each of its tasks.
+    pub fingerprint: u64,
+    /// Empty when no task waits without a record.
+    pub payload: Blob,
+    pub delivery: Delivery,
+    /// The first one's number.
+    pub first: u32,
+    pub count: u32,
+    pub at: Timestamp,
+    /// So many have, or had, a record.
+    pub begun: u32,
+    /// So have those behind them at these places, which were cancelled before their turn.
+    pub early: Vec<u32>,
+    /// So many are no longer known.
+    pub forgotten: u32,
 }
 
 /// How it finished.

@@ -1,10 +1,12 @@
 //! The shortest history that leads to a state, one event at a time.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter::Peekable;
 
-use crate::event::{Event, RestoredEnd, RestoredTask};
+use crate::event::{Event, RestoredArray, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, HandlerName, Timestamp, UserName, WorkerId};
 use crate::state::State;
+use crate::state::arrays::Array;
 use crate::state::kept::Kept;
 use crate::state::names::{Handler, Owner};
 use crate::state::slab::{Beside, Shared, Slot};
@@ -14,7 +16,7 @@ use crate::state::workers::Worker;
 /// Users, handlers and workers, then all tasks in the order of their submission.
 ///
 /// Of the state at one moment: the machine may go on meanwhile, and the events may be taken elsewhere. Beginning
-/// one takes time for each owner, worker and user, but not for each task.
+/// one takes time for each owner, array, worker and user, but not for each task.
 pub struct History {
     /// What comes before the tasks.
     first: std::vec::IntoIter<Event>,
@@ -24,6 +26,9 @@ pub struct History {
     workers: Beside<Worker, Option<WorkerId>>,
     /// The owners' chains are merged, so that nothing needs to be sorted or copied beforehand.
     heads: BTreeMap<Seq, Slot<Task>>,
+    arrays: Shared<Array>,
+    /// In the order of submission; each comes before its tasks.
+    next_arrays: Peekable<std::vec::IntoIter<(Seq, Slot<Array>)>>,
     /// What follows the last submission.
     rest: VecDeque<Event>,
 }
@@ -39,6 +44,7 @@ impl History {
         let handlers: Vec<_> = state.handlers.learned().cloned().collect();
         let learned = (!handlers.is_empty()).then_some(Event::HandlersLearned { handlers });
         let workers = state.workers.iter().map(|(_, worker)| registration(state, worker));
+        let arrays: Vec<_> = state.arrays.iter().map(|(slot, array)| (array.seq, slot)).collect();
         let first: Vec<_> = users.chain(learned).chain(workers).collect();
         let mut history = Self {
             first: first.into_iter(),
@@ -47,6 +53,8 @@ impl History {
             handlers: Beside::default(),
             workers: Beside::default(),
             heads: BTreeMap::new(),
+            arrays: state.arrays.share(),
+            next_arrays: arrays.into_iter().peekable(),
             rest: VecDeque::new(),
         };
         for (slot, owner) in state.owners.iter() {
@@ -71,6 +79,23 @@ impl History {
             delivery: task.delivery,
             at: task.submitted_at,
         }
+    }
+
+    fn array(&self, array: &Array) -> Event {
+        Event::ArrayRestored(Box::new(RestoredArray {
+            array: array.id,
+            owner: name(&self.owners, array.owner),
+            handler: name(&self.handlers, array.handler),
+            fingerprint: array.fingerprint,
+            payload: array.payload.to_blob(),
+            delivery: array.delivery,
+            first: array.first,
+            count: array.count,
+            at: array.submitted_at,
+            begun: array.begun,
+            early: array.early.places().collect(),
+            forgotten: array.forgotten,
+        }))
     }
 
     fn restored(&self, task: &Task, finished: &Finished) -> Event {
@@ -102,6 +127,10 @@ impl Iterator for History {
     fn next(&mut self) -> Option<Event> {
         if let Some(event) = self.first.next().or_else(|| self.rest.pop_front()) {
             return Some(event);
+        }
+        let (head, _) = self.heads.first_key_value()?;
+        if let Some((_, array)) = self.next_arrays.next_if(|(seq, _)| seq <= head) {
+            return Some(self.array(&self.arrays[array]));
         }
         let (_, slot) = self.heads.pop_first()?;
         let task = &self.tasks[slot];

@@ -50,6 +50,51 @@ uuid_like! {
     TaskId
 }
 uuid_like! {
+    /// An array of tasks, named by the client with a UUID of version 8 whose last four bytes are 0: there its tasks
+    /// have their numbers and 1.
+    ArrayId
+}
+
+/// Where a UUID says of which version it is.
+const VERSION_SHIFT: u32 = 76;
+
+fn is_of_version_8(uuid: u128) -> bool {
+    (uuid >> VERSION_SHIFT) & 0xf == 8
+}
+
+impl ArrayId {
+    pub fn is_valid(self) -> bool {
+        is_of_version_8(self.0) && self.0 as u32 == 0
+    }
+
+    /// The task with this number, which is less than `u32::MAX`.
+    pub fn task(self, number: u32) -> TaskId {
+        TaskId(self.0 | (u128::from(number) + 1))
+    }
+}
+
+impl ArrayId {
+    /// Whether the task is one of so many in this array.
+    pub fn has(self, task: TaskId, first: u32, count: u32) -> bool {
+        task.in_array().is_some_and(|(array, number)| {
+            array == self && number.checked_sub(first).is_some_and(|place| place < count)
+        })
+    }
+}
+
+impl TaskId {
+    /// Only arrays and their tasks have such ids.
+    pub fn is_for_arrays(self) -> bool {
+        is_of_version_8(self.0)
+    }
+
+    /// The array that it belongs to, and its number there.
+    pub fn in_array(self) -> Option<(ArrayId, u32)> {
+        let number = (self.0 as u32).checked_sub(1)?;
+        self.is_for_arrays().then_some((ArrayId(self.0 & !u128::from(u32::MAX)), number))
+    }
+}
+uuid_like! {
     /// An orchestrator's data directory: a wiped node is another node.
     NodeId
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::command::{AttemptRef, Delivery};
 use crate::effect::TaskState;
+use crate::ids::Attempt;
 use crate::machine::Machine;
 use crate::state::State;
 use crate::state::slab::Slot;
@@ -18,6 +19,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
         return Err(format!("an event did not fit: {misfit}"));
     }
     totals(state)?;
+    arrays(state)?;
     queues(state)?;
     owners(state)?;
     slots(state)?;
@@ -53,11 +55,50 @@ fn totals(state: &State) -> Result<(), String> {
             format!("task {} is not found by its id", task.id())
         })?;
     }
+    for (_, array) in state.arrays.iter() {
+        counts[TaskState::Queued as usize] += u64::from(array.waiting());
+        active += array.payload.len() as u64;
+    }
     let totals = &state.totals;
     ensure(
         (totals.counts, totals.active_bytes, totals.finished_bytes) == (counts, active, finished),
         || format!("{totals:?}, counted {counts:?}, {active} and {finished} bytes"),
     )
+}
+
+/// Each task of an array has a record, waits or is forgotten; while any waits, the first one that stands before those
+/// has a record and was not assigned.
+fn arrays(state: &State) -> Result<(), String> {
+    for (slot, array) in state.arrays.iter() {
+        let wrong = |what: &str| format!("array {}: {what}", array.id);
+        ensure(state.arrays.find(array.id) == Some(slot), || wrong("not found by its id"))?;
+        let (mut counts, mut records, mut waiting) = ([0; 6], 0, 0);
+        for place in 0..array.count {
+            let record = state.tasks.find(array.task(place));
+            let waits = array.waits(place);
+            ensure(!(waits && record.is_some()), || wrong("a task that waits has a record"))?;
+            waiting += u32::from(waits);
+            if let Some(task) = record.map(|slot| &state.tasks[slot]) {
+                records += 1;
+                counts[task.state() as usize] += 1;
+                ensure(task.seq == array.seq(place), || wrong("a task is out of its order"))?;
+            }
+        }
+        ensure(array.counts == counts, || wrong("the counts are not those of its records"))?;
+        ensure(array.waiting() == waiting, || wrong("another number waits"))?;
+        ensure(records + waiting + array.forgotten == array.count, || wrong("tasks are missing"))?;
+        ensure(array.forgotten < array.count, || wrong("nothing of it is left"))?;
+        let front = (waiting > 0).then(|| state.tasks.find(array.task(array.begun - 1)));
+        ensure(array.front == front.flatten(), || wrong("another task is its front"))?;
+        let is_next = array.front.is_none_or(|front| {
+            let front = &state.tasks[front];
+            front.state() == TaskState::Queued && front.attempt == Attempt(0)
+        });
+        ensure((waiting == 0 || array.front.is_some()) && is_next, || {
+            wrong("its front has begun")
+        })?;
+    }
+    Ok(())
 }
 
 /// Exactly the queued tasks stand in queues, each in that of its handler.
@@ -76,7 +117,8 @@ fn queues(state: &State) -> Result<(), String> {
             format!("the queue of {} does not begin with its oldest task", record.name)
         })?;
     }
-    let expected = state.totals.counts[TaskState::Queued as usize];
+    let waiting: u64 = state.arrays.iter().map(|(_, array)| u64::from(array.waiting())).sum();
+    let expected = state.totals.counts[TaskState::Queued as usize] - waiting;
     ensure(queued == expected, || format!("{queued} tasks in queues, {expected} queued"))
 }
 

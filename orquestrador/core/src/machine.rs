@@ -96,7 +96,7 @@ impl Machine {
 
     /// All tasks, finished ones included.
     pub fn task_count(&self) -> u64 {
-        self.state.tasks.len() as u64
+        self.state.totals.counts.iter().sum()
     }
 
     /// Finished tasks that retention has forgotten; `None` when nothing is left to tell by.

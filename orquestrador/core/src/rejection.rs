@@ -1,6 +1,6 @@
 //! Why a command was refused. A normal answer, not a fault.
 
-use crate::ids::{HandlerName, TaskId};
+use crate::ids::{ArrayId, HandlerName, TaskId};
 
 /// Each has one error code on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +11,10 @@ pub enum Rejection {
     TaskFinished { task: TaskId },
     #[error("task {task} was submitted before with another handler or payload")]
     TaskIdConflict { task: TaskId },
+    #[error("there is no array {array}")]
+    ArrayNotFound { array: ArrayId },
+    #[error("array {array} was submitted before with another handler, payload or range")]
+    ArrayConflict { array: ArrayId },
     #[error("no worker has ever offered the handler {handler}; offered: {offered}")]
     UnknownHandler { handler: HandlerName, offered: String },
     #[error("the backlog is full: {limit} {unit}")]

@@ -8,7 +8,7 @@ use common::proto;
 use common::proto::outcome::Outcome as WireOutcome;
 use orquestrador_core::command::{AttemptRef, Delivery, Failure, Outcome, ReportedOutcome};
 use orquestrador_core::effect::{
-    Assignment, PendingReason, TaskSnapshot, TaskState, WorkerSnapshot,
+    ArraySnapshot, Assignment, PendingReason, TaskSnapshot, TaskState, WorkerSnapshot,
 };
 use orquestrador_core::ids::{Attempt, Blob, TaskId, Timestamp};
 use tonic::Status;
@@ -72,6 +72,28 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         owner: snapshot.owner.to_string(),
         pending_reason: snapshot.pending.map(pending).unwrap_or_default().to_owned(),
         delivery: delivery(snapshot.delivery).into(),
+    }
+}
+
+pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
+    // No array has more tasks than a number can say.
+    let count =
+        |state: TaskState| u32::try_from(snapshot.counts[state as usize]).unwrap_or(u32::MAX);
+    proto::Array {
+        array_id: snapshot.id.to_string(),
+        handler: snapshot.handler.to_string(),
+        delivery: delivery(snapshot.delivery).into(),
+        first: snapshot.first,
+        count: snapshot.count,
+        owner: snapshot.owner.to_string(),
+        submitted_at_ms: snapshot.submitted_at.0,
+        queued: count(TaskState::Queued),
+        running: count(TaskState::Running),
+        succeeded: count(TaskState::Succeeded),
+        failed: count(TaskState::Failed),
+        cancelled: count(TaskState::Cancelled),
+        lost: count(TaskState::Lost),
+        forgotten: snapshot.forgotten,
     }
 }
 

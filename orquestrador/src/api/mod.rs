@@ -86,7 +86,10 @@ pub fn rejected(rejection: &Rejection) -> Status {
     let code = match rejection {
         Rejection::TaskNotFound { .. } => ErrorCode::TaskNotFound,
         Rejection::TaskFinished { .. } => ErrorCode::TaskFinished,
-        Rejection::TaskIdConflict { .. } => ErrorCode::TaskIdConflict,
+        Rejection::TaskIdConflict { .. } | Rejection::ArrayConflict { .. } => {
+            ErrorCode::TaskIdConflict
+        }
+        Rejection::ArrayNotFound { .. } => ErrorCode::ArrayNotFound,
         Rejection::UnknownHandler { .. } => ErrorCode::UnknownHandler,
         Rejection::BacklogFull { .. } => ErrorCode::QueueFull,
         Rejection::UserNotFound => ErrorCode::UserNotFound,

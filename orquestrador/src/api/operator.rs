@@ -10,15 +10,15 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
-    AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse, ExplainClusterRequest,
-    ExplainClusterResponse, ForcedView, ListTailsRequest, ListTailsResponse, PeerStatus,
-    ReadTailRequest, ReadTailResponse, ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest,
-    ResubmitResponse, ShutdownRequest, ShutdownResponse, SwitchoverRequest, SwitchoverResponse,
-    TailTask, TaskSpec, ViewNote, WitnessStatus, drill_request,
+    ArraySpec, AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse,
+    ExplainClusterRequest, ExplainClusterResponse, ForcedView, ListTailsRequest, ListTailsResponse,
+    PeerStatus, ReadTailRequest, ReadTailResponse, ReplacePeerRequest, ReplacePeerResponse,
+    ResubmitRequest, ResubmitResponse, ShutdownRequest, ShutdownResponse, SwitchoverRequest,
+    SwitchoverResponse, TailTask, TaskSpec, ViewNote, WitnessStatus, drill_request,
 };
 use orquestrador_core::ids::{Epoch, Index, UserName};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
-use orquestrador_core::{Answer, Command, Limits};
+use orquestrador_core::{Answer, Command, Limits, Rejection};
 use orquestrador_wire::view_to_proto;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -81,6 +81,40 @@ impl Service {
                 };
                 grpc_status::status(code, common::console::chain(&error))
             })
+    }
+}
+
+impl Service {
+    /// How many of its tasks are new. Those with the numbers `except` are cancelled, also when an earlier try came to
+    /// its submission only.
+    async fn resubmit_array(
+        &self,
+        owner: UserName,
+        array: ArraySpec,
+        except: &[u32],
+    ) -> Result<u32, Status> {
+        let array = validate::new_array(Some(array))?;
+        let (id, count) = (array.id, array.count);
+        let submitter = owner.clone();
+        let submit = |request| {
+            let (owner, allow_unknown_handler) = (submitter, true);
+            Command::SubmitArray { request, owner, array, allow_unknown_handler }
+        };
+        let existed = match self.driver.call(submit).await?.answer.map_err(|r| rejected(&r))? {
+            Answer::ArraySubmitted { existed, .. } => existed,
+            other => return Err(unexpected(&other)),
+        };
+        for number in except {
+            let (owner, task) = (owner.clone(), id.task(*number));
+            let cancelled = self.driver.call(|request| Command::Cancel { request, owner, task });
+            match cancelled.await?.answer {
+                // It came before, or was forgotten since.
+                Ok(_) | Err(Rejection::TaskFinished { .. } | Rejection::TaskNotFound { .. }) => {}
+                Err(rejection) => return Err(rejected(&rejection)),
+            }
+        }
+        let new = count - u32::try_from(except.len()).unwrap_or(count).min(count);
+        Ok(if existed { 0 } else { new })
     }
 }
 
@@ -268,10 +302,15 @@ impl OperatorService for Service {
     ) -> Result<Response<ResubmitResponse>, Status> {
         self.admin(&request).await?;
         let mut of_owners: BTreeMap<String, Vec<TaskSpec>> = BTreeMap::new();
-        for TailTask { owner, task } in request.into_inner().tasks {
-            of_owners.entry(owner).or_default().extend(task);
-        }
         let mut all = 0;
+        for TailTask { owner, task, array, except } in request.into_inner().tasks {
+            if let Some(array) = array {
+                all += self.resubmit_array(UserName::from(owner.as_str()), array, &except).await?;
+            }
+            if let Some(task) = task {
+                of_owners.entry(owner).or_default().push(task);
+            }
+        }
         for (owner, specs) in of_owners {
             let owner = UserName::from(owner.as_str());
             let tasks = validate::new_tasks(specs)?;

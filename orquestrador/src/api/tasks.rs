@@ -9,9 +9,10 @@ use common::grpc_status;
 use common::proto;
 use common::proto::task_orchestrator_server::TaskOrchestrator;
 use common::proto::{
-    CancelTaskRequest, CancelTaskResponse, ExplainTaskRequest, ExplainTaskResponse, GetTaskRequest,
-    GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse, ListTasksRequest,
-    ListTasksResponse, RunTaskRequest, RunTaskResponse, SubmitTaskRequest, SubmitTaskResponse,
+    CancelTaskRequest, CancelTaskResponse, ExplainTaskRequest, ExplainTaskResponse,
+    GetArrayRequest, GetArrayResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest,
+    GetTaskResultResponse, ListTasksRequest, ListTasksResponse, RunTaskRequest, RunTaskResponse,
+    SubmitArrayRequest, SubmitArrayResponse, SubmitTaskRequest, SubmitTaskResponse,
     SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
 };
 use orquestrador_core::effect::TaskSnapshot;
@@ -134,6 +135,46 @@ impl TaskOrchestrator for Service {
             Answer::Submitted { accepted, .. } => {
                 Ok(Response::new(SubmitTasksResponse { accepted, receipt: Some(done.receipt) }))
             }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn submit_array(
+        &self,
+        request: Request<SubmitArrayRequest>,
+    ) -> Result<Response<SubmitArrayResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let array = validate::new_array(body.array)?;
+        let (owner, allow_unknown_handler) = (caller.user, body.allow_unknown_handler);
+        let submit =
+            |request| Command::SubmitArray { request, owner, array, allow_unknown_handler };
+        let done = self.driver.submit(submit).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::ArraySubmitted { existed, snapshot } => {
+                Ok(Response::new(SubmitArrayResponse {
+                    array: Some(convert::array(&snapshot)),
+                    existed,
+                    receipt: Some(done.receipt),
+                }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn get_array(
+        &self,
+        request: Request<GetArrayRequest>,
+    ) -> Result<Response<GetArrayResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let array = validate::array_id("array_id", &body.array_id)?;
+        let owner = caller.user;
+        let done =
+            self.driver.call(|request| Command::QueryArray { request, owner, array }).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Array { snapshot } => Ok(Response::new(GetArrayResponse {
+                array: Some(convert::array(&snapshot)),
+                receipt: Some(done.receipt),
+            })),
             other => Err(unexpected(&other)),
         }
     }

@@ -3,9 +3,13 @@
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::grpc_status;
 use common::proto;
-use orquestrador_core::command::{AttemptRef, ConnectWorker, Delivery, NewTask, StateFilter};
+use orquestrador_core::command::{
+    AttemptRef, ConnectWorker, Delivery, NewArray, NewTask, StateFilter,
+};
 use orquestrador_core::effect::TaskState;
-use orquestrador_core::ids::{Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId};
+use orquestrador_core::ids::{
+    ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId,
+};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -61,21 +65,13 @@ impl Violations {
     ) -> Option<NewTask> {
         let before = self.0.len();
         let id = parse_id(&spec.task_id)
+            .and_then(|id| match id.is_for_arrays() {
+                false => Ok(id),
+                true => Err("must not be of version 8, which is for arrays".to_owned()),
+            })
             .map_err(|why| self.add(format!("{}.task_id", path()), why))
             .ok();
-        if let Some(why) = name_violation(&spec.handler) {
-            self.add(format!("{}.handler", path()), why);
-        }
-        let size = spec.payload.len();
-        if size > MAX_PAYLOAD_BYTES {
-            let why = format!("has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
-            self.add(format!("{}.payload", path()), why);
-        }
-        let delivery = known_delivery(spec.delivery);
-        if delivery.is_none() {
-            let why = format!("{} is not a delivery mode", spec.delivery);
-            self.add(format!("{}.delivery", path()), why);
-        }
+        let delivery = self.work(&path, &spec.handler, &spec.payload, spec.delivery);
         let id = id.filter(|_| self.0.len() == before)?;
         Some(NewTask {
             id,
@@ -83,6 +79,29 @@ impl Violations {
             payload: spec.payload,
             delivery: delivery?,
         })
+    }
+
+    /// What tasks and arrays have in common.
+    fn work(
+        &mut self,
+        path: &impl Fn() -> String,
+        handler: &str,
+        payload: &[u8],
+        delivery: i32,
+    ) -> Option<Delivery> {
+        if let Some(why) = name_violation(handler) {
+            self.add(format!("{}.handler", path()), why);
+        }
+        let size = payload.len();
+        if size > MAX_PAYLOAD_BYTES {
+            let why = format!("has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
+            self.add(format!("{}.payload", path()), why);
+        }
+        let known = known_delivery(delivery);
+        if known.is_none() {
+            self.add(format!("{}.delivery", path()), format!("{delivery} is not a delivery mode"));
+        }
+        known
     }
 
     fn name(&mut self, field: &str, name: &str) {
@@ -115,6 +134,43 @@ fn parse_id(text: &str) -> Result<TaskId, String> {
         Ok(id) if id.is_nil() => Err("must not be the nil UUID".into()),
         Ok(id) if text.len() == 36 => Ok(TaskId(id.as_u128())),
         _ => Err("must be a UUID in its canonical form of 36 characters".into()),
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` naming `field`.
+pub fn array_id(field: &str, text: &str) -> Result<ArrayId, Status> {
+    parse_array_id(text).map_err(|why| grpc_status::invalid([(field.to_owned(), why)]))
+}
+
+fn parse_array_id(text: &str) -> Result<ArrayId, String> {
+    let id = ArrayId(parse_id(text)?.0);
+    match id.is_valid() {
+        true => Ok(id),
+        false => Err("must be a UUID of version 8 whose last four bytes are 0".into()),
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT`: there is none, or one violation for each field that is wrong.
+pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
+    let mut violations = Violations::default();
+    let Some(proto::ArraySpec { array_id, handler, payload, delivery, first, count }) = spec else {
+        violations.add("array", "must be given");
+        return Err(grpc_status::invalid(violations.0));
+    };
+    let id = parse_array_id(&array_id).map_err(|why| violations.add("array.array_id", why)).ok();
+    let delivery = violations.work(&|| "array".to_owned(), &handler, &payload, delivery);
+    if count == 0 || first.checked_add(count).is_none() {
+        let why = format!("{count} tasks from number {first} on are too few or too many");
+        violations.add("array.count", why);
+    }
+    match (id, delivery) {
+        (Some(id), Some(delivery)) if violations.0.is_empty() => {
+            let handler = HandlerName::from(handler.as_str());
+            Ok(NewArray { id, handler, payload, delivery, first, count })
+        }
+        _ => Err(grpc_status::invalid(violations.0)),
     }
 }
 

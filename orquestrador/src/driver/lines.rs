@@ -48,6 +48,13 @@ impl Lines {
                 |c| &mut c.submitted,
                 || NodeMessage::TaskSubmitted { task: task.to_string(), owner: owner.to_string() },
             ),
+            Notice::ArraySubmitted { array, owner, count } => {
+                self.console.info(&NodeMessage::ArraySubmitted {
+                    array: array.to_string(),
+                    owner: owner.to_string(),
+                    tasks: count,
+                });
+            }
             Notice::TaskAssigned { task, worker } => self.task_line(
                 |c| &mut c.assigned,
                 || NodeMessage::TaskAssigned { task: task.to_string(), worker: worker.to_string() },

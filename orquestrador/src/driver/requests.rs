@@ -317,6 +317,8 @@ impl<S: Store> Driver<S> {
 fn is_request(command: &Command) -> bool {
     match command {
         Command::Submit { .. }
+        | Command::SubmitArray { .. }
+        | Command::QueryArray { .. }
         | Command::Query { .. }
         | Command::List { .. }
         | Command::QueryMany { .. }
@@ -340,12 +342,14 @@ fn is_request(command: &Command) -> bool {
 /// What weighs in an event.
 fn content_bytes(event: &Event) -> usize {
     match event {
-        Event::TaskSubmitted { payload, .. } => payload.len(),
+        Event::TaskSubmitted { payload, .. } | Event::ArraySubmitted { payload, .. } => {
+            payload.len()
+        }
         Event::TaskSucceeded { result, .. } => result.len(),
         Event::TaskFailed { failure, .. } => failure.output.len() + failure.message.len(),
         Event::TasksPruned { tasks } => tasks.len() * 16,
         // Only in snapshots.
-        Event::TaskRestored(_) => 0,
+        Event::TaskRestored(_) | Event::ArrayRestored(_) => 0,
         Event::TaskAssigned { .. }
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }

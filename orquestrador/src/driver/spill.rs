@@ -18,6 +18,7 @@ pub fn command(store: &impl Store, mut command: Command) -> Command {
         Command::Submit { tasks, .. } => {
             tasks.iter_mut().for_each(|task| keep(store, Kind::Payload, &mut task.payload));
         }
+        Command::SubmitArray { array, .. } => keep(store, Kind::Payload, &mut array.payload),
         Command::ReportOutcomes { outcomes, .. } => {
             for reported in outcomes {
                 let content = match &mut reported.outcome {
@@ -47,7 +48,10 @@ pub fn event<'a>(store: &impl Store, event: &'a Event) -> Cow<'a, Event> {
 
 fn content(event: &Event) -> Option<&Blob> {
     match event {
-        Event::TaskSubmitted { payload, .. } => Some(payload),
+        Event::TaskSubmitted { payload, .. } | Event::ArraySubmitted { payload, .. } => {
+            Some(payload)
+        }
+        Event::ArrayRestored(restored) => Some(&restored.payload),
         Event::TaskSucceeded { result, .. } => Some(result),
         Event::TaskFailed { failure, .. } => Some(&failure.output),
         Event::TaskRestored(restored) => match &restored.end {
@@ -61,7 +65,10 @@ fn content(event: &Event) -> Option<&Blob> {
 
 fn content_mut(event: &mut Event) -> Option<(Kind, &mut Blob)> {
     match event {
-        Event::TaskSubmitted { payload, .. } => Some((Kind::Payload, payload)),
+        Event::TaskSubmitted { payload, .. } | Event::ArraySubmitted { payload, .. } => {
+            Some((Kind::Payload, payload))
+        }
+        Event::ArrayRestored(restored) => Some((Kind::Payload, &mut restored.payload)),
         Event::TaskSucceeded { result, .. } => Some((Kind::Result, result)),
         Event::TaskFailed { failure, .. } => Some((Kind::Result, &mut failure.output)),
         Event::TaskRestored(restored) => match &mut restored.end {

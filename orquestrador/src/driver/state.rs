@@ -166,6 +166,7 @@ fn changes_users(event: &Event) -> bool {
     match event {
         Event::UserAdded { .. } | Event::UserRemoved { .. } => true,
         Event::TaskSubmitted { .. }
+        | Event::ArraySubmitted { .. }
         | Event::TaskAssigned { .. }
         | Event::TaskSucceeded { .. }
         | Event::TaskFailed { .. }
@@ -175,6 +176,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskLost { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)
+        | Event::ArrayRestored(_)
         | Event::WorkerRegistered { .. }
         | Event::HandlersLearned { .. }
         | Event::WorkerLost { .. }

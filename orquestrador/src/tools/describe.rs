@@ -97,6 +97,8 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskReturned { task, .. }
         | Event::TaskLost { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
+        Event::ArraySubmitted { array, first, .. } => vec![array.task(*first)],
+        Event::ArrayRestored(restored) => vec![restored.array.task(restored.first)],
         Event::TasksPruned { tasks } => tasks.clone(),
         Event::TaskRestored(restored) => vec![restored.task],
         Event::WorkerRegistered { .. }
@@ -110,6 +112,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
 fn kind(event: &Event) -> &'static str {
     match event {
         Event::TaskSubmitted { .. } => "TASK_SUBMITTED",
+        Event::ArraySubmitted { .. } => "ARRAY_SUBMITTED",
         Event::TaskAssigned { .. } => "TASK_ASSIGNED",
         Event::TaskSucceeded { .. } => "TASK_SUCCEEDED",
         Event::TaskFailed { .. } => "TASK_FAILED",
@@ -123,6 +126,7 @@ fn kind(event: &Event) -> &'static str {
         Event::WorkerLost { .. } => "WORKER_LOST",
         Event::AttemptEnded { .. } => "ATTEMPT_ENDED",
         Event::TaskRestored(_) => "TASK_RESTORED",
+        Event::ArrayRestored(_) => "ARRAY_RESTORED",
         Event::UserAdded { .. } => "USER_ADDED",
         Event::UserRemoved { .. } => "USER_REMOVED",
     }
@@ -141,6 +145,13 @@ fn fields(event: &Event) -> Value {
             "task_id": text(task), "owner": text(owner), "handler": text(handler),
             "payload_bytes": payload.len(), "delivery": delivery_word(*delivery), "at_ms": at.0,
         }),
+        Event::ArraySubmitted { array, owner, handler, payload, delivery, first, count, at } => {
+            json!({
+                "array_id": text(array), "owner": text(owner), "handler": text(handler),
+                "payload_bytes": payload.len(), "delivery": delivery_word(*delivery),
+                "first": first, "count": count, "at_ms": at.0,
+            })
+        }
         Event::TaskAssigned { task, attempt, worker, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "worker_id": text(worker), "at_ms": at.0,
         }),
@@ -179,6 +190,12 @@ fn fields(event: &Event) -> Value {
             "task_id": text(task), "attempt": attempt.0, "worker_id": text(worker),
         }),
         Event::TaskRestored(task) => restored(task),
+        Event::ArrayRestored(array) => json!({
+            "array_id": text(&array.array), "owner": text(&array.owner), "handler": text(&array.handler),
+            "payload_bytes": array.payload.len(), "delivery": delivery_word(array.delivery),
+            "first": array.first, "count": array.count, "begun": array.begun,
+            "early": array.early, "forgotten": array.forgotten, "at_ms": array.at.0,
+        }),
         Event::UserAdded { user, token_hash: _, admin, at } => {
             json!({ "user": text(user), "admin": admin, "at_ms": at.0 })
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use common::array_id;
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use futures::future::BoxFuture;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -129,6 +130,12 @@ impl Handler for CommandHandler {
     }
 }
 
+/// For a task of an array: which array, and the task's number in it.
+fn array_variables(task_id: &str) -> Vec<(&'static str, String)> {
+    let Some((array, number)) = array_id::of_task(task_id) else { return Vec::new() };
+    vec![("MUTIRAO_ARRAY_ID", array), ("MUTIRAO_ARRAY_INDEX", number.to_string())]
+}
+
 fn spawn(order: &Order, context: &Context) -> Result<Child, Failure> {
     let [program, args @ ..] = order.argv.as_slice() else {
         return Err(Failure::invalid_payload("argv must not be empty"));
@@ -138,6 +145,7 @@ fn spawn(order: &Order, context: &Context) -> Result<Child, Failure> {
         .args(args)
         .envs(&order.env)
         .env("MUTIRAO_TASK_ID", &context.task_id)
+        .envs(array_variables(&context.task_id))
         .env("MUTIRAO_ATTEMPT", context.attempt.to_string())
         .env("MUTIRAO_EPOCH", context.epoch.to_string())
         .env("MUTIRAO_WORKER_ID", context.worker_id.as_ref())

@@ -1,5 +1,6 @@
 //! One file for each subcommand.
 
+mod array;
 mod audit;
 mod cancel;
 mod cluster;
@@ -18,6 +19,7 @@ mod watch;
 mod workers;
 
 use cliente::Client;
+use common::array_id;
 
 use super::Context;
 use super::args::Online;
@@ -26,14 +28,20 @@ use super::failure::Failure;
 pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
     match command {
         Online::Submit(options) => submit::run(context, options).await,
+        Online::Status { task_id, explain: false } if array_id::is_array(&task_id) => {
+            array::status(context, &task_id).await
+        }
         Online::Status { task_id, explain: false } => status::run(context, &task_id).await,
         Online::Status { task_id, explain: true } => explain::run(context, &task_id).await,
         Online::Result { task_id, raw, wait } => result::run(context, &task_id, raw, &wait).await,
         Online::List { state, limit, all } => list::run(context, &state, limit, all).await,
         Online::Watch { task_ids, wait_timeout } => {
+            let task_ids = array::tasks(context, &task_ids).await?;
             wait::within(wait_timeout, watch::run(context, task_ids)).await
         }
-        Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
+        Online::Cancel { task_ids } => {
+            cancel::run(context, &array::tasks(context, &task_ids).await?).await
+        }
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers => workers::run(context).await,
         Online::Cluster { action } => cluster::run(context, action).await,

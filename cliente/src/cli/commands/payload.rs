@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::Range;
 
-use cliente::{Delivery, TaskSpec};
+use cliente::{ArraySpec, Delivery, TaskSpec};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
@@ -76,6 +77,12 @@ impl Template {
     /// A new task with this payload.
     pub fn task(&self, payload: Vec<u8>) -> TaskSpec {
         TaskSpec { delivery: self.delivery, ..TaskSpec::new(&self.handler, payload) }
+    }
+
+    /// A new array of tasks with these numbers, which no line fills.
+    pub fn array(&self, numbers: Range<u32>) -> ArraySpec {
+        let payload = self.only_payload();
+        ArraySpec { delivery: self.delivery, ..ArraySpec::new(&self.handler, payload, numbers) }
     }
 
     /// The payload of a task for `line`, or of one that needs none.

@@ -19,13 +19,16 @@ use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
 use super::payload::{self, Template};
-use super::{result, wait};
+use super::{array, result, wait};
 
 /// Tasks that are made at once where no input limits them.
 const CHUNK: u64 = 20_000;
 
 pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
     let template = Template::read(&options)?;
+    if let Some(numbers) = &options.array {
+        return array::submit(context, &options, &template, numbers).await;
+    }
     match &options.each_line {
         None if options.count == 1 => one(context, &options, &template).await,
         None => {
@@ -107,9 +110,8 @@ async fn many(
         None => {
             let ids = open.keys().cloned().collect();
             let show = |update: TaskUpdate| {
-                let Some(task) = update.task else { return Ok(()) };
-                let receipt = open.remove(&task.task_id);
-                output::print(&context.output.change(&TaskView::new(task, update.result, receipt)))
+                let receipt = update.task.as_ref().and_then(|task| open.remove(&task.task_id));
+                wait::show_change(context, update, receipt)
             };
             let finished = wait::until_finished(context, ids, show);
             wait::within(options.wait.wait_timeout, finished).await

@@ -8,12 +8,13 @@ use std::time::Duration;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::{ClientMessage, PendingReason};
-use common::proto::{TaskState, TaskUpdate};
+use common::proto::{Receipt, TaskState, TaskUpdate};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::Context;
 use super::super::failure::Failure;
+use super::super::output::{self, TaskView};
 use super::super::terminal::say;
 
 /// After this long a task that nobody can run is worth a word.
@@ -93,6 +94,16 @@ pub async fn until_finished(
     }
     bar.finish_and_clear();
     Ok(tally)
+}
+
+/// One of many that was waited for. `receipt`: of its submission.
+pub fn show_change(
+    context: &Context,
+    update: TaskUpdate,
+    receipt: Option<Receipt>,
+) -> Result<(), Failure> {
+    let Some(task) = update.task else { return Ok(()) };
+    output::print(&context.output.change(&TaskView::new(task, update.result, receipt)))
 }
 
 /// Ends a wait that takes too long. The work goes on.

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::proto::{
-    Delivery, Durability, GetClusterResponse, NodeRole, NodeStatus, Receipt, Task, User, Worker,
+    Array, Delivery, Durability, GetClusterResponse, NodeRole, NodeStatus, Receipt, Task, User,
+    Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -22,6 +23,14 @@ impl Output for Json {
 
     fn task(&self, view: &TaskView) -> String {
         line(&task(view))
+    }
+
+    fn accepted_array(&self, array: &Array, receipt: &Receipt) -> String {
+        line(&self::array(array, receipt))
+    }
+
+    fn array(&self, array: &Array, receipt: &Receipt) -> String {
+        line(&self::array(array, receipt))
     }
 
     fn change(&self, view: &TaskView) -> String {
@@ -86,6 +95,30 @@ fn task(view: &TaskView) -> Value {
         "durability": receipt.as_ref().map(durability),
         "epoch": receipt.as_ref().map(|r| r.epoch),
         "journal_index": receipt.as_ref().map(|r| r.journal_index),
+    })
+}
+
+fn array(array: &Array, receipt: &Receipt) -> Value {
+    json!({
+        "array_id": array.array_id,
+        "handler": array.handler,
+        "delivery": delivery(array.delivery()),
+        "first": array.first,
+        "count": array.count,
+        "owner": word(&array.owner),
+        "submitted_at": time(array.submitted_at_ms),
+        "tasks": {
+            "QUEUED": array.queued,
+            "RUNNING": array.running,
+            "SUCCEEDED": array.succeeded,
+            "FAILED": array.failed,
+            "CANCELLED": array.cancelled,
+            "LOST": array.lost,
+        },
+        "forgotten": array.forgotten,
+        "durability": durability(receipt),
+        "epoch": receipt.epoch,
+        "journal_index": receipt.journal_index,
     })
 }
 

@@ -6,7 +6,7 @@ mod table;
 use std::io::{ErrorKind, Write as _};
 
 use common::lang::Lang;
-use common::proto::{GetClusterResponse, Receipt, Task, TaskState, User, Worker};
+use common::proto::{Array, GetClusterResponse, Receipt, Task, TaskState, User, Worker};
 use time::OffsetDateTime;
 
 use super::args::Format;
@@ -42,6 +42,10 @@ pub trait Output: Send + Sync {
     fn accepted(&self, tasks: &[TaskView]) -> String;
     /// All that is known of one task.
     fn task(&self, view: &TaskView) -> String;
+    /// An array that was accepted.
+    fn accepted_array(&self, array: &Array, receipt: &Receipt) -> String;
+    /// How an array stands.
+    fn array(&self, array: &Array, receipt: &Receipt) -> String;
     /// A change of a task among others.
     fn change(&self, view: &TaskView) -> String;
     fn tasks(&self, tasks: &[Task]) -> String;

@@ -7,7 +7,8 @@ use common::messages::client::{
 };
 use common::messages::client_tables::{Columns, Label};
 use common::proto::{
-    Delivery, GetClusterResponse, StateCount, Task, TaskError, TaskState, User, Worker,
+    Array, Delivery, GetClusterResponse, Receipt, StateCount, Task, TaskError, TaskState, User,
+    Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -64,8 +65,8 @@ impl Table {
     }
 
     /// Only where it is not what everybody expects.
-    fn delivery(&self, task: &Task) -> String {
-        match task.delivery() {
+    fn delivery(&self, delivery: Delivery) -> String {
+        match delivery {
             Delivery::AtMostOnce => self.label(Label::AtMostOnce).to_owned(),
             Delivery::AtLeastOnce | Delivery::Unspecified => String::new(),
         }
@@ -103,7 +104,7 @@ impl Output for Table {
             (Label::Status, self.state(task).to_owned()),
             (Label::Waiting, self.pending(task)),
             (Label::Handler, task.handler.clone()),
-            (Label::Delivery, self.delivery(task)),
+            (Label::Delivery, self.delivery(task.delivery())),
             (Label::Worker, task.worker_id.clone()),
             (Label::Attempt, attempt),
             (Label::Submitted, time(task.submitted_at_ms)),
@@ -114,6 +115,38 @@ impl Output for Table {
                 Label::Result,
                 view.result.as_deref().map(|r| self.result_text(r)).unwrap_or_default(),
             ),
+        ])
+    }
+
+    fn accepted_array(&self, array: &Array, _: &Receipt) -> String {
+        format!("{}\n", array.array_id)
+    }
+
+    fn array(&self, array: &Array, _: &Receipt) -> String {
+        let counts = [
+            (TaskState::Queued, array.queued),
+            (TaskState::Running, array.running),
+            (TaskState::Succeeded, array.succeeded),
+            (TaskState::Failed, array.failed),
+            (TaskState::Cancelled, array.cancelled),
+            (TaskState::Lost, array.lost),
+        ];
+        let counts = counts.map(|(state, count)| (state_word(state, self.lang), count));
+        let forgotten = (self.label(Label::Forgotten), array.forgotten);
+        let counts: Vec<_> = counts
+            .into_iter()
+            .chain([forgotten])
+            .filter(|(_, count)| *count > 0)
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect();
+        let last = array.first.saturating_add(array.count).saturating_sub(1);
+        self.details(&[
+            (Label::Array, array.array_id.clone()),
+            (Label::Tasks, format!("{} ({}-{last})", array.count, array.first)),
+            (Label::Status, counts.join(", ")),
+            (Label::Handler, array.handler.clone()),
+            (Label::Delivery, self.delivery(array.delivery())),
+            (Label::Submitted, time(array.submitted_at_ms)),
         ])
     }
 

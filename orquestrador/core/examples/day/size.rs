@@ -52,7 +52,10 @@ pub fn of(event: &Event) -> Option<u64> {
             ID + number(attempt.0.into()) + text(&worker.0)
         }
         Event::TaskRestored(task) => restored(task),
-        Event::UserAdded { .. } | Event::UserRemoved { .. } => return None,
+        Event::ArraySubmitted { .. }
+        | Event::ArrayRestored(_)
+        | Event::UserAdded { .. }
+        | Event::UserRemoved { .. } => return None,
     };
     // A message within the event, and the event within the entry.
     Some(bytes(bytes(message)))

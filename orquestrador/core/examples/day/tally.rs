@@ -89,7 +89,11 @@ impl Tally {
             Event::AttemptEnded { .. } => 10,
             Event::HandlersLearned { .. } => 11,
             Event::TaskReturned { .. } => 12,
-            Event::TaskRestored(_) | Event::UserAdded { .. } | Event::UserRemoved { .. } => return,
+            Event::ArraySubmitted { .. }
+            | Event::ArrayRestored(_)
+            | Event::TaskRestored(_)
+            | Event::UserAdded { .. }
+            | Event::UserRemoved { .. } => return,
         };
         self.events[place].count += 1;
         self.events[place].bytes += size::of(event).unwrap_or_default();

@@ -17,7 +17,10 @@ impl Machine {
         id: TaskId,
         step: &mut Step,
     ) -> Result<Answer, Rejection> {
-        let slot = self.state.task_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?;
+        let slot = match self.state.task_of(owner, id) {
+            Some(slot) => slot,
+            None => self.cancel_waiting(now, owner, id, step)?,
+        };
         match self.state.tasks[slot].state() {
             TaskState::Cancelled => {}
             TaskState::Succeeded | TaskState::Failed | TaskState::Lost => {
@@ -29,6 +32,30 @@ impl Machine {
         // Only now, because retention may forget even this one.
         self.prune(step);
         Ok(Answer::Cancelled { snapshot })
+    }
+
+    /// A task of an array gets its record by being cancelled.
+    fn cancel_waiting(
+        &mut self,
+        now: Timestamp,
+        owner: &UserName,
+        id: TaskId,
+        step: &mut Step,
+    ) -> Result<Slot<Task>, Rejection> {
+        let not_found = Rejection::TaskNotFound { task: id };
+        if self.state.waiting_of(owner, id).is_none() {
+            return Err(not_found);
+        }
+        self.record(Event::TaskCancelled { task: id, at: now }, step);
+        let slot = self.state.tasks.find(id).ok_or(not_found)?;
+        self.tell_cancelled(id, slot, step);
+        Ok(slot)
+    }
+
+    fn tell_cancelled(&self, task: TaskId, slot: Slot<Task>, step: &mut Step) {
+        let state = TaskState::Cancelled;
+        step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure: None }));
+        self.tell_change(slot, step);
     }
 
     fn cancel_active(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
@@ -44,12 +71,7 @@ impl Machine {
         if let Some(session) = session {
             step.effects.push(Effect::CancelAttempt { session, attempt });
         }
-        step.effects.push(Effect::Notice(Notice::TaskFinished {
-            task: attempt.task,
-            state: TaskState::Cancelled,
-            failure: None,
-        }));
-        self.tell_change(slot, step);
+        self.tell_cancelled(attempt.task, slot, step);
         // It may have stood before others that may wait with a worker.
         self.assign_ready(now, step);
     }

@@ -1,6 +1,7 @@
 //! What follows from each command: one file per group. Decides and records events, never changes the
 //! replicated state in another way.
 
+mod arrays;
 mod assign;
 mod cancel;
 mod outcomes;
@@ -30,6 +31,13 @@ impl Machine {
             Command::Submit { request, owner, tasks, allow_unknown_handler } => {
                 let batch = submit::Batch { owner, tasks, allow_unknown_handler };
                 self.submit(now, request, batch, step);
+            }
+            Command::SubmitArray { request, owner, array, allow_unknown_handler } => {
+                let submitted = self.submit_array(now, owner, array, allow_unknown_handler, step);
+                answer(step, request, submitted);
+            }
+            Command::QueryArray { request, owner, array } => {
+                answer(step, request, self.query_array(&owner, array));
             }
             Command::Query { request, owner, task, with_result } => {
                 answer(step, request, self.query(&owner, task, with_result));

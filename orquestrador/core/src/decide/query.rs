@@ -1,17 +1,26 @@
 //! Answers that change nothing.
 
 use crate::command::StateFilter;
-use crate::effect::{Answer, TaskState};
-use crate::ids::{HandlerName, TaskId, Timestamp, UserName};
+use crate::effect::{Answer, TaskSnapshot, TaskState};
+use crate::ids::{Blob, HandlerName, TaskId, Timestamp, UserName};
 use crate::machine::Machine;
 use crate::rejection::Rejection;
+use crate::state::arrays::Array;
 use crate::state::names::Handler;
 use crate::state::slab::Slot;
-use crate::state::tasks::Chain;
+use crate::state::tasks::{Chain, Task};
 
 /// Records that one page of a list looks at. A page may end here with fewer tasks than asked for, or
 /// none; `next` then tells where to go on.
 pub const MAX_SCANNED: usize = 100_000;
+
+/// Where a task is found.
+#[derive(Clone, Copy)]
+enum Place {
+    Record(Slot<Task>),
+    /// In an array, without a record.
+    Waiting(Slot<Array>, u32),
+}
 
 impl StateFilter {
     /// Bit `i` stands for [`TaskState::ALL`]`[i]`; no bit at all stands for every state.
@@ -27,9 +36,9 @@ impl Machine {
         id: TaskId,
         with_result: bool,
     ) -> Result<Answer, Rejection> {
-        let slot = self.state.task_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?;
-        let result = if with_result { self.output(slot) } else { None };
-        Ok(Answer::Task { snapshot: self.snapshot(slot), result })
+        let place = self.place_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?;
+        let (snapshot, result) = self.look_at(place, with_result);
+        Ok(Answer::Task { snapshot, result })
     }
 
     pub(super) fn query_many(
@@ -38,11 +47,8 @@ impl Machine {
         ids: &[TaskId],
         with_results: bool,
     ) -> Answer {
-        let known = ids.iter().filter_map(|id| self.state.task_of(owner, *id));
-        let tasks = known.map(|slot| {
-            let result = if with_results { self.output(slot) } else { None };
-            (self.snapshot(slot), result)
-        });
+        let known = ids.iter().filter_map(|id| self.place_of(owner, *id));
+        let tasks = known.map(|place| self.look_at(place, with_results));
         Answer::Tasks { tasks: tasks.collect(), next: None }
     }
 
@@ -54,24 +60,85 @@ impl Machine {
         after: Option<TaskId>,
         limit: usize,
     ) -> Result<Answer, Rejection> {
-        let older = |slot| self.state.tasks.older(slot, Chain::Owner);
         let mut at = match after {
             Some(id) => {
-                older(self.state.task_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?)
+                self.older(self.place_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?)
             }
-            None => self.state.owners.find(owner).and_then(|o| self.state.owners[o].tasks.last),
+            None => self.newest(owner),
         };
         let mut tasks = Vec::new();
         let mut next = None;
         for _ in 0..MAX_SCANNED {
-            let Some(slot) = at.filter(|_| tasks.len() < limit.max(1)) else { break };
-            if filter.admits(self.state.tasks[slot].state()) {
-                tasks.push((self.snapshot(slot), None));
+            let Some(place) = at.filter(|_| tasks.len() < limit.max(1)) else { break };
+            let (id, state) = match place {
+                Place::Record(slot) => {
+                    (self.state.tasks[slot].id(), self.state.tasks[slot].state())
+                }
+                Place::Waiting(array, place) => {
+                    (self.state.arrays[array].task(place), TaskState::Queued)
+                }
+            };
+            if filter.admits(state) {
+                tasks.push(self.look_at(place, false));
             }
-            next = Some(self.state.tasks[slot].id());
-            at = older(slot);
+            next = Some(id);
+            at = self.older(place);
         }
         Ok(Answer::Tasks { tasks, next: next.filter(|_| at.is_some()) })
+    }
+
+    fn place_of(&self, owner: &UserName, id: TaskId) -> Option<Place> {
+        let record = self.state.task_of(owner, id).map(Place::Record);
+        record.or_else(|| {
+            self.state.waiting_of(owner, id).map(|(array, place)| Place::Waiting(array, place))
+        })
+    }
+
+    fn look_at(&self, place: Place, with_result: bool) -> (TaskSnapshot, Option<Blob>) {
+        match place {
+            Place::Record(slot) => {
+                let result = if with_result { self.output(slot) } else { None };
+                (self.snapshot(slot), result)
+            }
+            Place::Waiting(array, place) => (self.waiting_snapshot((array, place)), None),
+        }
+    }
+
+    fn newest(&self, owner: &UserName) -> Option<Place> {
+        let last = self.state.owners[self.state.owners.find(owner)?].tasks.last?;
+        Some(self.last_behind(last, None))
+    }
+
+    /// The one submitted before it by the same owner.
+    fn older(&self, place: Place) -> Option<Place> {
+        match place {
+            Place::Record(slot) => {
+                let older = self.state.tasks.older(slot, Chain::Owner)?;
+                Some(self.last_behind(older, Some(slot)))
+            }
+            Place::Waiting(array, place) => {
+                let record = self.state.arrays[array].record_before(place)?;
+                Some(self.last_waiting(record, array, place).unwrap_or(Place::Record(record)))
+            }
+        }
+    }
+
+    /// The newest one from this record on up to the next one in the owner's chain.
+    fn last_behind(&self, record: Slot<Task>, next: Option<Slot<Task>>) -> Place {
+        let array_of = |slot| self.state.arrays.find_task(self.state.tasks[slot].id());
+        let Some((array, _)) = array_of(record) else { return Place::Record(record) };
+        let end = match next.and_then(array_of) {
+            Some((other, place)) if other == array => place,
+            _ => self.state.arrays[array].count,
+        };
+        self.last_waiting(record, array, end).unwrap_or(Place::Record(record))
+    }
+
+    /// The last one that waits in the array between this record and that place.
+    fn last_waiting(&self, record: Slot<Task>, array: Slot<Array>, before: u32) -> Option<Place> {
+        let (_, after) = self.state.arrays.find_task(self.state.tasks[record].id())?;
+        let place = self.state.arrays[array].last_waiting(after, before)?;
+        Some(Place::Waiting(array, place))
     }
 
     pub(super) fn overview(&self, now: Timestamp) -> Answer {

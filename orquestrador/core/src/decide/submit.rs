@@ -98,6 +98,10 @@ impl Machine {
     }
 
     fn is_repeated(&self, owner: &UserName, task: &NewTask) -> Result<bool, Rejection> {
+        // Such names are for tasks of arrays; so whether an array is new can be told by its own.
+        if task.id.is_for_arrays() {
+            return Err(Rejection::TaskIdConflict { task: task.id });
+        }
         let Some(slot) = self.state.tasks.find(task.id) else { return Ok(false) };
         let fingerprint = digest::fingerprint(
             digest::text(&owner.0),
@@ -113,7 +117,7 @@ impl Machine {
         }
     }
 
-    fn check_handler(&self, handler: &HandlerName) -> Result<(), Rejection> {
+    pub(super) fn check_handler(&self, handler: &HandlerName) -> Result<(), Rejection> {
         let handlers = &self.state.handlers;
         if !handlers.has_learned_any() || handlers.has_learned(handler) {
             return Ok(());
@@ -123,7 +127,7 @@ impl Machine {
         Err(Rejection::UnknownHandler { handler: handler.clone(), offered: offered.join(", ") })
     }
 
-    fn check_backlog(&self, count: u64, bytes: u64) -> Result<(), Rejection> {
+    pub(super) fn check_backlog(&self, count: u64, bytes: u64) -> Result<(), Rejection> {
         let totals = &self.state.totals;
         for (used, limit, unit) in [
             (totals.active().saturating_add(count), self.limits.max_active_tasks, "tasks"),

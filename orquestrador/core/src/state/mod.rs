@@ -1,6 +1,7 @@
 //! The replicated state: equal on every node that applied the same events. Changed by `apply` alone;
 //! nothing here knows who is connected or what time it is.
 
+pub mod arrays;
 pub mod index;
 pub mod kept;
 pub mod names;
@@ -12,9 +13,10 @@ pub mod workers;
 
 use std::collections::BTreeMap;
 
-use crate::digest::{self, TaskParts};
+use crate::digest::{self, ArrayParts, TaskParts};
 use crate::effect::{TaskState, UserRecord};
-use crate::ids::{TaskId, UserName};
+use crate::ids::{ArrayId, TaskId, UserName};
+use arrays::{Array, Arrays};
 use names::{Handlers, Owners};
 use slab::Slot;
 use tasks::{Body, FinishOrder, Seq, Task, Tasks};
@@ -23,6 +25,7 @@ use workers::Workers;
 #[derive(Default)]
 pub struct State {
     pub tasks: Tasks,
+    pub arrays: Arrays,
     pub handlers: Handlers,
     pub owners: Owners,
     pub workers: Workers,
@@ -37,12 +40,12 @@ pub struct State {
     pub(crate) misfit: Option<String>,
 }
 
-/// Sums over all tasks.
+/// Sums over all tasks, those of arrays that have no record included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// In the order of [`TaskState::ALL`].
     pub counts: [u64; 6],
-    /// Payloads of unfinished tasks.
+    /// Payloads of unfinished tasks; one for all of an array that have no record.
     pub active_bytes: u64,
     /// What finished tasks hold.
     pub finished_bytes: u64,
@@ -67,6 +70,36 @@ impl State {
     pub fn task_of(&self, owner: &UserName, id: TaskId) -> Option<Slot<Task>> {
         let slot = self.tasks.find(id)?;
         (self.owners[self.tasks[slot].owner].name == *owner).then_some(slot)
+    }
+
+    /// This owner's array; another's does not exist for it.
+    pub fn array_of(&self, owner: &UserName, id: ArrayId) -> Option<Slot<Array>> {
+        let slot = self.arrays.find(id)?;
+        (self.owners[self.arrays[slot].owner].name == *owner).then_some(slot)
+    }
+
+    /// This owner's task that waits in an array without a record.
+    pub fn waiting_of(&self, owner: &UserName, id: TaskId) -> Option<(Slot<Array>, u32)> {
+        let (slot, place) = self.arrays.find_task(id)?;
+        let array = &self.arrays[slot];
+        let is_theirs = self.owners[array.owner].name == *owner;
+        (is_theirs && array.waits(place)).then_some((slot, place))
+    }
+
+    /// What the array adds to the digest, beside those of its tasks that have a record.
+    pub fn array_hash(&self, array: &Array) -> u128 {
+        digest::array(&ArrayParts {
+            id: array.id.0,
+            owner_hash: self.owners[array.owner].name_hash,
+            handler_hash: self.handlers[array.handler].name_hash,
+            fingerprint: array.fingerprint,
+            submitted_at: array.submitted_at.0,
+            delivery: array.delivery as u8,
+            numbers: (array.first, array.count),
+            begun: array.begun,
+            forgotten: array.forgotten,
+            early: array.early.hash(),
+        })
     }
 
     /// What the task adds to the digest.
@@ -95,9 +128,10 @@ impl State {
     /// The digest, from the records alone.
     pub fn counted_digest(&self) -> u128 {
         let tasks = self.tasks.iter().map(|(_, task)| self.task_hash(task));
+        let arrays = self.arrays.iter().map(|(_, array)| self.array_hash(array));
         let workers = self.workers.iter().map(|(_, w)| digest::worker(w, &self.handlers));
         let handlers = self.handlers.learned().map(digest::learned);
         let users = self.users.values().map(digest::user);
-        tasks.chain(workers).chain(handlers).chain(users).fold(0, u128::wrapping_add)
+        tasks.chain(arrays).chain(workers).chain(handlers).chain(users).fold(0, u128::wrapping_add)
     }
 }

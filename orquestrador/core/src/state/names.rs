@@ -16,7 +16,7 @@ pub struct Handler {
     /// Some worker offered it once; it is never forgotten again.
     pub learned: bool,
     pub queue: Queue,
-    /// Tasks and workers that name it.
+    /// Tasks, arrays and workers that name it.
     holders: u64,
 }
 
@@ -31,6 +31,12 @@ impl Handlers {
     /// One more task or worker names it.
     pub fn hold(&mut self, name: &HandlerName) -> Slot<Handler> {
         let slot = self.find_or_insert(name);
+        self.places[slot].holders += 1;
+        slot
+    }
+
+    /// One more task names what something names already.
+    pub fn hold_again(&mut self, slot: Slot<Handler>) -> Slot<Handler> {
         self.places[slot].holders += 1;
         slot
     }

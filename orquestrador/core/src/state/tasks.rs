@@ -15,6 +15,13 @@ use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Seq(pub u64);
 
+impl Seq {
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// The order of retention: when a finished task held nothing any more.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct FinishOrder(pub u64);
@@ -260,6 +267,21 @@ impl Tasks {
         match prev {
             Some(prev) => self.places[prev].links_mut(chain).next = Some(slot),
             None => ends.first = Some(slot),
+        }
+    }
+
+    /// Behind `prev`, which is in the chain.
+    pub fn insert_behind(
+        &mut self,
+        ends: &mut Ends,
+        (prev, slot): (Slot<Task>, Slot<Task>),
+        chain: Chain,
+    ) {
+        let next = self.places[prev].links_mut(chain).next.replace(slot);
+        *self.places[slot].links_mut(chain) = Links { prev: Some(prev), next };
+        match next {
+            Some(next) => self.places[next].links_mut(chain).prev = Some(slot),
+            None => ends.last = Some(slot),
         }
     }
 

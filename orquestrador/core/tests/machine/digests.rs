@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use orquestrador_core::command::{Delivery, Failure};
-use orquestrador_core::event::{LossCause, RestoredEnd, RestoredTask};
+use orquestrador_core::event::{LossCause, RestoredArray, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
 use orquestrador_core::{Event, Limits, Machine, invariants};
 
@@ -57,6 +57,44 @@ fn the_digest_covers_every_field_of_a_finished_task() {
     assert_distinct(
         tasks.chain(failures).map(|task| vec![worker(), Event::TaskRestored(Box::new(task))]),
     );
+}
+
+#[test]
+fn the_digest_covers_every_field_of_an_array() {
+    type Change = fn(&mut RestoredArray);
+    let changes: [Change; 13] = [
+        |_| {},
+        |array| array.array = array_id(2),
+        |array| array.owner = "bia".into(),
+        |array| array.handler = "render".into(),
+        |array| array.fingerprint = 8,
+        |array| array.delivery = Delivery::AtMostOnce,
+        |array| array.first = 4,
+        |array| array.count = 11,
+        |array| array.at = Timestamp(2),
+        |array| array.begun = 6,
+        |array| array.early = vec![8],
+        |array| array.early = vec![7, 8],
+        |array| array.forgotten = 4,
+    ];
+    assert_distinct(changes.into_iter().map(|change| {
+        let mut array = RestoredArray {
+            array: array_id(1),
+            owner: "ana".into(),
+            handler: "echo".into(),
+            fingerprint: 7,
+            payload: b"payload"[..].into(),
+            delivery: Delivery::AtLeastOnce,
+            first: 3,
+            count: 10,
+            at: Timestamp(1),
+            begun: 5,
+            early: vec![7],
+            forgotten: 5,
+        };
+        change(&mut array);
+        vec![Event::ArrayRestored(Box::new(array))]
+    }));
 }
 
 #[test]

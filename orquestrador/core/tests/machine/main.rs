@@ -1,8 +1,10 @@
 //! The task machine: what each command leads to, and what is always true.
 
+mod arrays;
 mod cancelling;
 mod delivery;
 mod digests;
+mod ledger;
 mod outcomes;
 mod prefetching;
 mod properties;

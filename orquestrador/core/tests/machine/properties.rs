@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Delivery, Failure, NewTask, Outcome, ReportedOutcome, StateFilter,
+    AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
+    StateFilter,
 };
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId,
 };
-use orquestrador_core::{Answer, Command, Effect, Event, Limits, Machine, Step, invariants};
+use orquestrador_core::{Answer, Command, Effect, Limits, Step, invariants};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
-use crate::scene::{Scene, connect};
+use crate::ledger::Ledger;
+use crate::scene::{Scene, array_id, connect};
 
 const REQUEST: RequestId = RequestId(0);
 const HANDLERS: [&str; 3] = ["echo", "render", "zip"];
@@ -79,6 +81,10 @@ fn command() -> impl Strategy<Value = Command> {
     let session = || (0..40u64).prop_map(SessionId);
     prop_oneof![
         8 => submission(),
+        2 => array_submission(),
+        1 => (owner(), 0..3u128).prop_map(|(owner, n)| Command::QueryArray {
+            request: REQUEST, owner, array: array_id(n)
+        }),
         3 => (owner(), id()).prop_map(|(owner, task)| Command::Cancel {
             request: REQUEST, owner, task
         }),
@@ -123,8 +129,27 @@ fn submission() -> impl Strategy<Value = Command> {
     })
 }
 
+fn array_submission() -> impl Strategy<Value = Command> {
+    let array = (0..3u128, handler(), 0..2u8, delivery(), 0..2u32, 1..9u32);
+    let array = array.prop_map(|(n, handler, payload, delivery, first, count)| NewArray {
+        id: array_id(n),
+        handler,
+        payload: vec![payload; 3].into(),
+        delivery,
+        first,
+        count,
+    });
+    (owner(), array, any::<bool>()).prop_map(|(owner, array, allow_unknown_handler)| {
+        Command::SubmitArray { request: REQUEST, owner, array, allow_unknown_handler }
+    })
+}
+
+/// Of single tasks and of those in arrays.
 fn id() -> impl Strategy<Value = TaskId> {
-    (0..40u128).prop_map(TaskId)
+    prop_oneof![
+        2 => (0..40u128).prop_map(TaskId),
+        1 => (0..3u128, 0..10u32).prop_map(|(n, number)| array_id(n).task(number)),
+    ]
 }
 
 fn delivery() -> impl Strategy<Value = Delivery> {
@@ -279,170 +304,6 @@ fn nth_last<T: Copy>(items: &[T], nth: usize) -> Option<T> {
     items.get(place).copied()
 }
 
-/// What the events alone say, told apart from the machine's own books.
-#[derive(Default)]
-struct Ledger {
-    tasks: BTreeMap<TaskId, Entry>,
-    submissions: u64,
-    slots: BTreeMap<WorkerId, u32>,
-    handlers: BTreeMap<WorkerId, Vec<HandlerName>>,
-    /// What each worker may hold beyond its slots: never more than it asked for lately.
-    prefetch: BTreeMap<WorkerId, u32>,
-    /// Which attempts take a slot of which worker.
-    taken: BTreeMap<AttemptRef, WorkerId>,
-    /// Those of them that are cancelled.
-    cancelled: BTreeSet<AttemptRef>,
-}
-
-struct Entry {
-    seq: u64,
-    handler: HandlerName,
-    attempt: Attempt,
-    /// So many of them were given back.
-    returned: u32,
-    delivery: Delivery,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
-    Queued,
-    Running,
-    Finished,
-}
-
-impl Ledger {
-    fn record(&mut self, event: &Event) {
-        match event {
-            Event::TaskSubmitted { task, handler, delivery, .. } => {
-                let seq = self.submissions;
-                self.submissions += 1;
-                let (handler, attempt, stage) = (handler.clone(), Attempt(0), Stage::Queued);
-                let (returned, delivery) = (0, *delivery);
-                let entry = Entry { seq, handler, attempt, returned, delivery, stage };
-                assert!(self.tasks.insert(*task, entry).is_none(), "{task} was submitted twice");
-            }
-            Event::TaskAssigned { task, attempt, worker, .. } => {
-                self.assert_oldest(*task);
-                let entry = self.tasks.get_mut(task).expect("assigned tasks exist");
-                assert_eq!((entry.stage, entry.attempt.next()), (Stage::Queued, *attempt));
-                let once = entry.delivery == Delivery::AtMostOnce;
-                let is_first = attempt.0 == entry.returned + 1;
-                assert!(!once || is_first, "{task} is given out again");
-                (entry.stage, entry.attempt) = (Stage::Running, *attempt);
-                let busy = self.taken.values().filter(|taker| *taker == worker).count();
-                let slots = self.slots[worker] as usize;
-                let prefetch = self.prefetch.get(worker).map_or(0, |tasks| *tasks as usize);
-                assert!(busy < slots + prefetch, "{worker} has no slot for {task}");
-                let may_wait = !once && is_first;
-                assert!(busy < slots || may_wait, "{task} must not wait at {worker}");
-                assert!(busy < slots || !self.passes(*task, worker), "{task} passes another");
-                let reference = AttemptRef { task: *task, attempt: *attempt };
-                assert!(self.taken.insert(reference, worker.clone()).is_none());
-            }
-            Event::TaskSucceeded { task, attempt, .. }
-            | Event::TaskFailed { task, attempt, .. } => {
-                self.end(*task, *attempt, Stage::Finished);
-            }
-            Event::TaskRequeued { task, attempt, .. } => {
-                self.end(*task, *attempt, Stage::Queued);
-                assert_eq!(self.tasks[task].delivery, Delivery::AtLeastOnce, "{task} goes back");
-            }
-            Event::TaskReturned { task, attempt, .. } => {
-                self.end(*task, *attempt, Stage::Queued);
-                self.tasks.get_mut(task).expect("it was there just now").returned += 1;
-            }
-            Event::TaskLost { task, attempt, .. } => {
-                self.end(*task, *attempt, Stage::Finished);
-                assert_eq!(self.tasks[task].delivery, Delivery::AtMostOnce, "{task} is lost");
-            }
-            Event::TaskCancelled { task, .. } => {
-                let entry = self.tasks.get_mut(task).expect("cancelled tasks exist");
-                assert_ne!(entry.stage, Stage::Finished, "{task} has two outcomes");
-                if entry.stage == Stage::Running {
-                    self.cancelled.insert(AttemptRef { task: *task, attempt: entry.attempt });
-                }
-                entry.stage = Stage::Finished;
-            }
-            Event::TasksPruned { tasks } => {
-                for task in tasks {
-                    let entry = self.tasks.remove(task).expect("forgotten tasks existed");
-                    assert_eq!(entry.stage, Stage::Finished);
-                }
-            }
-            Event::WorkerRegistered { worker, slots, handlers, .. } => {
-                self.slots.insert(worker.clone(), *slots);
-                self.handlers.insert(worker.clone(), handlers.clone());
-            }
-            Event::WorkerLost { worker, .. } => {
-                let Self { taken, cancelled, .. } = self;
-                taken.retain(|attempt, taker| taker != worker || !cancelled.remove(attempt));
-                self.slots.remove(worker);
-            }
-            Event::AttemptEnded { task, attempt, worker } => {
-                let reference = AttemptRef { task: *task, attempt: *attempt };
-                assert!(self.cancelled.remove(&reference));
-                assert_eq!(self.taken.remove(&reference).as_ref(), Some(worker));
-            }
-            Event::HandlersLearned { .. } | Event::UserAdded { .. } | Event::UserRemoved { .. } => {
-            }
-            Event::TaskRestored(_) => panic!("nobody decides {event:?}"),
-        }
-    }
-
-    fn end(&mut self, task: TaskId, attempt: Attempt, stage: Stage) {
-        let entry = self.tasks.get_mut(&task).expect("tasks with an outcome exist");
-        assert_eq!((entry.stage, entry.attempt), (Stage::Running, attempt), "{task}");
-        entry.stage = stage;
-        assert!(self.taken.remove(&AttemptRef { task, attempt }).is_some(), "{task} had no slot");
-    }
-
-    /// An older task of another handler may not wait with this worker, and so needs its next slot.
-    fn passes(&self, task: TaskId, worker: &WorkerId) -> bool {
-        let seq = self.tasks[&task].seq;
-        self.tasks.values().any(|other| {
-            let is_first = other.attempt.0 == other.returned;
-            other.stage == Stage::Queued
-                && other.seq < seq
-                && self.handlers[worker].contains(&other.handler)
-                && !(is_first && other.delivery == Delivery::AtLeastOnce)
-                && self.is_head(other)
-        })
-    }
-
-    fn is_head(&self, entry: &Entry) -> bool {
-        !self.tasks.values().any(|other| {
-            other.stage == Stage::Queued && other.handler == entry.handler && other.seq < entry.seq
-        })
-    }
-
-    /// Among the queued tasks of its handler.
-    fn assert_oldest(&self, task: TaskId) {
-        let chosen = &self.tasks[&task];
-        let older = self.tasks.values().filter(|other| {
-            other.stage == Stage::Queued
-                && other.handler == chosen.handler
-                && other.seq < chosen.seq
-        });
-        assert_eq!(older.count(), 0, "{task} was assigned before an older one");
-    }
-
-    /// Each worker is as busy as the events say.
-    fn compare(&self, machine: &mut Machine, now: u64) {
-        let mut step = Step::default();
-        machine.handle(Timestamp(now), Command::Overview { request: REQUEST }, &mut step);
-        let Some(Effect::Answer { answer: Ok(Answer::Overview(overview)), .. }) =
-            step.effects.pop()
-        else {
-            panic!("an overview is always answered")
-        };
-        for worker in overview.workers {
-            let taken = self.taken.values().filter(|taker| **taker == worker.worker).count();
-            assert_eq!(worker.busy as usize, taken, "{}", worker.worker);
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -465,6 +326,43 @@ proptest! {
                 None => scene.fail_over(around.now),
             }
             ledger.compare(&mut scene.principal, around.now);
+        }
+    }
+
+    /// Page by page, whatever the tasks are recorded in.
+    #[test]
+    fn a_list_tells_of_every_task_once_and_newest_first(
+        actions in actions(80),
+        limit in 1..5usize,
+    ) {
+        let (mut scene, mut ledger) = (Scene::new(limits()), Ledger::default());
+        let mut around = Surroundings::default();
+        for action in actions {
+            let Some(command) = around.command(action) else { continue };
+            if let Command::SetPrefetch { session, tasks } = &command {
+                ledger.prefetch.insert(around.worker_of[session].clone(), *tasks);
+            }
+            let step = scene.step(around.now, command);
+            step.events.iter().for_each(|event| ledger.record(event));
+            around.follow(&step);
+        }
+        for owner in OWNERS.map(UserName::from) {
+            let (mut listed, mut after) = (Vec::new(), None);
+            loop {
+                let (owner, filter) = (owner.clone(), StateFilter(0));
+                let list = Command::List { request: REQUEST, owner, filter, after, limit };
+                let answer = scene.step(around.now, list).effects.pop();
+                let Some(Effect::Answer { answer: Ok(Answer::Tasks { tasks, next }), .. }) = answer
+                else {
+                    panic!("a list of what is known is always answered")
+                };
+                listed.extend(tasks.into_iter().map(|(task, _)| task.id));
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            prop_assert_eq!(listed, ledger.listed(&owner));
         }
     }
 

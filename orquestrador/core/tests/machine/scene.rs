@@ -1,11 +1,14 @@
 //! The one place of these tests that touches the machine's API; the tests themselves are data.
 
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Delivery, Failure, NewTask, Outcome, ReportedOutcome, StateFilter,
+    AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
+    StateFilter,
 };
-use orquestrador_core::effect::{Notice, TaskSnapshot};
+use orquestrador_core::effect::{ArraySnapshot, Notice, TaskSnapshot};
 use orquestrador_core::event::RestoredEnd;
-use orquestrador_core::ids::{Attempt, ProcessId, RequestId, SessionId, TaskId, Timestamp};
+use orquestrador_core::ids::{
+    ArrayId, Attempt, ProcessId, RequestId, SessionId, TaskId, Timestamp,
+};
 use orquestrador_core::{Answer, Command, Effect, Event, Limits, Machine, Step, invariants};
 
 /// A command and when it comes.
@@ -110,6 +113,33 @@ pub fn submit_tasks(owner: &str, tasks: Vec<NewTask>) -> Command {
 pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
     let (handler, payload) = (handler.into(), payload.as_bytes().to_vec().into());
     NewTask { id: TaskId(id), handler, payload, delivery: Delivery::AtLeastOnce }
+}
+
+/// The n-th array.
+pub fn array_id(n: u128) -> ArrayId {
+    ArrayId(n << 96 | 8 << 76)
+}
+
+/// The task with this number in the n-th array.
+pub fn in_array(n: u128, number: u32) -> u128 {
+    array_id(n).task(number).0
+}
+
+/// The n-th array, of echo tasks of ana with these numbers.
+pub fn submit_array(n: u128, numbers: std::ops::Range<u32>) -> Command {
+    let (first, count) = (numbers.start, numbers.end - numbers.start);
+    let NewTask { handler, payload, delivery, .. } = task(0, "echo", "payload");
+    let array = NewArray { id: array_id(n), handler, payload, delivery, first, count };
+    Command::SubmitArray {
+        request: REQUEST,
+        owner: "ana".into(),
+        array,
+        allow_unknown_handler: false,
+    }
+}
+
+pub fn query_array(owner: &str, n: u128) -> Command {
+    Command::QueryArray { request: REQUEST, owner: owner.into(), array: array_id(n) }
 }
 
 /// Like [`submit`], of tasks that may be started once only.
@@ -221,23 +251,29 @@ pub fn lines(step: &Step) -> Vec<String> {
 fn event(event: &Event) -> String {
     match event {
         Event::TaskSubmitted { task, owner, handler, .. } => {
-            format!("submitted {} of {owner} for {handler}", task.0)
+            format!("submitted {} of {owner} for {handler}", shown(*task))
+        }
+        Event::ArraySubmitted { array, owner, handler, first, count, .. } => {
+            let first = shown(array.task(*first));
+            format!("submitted {count} from {first} of {owner} for {handler}")
         }
         Event::TaskAssigned { task, attempt, worker, .. } => {
-            format!("assigned {}/{attempt} to {worker}", task.0)
+            format!("assigned {}/{attempt} to {worker}", shown(*task))
         }
-        Event::TaskSucceeded { task, attempt, .. } => format!("succeeded {}/{attempt}", task.0),
+        Event::TaskSucceeded { task, attempt, .. } => {
+            format!("succeeded {}/{attempt}", shown(*task))
+        }
         Event::TaskFailed { task, attempt, failure, .. } => {
-            format!("failed {}/{attempt} {}", task.0, failure.code)
+            format!("failed {}/{attempt} {}", shown(*task), failure.code)
         }
-        Event::TaskCancelled { task, .. } => format!("cancelled {}", task.0),
-        Event::TaskRequeued { task, attempt, .. } => format!("requeued {}/{attempt}", task.0),
-        Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", task.0),
+        Event::TaskCancelled { task, .. } => format!("cancelled {}", shown(*task)),
+        Event::TaskRequeued { task, attempt, .. } => format!("requeued {}/{attempt}", shown(*task)),
+        Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),
         Event::TaskLost { task, attempt, cause, .. } => {
-            format!("gone {}/{attempt} {cause:?}", task.0)
+            format!("gone {}/{attempt} {cause:?}", shown(*task))
         }
         Event::TasksPruned { tasks } => {
-            tasks.iter().fold("pruned".to_owned(), |text, task| format!("{text} {}", task.0))
+            tasks.iter().fold("pruned".to_owned(), |text, task| format!("{text} {}", shown(*task)))
         }
         Event::WorkerRegistered { worker, incarnation, slots, handlers, .. } => {
             let run = incarnation.0;
@@ -248,7 +284,7 @@ fn event(event: &Event) -> String {
             format!("lost {worker} run {}", incarnation.0)
         }
         Event::AttemptEnded { task, attempt, worker } => {
-            format!("ended {}/{attempt} at {worker}", task.0)
+            format!("ended {}/{attempt} at {worker}", shown(*task))
         }
         Event::TaskRestored(restored) => {
             let end = match restored.end {
@@ -257,8 +293,9 @@ fn event(event: &Event) -> String {
                 RestoredEnd::Cancelled => "cancelled",
                 RestoredEnd::Lost(_) => "lost",
             };
-            format!("restored {} {end}", restored.task.0)
+            format!("restored {} {end}", shown(restored.task))
         }
+        Event::ArrayRestored(restored) => format!("restored {}", restored.array),
         Event::UserAdded { user, admin, .. } => format!("added {user} admin {admin}"),
         Event::UserRemoved { user } => format!("removed {user}"),
     }
@@ -295,19 +332,24 @@ fn effect(effect: &Effect) -> String {
 }
 
 fn reference(attempt: AttemptRef) -> String {
-    format!("{}/{}", attempt.task.0, attempt.attempt)
+    format!("{}/{}", shown(attempt.task), attempt.attempt)
 }
 
 fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Submitted { accepted, first } => format!("{accepted} new, {}", snapshot(first)),
+        Answer::ArraySubmitted { existed, snapshot } => {
+            format!("existed {existed}, {}", array(snapshot))
+        }
+        Answer::Array { snapshot } => array(snapshot),
         Answer::Task { snapshot: task, result } => {
             let result = result.as_ref().map(|result| String::from_utf8_lossy(result));
             format!("task {} result {result:?}", snapshot(task))
         }
         Answer::Tasks { tasks, next } => {
-            let ids: Vec<_> = tasks.iter().map(|(task, _)| task.id.0).collect();
-            format!("tasks {ids:?} next {:?}", next.map(|id| id.0))
+            let ids: Vec<_> = tasks.iter().map(|(task, _)| shown(task.id)).collect();
+            let next = next.map_or("None".to_owned(), |id| format!("Some({})", shown(id)));
+            format!("tasks [{}] next {next}", ids.join(", "))
         }
         Answer::Cancelled { snapshot: task } => format!("cancelled {}", snapshot(task)),
         Answer::Overview(overview) => {
@@ -330,8 +372,21 @@ fn answer(answer: &Answer) -> String {
     }
 }
 
+/// Tasks of arrays as `a1.5`: array 1, number 5.
+fn shown(task: TaskId) -> String {
+    match task.in_array() {
+        Some((array, number)) => format!("a{}.{number}", array.0 >> 96),
+        None => task.0.to_string(),
+    }
+}
+
+fn array(array: &ArraySnapshot) -> String {
+    let ArraySnapshot { first, count, counts, forgotten, .. } = array;
+    format!("array {} of {count} from {first}: {counts:?}, {forgotten} forgotten", array.id.0 >> 96)
+}
+
 fn snapshot(task: &TaskSnapshot) -> String {
-    let mut text = format!("{}/{} {:?}", task.id.0, task.attempt, task.state);
+    let mut text = format!("{}/{} {:?}", shown(task.id), task.attempt, task.state);
     if let Some(worker) = &task.worker {
         text += &format!(" at {worker}");
     }
@@ -349,10 +404,15 @@ fn notice(notice: &Notice) -> String {
         Notice::WorkerRegistered { worker } => format!("new worker {worker}"),
         Notice::WorkerReconnected { worker } => format!("{worker} is back"),
         Notice::WorkerLost { worker } => format!("{worker} considered failed"),
-        Notice::TaskSubmitted { task, owner } => format!("task {} of {owner}", task.0),
-        Notice::TaskAssigned { task, worker } => format!("task {} to {worker}", task.0),
-        Notice::TaskReassigned { task, worker } => format!("task {} again, to {worker}", task.0),
-        Notice::TaskFinished { task, state, .. } => format!("task {} is {state:?}", task.0),
+        Notice::TaskSubmitted { task, owner } => format!("task {} of {owner}", shown(*task)),
+        Notice::ArraySubmitted { array, owner, count } => {
+            format!("array {} of {count} of {owner}", array.0 >> 96)
+        }
+        Notice::TaskAssigned { task, worker } => format!("task {} to {worker}", shown(*task)),
+        Notice::TaskReassigned { task, worker } => {
+            format!("task {} again, to {worker}", shown(*task))
+        }
+        Notice::TaskFinished { task, state, .. } => format!("task {} is {state:?}", shown(*task)),
         Notice::OutcomeFenced { attempt } => format!("fenced {}", reference(*attempt)),
     }
 }

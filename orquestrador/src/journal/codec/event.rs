@@ -7,7 +7,7 @@ use orquestrador_core::command::{Delivery, Failure};
 use orquestrador_core::event::LossCause;
 use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
 
-use super::{CodecError, restored};
+use super::{CodecError, array, restored};
 use orquestrador_wire::process;
 
 pub fn event_to_proto(event: &Event) -> proto::JournalEvent {
@@ -28,6 +28,18 @@ fn to_kind(event: &Event) -> Kind {
                 payload: payload.clone(),
                 at_ms: at.0,
                 at_most_once: is_at_most_once(*delivery),
+            })
+        }
+        Event::ArraySubmitted { array, owner, handler, payload, delivery, first, count, at } => {
+            Kind::ArraySubmitted(proto::ArraySubmitted {
+                array_id: array.to_bytes().to_vec(),
+                owner: owner.to_string(),
+                handler: handler.to_string(),
+                payload: payload.clone(),
+                at_ms: at.0,
+                at_most_once: is_at_most_once(*delivery),
+                first: *first,
+                count: *count,
             })
         }
         Event::TaskAssigned { task, attempt, worker, at } => {
@@ -103,6 +115,7 @@ fn to_kind(event: &Event) -> Kind {
             worker_id: worker.to_string(),
         }),
         Event::TaskRestored(restored) => Kind::TaskRestored(restored::to_proto(restored)),
+        Event::ArrayRestored(restored) => Kind::ArrayRestored(array::to_proto(restored)),
         Event::UserAdded { user, token_hash, admin, at } => Kind::UserAdded(proto::UserAdded {
             user: user.to_string(),
             token_hash: token_hash.clone(),
@@ -123,6 +136,16 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             handler: e.handler.as_str().into(),
             payload: e.payload,
             delivery: delivery(e.at_most_once),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::ArraySubmitted(e) => Event::ArraySubmitted {
+            array: array::id(&e.array_id)?,
+            owner: e.owner.as_str().into(),
+            handler: e.handler.as_str().into(),
+            payload: e.payload,
+            delivery: delivery(e.at_most_once),
+            first: e.first,
+            count: e.count,
             at: Timestamp(e.at_ms),
         },
         Kind::TaskAssigned(e) => Event::TaskAssigned {
@@ -188,6 +211,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             worker: e.worker_id.as_str().into(),
         },
         Kind::TaskRestored(e) => Event::TaskRestored(Box::new(restored::from_proto(e)?)),
+        Kind::ArrayRestored(e) => Event::ArrayRestored(Box::new(array::from_proto(e)?)),
         Kind::UserAdded(e) => Event::UserAdded {
             user: e.user.as_str().into(),
             token_hash: e.token_hash,

@@ -2,6 +2,7 @@
 //!
 //! Decoding is strict: what does not say a complete, valid thing is an error, never a default.
 
+mod array;
 mod event;
 mod frequent;
 mod restored;

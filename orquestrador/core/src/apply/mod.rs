@@ -3,6 +3,8 @@
 //! An event that does not fit the state is left out and remembered as a misfit: it means that two
 //! versions of this code disagree, and that the node must stop.
 
+mod arrays;
+
 use crate::command::{AttemptRef, Delivery};
 use crate::digest;
 use crate::effect::UserRecord;
@@ -11,7 +13,7 @@ use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserN
 use crate::state::State;
 use crate::state::kept::Kept;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Body, Chain, End, FinishOrder, Finished, Seq, Submission, Task};
+use crate::state::tasks::{Body, Chain, End, FinishOrder, Finished, Submission, Task};
 use crate::state::transitions::{Transition, next};
 use crate::state::workers::Worker;
 
@@ -31,6 +33,19 @@ impl State {
         match event {
             Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => {
                 self.task_submitted(*task, (owner, handler), (payload, *delivery), *at)
+            }
+            Event::ArraySubmitted {
+                array,
+                owner,
+                handler,
+                payload,
+                delivery,
+                first,
+                count,
+                at,
+            } => {
+                let (names, what) = ((owner, handler), (payload, *delivery));
+                self.array_submitted(*array, names, what, (*first, *count), *at)
             }
             Event::TaskAssigned { task, attempt, worker, at } => {
                 self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
@@ -61,6 +76,7 @@ impl State {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
             }
             Event::TaskRestored(restored) => self.task_restored(restored),
+            Event::ArrayRestored(restored) => self.array_restored(restored),
             Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at: _ } => {
                 self.worker_registered(worker, *incarnation, *slots, (handlers, labels))
             }
@@ -103,11 +119,14 @@ impl State {
         if self.tasks.find(id).is_some() {
             return Err("the task exists");
         }
-        let submission = self.submission(id, (owner, handler), (payload, delivery), at);
+        let submission = self.submission(id, (owner, handler), (payload, delivery), at)?;
         let body = Body::queued(Kept::new(payload));
-        let handler = submission.handler;
+        let (handler, seq) = (submission.handler, submission.seq);
         let slot = self.insert(Task::new(submission, Attempt(0), body));
-        self.handlers[handler].queue.append(&mut self.tasks, slot);
+        match self.note_record(slot) {
+            true => self.handlers[handler].queue.put_back(seq, slot),
+            false => self.handlers[handler].queue.append(&mut self.tasks, slot),
+        }
         self.totals.active_bytes += payload.len() as u64;
         Ok(())
     }
@@ -118,7 +137,8 @@ impl State {
         (owner, handler): (&UserName, &HandlerName),
         (payload, delivery): (&[u8], Delivery),
         submitted_at: Timestamp,
-    ) -> Submission {
+    ) -> Result<Submission, &'static str> {
+        let seq = self.seq_of(id)?;
         let owner = self.owners.find_or_insert(owner);
         let handler = self.handlers.hold(handler);
         let fingerprint = digest::fingerprint(
@@ -127,9 +147,7 @@ impl State {
             payload,
             delivery,
         );
-        let seq = self.next_seq;
-        self.next_seq = Seq(seq.0 + 1);
-        Submission { id, fingerprint, submitted_at, seq, owner, handler, delivery }
+        Ok(Submission { id, fingerprint, submitted_at, seq, owner, handler, delivery })
     }
 
     /// Into the records, the owner's chain, the counts and the digest.
@@ -155,6 +173,7 @@ impl State {
         }
         self.workers[worker].running.insert(seq, slot);
         self.count_in(slot);
+        self.leave_front(slot);
         Ok(())
     }
 
@@ -205,6 +224,7 @@ impl State {
         let task = &mut self.tasks[slot];
         (task.body, task.returned) = (Body::Finished(Box::new(finished)), 0);
         self.count_in(slot);
+        self.leave_front(slot);
         Ok(())
     }
 
@@ -236,6 +256,7 @@ impl State {
         self.tasks.unlink(&mut self.owners[owner].tasks, slot, Chain::Owner);
         let task = self.tasks.remove(slot);
         self.handlers.release(task.handler);
+        self.forget_in_array(id);
         self.owners.sweep(owner);
         Ok(())
     }
@@ -252,7 +273,7 @@ impl State {
         };
         let names = (&restored.owner, &restored.handler);
         let empty: (&[u8], _) = (&[], restored.delivery);
-        let mut submission = self.submission(restored.task, names, empty, restored.submitted_at);
+        let mut submission = self.submission(restored.task, names, empty, restored.submitted_at)?;
         submission.fingerprint = restored.fingerprint;
         self.totals.finished_bytes += end.bytes();
         let finished = Finished {
@@ -265,6 +286,7 @@ impl State {
         };
         let body = Body::Finished(Box::new(finished));
         let slot = self.insert(Task::new(submission, restored.attempt, body));
+        self.note_record(slot);
         match restored.finish_order {
             Some(order) => {
                 self.retained.insert(FinishOrder(order), slot);
@@ -281,8 +303,9 @@ impl State {
     }
 
     /// The task, if this may happen to it.
-    fn changing(&self, id: TaskId, transition: Transition) -> Result<Slot<Task>, &'static str> {
-        let slot = self.tasks.find(id).ok_or("there is no such task")?;
+    fn changing(&mut self, id: TaskId, transition: Transition) -> Result<Slot<Task>, &'static str> {
+        let slot = self.tasks.find(id).or_else(|| self.begin_early(id));
+        let slot = slot.ok_or("there is no such task")?;
         next(self.tasks[slot].state(), transition).ok_or("the transition is not allowed")?;
         Ok(slot)
     }
@@ -298,15 +321,19 @@ impl State {
     /// Before a record changes.
     fn count_out(&mut self, slot: Slot<Task>) {
         let task = &self.tasks[slot];
+        let (id, state) = (task.id(), task.state());
         self.digest = self.digest.wrapping_sub(self.task_hash(task));
-        *self.totals.count(task.state()) -= 1;
+        *self.totals.count(state) -= 1;
+        self.count_within_array(id, state, false);
     }
 
     /// After a record changed.
     fn count_in(&mut self, slot: Slot<Task>) {
         let task = &self.tasks[slot];
+        let (id, state) = (task.id(), task.state());
         self.digest = self.digest.wrapping_add(self.task_hash(task));
-        *self.totals.count(task.state()) += 1;
+        *self.totals.count(state) += 1;
+        self.count_within_array(id, state, true);
     }
 
     // ---- Workers. ----

@@ -1,0 +1,230 @@
+//! What events do to arrays, and to tasks because they belong to one.
+
+use super::Applied;
+use crate::command::Delivery;
+use crate::digest;
+use crate::effect::TaskState;
+use crate::event::RestoredArray;
+use crate::ids::{ArrayId, Attempt, Blob, HandlerName, TaskId, Timestamp, UserName};
+use crate::state::State;
+use crate::state::arrays::{Array, Early};
+use crate::state::kept::Kept;
+use crate::state::slab::Slot;
+use crate::state::tasks::{Body, Chain, Seq, Submission, Task};
+
+impl State {
+    pub(super) fn array_submitted(
+        &mut self,
+        id: ArrayId,
+        (owner, handler): (&UserName, &HandlerName),
+        (payload, delivery): (&Blob, Delivery),
+        (first, count): (u32, u32),
+        at: Timestamp,
+    ) -> Applied {
+        let slot = self.insert_array(&RestoredArray {
+            array: id,
+            owner: owner.clone(),
+            handler: handler.clone(),
+            fingerprint: digest::fingerprint(
+                digest::text(&owner.0),
+                digest::text(&handler.0),
+                payload,
+                delivery,
+            ),
+            payload: payload.clone(),
+            delivery,
+            first,
+            count,
+            at,
+            begun: 0,
+            early: Vec::new(),
+            forgotten: 0,
+        })?;
+        self.advance(slot, None);
+        Ok(())
+    }
+
+    pub(super) fn array_restored(&mut self, restored: &RestoredArray) -> Applied {
+        self.insert_array(restored).map(|_| ())
+    }
+
+    fn insert_array(&mut self, restored: &RestoredArray) -> Result<Slot<Array>, &'static str> {
+        let RestoredArray { array: id, first, count, begun, forgotten, .. } = *restored;
+        if !id.is_valid() || self.arrays.find(id).is_some() {
+            return Err("the array exists, or is not named as one");
+        }
+        let early_ones = restored.early.iter();
+        let has_room = first.checked_add(count).is_some() && begun.max(forgotten) <= count;
+        if count == 0 || !has_room || early_ones.clone().any(|p| *p < begun || *p >= count) {
+            return Err("the array's numbers do not fit");
+        }
+        let mut early = Early::default();
+        early_ones.for_each(|place| early.insert(*place, None));
+        let seq = self.next_seq;
+        self.next_seq = Seq(seq.0 + u64::from(count));
+        let slot = self.arrays.insert(Array {
+            id,
+            owner: self.owners.find_or_insert(&restored.owner),
+            handler: self.handlers.hold(&restored.handler),
+            delivery: restored.delivery,
+            submitted_at: restored.at,
+            fingerprint: restored.fingerprint,
+            payload: Kept::new(&restored.payload),
+            first,
+            count,
+            seq,
+            begun,
+            early,
+            front: None,
+            counts: [0; 6],
+            forgotten,
+        });
+        self.totals.active_bytes += restored.payload.len() as u64;
+        self.count_in_array(slot);
+        Ok(slot)
+    }
+
+    /// The next task that waits becomes the front. `left`: the one that was.
+    fn advance(&mut self, slot: Slot<Array>, left: Option<Slot<Task>>) {
+        self.count_out_array(slot);
+        let array = &mut self.arrays[slot];
+        let (mut behind, mut place) = (left, array.begun);
+        while let Some(record) = array.early.remove(place) {
+            behind = record.or(behind);
+            place += 1;
+        }
+        let next = (place < array.count).then_some(place);
+        array.begun = place + u32::from(next.is_some());
+        array.front = None;
+        self.count_in_array(slot);
+        if let Some(place) = next {
+            let front = self.unfold(slot, place, behind);
+            self.arrays[slot].front = Some(front);
+        }
+        self.drop_what_nobody_needs(slot);
+    }
+
+    /// A task that waits gets a record before its turn.
+    pub(super) fn begin_early(&mut self, id: TaskId) -> Option<Slot<Task>> {
+        let (slot, place) = self.arrays.find_task(id)?;
+        let array = &self.arrays[slot];
+        if !array.waits(place) {
+            return None;
+        }
+        let behind = array.record_before(place);
+        self.count_out_array(slot);
+        self.arrays[slot].early.insert(place, None);
+        self.count_in_array(slot);
+        let task = self.unfold(slot, place, behind);
+        self.arrays[slot].early.insert(place, Some(task));
+        self.drop_what_nobody_needs(slot);
+        Some(task)
+    }
+
+    /// A record of its own, in the queue and in the owner's chain where its number puts it.
+    fn unfold(&mut self, slot: Slot<Array>, place: u32, behind: Option<Slot<Task>>) -> Slot<Task> {
+        let array = &self.arrays[slot];
+        let (owner, seq, payload) = (array.owner, array.seq(place), array.payload.clone());
+        let submission = Submission {
+            id: array.task(place),
+            fingerprint: array.fingerprint,
+            submitted_at: array.submitted_at,
+            seq,
+            owner,
+            handler: self.handlers.hold_again(array.handler),
+            delivery: array.delivery,
+        };
+        let handler = submission.handler;
+        self.totals.active_bytes += payload.len() as u64;
+        let task = self.tasks.insert(Task::new(submission, Attempt(0), Body::queued(payload)));
+        let ends = &mut self.owners[owner].tasks;
+        match behind {
+            Some(prev) => self.tasks.insert_behind(ends, (prev, task), Chain::Owner),
+            None => self.tasks.append(ends, task, Chain::Owner),
+        }
+        self.handlers[handler].queue.put_back(seq, task);
+        self.count_in(task);
+        task
+    }
+
+    /// The task is queued no longer: if it was the front of its array, another one is.
+    pub(super) fn leave_front(&mut self, task: Slot<Task>) {
+        if let Some((slot, _)) = self.arrays.find_task(self.tasks[task].id())
+            && self.arrays[slot].front == Some(task)
+        {
+            self.advance(slot, Some(task));
+        }
+    }
+
+    /// The place in the order of submission of a task that is about to get a record.
+    pub(super) fn seq_of(&mut self, id: TaskId) -> Result<Seq, &'static str> {
+        if let Some((slot, place)) = self.arrays.find_task(id) {
+            let array = &self.arrays[slot];
+            return match array.waits(place) {
+                true => Err("the task waits in its array"),
+                false => Ok(array.seq(place)),
+            };
+        }
+        let seq = self.next_seq;
+        self.next_seq = seq.next();
+        Ok(seq)
+    }
+
+    /// A restored task has a record: its array knows it. False if it belongs to none.
+    pub(super) fn note_record(&mut self, task: Slot<Task>) -> bool {
+        let Some((slot, place)) = self.arrays.find_task(self.tasks[task].id()) else {
+            return false;
+        };
+        let array = &mut self.arrays[slot];
+        if array.early.contains(place) {
+            array.early.insert(place, Some(task));
+        } else if place + 1 == array.begun && array.waiting() > 0 {
+            array.front = Some(task);
+        }
+        true
+    }
+
+    /// One of its tasks is no longer known. The array is forgotten with the last one.
+    pub(super) fn forget_in_array(&mut self, id: TaskId) {
+        let Some((slot, place)) = self.arrays.find_task(id) else { return };
+        self.count_out_array(slot);
+        let array = &mut self.arrays[slot];
+        array.forgotten += 1;
+        array.early.forget(place);
+        if array.forgotten < array.count {
+            return self.count_in_array(slot);
+        }
+        let array = self.arrays.remove(slot);
+        self.handlers.release(array.handler);
+    }
+
+    fn drop_what_nobody_needs(&mut self, slot: Slot<Array>) {
+        let array = &mut self.arrays[slot];
+        if array.waiting() == 0 {
+            array.front = None;
+            self.totals.active_bytes -= std::mem::take(&mut array.payload).len() as u64;
+        }
+    }
+
+    /// The state of a task of an array was counted, or is no longer.
+    pub(super) fn count_within_array(&mut self, id: TaskId, state: TaskState, is_counted: bool) {
+        if let Some((slot, _)) = self.arrays.find_task(id) {
+            let count = &mut self.arrays[slot].counts[state as usize];
+            *count = if is_counted { *count + 1 } else { *count - 1 };
+        }
+    }
+
+    /// Before an array changes.
+    fn count_out_array(&mut self, slot: Slot<Array>) {
+        let array = &self.arrays[slot];
+        self.digest = self.digest.wrapping_sub(self.array_hash(array));
+        *self.totals.count(TaskState::Queued) -= u64::from(array.waiting());
+    }
+
+    /// After an array changed.
+    fn count_in_array(&mut self, slot: Slot<Array>) {
+        let array = &self.arrays[slot];
+        self.digest = self.digest.wrapping_add(self.array_hash(array));
+        *self.totals.count(TaskState::Queued) += u64::from(array.waiting());
+    }
+}

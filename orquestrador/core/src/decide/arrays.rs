@@ -1,0 +1,105 @@
+//! Accepting arrays, and how they look from outside.
+
+use crate::command::NewArray;
+use crate::digest;
+use crate::effect::{Answer, ArraySnapshot, Effect, Notice, TaskSnapshot, TaskState};
+use crate::event::Event;
+use crate::ids::{ArrayId, Attempt, Timestamp, UserName};
+use crate::machine::{Machine, Step};
+use crate::rejection::Rejection;
+use crate::state::arrays::Array;
+use crate::state::slab::Slot;
+
+impl Machine {
+    pub(super) fn submit_array(
+        &mut self,
+        now: Timestamp,
+        owner: UserName,
+        new: NewArray,
+        allow_unknown_handler: bool,
+        step: &mut Step,
+    ) -> Result<Answer, Rejection> {
+        if let Some(slot) = self.state.arrays.find(new.id) {
+            return match self.is_same_array(&owner, slot, &new) {
+                true => Ok(Answer::ArraySubmitted { existed: true, snapshot: self.array(slot) }),
+                false => Err(Rejection::ArrayConflict { array: new.id }),
+            };
+        }
+        if !allow_unknown_handler {
+            self.check_handler(&new.handler)?;
+        }
+        self.check_backlog(new.count.into(), new.payload.len() as u64)?;
+        let NewArray { id, handler, payload, delivery, first, count } = new;
+        self.record(
+            Event::ArraySubmitted {
+                array: id,
+                owner: owner.clone(),
+                handler,
+                payload,
+                delivery,
+                first,
+                count,
+                at: now,
+            },
+            step,
+        );
+        let not_found = Rejection::ArrayNotFound { array: id };
+        let slot = self.state.arrays.find(id).ok_or(not_found)?;
+        self.office.refresh_queue(&self.state, self.state.arrays[slot].handler);
+        step.effects.push(Effect::Notice(Notice::ArraySubmitted { array: id, owner, count }));
+        self.assign_ready(now, step);
+        Ok(Answer::ArraySubmitted { existed: false, snapshot: self.array(slot) })
+    }
+
+    fn is_same_array(&self, owner: &UserName, slot: Slot<Array>, new: &NewArray) -> bool {
+        let array = &self.state.arrays[slot];
+        let fingerprint = digest::fingerprint(
+            digest::text(&owner.0),
+            digest::text(&new.handler.0),
+            &new.payload,
+            new.delivery,
+        );
+        self.state.array_of(owner, new.id).is_some()
+            && (array.fingerprint, array.first, array.count) == (fingerprint, new.first, new.count)
+    }
+
+    pub(super) fn query_array(&self, owner: &UserName, id: ArrayId) -> Result<Answer, Rejection> {
+        let slot = self.state.array_of(owner, id).ok_or(Rejection::ArrayNotFound { array: id })?;
+        Ok(Answer::Array { snapshot: self.array(slot) })
+    }
+
+    fn array(&self, slot: Slot<Array>) -> ArraySnapshot {
+        let array = &self.state.arrays[slot];
+        ArraySnapshot {
+            id: array.id,
+            owner: self.state.owners[array.owner].name.clone(),
+            handler: self.state.handlers[array.handler].name.clone(),
+            delivery: array.delivery,
+            first: array.first,
+            count: array.count,
+            submitted_at: array.submitted_at,
+            counts: array.all_counts(),
+            forgotten: array.forgotten,
+        }
+    }
+
+    /// Of a task that has no record.
+    pub(super) fn waiting_snapshot(&self, (slot, place): (Slot<Array>, u32)) -> TaskSnapshot {
+        let array = &self.state.arrays[slot];
+        TaskSnapshot {
+            id: array.task(place),
+            owner: self.state.owners[array.owner].name.clone(),
+            handler: self.state.handlers[array.handler].name.clone(),
+            delivery: array.delivery,
+            state: TaskState::Queued,
+            attempt: Attempt(0),
+            worker: None,
+            submitted_at: array.submitted_at,
+            started_at: None,
+            finished_at: None,
+            error: None,
+            result_bytes: 0,
+            pending: self.office.pending_reason(array.handler),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What the events alone say, told apart from the machine's own books.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orquestrador_core::command::{AttemptRef, Delivery};
+use orquestrador_core::ids::{
+    Attempt, HandlerName, RequestId, TaskId, Timestamp, UserName, WorkerId,
+};
+use orquestrador_core::{Answer, Command, Effect, Event, Machine, Step};
+
+const REQUEST: RequestId = RequestId(0);
+
+/// Kept up by [`Ledger::record`].
+#[derive(Default)]
+pub struct Ledger {
+    tasks: BTreeMap<TaskId, Entry>,
+    submissions: u64,
+    slots: BTreeMap<WorkerId, u32>,
+    handlers: BTreeMap<WorkerId, Vec<HandlerName>>,
+    /// What each worker may hold beyond its slots: never more than it asked for lately.
+    pub prefetch: BTreeMap<WorkerId, u32>,
+    /// Which attempts take a slot of which worker.
+    taken: BTreeMap<AttemptRef, WorkerId>,
+    /// Those of them that are cancelled.
+    cancelled: BTreeSet<AttemptRef>,
+}
+
+struct Entry {
+    seq: u64,
+    owner: UserName,
+    handler: HandlerName,
+    attempt: Attempt,
+    /// So many of them were given back.
+    returned: u32,
+    delivery: Delivery,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Queued,
+    Running,
+    Finished,
+}
+
+impl Ledger {
+    pub fn record(&mut self, event: &Event) {
+        match event {
+            Event::TaskSubmitted { task, owner, handler, delivery, .. } => {
+                self.submit(*task, owner, handler, *delivery);
+            }
+            Event::ArraySubmitted { array, owner, handler, delivery, first, count, .. } => {
+                for number in *first..first + count {
+                    self.submit(array.task(number), owner, handler, *delivery);
+                }
+            }
+            Event::TaskAssigned { task, attempt, worker, .. } => {
+                self.assert_oldest(*task);
+                let entry = self.tasks.get_mut(task).expect("assigned tasks exist");
+                assert_eq!((entry.stage, entry.attempt.next()), (Stage::Queued, *attempt));
+                let once = entry.delivery == Delivery::AtMostOnce;
+                let is_first = attempt.0 == entry.returned + 1;
+                assert!(!once || is_first, "{task} is given out again");
+                (entry.stage, entry.attempt) = (Stage::Running, *attempt);
+                let busy = self.taken.values().filter(|taker| *taker == worker).count();
+                let slots = self.slots[worker] as usize;
+                let prefetch = self.prefetch.get(worker).map_or(0, |tasks| *tasks as usize);
+                assert!(busy < slots + prefetch, "{worker} has no slot for {task}");
+                let may_wait = !once && is_first;
+                assert!(busy < slots || may_wait, "{task} must not wait at {worker}");
+                assert!(busy < slots || !self.passes(*task, worker), "{task} passes another");
+                let reference = AttemptRef { task: *task, attempt: *attempt };
+                assert!(self.taken.insert(reference, worker.clone()).is_none());
+            }
+            Event::TaskSucceeded { task, attempt, .. }
+            | Event::TaskFailed { task, attempt, .. } => {
+                self.end(*task, *attempt, Stage::Finished);
+            }
+            Event::TaskRequeued { task, attempt, .. } => {
+                self.end(*task, *attempt, Stage::Queued);
+                assert_eq!(self.tasks[task].delivery, Delivery::AtLeastOnce, "{task} goes back");
+            }
+            Event::TaskReturned { task, attempt, .. } => {
+                self.end(*task, *attempt, Stage::Queued);
+                self.tasks.get_mut(task).expect("it was there just now").returned += 1;
+            }
+            Event::TaskLost { task, attempt, .. } => {
+                self.end(*task, *attempt, Stage::Finished);
+                assert_eq!(self.tasks[task].delivery, Delivery::AtMostOnce, "{task} is lost");
+            }
+            Event::TaskCancelled { task, .. } => {
+                let entry = self.tasks.get_mut(task).expect("cancelled tasks exist");
+                assert_ne!(entry.stage, Stage::Finished, "{task} has two outcomes");
+                if entry.stage == Stage::Running {
+                    self.cancelled.insert(AttemptRef { task: *task, attempt: entry.attempt });
+                }
+                entry.stage = Stage::Finished;
+            }
+            Event::TasksPruned { tasks } => {
+                for task in tasks {
+                    let entry = self.tasks.remove(task).expect("forgotten tasks existed");
+                    assert_eq!(entry.stage, Stage::Finished);
+                }
+            }
+            Event::WorkerRegistered { worker, slots, handlers, .. } => {
+                self.slots.insert(worker.clone(), *slots);
+                self.handlers.insert(worker.clone(), handlers.clone());
+            }
+            Event::WorkerLost { worker, .. } => {
+                let Self { taken, cancelled, .. } = self;
+                taken.retain(|attempt, taker| taker != worker || !cancelled.remove(attempt));
+                self.slots.remove(worker);
+            }
+            Event::AttemptEnded { task, attempt, worker } => {
+                let reference = AttemptRef { task: *task, attempt: *attempt };
+                assert!(self.cancelled.remove(&reference));
+                assert_eq!(self.taken.remove(&reference).as_ref(), Some(worker));
+            }
+            Event::HandlersLearned { .. } | Event::UserAdded { .. } | Event::UserRemoved { .. } => {
+            }
+            Event::TaskRestored(_) | Event::ArrayRestored(_) => panic!("nobody decides {event:?}"),
+        }
+    }
+
+    fn submit(
+        &mut self,
+        task: TaskId,
+        owner: &UserName,
+        handler: &HandlerName,
+        delivery: Delivery,
+    ) {
+        let entry = Entry {
+            seq: self.submissions,
+            owner: owner.clone(),
+            handler: handler.clone(),
+            attempt: Attempt(0),
+            returned: 0,
+            delivery,
+            stage: Stage::Queued,
+        };
+        self.submissions += 1;
+        assert!(self.tasks.insert(task, entry).is_none(), "{task} was submitted twice");
+    }
+
+    /// All tasks of an owner, newest first.
+    pub fn listed(&self, owner: &UserName) -> Vec<TaskId> {
+        let theirs = self.tasks.iter().filter(|(_, entry)| entry.owner == *owner);
+        let by_seq: BTreeMap<_, _> = theirs.map(|(task, entry)| (entry.seq, *task)).collect();
+        by_seq.into_values().rev().collect()
+    }
+
+    fn end(&mut self, task: TaskId, attempt: Attempt, stage: Stage) {
+        let entry = self.tasks.get_mut(&task).expect("tasks with an outcome exist");
+        assert_eq!((entry.stage, entry.attempt), (Stage::Running, attempt), "{task}");
+        entry.stage = stage;
+        assert!(self.taken.remove(&AttemptRef { task, attempt }).is_some(), "{task} had no slot");
+    }
+
+    /// An older task of another handler may not wait with this worker, and so needs its next slot.
+    fn passes(&self, task: TaskId, worker: &WorkerId) -> bool {
+        let seq = self.tasks[&task].seq;
+        self.tasks.values().any(|other| {
+            let is_first = other.attempt.0 == other.returned;
+            other.stage == Stage::Queued
+                && other.seq < seq
+                && self.handlers[worker].contains(&other.handler)
+                && !(is_first && other.delivery == Delivery::AtLeastOnce)
+                && self.is_head(other)
+        })
+    }
+
+    fn is_head(&self, entry: &Entry) -> bool {
+        !self.tasks.values().any(|other| {
+            other.stage == Stage::Queued && other.handler == entry.handler && other.seq < entry.seq
+        })
+    }
+
+    /// Among the queued tasks of its handler.
+    fn assert_oldest(&self, task: TaskId) {
+        let chosen = &self.tasks[&task];
+        let older = self.tasks.values().filter(|other| {
+            other.stage == Stage::Queued
+                && other.handler == chosen.handler
+                && other.seq < chosen.seq
+        });
+        assert_eq!(older.count(), 0, "{task} was assigned before an older one");
+    }
+
+    /// Each worker is as busy as the events say.
+    pub fn compare(&self, machine: &mut Machine, now: u64) {
+        let mut step = Step::default();
+        machine.handle(Timestamp(now), Command::Overview { request: REQUEST }, &mut step);
+        let Some(Effect::Answer { answer: Ok(Answer::Overview(overview)), .. }) =
+            step.effects.pop()
+        else {
+            panic!("an overview is always answered")
+        };
+        for worker in overview.workers {
+            let taken = self.taken.values().filter(|taker| **taker == worker.worker).count();
+            assert_eq!(worker.busy as usize, taken, "{}", worker.worker);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Arrays, as snapshots hold them.
+
+use common::proto::ArrayRestored;
+use orquestrador_core::event::RestoredArray;
+use orquestrador_core::ids::{ArrayId, Timestamp};
+
+use super::CodecError;
+use super::event::{delivery, is_at_most_once};
+
+pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
+    ArrayRestored {
+        array_id: restored.array.to_bytes().to_vec(),
+        owner: restored.owner.to_string(),
+        handler: restored.handler.to_string(),
+        fingerprint: restored.fingerprint,
+        payload: restored.payload.clone(),
+        at_ms: restored.at.0,
+        at_most_once: is_at_most_once(restored.delivery),
+        first: restored.first,
+        count: restored.count,
+        begun: restored.begun,
+        early: restored.early.clone(),
+        forgotten: restored.forgotten,
+    }
+}
+
+pub fn from_proto(e: ArrayRestored) -> Result<RestoredArray, CodecError> {
+    Ok(RestoredArray {
+        array: id(&e.array_id)?,
+        owner: e.owner.as_str().into(),
+        handler: e.handler.as_str().into(),
+        fingerprint: e.fingerprint,
+        payload: e.payload,
+        delivery: delivery(e.at_most_once),
+        first: e.first,
+        count: e.count,
+        at: Timestamp(e.at_ms),
+        begun: e.begun,
+        early: e.early,
+        forgotten: e.forgotten,
+    })
+}
+
+pub(super) fn id(bytes: &[u8]) -> Result<ArrayId, CodecError> {
+    ArrayId::from_bytes(bytes).ok_or(CodecError::Length("array_id"))
+}

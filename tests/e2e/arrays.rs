@@ -1,0 +1,107 @@
+//! Arrays: a thousand tasks in one submission, while processes are killed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use harness::{Cli, Cluster, Layout};
+use rustix::process::Signal;
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(60);
+const PRINT_NUMBER: &str = "echo $MUTIRAO_ARRAY_INDEX";
+
+fn layout(dir: &std::path::Path) -> anyhow::Result<Layout> {
+    let mut layout = Layout::new(dir, 2)?;
+    layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
+    Ok(layout)
+}
+
+fn array_of(answers: &[Value]) -> String {
+    answers[0]["array_id"].as_str().expect("an array was accepted").to_owned()
+}
+
+#[test]
+fn every_task_runs_once_with_its_number_although_the_principal_dies() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = layout(dir.path())?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let submitted = cli.json(&["submit", "--array", "1-400", "--", "sh", "-c", PRINT_NUMBER])?;
+    let array = array_of(&submitted);
+    assert_eq!(submitted[0]["count"], 400);
+    let status =
+        |cli: &Cli| -> anyhow::Result<Value> { Ok(cli.json(&["status", &array])?.remove(0)) };
+    let deadline = Instant::now() + SOON;
+    while status(&cli)?["tasks"]["SUCCEEDED"].as_u64() < Some(20) {
+        assert!(Instant::now() < deadline, "nothing of it runs");
+    }
+    let mut principal = cluster.principal.take().expect("it was started");
+    principal.signal(Signal::KILL)?;
+    principal.wait(SOON)?;
+    let mut numbers = BTreeMap::new();
+    for task in cli.json(&["watch", &array])? {
+        if task["state"] == "SUCCEEDED" {
+            let number = task["result"]["stdout"].as_str().expect("it printed").trim().to_owned();
+            *numbers.entry(number.parse::<u32>()?).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(numbers, (1..=400).map(|number| (number, 1)).collect());
+    let after = status(&cli)?;
+    assert_eq!((&after["tasks"]["SUCCEEDED"], &after["tasks"]["QUEUED"]), (&400.into(), &0.into()));
+    // A repetition is recognised by the new principal, too.
+    let again = ["submit", "--array", "1-400", "--id", &array, "--", "sh", "-c", PRINT_NUMBER];
+    assert_eq!(array_of(&cli.json(&again)?), array);
+    assert_eq!(status(&cli)?["tasks"]["SUCCEEDED"], 400);
+    // Of the two journals one is left; it says so with its exit code.
+    let audit = cli.run(&["--output", "json", "audit"])?;
+    let audit: Value = serde_json::from_str(audit.stdout.trim())?;
+    assert_eq!(audit["nodes"][0]["second_outcomes"], 0, "{audit}");
+    assert_eq!(audit["nodes"][0]["contradiction"], "", "{audit}");
+    Ok(())
+}
+
+#[test]
+fn a_task_of_an_array_is_asked_for_listed_and_cancelled_like_any_other() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 0)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let submit = ["submit", "--array", "0-999999", "--handler", "echo", "--allow-unknown-handler"];
+    let array = array_of(&cli.json(&submit)?);
+    let newest = cli.json(&["list", "--limit", "2"])?;
+    let ids: Vec<_> = newest.iter().map(|task| task["task_id"].as_str().expect("is set")).collect();
+    let number = |nth| common::array_id::task(&array, nth).expect("it is an array");
+    assert_eq!(ids, [number(999_999), number(999_998)]);
+    let middle = number(500_000);
+    assert_eq!(cli.json(&["status", &middle])?[0]["state"], "QUEUED");
+    assert_eq!(cli.json(&["cancel", &middle])?[0]["state"], "CANCELLED");
+    let status = cli.json(&["status", &array])?.remove(0);
+    assert_eq!(status["tasks"]["QUEUED"], 999_999);
+    assert_eq!(status["tasks"]["CANCELLED"], 1);
+    Ok(())
+}
+
+#[test]
+fn what_is_no_array_is_refused() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 0)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    for range in ["5", "9-0", "0-4294967295", "a-b"] {
+        let refused =
+            cli.run(&["--lang", "en", "submit", "--array", range, "--handler", "echo"])?;
+        assert_eq!(refused.code, Some(2), "{range}: {}", refused.stderr);
+        assert!(refused.stderr.contains("like 0-999"), "{range}: {}", refused.stderr);
+    }
+    let task = common::array_id::task(&common::array_id::new(), 3).expect("it is an array");
+    let refused = cli.run(&["submit", "--id", &task, "--handler", "echo"])?;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    assert!(refused.stderr.contains("version 8"), "{}", refused.stderr);
+    let unknown = cli.run(&["--lang", "en", "status", &common::array_id::new()])?;
+    assert!(unknown.stderr.contains("There is no such array"), "{}", unknown.stderr);
+    assert_eq!(unknown.code, Some(6), "{}", unknown.stderr);
+    Ok(())
+}
