@@ -19,7 +19,7 @@ use orquestrador::journal::codec::{role_from_proto, role_to_proto};
 use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
 use orquestrador_core::command::{Delivery, Failure};
-use orquestrador_core::event::{LossCause, RestoredArray, RestoredEnd, RestoredTask};
+use orquestrador_core::event::{Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{ArrayId, Attempt, ProcessId, TaskId, Timestamp};
 use proptest::prelude::*;
 
@@ -131,7 +131,7 @@ fn examples() -> Vec<Event> {
             at,
             begun: 300,
             early: vec![301, 999],
-            forgotten: 200,
+            forgotten: Forgotten { succeeded: 200, failed: 3, cancelled: 2, lost: 1 },
         })),
     ]
 }
@@ -258,8 +258,9 @@ fn any_event() -> impl Strategy<Value = Event> {
                 at,
             }
         ),
-        (any::<u128>(), text(), blob(), delivery(), any::<[u32; 4]>(), at()).prop_map(
-            |(array, name, payload, delivery, [first, count, begun, forgotten], at)| {
+        (any::<u128>(), text(), blob(), delivery(), any::<[u32; 7]>(), at()).prop_map(
+            |(array, name, payload, delivery, numbers, at)| {
+                let [first, count, begun, succeeded, failed, cancelled, lost] = numbers;
                 Event::ArrayRestored(Box::new(RestoredArray {
                     array: ArrayId(array),
                     owner: name.as_str().into(),
@@ -272,7 +273,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                     at,
                     begun,
                     early: vec![begun, count],
-                    forgotten,
+                    forgotten: Forgotten { succeeded, failed, cancelled, lost },
                 }))
             }
         ),

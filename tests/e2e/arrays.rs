@@ -49,6 +49,12 @@ fn every_task_runs_once_with_its_number_although_the_principal_dies() -> anyhow:
     assert_eq!(numbers, (1..=400).map(|number| (number, 1)).collect());
     let after = status(&cli)?;
     assert_eq!((&after["tasks"]["SUCCEEDED"], &after["tasks"]["QUEUED"]), (&400.into(), &0.into()));
+    let wait =
+        ["submit", "--array", "0-9", "--wait", "--", "sh", "-c", "exit $MUTIRAO_ARRAY_INDEX"];
+    let waited = cli.run(&[&["--output", "json"], &wait[..]].concat())?;
+    assert_eq!(waited.code, Some(1), "{}", waited.stderr);
+    let waited: Value = serde_json::from_str(&waited.stdout)?;
+    assert_eq!((&waited["tasks"]["SUCCEEDED"], &waited["tasks"]["FAILED"]), (&1.into(), &9.into()));
     // A repetition is recognised by the new principal, too.
     let again = ["submit", "--array", "1-400", "--id", &array, "--", "sh", "-c", PRINT_NUMBER];
     assert_eq!(array_of(&cli.json(&again)?), array);

@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::command::{Delivery, Failure};
 use crate::effect::UserRecord;
+use crate::event::Forgotten;
 use crate::ids::HandlerName;
 use crate::state::names::Handlers;
 use crate::state::tasks::{End, Finished};
@@ -106,12 +107,13 @@ pub struct ArrayParts {
     /// The first, and how many.
     pub numbers: (u32, u32),
     pub begun: u32,
-    pub forgotten: u32,
+    pub forgotten: Forgotten,
     /// The sum of [`place`] of those begun early.
     pub early: u64,
 }
 
 pub fn array(parts: &ArrayParts) -> u128 {
+    let forgotten = parts.forgotten;
     let words = [
         (parts.id >> 64) as u64,
         parts.id as u64,
@@ -121,10 +123,12 @@ pub fn array(parts: &ArrayParts) -> u128 {
         parts.submitted_at,
         parts.delivery.into(),
         u64::from(parts.numbers.0) << 32 | u64::from(parts.numbers.1),
-        u64::from(parts.begun) << 32 | u64::from(parts.forgotten),
+        u64::from(parts.begun),
+        u64::from(forgotten.succeeded) << 32 | u64::from(forgotten.failed),
+        u64::from(forgotten.cancelled) << 32 | u64::from(forgotten.lost),
         parts.early,
     ];
-    let mut bytes = [0; 80];
+    let mut bytes = [0; 96];
     for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }

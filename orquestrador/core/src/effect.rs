@@ -114,10 +114,10 @@ pub struct ArraySnapshot {
     pub first: u32,
     pub count: u32,
     pub submitted_at: Timestamp,
-    /// In the order of [`TaskState::ALL`].
+    /// Of all its tasks, in the order of [`TaskState::ALL`].
     pub counts: [u64; 6],
-    /// Finished tasks that retention has forgotten.
-    pub forgotten: u32,
+    /// So many of the finished ones are no longer known.
+    pub forgotten: u64,
 }
 
 /// Why a queued task is not running yet.

@@ -1,6 +1,7 @@
 //! What happened. Journalled and replicated; [`Machine::apply`](crate::Machine::apply) is their only reader.
 
 use crate::command::{Delivery, Failure};
+use crate::effect::TaskState;
 use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId,
 };
@@ -156,8 +157,33 @@ pub struct RestoredArray {
     pub begun: u32,
     /// So have those behind them at these places, which were cancelled before their turn.
     pub early: Vec<u32>,
-    /// So many are no longer known.
-    pub forgotten: u32,
+    pub forgotten: Forgotten,
+}
+
+/// How many tasks of an array are no longer known, by how they ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Forgotten {
+    pub succeeded: u32,
+    pub failed: u32,
+    pub cancelled: u32,
+    pub lost: u32,
+}
+
+impl Forgotten {
+    /// `None` of a state that is not an end.
+    pub(crate) fn of(&mut self, state: TaskState) -> Option<&mut u32> {
+        match state {
+            TaskState::Queued | TaskState::Running => None,
+            TaskState::Succeeded => Some(&mut self.succeeded),
+            TaskState::Failed => Some(&mut self.failed),
+            TaskState::Cancelled => Some(&mut self.cancelled),
+            TaskState::Lost => Some(&mut self.lost),
+        }
+    }
+
+    pub fn total(&self) -> u64 {
+        [self.succeeded, self.failed, self.cancelled, self.lost].into_iter().map(u64::from).sum()
+    }
 }
 
 /// How it finished.

@@ -86,8 +86,10 @@ fn arrays(state: &State) -> Result<(), String> {
         }
         ensure(array.counts == counts, || wrong("the counts are not those of its records"))?;
         ensure(array.waiting() == waiting, || wrong("another number waits"))?;
-        ensure(records + waiting + array.forgotten == array.count, || wrong("tasks are missing"))?;
-        ensure(array.forgotten < array.count, || wrong("nothing of it is left"))?;
+        let known = u64::from(records + waiting);
+        let is_complete = known + array.forgotten.total() == u64::from(array.count);
+        ensure(is_complete, || wrong("tasks are missing"))?;
+        ensure(known > 0, || wrong("nothing of it is left"))?;
         let front = (waiting > 0).then(|| state.tasks.find(array.task(array.begun - 1)));
         ensure(array.front == front.flatten(), || wrong("another task is its front"))?;
         let is_next = array.front.is_none_or(|front| {

@@ -76,9 +76,9 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
 }
 
 pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
-    // No array has more tasks than a number can say.
-    let count =
-        |state: TaskState| u32::try_from(snapshot.counts[state as usize]).unwrap_or(u32::MAX);
+    // No array has more tasks than that can say.
+    let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    let count = |state: TaskState| number(snapshot.counts[state as usize]);
     proto::Array {
         array_id: snapshot.id.to_string(),
         handler: snapshot.handler.to_string(),
@@ -93,7 +93,7 @@ pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
         failed: count(TaskState::Failed),
         cancelled: count(TaskState::Cancelled),
         lost: count(TaskState::Lost),
-        forgotten: snapshot.forgotten,
+        forgotten: number(snapshot.forgotten),
     }
 }
 

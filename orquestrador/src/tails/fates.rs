@@ -156,7 +156,7 @@ impl Fates {
 #[cfg(test)]
 mod tests {
     use orquestrador_core::command::Failure;
-    use orquestrador_core::event::{LossCause, RestoredArray};
+    use orquestrador_core::event::{Forgotten, LossCause, RestoredArray};
     use orquestrador_core::ids::{Attempt, Timestamp};
 
     use super::*;
@@ -275,7 +275,7 @@ mod tests {
             at: AT,
             begun: 5,
             early: vec![7],
-            forgotten: 2,
+            forgotten: Forgotten { succeeded: 2, ..Forgotten::default() },
         }));
         // Two of them are queued; the others ended, or are forgotten.
         let queued = |number| submitted(array.task(number).0, Delivery::AtLeastOnce);

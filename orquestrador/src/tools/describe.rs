@@ -194,7 +194,7 @@ fn fields(event: &Event) -> Value {
             "array_id": text(&array.array), "owner": text(&array.owner), "handler": text(&array.handler),
             "payload_bytes": array.payload.len(), "delivery": delivery_word(array.delivery),
             "first": array.first, "count": array.count, "begun": array.begun,
-            "early": array.early, "forgotten": array.forgotten, "at_ms": array.at.0,
+            "early": array.early, "forgotten": array.forgotten.total(), "at_ms": array.at.0,
         }),
         Event::UserAdded { user, token_hash: _, admin, at } => {
             json!({ "user": text(user), "admin": admin, "at_ms": at.0 })

@@ -1,9 +1,13 @@
 //! Arrays: `cliente submit --array`, and their place where tasks are named.
 
+use std::time::Duration;
+
 use common::array_id;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::proto::Array;
+use tokio::time::Instant;
 
 use super::super::Context;
 use super::super::args::{Numbers, Submit};
@@ -11,7 +15,10 @@ use super::super::failure::Failure;
 use super::super::output;
 use super::super::terminal::say;
 use super::payload::Template;
-use super::wait;
+use super::wait::{self, Tally};
+
+/// Between two looks at an array that is waited for, at first and at most.
+const LOOK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 pub async fn submit(
     context: &Context,
@@ -23,7 +30,6 @@ pub async fn submit(
     if let Some(id) = &options.id {
         spec.array_id.clone_from(id);
     }
-    let ids: Vec<_> = if options.wait.wait { spec.task_ids().collect() } else { Vec::new() };
     let done = context.client.submit_array(spec, options.allow_unknown_handler).await?;
     if !context.is_json {
         let (array, tasks) = (done.array.array_id.clone(), done.array.count);
@@ -32,23 +38,45 @@ pub async fn submit(
             ClientMessage::AcceptedArray { array, tasks, durability, existed: done.existed };
         say(&accepted.text(context.lang));
     }
-    let print = || output::print(&context.output.accepted_array(&done.array, &done.receipt));
     if !options.wait.wait {
-        print()?;
+        output::print(&context.output.accepted_array(&done.array, &done.receipt))?;
         return Ok(exit::OK);
     }
-    let show = |update| wait::show_change(context, update, None);
-    let finished = wait::until_finished(context, ids, show);
+    let finished = until_finished(context, &done.array);
     let waited = wait::within(options.wait.wait_timeout, finished).await;
-    if waited.is_err() && context.is_json {
-        // A person has read the id before.
-        print()?;
+    let array = waited.as_ref().map_or(&done.array, |array| array);
+    if context.is_json {
+        output::print(&context.output.array(array, &done.receipt))?;
     }
-    let tally = waited?;
+    let tally = Tally::of_array(&waited?);
     if !context.is_json {
         say(&tally.summary().text(context.lang));
     }
     Ok(tally.exit_code())
+}
+
+/// However many tasks it has, only their numbers are asked for.
+async fn until_finished(context: &Context, array: &Array) -> Result<Array, Failure> {
+    let bar = wait::bar(array.count as usize);
+    let begun = Instant::now();
+    let (mut pause, mut is_told) = (LOOK.0, context.is_json);
+    loop {
+        let (now, _) = context.client.array(&array.array_id).await?;
+        let open = now.queued.saturating_add(now.running);
+        bar.set_position(now.count.saturating_sub(open).into());
+        if open == 0 {
+            bar.finish_and_clear();
+            return Ok(now);
+        }
+        if !is_told && now.queued == now.count && begun.elapsed() >= wait::PATIENCE {
+            is_told = true;
+            if let Some(first) = cliente::array_task_ids(&now).next() {
+                wait::say_why_pending(context, &first).await;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK.1);
+    }
 }
 
 pub async fn status(context: &Context, array_id: &str) -> Result<u8, Failure> {

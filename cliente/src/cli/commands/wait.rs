@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::{ClientMessage, PendingReason};
-use common::proto::{Receipt, TaskState, TaskUpdate};
+use common::proto::{Array, Receipt, TaskState, TaskUpdate};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -18,7 +18,7 @@ use super::super::output::{self, TaskView};
 use super::super::terminal::say;
 
 /// After this long a task that nobody can run is worth a word.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(2);
 /// From this many on, a bar.
 const MANY: usize = 4;
 
@@ -33,6 +33,16 @@ pub struct Tally {
 }
 
 impl Tally {
+    pub fn of_array(array: &Array) -> Self {
+        Self {
+            succeeded: array.succeeded.into(),
+            failed: array.failed.into(),
+            cancelled: array.cancelled.into(),
+            lost: array.lost.into(),
+            not_found: 0,
+        }
+    }
+
     pub fn count(&mut self, update: &TaskUpdate) {
         let state = update.task.as_ref().map_or(TaskState::Unspecified, |task| task.state());
         match state {
@@ -118,7 +128,7 @@ pub async fn within<T>(
     }
 }
 
-fn bar(total: usize) -> ProgressBar {
+pub fn bar(total: usize) -> ProgressBar {
     if total < MANY || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -128,7 +138,7 @@ fn bar(total: usize) -> ProgressBar {
 }
 
 /// Best effort: the wait itself goes on.
-async fn say_why_pending(context: &Context, id: &str) {
+pub async fn say_why_pending(context: &Context, id: &str) {
     match context.client.task(id).await {
         Ok((task, _)) => {
             let reason = PendingReason::from(task.pending_reason.as_str());

@@ -132,18 +132,21 @@ impl Output for Table {
             (TaskState::Lost, array.lost),
         ];
         let counts = counts.map(|(state, count)| (state_word(state, self.lang), count));
-        let forgotten = (self.label(Label::Forgotten), array.forgotten);
         let counts: Vec<_> = counts
             .into_iter()
-            .chain([forgotten])
             .filter(|(_, count)| *count > 0)
             .map(|(word, count)| format!("{count} {word}"))
             .collect();
+        let forgotten = match array.forgotten {
+            0 => String::new(),
+            count => count.to_string(),
+        };
         let last = array.first.saturating_add(array.count).saturating_sub(1);
         self.details(&[
             (Label::Array, array.array_id.clone()),
             (Label::Tasks, format!("{} ({}-{last})", array.count, array.first)),
             (Label::Status, counts.join(", ")),
+            (Label::Forgotten, forgotten),
             (Label::Handler, array.handler.clone()),
             (Label::Delivery, self.delivery(array.delivery())),
             (Label::Submitted, time(array.submitted_at_ms)),

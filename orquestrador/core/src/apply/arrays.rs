@@ -4,7 +4,7 @@ use super::Applied;
 use crate::command::Delivery;
 use crate::digest;
 use crate::effect::TaskState;
-use crate::event::RestoredArray;
+use crate::event::{Forgotten, RestoredArray};
 use crate::ids::{ArrayId, Attempt, Blob, HandlerName, TaskId, Timestamp, UserName};
 use crate::state::State;
 use crate::state::arrays::{Array, Early};
@@ -38,7 +38,7 @@ impl State {
             at,
             begun: 0,
             early: Vec::new(),
-            forgotten: 0,
+            forgotten: Forgotten::default(),
         })?;
         self.advance(slot, None);
         Ok(())
@@ -54,8 +54,9 @@ impl State {
             return Err("the array exists, or is not named as one");
         }
         let early_ones = restored.early.iter();
-        let has_room = first.checked_add(count).is_some() && begun.max(forgotten) <= count;
-        if count == 0 || !has_room || early_ones.clone().any(|p| *p < begun || *p >= count) {
+        let has_room = first.checked_add(count).is_some() && begun <= count;
+        let is_known = forgotten.total() < count.into();
+        if !is_known || !has_room || early_ones.clone().any(|p| *p < begun || *p >= count) {
             return Err("the array's numbers do not fit");
         }
         let mut early = Early::default();
@@ -185,13 +186,15 @@ impl State {
     }
 
     /// One of its tasks is no longer known. The array is forgotten with the last one.
-    pub(super) fn forget_in_array(&mut self, id: TaskId) {
+    pub(super) fn forget_in_array(&mut self, id: TaskId, end: TaskState) {
         let Some((slot, place)) = self.arrays.find_task(id) else { return };
         self.count_out_array(slot);
         let array = &mut self.arrays[slot];
-        array.forgotten += 1;
+        if let Some(count) = array.forgotten.of(end) {
+            *count += 1;
+        }
         array.early.forget(place);
-        if array.forgotten < array.count {
+        if array.forgotten.total() < array.count.into() {
             return self.count_in_array(slot);
         }
         let array = self.arrays.remove(slot);

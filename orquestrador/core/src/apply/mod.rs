@@ -256,7 +256,7 @@ impl State {
         self.tasks.unlink(&mut self.owners[owner].tasks, slot, Chain::Owner);
         let task = self.tasks.remove(slot);
         self.handlers.release(task.handler);
-        self.forget_in_array(id);
+        self.forget_in_array(id, task.state());
         self.owners.sweep(owner);
         Ok(())
     }

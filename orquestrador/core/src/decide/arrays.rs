@@ -79,7 +79,7 @@ impl Machine {
             count: array.count,
             submitted_at: array.submitted_at,
             counts: array.all_counts(),
-            forgotten: array.forgotten,
+            forgotten: array.forgotten.total(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::tasks::{Seq, Task};
 use crate::command::Delivery;
 use crate::digest;
 use crate::effect::TaskState;
+use crate::event::Forgotten;
 use crate::ids::{ArrayId, TaskId, Timestamp};
 
 #[derive(Clone)]
@@ -37,8 +38,7 @@ pub struct Array {
     pub front: Option<Slot<Task>>,
     /// Of the tasks that have a record, in the order of [`TaskState::ALL`].
     pub counts: [u32; 6],
-    /// So many tasks are no longer known.
-    pub forgotten: u32,
+    pub forgotten: Forgotten,
 }
 
 impl Array {
@@ -75,10 +75,14 @@ impl Array {
         self.early.record_before(place).or(self.front)
     }
 
-    /// All tasks that are known, in the order of [`TaskState::ALL`].
+    /// All tasks, the forgotten ones too, in the order of [`TaskState::ALL`].
     pub fn all_counts(&self) -> [u64; 6] {
         let mut counts = self.counts.map(u64::from);
         counts[TaskState::Queued as usize] += u64::from(self.waiting());
+        let mut forgotten = self.forgotten;
+        for state in TaskState::ALL {
+            counts[state as usize] += forgotten.of(state).map_or(0, |count| u64::from(*count));
+        }
         counts
     }
 }

@@ -170,7 +170,7 @@ fn an_array_is_forgotten_with_the_last_of_its_tasks() {
     }
     assert_eq!(
         lines(&scene.step(0, query_array("ana", 1))),
-        ["> array 1 of 3 from 0: [0, 0, 1, 0, 0, 0], 2 forgotten"]
+        ["> array 1 of 3 from 0: [0, 0, 3, 0, 0, 0], 2 forgotten"]
     );
     scene.rebuilt();
     scene.step(0, submit(&[1]));

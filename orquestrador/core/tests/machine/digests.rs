@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use orquestrador_core::command::{Delivery, Failure};
-use orquestrador_core::event::{LossCause, RestoredArray, RestoredEnd, RestoredTask};
+use orquestrador_core::event::{Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
 use orquestrador_core::{Event, Limits, Machine, invariants};
 
@@ -62,7 +62,7 @@ fn the_digest_covers_every_field_of_a_finished_task() {
 #[test]
 fn the_digest_covers_every_field_of_an_array() {
     type Change = fn(&mut RestoredArray);
-    let changes: [Change; 13] = [
+    let changes: [Change; 16] = [
         |_| {},
         |array| array.array = array_id(2),
         |array| array.owner = "bia".into(),
@@ -75,7 +75,10 @@ fn the_digest_covers_every_field_of_an_array() {
         |array| array.begun = 6,
         |array| array.early = vec![8],
         |array| array.early = vec![7, 8],
-        |array| array.forgotten = 4,
+        |array| array.forgotten.succeeded = 2,
+        |array| array.forgotten.failed = 1,
+        |array| array.forgotten.cancelled = 1,
+        |array| array.forgotten.lost = 1,
     ];
     assert_distinct(changes.into_iter().map(|change| {
         let mut array = RestoredArray {
@@ -90,7 +93,7 @@ fn the_digest_covers_every_field_of_an_array() {
             at: Timestamp(1),
             begun: 5,
             early: vec![7],
-            forgotten: 5,
+            forgotten: Forgotten { succeeded: 1, ..Forgotten::default() },
         };
         change(&mut array);
         vec![Event::ArrayRestored(Box::new(array))]

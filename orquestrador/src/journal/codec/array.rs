@@ -1,7 +1,7 @@
 //! Arrays, as snapshots hold them.
 
 use common::proto::ArrayRestored;
-use orquestrador_core::event::RestoredArray;
+use orquestrador_core::event::{Forgotten, RestoredArray};
 use orquestrador_core::ids::{ArrayId, Timestamp};
 
 use super::CodecError;
@@ -20,7 +20,10 @@ pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
         count: restored.count,
         begun: restored.begun,
         early: restored.early.clone(),
-        forgotten: restored.forgotten,
+        forgotten_succeeded: restored.forgotten.succeeded,
+        forgotten_failed: restored.forgotten.failed,
+        forgotten_cancelled: restored.forgotten.cancelled,
+        forgotten_lost: restored.forgotten.lost,
     }
 }
 
@@ -37,7 +40,12 @@ pub fn from_proto(e: ArrayRestored) -> Result<RestoredArray, CodecError> {
         at: Timestamp(e.at_ms),
         begun: e.begun,
         early: e.early,
-        forgotten: e.forgotten,
+        forgotten: Forgotten {
+            succeeded: e.forgotten_succeeded,
+            failed: e.forgotten_failed,
+            cancelled: e.forgotten_cancelled,
+            lost: e.forgotten_lost,
+        },
     })
 }
 
