@@ -54,9 +54,10 @@ impl ArraySpec {
 }
 
 /// The ids of the tasks of an array, in their order.
-pub fn task_ids(array: &Array) -> impl Iterator<Item = String> {
-    let numbers = array.first..array.first.saturating_add(array.count);
-    numbers.filter_map(|number| array_id::task(&array.array_id, number))
+pub fn task_ids(array: &Array) -> impl Iterator<Item = String> + Send + use<> {
+    let (id, numbers) =
+        (array.array_id.clone(), array.first..array.first.saturating_add(array.count));
+    numbers.filter_map(move |number| array_id::task(&id, number))
 }
 
 impl Client {
@@ -103,6 +104,27 @@ impl Client {
             }
             _ => Err(incomplete()),
         }
+    }
+
+    /// Cancels what is not finished of an array; tells how it stands then.
+    ///
+    /// # Errors
+    /// `ARRAY_NOT_FOUND`, another refusal, or nobody answered in time.
+    pub async fn cancel_array(&self, array_id: &str) -> Result<(Array, Receipt), Error> {
+        let array_id = canonical_task_id(array_id);
+        let answer = self
+            .targets
+            .call(
+                TRY_TIMEOUT,
+                |answer: &proto::CancelArrayResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let array_id = array_id.clone();
+                    let request = self.targets.request(proto::CancelArrayRequest { array_id });
+                    async move { Ok(tasks(channel).cancel_array(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        answer.array.zip(answer.receipt).ok_or_else(incomplete)
     }
 
     /// How an array stands.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::error_code::ErrorCode;
 use common::proto::{TaskState, TaskUpdate, WatchTasksRequest, WatchTasksResponse};
 use futures::stream::{Stream, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
@@ -21,6 +21,8 @@ const CHUNK: usize = 5_000;
 /// How long a watch may be silent, as it is where nothing happens, before the others are asked whether they are
 /// principal; and how often they are asked then.
 const SILENCE: Duration = Duration::from_secs(2);
+/// Watches that one call has open at once: the next ids wait until one of them has seen all of its own.
+const CHUNKS_AT_ONCE: usize = 20;
 /// Updates waiting for the caller.
 const QUEUE: usize = 1_024;
 /// How long an orchestrator may take to establish a watch before the other is asked.
@@ -32,36 +34,58 @@ impl Client {
     ///
     /// Goes on as long as it takes; an error comes, as the last item, when no principal was found for the whole
     /// timeout. To be called within a Tokio runtime.
-    pub fn watch(
+    pub fn watch<I>(
         &self,
-        task_ids: Vec<String>,
+        task_ids: I,
         include_results: bool,
-    ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
-        self.follow_each(task_ids, Wish { include_results, only_ends: false })
+    ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<I>
+    where
+        I: IntoIterator<Item = String, IntoIter: Send + 'static>,
+    {
+        self.follow_each(task_ids.into_iter(), Wish { include_results, only_ends: false })
     }
 
     fn follow_each(
         &self,
-        task_ids: Vec<String>,
+        mut task_ids: impl Iterator<Item = String> + Send + 'static,
         wish: Wish,
     ) -> ReceiverStream<Result<TaskUpdate, Error>> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        for chunk in task_ids.chunks(CHUNK) {
-            let open = chunk.iter().map(|id| canonical_task_id(id)).collect();
-            self.follow(Scope::Unfinished(open), wish, &sender);
-        }
+        let (client, room) = (self.clone(), Arc::new(Semaphore::new(CHUNKS_AT_ONCE)));
+        tokio::spawn(async move {
+            loop {
+                let chunk = task_ids.by_ref().take(CHUNK);
+                let open: HashSet<_> = chunk.map(|id| canonical_task_id(&id)).collect();
+                if open.is_empty() {
+                    return;
+                }
+                let permit = tokio::select! {
+                    permit = Arc::clone(&room).acquire_owned() => permit,
+                    () = sender.closed() => return,
+                };
+                let following = client.follow(Scope::Unfinished(open), wish, &sender);
+                tokio::spawn(async move {
+                    // Held to the end.
+                    let _permit = permit;
+                    following.await;
+                });
+            }
+        });
         ReceiverStream::new(receiver)
     }
 
     /// Each of these tasks once, when it is finished, or when there is no such task (`not_found`). Errors are
     /// those of [`Client::watch`].
-    pub fn wait_many(
+    pub fn wait_many<I>(
         &self,
-        task_ids: Vec<String>,
+        task_ids: I,
         include_results: bool,
-    ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
+    ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<I>
+    where
+        I: IntoIterator<Item = String, IntoIter: Send + 'static>,
+    {
         let wish = Wish { include_results, only_ends: true };
-        self.follow_each(task_ids, wish).filter_map(|update| {
+        self.follow_each(task_ids.into_iter(), wish).filter_map(|update| {
             let keep = match &update {
                 Ok(update) => is_last(update),
                 Err(_) => true,
@@ -77,13 +101,19 @@ impl Client {
         include_results: bool,
     ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        self.follow(Scope::All, Wish { include_results, only_ends: false }, &sender);
+        let wish = Wish { include_results, only_ends: false };
+        tokio::spawn(self.follow(Scope::All, wish, &sender));
         ReceiverStream::new(receiver)
     }
 
-    fn follow(&self, scope: Scope, wish: Wish, sender: &mpsc::Sender<Result<TaskUpdate, Error>>) {
-        let follower = Follower { client: self.clone(), scope, wish, sender: sender.clone() };
-        tokio::spawn(follower.run());
+    fn follow(
+        &self,
+        scope: Scope,
+        wish: Wish,
+        sender: &mpsc::Sender<Result<TaskUpdate, Error>>,
+    ) -> impl Future<Output = ()> + use<> {
+        let (client, sender) = (self.clone(), sender.clone());
+        Follower { client, scope, wish, sender }.run()
     }
 }
 

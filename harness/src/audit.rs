@@ -57,6 +57,7 @@ impl Audit {
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }
             | Event::ArraySubmitted { .. }
+            | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)
             | Event::TaskReturned { .. }
             | Event::TaskAssigned { .. }

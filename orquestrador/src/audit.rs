@@ -153,6 +153,7 @@ impl Audit {
                 }
             }
             Event::TaskAssigned { .. }
+            | Event::ArrayCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::WorkerRegistered { .. }
@@ -166,6 +167,8 @@ impl Audit {
     }
 
     fn found_in_array(&mut self, array: ArrayId, first: u32, count: u32) {
+        // Who wrote down the id of the array has it, too.
+        self.asked.remove(&TaskId(array.0));
         let (from, to) =
             (array.task(first), array.task(first.saturating_add(count.saturating_sub(1))));
         let found: Vec<_> = self.asked.range(from..=to).copied().collect();

@@ -173,15 +173,18 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 proto::TailTask { owner, task: Some(spec), ..proto::TailTask::default() };
             fates.can_be_submitted(*task).then_some(submission)
         }
-        Event::ArraySubmitted { array, owner, handler, payload, delivery, .. } => {
-            array_submission(*array, (owner, handler), (payload, *delivery), fates)
+        Event::ArraySubmitted {
+            array, owner, handler, payload, delivery, first, count, ..
+        } => {
+            let (what, numbers) = ((payload, *delivery), (*first, *count));
+            array_submission(*array, (owner, handler), what, numbers, fates)
         }
-        Event::ArrayRestored(restored) => array_submission(
-            restored.array,
-            (&restored.owner, &restored.handler),
-            (&restored.payload, restored.delivery),
-            fates,
-        ),
+        Event::ArrayRestored(restored) => {
+            let names = (&restored.owner, &restored.handler);
+            let payload = fates.payload_of(restored.array).unwrap_or(&restored.payload);
+            let (what, numbers) = ((payload, restored.delivery), (restored.first, restored.count));
+            array_submission(restored.array, names, what, numbers, fates)
+        }
         _ => None,
     }
 }
@@ -190,9 +193,15 @@ fn array_submission(
     array: ArrayId,
     (owner, handler): (&UserName, &HandlerName),
     (payload, delivery): (&Blob, Delivery),
+    (first, count): (u32, u32),
     fates: &Fates,
 ) -> Option<proto::TailTask> {
-    let (first, count, except) = fates.open_in(array)?;
+    let closed = fates.closed_in(array)?;
+    let place = |range: std::ops::Range<u32>| proto::PlaceRange {
+        first: range.start,
+        count: range.end - range.start,
+    };
+    let except = closed.iter().map(place).collect();
     let array = proto::ArraySpec {
         array_id: array.to_string(),
         handler: handler.to_string(),
@@ -212,8 +221,8 @@ pub fn parts(tasks: Vec<proto::TailTask>, max_bytes: usize) -> Vec<Vec<proto::Ta
     for task in tasks {
         let payload = task.task.as_ref().map(|spec| &spec.payload);
         let payload = payload.or(task.array.as_ref().map(|spec| &spec.payload));
-        // A number takes five bytes at most.
-        let size = PER_TASK + payload.map_or(0, |payload| payload.len()) + 5 * task.except.len();
+        // A range takes 14 bytes at most.
+        let size = PER_TASK + payload.map_or(0, |payload| payload.len()) + 14 * task.except.len();
         bytes += size;
         match parts.last_mut() {
             Some(part) if bytes <= max_bytes && part.len() < MAX_TASKS => part.push(task),

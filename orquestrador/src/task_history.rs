@@ -122,6 +122,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             }
             Event::TaskSubmitted { .. }
             | Event::ArraySubmitted { .. }
+            | Event::ArrayCancelled { .. }
             | Event::TaskAssigned { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }

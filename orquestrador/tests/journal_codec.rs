@@ -33,6 +33,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskSubmitted { .. } => "task_submitted",
         Event::ArraySubmitted { .. } => "array_submitted",
         Event::ArrayRestored(_) => "array_restored",
+        Event::ArrayCancelled { .. } => "array_cancelled",
         Event::TaskAssigned { .. } => "task_assigned",
         Event::TaskSucceeded { .. } => "task_succeeded",
         Event::TaskFailed { .. } => "task_failed",
@@ -51,7 +52,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 18;
+const VARIANTS: usize = 19;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -117,8 +118,10 @@ fn examples() -> Vec<Event> {
             delivery: Delivery::AtMostOnce,
             first: 1,
             count: 1_000,
+            without: vec![3..5, 900..1_000],
             at,
         },
+        Event::ArrayCancelled { array: ARRAY, at },
         Event::ArrayRestored(Box::new(RestoredArray {
             array: ARRAY,
             owner: "user1".into(),
@@ -130,7 +133,7 @@ fn examples() -> Vec<Event> {
             count: 1_000,
             at,
             begun: 300,
-            early: vec![301, 999],
+            early: vec![301..302, 999..1_000],
             forgotten: Forgotten { succeeded: 200, failed: 3, cancelled: 2, lost: 1 },
         })),
     ]
@@ -255,9 +258,12 @@ fn any_event() -> impl Strategy<Value = Event> {
                 delivery,
                 first,
                 count,
+                without: vec![0..first],
                 at,
             }
         ),
+        (any::<u128>(), at())
+            .prop_map(|(array, at)| { Event::ArrayCancelled { array: ArrayId(array), at } }),
         (any::<u128>(), text(), blob(), delivery(), any::<[u32; 7]>(), at()).prop_map(
             |(array, name, payload, delivery, numbers, at)| {
                 let [first, count, begun, succeeded, failed, cancelled, lost] = numbers;
@@ -272,7 +278,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                     count,
                     at,
                     begun,
-                    early: vec![begun, count],
+                    early: vec![0..begun, 7..count.max(7)],
                     forgotten: Forgotten { succeeded, failed, cancelled, lost },
                 }))
             }

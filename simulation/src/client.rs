@@ -41,6 +41,7 @@ pub enum Question {
     Status(TaskId),
     Result(TaskId),
     Cancel(TaskId),
+    CancelArray(ArrayId),
     List,
     Overview,
 }
@@ -75,6 +76,7 @@ impl Call {
                 Command::Query { request, owner, task: *task, with_result: true }
             }
             Question::Cancel(task) => Command::Cancel { request, owner, task: *task },
+            Question::CancelArray(array) => Command::CancelArray { request, owner, array: *array },
             Question::List => Command::List {
                 request,
                 owner,
@@ -98,7 +100,9 @@ fn new_task(id: TaskId) -> NewTask {
 /// Numbered from 1 on.
 fn new_array(id: ArrayId, count: u32) -> NewArray {
     let NewTask { handler, payload, delivery, .. } = new_task(TaskId(id.0 >> ID_SHIFT));
-    NewArray { id, handler, payload, delivery, first: 1, count }
+    // Of some, the second task is left out.
+    let without = if count > 1 && id.0 >> 127 == 1 { vec![1..2] } else { vec![] };
+    NewArray { id, handler, payload, delivery, first: 1, count, without }
 }
 
 /// Beyond the numbers of tasks.
@@ -179,6 +183,9 @@ impl Client {
             }
             (45..65, Some(task)) => Question::Status(task),
             (65..80, Some(task)) => Question::Result(task),
+            (80..83, Some(task)) if task.in_array().is_some() => task
+                .in_array()
+                .map_or(Question::Overview, |(array, _)| Question::CancelArray(array)),
             (80..90, Some(task)) => Question::Cancel(task),
             (90..96, Some(_)) => Question::List,
             (_, Some(_)) => Question::Overview,
@@ -362,6 +369,19 @@ impl World {
                         Err(Violation::new("conservation", what))
                     }
                 }
+            }
+            (Question::CancelArray(_), Ok(Answer::Array { snapshot })) => {
+                let [queued, running, ..] = snapshot.counts;
+                match queued + running {
+                    0 => Ok(()),
+                    left => {
+                        let what = format!("{left} tasks of a cancelled array are left");
+                        Err(Violation::new("G4 linearizable", what))
+                    }
+                }
+            }
+            (Question::CancelArray(array), Err(Rejection::ArrayNotFound { .. })) => {
+                linearizable::check_absent(&self.truth, array.task(1), index)
             }
             (Question::Status(_) | Question::Result(_), Ok(Answer::Task { snapshot, result })) => {
                 linearizable::check_task(&self.truth, snapshot, result.as_ref(), index)

@@ -27,6 +27,8 @@ pub struct Story {
     pub steps: Vec<Step>,
     /// Of a task that succeeded.
     pub result: Option<Blob>,
+    /// Cancelled with its array, without ever having had a record.
+    pub is_dropped: bool,
 }
 
 impl Story {
@@ -117,9 +119,24 @@ impl Truth {
             Event::TaskSubmitted { task, owner, delivery, .. } => {
                 self.begin(*task, owner, *delivery, index)?;
             }
-            Event::ArraySubmitted { array, owner, delivery, first, count, .. } => {
-                for number in *first..*first + *count {
-                    self.begin(array.task(number), owner, *delivery, index)?;
+            Event::ArraySubmitted { array, owner, delivery, first, count, without, .. } => {
+                for place in 0..*count {
+                    let task = array.task(*first + place);
+                    self.begin(task, owner, *delivery, index)?;
+                    if without.iter().any(|range| range.contains(&place)) {
+                        self.drop_without_record(task, index)?;
+                    }
+                }
+            }
+            Event::ArrayCancelled { array, .. } => {
+                let all = array.task(0)..=array.task(u32::MAX - 1);
+                let begun = |story: &Story| story.now().state != TaskState::Queued;
+                let waits = |story: &Story| !begun(story) && story.now().attempt == 0;
+                let waiting = self.tasks.range(all).filter(|(_, story)| waits(story));
+                // The front has a record, and ends by itself.
+                let waiting: Vec<_> = waiting.map(|(task, _)| *task).skip(1).collect();
+                for task in waiting {
+                    self.drop_without_record(task, index)?;
                 }
             }
             Event::TaskAssigned { task, attempt, .. } => {
@@ -172,7 +189,8 @@ impl Truth {
         index: Index,
     ) -> Result<(), Violation> {
         let steps = vec![Step { index, state: TaskState::Queued, attempt: 0 }];
-        let story = Story { owner: owner.clone(), delivery, steps, result: None };
+        let story =
+            Story { owner: owner.clone(), delivery, steps, result: None, is_dropped: false };
         match self.tasks.insert(task, story) {
             None => Ok(()),
             Some(_) => {
@@ -180,6 +198,15 @@ impl Truth {
                 Err(Violation::new("one history", what))
             }
         }
+    }
+
+    /// It is cancelled, and nothing lists or counts it any more.
+    fn drop_without_record(&mut self, task: TaskId, index: Index) -> Result<(), Violation> {
+        self.go(task, Step { index, state: TaskState::Cancelled, attempt: 0 })?;
+        if let Some(story) = self.tasks.get_mut(&task) {
+            story.is_dropped = true;
+        }
+        Ok(())
     }
 
     fn go(&mut self, task: TaskId, step: Step) -> Result<(), Violation> {

@@ -86,6 +86,19 @@ fn a_task_of_an_array_is_asked_for_listed_and_cancelled_like_any_other() -> anyh
     let status = cli.json(&["status", &array])?.remove(0);
     assert_eq!(status["tasks"]["QUEUED"], 999_999);
     assert_eq!(status["tasks"]["CANCELLED"], 1);
+    // Somebody who watches one of them hears of it.
+    let (watcher, last) = (cli.clone(), number(999_999));
+    let (sender, watching) = std::sync::mpsc::channel();
+    let watch = std::thread::spawn(move || {
+        sender.send(()).expect("it is waited for");
+        watcher.json(&["watch", &last])
+    });
+    watching.recv()?;
+    let cancelled = cli.json(&["cancel", &array])?.remove(0);
+    assert_eq!(cancelled["tasks"]["CANCELLED"], 1_000_000);
+    let seen = watch.join().expect("does not panic").expect_err("cancelled work is no success");
+    assert!(seen.to_string().contains("CANCELLED"), "{seen}");
+    assert_eq!(cli.json(&["status", &number(7)])?[0]["state"], "CANCELLED");
     Ok(())
 }
 

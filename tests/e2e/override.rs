@@ -53,6 +53,16 @@ fn only_what_is_open_is_submitted_again() -> anyhow::Result<()> {
     cli.finished(&done, TRIES)?.context("it does not finish")?;
     let cancelled = cli.submit(&WAITS)?;
     cli.json(&["cancel", &cancelled])?;
+    let array = |numbers: &str, rest: &[&str]| -> anyhow::Result<String> {
+        let array = cli.json(&[&["submit", "--array", numbers], rest].concat())?;
+        Ok(array[0]["array_id"].as_str().context("it is no array")?.to_owned())
+    };
+    let all_done = array("0-2", &["--handler", "echo", "--payload", "x"])?;
+    let is_done = |array: &[Value]| array.iter().all(|a| a["tasks"]["SUCCEEDED"] == 3);
+    cli.until(&["status", &all_done], TRIES, is_done)?.context("it does not finish")?;
+    let part_open = array("1-5", &WAITS)?;
+    let cancelled_one = common::array_id::task(&part_open, 2).context("it is an array")?;
+    cli.json(&["cancel", &cancelled_one])?;
     let slow = ["--handler", "simulated", "--payload", r#"{"seconds": 60}"#];
     let once = cli.submit(&[&slow[..], &["--delivery", "at-most-once"]].concat())?;
     let runs = |task: &[Value]| task.iter().all(|t| t["state"].as_str() == Some("RUNNING"));
@@ -85,10 +95,15 @@ fn only_what_is_open_is_submitted_again() -> anyhow::Result<()> {
     assert!(damaged["damage"].is_string(), "{damaged}");
     assert_eq!(tail["damage"], Value::Null, "{tail}");
     let counts = ["accepted", "finished", "withheld"].map(|name| tail[name].as_u64());
-    assert_eq!(counts, [Some(1), Some(2), Some(1)], "{tail}");
+    assert_eq!(counts, [Some(5), Some(6), Some(1)], "{tail}");
+    let part_open = cli.json(&["status", &part_open])?.remove(0);
+    assert_eq!(
+        (&part_open["tasks"]["QUEUED"], &part_open["tasks"]["CANCELLED"]),
+        (&4.into(), &1.into())
+    );
     assert_eq!(tail["withheld_ids"][0].as_str(), Some(&*once), "{tail}");
     assert_eq!(cli.json(&["status", &open])?[0]["state"].as_str(), Some("QUEUED"));
-    for gone in [&done, &cancelled, &once] {
+    for gone in [&done, &cancelled, &once, &all_done] {
         assert_eq!(cli.run(&["status", gone])?.code, code(exit::NOT_FOUND), "{gone}");
     }
     Ok(())

@@ -159,6 +159,26 @@ impl TaskOrchestrator for Script {
         Ok(Response::new(SubmitArrayResponse { array, existed, receipt: Some(self.receipt()) }))
     }
 
+    async fn cancel_array(
+        &self,
+        request: Request<CancelArrayRequest>,
+    ) -> Result<Response<CancelArrayResponse>, Status> {
+        self.admit("cancel array".into(), &request).await?;
+        self.pair.change(|store| {
+            let of_it = |task: &str| {
+                array_id::of_task(task)
+                    .is_some_and(|(array, _)| array == request.get_ref().array_id)
+            };
+            for (_, record) in store.tasks.iter_mut().filter(|(task, _)| of_it(task)) {
+                if record.task.state() == TaskState::Queued {
+                    end(record, TaskState::Cancelled, b"");
+                }
+            }
+        });
+        let array = Some(self.array(&request.get_ref().array_id)?);
+        Ok(Response::new(CancelArrayResponse { array, receipt: Some(self.receipt()) }))
+    }
+
     async fn get_array(
         &self,
         request: Request<GetArrayRequest>,

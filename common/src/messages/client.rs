@@ -26,6 +26,14 @@ pub enum ClientMessage {
         durability: Durability,
         existed: bool,
     },
+    /// The id of an array, where that of a task is meant.
+    IsAnArray {
+        array: String,
+    },
+    /// An array that was waited for is no longer known.
+    ArrayForgotten {
+        array: String,
+    },
     /// A task that was waited for ended.
     Ended {
         task: String,
@@ -159,6 +167,8 @@ impl Message for ClientMessage {
             Self::Accepted { .. } => "accepted",
             Self::AcceptedMany { .. } => "accepted_many",
             Self::AcceptedArray { .. } => "accepted_array",
+            Self::IsAnArray { .. } => "is_an_array",
+            Self::ArrayForgotten { .. } => "array_forgotten",
             Self::Ended { .. } => "ended",
             Self::TaskError { .. } => "task_error",
             Self::NotFinished { .. } => "not_finished",
@@ -216,6 +226,12 @@ impl ClientMessage {
                 format!("Tarefa {task} já tinha sido recebida; nada foi duplicado.")
             }
             Self::AcceptedMany { count } => format!("{count} tarefas recebidas."),
+            Self::IsAnArray { array } => format!(
+                "{array} é um array: use status ou watch para ele, ou o identificador de uma de suas tarefas."
+            ),
+            Self::ArrayForgotten { array } => format!(
+                "O array {array} terminou e já foi esquecido (retenção); quantas tarefas falharam não se sabe mais."
+            ),
             Self::AcceptedArray { array, tasks, durability, existed: false } => {
                 let durability = durability_text(*durability, Lang::Pt);
                 format!("Array {array} de {tasks} tarefas RECEBIDO ({durability}).")
@@ -310,6 +326,12 @@ impl ClientMessage {
                 format!("Task {task} had been accepted before; nothing was duplicated.")
             }
             Self::AcceptedMany { count } => format!("{count} tasks accepted."),
+            Self::IsAnArray { array } => format!(
+                "{array} is an array: use status or watch for it, or the id of one of its tasks."
+            ),
+            Self::ArrayForgotten { array } => format!(
+                "The array {array} ended and was forgotten (retention); how many of its tasks failed is no longer known."
+            ),
             Self::AcceptedArray { array, tasks, durability, existed: false } => {
                 let durability = durability_text(*durability, Lang::En);
                 format!("Array {array} of {tasks} tasks accepted ({durability}).")

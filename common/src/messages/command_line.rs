@@ -25,12 +25,16 @@ impl BadValue {
                 "o identificador de uma tarefa tem 36 caracteres, como 0190b4a0-0000-7000-8000-000000000001"
             }
             (Lang::Pt, Self::Duration) => "informe um tempo, como 500ms, 15s, 2m ou 1h",
-            (Lang::Pt, Self::Numbers) => "informe o primeiro e o último número, como 0-999",
+            (Lang::Pt, Self::Numbers) => {
+                "informe o primeiro e o último número, como 0-999; o último vai até 4294967294"
+            }
             (Lang::En, Self::TaskId) => {
                 "the id of a task has 36 characters, like 0190b4a0-0000-7000-8000-000000000001"
             }
             (Lang::En, Self::Duration) => "give a time, like 500ms, 15s, 2m or 1h",
-            (Lang::En, Self::Numbers) => "give the first and the last number, like 0-999",
+            (Lang::En, Self::Numbers) => {
+                "give the first and the last number, like 0-999; the last one is at most 4294967294"
+            }
         }
     }
 }

@@ -48,6 +48,10 @@ pub enum NodeMessage {
         owner: String,
         tasks: u32,
     },
+    ArrayCancelled {
+        array: String,
+        tasks: u32,
+    },
     /// First assignment.
     TaskAssigned {
         task: String,
@@ -186,6 +190,7 @@ impl Message for NodeMessage {
             Self::WorkerLost { .. } => "worker_lost",
             Self::TaskSubmitted { .. } => "task_submitted",
             Self::ArraySubmitted { .. } => "array_submitted",
+            Self::ArrayCancelled { .. } => "array_cancelled",
             Self::TaskAssigned { .. } => "task_assigned",
             Self::TaskReassigned { .. } => "task_reassigned",
             Self::TaskSucceeded { .. } => "task_succeeded",
@@ -274,6 +279,7 @@ impl Message for NodeMessage {
             | Self::DataDirLost { .. }
             | Self::NobodyTookOver
             | Self::ArraySubmitted { .. }
+            | Self::ArrayCancelled { .. }
             | Self::PromotionForced => {}
         }
         fields
@@ -299,6 +305,9 @@ impl NodeMessage {
             Self::TaskSubmitted { task, owner } => format!("Tarefa [{task}] recebida de {owner}."),
             Self::ArraySubmitted { array, owner, tasks } => {
                 format!("Array [{array}] de {tasks} tarefas recebido de {owner}.")
+            }
+            Self::ArrayCancelled { array, tasks } => {
+                format!("Array [{array}]: {tasks} tarefas canceladas antes de começar.")
             }
             Self::TaskAssigned { task, worker } => format!("Tarefa [{task}] atribuída ao worker [{worker}]"),
             Self::TaskReassigned { task, worker } => {
@@ -400,6 +409,9 @@ impl NodeMessage {
             Self::TaskSubmitted { task, owner } => format!("Task [{task}] received from {owner}."),
             Self::ArraySubmitted { array, owner, tasks } => {
                 format!("Array [{array}] of {tasks} tasks received from {owner}.")
+            }
+            Self::ArrayCancelled { array, tasks } => {
+                format!("Array [{array}]: {tasks} tasks cancelled before they began.")
             }
             Self::TaskAssigned { task, worker } => format!("Task [{task}] assigned to worker [{worker}]"),
             Self::TaskReassigned { task, worker } => format!("Reassigning task [{task}] to worker [{worker}]."),

@@ -1,5 +1,7 @@
 //! What was asked of the task machine.
 
+use std::ops::Range;
+
 use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, UserName,
     WorkerId,
@@ -18,6 +20,8 @@ pub enum Command {
         array: NewArray,
         allow_unknown_handler: bool,
     },
+    /// Ends what is not finished of an array.
+    CancelArray { request: RequestId, owner: UserName, array: ArrayId },
     /// How an array stands.
     QueryArray { request: RequestId, owner: UserName, array: ArrayId },
     /// One task, with or without its result.
@@ -86,6 +90,8 @@ pub struct NewArray {
     pub first: u32,
     /// At least 1; the last number fits.
     pub count: u32,
+    /// Places, from 0 on and in order, of tasks that are cancelled from the beginning; not all of them.
+    pub without: Vec<Range<u32>>,
 }
 
 /// What becomes of a task whose attempt is lost with its worker.

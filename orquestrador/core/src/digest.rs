@@ -108,8 +108,8 @@ pub struct ArrayParts {
     pub numbers: (u32, u32),
     pub begun: u32,
     pub forgotten: Forgotten,
-    /// The sum of [`place`] of those begun early.
-    pub early: u64,
+    /// Of the places that are early.
+    pub early: [u128; 3],
 }
 
 pub fn array(parts: &ArrayParts) -> u128 {
@@ -126,18 +126,15 @@ pub fn array(parts: &ArrayParts) -> u128 {
         u64::from(parts.begun),
         u64::from(forgotten.succeeded) << 32 | u64::from(forgotten.failed),
         u64::from(forgotten.cancelled) << 32 | u64::from(forgotten.lost),
-        parts.early,
+        parts.early[0] as u64,
+        parts.early[1] as u64,
+        parts.early[2] as u64,
     ];
-    let mut bytes = [0; 96];
+    let mut bytes = [0; 112];
     for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }
     xxh3_128_with_seed(&bytes, Kind::Array as u64)
-}
-
-/// A place in an array.
-pub fn place(place: u32) -> u64 {
-    xxh3_64(&place.to_le_bytes())
 }
 
 pub fn worker(worker: &Worker, handlers: &Handlers) -> u128 {

@@ -1,5 +1,7 @@
 //! What the shell must do, once the step's events are committed. Plain data: no channel, no future.
 
+use std::ops::Range;
+
 use crate::command::{AttemptRef, Delivery, Failure};
 use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, RequestId, SessionId, TaskId, Timestamp, UserName,
@@ -24,6 +26,9 @@ pub enum Effect {
     CancelAttempt { session: SessionId, attempt: AttemptRef },
     /// For those who watch. `result` is set when it has just succeeded (or failed with output).
     TaskChanged { snapshot: TaskSnapshot, result: Option<Blob> },
+    /// For those who watch these tasks of an array one by one: they are cancelled without having had a record. Each
+    /// looks like `template`, but for its id.
+    CancelledInArray { array: ArrayId, numbers: Vec<Range<u32>>, template: TaskSnapshot },
     /// Something that people follow on the console.
     Notice(Notice),
     /// The users changed: what the edge verifies tokens against.
@@ -203,6 +208,11 @@ pub enum Notice {
         array: ArrayId,
         owner: UserName,
         count: u32,
+    },
+    /// So many of its tasks had not begun.
+    ArrayCancelled {
+        array: ArrayId,
+        tasks: u32,
     },
     TaskAssigned {
         task: TaskId,

@@ -1,5 +1,7 @@
 //! What happened. Journalled and replicated; [`Machine::apply`](crate::Machine::apply) is their only reader.
 
+use std::ops::Range;
+
 use crate::command::{Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
@@ -27,6 +29,13 @@ pub enum Event {
         /// The first one's number.
         first: u32,
         count: u32,
+        /// Places of tasks that are cancelled from the beginning.
+        without: Vec<Range<u32>>,
+        at: Timestamp,
+    },
+    /// Of an array, the tasks that have no record are cancelled; they never get one.
+    ArrayCancelled {
+        array: ArrayId,
         at: Timestamp,
     },
     TaskAssigned {
@@ -155,8 +164,8 @@ pub struct RestoredArray {
     pub at: Timestamp,
     /// So many have, or had, a record.
     pub begun: u32,
-    /// So have those behind them at these places, which were cancelled before their turn.
-    pub early: Vec<u32>,
+    /// Of those behind them, these places are cancelled; those of them that have a record follow.
+    pub early: Vec<Range<u32>>,
     pub forgotten: Forgotten,
 }
 

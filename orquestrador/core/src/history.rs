@@ -93,7 +93,7 @@ impl History {
             count: array.count,
             at: array.submitted_at,
             begun: array.begun,
-            early: array.early.places().collect(),
+            early: array.early.places().iter().collect(),
             forgotten: array.forgotten,
         }))
     }

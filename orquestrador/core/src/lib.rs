@@ -16,6 +16,7 @@ mod machine;
 pub mod mutation;
 mod office;
 mod policy;
+pub mod ranges;
 pub mod rejection;
 pub mod role;
 mod state;

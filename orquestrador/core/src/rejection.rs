@@ -19,6 +19,8 @@ pub enum Rejection {
     UnknownHandler { handler: HandlerName, offered: String },
     #[error("the backlog is full: {limit} {unit}")]
     BacklogFull { limit: u64, unit: &'static str },
+    #[error("this can never be accepted: at most {limit} {unit} fit")]
+    NeverFits { limit: u64, unit: &'static str },
     #[error("there is no user with this name")]
     UserNotFound,
     #[error("the first user must be an administrator")]

@@ -103,13 +103,14 @@ impl Spill {
             Kind::Result => &self.results,
         };
         let mut area = areas.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut present = area.take().filter(|area| area.room() >= bytes.len());
-        if present.is_none() && self.usage.is_wasteful() {
-            return Ok(Bytes::copy_from_slice(bytes));
-        }
-        let mut present = match present.take() {
-            Some(present) => present,
-            None => self.create(bytes.len().max(AREA_BYTES))?,
+        let mut present = match area.take() {
+            Some(present) if present.room() >= bytes.len() => present,
+            // What is left of it is for shorter ones.
+            present if self.usage.is_wasteful() => {
+                *area = present;
+                return Ok(Bytes::copy_from_slice(bytes));
+            }
+            _ => self.create(bytes.len().max(AREA_BYTES))?,
         };
         let piece = present.write(bytes);
         *area = Some(present);

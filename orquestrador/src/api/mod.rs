@@ -92,6 +92,7 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::ArrayNotFound { .. } => ErrorCode::ArrayNotFound,
         Rejection::UnknownHandler { .. } => ErrorCode::UnknownHandler,
         Rejection::BacklogFull { .. } => ErrorCode::QueueFull,
+        Rejection::NeverFits { .. } => ErrorCode::InvalidArgument,
         Rejection::UserNotFound => ErrorCode::UserNotFound,
         Rejection::FirstUserNotAdmin => ErrorCode::FirstUserNotAdmin,
         Rejection::LastAdmin => ErrorCode::LastAdmin,

@@ -12,13 +12,14 @@ use common::proto::operator_service_server::OperatorService;
 use common::proto::{
     ArraySpec, AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse,
     ExplainClusterRequest, ExplainClusterResponse, ForcedView, ListTailsRequest, ListTailsResponse,
-    PeerStatus, ReadTailRequest, ReadTailResponse, ReplacePeerRequest, ReplacePeerResponse,
-    ResubmitRequest, ResubmitResponse, ShutdownRequest, ShutdownResponse, SwitchoverRequest,
-    SwitchoverResponse, TailTask, TaskSpec, ViewNote, WitnessStatus, drill_request,
+    PeerStatus, PlaceRange, ReadTailRequest, ReadTailResponse, ReplacePeerRequest,
+    ReplacePeerResponse, ResubmitRequest, ResubmitResponse, ShutdownRequest, ShutdownResponse,
+    SwitchoverRequest, SwitchoverResponse, TailTask, TaskSpec, ViewNote, WitnessStatus,
+    drill_request,
 };
 use orquestrador_core::ids::{Epoch, Index, UserName};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
-use orquestrador_core::{Answer, Command, Limits, Rejection};
+use orquestrador_core::{Answer, Command, Limits};
 use orquestrador_wire::view_to_proto;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -85,36 +86,24 @@ impl Service {
 }
 
 impl Service {
-    /// How many of its tasks are new. Those with the numbers `except` are cancelled, also when an earlier try came to
-    /// its submission only.
+    /// How many of its tasks are new; those at the places `except` are cancelled from the beginning. An array that is
+    /// known stays as it is.
     async fn resubmit_array(
         &self,
         owner: UserName,
         array: ArraySpec,
-        except: &[u32],
+        except: Vec<PlaceRange>,
     ) -> Result<u32, Status> {
-        let array = validate::new_array(Some(array))?;
-        let (id, count) = (array.id, array.count);
-        let submitter = owner.clone();
+        let array = validate::part_of_array(array, except)?;
+        let count = array.count - array.without.iter().map(|r| r.end - r.start).sum::<u32>();
         let submit = |request| {
-            let (owner, allow_unknown_handler) = (submitter, true);
+            let allow_unknown_handler = true;
             Command::SubmitArray { request, owner, array, allow_unknown_handler }
         };
-        let existed = match self.driver.call(submit).await?.answer.map_err(|r| rejected(&r))? {
-            Answer::ArraySubmitted { existed, .. } => existed,
-            other => return Err(unexpected(&other)),
-        };
-        for number in except {
-            let (owner, task) = (owner.clone(), id.task(*number));
-            let cancelled = self.driver.call(|request| Command::Cancel { request, owner, task });
-            match cancelled.await?.answer {
-                // It came before, or was forgotten since.
-                Ok(_) | Err(Rejection::TaskFinished { .. } | Rejection::TaskNotFound { .. }) => {}
-                Err(rejection) => return Err(rejected(&rejection)),
-            }
+        match self.driver.call(submit).await?.answer.map_err(|r| rejected(&r))? {
+            Answer::ArraySubmitted { existed, .. } => Ok(if existed { 0 } else { count }),
+            other => Err(unexpected(&other)),
         }
-        let new = count - u32::try_from(except.len()).unwrap_or(count).min(count);
-        Ok(if existed { 0 } else { new })
     }
 }
 
@@ -305,7 +294,7 @@ impl OperatorService for Service {
         let mut all = 0;
         for TailTask { owner, task, array, except } in request.into_inner().tasks {
             if let Some(array) = array {
-                all += self.resubmit_array(UserName::from(owner.as_str()), array, &except).await?;
+                all += self.resubmit_array(UserName::from(owner.as_str()), array, except).await?;
             }
             if let Some(task) = task {
                 of_owners.entry(owner).or_default().push(task);

@@ -9,11 +9,12 @@ use common::grpc_status;
 use common::proto;
 use common::proto::task_orchestrator_server::TaskOrchestrator;
 use common::proto::{
-    CancelTaskRequest, CancelTaskResponse, ExplainTaskRequest, ExplainTaskResponse,
-    GetArrayRequest, GetArrayResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest,
-    GetTaskResultResponse, ListTasksRequest, ListTasksResponse, RunTaskRequest, RunTaskResponse,
-    SubmitArrayRequest, SubmitArrayResponse, SubmitTaskRequest, SubmitTaskResponse,
-    SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
+    CancelArrayRequest, CancelArrayResponse, CancelTaskRequest, CancelTaskResponse,
+    ExplainTaskRequest, ExplainTaskResponse, GetArrayRequest, GetArrayResponse, GetTaskRequest,
+    GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse, ListTasksRequest,
+    ListTasksResponse, RunTaskRequest, RunTaskResponse, SubmitArrayRequest, SubmitArrayResponse,
+    SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
+    WatchTasksRequest, WatchTasksResponse,
 };
 use orquestrador_core::effect::TaskSnapshot;
 use orquestrador_core::ids::{Blob, Index, RequestId, TaskId, UserName};
@@ -157,6 +158,24 @@ impl TaskOrchestrator for Service {
                     receipt: Some(done.receipt),
                 }))
             }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn cancel_array(
+        &self,
+        request: Request<CancelArrayRequest>,
+    ) -> Result<Response<CancelArrayResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let array = validate::array_id("array_id", &body.array_id)?;
+        let owner = caller.user;
+        let done =
+            self.driver.call(|request| Command::CancelArray { request, owner, array }).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Array { snapshot } => Ok(Response::new(CancelArrayResponse {
+                array: Some(convert::array(&snapshot)),
+                receipt: Some(done.receipt),
+            })),
             other => Err(unexpected(&other)),
         }
     }

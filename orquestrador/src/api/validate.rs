@@ -10,6 +10,7 @@ use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
     ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId,
 };
+use orquestrador_core::ranges::Ranges;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -168,10 +169,35 @@ pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
     match (id, delivery) {
         (Some(id), Some(delivery)) if violations.0.is_empty() => {
             let handler = HandlerName::from(handler.as_str());
-            Ok(NewArray { id, handler, payload, delivery, first, count })
+            Ok(NewArray { id, handler, payload, delivery, first, count, without: Vec::new() })
         }
         _ => Err(grpc_status::invalid(violations.0)),
     }
+}
+
+/// An array without the tasks at these places.
+///
+/// # Errors
+/// `INVALID_ARGUMENT`: one violation for each field that is wrong.
+pub fn part_of_array(
+    spec: proto::ArraySpec,
+    except: Vec<proto::PlaceRange>,
+) -> Result<NewArray, Status> {
+    let array = new_array(Some(spec))?;
+    let mut without = Ranges::default();
+    for proto::PlaceRange { first, count } in except {
+        match first.checked_add(count).filter(|end| *end <= array.count) {
+            Some(end) => without.insert(first..end),
+            None => {
+                let why = format!("{count} places from {first} on are too many");
+                return Err(grpc_status::invalid([("except".to_owned(), why)]));
+            }
+        }
+    }
+    if without.count() == array.count {
+        return Err(grpc_status::invalid([("except".to_owned(), "leaves no task".to_owned())]));
+    }
+    Ok(NewArray { without: without.iter().collect(), ..array })
 }
 
 /// # Errors

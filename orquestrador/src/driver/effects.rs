@@ -362,6 +362,9 @@ impl<S: Store> Driver<S> {
             Effect::TaskChanged { snapshot, result } => {
                 self.watch.changed(&snapshot, result.as_ref())
             }
+            Effect::CancelledInArray { array, numbers, template } => {
+                self.watch.cancelled_in_array(array, &numbers, &template);
+            }
             Effect::Notice(notice) => self.lines.notice(notice),
             Effect::UsersChanged { users } => self.users.replace(users),
         }
@@ -380,9 +383,11 @@ impl<S: Store> Driver<S> {
                 Ok(Answer::Submitted { accepted: 1.., first }) => {
                     self.watch.add(watcher, vec![(first, None)]);
                 }
-                Ok(Answer::Submitted { accepted: 0, .. }) => self.watch.expected_in_vain(),
+                Ok(Answer::Submitted { accepted: 0, .. }) => {
+                    self.watch.expected_in_vain(&watcher);
+                }
                 answer => {
-                    self.watch.expected_in_vain();
+                    self.watch.expected_in_vain(&watcher);
                     let status = match answer {
                         Err(rejection) => crate::api::rejected(&rejection),
                         Ok(_) => grpc_status::status(ErrorCode::Internal, "a watch got no tasks"),

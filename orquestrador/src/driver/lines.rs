@@ -55,6 +55,10 @@ impl Lines {
                     tasks: count,
                 });
             }
+            Notice::ArrayCancelled { array, tasks } => {
+                let array = array.to_string();
+                self.console.info(&NodeMessage::ArrayCancelled { array, tasks });
+            }
             Notice::TaskAssigned { task, worker } => self.task_line(
                 |c| &mut c.assigned,
                 || NodeMessage::TaskAssigned { task: task.to_string(), worker: worker.to_string() },

@@ -319,6 +319,7 @@ fn is_request(command: &Command) -> bool {
         Command::Submit { .. }
         | Command::SubmitArray { .. }
         | Command::QueryArray { .. }
+        | Command::CancelArray { .. }
         | Command::Query { .. }
         | Command::List { .. }
         | Command::QueryMany { .. }
@@ -351,6 +352,7 @@ fn content_bytes(event: &Event) -> usize {
         // Only in snapshots.
         Event::TaskRestored(_) | Event::ArrayRestored(_) => 0,
         Event::TaskAssigned { .. }
+        | Event::ArrayCancelled { .. }
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }
         | Event::TaskReturned { .. }

@@ -167,6 +167,7 @@ fn changes_users(event: &Event) -> bool {
         Event::UserAdded { .. } | Event::UserRemoved { .. } => true,
         Event::TaskSubmitted { .. }
         | Event::ArraySubmitted { .. }
+        | Event::ArrayCancelled { .. }
         | Event::TaskAssigned { .. }
         | Event::TaskSucceeded { .. }
         | Event::TaskFailed { .. }

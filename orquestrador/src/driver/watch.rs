@@ -2,6 +2,7 @@
 //! come in the one order in which they were committed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use common::error_code::ErrorCode;
@@ -9,7 +10,7 @@ use common::grpc_status;
 use common::proto::WatchTasksResponse;
 use hashbrown::HashMap;
 use orquestrador_core::effect::TaskSnapshot;
-use orquestrador_core::ids::{Blob, TaskId, UserName};
+use orquestrador_core::ids::{ArrayId, Blob, TaskId, UserName};
 use smallvec::SmallVec;
 use tokio::sync::mpsc::error::TrySendError;
 use tonic::Status;
@@ -23,6 +24,8 @@ type WatcherId = u64;
 const MAX_WATCHERS: usize = 10_000;
 /// Tasks that are watched one by one, over all watches.
 const MAX_WATCHED_TASKS: usize = 1_000_000;
+/// Over all watches of one user, so that nobody takes them all.
+const MAX_WATCHED_BY_ONE: usize = MAX_WATCHED_TASKS / 4;
 
 /// All watchers of this node.
 #[derive(Default)]
@@ -33,6 +36,9 @@ pub struct WatchHub {
     by_owner: HashMap<UserName, Vec<WatcherId>>,
     /// Those with updates to be sent.
     dirty: Vec<WatcherId>,
+    /// Tasks that are watched one by one, of watches asked for too; a task counts for each of its watchers.
+    watched: usize,
+    watched_by: HashMap<UserName, usize>,
     /// Watches asked for whose first picture is not released yet: later changes are for them.
     expected: usize,
 }
@@ -51,16 +57,39 @@ impl WatchHub {
     /// # Errors
     /// Too many are open.
     pub fn expect(&mut self, watcher: &Watcher) -> Result<(), Status> {
-        let tasks = self.by_task.len() + watcher.tasks.as_ref().map_or(0, Vec::len);
-        if self.watchers.len() + self.expected >= MAX_WATCHERS || tasks > MAX_WATCHED_TASKS {
+        let tasks = watcher.tasks.as_ref().map_or(0, Vec::len);
+        let of_one = self.watched_by.get(&watcher.owner).copied().unwrap_or_default();
+        let too_many = self.watchers.len() + self.expected >= MAX_WATCHERS
+            || self.watched + tasks > MAX_WATCHED_TASKS
+            || of_one + tasks > MAX_WATCHED_BY_ONE;
+        if too_many {
             return Err(grpc_status::status(ErrorCode::Overloaded, "too many watches are open"));
         }
         self.expected += 1;
+        self.count(&watcher.owner, tasks);
         Ok(())
     }
 
-    pub fn expected_in_vain(&mut self) {
+    pub fn expected_in_vain(&mut self, watcher: &Watcher) {
         self.expected = self.expected.saturating_sub(1);
+        self.discount(&watcher.owner, watcher.tasks.as_ref().map_or(0, Vec::len));
+    }
+
+    fn count(&mut self, owner: &UserName, tasks: usize) {
+        if tasks > 0 {
+            self.watched += tasks;
+            *self.watched_by.entry(owner.clone()).or_default() += tasks;
+        }
+    }
+
+    fn discount(&mut self, owner: &UserName, tasks: usize) {
+        self.watched = self.watched.saturating_sub(tasks);
+        if let Some(count) = self.watched_by.get_mut(owner) {
+            *count = count.saturating_sub(tasks);
+            if *count == 0 {
+                self.watched_by.remove(owner);
+            }
+        }
     }
 
     /// Somebody wants to know of changes.
@@ -70,7 +99,7 @@ impl WatchHub {
 
     /// Adds an expected watcher with the present state of its tasks.
     pub fn add(&mut self, watcher: Watcher, present: Vec<(TaskSnapshot, Option<Blob>)>) {
-        self.expected = self.expected.saturating_sub(1);
+        self.expected_in_vain(&watcher);
         let id = self.next;
         self.next += 1;
         let mut entry = Entry {
@@ -107,6 +136,7 @@ impl WatchHub {
                 entry.remaining = Some(unfinished.len());
             }
         }
+        self.count(&entry.watcher.owner, entry.remaining.unwrap_or_default());
         entry.is_dirty = !entry.watcher.is_quiet || !entry.batch.updates.is_empty();
         if entry.is_dirty {
             self.dirty.push(id);
@@ -125,10 +155,15 @@ impl WatchHub {
             false => self.by_task.get(&snapshot.id).cloned().unwrap_or_default(),
         };
         let by_owner = self.by_owner.get(&snapshot.owner).cloned().unwrap_or_default();
+        let mut ended: SmallVec<[UserName; 1]> = SmallVec::new();
         for id in by_task.into_iter().chain(by_owner) {
             let Some(entry) = self.watchers.get_mut(&id) else { continue };
-            if finished && let Some(remaining) = &mut entry.remaining {
-                *remaining = remaining.saturating_sub(1);
+            if finished
+                && let Some(remaining) =
+                    entry.remaining.as_mut().filter(|remaining| **remaining > 0)
+            {
+                *remaining -= 1;
+                ended.push(entry.watcher.owner.clone());
             }
             if entry.watcher.only_ends && !finished {
                 continue;
@@ -139,6 +174,27 @@ impl WatchHub {
                 entry.is_dirty = true;
                 self.dirty.push(id);
             }
+        }
+        for owner in ended {
+            self.discount(&owner, 1);
+        }
+    }
+
+    /// Tells those who watch such tasks one by one.
+    pub fn cancelled_in_array(
+        &mut self,
+        array: ArrayId,
+        numbers: &[Range<u32>],
+        template: &TaskSnapshot,
+    ) {
+        let is_cancelled = |task: &TaskId| {
+            task.in_array().is_some_and(|(of, number)| {
+                of == array && numbers.iter().any(|range| range.contains(&number))
+            })
+        };
+        let watched: Vec<TaskId> = self.by_task.keys().copied().filter(is_cancelled).collect();
+        for id in watched {
+            self.changed(&TaskSnapshot { id, ..template.clone() }, None);
         }
     }
 
@@ -165,6 +221,7 @@ impl WatchHub {
 
     fn remove(&mut self, id: WatcherId) {
         let Some(entry) = self.watchers.remove(&id) else { return };
+        self.discount(&entry.watcher.owner, entry.remaining.unwrap_or_default());
         match &entry.watcher.tasks {
             None => {
                 if let Some(list) = self.by_owner.get_mut(&entry.watcher.owner) {
@@ -256,7 +313,7 @@ mod tests {
             }
         }
         assert_refused(hub.expect(&watcher(None).0));
-        hub.expected_in_vain();
+        hub.expected_in_vain(&watcher(None).0);
         hub.expect(&watcher(None).0).expect("there is room again");
         drop(readers);
         hub.sweep();
@@ -266,8 +323,17 @@ mod tests {
     #[test]
     fn tasks_are_counted_too() {
         let hub = &mut WatchHub::default();
-        let many = (0..=MAX_WATCHED_TASKS as u128).map(TaskId).collect();
-        assert_refused(hub.expect(&watcher(Some(many)).0));
-        hub.expect(&watcher(Some(vec![TaskId(1)])).0).expect("there is room");
+        let watching = |owner: &str, count: usize| {
+            let (watcher, _) = watcher(Some((0..count as u128).map(TaskId).collect()));
+            Watcher { owner: UserName::from(owner), ..watcher }
+        };
+        assert_refused(hub.expect(&watching("ana", MAX_WATCHED_BY_ONE + 1)));
+        let all = watching("ana", MAX_WATCHED_BY_ONE);
+        hub.expect(&all).expect("there is room");
+        assert_refused(hub.expect(&watching("ana", 1)));
+        hub.expect(&watching("bia", 1)).expect("there is room for others");
+        // None of them is there: nothing of it stays.
+        hub.add(all, Vec::new());
+        hub.expect(&watching("ana", MAX_WATCHED_BY_ONE)).expect("there is room again");
     }
 }

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::Event;
 use orquestrador_core::command::Delivery;
-use orquestrador_core::ids::{ArrayId, TaskId};
+use orquestrador_core::ids::{ArrayId, Blob, TaskId};
+use orquestrador_core::ranges::Ranges;
 
 /// Of the tasks submitted in a tail.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
     submitted: BTreeSet<TaskId>,
     arrays: BTreeMap<ArrayId, Numbers>,
+    /// Of arrays whose tasks are told of one by one.
+    payloads: BTreeMap<ArrayId, Blob>,
     /// Those of them that may be started once only.
     once: BTreeSet<TaskId>,
     /// Those that were given to a worker.
@@ -25,47 +28,53 @@ struct Numbers {
     first: u32,
     count: u32,
     delivery: Delivery,
-    /// Of the first ones, and of those at the places `early`, the tail speaks one by one.
-    apart: u32,
-    early: BTreeSet<u32>,
+    /// Places of which the tail speaks one by one, if at all.
+    apart: Ranges,
 }
 
 impl Numbers {
+    fn place(&self, number: u32) -> Option<u32> {
+        number.checked_sub(self.first).filter(|place| *place < self.count)
+    }
+
     fn has_together(&self, number: u32) -> bool {
-        number.checked_sub(self.first).is_some_and(|place| {
-            place < self.count && place >= self.apart && !self.early.contains(&place)
-        })
+        self.place(number).is_some_and(|place| !self.apart.contains(place))
     }
 
     fn together(&self) -> u64 {
-        u64::from(self.count - self.apart) - self.early.len() as u64
+        u64::from(self.count - self.apart.count())
     }
 }
 
 impl Fates {
     pub fn see(&mut self, event: &Event) {
         match event {
-            Event::TaskSubmitted { task, delivery, .. } => {
+            Event::TaskSubmitted { task, delivery, payload, .. } => {
                 self.submitted.insert(*task);
+                if let Some((array, _)) = task.in_array() {
+                    self.payloads.entry(array).or_insert_with(|| payload.clone());
+                }
                 if *delivery == Delivery::AtMostOnce {
                     self.once.insert(*task);
                 }
             }
-            Event::ArraySubmitted { array, delivery, first, count, .. } => {
-                let (apart, early) = (0, BTreeSet::new());
-                let numbers = Numbers { first: *first, count: *count, delivery: *delivery, apart, early };
-                self.arrays.insert(*array, numbers);
+            Event::ArraySubmitted { array, delivery, first, count, without, .. } => {
+                let apart = without.iter().cloned().collect();
+                let (first, count, delivery) = (*first, *count, *delivery);
+                self.arrays.insert(*array, Numbers { first, count, delivery, apart });
             }
             Event::ArrayRestored(restored) => {
+                let mut apart: Ranges = restored.early.iter().cloned().collect();
+                apart.insert(0..restored.begun.min(restored.count));
                 let numbers = Numbers {
                     first: restored.first,
                     count: restored.count,
                     delivery: restored.delivery,
-                    apart: restored.begun.min(restored.count),
-                    early: restored.early.iter().copied().collect(),
+                    apart,
                 };
                 self.arrays.insert(restored.array, numbers);
             }
+            Event::ArrayCancelled { array, .. } => self.cancel_all(*array),
             Event::TaskAssigned { task, .. } => {
                 self.begun.insert(*task);
             }
@@ -112,14 +121,46 @@ impl Fates {
         self.is_submitted(task) && !self.finished.contains(&task) && !self.is_withheld(task)
     }
 
-    /// The numbers of the tasks of an array that [can be submitted](Self::can_be_submitted): the first one and how
-    /// many up to the last one, and those between them that cannot.
-    pub fn open_in(&self, array: ArrayId) -> Option<(u32, u32, Vec<u32>)> {
-        let Numbers { first, count, .. } = *self.arrays.get(&array)?;
-        let can = |number: &u32| self.can_be_submitted(array.task(*number));
-        let mut numbers = first..first.saturating_add(count);
-        let (from, to) = (numbers.find(can)?, (first..first.saturating_add(count)).rfind(can)?);
-        Some((from, to - from + 1, (from..to).filter(|number| !can(number)).collect()))
+    /// What waits is cancelled; what had begun is told of by itself.
+    fn cancel_all(&mut self, array: ArrayId) {
+        let Some(numbers) = self.arrays.get(&array) else { return };
+        let all = 0..numbers.count;
+        let begun = self.begun.range(array.task(0)..).take_while(|task| is_in(array, **task));
+        let begun: Vec<_> = begun.filter_map(|task| task.in_array()).collect();
+        // They stay open, as tasks of their own.
+        self.submitted.extend(begun.iter().map(|(_, number)| array.task(*number)));
+        if numbers.delivery == Delivery::AtMostOnce {
+            self.once.extend(begun.iter().map(|(_, number)| array.task(*number)));
+        }
+        if let Some(numbers) = self.arrays.get_mut(&array) {
+            numbers.apart.insert(all);
+        }
+    }
+
+    /// The places in an array of tasks that cannot be submitted, unless none can.
+    pub fn closed_in(&self, array: ArrayId) -> Option<Ranges> {
+        let numbers = self.arrays.get(&array)?;
+        let place = |task: &TaskId| numbers.place(task.in_array()?.1);
+        let in_array = |tasks: &BTreeSet<TaskId>| -> Vec<TaskId> {
+            let from = tasks.range(array.task(0)..);
+            from.take_while(|task| is_in(array, **task)).copied().collect()
+        };
+        let open = in_array(&self.submitted);
+        let open = open.iter().filter(|task| self.can_be_submitted(**task)).filter_map(place);
+        let open: Ranges = open.map(|place| place..place + 1).collect();
+        let mut closed = Ranges::default();
+        for apart in numbers.apart.iter() {
+            open.gaps(apart).into_iter().for_each(|range| closed.insert(range));
+        }
+        let told = in_array(&self.begun).into_iter().chain(in_array(&self.finished));
+        let told = told.filter(|task| !self.can_be_submitted(*task));
+        told.filter_map(|task| place(&task)).for_each(|place| closed.insert(place..place + 1));
+        (closed.count() < numbers.count).then_some(closed)
+    }
+
+    /// Of the tasks of an array that are told of one by one.
+    pub fn payload_of(&self, array: ArrayId) -> Option<&Blob> {
+        self.payloads.get(&array)
     }
 
     /// How many of them [can be submitted](Self::can_be_submitted).
@@ -151,6 +192,10 @@ impl Fates {
         let once = self.once.contains(&task) || self.array_of(task).is_some_and(is_once);
         once && self.begun.contains(&task) && !self.finished.contains(&task)
     }
+}
+
+fn is_in(array: ArrayId, task: TaskId) -> bool {
+    task.in_array().is_some_and(|(of, _)| of == array)
 }
 
 #[cfg(test)]
@@ -244,6 +289,7 @@ mod tests {
             delivery,
             first: 10,
             count: 10,
+            without: Vec::new(),
             at: AT,
         };
         let events = [given(10), given(11), given(12), ended(10), ended(15), ended(19)];
@@ -252,10 +298,10 @@ mod tests {
             seen(&all)
         };
         let often = fates(Delivery::AtLeastOnce);
-        assert_eq!(often.open_in(array), Some((11, 8, vec![15])));
+        assert_eq!(closed(&often, array), [0..1, 5..6, 9..10]);
         assert_eq!((often.open(), often.finished(), often.withheld().count()), (7, 3, 0));
         let once = fates(Delivery::AtMostOnce);
-        assert_eq!(once.open_in(array), Some((13, 6, vec![15])));
+        assert_eq!(closed(&once, array), [0..3, 5..6, 9..10]);
         assert_eq!((once.open(), once.finished(), once.withheld().count()), (5, 3, 2));
     }
 
@@ -274,13 +320,40 @@ mod tests {
             count: 10,
             at: AT,
             begun: 5,
-            early: vec![7],
+            early: vec![7..8],
             forgotten: Forgotten { succeeded: 2, ..Forgotten::default() },
         }));
         // Two of them are queued; the others ended, or are forgotten.
         let queued = |number| submitted(array.task(number).0, Delivery::AtLeastOnce);
         let fates = seen(&[restored, queued(3), queued(4)]);
-        assert_eq!(fates.open_in(array), Some((3, 7, vec![7])));
+        assert_eq!(closed(&fates, array), [0..3, 7..8]);
+        assert_eq!(fates.payload_of(array), Some(&[][..].into()));
         assert_eq!(fates.open(), 6);
+    }
+
+    #[test]
+    fn of_a_cancelled_array_only_what_had_begun_and_not_ended_is_open() {
+        let array = ArrayId(8 << 76);
+        let submission = Event::ArraySubmitted {
+            array,
+            owner: "ana".into(),
+            handler: "echo".into(),
+            payload: [][..].into(),
+            delivery: Delivery::AtLeastOnce,
+            first: 0,
+            count: 6,
+            without: vec![1..2],
+            at: AT,
+        };
+        let cancelled = Event::ArrayCancelled { array, at: AT };
+        let before = seen(std::slice::from_ref(&submission));
+        assert_eq!((before.open(), closed(&before, array)), (5, vec![1..2]));
+        let fates = seen(&[submission.clone(), assigned(array.task(0).0), cancelled.clone()]);
+        assert_eq!((fates.open(), closed(&fates, array)), (1, vec![1..6]));
+        assert!(seen(&[submission, cancelled]).closed_in(array).is_none());
+    }
+
+    fn closed(fates: &Fates, array: ArrayId) -> Vec<std::ops::Range<u32>> {
+        fates.closed_in(array).expect("some are open").iter().collect()
     }
 }

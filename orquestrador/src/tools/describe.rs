@@ -97,8 +97,10 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskReturned { task, .. }
         | Event::TaskLost { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
-        Event::ArraySubmitted { array, first, .. } => vec![array.task(*first)],
-        Event::ArrayRestored(restored) => vec![restored.array.task(restored.first)],
+        Event::ArraySubmitted { array, .. } | Event::ArrayCancelled { array, .. } => {
+            vec![TaskId(array.0)]
+        }
+        Event::ArrayRestored(restored) => vec![TaskId(restored.array.0)],
         Event::TasksPruned { tasks } => tasks.clone(),
         Event::TaskRestored(restored) => vec![restored.task],
         Event::WorkerRegistered { .. }
@@ -113,6 +115,7 @@ fn kind(event: &Event) -> &'static str {
     match event {
         Event::TaskSubmitted { .. } => "TASK_SUBMITTED",
         Event::ArraySubmitted { .. } => "ARRAY_SUBMITTED",
+        Event::ArrayCancelled { .. } => "ARRAY_CANCELLED",
         Event::TaskAssigned { .. } => "TASK_ASSIGNED",
         Event::TaskSucceeded { .. } => "TASK_SUCCEEDED",
         Event::TaskFailed { .. } => "TASK_FAILED",
@@ -145,12 +148,25 @@ fn fields(event: &Event) -> Value {
             "task_id": text(task), "owner": text(owner), "handler": text(handler),
             "payload_bytes": payload.len(), "delivery": delivery_word(*delivery), "at_ms": at.0,
         }),
-        Event::ArraySubmitted { array, owner, handler, payload, delivery, first, count, at } => {
+        Event::ArraySubmitted {
+            array,
+            owner,
+            handler,
+            payload,
+            delivery,
+            first,
+            count,
+            without,
+            at,
+        } => {
             json!({
                 "array_id": text(array), "owner": text(owner), "handler": text(handler),
                 "payload_bytes": payload.len(), "delivery": delivery_word(*delivery),
-                "first": first, "count": count, "at_ms": at.0,
+                "first": first, "count": count, "without": ranges(without), "at_ms": at.0,
             })
+        }
+        Event::ArrayCancelled { array, at } => {
+            json!({ "array_id": text(array), "at_ms": at.0 })
         }
         Event::TaskAssigned { task, attempt, worker, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "worker_id": text(worker), "at_ms": at.0,
@@ -194,7 +210,7 @@ fn fields(event: &Event) -> Value {
             "array_id": text(&array.array), "owner": text(&array.owner), "handler": text(&array.handler),
             "payload_bytes": array.payload.len(), "delivery": delivery_word(array.delivery),
             "first": array.first, "count": array.count, "begun": array.begun,
-            "early": array.early, "forgotten": array.forgotten.total(), "at_ms": array.at.0,
+            "early": ranges(&array.early), "forgotten": array.forgotten.total(), "at_ms": array.at.0,
         }),
         Event::UserAdded { user, token_hash: _, admin, at } => {
             json!({ "user": text(user), "admin": admin, "at_ms": at.0 })
@@ -221,6 +237,11 @@ fn restored(task: &RestoredTask) -> Value {
         "submitted_at_ms": task.submitted_at.0,
         "finished_at_ms": task.finished_at.0,
     })
+}
+
+/// Beginning and length of each.
+fn ranges(ranges: &[std::ops::Range<u32>]) -> Value {
+    ranges.iter().map(|range| json!([range.start, range.end - range.start])).collect()
 }
 
 fn delivery_word(delivery: Delivery) -> &'static str {

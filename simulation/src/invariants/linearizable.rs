@@ -61,7 +61,9 @@ pub fn check_task(
 
 /// A task was said not to exist.
 pub fn check_absent(truth: &Truth, task: TaskId, index: Index) -> Result<(), Violation> {
-    let existed = truth.tasks.get(&task).is_some_and(|story| story.begins() < index);
+    // Of one without a record nothing is told once others behind it have begun.
+    let must_be = |story: &Story| story.begins() < index && !story.is_dropped;
+    let existed = truth.tasks.get(&task).is_some_and(must_be);
     ensure(!existed, NAME, || format!("task {task} is said not to exist at entry {index}"))
 }
 
@@ -89,6 +91,7 @@ pub fn check_list(
     let is_missing = |(id, story): &(&TaskId, &Story)| {
         story.owner == *owner
             && story.begins() < index
+            && !story.is_dropped
             && !shown.iter().any(|(snapshot, _)| snapshot.id == **id)
     };
     match truth.tasks.iter().find(is_missing) {

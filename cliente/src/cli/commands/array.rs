@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use common::array_id;
+use common::error_code::ErrorCode;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -44,9 +45,9 @@ pub async fn submit(
     }
     let finished = until_finished(context, &done.array);
     let waited = wait::within(options.wait.wait_timeout, finished).await;
-    let array = waited.as_ref().map_or(&done.array, |array| array);
-    if context.is_json {
-        output::print(&context.output.array(array, &done.receipt))?;
+    match &waited {
+        Ok(array) => output::print(&context.output.array(array, &done.receipt))?,
+        Err(_) => output::print(&context.output.accepted_array(&done.array, &done.receipt))?,
     }
     let tally = Tally::of_array(&waited?);
     if !context.is_json {
@@ -61,7 +62,16 @@ async fn until_finished(context: &Context, array: &Array) -> Result<Array, Failu
     let begun = Instant::now();
     let (mut pause, mut is_told) = (LOOK.0, context.is_json);
     loop {
-        let (now, _) = context.client.array(&array.array_id).await?;
+        let now = match context.client.array(&array.array_id).await {
+            Ok((now, _)) => now,
+            Err(error) => {
+                if error.code == ErrorCode::ArrayNotFound && !context.is_json {
+                    let array = array.array_id.clone();
+                    say(&ClientMessage::ArrayForgotten { array }.text(context.lang));
+                }
+                return Err(error.into());
+            }
+        };
         let open = now.queued.saturating_add(now.running);
         bar.set_position(now.count.saturating_sub(open).into());
         if open == 0 {
@@ -85,16 +95,27 @@ pub async fn status(context: &Context, array_id: &str) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-/// The ids of tasks; for that of an array those of all its tasks.
-pub async fn tasks(context: &Context, ids: &[String]) -> Result<Vec<String>, Failure> {
-    let mut tasks = Vec::with_capacity(ids.len());
+/// The ids of tasks; for that of an array those of all its tasks, which are not made before they are needed.
+pub async fn tasks(
+    context: &Context,
+    ids: Vec<String>,
+) -> Result<impl Iterator<Item = String> + Send + use<>, Failure> {
+    let mut tasks: Vec<Box<dyn Iterator<Item = String> + Send>> = Vec::with_capacity(ids.len());
     for id in ids {
-        if array_id::is_array(id) {
-            let (array, _) = context.client.array(id).await?;
-            tasks.extend(cliente::array_task_ids(&array));
+        if array_id::is_array(&id) {
+            let (array, _) = context.client.array(&id).await?;
+            tasks.push(Box::new(cliente::array_task_ids(&array)));
         } else {
-            tasks.push(id.clone());
+            tasks.push(Box::new(std::iter::once(id)));
         }
     }
-    Ok(tasks)
+    Ok(tasks.into_iter().flatten())
+}
+
+/// Refuses the id of an array where that of a task is meant.
+pub fn check_task(id: &str) -> Result<(), Failure> {
+    match array_id::is_array(id) {
+        false => Ok(()),
+        true => Err(Failure::usage(ClientMessage::IsAnArray { array: id.to_owned() })),
+    }
 }

@@ -1,5 +1,6 @@
 //! `cliente cancel`
 
+use common::array_id;
 use common::exit;
 
 use super::super::Context;
@@ -10,11 +11,18 @@ use super::super::output::{self, TaskView};
 pub async fn run(context: &Context, task_ids: &[String]) -> Result<u8, Failure> {
     let mut code = exit::OK;
     for task_id in task_ids {
-        match context.client.cancel(task_id).await {
-            Ok((task, receipt)) => {
-                let view = TaskView::without_result(task, Some(receipt));
-                output::print(&context.output.change(&view))?;
-            }
+        let cancelled = match array_id::is_array(task_id) {
+            true => context
+                .client
+                .cancel_array(task_id)
+                .await
+                .map(|(array, receipt)| context.output.array(&array, &receipt)),
+            false => context.client.cancel(task_id).await.map(|(task, receipt)| {
+                context.output.change(&TaskView::without_result(task, Some(receipt)))
+            }),
+        };
+        match cancelled {
+            Ok(shown) => output::print(&shown)?,
             Err(refusal) if failure::refused(refusal.code) == exit::UNAVAILABLE => {
                 return Err(refusal.into());
             }

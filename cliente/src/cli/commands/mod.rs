@@ -32,16 +32,20 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             array::status(context, &task_id).await
         }
         Online::Status { task_id, explain: false } => status::run(context, &task_id).await,
-        Online::Status { task_id, explain: true } => explain::run(context, &task_id).await,
-        Online::Result { task_id, raw, wait } => result::run(context, &task_id, raw, &wait).await,
+        Online::Status { task_id, explain: true } => {
+            array::check_task(&task_id)?;
+            explain::run(context, &task_id).await
+        }
+        Online::Result { task_id, raw, wait } => {
+            array::check_task(&task_id)?;
+            result::run(context, &task_id, raw, &wait).await
+        }
         Online::List { state, limit, all } => list::run(context, &state, limit, all).await,
         Online::Watch { task_ids, wait_timeout } => {
-            let task_ids = array::tasks(context, &task_ids).await?;
-            wait::within(wait_timeout, watch::run(context, task_ids)).await
+            let watch = watch::run(context, task_ids);
+            wait::within(wait_timeout, watch).await
         }
-        Online::Cancel { task_ids } => {
-            cancel::run(context, &array::tasks(context, &task_ids).await?).await
-        }
+        Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers => workers::run(context).await,
         Online::Cluster { action } => cluster::run(context, action).await,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::pin::pin;
 
+use cliente::is_final;
 use common::error_code::ErrorCode;
 use common::exit;
 use futures::StreamExt as _;
@@ -10,6 +11,7 @@ use futures::StreamExt as _;
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
+use super::array;
 use super::wait::Tally;
 
 /// Every change of these tasks until they are finished; without any, of all tasks from now on.
@@ -24,7 +26,8 @@ pub async fn run(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
         }
         return Ok(exit::OK);
     }
-    let mut updates = pin!(context.client.watch(ids, true));
+    let tasks = array::tasks(context, ids).await?;
+    let mut updates = pin!(context.client.watch(tasks, true));
     let mut told: HashMap<String, (i32, u32)> = HashMap::new();
     let mut tally = Tally::default();
     while let Some(update) = updates.next().await {
@@ -38,7 +41,11 @@ pub async fn run(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
         }
         // After a failover the present state comes again.
         let state = (task.state, task.attempt);
-        if told.insert(task.task_id.clone(), state) != Some(state) {
+        let before = match is_final(task.state()) {
+            true => told.remove(&task.task_id),
+            false => told.insert(task.task_id.clone(), state),
+        };
+        if before != Some(state) {
             output::print(&context.output.change(&TaskView::new(task, update.result, None)))?;
         }
     }

@@ -53,7 +53,10 @@ impl Day {
             }
             Effect::Notice(Notice::OutcomeFenced { .. }) => self.tally.fenced += 1,
             Effect::Welcome { .. } => self.tally.to_workers += 1,
-            Effect::Notice(_) | Effect::TaskChanged { .. } | Effect::UsersChanged { .. } => {}
+            Effect::Notice(_)
+            | Effect::TaskChanged { .. }
+            | Effect::CancelledInArray { .. }
+            | Effect::UsersChanged { .. } => {}
         }
     }
 

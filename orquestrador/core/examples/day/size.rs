@@ -53,6 +53,7 @@ pub fn of(event: &Event) -> Option<u64> {
         }
         Event::TaskRestored(task) => restored(task),
         Event::ArraySubmitted { .. }
+        | Event::ArrayCancelled { .. }
         | Event::ArrayRestored(_)
         | Event::UserAdded { .. }
         | Event::UserRemoved { .. } => return None,

@@ -90,6 +90,7 @@ impl Tally {
             Event::HandlersLearned { .. } => 11,
             Event::TaskReturned { .. } => 12,
             Event::ArraySubmitted { .. }
+            | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)
             | Event::TaskRestored(_)
             | Event::UserAdded { .. }

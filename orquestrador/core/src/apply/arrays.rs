@@ -1,5 +1,7 @@
 //! What events do to arrays, and to tasks because they belong to one.
 
+use std::ops::Range;
+
 use super::Applied;
 use crate::command::Delivery;
 use crate::digest;
@@ -18,7 +20,7 @@ impl State {
         id: ArrayId,
         (owner, handler): (&UserName, &HandlerName),
         (payload, delivery): (&Blob, Delivery),
-        (first, count): (u32, u32),
+        (first, count, without): (u32, u32, &[Range<u32>]),
         at: Timestamp,
     ) -> Applied {
         let slot = self.insert_array(&RestoredArray {
@@ -37,8 +39,8 @@ impl State {
             count,
             at,
             begun: 0,
-            early: Vec::new(),
-            forgotten: Forgotten::default(),
+            early: without.to_vec(),
+            forgotten: Forgotten { cancelled: length(without), ..Forgotten::default() },
         })?;
         self.advance(slot, None);
         Ok(())
@@ -53,14 +55,13 @@ impl State {
         if !id.is_valid() || self.arrays.find(id).is_some() {
             return Err("the array exists, or is not named as one");
         }
-        let early_ones = restored.early.iter();
         let has_room = first.checked_add(count).is_some() && begun <= count;
         let is_known = forgotten.total() < count.into();
-        if !is_known || !has_room || early_ones.clone().any(|p| *p < begun || *p >= count) {
+        let is_within = |early: &Range<u32>| early.start >= begun && early.end <= count;
+        if !is_known || !has_room || !restored.early.iter().all(is_within) {
             return Err("the array's numbers do not fit");
         }
-        let mut early = Early::default();
-        early_ones.for_each(|place| early.insert(*place, None));
+        let early = Early::new(restored.early.iter().cloned().collect());
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + u64::from(count));
         let slot = self.arrays.insert(Array {
@@ -90,9 +91,8 @@ impl State {
         self.count_out_array(slot);
         let array = &mut self.arrays[slot];
         let (mut behind, mut place) = (left, array.begun);
-        while let Some(record) = array.early.remove(place) {
-            behind = record.or(behind);
-            place += 1;
+        if let Some((end, record)) = array.early.pass(place) {
+            (behind, place) = (record.or(behind), end);
         }
         let next = (place < array.count).then_some(place);
         array.begun = place + u32::from(next.is_some());
@@ -114,12 +114,24 @@ impl State {
         }
         let behind = array.record_before(place);
         self.count_out_array(slot);
-        self.arrays[slot].early.insert(place, None);
+        self.arrays[slot].early.insert(place..place + 1);
         self.count_in_array(slot);
         let task = self.unfold(slot, place, behind);
-        self.arrays[slot].early.insert(place, Some(task));
+        self.arrays[slot].early.set_record(place, task);
         self.drop_what_nobody_needs(slot);
         Some(task)
+    }
+
+    /// What waits is cancelled, and forgotten one by one.
+    pub(super) fn array_cancelled(&mut self, id: ArrayId) -> Applied {
+        let slot = self.arrays.find(id).ok_or("there is no such array")?;
+        self.count_out_array(slot);
+        let array = &mut self.arrays[slot];
+        array.forgotten.cancelled += array.waiting();
+        array.early.insert(array.begun..array.count);
+        self.count_in_array(slot);
+        self.drop_what_nobody_needs(slot);
+        Ok(())
     }
 
     /// A record of its own, in the queue and in the owner's chain where its number puts it.
@@ -177,8 +189,8 @@ impl State {
             return false;
         };
         let array = &mut self.arrays[slot];
-        if array.early.contains(place) {
-            array.early.insert(place, Some(task));
+        if array.early.places().contains(place) {
+            array.early.set_record(place, task);
         } else if place + 1 == array.begun && array.waiting() > 0 {
             array.front = Some(task);
         }
@@ -230,4 +242,8 @@ impl State {
         self.digest = self.digest.wrapping_add(self.array_hash(array));
         *self.totals.count(TaskState::Queued) += u64::from(array.waiting());
     }
+}
+
+fn length(ranges: &[Range<u32>]) -> u32 {
+    ranges.iter().map(|range| range.end.saturating_sub(range.start)).fold(0, u32::saturating_add)
 }

@@ -42,11 +42,13 @@ impl State {
                 delivery,
                 first,
                 count,
+                without,
                 at,
             } => {
                 let (names, what) = ((owner, handler), (payload, *delivery));
-                self.array_submitted(*array, names, what, (*first, *count), *at)
+                self.array_submitted(*array, names, what, (*first, *count, without), *at)
             }
+            Event::ArrayCancelled { array, at: _ } => self.array_cancelled(*array),
             Event::TaskAssigned { task, attempt, worker, at } => {
                 self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
             }

@@ -29,7 +29,7 @@ impl Machine {
             self.check_handler(&new.handler)?;
         }
         self.check_backlog(new.count.into(), new.payload.len() as u64)?;
-        let NewArray { id, handler, payload, delivery, first, count } = new;
+        let NewArray { id, handler, payload, delivery, first, count, without } = new;
         self.record(
             Event::ArraySubmitted {
                 array: id,
@@ -39,6 +39,7 @@ impl Machine {
                 delivery,
                 first,
                 count,
+                without,
                 at: now,
             },
             step,
@@ -68,6 +69,45 @@ impl Machine {
         Ok(Answer::Array { snapshot: self.array(slot) })
     }
 
+    /// Ends what is not finished of it, and tells how it stands then.
+    pub(super) fn cancel_array(
+        &mut self,
+        now: Timestamp,
+        owner: &UserName,
+        id: ArrayId,
+        step: &mut Step,
+    ) -> Result<Answer, Rejection> {
+        let slot = self.state.array_of(owner, id).ok_or(Rejection::ArrayNotFound { array: id })?;
+        self.cancel_waiting_in(now, slot, step);
+        for task in self.state.active_in(&self.state.arrays[slot]) {
+            self.end_by_cancel(now, task, step);
+        }
+        let snapshot = self.array(slot);
+        self.assign_ready(now, step);
+        // Only now, because retention may forget the array itself.
+        self.prune(step);
+        Ok(Answer::Array { snapshot })
+    }
+
+    fn cancel_waiting_in(&mut self, now: Timestamp, slot: Slot<Array>, step: &mut Step) {
+        let array = &self.state.arrays[slot];
+        let (id, tasks, begun) = (array.id, array.waiting(), array.begun);
+        if tasks == 0 {
+            return;
+        }
+        let places = array.early.places().gaps(begun..array.count);
+        let numbers = places.into_iter().map(|p| array.first + p.start..array.first + p.end);
+        let numbers = numbers.collect();
+        let last = array.count - 1;
+        self.record(Event::ArrayCancelled { array: id, at: now }, step);
+        step.effects.push(Effect::Notice(Notice::ArrayCancelled { array: id, tasks }));
+        if self.are_changes_told {
+            let mut template = self.snapshot_without_record((slot, last));
+            template.finished_at = Some(now);
+            step.effects.push(Effect::CancelledInArray { array: id, numbers, template });
+        }
+    }
+
     fn array(&self, slot: Slot<Array>) -> ArraySnapshot {
         let array = &self.state.arrays[slot];
         ArraySnapshot {
@@ -83,15 +123,19 @@ impl Machine {
         }
     }
 
-    /// Of a task that has no record.
-    pub(super) fn waiting_snapshot(&self, (slot, place): (Slot<Array>, u32)) -> TaskSnapshot {
+    /// Of a task that waits, or was cancelled before its turn.
+    pub(super) fn snapshot_without_record(
+        &self,
+        (slot, place): (Slot<Array>, u32),
+    ) -> TaskSnapshot {
         let array = &self.state.arrays[slot];
+        let waits = array.waits(place);
         TaskSnapshot {
             id: array.task(place),
             owner: self.state.owners[array.owner].name.clone(),
             handler: self.state.handlers[array.handler].name.clone(),
             delivery: array.delivery,
-            state: TaskState::Queued,
+            state: if waits { TaskState::Queued } else { TaskState::Cancelled },
             attempt: Attempt(0),
             worker: None,
             submitted_at: array.submitted_at,
@@ -99,7 +143,7 @@ impl Machine {
             finished_at: None,
             error: None,
             result_bytes: 0,
-            pending: self.office.pending_reason(array.handler),
+            pending: waits.then(|| self.office.pending_reason(array.handler)).flatten(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Ending a task before its work is done. The outcome is decided at once; the slot of a running attempt
 //! stays taken until its worker says that nothing runs any more.
 
-use crate::effect::{Answer, Effect, Notice, TaskState};
+use crate::effect::{Answer, Effect, Notice, TaskSnapshot, TaskState};
 use crate::event::Event;
 use crate::ids::{TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
@@ -19,7 +19,10 @@ impl Machine {
     ) -> Result<Answer, Rejection> {
         let slot = match self.state.task_of(owner, id) {
             Some(slot) => slot,
-            None => self.cancel_waiting(now, owner, id, step)?,
+            None => match self.cancel_without_record(now, owner, id, step)? {
+                Ok(slot) => slot,
+                Err(snapshot) => return Ok(Answer::Cancelled { snapshot }),
+            },
         };
         match self.state.tasks[slot].state() {
             TaskState::Cancelled => {}
@@ -34,22 +37,23 @@ impl Machine {
         Ok(Answer::Cancelled { snapshot })
     }
 
-    /// A task of an array gets its record by being cancelled.
-    fn cancel_waiting(
+    /// A task of an array that waits gets its record by being cancelled; one that was cancelled without gets none.
+    fn cancel_without_record(
         &mut self,
         now: Timestamp,
         owner: &UserName,
         id: TaskId,
         step: &mut Step,
-    ) -> Result<Slot<Task>, Rejection> {
-        let not_found = Rejection::TaskNotFound { task: id };
-        if self.state.waiting_of(owner, id).is_none() {
-            return Err(not_found);
+    ) -> Result<Result<Slot<Task>, TaskSnapshot>, Rejection> {
+        let not_found = || Rejection::TaskNotFound { task: id };
+        let (array, place) = self.state.without_record(owner, id).ok_or_else(not_found)?;
+        if !self.state.arrays[array].waits(place) {
+            return Ok(Err(self.snapshot_without_record((array, place))));
         }
         self.record(Event::TaskCancelled { task: id, at: now }, step);
-        let slot = self.state.tasks.find(id).ok_or(not_found)?;
+        let slot = self.state.tasks.find(id).ok_or_else(not_found)?;
         self.tell_cancelled(id, slot, step);
-        Ok(slot)
+        Ok(Ok(slot))
     }
 
     fn tell_cancelled(&self, task: TaskId, slot: Slot<Task>, step: &mut Step) {
@@ -59,6 +63,13 @@ impl Machine {
     }
 
     fn cancel_active(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
+        self.end_by_cancel(now, slot, step);
+        // It may have stood before others that may wait with a worker.
+        self.assign_ready(now, step);
+    }
+
+    /// [`Machine::assign_ready`] must follow.
+    pub(super) fn end_by_cancel(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
         let attempt = self.present_attempt(slot);
         let task = &self.state.tasks[slot];
         let handler = task.handler;
@@ -72,7 +83,5 @@ impl Machine {
             step.effects.push(Effect::CancelAttempt { session, attempt });
         }
         self.tell_cancelled(attempt.task, slot, step);
-        // It may have stood before others that may wait with a worker.
-        self.assign_ready(now, step);
     }
 }

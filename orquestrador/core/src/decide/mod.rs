@@ -36,6 +36,10 @@ impl Machine {
                 let submitted = self.submit_array(now, owner, array, allow_unknown_handler, step);
                 answer(step, request, submitted);
             }
+            Command::CancelArray { request, owner, array } => {
+                let cancelled = self.cancel_array(now, &owner, array, step);
+                answer(step, request, cancelled);
+            }
             Command::QueryArray { request, owner, array } => {
                 answer(step, request, self.query_array(&owner, array));
             }

@@ -19,7 +19,7 @@ pub const MAX_SCANNED: usize = 100_000;
 enum Place {
     Record(Slot<Task>),
     /// In an array, without a record.
-    Waiting(Slot<Array>, u32),
+    Apart(Slot<Array>, u32),
 }
 
 impl StateFilter {
@@ -74,7 +74,8 @@ impl Machine {
                 Place::Record(slot) => {
                     (self.state.tasks[slot].id(), self.state.tasks[slot].state())
                 }
-                Place::Waiting(array, place) => {
+                // Only those that wait are walked.
+                Place::Apart(array, place) => {
                     (self.state.arrays[array].task(place), TaskState::Queued)
                 }
             };
@@ -90,7 +91,7 @@ impl Machine {
     fn place_of(&self, owner: &UserName, id: TaskId) -> Option<Place> {
         let record = self.state.task_of(owner, id).map(Place::Record);
         record.or_else(|| {
-            self.state.waiting_of(owner, id).map(|(array, place)| Place::Waiting(array, place))
+            self.state.without_record(owner, id).map(|(array, place)| Place::Apart(array, place))
         })
     }
 
@@ -100,7 +101,7 @@ impl Machine {
                 let result = if with_result { self.output(slot) } else { None };
                 (self.snapshot(slot), result)
             }
-            Place::Waiting(array, place) => (self.waiting_snapshot((array, place)), None),
+            Place::Apart(array, place) => (self.snapshot_without_record((array, place)), None),
         }
     }
 
@@ -116,7 +117,7 @@ impl Machine {
                 let older = self.state.tasks.older(slot, Chain::Owner)?;
                 Some(self.last_behind(older, Some(slot)))
             }
-            Place::Waiting(array, place) => {
+            Place::Apart(array, place) => {
                 let record = self.state.arrays[array].record_before(place)?;
                 Some(self.last_waiting(record, array, place).unwrap_or(Place::Record(record)))
             }
@@ -138,7 +139,7 @@ impl Machine {
     fn last_waiting(&self, record: Slot<Task>, array: Slot<Array>, before: u32) -> Option<Place> {
         let (_, after) = self.state.arrays.find_task(self.state.tasks[record].id())?;
         let place = self.state.arrays[array].last_waiting(after, before)?;
-        Some(Place::Waiting(array, place))
+        Some(Place::Apart(array, place))
     }
 
     pub(super) fn overview(&self, now: Timestamp) -> Answer {

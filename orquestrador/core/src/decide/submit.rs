@@ -129,11 +129,14 @@ impl Machine {
 
     pub(super) fn check_backlog(&self, count: u64, bytes: u64) -> Result<(), Rejection> {
         let totals = &self.state.totals;
-        for (used, limit, unit) in [
-            (totals.active().saturating_add(count), self.limits.max_active_tasks, "tasks"),
-            (totals.active_bytes.saturating_add(bytes), self.limits.max_active_bytes, "bytes"),
+        for (more, used, limit, unit) in [
+            (count, totals.active(), self.limits.max_active_tasks, "tasks"),
+            (bytes, totals.active_bytes, self.limits.max_active_bytes, "bytes"),
         ] {
-            if used > limit {
+            if more > limit {
+                return Err(Rejection::NeverFits { limit, unit });
+            }
+            if used.saturating_add(more) > limit {
                 return Err(Rejection::BacklogFull { limit, unit });
             }
         }

@@ -4,16 +4,17 @@
 //! of tasks only. When the front is assigned or cancelled, the one behind it becomes the front.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::kept::Kept;
 use super::names::{Handler, Owner};
 use super::slab::{Shared, Slab, Slot};
 use super::tasks::{Seq, Task};
 use crate::command::Delivery;
-use crate::digest;
 use crate::effect::TaskState;
 use crate::event::Forgotten;
 use crate::ids::{ArrayId, TaskId, Timestamp};
+use crate::ranges::Ranges;
 
 #[derive(Clone)]
 pub struct Array {
@@ -44,7 +45,7 @@ pub struct Array {
 impl Array {
     /// Tasks without a record that have not begun.
     pub fn waiting(&self) -> u32 {
-        self.count - self.begun - self.early.len()
+        self.count - self.begun - self.early.places.count()
     }
 
     /// The task at this place; the first one is at 0.
@@ -62,17 +63,23 @@ impl Array {
     }
 
     pub fn waits(&self, place: u32) -> bool {
-        place >= self.begun && place < self.count && !self.early.contains(place)
+        place >= self.begun && place < self.count && !self.early.places.contains(place)
     }
 
     /// The last one before this place that waits and stands behind `after`.
     pub fn last_waiting(&self, after: u32, before: u32) -> Option<u32> {
-        ((after + 1).max(self.begun)..before).rev().find(|place| self.waits(*place))
+        let last = before.checked_sub(1)?;
+        let last = match self.early.places.around(last) {
+            Some(early) => early.start.checked_sub(1)?,
+            None => last,
+        };
+        (last > after && last >= self.begun).then_some(last)
     }
 
     /// Of those that have a record, the last one before this place, which waits.
     pub fn record_before(&self, place: u32) -> Option<Slot<Task>> {
-        self.early.record_before(place).or(self.front)
+        let early = self.early.records.range(self.begun..place).next_back();
+        early.map(|(_, record)| *record).or(self.front)
     }
 
     /// All tasks, the forgotten ones too, in the order of [`TaskState::ALL`].
@@ -87,54 +94,42 @@ impl Array {
     }
 }
 
-/// Tasks that have or had a record before their turn, because they were cancelled, by place; without it once they are
-/// forgotten.
+/// Tasks that are cancelled before their turn, by place. They may have a record.
 #[derive(Clone, Default)]
 pub struct Early {
-    places: BTreeMap<u32, Option<Slot<Task>>>,
-    hash: u64,
+    places: Ranges,
+    /// Those of tasks whose turn has passed may still be here.
+    records: BTreeMap<u32, Slot<Task>>,
 }
 
 impl Early {
-    pub fn insert(&mut self, place: u32, record: Option<Slot<Task>>) {
-        if self.places.insert(place, record).is_none() {
-            self.hash = self.hash.wrapping_add(digest::place(place));
-        }
+    pub fn new(places: Ranges) -> Self {
+        Self { places, records: BTreeMap::new() }
     }
 
-    /// It is no longer early; `None` if it was not, otherwise its record.
-    pub fn remove(&mut self, place: u32) -> Option<Option<Slot<Task>>> {
-        let removed = self.places.remove(&place)?;
-        self.hash = self.hash.wrapping_sub(digest::place(place));
-        Some(removed)
+    pub fn insert(&mut self, places: Range<u32>) {
+        self.places.insert(places);
     }
 
-    /// Its record is gone, if it was early.
+    pub fn set_record(&mut self, place: u32, record: Slot<Task>) {
+        self.records.insert(place, record);
+    }
+
+    /// Its record is gone, if it had one here.
     pub fn forget(&mut self, place: u32) {
-        if let Some(record) = self.places.get_mut(&place) {
-            *record = None;
-        }
+        self.records.remove(&place);
     }
 
-    pub fn contains(&self, place: u32) -> bool {
-        self.places.contains_key(&place)
+    /// All from this place on, as far as they follow each other, are no longer early: where that ends, and the last
+    /// record among them.
+    pub fn pass(&mut self, place: u32) -> Option<(u32, Option<Slot<Task>>)> {
+        let passed = self.places.remove_from(place)?;
+        let last = self.records.range(passed.clone()).next_back().map(|(_, record)| *record);
+        Some((passed.end, last))
     }
 
-    pub fn len(&self) -> u32 {
-        u32::try_from(self.places.len()).unwrap_or(u32::MAX)
-    }
-
-    pub fn places(&self) -> impl Iterator<Item = u32> {
-        self.places.keys().copied()
-    }
-
-    /// For the digest.
-    pub fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    fn record_before(&self, place: u32) -> Option<Slot<Task>> {
-        self.places.range(..place).rev().find_map(|(_, record)| *record)
+    pub fn places(&self) -> &Ranges {
+        &self.places
     }
 }
 

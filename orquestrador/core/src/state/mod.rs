@@ -78,12 +78,23 @@ impl State {
         (self.owners[self.arrays[slot].owner].name == *owner).then_some(slot)
     }
 
-    /// This owner's task that waits in an array without a record.
-    pub fn waiting_of(&self, owner: &UserName, id: TaskId) -> Option<(Slot<Array>, u32)> {
+    /// This owner's task that waits in an array without a record, or was cancelled there.
+    pub fn without_record(&self, owner: &UserName, id: TaskId) -> Option<(Slot<Array>, u32)> {
         let (slot, place) = self.arrays.find_task(id)?;
         let array = &self.arrays[slot];
         let is_theirs = self.owners[array.owner].name == *owner;
-        (is_theirs && array.waits(place)).then_some((slot, place))
+        let is_told = self.tasks.find(id).is_none() && place >= array.begun;
+        (is_theirs && is_told).then_some((slot, place))
+    }
+
+    /// The tasks of an array that have a record and are not finished.
+    pub fn active_in(&self, array: &Array) -> Vec<Slot<Task>> {
+        let seqs = array.seq..Seq(array.seq.0 + u64::from(array.count));
+        let running = self.workers.all().flat_map(|(_, worker)| worker.running.range(seqs.clone()));
+        let queued = self.handlers[array.handler].queue.put_back_within(seqs.clone());
+        let active: BTreeMap<_, _> =
+            running.chain(queued).map(|(seq, slot)| (*seq, *slot)).collect();
+        active.into_values().collect()
     }
 
     /// What the array adds to the digest, beside those of its tasks that have a record.
@@ -98,7 +109,7 @@ impl State {
             numbers: (array.first, array.count),
             begun: array.begun,
             forgotten: array.forgotten,
-            early: array.early.hash(),
+            early: array.early.places().sums(),
         })
     }
 

@@ -2,6 +2,7 @@
 //! handler without a free worker is never in the way of another.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::slab::Slot;
 use super::tasks::{Chain, Ends, Seq, Task, Tasks};
@@ -10,7 +11,7 @@ use super::tasks::{Chain, Ends, Seq, Task, Tasks};
 pub struct Queue {
     /// Those never assigned: always younger ones come behind.
     waiting: Ends,
-    /// Those whose attempt was lost: each goes back to where its submission puts it.
+    /// Those whose attempt was lost, and fronts of arrays: each goes to where its submission puts it.
     returned: BTreeMap<Seq, Slot<Task>>,
 }
 
@@ -22,6 +23,11 @@ impl Queue {
 
     pub fn put_back(&mut self, seq: Seq, slot: Slot<Task>) {
         self.returned.insert(seq, slot);
+    }
+
+    /// Of those that went back to their place, the ones in this part of the order.
+    pub fn put_back_within(&self, seqs: Range<Seq>) -> impl Iterator<Item = (&Seq, &Slot<Task>)> {
+        self.returned.range(seqs)
     }
 
     /// It is in this queue.

@@ -196,3 +196,98 @@ fn a_million_tasks_are_one_record_and_one_event() {
     // The array, and its front.
     assert_eq!(scene.principal.history().count(), 2);
 }
+
+#[test]
+fn an_array_is_cancelled_in_one_step() {
+    let given = || {
+        [
+            connect(1, 2).into(),
+            submit_array(1, 0..9).into(),
+            succeed(1, attempt(in_array(1, 0), 1)).into(),
+            cancel(in_array(1, 5)).into(),
+        ]
+    };
+    check(
+        given(),
+        cancel_array(1),
+        "cancelled array 1
+        cancelled a1.1
+        cancelled a1.2
+        cancelled a1.3
+        > array 1 without 4
+        > of array 1 [4..5, 6..9] Cancelled
+        > stop a1.1/1 on 1
+        > task a1.1 is Cancelled
+        > changed a1.1/1 Cancelled at w1
+        > stop a1.2/1 on 1
+        > task a1.2 is Cancelled
+        > changed a1.2/1 Cancelled at w1
+        > task a1.3 is Cancelled
+        > changed a1.3/0 Cancelled
+        > array 1 of 9 from 0: [0, 0, 1, 0, 8, 0], 4 forgotten",
+    );
+    let mut scene = Scene::new(Limits::default());
+    given().into_iter().for_each(|At(now, command)| drop(scene.step(now, command)));
+    scene.step(0, cancel_array(1));
+    // Once more changes nothing; nor does one of its tasks, and none begins.
+    let again = lines(&scene.step(0, cancel_array(1)));
+    assert_eq!(again, ["> array 1 of 9 from 0: [0, 0, 1, 0, 8, 0], 4 forgotten"]);
+    for number in [3, 5, 8] {
+        let cancelled = lines(&scene.step(0, cancel(in_array(1, number))));
+        assert_eq!(cancelled, [format!("> cancelled a1.{number}/0 Cancelled")]);
+    }
+    scene.fail_over(0);
+    let begun = lines(&scene.step(0, connect(1, 2)));
+    assert!(!begun.iter().any(|line| line.starts_with("assigned")), "{begun:?}");
+    assert_eq!(
+        lines(&scene.step(0, list(0, None, 9))),
+        ["> tasks [a1.5, a1.3, a1.2, a1.1, a1.0] next None"]
+    );
+}
+
+#[test]
+fn an_array_may_be_submitted_without_some_of_its_tasks() {
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, submit_array_without(1, 10..20, &[0..2, 4..9]));
+    assert_eq!(
+        lines(&scene.step(0, query_array("ana", 1))),
+        ["> array 1 of 10 from 10: [3, 0, 0, 0, 7, 0], 7 forgotten"]
+    );
+    let assigned = lines(&scene.step(0, connect(1, 9)));
+    let assigned: Vec<_> = assigned.iter().filter(|line| line.starts_with("assigned")).collect();
+    assert_eq!(
+        assigned,
+        ["a1.12", "a1.13", "a1.19"]
+            .map(|t| format!("assigned {t}/1 to w1"))
+            .iter()
+            .collect::<Vec<_>>()
+    );
+    // The whole one is the same array.
+    let again = lines(&scene.step(0, submit_array(1, 10..20)));
+    assert_eq!(again, ["> existed true, array 1 of 10 from 10: [0, 3, 0, 0, 7, 0], 7 forgotten"]);
+}
+
+#[test]
+fn what_can_never_fit_is_told_from_what_cannot_now() {
+    let limits = Limits { max_active_tasks: 5, ..Limits::default() };
+    let refused = "> refused: NeverFits { limit: 5, unit: \"tasks\" }";
+    check_within(limits, [], submit_array(1, 0..6), refused);
+}
+
+/// However many were cancelled early and forgotten, each step of a list is a short one.
+#[test]
+fn a_list_does_not_walk_over_what_is_forgotten() {
+    let limits = Limits { max_finished_tasks: 1, ..Limits::default() };
+    let mut scene = orquestrador_core::Machine::new(limits);
+    let now = orquestrador_core::ids::Timestamp(0);
+    scene.take_office(now, &mut orquestrador_core::Step::default());
+    let mut run = |command| {
+        let mut step = orquestrador_core::Step::default();
+        scene.handle(now, command, &mut step);
+        step
+    };
+    run(submit_array(1, 0..200_000));
+    (1..100_000).for_each(|number| drop(run(cancel(in_array(1, number)))));
+    let last = lines(&run(list(2, None, 9)));
+    assert_eq!(last, ["> tasks [] next Some(a1.100000)"]);
+}

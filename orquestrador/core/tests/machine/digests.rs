@@ -73,8 +73,8 @@ fn the_digest_covers_every_field_of_an_array() {
         |array| array.count = 11,
         |array| array.at = Timestamp(2),
         |array| array.begun = 6,
-        |array| array.early = vec![8],
-        |array| array.early = vec![7, 8],
+        |array| array.early = vec![8..9],
+        |array| array.early = vec![7..9],
         |array| array.forgotten.succeeded = 2,
         |array| array.forgotten.failed = 1,
         |array| array.forgotten.cancelled = 1,
@@ -92,7 +92,7 @@ fn the_digest_covers_every_field_of_an_array() {
             count: 10,
             at: Timestamp(1),
             begun: 5,
-            early: vec![7],
+            early: vec![7..8],
             forgotten: Forgotten { succeeded: 1, ..Forgotten::default() },
         };
         change(&mut array);

@@ -49,10 +49,29 @@ impl Ledger {
             Event::TaskSubmitted { task, owner, handler, delivery, .. } => {
                 self.submit(*task, owner, handler, *delivery);
             }
-            Event::ArraySubmitted { array, owner, handler, delivery, first, count, .. } => {
-                for number in *first..first + count {
-                    self.submit(array.task(number), owner, handler, *delivery);
+            Event::ArraySubmitted {
+                array,
+                owner,
+                handler,
+                delivery,
+                first,
+                count,
+                without,
+                ..
+            } => {
+                for place in (0..*count).filter(|p| !without.iter().any(|r| r.contains(p))) {
+                    self.submit(array.task(first + place), owner, handler, *delivery);
                 }
+            }
+            Event::ArrayCancelled { array, .. } => {
+                let waits = |task: &TaskId, entry: &Entry| {
+                    task.in_array().is_some_and(|(of, _)| of == *array)
+                        && (entry.stage, entry.attempt) == (Stage::Queued, Attempt(0))
+                };
+                // The front has a record, and ends by itself.
+                let mut waiting = self.tasks.iter().filter(|(task, entry)| waits(task, entry));
+                let front = waiting.next().map(|(task, _)| *task);
+                self.tasks.retain(|task, entry| Some(*task) == front || !waits(task, entry));
             }
             Event::TaskAssigned { task, attempt, worker, .. } => {
                 self.assert_oldest(*task);

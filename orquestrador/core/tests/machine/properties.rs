@@ -82,6 +82,9 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         8 => submission(),
         2 => array_submission(),
+        1 => (owner(), 0..3u128).prop_map(|(owner, n)| Command::CancelArray {
+            request: REQUEST, owner, array: array_id(n)
+        }),
         1 => (owner(), 0..3u128).prop_map(|(owner, n)| Command::QueryArray {
             request: REQUEST, owner, array: array_id(n)
         }),
@@ -130,14 +133,16 @@ fn submission() -> impl Strategy<Value = Command> {
 }
 
 fn array_submission() -> impl Strategy<Value = Command> {
-    let array = (0..3u128, handler(), 0..2u8, delivery(), 0..2u32, 1..9u32);
-    let array = array.prop_map(|(n, handler, payload, delivery, first, count)| NewArray {
+    let array = (0..3u128, handler(), 0..2u8, delivery(), 0..2u32, 1..9u32, 0..18u32);
+    let array = array.prop_map(|(n, handler, payload, delivery, first, count, from)| NewArray {
         id: array_id(n),
         handler,
         payload: vec![payload; 3].into(),
         delivery,
         first,
         count,
+        // All but one at most.
+        without: if from + 1 < count { vec![from..count - 1] } else { vec![] },
     });
     (owner(), array, any::<bool>()).prop_map(|(owner, array, allow_unknown_handler)| {
         Command::SubmitArray { request: REQUEST, owner, array, allow_unknown_handler }
@@ -292,6 +297,7 @@ impl Surroundings {
                 | Effect::Welcome { .. }
                 | Effect::CloseSession { .. }
                 | Effect::TaskChanged { .. }
+                | Effect::CancelledInArray { .. }
                 | Effect::Notice(_)
                 | Effect::UsersChanged { .. } => {}
             }

@@ -129,13 +129,31 @@ pub fn in_array(n: u128, number: u32) -> u128 {
 pub fn submit_array(n: u128, numbers: std::ops::Range<u32>) -> Command {
     let (first, count) = (numbers.start, numbers.end - numbers.start);
     let NewTask { handler, payload, delivery, .. } = task(0, "echo", "payload");
-    let array = NewArray { id: array_id(n), handler, payload, delivery, first, count };
+    let array =
+        NewArray { id: array_id(n), handler, payload, delivery, first, count, without: vec![] };
     Command::SubmitArray {
         request: REQUEST,
         owner: "ana".into(),
         array,
         allow_unknown_handler: false,
     }
+}
+
+/// The same without the tasks at these places.
+pub fn submit_array_without(
+    n: u128,
+    numbers: std::ops::Range<u32>,
+    places: &[std::ops::Range<u32>],
+) -> Command {
+    let mut command = submit_array(n, numbers);
+    if let Command::SubmitArray { array, .. } = &mut command {
+        array.without = places.to_vec();
+    }
+    command
+}
+
+pub fn cancel_array(n: u128) -> Command {
+    Command::CancelArray { request: REQUEST, owner: "ana".into(), array: array_id(n) }
 }
 
 pub fn query_array(owner: &str, n: u128) -> Command {
@@ -257,6 +275,7 @@ fn event(event: &Event) -> String {
             let first = shown(array.task(*first));
             format!("submitted {count} from {first} of {owner} for {handler}")
         }
+        Event::ArrayCancelled { array, .. } => format!("cancelled array {}", array.0 >> 96),
         Event::TaskAssigned { task, attempt, worker, .. } => {
             format!("assigned {}/{attempt} to {worker}", shown(*task))
         }
@@ -322,6 +341,10 @@ fn effect(effect: &Effect) -> String {
             let result = result.as_ref().map(|result| String::from_utf8_lossy(result));
             let result = result.map(|result| format!(": {result}")).unwrap_or_default();
             format!("> changed {}{result}", self::snapshot(snapshot))
+        }
+        Effect::CancelledInArray { array, numbers, template } => {
+            let state = template.state;
+            format!("> of array {} {numbers:?} {state:?}", array.0 >> 96)
         }
         Effect::Notice(notice) => format!("> {}", self::notice(notice)),
         Effect::UsersChanged { users } => {
@@ -407,6 +430,9 @@ fn notice(notice: &Notice) -> String {
         Notice::TaskSubmitted { task, owner } => format!("task {} of {owner}", shown(*task)),
         Notice::ArraySubmitted { array, owner, count } => {
             format!("array {} of {count} of {owner}", array.0 >> 96)
+        }
+        Notice::ArrayCancelled { array, tasks } => {
+            format!("array {} without {tasks}", array.0 >> 96)
         }
         Notice::TaskAssigned { task, worker } => format!("task {} to {worker}", shown(*task)),
         Notice::TaskReassigned { task, worker } => {

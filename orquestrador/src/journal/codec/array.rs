@@ -1,6 +1,8 @@
 //! Arrays, as snapshots hold them.
 
-use common::proto::ArrayRestored;
+use std::ops::Range;
+
+use common::proto::{ArrayRestored, PlaceRange};
 use orquestrador_core::event::{Forgotten, RestoredArray};
 use orquestrador_core::ids::{ArrayId, Timestamp};
 
@@ -19,7 +21,7 @@ pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
         first: restored.first,
         count: restored.count,
         begun: restored.begun,
-        early: restored.early.clone(),
+        early: ranges_to_proto(&restored.early),
         forgotten_succeeded: restored.forgotten.succeeded,
         forgotten_failed: restored.forgotten.failed,
         forgotten_cancelled: restored.forgotten.cancelled,
@@ -39,7 +41,7 @@ pub fn from_proto(e: ArrayRestored) -> Result<RestoredArray, CodecError> {
         count: e.count,
         at: Timestamp(e.at_ms),
         begun: e.begun,
-        early: e.early,
+        early: ranges_from_proto(e.early)?,
         forgotten: Forgotten {
             succeeded: e.forgotten_succeeded,
             failed: e.forgotten_failed,
@@ -51,4 +53,16 @@ pub fn from_proto(e: ArrayRestored) -> Result<RestoredArray, CodecError> {
 
 pub(super) fn id(bytes: &[u8]) -> Result<ArrayId, CodecError> {
     ArrayId::from_bytes(bytes).ok_or(CodecError::Length("array_id"))
+}
+
+pub(super) fn ranges_to_proto(ranges: &[Range<u32>]) -> Vec<PlaceRange> {
+    ranges.iter().map(|r| PlaceRange { first: r.start, count: r.end - r.start }).collect()
+}
+
+pub(super) fn ranges_from_proto(ranges: Vec<PlaceRange>) -> Result<Vec<Range<u32>>, CodecError> {
+    let range = |PlaceRange { first, count }| {
+        let end = first.checked_add(count).ok_or(CodecError::Invalid("places"))?;
+        Ok(first..end)
+    };
+    ranges.into_iter().map(range).collect()
 }

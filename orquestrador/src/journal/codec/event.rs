@@ -30,18 +30,31 @@ fn to_kind(event: &Event) -> Kind {
                 at_most_once: is_at_most_once(*delivery),
             })
         }
-        Event::ArraySubmitted { array, owner, handler, payload, delivery, first, count, at } => {
-            Kind::ArraySubmitted(proto::ArraySubmitted {
-                array_id: array.to_bytes().to_vec(),
-                owner: owner.to_string(),
-                handler: handler.to_string(),
-                payload: payload.clone(),
-                at_ms: at.0,
-                at_most_once: is_at_most_once(*delivery),
-                first: *first,
-                count: *count,
-            })
-        }
+        Event::ArraySubmitted {
+            array,
+            owner,
+            handler,
+            payload,
+            delivery,
+            first,
+            count,
+            without,
+            at,
+        } => Kind::ArraySubmitted(proto::ArraySubmitted {
+            array_id: array.to_bytes().to_vec(),
+            owner: owner.to_string(),
+            handler: handler.to_string(),
+            payload: payload.clone(),
+            at_ms: at.0,
+            at_most_once: is_at_most_once(*delivery),
+            first: *first,
+            count: *count,
+            without: array::ranges_to_proto(without),
+        }),
+        Event::ArrayCancelled { array, at } => Kind::ArrayCancelled(proto::ArrayCancelled {
+            array_id: array.to_bytes().to_vec(),
+            at_ms: at.0,
+        }),
         Event::TaskAssigned { task, attempt, worker, at } => {
             Kind::TaskAssigned(proto::TaskAssigned {
                 task_id: id(*task).into(),
@@ -146,8 +159,12 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             delivery: delivery(e.at_most_once),
             first: e.first,
             count: e.count,
+            without: array::ranges_from_proto(e.without)?,
             at: Timestamp(e.at_ms),
         },
+        Kind::ArrayCancelled(e) => {
+            Event::ArrayCancelled { array: array::id(&e.array_id)?, at: Timestamp(e.at_ms) }
+        }
         Kind::TaskAssigned(e) => Event::TaskAssigned {
             task: task(&e.task_id)?,
             attempt: Attempt(e.attempt),
