@@ -258,7 +258,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 delivery,
                 first,
                 count,
-                without: vec![0..first],
+                without: vec![0..first, first..first],
                 at,
             }
         ),

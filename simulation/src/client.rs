@@ -101,7 +101,8 @@ fn new_task(id: TaskId) -> NewTask {
 fn new_array(id: ArrayId, count: u32) -> NewArray {
     let NewTask { handler, payload, delivery, .. } = new_task(TaskId(id.0 >> ID_SHIFT));
     // Of some, the second task is left out.
-    let without = if count > 1 && id.0 >> 127 == 1 { vec![1..2] } else { vec![] };
+    let without =
+        if count > 1 && id.0 >> 127 == 1 { std::iter::once(1..2).collect() } else { vec![] };
     NewArray { id, handler, payload, delivery, first: 1, count, without }
 }
 

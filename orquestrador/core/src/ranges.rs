@@ -128,6 +128,8 @@ impl FromIterator<Range<u32>> for Ranges {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::single_range_in_vec_init, reason = "sets of one range are meant")]
+
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;

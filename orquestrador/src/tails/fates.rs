@@ -200,6 +200,8 @@ fn is_in(array: ArrayId, task: TaskId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::single_range_in_vec_init, reason = "sets of one range are meant")]
+
     use orquestrador_core::command::Failure;
     use orquestrador_core::event::{Forgotten, LossCause, RestoredArray};
     use orquestrador_core::ids::{Attempt, Timestamp};
