@@ -75,6 +75,16 @@ impl Cli {
         Ok(self.command(args).output().context("failed to start cliente")?.into())
     }
 
+    /// Starts it, with what it says at hand.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(&self, args: &[&str]) -> anyhow::Result<std::process::Child> {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().context("failed to start cliente")
+    }
+
     /// The same with this on its standard input.
     ///
     /// # Errors

@@ -55,3 +55,44 @@ fn the_programs_of_a_killed_worker_end_with_it() -> anyhow::Result<()> {
     });
     Ok(())
 }
+
+#[test]
+fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut layout = Layout::new(dir.path(), 1)?;
+    layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let run = cli.run(&["run", "--", "sh", "-c", "echo out; echo err >&2; exit 7"])?;
+    assert_eq!((run.code, &*run.stdout, &*run.stderr), (Some(7), "out\n", "err\n"));
+    let run = cli.run_with_input(&["run", "--stdin-from", "-", "--", "wc", "-c"], "12345")?;
+    assert_eq!((run.code, run.stdout.trim()), (Some(0), "5"), "{}", run.stderr);
+    let missing = cli.run(&["run", "--", "/no/such/program"])?;
+    assert_eq!(missing.code, Some(1));
+    assert!(missing.stderr.contains("/no/such/program"), "{}", missing.stderr);
+
+    let started = dir.path().join("started");
+    let script = format!("echo $$ > {}; exec sleep 1000", started.display());
+    let mut client = cli.start(&["run", "--", "sh", "-c", &script])?;
+    let pid = wait_for("the program to run", || {
+        std::fs::read_to_string(&started).ok().filter(|pid| pid.ends_with('\n'))
+    });
+    let of_client = rustix::process::Pid::from_child(&client);
+    rustix::process::kill_process(of_client, Signal::INT)?;
+    assert_eq!(client.wait()?.code(), Some(130));
+    wait_for("the program to end with it", || (!runs(pid.trim())).then_some(()));
+    Ok(())
+}
+
+#[test]
+fn shells_get_their_completions() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let cli = Cli::new(&Layout::new(dir.path(), 0)?);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = cli.run(&["completions", shell])?;
+        assert_eq!(script.code, Some(0), "{}", script.stderr);
+        assert!(script.stdout.contains("allow-unknown-handler"), "{shell}");
+    }
+    Ok(())
+}

@@ -93,12 +93,17 @@ pub enum Subcommand {
     Login,
     Logout,
     Menu,
+    Completions {
+        #[arg(value_name = "SHELL", value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 /// What needs an orchestrator, and someone who asks.
 #[derive(Debug, clap::Subcommand)]
 pub enum Online {
     Submit(Submit),
+    Run(Run),
     Status {
         #[arg(value_name = "ID", value_parser = task_id)]
         task_id: String,
@@ -178,6 +183,37 @@ pub struct Submit {
     pub allow_unknown_handler: bool,
     #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
     pub argv: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    #[arg(long, value_name = "FILE|-")]
+    pub stdin_from: Option<String>,
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub delivery: Delivery,
+    #[arg(long)]
+    pub allow_unknown_handler: bool,
+    #[arg(last = true, required = true, value_name = "ARGV")]
+    pub argv: Vec<String>,
+}
+
+impl From<Run> for Submit {
+    fn from(run: Run) -> Self {
+        let Run { stdin_from, delivery, allow_unknown_handler, argv } = run;
+        Self {
+            handler: None,
+            payload: None,
+            count: 1,
+            array: None,
+            each_line: None,
+            stdin_from,
+            id: None,
+            delivery,
+            wait: Wait { wait: true, wait_timeout: None },
+            allow_unknown_handler,
+            argv,
+        }
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]

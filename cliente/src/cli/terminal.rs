@@ -1,6 +1,8 @@
 //! The terminal: what is said on standard error, what is asked, and what Ctrl+C does.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use common::exit;
@@ -27,6 +29,12 @@ pub fn end_when_interrupted() -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("SIGINT"))?;
     tokio::spawn(async move {
         interrupt.recv().await;
+        let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(last) = last
+            && tokio::time::timeout(LAST_TIMEOUT, last).await.is_err()
+        {
+            tracing::warn!("what was to be done before the end took too long");
+        }
         if let Some(found) = found
             && let Err(error) = tcsetattr(std::io::stdin(), OptionalActions::Now, &found)
         {
@@ -35,6 +43,28 @@ pub fn end_when_interrupted() -> Result<(), Failure> {
         std::process::exit(i32::from(exit::INTERRUPTED));
     });
     Ok(())
+}
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What Ctrl+C does before it ends the process.
+static LAST: Mutex<Option<Work>> = Mutex::new(None);
+const LAST_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Until it is dropped, Ctrl+C does this first.
+pub struct BeforeEnd(());
+
+impl Drop for BeforeEnd {
+    fn drop(&mut self) {
+        *LAST.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Ctrl+C does this first, for three seconds at most.
+#[must_use]
+pub fn before_end(work: impl Future<Output = ()> + Send + 'static) -> BeforeEnd {
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(work));
+    BeforeEnd(())
 }
 
 /// A line of standard input, with the prompt on standard error. `None` at the end of the input.

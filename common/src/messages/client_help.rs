@@ -33,17 +33,20 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.each_line" => {
             "Uma tarefa por linha do arquivo (- é a entrada padrão); a linha substitui {} no conteúdo ou nos argumentos"
         }
-        "submit.delivery" => {
+        "submit.delivery" | "run.delivery" => {
             "at-least-once (padrão): perdido o worker, outro a executa; at-most-once: nunca começa duas vezes, termina como PERDIDA"
         }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
-        "submit.stdin_from" => "Arquivo com a entrada padrão do programa (- é a entrada padrão)",
+        "submit.stdin_from" | "run.stdin_from" => {
+            "Arquivo com a entrada padrão do programa (- é a entrada padrão)"
+        }
         "result.wait" => "Espera terminar",
         "wait_timeout" => "Quanto esperar, no máximo: 30s, 10m, 2h",
-        "submit.allow_unknown_handler" => {
+        "submit.allow_unknown_handler" | "run.allow_unknown_handler" => {
             "Aceita mesmo que nenhum worker tenha oferecido este handler"
         }
+        "run.argv" => "Depois de --: o programa e os argumentos",
         "submit.argv" => "Depois de --: o programa e os argumentos, para o handler command",
         "status.explain" => {
             "Explica passo a passo: por que espera, por que rodou de novo, como terminou"
@@ -109,6 +112,11 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "login.about" => "Guarda usuário e token num arquivo só seu",
         "logout.about" => "Esquece usuário e token",
         "menu.about" => "O menu interativo",
+        "completions.about" => "Imprime o script de autocompletar para um shell",
+        "completions.shell" => "Qual shell",
+        "run.about" => {
+            "Executa um programa num worker como se fosse aqui: a saída dele, o código de saída dele"
+        }
         _ => return None,
     })
 }
@@ -138,15 +146,20 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.each_line" => {
             "One task per line of the file (- is standard input); the line replaces {} in the payload or the arguments"
         }
-        "submit.delivery" => {
+        "submit.delivery" | "run.delivery" => {
             "at-least-once (default): if its worker is lost, another runs it; at-most-once: never started twice, it ends as LOST"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
         "submit.wait" => "Wait until they are finished; the exit code is that of the work",
-        "submit.stdin_from" => "File with the program's standard input (- is standard input)",
+        "submit.stdin_from" | "run.stdin_from" => {
+            "File with the program's standard input (- is standard input)"
+        }
         "result.wait" => "Wait until it is finished",
         "wait_timeout" => "How long to wait at most: 30s, 10m, 2h",
-        "submit.allow_unknown_handler" => "Accept although no worker has offered this handler",
+        "submit.allow_unknown_handler" | "run.allow_unknown_handler" => {
+            "Accept although no worker has offered this handler"
+        }
+        "run.argv" => "After --: the program and its arguments",
         "submit.argv" => "After --: the program and its arguments, for the handler command",
         "status.explain" => {
             "Explain step by step: why it waits, why it was run again, how it ended"
@@ -216,6 +229,9 @@ fn english(id: &str) -> Option<&'static str> {
         "login.about" => "Keeps user and token in a file of your own",
         "logout.about" => "Forgets user and token",
         "menu.about" => "The interactive menu",
+        "completions.about" => "Prints the completion script for a shell",
+        "completions.shell" => "Which shell",
+        "run.about" => "Runs a program on a worker as if it were here: its output, its exit code",
         _ => return None,
     })
 }

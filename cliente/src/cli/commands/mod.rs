@@ -11,6 +11,7 @@ pub mod logout;
 pub mod menu;
 mod payload;
 mod result;
+mod run;
 mod status;
 mod submit;
 mod users;
@@ -28,6 +29,7 @@ use super::failure::Failure;
 pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
     match command {
         Online::Submit(options) => submit::run(context, options).await,
+        Online::Run(options) => run::run(context, options).await,
         Online::Status { task_id, explain: false } if array_id::is_array(&task_id) => {
             array::status(context, &task_id).await
         }

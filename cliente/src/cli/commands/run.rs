@@ -1,0 +1,48 @@
+//! `cliente run -- PROGRAM`: a program on a worker, as if it ran here.
+
+use common::error_code::ErrorCode;
+use serde_json::Value;
+
+use super::super::Context;
+use super::super::args::{Run, Submit};
+use super::super::failure::Failure;
+use super::super::output::{self, TaskView};
+use super::super::terminal;
+use super::payload::Template;
+use super::result;
+
+/// Ends with the exit code of the program. Ctrl+C ends the program, too.
+pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
+    let options = Submit::from(options);
+    let template = Template::read(&options)?;
+    let task = template.task(template.only_payload());
+    let (client, id) = (context.client.clone(), task.task_id.clone());
+    let _until_it_ends = terminal::before_end(async move {
+        match client.cancel(&id).await {
+            Err(error) if error.code != ErrorCode::TaskNotFound => {
+                tracing::warn!(%error, task = id, "the program may go on");
+            }
+            Ok(_) | Err(_) => {}
+        }
+    });
+    let (task, result) = context.client.run(task, options.allow_unknown_handler).await?;
+    let code = exit_code(&result).unwrap_or_else(|| result::exit_code(task.state()));
+    let view = TaskView::new(task, result, None);
+    if context.is_json {
+        output::print(&context.output.task(&view))?;
+        return Ok(code);
+    }
+    let mut shown = view;
+    if exit_code(shown.result.as_deref().unwrap_or_default()).is_some() {
+        // What the program says of its failure is enough.
+        shown.task.error = None;
+    }
+    result::show(context, &shown, false)?;
+    Ok(code)
+}
+
+/// Of a program that ended by itself.
+fn exit_code(report: &[u8]) -> Option<u8> {
+    let report: Value = serde_json::from_slice(report).ok()?;
+    report["exit_code"].as_u64().and_then(|code| u8::try_from(code).ok())
+}
