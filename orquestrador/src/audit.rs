@@ -249,4 +249,28 @@ mod tests {
         assert_eq!(report.missing.len(), 3, "which of them is not known");
         assert!(report.forgotten.is_empty());
     }
+
+    #[test]
+    fn an_array_is_found_by_its_own_id_and_by_those_of_its_tasks() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let journal = journal(dir.path());
+        let array = ArrayId(8 << 76);
+        let submitted = Event::ArraySubmitted {
+            array,
+            owner: "ana".into(),
+            handler: "echo".into(),
+            payload: Default::default(),
+            delivery: Delivery::AtLeastOnce,
+            first: 5,
+            count: 10,
+            without: Vec::new(),
+            at: Timestamp(3),
+        };
+        append(&journal, &Content::Events(vec![submitted]));
+        let report = read(&journal, &[array.0, array.task(5).0, array.task(14).0]);
+        assert_eq!((report.misfit, report.missing.len()), (None, 0));
+        // One could have been forgotten, not both.
+        let others = [array.task(4), array.task(15)];
+        assert_eq!(read(&journal, &others.map(|task| task.0)).missing, BTreeSet::from(others));
+    }
 }
