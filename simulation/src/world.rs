@@ -335,6 +335,11 @@ impl World {
             let steps = &self.truth.tasks[first].steps;
             open.push(format!("{} tasks, among them {first}: {steps:?}", unfinished.len()));
         }
+        // Cancelled attempts may be on their way to an end.
+        let taken = orquestrador_core::invariants::slots_taken(&self.truth.machine);
+        if taken > 0 {
+            open.push(format!("{taken} slots are taken"));
+        }
         open.extend(self.clients.iter().filter_map(Client::open));
         open.extend(self.workers.iter().filter_map(Worker::open));
         let served: Vec<_> = self

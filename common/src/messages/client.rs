@@ -26,6 +26,10 @@ pub enum ClientMessage {
         durability: Durability,
         existed: bool,
     },
+    /// Nobody knows whether a task that was to be waited for was accepted.
+    MayGoOn {
+        task: String,
+    },
     /// The id of an array, where that of a task is meant.
     IsAnArray {
         array: String,
@@ -167,6 +171,7 @@ impl Message for ClientMessage {
             Self::Accepted { .. } => "accepted",
             Self::AcceptedMany { .. } => "accepted_many",
             Self::AcceptedArray { .. } => "accepted_array",
+            Self::MayGoOn { .. } => "may_go_on",
             Self::IsAnArray { .. } => "is_an_array",
             Self::ArrayForgotten { .. } => "array_forgotten",
             Self::Ended { .. } => "ended",
@@ -226,6 +231,9 @@ impl ClientMessage {
                 format!("Tarefa {task} já tinha sido recebida; nada foi duplicado.")
             }
             Self::AcceptedMany { count } => format!("{count} tarefas recebidas."),
+            Self::MayGoOn { task } => format!(
+                "A tarefa {task} pode ter sido recebida e continuar; consulte-a com cliente status."
+            ),
             Self::IsAnArray { array } => format!(
                 "{array} é um array: use status ou watch para ele, ou o identificador de uma de suas tarefas."
             ),
@@ -326,6 +334,9 @@ impl ClientMessage {
                 format!("Task {task} had been accepted before; nothing was duplicated.")
             }
             Self::AcceptedMany { count } => format!("{count} tasks accepted."),
+            Self::MayGoOn { task } => format!(
+                "The task {task} may have been accepted, and go on; ask with cliente status."
+            ),
             Self::IsAnArray { array } => format!(
                 "{array} is an array: use status or watch for it, or the id of one of its tasks."
             ),

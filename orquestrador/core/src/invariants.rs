@@ -41,6 +41,11 @@ pub fn check_principal(machine: &Machine) -> Result<(), String> {
     })
 }
 
+/// By running attempts, and by cancelled ones that have not ended: 0 when every worker is free.
+pub fn slots_taken(machine: &Machine) -> u64 {
+    machine.state.workers.iter().map(|(_, worker)| u64::from(worker.busy())).sum()
+}
+
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
 }

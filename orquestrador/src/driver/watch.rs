@@ -21,7 +21,9 @@ use crate::api::convert;
 type WatcherId = u64;
 
 /// Open watches; the next one is refused.
-const MAX_WATCHERS: usize = 10_000;
+const MAX_WATCHERS: usize = 40_000;
+/// Of one user, so that nobody takes them all.
+const MAX_WATCHERS_OF_ONE: usize = MAX_WATCHERS / 4;
 /// Tasks that are watched one by one, over all watches.
 const MAX_WATCHED_TASKS: usize = 1_000_000;
 /// Over all watches of one user, so that nobody takes them all.
@@ -38,9 +40,17 @@ pub struct WatchHub {
     dirty: Vec<WatcherId>,
     /// Tasks that are watched one by one, of watches asked for too; a task counts for each of its watchers.
     watched: usize,
-    watched_by: HashMap<UserName, usize>,
+    /// Watches, asked for or open, and tasks, by user.
+    shares: HashMap<UserName, Share>,
     /// Watches asked for whose first picture is not released yet: later changes are for them.
     expected: usize,
+}
+
+/// What one user has of all watches.
+#[derive(Default)]
+struct Share {
+    watchers: usize,
+    tasks: usize,
 }
 
 struct Entry {
@@ -58,8 +68,10 @@ impl WatchHub {
     /// Too many are open.
     pub fn expect(&mut self, watcher: &Watcher) -> Result<(), Status> {
         let tasks = watcher.tasks.as_ref().map_or(0, Vec::len);
-        let of_one = self.watched_by.get(&watcher.owner).copied().unwrap_or_default();
+        let share = self.shares.get(&watcher.owner);
+        let (watchers, of_one) = share.map_or((0, 0), |share| (share.watchers, share.tasks));
         let too_many = self.watchers.len() + self.expected >= MAX_WATCHERS
+            || watchers >= MAX_WATCHERS_OF_ONE
             || self.watched + tasks > MAX_WATCHED_TASKS
             || of_one + tasks > MAX_WATCHED_BY_ONE;
         if too_many {
@@ -72,22 +84,24 @@ impl WatchHub {
 
     pub fn expected_in_vain(&mut self, watcher: &Watcher) {
         self.expected = self.expected.saturating_sub(1);
-        self.discount(&watcher.owner, watcher.tasks.as_ref().map_or(0, Vec::len));
+        self.discount(&watcher.owner, 1, watcher.tasks.as_ref().map_or(0, Vec::len));
     }
 
+    /// One more watch, of so many tasks.
     fn count(&mut self, owner: &UserName, tasks: usize) {
-        if tasks > 0 {
-            self.watched += tasks;
-            *self.watched_by.entry(owner.clone()).or_default() += tasks;
-        }
+        self.watched += tasks;
+        let share = self.shares.entry(owner.clone()).or_default();
+        share.watchers += 1;
+        share.tasks += tasks;
     }
 
-    fn discount(&mut self, owner: &UserName, tasks: usize) {
+    fn discount(&mut self, owner: &UserName, watchers: usize, tasks: usize) {
         self.watched = self.watched.saturating_sub(tasks);
-        if let Some(count) = self.watched_by.get_mut(owner) {
-            *count = count.saturating_sub(tasks);
-            if *count == 0 {
-                self.watched_by.remove(owner);
+        if let Some(share) = self.shares.get_mut(owner) {
+            share.watchers = share.watchers.saturating_sub(watchers);
+            share.tasks = share.tasks.saturating_sub(tasks);
+            if share.watchers == 0 {
+                self.shares.remove(owner);
             }
         }
     }
@@ -176,11 +190,12 @@ impl WatchHub {
             }
         }
         for owner in ended {
-            self.discount(&owner, 1);
+            self.discount(&owner, 0, 1);
         }
     }
 
     /// Tells those who watch such tasks one by one.
+    /// `numbers`: in order, and apart from each other.
     pub fn cancelled_in_array(
         &mut self,
         array: ArrayId,
@@ -189,7 +204,8 @@ impl WatchHub {
     ) {
         let is_cancelled = |task: &TaskId| {
             task.in_array().is_some_and(|(of, number)| {
-                of == array && numbers.iter().any(|range| range.contains(&number))
+                let behind = numbers.partition_point(|range| range.end <= number);
+                of == array && numbers.get(behind).is_some_and(|range| range.contains(&number))
             })
         };
         let watched: Vec<TaskId> = self.by_task.keys().copied().filter(is_cancelled).collect();
@@ -221,7 +237,7 @@ impl WatchHub {
 
     fn remove(&mut self, id: WatcherId) {
         let Some(entry) = self.watchers.remove(&id) else { return };
-        self.discount(&entry.watcher.owner, entry.remaining.unwrap_or_default());
+        self.discount(&entry.watcher.owner, 1, entry.remaining.unwrap_or_default());
         match &entry.watcher.tasks {
             None => {
                 if let Some(list) = self.by_owner.get_mut(&entry.watcher.owner) {
@@ -303,21 +319,42 @@ mod tests {
     fn one_watch_too_many_is_refused_before_it_is_asked_for() {
         let mut hub = WatchHub::default();
         let mut readers = Vec::new();
-        for nth in 0..MAX_WATCHERS {
+        let of = |owner: &str| {
             let (watcher, reader) = watcher(None);
+            (Watcher { owner: UserName::from(owner), ..watcher }, reader)
+        };
+        for nth in 0..MAX_WATCHERS {
+            let (watcher, reader) = of(["ana", "bia", "caio", "duda"][nth % 4]);
             hub.expect(&watcher).expect("there is room");
             // The others are still expected.
             if nth % 2 == 0 {
                 hub.add(watcher, Vec::new());
                 readers.push(reader);
             }
+            if nth == MAX_WATCHERS / 2 {
+                let (one, another) = (of("eva").0, of("fabio").0);
+                hub.expect(&one).expect("there is room");
+                hub.expected_in_vain(&one);
+                hub.expect(&another).expect("there is room");
+                hub.expected_in_vain(&another);
+            }
         }
-        assert_refused(hub.expect(&watcher(None).0));
-        hub.expected_in_vain(&watcher(None).0);
-        hub.expect(&watcher(None).0).expect("there is room again");
+        assert_refused(hub.expect(&of("eva").0));
+        hub.expected_in_vain(&of("duda").0);
+        hub.expect(&of("eva").0).expect("there is room again");
         drop(readers);
         hub.sweep();
         assert!(hub.watchers.is_empty());
+    }
+
+    #[test]
+    fn nobody_takes_all_watches() {
+        let mut hub = WatchHub::default();
+        let watcher = watcher(None).0;
+        (0..MAX_WATCHERS_OF_ONE).for_each(|_| hub.expect(&watcher).expect("there is room"));
+        assert_refused(hub.expect(&watcher));
+        let other = Watcher { owner: UserName::from("bia"), ..watcher };
+        hub.expect(&other).expect("there is room for others");
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) struct Fates {
     begun: BTreeSet<TaskId>,
     /// Those whose outcome or cancellation is known.
     finished: BTreeSet<TaskId>,
+    /// Of arrays, those that were cancelled together.
+    cancelled: u64,
 }
 
 /// The tasks of an array.
@@ -123,18 +125,16 @@ impl Fates {
 
     /// What waits is cancelled; what had begun is told of by itself.
     fn cancel_all(&mut self, array: ArrayId) {
-        let Some(numbers) = self.arrays.get(&array) else { return };
-        let all = 0..numbers.count;
-        let begun = self.begun.range(array.task(0)..).take_while(|task| is_in(array, **task));
-        let begun: Vec<_> = begun.filter_map(|task| task.in_array()).collect();
-        // They stay open, as tasks of their own.
-        self.submitted.extend(begun.iter().map(|(_, number)| array.task(*number)));
+        let told: Vec<TaskId> = self.told_of_arrays().filter(|task| is_in(array, *task)).collect();
+        let Some(numbers) = self.arrays.get_mut(&array) else { return };
+        let together = numbers.together();
+        numbers.apart.insert(0..numbers.count);
         if numbers.delivery == Delivery::AtMostOnce {
-            self.once.extend(begun.iter().map(|(_, number)| array.task(*number)));
+            self.once.extend(told.iter().copied());
         }
-        if let Some(numbers) = self.arrays.get_mut(&array) {
-            numbers.apart.insert(all);
-        }
+        self.cancelled += together - told.len() as u64;
+        // From now on they are tasks of their own.
+        self.submitted.extend(told);
     }
 
     /// The places in an array of tasks that cannot be submitted, unless none can.
@@ -173,7 +173,8 @@ impl Fates {
 
     /// Submitted in the tail and ended in it.
     pub fn finished(&self) -> u64 {
-        self.finished.iter().filter(|task| self.is_submitted(**task)).count() as u64
+        let singly = self.finished.iter().filter(|task| self.is_submitted(**task)).count() as u64;
+        singly + self.cancelled
     }
 
     /// At-most-once tasks that may have begun, and whose end is not known.
@@ -352,6 +353,7 @@ mod tests {
         assert_eq!((before.open(), closed(&before, array)), (5, vec![1..2]));
         let fates = seen(&[submission.clone(), assigned(array.task(0).0), cancelled.clone()]);
         assert_eq!((fates.open(), closed(&fates, array)), (1, vec![1..6]));
+        assert_eq!(fates.finished(), 4, "one was left out before");
         assert!(seen(&[submission, cancelled]).closed_in(array).is_none());
     }
 

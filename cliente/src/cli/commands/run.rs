@@ -1,13 +1,16 @@
 //! `cliente run -- PROGRAM`: a program on a worker, as if it ran here.
 
 use common::error_code::ErrorCode;
+use common::messages::Message as _;
+use common::messages::client::ClientMessage;
+use common::proto::Task;
 use serde_json::Value;
 
 use super::super::Context;
 use super::super::args::{Run, Submit};
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
-use super::super::terminal;
+use super::super::terminal::{self, say};
 use super::payload::Template;
 use super::result;
 
@@ -25,7 +28,20 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
             Ok(_) | Err(_) => {}
         }
     });
-    let (task, result) = context.client.run(task, options.allow_unknown_handler).await?;
+    let ran = context.client.run(task.clone(), options.allow_unknown_handler).await;
+    if let Err(error) = &ran
+        && error.code.retryable()
+    {
+        // It may have been accepted, and go on; whoever knows its id can ask.
+        let task = Task { task_id: task.task_id, handler: task.handler, ..Task::default() };
+        match context.is_json {
+            true => {
+                output::print(&context.output.accepted(&[TaskView::without_result(task, None)]))?
+            }
+            false => say(&ClientMessage::MayGoOn { task: task.task_id }.text(context.lang)),
+        }
+    }
+    let (task, result) = ran?;
     let code = exit_code(&result).unwrap_or_else(|| result::exit_code(task.state()));
     let view = TaskView::new(task, result, None);
     if context.is_json {

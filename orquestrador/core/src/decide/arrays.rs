@@ -28,7 +28,8 @@ impl Machine {
         if !allow_unknown_handler {
             self.check_handler(&new.handler)?;
         }
-        self.check_backlog(new.count.into(), new.payload.len() as u64)?;
+        let left_out: u64 = new.without.iter().map(|r| u64::from(r.end - r.start)).sum();
+        self.check_backlog(u64::from(new.count) - left_out, new.payload.len() as u64)?;
         let NewArray { id, handler, payload, delivery, first, count, without } = new;
         self.record(
             Event::ArraySubmitted {
@@ -95,13 +96,15 @@ impl Machine {
         if tasks == 0 {
             return;
         }
-        let places = array.early.places().gaps(begun..array.count);
-        let numbers = places.into_iter().map(|p| array.first + p.start..array.first + p.end);
-        let numbers = numbers.collect();
-        let last = array.count - 1;
+        let (first, last) = (array.first, array.count - 1);
+        let places = match self.are_changes_told {
+            true => array.early.places().gaps(begun..array.count),
+            false => Vec::new(),
+        };
         self.record(Event::ArrayCancelled { array: id, at: now }, step);
         step.effects.push(Effect::Notice(Notice::ArrayCancelled { array: id, tasks }));
         if self.are_changes_told {
+            let numbers = places.into_iter().map(|p| first + p.start..first + p.end).collect();
             let mut template = self.snapshot_without_record((slot, last));
             template.finished_at = Some(now);
             step.effects.push(Effect::CancelledInArray { array: id, numbers, template });
