@@ -72,6 +72,8 @@ pub struct World {
     pub spread: BTreeMap<String, u64>,
     /// The epoch that its client knew before.
     pub spread_in: u64,
+    /// It was so at the last look.
+    is_at_rest: bool,
     /// When the operator speaks, in a world that lost a disk.
     pub operator_at: Option<Micros>,
     pub lost_a_disk: bool,
@@ -112,6 +114,7 @@ impl World {
             events: 0,
             spread: BTreeMap::new(),
             spread_in: 0,
+            is_at_rest: false,
             operator_at: None,
             lost_a_disk: false,
             progress: Index(0),
@@ -287,8 +290,11 @@ impl World {
             self.end_faults();
         }
         let open = self.open();
+        let rested = std::mem::replace(&mut self.is_at_rest, open.is_empty());
         let is_late = self.now() > self.plan.safety + self.plan.heal;
         match self.phase {
+            // What was said last may be on its way still: a worker that has just come back is not free before.
+            Phase::Healing | Phase::Spreading if open.is_empty() && !rested => {}
             Phase::Healing if open.is_empty() => self.spread(),
             // Amid an election the workers come back to the new principal one by one: they were not equal.
             Phase::Spreading
