@@ -4,11 +4,10 @@ use std::ops::Range;
 use std::time::Duration;
 
 use common::array_id;
-use common::endpoint::MAX_PAYLOAD_BYTES;
-use common::error_code::ErrorCode;
 use common::proto::{self, Array, Receipt};
 
 use crate::client::{epoch, incomplete, tasks};
+use crate::spec::check_payload;
 use crate::{Client, Delivery, Error, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
@@ -46,11 +45,6 @@ impl ArraySpec {
         let (array_id, handler) = (array_id::new(), handler.to_owned());
         Self { array_id, handler, payload, delivery: Delivery::default(), numbers }
     }
-
-    /// The ids of its tasks, in their order.
-    pub fn task_ids(&self) -> impl Iterator<Item = String> {
-        self.numbers.clone().filter_map(|number| array_id::task(&self.array_id, number))
-    }
 }
 
 /// The ids of the tasks of an array, in their order.
@@ -72,12 +66,7 @@ impl Client {
         allow_unknown_handler: bool,
     ) -> Result<SubmittedArray, Error> {
         let ArraySpec { array_id, handler, payload, delivery, numbers } = array;
-        if payload.len() > MAX_PAYLOAD_BYTES {
-            let size = payload.len();
-            let text =
-                format!("payload: has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
-            return Err(Error::new(ErrorCode::InvalidArgument, text));
-        }
+        check_payload(&payload)?;
         let array = proto::ArraySpec {
             array_id: canonical_task_id(&array_id),
             handler,

@@ -54,13 +54,18 @@ impl TaskSpec {
 
     /// What is too large is not worth sending.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let size = self.payload.len();
-        if size <= MAX_PAYLOAD_BYTES {
-            return Ok(());
-        }
-        let text = format!("payload: has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
-        Err(Error::new(ErrorCode::InvalidArgument, text))
+        check_payload(&self.payload)
     }
+}
+
+/// What is too large is refused here.
+pub(crate) fn check_payload(payload: &[u8]) -> Result<(), Error> {
+    let size = payload.len();
+    if size <= MAX_PAYLOAD_BYTES {
+        return Ok(());
+    }
+    let text = format!("payload: has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
+    Err(Error::new(ErrorCode::InvalidArgument, text))
 }
 
 impl From<TaskSpec> for WireSpec {

@@ -94,6 +94,13 @@ pub struct NewArray {
     pub without: Vec<Range<u32>>,
 }
 
+impl NewArray {
+    /// So many tasks are to run.
+    pub fn wanted(&self) -> u32 {
+        self.count - self.without.iter().map(|places| places.end - places.start).sum::<u32>()
+    }
+}
+
 /// What becomes of a task whose attempt is lost with its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Delivery {

@@ -71,9 +71,7 @@ impl ArrayId {
     pub fn task(self, number: u32) -> TaskId {
         TaskId(self.0 | (u128::from(number) + 1))
     }
-}
 
-impl ArrayId {
     /// Whether the task is one of so many in this array.
     pub fn has(self, task: TaskId, first: u32, count: u32) -> bool {
         task.in_array().is_some_and(|(array, number)| {

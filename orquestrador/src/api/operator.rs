@@ -95,7 +95,7 @@ impl Service {
         except: Vec<PlaceRange>,
     ) -> Result<u32, Status> {
         let array = validate::part_of_array(array, except)?;
-        let count = array.count - array.without.iter().map(|r| r.end - r.start).sum::<u32>();
+        let count = array.wanted();
         let submit = |request| {
             let allow_unknown_handler = true;
             Command::SubmitArray { request, owner, array, allow_unknown_handler }

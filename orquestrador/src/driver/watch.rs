@@ -291,6 +291,8 @@ pub fn lagged() -> Status {
 
 #[cfg(test)]
 mod tests {
+    use orquestrador_core::effect::TaskState;
+
     use super::*;
 
     type Reader = tokio::sync::mpsc::Receiver<Result<WatchTasksResponse, Status>>;
@@ -345,6 +347,42 @@ mod tests {
         drop(readers);
         hub.sweep();
         assert!(hub.watchers.is_empty());
+    }
+
+    #[test]
+    fn who_watches_a_task_of_a_cancelled_array_hears_of_its_end() {
+        let (mut hub, array) = (WatchHub::default(), ArrayId(8 << 76));
+        let shown = |number, state| TaskSnapshot {
+            id: array.task(number),
+            owner: UserName::from("ana"),
+            handler: "echo".into(),
+            delivery: orquestrador_core::command::Delivery::default(),
+            state,
+            attempt: orquestrador_core::ids::Attempt(0),
+            worker: None,
+            submitted_at: orquestrador_core::ids::Timestamp(1),
+            started_at: None,
+            finished_at: None,
+            error: None,
+            result_bytes: 0,
+            pending: None,
+        };
+        let mut readers: Vec<_> = [3, 4]
+            .map(|number| {
+                let (watcher, reader) = watcher(Some(vec![array.task(number)]));
+                let watcher = Watcher { is_quiet: true, only_ends: true, ..watcher };
+                hub.expect(&watcher).expect("there is room");
+                hub.add(watcher, vec![(shown(number, TaskState::Queued), None)]);
+                reader
+            })
+            .into();
+        hub.cancelled_in_array(array, &[0..2, 4..9], &shown(0, TaskState::Cancelled));
+        hub.flush();
+        let told = readers[1].try_recv().expect("is told").expect("is no error");
+        let task = told.updates[0].task.as_ref().expect("is set");
+        assert_eq!(task.task_id, array.task(4).to_string());
+        assert_eq!(task.state(), common::proto::TaskState::Cancelled);
+        assert!(readers[0].try_recv().is_err(), "3 is none of them");
     }
 
     #[test]

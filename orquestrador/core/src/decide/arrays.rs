@@ -28,8 +28,7 @@ impl Machine {
         if !allow_unknown_handler {
             self.check_handler(&new.handler)?;
         }
-        let left_out: u64 = new.without.iter().map(|r| u64::from(r.end - r.start)).sum();
-        self.check_backlog(u64::from(new.count) - left_out, new.payload.len() as u64)?;
+        self.check_backlog(new.wanted().into(), new.payload.len() as u64)?;
         let NewArray { id, handler, payload, delivery, first, count, without } = new;
         self.record(
             Event::ArraySubmitted {
