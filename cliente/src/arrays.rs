@@ -8,7 +8,7 @@ use common::proto::{self, Array, Receipt};
 
 use crate::client::{epoch, incomplete, tasks};
 use crate::spec::check_payload;
-use crate::{Client, Delivery, Error, canonical_task_id};
+use crate::{Client, Delivery, Error, RetryPolicy, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +24,8 @@ pub struct ArraySpec {
     pub payload: Vec<u8>,
     /// What becomes of one when its worker is lost.
     pub delivery: Delivery,
+    /// What follows when one fails; `None`: nothing.
+    pub retry: Option<RetryPolicy>,
     /// Their numbers; not empty.
     pub numbers: Range<u32>,
 }
@@ -43,7 +45,7 @@ impl ArraySpec {
     /// A new array with an id of its own, its tasks delivered at least once.
     pub fn new(handler: &str, payload: Vec<u8>, numbers: Range<u32>) -> Self {
         let (array_id, handler) = (array_id::new(), handler.to_owned());
-        Self { array_id, handler, payload, delivery: Delivery::default(), numbers }
+        Self { array_id, handler, payload, delivery: Delivery::default(), retry: None, numbers }
     }
 }
 
@@ -65,13 +67,14 @@ impl Client {
         array: ArraySpec,
         allow_unknown_handler: bool,
     ) -> Result<SubmittedArray, Error> {
-        let ArraySpec { array_id, handler, payload, delivery, numbers } = array;
+        let ArraySpec { array_id, handler, payload, delivery, retry, numbers } = array;
         check_payload(&payload)?;
         let array = proto::ArraySpec {
             array_id: canonical_task_id(&array_id),
             handler,
             payload: payload.into(),
             delivery: proto::Delivery::from(delivery).into(),
+            retry: retry.map(Into::into),
             first: numbers.start,
             count: numbers.end.saturating_sub(numbers.start),
         };

@@ -1,5 +1,7 @@
 //! What is submitted.
 
+use std::time::Duration;
+
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::error_code::ErrorCode;
 use common::proto;
@@ -28,6 +30,37 @@ impl From<Delivery> for proto::Delivery {
     }
 }
 
+/// When an attempt that failed is followed by another one. Not for tasks that may be started once at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// With so many failed attempts the task fails, 2 to 1,000. Those lost with their worker do not count.
+    pub max_attempts: u32,
+    /// Until the attempt after the first failure, at most; doubled with each further one.
+    pub first_delay: Duration,
+    /// What no delay exceeds, at most a day.
+    pub max_delay: Duration,
+    /// Only failures with these codes; empty means all.
+    pub codes: Vec<String>,
+}
+
+impl RetryPolicy {
+    /// All failures, after a second at first and five minutes at most.
+    pub fn new(max_attempts: u32) -> Self {
+        let (first_delay, max_delay) = (Duration::from_secs(1), Duration::from_mins(5));
+        Self { max_attempts, first_delay, max_delay, codes: Vec::new() }
+    }
+}
+
+impl From<RetryPolicy> for proto::RetryPolicy {
+    /// What is too long to be said is too long to be accepted.
+    fn from(policy: RetryPolicy) -> Self {
+        let ms = |delay: Duration| u32::try_from(delay.as_millis()).unwrap_or(u32::MAX);
+        let RetryPolicy { max_attempts, first_delay, max_delay, codes } = policy;
+        let (first_delay_ms, max_delay_ms) = (ms(first_delay), ms(max_delay));
+        Self { max_attempts, first_delay_ms, max_delay_ms, codes }
+    }
+}
+
 /// A task to be submitted. Its id is chosen here, so that a repeated submission is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSpec {
@@ -39,6 +72,8 @@ pub struct TaskSpec {
     pub payload: Vec<u8>,
     /// What becomes of it when its worker is lost.
     pub delivery: Delivery,
+    /// `None`: an attempt that fails is the last one.
+    pub retry: Option<RetryPolicy>,
 }
 
 impl TaskSpec {
@@ -49,6 +84,7 @@ impl TaskSpec {
             handler: handler.to_owned(),
             payload,
             delivery: Delivery::default(),
+            retry: None,
         }
     }
 
@@ -70,9 +106,14 @@ pub(crate) fn check_payload(payload: &[u8]) -> Result<(), Error> {
 
 impl From<TaskSpec> for WireSpec {
     fn from(spec: TaskSpec) -> Self {
-        let TaskSpec { task_id, handler, payload, delivery } = spec;
-        let delivery = proto::Delivery::from(delivery).into();
-        Self { task_id: canonical_task_id(&task_id), handler, payload: payload.into(), delivery }
+        let TaskSpec { task_id, handler, payload, delivery, retry } = spec;
+        Self {
+            task_id: canonical_task_id(&task_id),
+            handler,
+            payload: payload.into(),
+            delivery: proto::Delivery::from(delivery).into(),
+            retry: retry.map(Into::into),
+        }
     }
 }
 

@@ -60,6 +60,8 @@ impl Audit {
             | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)
             | Event::TaskReturned { .. }
+            | Event::TaskRetried { .. }
+            | Event::TaskDue { .. }
             | Event::TaskAssigned { .. }
             | Event::TasksPruned { .. }
             | Event::TaskRestored(_)

@@ -39,7 +39,7 @@ fn submission(first: u128) -> Command {
         id: TaskId(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
         handler: "echo".into(),
         payload: PAYLOAD[..].into(),
-        delivery: Delivery::AtLeastOnce,
+        terms: Delivery::AtLeastOnce.into(),
     });
     Command::Submit {
         request: RequestId(1),

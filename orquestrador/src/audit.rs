@@ -156,6 +156,8 @@ impl Audit {
             | Event::ArrayCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
+            | Event::TaskRetried { .. }
+            | Event::TaskDue { .. }
             | Event::WorkerRegistered { .. }
             | Event::HandlersLearned { .. }
             | Event::WorkerLost { .. }
@@ -203,7 +205,7 @@ mod tests {
             owner: "ana".into(),
             handler: "echo".into(),
             payload: Default::default(),
-            delivery: Delivery::AtLeastOnce,
+            terms: Delivery::AtLeastOnce.into(),
             at: Timestamp(1),
         }
     }
@@ -260,7 +262,7 @@ mod tests {
             owner: "ana".into(),
             handler: "echo".into(),
             payload: Default::default(),
-            delivery: Delivery::AtLeastOnce,
+            terms: Delivery::AtLeastOnce.into(),
             first: 5,
             count: 10,
             without: Vec::new(),

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use common::proto;
 use orquestrador_core::Event;
-use orquestrador_core::command::Delivery;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, TaskId, UserName};
+use orquestrador_core::terms::Terms;
 
 use crate::api::convert;
 use crate::journal::{self, Content, SNAPSHOT_EXTENSION, read_set_aside, read_set_aside_snapshot};
@@ -161,28 +161,27 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
     match event {
         // Of an array the tasks are told with it.
         Event::TaskSubmitted { task, .. } if task.in_array().is_some() => None,
-        Event::TaskSubmitted { task, owner, handler, payload, delivery, .. } => {
+        Event::TaskSubmitted { task, owner, handler, payload, terms, .. } => {
             let spec = proto::TaskSpec {
                 task_id: task.to_string(),
                 handler: handler.to_string(),
                 payload: payload.clone(),
-                delivery: convert::delivery(*delivery).into(),
+                delivery: convert::delivery(terms.delivery).into(),
+                retry: convert::retry(terms),
             };
             let owner = owner.to_string();
             let submission =
                 proto::TailTask { owner, task: Some(spec), ..proto::TailTask::default() };
             fates.can_be_submitted(*task).then_some(submission)
         }
-        Event::ArraySubmitted {
-            array, owner, handler, payload, delivery, first, count, ..
-        } => {
-            let (what, numbers) = ((payload, *delivery), (*first, *count));
+        Event::ArraySubmitted { array, owner, handler, payload, terms, first, count, .. } => {
+            let (what, numbers) = ((payload, terms), (*first, *count));
             array_submission(*array, (owner, handler), what, numbers, fates)
         }
         Event::ArrayRestored(restored) => {
             let names = (&restored.owner, &restored.handler);
             let payload = fates.payload_of(restored.array).unwrap_or(&restored.payload);
-            let (what, numbers) = ((payload, restored.delivery), (restored.first, restored.count));
+            let (what, numbers) = ((payload, &restored.terms), (restored.first, restored.count));
             array_submission(restored.array, names, what, numbers, fates)
         }
         _ => None,
@@ -192,7 +191,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
 fn array_submission(
     array: ArrayId,
     (owner, handler): (&UserName, &HandlerName),
-    (payload, delivery): (&Blob, Delivery),
+    (payload, terms): (&Blob, &Terms),
     (first, count): (u32, u32),
     fates: &Fates,
 ) -> Option<proto::TailTask> {
@@ -206,7 +205,8 @@ fn array_submission(
         array_id: array.to_string(),
         handler: handler.to_string(),
         payload: payload.clone(),
-        delivery: convert::delivery(delivery).into(),
+        delivery: convert::delivery(terms.delivery).into(),
+        retry: convert::retry(terms),
         first,
         count,
     };
@@ -237,7 +237,6 @@ pub fn parts(tasks: Vec<proto::TailTask>, max_bytes: usize) -> Vec<Vec<proto::Ta
 
 #[cfg(test)]
 mod tests {
-    use orquestrador_core::command::Delivery;
     use orquestrador_core::ids::{Epoch, Index, Timestamp};
 
     use super::*;
@@ -253,7 +252,7 @@ mod tests {
             owner: "ana".into(),
             handler: "echo".into(),
             payload: b"x"[..].into(),
-            delivery: Delivery::AtLeastOnce,
+            terms: Terms::default(),
             at: Timestamp(1),
         };
         let append = |events: Vec<Event>| {

@@ -36,6 +36,14 @@ pub enum What {
     Returned {
         attempt: Attempt,
     },
+    /// The attempt failed; the task waits for another until a moment.
+    Retried {
+        attempt: Attempt,
+        code: String,
+        until: Timestamp,
+    },
+    /// That moment has come.
+    Due,
     /// The attempt was lost with its worker, and so is the task.
     TaskLost {
         attempt: Attempt,
@@ -106,6 +114,11 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             Event::TaskReturned { task, attempt, at, .. } if *task == of => {
                 (*at, What::Returned { attempt: *attempt })
             }
+            Event::TaskRetried { task, attempt, until, code, at, .. } if *task == of => {
+                let (attempt, code, until) = (*attempt, code.clone(), *until);
+                (*at, What::Retried { attempt, code, until })
+            }
+            Event::TaskDue { task, at } if *task == of => (*at, What::Due),
             Event::TaskLost { task, attempt, cause, at } if *task == of => {
                 (*at, What::TaskLost { attempt: *attempt, cause: *cause })
             }
@@ -126,6 +139,8 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::TaskAssigned { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
+            | Event::TaskRetried { .. }
+            | Event::TaskDue { .. }
             | Event::TaskLost { .. }
             | Event::TaskSucceeded { .. }
             | Event::TaskFailed { .. }

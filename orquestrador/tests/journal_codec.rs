@@ -21,6 +21,7 @@ use orquestrador_core::Event;
 use orquestrador_core::command::{Delivery, Failure};
 use orquestrador_core::event::{Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{ArrayId, Attempt, ProcessId, TaskId, Timestamp};
+use orquestrador_core::terms::{RetryPolicy, Terms};
 use proptest::prelude::*;
 
 const TASK: TaskId = TaskId(0x0192_0000_0000_7000_8000_0000_0000_002a);
@@ -38,6 +39,8 @@ fn name(event: &Event) -> &'static str {
         Event::TaskSucceeded { .. } => "task_succeeded",
         Event::TaskFailed { .. } => "task_failed",
         Event::TaskCancelled { .. } => "task_cancelled",
+        Event::TaskRetried { .. } => "task_retried",
+        Event::TaskDue { .. } => "task_due",
         Event::TaskRequeued { .. } => "task_requeued",
         Event::TaskReturned { .. } => "task_returned",
         Event::TaskLost { .. } => "task_lost",
@@ -52,7 +55,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 19;
+const VARIANTS: usize = 21;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -68,7 +71,7 @@ fn examples() -> Vec<Event> {
             owner: "user1".into(),
             handler: "echo".into(),
             payload: b"hello"[..].into(),
-            delivery: Delivery::AtLeastOnce,
+            terms: Delivery::AtLeastOnce.into(),
             at,
         },
         Event::TaskAssigned { task, attempt, worker: worker(), at },
@@ -104,7 +107,7 @@ fn examples() -> Vec<Event> {
             owner: "user1".into(),
             handler: "echo".into(),
             payload: b"hello"[..].into(),
-            delivery: Delivery::AtMostOnce,
+            terms: Delivery::AtMostOnce.into(),
             at,
         },
         Event::TaskLost { task, attempt, cause: LossCause::WorkerSilent, at },
@@ -115,7 +118,7 @@ fn examples() -> Vec<Event> {
             owner: "user1".into(),
             handler: "echo".into(),
             payload: b"hello"[..].into(),
-            delivery: Delivery::AtMostOnce,
+            terms: Delivery::AtMostOnce.into(),
             first: 1,
             count: 1_000,
             without: vec![3..5, 900..1_000],
@@ -128,7 +131,7 @@ fn examples() -> Vec<Event> {
             handler: "echo".into(),
             fingerprint: 0x0123_4567_89ab_cdef,
             payload: b"hello"[..].into(),
-            delivery: Delivery::AtLeastOnce,
+            terms: Delivery::AtLeastOnce.into(),
             first: 1,
             count: 1_000,
             at,
@@ -136,7 +139,31 @@ fn examples() -> Vec<Event> {
             early: vec![301..302, 999..1_000],
             forgotten: Forgotten { succeeded: 200, failed: 3, cancelled: 2, lost: 1 },
         })),
+        Event::TaskSubmitted {
+            task,
+            owner: "user1".into(),
+            handler: "echo".into(),
+            payload: b"hello"[..].into(),
+            terms: retried(),
+            at,
+        },
+        Event::TaskRetried {
+            task,
+            attempt,
+            failed: 2,
+            until: Timestamp(at.0 + 1_500),
+            code: "EXIT_STATUS".into(),
+            message: "código de saída 3".into(),
+            at,
+        },
+        Event::TaskDue { task, at },
     ]
+}
+
+fn retried() -> Terms {
+    let codes = vec!["EXIT_STATUS".into(), "HANDLER_ERROR".into()];
+    let retry = RetryPolicy { max_attempts: 5, first_delay_ms: 1_000, max_delay_ms: 60_000, codes };
+    Terms { retry: Some(Box::new(retry)), ..Terms::default() }
 }
 
 fn restored(end: RestoredEnd) -> Event {
@@ -157,7 +184,7 @@ fn restored(end: RestoredEnd) -> Event {
         started_at: Some(Timestamp(1_700_000_000_124)),
         finished_at: Timestamp(1_700_000_000_125),
         finish_order: Some(7),
-        delivery,
+        terms: delivery.into(),
         end,
     }))
 }
@@ -235,27 +262,36 @@ fn any_event() -> impl Strategy<Value = Event> {
     let text = || ".{0,12}";
     let blob = || proptest::collection::vec(any::<u8>(), 0..64);
     let texts = || proptest::collection::vec(text(), 0..4);
-    let delivery = || proptest::sample::select(&[Delivery::AtLeastOnce, Delivery::AtMostOnce][..]);
+    let plain = || proptest::sample::select(&[Delivery::AtLeastOnce, Delivery::AtMostOnce][..]);
+    let retry = || (any::<[u32; 2]>(), any::<u16>(), proptest::collection::vec(text(), 0..3));
+    let terms = || {
+        (plain(), proptest::option::of(retry())).prop_map(|(delivery, retry)| Terms {
+            delivery,
+            retry: retry.map(|([first_delay_ms, max_delay_ms], max_attempts, codes)| {
+                Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes })
+            }),
+        })
+    };
     let cause = || proptest::sample::select(&LossCause::ALL[..]);
     let process = || any::<u128>().prop_map(ProcessId);
     prop_oneof![
-        (task(), text(), text(), blob(), delivery(), at()).prop_map(
-            |(task, owner, handler, payload, delivery, at)| Event::TaskSubmitted {
+        (task(), text(), text(), blob(), terms(), at()).prop_map(
+            |(task, owner, handler, payload, terms, at)| Event::TaskSubmitted {
                 task,
                 owner: owner.as_str().into(),
                 handler: handler.as_str().into(),
                 payload: payload.into(),
-                delivery,
+                terms,
                 at,
             }
         ),
-        (any::<u128>(), text(), blob(), delivery(), any::<(u32, u32)>(), at()).prop_map(
-            |(array, name, payload, delivery, (first, count), at)| Event::ArraySubmitted {
+        (any::<u128>(), text(), blob(), terms(), any::<(u32, u32)>(), at()).prop_map(
+            |(array, name, payload, terms, (first, count), at)| Event::ArraySubmitted {
                 array: ArrayId(array),
                 owner: name.as_str().into(),
                 handler: name.as_str().into(),
                 payload: payload.into(),
-                delivery,
+                terms,
                 first,
                 count,
                 without: vec![0..first, first..first],
@@ -264,8 +300,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         ),
         (any::<u128>(), at())
             .prop_map(|(array, at)| { Event::ArrayCancelled { array: ArrayId(array), at } }),
-        (any::<u128>(), text(), blob(), delivery(), any::<[u32; 7]>(), at()).prop_map(
-            |(array, name, payload, delivery, numbers, at)| {
+        (any::<u128>(), text(), blob(), terms(), any::<[u32; 7]>(), at()).prop_map(
+            |(array, name, payload, terms, numbers, at)| {
                 let [first, count, begun, succeeded, failed, cancelled, lost] = numbers;
                 Event::ArrayRestored(Box::new(RestoredArray {
                     array: ArrayId(array),
@@ -273,7 +309,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                     handler: name.as_str().into(),
                     fingerprint: array as u64,
                     payload: payload.into(),
-                    delivery,
+                    terms,
                     first,
                     count,
                     at,
@@ -283,6 +319,13 @@ fn any_event() -> impl Strategy<Value = Event> {
                 }))
             }
         ),
+        (task(), attempt(), any::<u16>(), [at(), at()], text()).prop_map(
+            |(task, attempt, failed, [until, at], text)| {
+                let (code, message) = (text.clone(), text);
+                Event::TaskRetried { task, attempt, failed, until, code, message, at }
+            }
+        ),
+        (task(), at()).prop_map(|(task, at)| Event::TaskDue { task, at }),
         (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {
             Event::TaskLost { task, attempt, cause, at }
         }),

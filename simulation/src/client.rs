@@ -7,6 +7,7 @@ use orquestrador::driver::input::Committed;
 use orquestrador_core::command::{Delivery, NewArray, NewTask, StateFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, Index, RequestId, TaskId, UserName};
+use orquestrador_core::terms::{RetryPolicy, Terms};
 use orquestrador_core::{Answer, Command, Rejection};
 use tonic::Status;
 
@@ -94,16 +95,24 @@ fn new_task(id: TaskId) -> NewTask {
     // One in four; by the id, so that a repeated submission is the same.
     let once = id.0.is_multiple_of(4);
     let delivery = if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
-    NewTask { id, handler: HandlerName::from("simulated"), payload, delivery }
+    NewTask { id, handler: HandlerName::from("simulated"), payload, terms: terms(id, delivery) }
+}
+
+/// Of those that may be started again, one in three is retried.
+fn terms(id: TaskId, delivery: Delivery) -> Terms {
+    let retry =
+        RetryPolicy { max_attempts: 3, first_delay_ms: 400, max_delay_ms: 600, codes: Vec::new() };
+    let is_retried = delivery == Delivery::AtLeastOnce && id.0.is_multiple_of(3);
+    Terms { delivery, retry: is_retried.then(|| Box::new(retry)) }
 }
 
 /// Numbered from 1 on.
 fn new_array(id: ArrayId, count: u32) -> NewArray {
-    let NewTask { handler, payload, delivery, .. } = new_task(TaskId(id.0 >> ID_SHIFT));
+    let NewTask { handler, payload, terms, .. } = new_task(TaskId(id.0 >> ID_SHIFT));
     // Of some, the second task is left out.
     let without =
         if count > 1 && id.0 >> 127 == 1 { std::iter::once(1..2).collect() } else { vec![] };
-    NewArray { id, handler, payload, delivery, first: 1, count, without }
+    NewArray { id, handler, payload, terms, first: 1, count, without }
 }
 
 /// Beyond the numbers of tasks.

@@ -116,13 +116,13 @@ impl Truth {
     fn follow(&mut self, index: Index, event: &Event) -> Result<(), Violation> {
         let step = |state, attempt| Step { index, state, attempt };
         match event {
-            Event::TaskSubmitted { task, owner, delivery, .. } => {
-                self.begin(*task, owner, *delivery, index)?;
+            Event::TaskSubmitted { task, owner, terms, .. } => {
+                self.begin(*task, owner, terms.delivery, index)?;
             }
-            Event::ArraySubmitted { array, owner, delivery, first, count, without, .. } => {
+            Event::ArraySubmitted { array, owner, terms, first, count, without, .. } => {
                 for place in 0..*count {
                     let task = array.task(*first + place);
-                    self.begin(task, owner, *delivery, index)?;
+                    self.begin(task, owner, terms.delivery, index)?;
                     if without.iter().any(|range| range.contains(&place)) {
                         self.drop_without_record(task, index)?;
                     }
@@ -159,6 +159,9 @@ impl Truth {
             Event::TaskRequeued { task, attempt, .. } => {
                 self.go(*task, step(TaskState::Queued, attempt.0))?;
             }
+            Event::TaskRetried { task, attempt, .. } => {
+                self.go(*task, step(TaskState::Queued, attempt.0))?;
+            }
             Event::TaskReturned { task, attempt, .. } => {
                 self.go(*task, step(TaskState::Queued, attempt.0))?;
             }
@@ -169,6 +172,7 @@ impl Truth {
                 }
             }
             Event::TasksPruned { .. }
+            | Event::TaskDue { .. }
             | Event::TaskRestored(_)
             | Event::ArrayRestored(_)
             | Event::WorkerRegistered { .. }

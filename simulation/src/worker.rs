@@ -7,8 +7,9 @@ use common::grpc_status::{self, Meaning};
 use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
 use common::proto::{
-    Assignment, AttemptRef, AttemptsEnded, AttemptsReturned, Delivery, OrchestratorMessage,
-    Outcome, Outcomes, Prefetch, Register, WorkerHeartbeat, WorkerMessage, outcome,
+    Assignment, AttemptRef, AttemptsEnded, AttemptsReturned, Delivery, Failure,
+    OrchestratorMessage, Outcome, Outcomes, Prefetch, Register, WorkerHeartbeat, WorkerMessage,
+    outcome,
 };
 use orquestrador_core::ids::TaskId;
 use uuid::Uuid;
@@ -527,12 +528,16 @@ impl World {
 
     fn attempt_ended(&mut self, nth: usize, key: &Key) {
         let Ok(task) = Uuid::try_parse(&key.task_id) else { return };
-        let result = one_outcome::result_of(TaskId(task.as_u128()), key.attempt);
-        let outcome = Outcome {
-            task_id: key.task_id.clone(),
-            attempt: key.attempt,
-            outcome: Some(outcome::Outcome::Succeeded(result.into_bytes().into())),
+        let task = TaskId(task.as_u128());
+        let came_to = if one_outcome::fails(task, key.attempt) {
+            let (code, message) = ("HANDLER_ERROR".into(), "it was to fail".into());
+            outcome::Outcome::Failed(Failure { code, message, ..Failure::default() })
+        } else {
+            let result = one_outcome::result_of(task, key.attempt);
+            outcome::Outcome::Succeeded(result.into_bytes().into())
         };
+        let outcome =
+            Outcome { task_id: key.task_id.clone(), attempt: key.attempt, outcome: Some(came_to) };
         self.tell(|_| format!("worker {nth} ends {}/{}", key.task_id, key.attempt));
         let slots = &mut self.workers[nth].slots;
         // One that was stopped may end before its time and once more at it.

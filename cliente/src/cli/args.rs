@@ -102,8 +102,8 @@ pub enum Subcommand {
 /// What needs an orchestrator, and someone who asks.
 #[derive(Debug, clap::Subcommand)]
 pub enum Online {
-    Submit(Submit),
-    Run(Run),
+    Submit(Box<Submit>),
+    Run(Box<Run>),
     Status {
         #[arg(value_name = "ID", value_parser = task_id)]
         task_id: String,
@@ -178,11 +178,41 @@ pub struct Submit {
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub delivery: Delivery,
     #[command(flatten)]
+    pub retry: Retry,
+    #[command(flatten)]
     pub wait: Wait,
     #[arg(long)]
     pub allow_unknown_handler: bool,
     #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
     pub argv: Vec<String>,
+}
+
+/// What follows when an attempt fails.
+#[derive(Debug, clap::Args)]
+pub struct Retry {
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999))]
+    retries: Option<u32>,
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "retries")]
+    retry_delay: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "retries")]
+    retry_max_delay: Option<Duration>,
+    #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "retries")]
+    retry_on: Vec<String>,
+}
+
+impl Retry {
+    /// `None` if nothing is to be retried.
+    pub fn policy(&self) -> Option<cliente::RetryPolicy> {
+        let policy = cliente::RetryPolicy::new(self.retries?.saturating_add(1));
+        let first_delay = self.retry_delay.unwrap_or(policy.first_delay);
+        let max_delay = self.retry_max_delay.unwrap_or(policy.max_delay.max(first_delay));
+        Some(cliente::RetryPolicy {
+            first_delay,
+            max_delay,
+            codes: self.retry_on.clone(),
+            ..policy
+        })
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -191,6 +221,8 @@ pub struct Run {
     pub stdin_from: Option<String>,
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub delivery: Delivery,
+    #[command(flatten)]
+    pub retry: Retry,
     #[arg(long)]
     pub allow_unknown_handler: bool,
     #[arg(last = true, required = true, value_name = "ARGV")]
@@ -199,7 +231,7 @@ pub struct Run {
 
 impl From<Run> for Submit {
     fn from(run: Run) -> Self {
-        let Run { stdin_from, delivery, allow_unknown_handler, argv } = run;
+        let Run { stdin_from, delivery, retry, allow_unknown_handler, argv } = run;
         Self {
             handler: None,
             payload: None,
@@ -209,6 +241,7 @@ impl From<Run> for Submit {
             stdin_from,
             id: None,
             delivery,
+            retry,
             wait: Wait { wait: true, wait_timeout: None },
             allow_unknown_handler,
             argv,

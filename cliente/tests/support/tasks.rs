@@ -152,6 +152,7 @@ impl TaskOrchestrator for Script {
                 handler: spec.handler.clone(),
                 payload: spec.payload.clone(),
                 delivery: spec.delivery,
+                retry: spec.retry.clone(),
             };
             existed &= self.accept(&task, request.get_ref().allow_unknown_handler)?.1;
         }

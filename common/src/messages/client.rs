@@ -150,6 +150,7 @@ pub enum PendingReason {
     NoWorker,
     NoWorkerForHandler,
     AllBusy,
+    Backoff,
     /// A word of a newer version.
     Other(String),
 }
@@ -160,6 +161,7 @@ impl From<&str> for PendingReason {
             "NO_WORKER" => Self::NoWorker,
             "NO_WORKER_FOR_HANDLER" => Self::NoWorkerForHandler,
             "ALL_BUSY" => Self::AllBusy,
+            "BACKOFF" => Self::Backoff,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -483,6 +485,12 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
             format!("nenhum worker conectado oferece o handler {handler}")
         }
         (Lang::Pt, PendingReason::AllBusy) => "todos os workers estão ocupados".into(),
+        (Lang::Pt, PendingReason::Backoff) => {
+            "a última tentativa falhou; a próxima vem depois".into()
+        }
+        (Lang::En, PendingReason::Backoff) => {
+            "the last attempt failed; the next one comes later".into()
+        }
         (Lang::En, PendingReason::NoWorker) => "no worker is connected".into(),
         (Lang::En, PendingReason::NoWorkerForHandler) => {
             format!("no connected worker offers the handler {handler}")

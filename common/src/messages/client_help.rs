@@ -36,6 +36,14 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.delivery" | "run.delivery" => {
             "at-least-once (padrão): perdido o worker, outro a executa; at-most-once: nunca começa duas vezes, termina como PERDIDA"
         }
+        "retries" => "Quantas vezes repetir uma tarefa cuja tentativa falhou (padrão: nenhuma)",
+        "retry_delay" => {
+            "Espera antes da primeira repetição, no máximo; dobra a cada falha (padrão: 1s)"
+        }
+        "retry_max_delay" => "Quanto essa espera cresce, no máximo (padrão: 5m)",
+        "retry_on" => {
+            "Só falhas com estes códigos são repetidas, por exemplo NON_ZERO_EXIT (padrão: todas)"
+        }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
         "submit.stdin_from" | "run.stdin_from" => {
@@ -148,6 +156,14 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "submit.delivery" | "run.delivery" => {
             "at-least-once (default): if its worker is lost, another runs it; at-most-once: never started twice, it ends as LOST"
+        }
+        "retries" => "How often to retry a task whose attempt failed (default: never)",
+        "retry_delay" => {
+            "Wait before the first retry, at most; doubled with each failure (default: 1s)"
+        }
+        "retry_max_delay" => "How far that wait grows (default: 5m)",
+        "retry_on" => {
+            "Only failures with these codes are retried, for example NON_ZERO_EXIT (default: all)"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
         "submit.wait" => "Wait until they are finished; the exit code is that of the work",

@@ -52,6 +52,7 @@ pub enum Label {
     Forgotten,
     Status,
     Waiting,
+    NotBefore,
     Handler,
     Delivery,
     /// A task that is never started twice.
@@ -90,6 +91,8 @@ impl Label {
             (_, Self::Status) => "Status",
             (Lang::Pt, Self::Waiting) => "Aguardando",
             (Lang::En, Self::Waiting) => "Waiting",
+            (Lang::Pt, Self::NotBefore) => "Não antes de",
+            (Lang::En, Self::NotBefore) => "Not before",
             (_, Self::Handler) => "Handler",
             (Lang::Pt, Self::Delivery) => "Entrega",
             (Lang::En, Self::Delivery) => "Delivery",

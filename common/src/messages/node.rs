@@ -71,6 +71,12 @@ pub enum NodeMessage {
         task: String,
         error: String,
     },
+    /// An attempt failed and is followed by another.
+    TaskRetried {
+        task: String,
+        error: String,
+        delay_ms: u64,
+    },
     /// A task was cancelled.
     TaskCancelled {
         task: String,
@@ -93,6 +99,7 @@ pub enum NodeMessage {
         failed: u64,
         cancelled: u64,
         lost: u64,
+        retried: u64,
     },
     /// The standby found the principal dead and takes over.
     PrincipalFailed,
@@ -195,6 +202,7 @@ impl Message for NodeMessage {
             Self::TaskReassigned { .. } => "task_reassigned",
             Self::TaskSucceeded { .. } => "task_succeeded",
             Self::TaskFailed { .. } => "task_failed",
+            Self::TaskRetried { .. } => "task_retried",
             Self::TaskCancelled { .. } => "task_cancelled",
             Self::TaskLost { .. } => "task_lost",
             Self::OutcomeFenced { .. } => "outcome_fenced",
@@ -245,6 +253,7 @@ impl Message for NodeMessage {
             Self::TaskSubmitted { task, .. }
             | Self::TaskSucceeded { task }
             | Self::TaskFailed { task, .. }
+            | Self::TaskRetried { task, .. }
             | Self::TaskCancelled { task }
             | Self::TaskLost { task }
             | Self::OutcomeFenced { task, .. } => fields.task = Some(task),
@@ -315,6 +324,9 @@ impl NodeMessage {
             }
             Self::TaskSucceeded { task } => format!("Tarefa [{task}] concluída."),
             Self::TaskFailed { task, error } => format!("Tarefa [{task}] falhou: {error}"),
+            Self::TaskRetried { task, error, delay_ms } => {
+                format!("Tarefa [{task}] falhou e será repetida em {delay_ms} ms: {error}")
+            }
             Self::TaskCancelled { task } => format!("Tarefa [{task}] cancelada."),
             Self::TaskLost { task } => {
                 format!("Tarefa [{task}] perdida com o seu worker; ela não pode começar de novo.")
@@ -322,9 +334,9 @@ impl NodeMessage {
             Self::OutcomeFenced { task, attempt } => {
                 format!("Resultado atrasado da tarefa [{task}], tentativa {attempt}, recusado.")
             }
-            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost } => format!(
+            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost, retried } => format!(
                 "Tarefas no último segundo: {submitted} recebidas, {assigned} atribuídas, {reassigned} reatribuídas, \
-                 {succeeded} concluídas, {failed} falhas, {cancelled} canceladas, {lost} perdidas."
+                 {succeeded} concluídas, {failed} falhas, {cancelled} canceladas, {lost} perdidas, {retried} a repetir."
             ),
             Self::PrincipalFailed => "!!!! FALHA NO PRINCIPAL DETECTADA. ASSUMINDO CONTROLE !!!!".into(),
             Self::Promoted { .. } => "Backup promovido a principal.".into(),
@@ -417,6 +429,9 @@ impl NodeMessage {
             Self::TaskReassigned { task, worker } => format!("Reassigning task [{task}] to worker [{worker}]."),
             Self::TaskSucceeded { task } => format!("Task [{task}] succeeded."),
             Self::TaskFailed { task, error } => format!("Task [{task}] failed: {error}"),
+            Self::TaskRetried { task, error, delay_ms } => {
+                format!("Task [{task}] failed and is retried in {delay_ms} ms: {error}")
+            }
             Self::TaskCancelled { task } => format!("Task [{task}] cancelled."),
             Self::TaskLost { task } => {
                 format!("Task [{task}] lost with its worker; it may not be started again.")
@@ -424,9 +439,9 @@ impl NodeMessage {
             Self::OutcomeFenced { task, attempt } => {
                 format!("Late result of task [{task}], attempt {attempt}, refused.")
             }
-            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost } => format!(
+            Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost, retried } => format!(
                 "Tasks in the last second: {submitted} received, {assigned} assigned, {reassigned} reassigned, \
-                 {succeeded} succeeded, {failed} failed, {cancelled} cancelled, {lost} lost."
+                 {succeeded} succeeded, {failed} failed, {cancelled} cancelled, {lost} lost, {retried} to be retried."
             ),
             Self::PrincipalFailed => "!!!! PRINCIPAL FAILURE DETECTED. TAKING CONTROL !!!!".into(),
             Self::Promoted { .. } => "Backup promoted to principal.".into(),

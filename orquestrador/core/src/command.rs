@@ -7,6 +7,7 @@ use crate::ids::{
     WorkerId,
 };
 use crate::state::kept::Kept;
+use crate::terms::Terms;
 
 /// A question or order. Those with a `request` are answered by [`Effect::Answer`](crate::Effect).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ pub struct NewTask {
     pub id: TaskId,
     pub handler: HandlerName,
     pub payload: Blob,
-    pub delivery: Delivery,
+    pub terms: Terms,
 }
 
 /// An array as the client wants it; checked at the edge.
@@ -85,7 +86,7 @@ pub struct NewArray {
     pub id: ArrayId,
     pub handler: HandlerName,
     pub payload: Blob,
-    pub delivery: Delivery,
+    pub terms: Terms,
     /// The number of the first task.
     pub first: u32,
     /// At least 1; the last number fits.
@@ -102,7 +103,7 @@ impl NewArray {
 }
 
 /// What becomes of a task whose attempt is lost with its worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Delivery {
     /// It waits for another attempt: it may be started more than once.
     #[default]

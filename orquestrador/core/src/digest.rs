@@ -3,7 +3,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
-use crate::command::{Delivery, Failure};
+use crate::command::Failure;
 use crate::effect::UserRecord;
 use crate::event::Forgotten;
 use crate::ids::HandlerName;
@@ -26,10 +26,10 @@ pub fn text(text: &str) -> u64 {
 }
 
 /// What a repeated submission must equal.
-pub fn fingerprint(owner_hash: u64, handler_hash: u64, payload: &[u8], delivery: Delivery) -> u64 {
+pub fn fingerprint(owner_hash: u64, handler_hash: u64, payload: &[u8], terms_hash: u64) -> u64 {
     let seed = owner_hash ^ handler_hash.rotate_left(32);
-    // Tasks older than this choice were all delivered at least once: their fingerprints stay.
-    xxh3_64_with_seed(payload, seed ^ delivery as u64)
+    // The hash of terms that older tasks had is what theirs was: their fingerprints stay.
+    xxh3_64_with_seed(payload, seed ^ terms_hash)
 }
 
 /// Of what a finished task holds.
@@ -54,7 +54,10 @@ pub struct TaskParts<'a> {
     pub attempt: u32,
     pub returned: u16,
     pub state: u8,
-    pub delivery: u8,
+    pub terms_hash: u64,
+    pub failed: u16,
+    /// 0 when it is not.
+    pub delayed_until: u64,
     /// Worker and start of the running attempt.
     pub running: Option<(u64, u64)>,
     pub finished: Option<&'a Finished>,
@@ -72,6 +75,7 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
         content = finished.content_hash;
         holds = u64::from(finished.order.is_none());
     }
+    let (plain, terms) = plain_or_not(parts.terms_hash);
     let words = [
         (parts.id >> 64) as u64,
         parts.id as u64,
@@ -80,7 +84,7 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
         parts.fingerprint,
         parts.submitted_at,
         u64::from(parts.returned) << 48
-            | u64::from(parts.delivery) << 40
+            | plain << 40
             | u64::from(parts.attempt) << 8
             | u64::from(parts.state),
         worker,
@@ -88,12 +92,23 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
         finished_at,
         content,
         holds,
+        terms,
+        parts.failed.into(),
+        parts.delayed_until,
     ];
-    let mut bytes = [0; 96];
+    let mut bytes = [0; 120];
     for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }
-    xxh3_128_with_seed(&bytes, Kind::Task as u64)
+    // A task of which these say nothing keeps the digest that it had before there were any.
+    let is_plain = words[12..] == [0; 3];
+    let covered = if is_plain { &bytes[..96] } else { &bytes[..] };
+    xxh3_128_with_seed(covered, Kind::Task as u64)
+}
+
+/// The hash of terms that say nothing but the delivery stands where the delivery stood before there were others.
+fn plain_or_not(terms_hash: u64) -> (u64, u64) {
+    if terms_hash <= u8::MAX.into() { (terms_hash, 0) } else { (0, terms_hash) }
 }
 
 /// The parts of an array's record, all of which the digest covers.
@@ -103,7 +118,7 @@ pub struct ArrayParts {
     pub handler_hash: u64,
     pub fingerprint: u64,
     pub submitted_at: u64,
-    pub delivery: u8,
+    pub terms_hash: u64,
     /// The first, and how many.
     pub numbers: (u32, u32),
     pub begun: u32,
@@ -121,7 +136,7 @@ pub fn array(parts: &ArrayParts) -> u128 {
         parts.handler_hash,
         parts.fingerprint,
         parts.submitted_at,
-        parts.delivery.into(),
+        parts.terms_hash,
         u64::from(parts.numbers.0) << 32 | u64::from(parts.numbers.1),
         u64::from(parts.begun),
         u64::from(forgotten.succeeded) << 32 | u64::from(forgotten.failed),

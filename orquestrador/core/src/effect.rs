@@ -101,11 +101,13 @@ pub struct TaskSnapshot {
     pub submitted_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// Code and message of a failure or a loss.
+    /// Code and message of a failure or a loss; of a task that waits for its next attempt, of the failure before it.
     pub error: Option<(String, String)>,
     pub result_bytes: usize,
     /// Why a queued task is not running yet.
     pub pending: Option<PendingReason>,
+    /// When a delayed task is due.
+    pub not_before: Option<Timestamp>,
 }
 
 /// An array as others see it.
@@ -134,6 +136,8 @@ pub enum PendingReason {
     NoWorkerForHandler,
     /// Every worker that offers the handler is busy.
     AllBusy,
+    /// Its last attempt failed, and the next one is not due yet.
+    Backoff,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -227,6 +231,12 @@ pub enum Notice {
         task: TaskId,
         state: TaskState,
         failure: Option<Failure>,
+    },
+    /// An attempt failed and is followed by another, so much later.
+    TaskRetried {
+        task: TaskId,
+        failure: Failure,
+        delay_ms: u64,
     },
     /// A late outcome of a fenced attempt was refused.
     OutcomeFenced {

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use crate::command::{Delivery, Failure};
+use crate::command::Failure;
 use crate::effect::TaskState;
 use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId,
 };
+use crate::terms::Terms;
 
 /// A fact. Records the decision, so that changing a policy never changes history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum Event {
         owner: UserName,
         handler: HandlerName,
         payload: Blob,
-        delivery: Delivery,
+        terms: Terms,
         at: Timestamp,
     },
     /// Tasks that differ by their number alone; each begins without another event of its submission.
@@ -25,7 +26,7 @@ pub enum Event {
         owner: UserName,
         handler: HandlerName,
         payload: Blob,
-        delivery: Delivery,
+        terms: Terms,
         /// The first one's number.
         first: u32,
         count: u32,
@@ -64,6 +65,24 @@ pub enum Event {
     TaskRequeued {
         task: TaskId,
         attempt: Attempt,
+        at: Timestamp,
+    },
+    /// The attempt failed, and the task may be tried again: it waits until a moment, or in its queue if that is no later
+    /// than `at`.
+    TaskRetried {
+        task: TaskId,
+        attempt: Attempt,
+        /// Of its attempts so far, this one included.
+        failed: u16,
+        until: Timestamp,
+        /// Of the failure.
+        code: String,
+        message: String,
+        at: Timestamp,
+    },
+    /// What the task waited for has come; it waits in its queue.
+    TaskDue {
+        task: TaskId,
         at: Timestamp,
     },
     /// The worker gives the attempt back and has not started it; the task waits for another.
@@ -143,7 +162,7 @@ pub struct RestoredTask {
     /// When retention forgets it, compared with others; `None` while its cancelled attempt still
     /// holds a slot of the worker.
     pub finish_order: Option<u64>,
-    pub delivery: Delivery,
+    pub terms: Terms,
     pub end: RestoredEnd,
 }
 
@@ -157,7 +176,7 @@ pub struct RestoredArray {
     pub fingerprint: u64,
     /// Empty when no task waits without a record.
     pub payload: Blob,
-    pub delivery: Delivery,
+    pub terms: Terms,
     /// The first one's number.
     pub first: u32,
     pub count: u32,

@@ -7,6 +7,7 @@ use crate::event::{Event, RestoredArray, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, HandlerName, Timestamp, UserName, WorkerId};
 use crate::state::State;
 use crate::state::arrays::Array;
+use crate::state::book::Book;
 use crate::state::kept::Kept;
 use crate::state::names::{Handler, Owner};
 use crate::state::slab::{Beside, Shared, Slot};
@@ -24,6 +25,7 @@ pub struct History {
     owners: Beside<Owner, Option<UserName>>,
     handlers: Beside<Handler, Option<HandlerName>>,
     workers: Beside<Worker, Option<WorkerId>>,
+    terms: Book,
     /// The owners' chains are merged, so that nothing needs to be sorted or copied beforehand.
     heads: BTreeMap<Seq, Slot<Task>>,
     arrays: Shared<Array>,
@@ -52,6 +54,7 @@ impl History {
             owners: Beside::default(),
             handlers: Beside::default(),
             workers: Beside::default(),
+            terms: state.terms.clone(),
             heads: BTreeMap::new(),
             arrays: state.arrays.share(),
             next_arrays: arrays.into_iter().peekable(),
@@ -76,7 +79,7 @@ impl History {
             owner: name(&self.owners, task.owner),
             handler: name(&self.handlers, task.handler),
             payload: payload.to_blob(),
-            delivery: task.delivery,
+            terms: self.terms[task.terms].clone(),
             at: task.submitted_at,
         }
     }
@@ -88,7 +91,7 @@ impl History {
             handler: name(&self.handlers, array.handler),
             fingerprint: array.fingerprint,
             payload: array.payload.to_blob(),
-            delivery: array.delivery,
+            terms: self.terms[array.terms].clone(),
             first: array.first,
             count: array.count,
             at: array.submitted_at,
@@ -110,7 +113,7 @@ impl History {
             started_at: finished.started_at,
             finished_at: finished.finished_at,
             finish_order: finished.order.map(|order| order.0),
-            delivery: task.delivery,
+            terms: self.terms[task.terms].clone(),
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.to_blob() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
@@ -139,18 +142,18 @@ impl Iterator for History {
         }
         let task = &self.tasks[slot];
         match &task.body {
-            Body::Queued { payload, .. } => {
+            Body::Queued { payload, .. } | Body::Delayed { payload, .. } => {
                 let event = self.submission(task, payload);
-                self.rest = returned(task);
-                if task.attempt > Attempt(0) {
+                self.rest = earlier(task);
+                if task.attempt > Attempt(0) && task.body.failed() == 0 {
                     let (task, attempt, at) = (task.id(), task.attempt, task.submitted_at);
                     self.rest.push_back(Event::TaskRequeued { task, attempt, at });
                 }
                 Some(event)
             }
-            Body::Running { payload, worker, started_at } => {
+            Body::Running { payload, worker, started_at, .. } => {
                 let event = self.submission(task, payload);
-                self.rest = returned(task);
+                self.rest = earlier(task);
                 self.rest.push_back(Event::TaskAssigned {
                     task: task.id(),
                     attempt: task.attempt,
@@ -164,12 +167,20 @@ impl Iterator for History {
     }
 }
 
-/// How many attempts were given back, where any was; which they were no longer matters.
-fn returned(task: &Task) -> VecDeque<Event> {
-    let (returned, at) = (task.returned, task.submitted_at);
-    let attempt = Attempt(u32::from(returned));
-    let event = Event::TaskReturned { task: task.id(), attempt, returned, at };
-    (returned > 0).then_some(event).into_iter().collect()
+/// How many attempts were given back, and how many failed, where any did; which they were no longer matters.
+fn earlier(task: &Task) -> VecDeque<Event> {
+    let (id, attempt, at) = (task.id(), task.attempt, task.submitted_at);
+    let (returned, failed) = (task.returned, task.body.failed());
+    let returned_by_then = Attempt(u32::from(returned));
+    let give_back = Event::TaskReturned { task: id, attempt: returned_by_then, returned, at };
+    // Whether it is delayed must not depend on the clock by which it was submitted.
+    let (at, until, (code, message)) = match task.delay() {
+        Some(delay) => (Timestamp(0), delay.until, delay.error.clone()),
+        None => (at, Timestamp(0), Default::default()),
+    };
+    let retry = Event::TaskRetried { task: id, attempt, failed, until, code, message, at };
+    let give_back = (returned > 0).then_some(give_back);
+    give_back.into_iter().chain((failed > 0).then_some(retry)).collect()
 }
 
 fn name<T, N: Clone>(names: &Beside<T, Option<N>>, slot: Slot<T>) -> N {

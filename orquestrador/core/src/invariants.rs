@@ -21,6 +21,8 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     totals(state)?;
     arrays(state)?;
     queues(state)?;
+    delays(state)?;
+    terms(state)?;
     owners(state)?;
     slots(state)?;
     deliveries(state)?;
@@ -125,8 +127,33 @@ fn queues(state: &State) -> Result<(), String> {
         })?;
     }
     let waiting: u64 = state.arrays.iter().map(|(_, array)| u64::from(array.waiting())).sum();
-    let expected = state.totals.counts[TaskState::Queued as usize] - waiting;
+    let apart = waiting + state.delayed.len() as u64;
+    let expected = state.totals.counts[TaskState::Queued as usize] - apart;
     ensure(queued == expected, || format!("{queued} tasks in queues, {expected} queued"))
+}
+
+/// Exactly the delayed tasks stand under the moment for which they wait.
+fn delays(state: &State) -> Result<(), String> {
+    let listed: BTreeSet<_> =
+        state.delayed.iter().map(|((until, seq), slot)| (*until, *seq, *slot)).collect();
+    let expected = state
+        .tasks
+        .iter()
+        .filter_map(|(slot, task)| Some((task.delay()?.until, task.seq, slot)))
+        .collect::<BTreeSet<_>>();
+    ensure(listed == expected, || "delayed tasks are listed wrongly".to_owned())
+}
+
+/// Each task and array has terms, and nothing else does; a task fails no more often than these allow.
+fn terms(state: &State) -> Result<(), String> {
+    let holders = state.tasks.len() + state.arrays.iter().count();
+    ensure(state.terms.holders() == holders as u64, || "terms are counted wrongly".to_owned())?;
+    for (_, task) in state.tasks.iter() {
+        let retry = state.terms[task.terms].retry.as_ref();
+        let most = retry.map_or(0, |retry| retry.max_attempts - 1);
+        ensure(task.body.failed() <= most, || format!("task {} failed too often", task.id()))?;
+    }
+    Ok(())
 }
 
 /// Every task stands in its owner's chain, in the order of submission.
@@ -182,7 +209,7 @@ fn slots(state: &State) -> Result<(), String> {
 
 fn takes_slot(task: &Task) -> bool {
     match &task.body {
-        Body::Queued { .. } => false,
+        Body::Queued { .. } | Body::Delayed { .. } => false,
         Body::Running { .. } => true,
         Body::Finished(finished) => finished.order.is_none(),
     }
@@ -191,7 +218,7 @@ fn takes_slot(task: &Task) -> bool {
 /// What may be started once only was given to one worker at most, and only such a task ends as lost.
 fn deliveries(state: &State) -> Result<(), String> {
     for (_, task) in state.tasks.iter() {
-        let holds = match task.delivery {
+        let holds = match state.terms[task.terms].delivery {
             Delivery::AtLeastOnce => task.state() != TaskState::Lost,
             Delivery::AtMostOnce => match task.state() {
                 TaskState::Queued => task.lost_attempts() == 0,

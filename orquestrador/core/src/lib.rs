@@ -20,6 +20,7 @@ pub mod ranges;
 pub mod rejection;
 pub mod role;
 mod state;
+pub mod terms;
 
 pub use command::Command;
 pub use decide::{MAX_SCANNED, QUARANTINED};

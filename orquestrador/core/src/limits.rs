@@ -20,6 +20,8 @@ pub struct Limits {
     pub max_finished_bytes: u64,
     /// Tasks forgotten by one event.
     pub prune_batch: usize,
+    /// Delayed tasks that one step wakes.
+    pub wake_batch: usize,
     /// Silence after which a worker's work is given to others.
     pub worker_lease_ms: u64,
     /// Attempts lost with their worker before a task is quarantined.
@@ -35,6 +37,7 @@ impl Default for Limits {
             max_finished_tasks: 1_000_000,
             max_finished_bytes: 1 << 30,
             prune_batch: 10_000,
+            wake_batch: 5_000,
             worker_lease_ms: 3_000,
             max_lost_attempts: 5,
             max_users: 10_000,

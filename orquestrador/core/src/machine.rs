@@ -86,7 +86,7 @@ impl Machine {
 
     /// When [`Command::ExpireTimers`] is next worth sending.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.next_lease_end()
+        self.next_timer()
     }
 
     /// As far as the state has them.

@@ -196,7 +196,7 @@ impl Office {
             0 => None,
             _ => state.handlers[handler].queue.first(&state.tasks),
         };
-        let may_wait = head.is_some_and(|(_, task)| may_wait(&state.tasks[task]));
+        let may_wait = head.is_some_and(|(_, task)| may_wait(state, task));
         let first = desk.first();
         let can_start = first.is_some_and(|rank| !rank.is_ahead);
         let ready = head.filter(|_| can_start || first.is_some() && may_wait).map(|(seq, _)| seq);
@@ -291,7 +291,7 @@ impl Office {
             let can_start =
                 offering.iter().any(|(slot, worker)| self.taken(state, *slot) < worker.slots);
             let head = record.queue.first(&state.tasks).filter(|_| !offering.is_empty());
-            let may_wait = head.is_some_and(|(_, task)| may_wait(&state.tasks[task]));
+            let may_wait = head.is_some_and(|(_, task)| may_wait(state, task));
             let head = head.map(|(seq, _)| seq);
             let ready = head.filter(|_| can_start || !listed.is_empty() && may_wait);
             let stuck = head.filter(|_| !can_start && !may_wait);
@@ -308,8 +308,9 @@ impl Office {
 /// Whether a worker may hold the task without starting it. Should the worker be lost, nobody knows that it had
 /// not begun: what may be started once only would be lost for nothing, and whatever stands beside a task
 /// that kills its workers would be quarantined with it.
-fn may_wait(task: &Task) -> bool {
-    task.delivery == Delivery::AtLeastOnce
+fn may_wait(state: &State, task: Slot<Task>) -> bool {
+    let task = &state.tasks[task];
+    state.terms[task.terms].delivery == Delivery::AtLeastOnce
         && task.lost_attempts() == 0
         && task.body.payload_bytes() <= MAX_WAITING_BYTES as u64
 }

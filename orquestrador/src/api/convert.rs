@@ -11,6 +11,7 @@ use orquestrador_core::effect::{
     ArraySnapshot, Assignment, PendingReason, TaskSnapshot, TaskState, WorkerSnapshot,
 };
 use orquestrador_core::ids::{Attempt, Blob, TaskId, Timestamp};
+use orquestrador_core::terms::Terms;
 use tonic::Status;
 
 use super::validate;
@@ -72,7 +73,17 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         owner: snapshot.owner.to_string(),
         pending_reason: snapshot.pending.map(pending).unwrap_or_default().to_owned(),
         delivery: delivery(snapshot.delivery).into(),
+        not_before_ms: at(snapshot.not_before),
     }
+}
+
+pub fn retry(terms: &Terms) -> Option<proto::RetryPolicy> {
+    terms.retry.as_ref().map(|retry| proto::RetryPolicy {
+        max_attempts: retry.max_attempts.into(),
+        first_delay_ms: retry.first_delay_ms,
+        max_delay_ms: retry.max_delay_ms,
+        codes: retry.codes.clone(),
+    })
 }
 
 pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
@@ -119,6 +130,11 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
         What::Returned { attempt } => {
             proto::TaskStep { what: "RETURNED".into(), attempt: attempt.0, ..base }
         }
+        What::Retried { attempt, code, until } => {
+            let (what, cause) = ("RETRIED".into(), code.clone());
+            proto::TaskStep { what, attempt: attempt.0, cause, not_before_ms: until.0, ..base }
+        }
+        What::Due => proto::TaskStep { what: "DUE".into(), ..base },
         What::Succeeded { attempt } => {
             proto::TaskStep { what: "SUCCEEDED".into(), attempt: attempt.0, ..base }
         }
@@ -139,6 +155,7 @@ fn pending(reason: PendingReason) -> &'static str {
         PendingReason::NoWorker => "NO_WORKER",
         PendingReason::NoWorkerForHandler => "NO_WORKER_FOR_HANDLER",
         PendingReason::AllBusy => "ALL_BUSY",
+        PendingReason::Backoff => "BACKOFF",
     }
 }
 

@@ -11,6 +11,7 @@ use orquestrador_core::ids::{
     ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId,
 };
 use orquestrador_core::ranges::Ranges;
+use orquestrador_core::terms::{RetryPolicy, Terms};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -23,6 +24,11 @@ const DEFAULT_PAGE: usize = 100;
 pub const MAX_NAME: usize = 128;
 const MAX_TOKEN: usize = 256;
 pub const MIN_TOKEN: usize = 8;
+/// Of one task, that fail.
+const MAX_ATTEMPTS: u16 = 1_000;
+/// A day.
+const MAX_DELAY_MS: u32 = 86_400_000;
+const MAX_RETRY_CODES: usize = 16;
 const MAX_SLOTS: u32 = 4_096;
 const MAX_HANDLERS: usize = 256;
 const MAX_LABELS: usize = 64;
@@ -72,24 +78,19 @@ impl Violations {
             })
             .map_err(|why| self.add(format!("{}.task_id", path()), why))
             .ok();
-        let delivery = self.work(&path, &spec.handler, &spec.payload, spec.delivery);
+        let terms = self.work(&path, (&spec.handler, &spec.payload), spec.delivery, spec.retry);
         let id = id.filter(|_| self.0.len() == before)?;
-        Some(NewTask {
-            id,
-            handler: names.of(&spec.handler),
-            payload: spec.payload,
-            delivery: delivery?,
-        })
+        Some(NewTask { id, handler: names.of(&spec.handler), payload: spec.payload, terms: terms? })
     }
 
     /// What tasks and arrays have in common.
     fn work(
         &mut self,
         path: &impl Fn() -> String,
-        handler: &str,
-        payload: &[u8],
+        (handler, payload): (&str, &[u8]),
         delivery: i32,
-    ) -> Option<Delivery> {
+        retry: Option<proto::RetryPolicy>,
+    ) -> Option<Terms> {
         if let Some(why) = name_violation(handler) {
             self.add(format!("{}.handler", path()), why);
         }
@@ -102,7 +103,45 @@ impl Violations {
         if known.is_none() {
             self.add(format!("{}.delivery", path()), format!("{delivery} is not a delivery mode"));
         }
-        known
+        let retry = match retry {
+            Some(_) if known == Some(Delivery::AtMostOnce) => {
+                let why = "is not for tasks that may be started once at most";
+                self.add(format!("{}.retry", path()), why);
+                None
+            }
+            Some(retry) => self.retry(path, retry),
+            None => None,
+        };
+        known.map(|delivery| Terms { delivery, retry: retry.map(Box::new) })
+    }
+
+    fn retry(
+        &mut self,
+        path: &impl Fn() -> String,
+        retry: proto::RetryPolicy,
+    ) -> Option<RetryPolicy> {
+        let before = self.0.len();
+        let proto::RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, mut codes } = retry;
+        let attempts = u16::try_from(max_attempts).ok().filter(|n| (2..=MAX_ATTEMPTS).contains(n));
+        if attempts.is_none() {
+            let why = format!("is {max_attempts}, 2 to {MAX_ATTEMPTS} are allowed");
+            self.add(format!("{}.retry.max_attempts", path()), why);
+        }
+        if max_delay_ms > MAX_DELAY_MS || first_delay_ms > max_delay_ms {
+            let why = format!(
+                "is {max_delay_ms}, at least first_delay_ms ({first_delay_ms}) and at most {MAX_DELAY_MS} are allowed"
+            );
+            self.add(format!("{}.retry.max_delay_ms", path()), why);
+        }
+        if codes.len() > MAX_RETRY_CODES || codes.iter().any(|code| name_violation(code).is_some())
+        {
+            let why = format!("has more than {MAX_RETRY_CODES} codes, or one that is none");
+            self.add(format!("{}.retry.codes", path()), why);
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        let max_attempts = attempts.filter(|_| self.0.len() == before)?;
+        Some(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes })
     }
 
     fn name(&mut self, field: &str, name: &str) {
@@ -156,20 +195,22 @@ fn parse_array_id(text: &str) -> Result<ArrayId, String> {
 /// `INVALID_ARGUMENT`: there is none, or one violation for each field that is wrong.
 pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
     let mut violations = Violations::default();
-    let Some(proto::ArraySpec { array_id, handler, payload, delivery, first, count }) = spec else {
+    let Some(spec) = spec else {
         violations.add("array", "must be given");
         return Err(grpc_status::invalid(violations.0));
     };
+    let proto::ArraySpec { array_id, handler, payload, delivery, first, count, retry } = spec;
     let id = parse_array_id(&array_id).map_err(|why| violations.add("array.array_id", why)).ok();
-    let delivery = violations.work(&|| "array".to_owned(), &handler, &payload, delivery);
+    let what = (handler.as_str(), &payload[..]);
+    let terms = violations.work(&|| "array".to_owned(), what, delivery, retry);
     if count == 0 || first.checked_add(count).is_none() {
         let why = format!("{count} tasks from number {first} on are too few or too many");
         violations.add("array.count", why);
     }
-    match (id, delivery) {
-        (Some(id), Some(delivery)) if violations.0.is_empty() => {
+    match (id, terms) {
+        (Some(id), Some(terms)) if violations.0.is_empty() => {
             let handler = HandlerName::from(handler.as_str());
-            Ok(NewArray { id, handler, payload, delivery, first, count, without: Vec::new() })
+            Ok(NewArray { id, handler, payload, terms, first, count, without: Vec::new() })
         }
         _ => Err(grpc_status::invalid(violations.0)),
     }

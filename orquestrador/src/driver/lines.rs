@@ -26,6 +26,7 @@ struct Counts {
     failed: u64,
     cancelled: u64,
     lost: u64,
+    retried: u64,
 }
 
 impl Lines {
@@ -90,6 +91,14 @@ impl Lines {
                 |c| &mut c.succeeded,
                 || NodeMessage::TaskSucceeded { task: task.to_string() },
             ),
+            Notice::TaskRetried { task, failure, delay_ms } => self.task_line(
+                |c| &mut c.retried,
+                || NodeMessage::TaskRetried {
+                    task: task.to_string(),
+                    error: format!("{}: {}", failure.code, failure.message),
+                    delay_ms,
+                },
+            ),
             Notice::OutcomeFenced { attempt } => {
                 self.console.warn(&NodeMessage::OutcomeFenced {
                     task: attempt.task.to_string(),
@@ -120,8 +129,11 @@ impl Lines {
         self.since = now;
         self.printed = 0;
         let counts = std::mem::take(&mut self.counts);
-        let Counts { submitted, assigned, reassigned, succeeded, failed, cancelled, lost } = counts;
-        if submitted + assigned + reassigned + succeeded + failed + cancelled + lost > 0 {
+        let Counts { submitted, assigned, reassigned, succeeded, failed, cancelled, lost, retried } =
+            counts;
+        let all =
+            submitted + assigned + reassigned + succeeded + failed + cancelled + lost + retried;
+        if all > 0 {
             self.console.info(&NodeMessage::TasksAggregated {
                 submitted,
                 assigned,
@@ -130,6 +142,7 @@ impl Lines {
                 failed,
                 cancelled,
                 lost,
+                retried,
             });
         }
     }

@@ -356,6 +356,8 @@ fn content_bytes(event: &Event) -> usize {
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }
         | Event::TaskReturned { .. }
+        | Event::TaskRetried { .. }
+        | Event::TaskDue { .. }
         | Event::TaskLost { .. }
         | Event::WorkerRegistered { .. }
         | Event::HandlersLearned { .. }

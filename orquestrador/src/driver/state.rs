@@ -174,6 +174,8 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }
         | Event::TaskReturned { .. }
+        | Event::TaskRetried { .. }
+        | Event::TaskDue { .. }
         | Event::TaskLost { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)

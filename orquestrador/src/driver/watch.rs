@@ -362,6 +362,7 @@ mod tests {
             worker: None,
             submitted_at: orquestrador_core::ids::Timestamp(1),
             started_at: None,
+            not_before: None,
             finished_at: None,
             error: None,
             result_bytes: 0,

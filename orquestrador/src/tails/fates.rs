@@ -51,18 +51,18 @@ impl Numbers {
 impl Fates {
     pub fn see(&mut self, event: &Event) {
         match event {
-            Event::TaskSubmitted { task, delivery, payload, .. } => {
+            Event::TaskSubmitted { task, terms, payload, .. } => {
                 self.submitted.insert(*task);
                 if let Some((array, _)) = task.in_array() {
                     self.payloads.entry(array).or_insert_with(|| payload.clone());
                 }
-                if *delivery == Delivery::AtMostOnce {
+                if terms.delivery == Delivery::AtMostOnce {
                     self.once.insert(*task);
                 }
             }
-            Event::ArraySubmitted { array, delivery, first, count, without, .. } => {
+            Event::ArraySubmitted { array, terms, first, count, without, .. } => {
                 let apart = without.iter().cloned().collect();
-                let (first, count, delivery) = (*first, *count, *delivery);
+                let (first, count, delivery) = (*first, *count, terms.delivery);
                 self.arrays.insert(*array, Numbers { first, count, delivery, apart });
             }
             Event::ArrayRestored(restored) => {
@@ -71,7 +71,7 @@ impl Fates {
                 let numbers = Numbers {
                     first: restored.first,
                     count: restored.count,
-                    delivery: restored.delivery,
+                    delivery: restored.terms.delivery,
                     apart,
                 };
                 self.arrays.insert(restored.array, numbers);
@@ -90,6 +90,8 @@ impl Fates {
             Event::TasksPruned { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
+            | Event::TaskRetried { .. }
+            | Event::TaskDue { .. }
             | Event::AttemptEnded { .. }
             // Only in snapshots.
             | Event::TaskRestored(_)
@@ -218,7 +220,7 @@ mod tests {
             owner: "ana".into(),
             handler: "echo".into(),
             payload: [][..].into(),
-            delivery,
+            terms: delivery.into(),
             at: AT,
         }
     }
@@ -284,12 +286,12 @@ mod tests {
             at: AT,
         };
         let ended = |number| Event::TaskCancelled { task: task(number), at: AT };
-        let array_of = |delivery| Event::ArraySubmitted {
+        let array_of = |delivery: Delivery| Event::ArraySubmitted {
             array,
             owner: "ana".into(),
             handler: "echo".into(),
             payload: [][..].into(),
-            delivery,
+            terms: delivery.into(),
             first: 10,
             count: 10,
             without: Vec::new(),
@@ -318,7 +320,7 @@ mod tests {
             handler: "echo".into(),
             fingerprint: 0,
             payload: [][..].into(),
-            delivery: Delivery::AtLeastOnce,
+            terms: Delivery::AtLeastOnce.into(),
             first: 0,
             count: 10,
             at: AT,
@@ -342,7 +344,7 @@ mod tests {
             owner: "ana".into(),
             handler: "echo".into(),
             payload: [][..].into(),
-            delivery: Delivery::AtLeastOnce,
+            terms: Delivery::AtLeastOnce.into(),
             first: 0,
             count: 6,
             without: vec![1..2],

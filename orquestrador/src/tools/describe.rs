@@ -7,6 +7,7 @@ use orquestrador_core::command::Delivery;
 use orquestrador_core::event::{RestoredEnd, RestoredTask};
 use orquestrador_core::ids::TaskId;
 use orquestrador_core::role::{EntryHash, EntryId, View};
+use orquestrador_core::terms::Terms;
 use serde_json::{Value, json};
 
 use crate::journal::Content;
@@ -95,6 +96,8 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskCancelled { task, .. }
         | Event::TaskRequeued { task, .. }
         | Event::TaskReturned { task, .. }
+        | Event::TaskRetried { task, .. }
+        | Event::TaskDue { task, .. }
         | Event::TaskLost { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::ArraySubmitted { array, .. } | Event::ArrayCancelled { array, .. } => {
@@ -122,6 +125,8 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskCancelled { .. } => "TASK_CANCELLED",
         Event::TaskRequeued { .. } => "TASK_REQUEUED",
         Event::TaskReturned { .. } => "TASK_RETURNED",
+        Event::TaskRetried { .. } => "TASK_RETRIED",
+        Event::TaskDue { .. } => "TASK_DUE",
         Event::TaskLost { .. } => "TASK_LOST",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
@@ -144,16 +149,17 @@ fn event(event: &Event) -> Value {
 fn fields(event: &Event) -> Value {
     let text = |id: &dyn std::fmt::Display| id.to_string();
     match event {
-        Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => json!({
+        Event::TaskSubmitted { task, owner, handler, payload, terms, at } => json!({
             "task_id": text(task), "owner": text(owner), "handler": text(handler),
-            "payload_bytes": payload.len(), "delivery": delivery_word(*delivery), "at_ms": at.0,
+            "payload_bytes": payload.len(), "delivery": delivery_word(terms.delivery),
+            "retry": retry(terms), "at_ms": at.0,
         }),
         Event::ArraySubmitted {
             array,
             owner,
             handler,
             payload,
-            delivery,
+            terms,
             first,
             count,
             without,
@@ -161,8 +167,8 @@ fn fields(event: &Event) -> Value {
         } => {
             json!({
                 "array_id": text(array), "owner": text(owner), "handler": text(handler),
-                "payload_bytes": payload.len(), "delivery": delivery_word(*delivery),
-                "first": first, "count": count, "without": ranges(without), "at_ms": at.0,
+                "payload_bytes": payload.len(), "delivery": delivery_word(terms.delivery),
+                "retry": retry(terms), "first": first, "count": count, "without": ranges(without), "at_ms": at.0,
             })
         }
         Event::ArrayCancelled { array, at } => {
@@ -185,6 +191,11 @@ fn fields(event: &Event) -> Value {
         Event::TaskReturned { task, attempt, returned, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "returned": returned, "at_ms": at.0,
         }),
+        Event::TaskRetried { task, attempt, failed, until, code, message, at } => json!({
+            "task_id": text(task), "attempt": attempt.0, "failed": failed, "until_ms": until.0,
+            "code": code, "message": message, "at_ms": at.0,
+        }),
+        Event::TaskDue { task, at } => json!({ "task_id": text(task), "at_ms": at.0 }),
         Event::TaskLost { task, attempt, cause, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "cause": cause.code(), "at_ms": at.0,
         }),
@@ -208,7 +219,8 @@ fn fields(event: &Event) -> Value {
         Event::TaskRestored(task) => restored(task),
         Event::ArrayRestored(array) => json!({
             "array_id": text(&array.array), "owner": text(&array.owner), "handler": text(&array.handler),
-            "payload_bytes": array.payload.len(), "delivery": delivery_word(array.delivery),
+            "payload_bytes": array.payload.len(), "delivery": delivery_word(array.terms.delivery),
+            "retry": retry(&array.terms),
             "first": array.first, "count": array.count, "begun": array.begun,
             "early": ranges(&array.early), "forgotten": array.forgotten.total(), "at_ms": array.at.0,
         }),
@@ -233,9 +245,19 @@ fn restored(task: &RestoredTask) -> Value {
         "attempt": task.attempt.0,
         "worker_id": task.worker.as_ref().map(ToString::to_string),
         "state": end,
-        "delivery": delivery_word(task.delivery),
+        "delivery": delivery_word(task.terms.delivery),
         "submitted_at_ms": task.submitted_at.0,
         "finished_at_ms": task.finished_at.0,
+    })
+}
+
+/// Null: a failure is the end.
+fn retry(terms: &Terms) -> Value {
+    terms.retry.as_ref().map_or(Value::Null, |retry| {
+        json!({
+            "max_attempts": retry.max_attempts, "first_delay_ms": retry.first_delay_ms,
+            "max_delay_ms": retry.max_delay_ms, "codes": retry.codes,
+        })
     })
 }
 

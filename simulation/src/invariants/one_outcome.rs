@@ -21,6 +21,11 @@ pub fn result_of(task: TaskId, attempt: u32) -> String {
     format!("{task}/{attempt}")
 }
 
+/// Whether a worker lets this attempt fail: one in three of the tasks that are retried, and of few others.
+pub fn fails(task: TaskId, attempt: u32) -> bool {
+    task.0.is_multiple_of(3) && (task.0 / 3 + u128::from(attempt)).is_multiple_of(3)
+}
+
 /// An outcome of another attempt was taken for this one's.
 pub fn names_its_attempt(task: TaskId, attempt: Attempt, result: &[u8]) -> Result<(), Violation> {
     ensure(result == result_of(task, attempt.0).as_bytes(), NAME, || {

@@ -58,7 +58,8 @@ fn lines(answer: &ExplainTaskResponse, task: &Task, workers: &[Worker]) -> Vec<O
         index: step.journal_index,
         epoch: step.epoch,
     }));
-    if !task.pending_reason.is_empty() {
+    // What waits for a moment does not wait for a worker.
+    if !task.pending_reason.is_empty() && task.not_before_ms == 0 {
         let Offers { connected, free_slots } = offers(task, workers);
         let handler = task.handler.clone();
         lines.push(OperatorMessage::Offers { handler, connected, free_slots });

@@ -28,8 +28,8 @@ use super::failure::Failure;
 
 pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
     match command {
-        Online::Submit(options) => submit::run(context, options).await,
-        Online::Run(options) => run::run(context, options).await,
+        Online::Submit(options) => submit::run(context, *options).await,
+        Online::Run(options) => run::run(context, *options).await,
         Online::Status { task_id, explain: false } if array_id::is_array(&task_id) => {
             array::status(context, &task_id).await
         }

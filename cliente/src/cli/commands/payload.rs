@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use cliente::{ArraySpec, Delivery, TaskSpec};
+use cliente::{ArraySpec, Delivery, RetryPolicy, TaskSpec};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ const BATCHES: usize = 4;
 pub struct Template {
     pub handler: String,
     delivery: Delivery,
+    retry: Option<RetryPolicy>,
     content: Content,
 }
 
@@ -71,18 +72,20 @@ impl Template {
                 (Some(payload), false) => Content::Bytes(payload_bytes(payload)?),
             }
         };
-        Ok(Self { handler, delivery: options.delivery.into(), content })
+        let retry = options.retry.policy();
+        Ok(Self { handler, delivery: options.delivery.into(), retry, content })
     }
 
     /// A new task with this payload.
     pub fn task(&self, payload: Vec<u8>) -> TaskSpec {
-        TaskSpec { delivery: self.delivery, ..TaskSpec::new(&self.handler, payload) }
+        let retry = self.retry.clone();
+        TaskSpec { delivery: self.delivery, retry, ..TaskSpec::new(&self.handler, payload) }
     }
 
     /// A new array of tasks with these numbers, which no line fills.
     pub fn array(&self, numbers: Range<u32>) -> ArraySpec {
-        let payload = self.only_payload();
-        ArraySpec { delivery: self.delivery, ..ArraySpec::new(&self.handler, payload, numbers) }
+        let array = ArraySpec::new(&self.handler, self.only_payload(), numbers);
+        ArraySpec { delivery: self.delivery, retry: self.retry.clone(), ..array }
     }
 
     /// The payload of a task for `line`, or of one that needs none.

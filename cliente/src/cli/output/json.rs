@@ -90,6 +90,7 @@ fn task(view: &TaskView) -> Value {
         "started_at": time(task.started_at_ms),
         "finished_at": time(task.finished_at_ms),
         "pending_reason": word(&task.pending_reason),
+        "not_before": time(task.not_before_ms),
         "result": result.as_ref().map(|result| result_value(&task.handler, result)),
         "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
         "durability": receipt.as_ref().map(durability),

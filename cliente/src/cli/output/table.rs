@@ -103,6 +103,7 @@ impl Output for Table {
             (Label::Task, task.task_id.clone()),
             (Label::Status, self.state(task).to_owned()),
             (Label::Waiting, self.pending(task)),
+            (Label::NotBefore, time(task.not_before_ms)),
             (Label::Handler, task.handler.clone()),
             (Label::Delivery, self.delivery(task.delivery())),
             (Label::Worker, task.worker_id.clone()),

@@ -100,7 +100,7 @@ impl Load {
             id,
             handler: self.handlers[position.unwrap_or_default()].clone(),
             payload: Blob::from_static(&PAYLOAD),
-            delivery: if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce },
+            terms: if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce }.into(),
         }
     }
 

@@ -13,8 +13,10 @@ const TAG: u64 = 1;
 /// `None` for those that no day brings.
 pub fn of(event: &Event) -> Option<u64> {
     let message = match event {
-        Event::TaskSubmitted { owner, handler, payload, delivery, at, .. } => {
-            let once = if *delivery == Delivery::AtMostOnce { TAG + 1 } else { 0 };
+        Event::TaskSubmitted { owner, handler, payload, terms, at, .. }
+            if terms.retry.is_none() =>
+        {
+            let once = if terms.delivery == Delivery::AtMostOnce { TAG + 1 } else { 0 };
             ID + text(&owner.0) + text(&handler.0) + blob(payload) + number(at.0) + once
         }
         Event::TaskAssigned { attempt, worker, at, .. } => {
@@ -51,10 +53,14 @@ pub fn of(event: &Event) -> Option<u64> {
         Event::AttemptEnded { attempt, worker, .. } => {
             ID + number(attempt.0.into()) + text(&worker.0)
         }
-        Event::TaskRestored(task) => restored(task),
-        Event::ArraySubmitted { .. }
+        Event::TaskRestored(task) if task.terms.retry.is_none() => restored(task),
+        Event::TaskSubmitted { .. }
+        | Event::TaskRetried { .. }
+        | Event::TaskDue { .. }
+        | Event::ArraySubmitted { .. }
         | Event::ArrayCancelled { .. }
         | Event::ArrayRestored(_)
+        | Event::TaskRestored(_)
         | Event::UserAdded { .. }
         | Event::UserRemoved { .. } => return None,
     };
@@ -78,7 +84,7 @@ fn restored(task: &RestoredTask) -> u64 {
     let times = number(task.submitted_at.0) + number(task.finished_at.0);
     let optional = [task.started_at.map(|at| at.0), task.finish_order];
     let optional: u64 = optional.iter().flatten().map(|number| TAG + varint(*number)).sum();
-    let once = if task.delivery == Delivery::AtMostOnce { TAG + 1 } else { 0 };
+    let once = if task.terms.delivery == Delivery::AtMostOnce { TAG + 1 } else { 0 };
     ID + names + number(task.attempt.0.into()) + worker + times + optional + end + once
 }
 

@@ -89,7 +89,9 @@ impl Tally {
             Event::AttemptEnded { .. } => 10,
             Event::HandlersLearned { .. } => 11,
             Event::TaskReturned { .. } => 12,
-            Event::ArraySubmitted { .. }
+            Event::TaskRetried { .. }
+            | Event::TaskDue { .. }
+            | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)
             | Event::TaskRestored(_)

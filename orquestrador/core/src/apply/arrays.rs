@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::Applied;
-use crate::command::Delivery;
 use crate::digest;
 use crate::effect::TaskState;
 use crate::event::{Forgotten, RestoredArray};
@@ -13,13 +12,14 @@ use crate::state::arrays::{Array, Early};
 use crate::state::kept::Kept;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, Seq, Submission, Task};
+use crate::terms::Terms;
 
 impl State {
     pub(super) fn array_submitted(
         &mut self,
         id: ArrayId,
         (owner, handler): (&UserName, &HandlerName),
-        (payload, delivery): (&Blob, Delivery),
+        (payload, terms): (&Blob, &Terms),
         (first, count, without): (u32, u32, &[Range<u32>]),
         at: Timestamp,
     ) -> Applied {
@@ -31,10 +31,10 @@ impl State {
                 digest::text(&owner.0),
                 digest::text(&handler.0),
                 payload,
-                delivery,
+                terms.hash(),
             ),
             payload: payload.clone(),
-            delivery,
+            terms: terms.clone(),
             first,
             count,
             at,
@@ -62,13 +62,14 @@ impl State {
             return Err("the array's numbers do not fit");
         }
         let early = Early::new(restored.early.iter().cloned().collect());
+        let terms = self.terms.hold(&restored.terms).ok_or("there are too many different terms")?;
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + u64::from(count));
         let slot = self.arrays.insert(Array {
             id,
             owner: self.owners.find_or_insert(&restored.owner),
             handler: self.handlers.hold(&restored.handler),
-            delivery: restored.delivery,
+            terms,
             submitted_at: restored.at,
             fingerprint: restored.fingerprint,
             payload: Kept::new(&restored.payload),
@@ -145,11 +146,11 @@ impl State {
             seq,
             owner,
             handler: self.handlers.hold_again(array.handler),
-            delivery: array.delivery,
+            terms: self.terms.hold_again(array.terms),
         };
         let handler = submission.handler;
         self.totals.active_bytes += payload.len() as u64;
-        let task = self.tasks.insert(Task::new(submission, Attempt(0), Body::queued(payload)));
+        let task = self.tasks.insert(Task::new(submission, Attempt(0), Body::queued(payload, 0)));
         let ends = &mut self.owners[owner].tasks;
         match behind {
             Some(prev) => self.tasks.insert_behind(ends, (prev, task), Chain::Owner),
@@ -211,6 +212,7 @@ impl State {
         }
         let array = self.arrays.remove(slot);
         self.handlers.release(array.handler);
+        self.terms.release(array.terms);
     }
 
     fn drop_what_nobody_needs(&mut self, slot: Slot<Array>) {

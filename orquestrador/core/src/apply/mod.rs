@@ -5,7 +5,7 @@
 
 mod arrays;
 
-use crate::command::{AttemptRef, Delivery};
+use crate::command::AttemptRef;
 use crate::digest;
 use crate::effect::UserRecord;
 use crate::event::{Event, RestoredEnd, RestoredTask};
@@ -13,9 +13,10 @@ use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserN
 use crate::state::State;
 use crate::state::kept::Kept;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Body, Chain, End, FinishOrder, Finished, Submission, Task};
+use crate::state::tasks::{Body, Chain, Delay, End, FinishOrder, Finished, Submission, Task};
 use crate::state::transitions::{Transition, next};
 use crate::state::workers::Worker;
+use crate::terms::Terms;
 
 /// What does not fit, for developers.
 type Applied = Result<(), &'static str>;
@@ -31,21 +32,21 @@ impl State {
 
     fn try_apply(&mut self, event: &Event) -> Applied {
         match event {
-            Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => {
-                self.task_submitted(*task, (owner, handler), (payload, *delivery), *at)
+            Event::TaskSubmitted { task, owner, handler, payload, terms, at } => {
+                self.task_submitted(*task, (owner, handler), (payload, terms), *at)
             }
             Event::ArraySubmitted {
                 array,
                 owner,
                 handler,
                 payload,
-                delivery,
+                terms,
                 first,
                 count,
                 without,
                 at,
             } => {
-                let (names, what) = ((owner, handler), (payload, *delivery));
+                let (names, what) = ((owner, handler), (payload, terms));
                 self.array_submitted(*array, names, what, (*first, *count, without), *at)
             }
             Event::ArrayCancelled { array, at: _ } => self.array_cancelled(*array),
@@ -70,6 +71,11 @@ impl State {
             Event::TaskReturned { task, attempt, returned, at: _ } => {
                 self.task_requeued(*task, *attempt, *returned)
             }
+            Event::TaskRetried { task, attempt, failed, until, code, message, at } => {
+                let delay = Delay { until: *until, error: (code.clone(), message.clone()) };
+                self.task_retried((*task, *attempt), *failed, delay, *at)
+            }
+            Event::TaskDue { task, at: _ } => self.task_due(*task),
             Event::TaskLost { task, attempt, cause, at } => {
                 let end = End::Lost(*cause);
                 self.task_finished(*task, Some(*attempt), (Transition::Lost, end), *at)
@@ -115,14 +121,14 @@ impl State {
         &mut self,
         id: TaskId,
         (owner, handler): (&UserName, &HandlerName),
-        (payload, delivery): (&Blob, Delivery),
+        (payload, terms): (&Blob, &Terms),
         at: Timestamp,
     ) -> Applied {
         if self.tasks.find(id).is_some() {
             return Err("the task exists");
         }
-        let submission = self.submission(id, (owner, handler), (payload, delivery), at)?;
-        let body = Body::queued(Kept::new(payload));
+        let submission = self.submission(id, (owner, handler), (payload, terms), at)?;
+        let body = Body::queued(Kept::new(payload), 0);
         let (handler, seq) = (submission.handler, submission.seq);
         let slot = self.insert(Task::new(submission, Attempt(0), body));
         match self.note_record(slot) {
@@ -137,19 +143,20 @@ impl State {
         &mut self,
         id: TaskId,
         (owner, handler): (&UserName, &HandlerName),
-        (payload, delivery): (&[u8], Delivery),
+        (payload, terms): (&[u8], &Terms),
         submitted_at: Timestamp,
     ) -> Result<Submission, &'static str> {
         let seq = self.seq_of(id)?;
+        let terms = self.terms.hold(terms).ok_or("there are too many different terms")?;
         let owner = self.owners.find_or_insert(owner);
         let handler = self.handlers.hold(handler);
         let fingerprint = digest::fingerprint(
             self.owners[owner].name_hash,
             self.handlers[handler].name_hash,
             payload,
-            delivery,
+            self.terms.hash_of(terms),
         );
-        Ok(Submission { id, fingerprint, submitted_at, seq, owner, handler, delivery })
+        Ok(Submission { id, fingerprint, submitted_at, seq, owner, handler, terms })
     }
 
     /// Into the records, the owner's chain, the counts and the digest.
@@ -163,6 +170,9 @@ impl State {
 
     fn task_assigned(&mut self, attempt: AttemptRef, worker: &WorkerId, at: Timestamp) -> Applied {
         let slot = self.changing(attempt.task, Transition::Assigned)?;
+        if self.tasks[slot].delay().is_some() {
+            return Err("the task is delayed");
+        }
         let worker = self.workers.find(worker).ok_or("there is no such worker")?;
         self.count_out(slot);
         let task = &self.tasks[slot];
@@ -170,8 +180,8 @@ impl State {
         self.handlers[handler].queue.remove(&mut self.tasks, slot);
         let task = &mut self.tasks[slot];
         task.attempt = attempt.attempt;
-        if let Body::Queued { payload, .. } = task.body.take() {
-            task.body = Body::Running { payload, worker, started_at: at };
+        if let Body::Queued { payload, failed, .. } = task.body.take() {
+            task.body = Body::Running { payload, failed, worker, started_at: at };
         }
         self.workers[worker].running.insert(seq, slot);
         self.count_in(slot);
@@ -205,9 +215,13 @@ impl State {
             order: None,
         };
         let mut holds_slot = false;
-        match self.tasks[slot].body {
+        match &self.tasks[slot].body {
             Body::Queued { .. } => self.handlers[handler].queue.remove(&mut self.tasks, slot),
+            Body::Delayed { delay, .. } => {
+                self.delayed.remove(&(delay.until, seq));
+            }
             Body::Running { worker, started_at, .. } => {
+                let (worker, started_at) = (*worker, *started_at);
                 let runner = &mut self.workers[worker];
                 finished.worker = Some(runner.id.clone());
                 finished.started_at = Some(started_at);
@@ -237,12 +251,55 @@ impl State {
         let (handler, seq) = (task.handler, task.seq);
         (task.attempt, task.returned) = (attempt, returned);
         if let Body::Running { worker, .. } = task.body {
-            if let Body::Running { payload, .. } = task.body.take() {
-                task.body = Body::queued(payload);
+            if let Body::Running { payload, failed, .. } = task.body.take() {
+                task.body = Body::queued(payload, failed);
             }
             self.workers.release(worker, seq);
             self.handlers[handler].queue.put_back(seq, slot);
         }
+        self.count_in(slot);
+        Ok(())
+    }
+
+    /// Queued only in a snapshot.
+    fn task_retried(
+        &mut self,
+        (id, attempt): (TaskId, Attempt),
+        failed: u16,
+        delay: Delay,
+        at: Timestamp,
+    ) -> Applied {
+        let slot = self.changing(id, Transition::Retried)?;
+        self.count_out(slot);
+        let (handler, seq) = (self.tasks[slot].handler, self.tasks[slot].seq);
+        match self.tasks[slot].body {
+            Body::Running { worker, .. } => self.workers.release(worker, seq),
+            Body::Queued { .. } => self.handlers[handler].queue.remove(&mut self.tasks, slot),
+            Body::Delayed { .. } | Body::Finished(_) => {}
+        }
+        let task = &mut self.tasks[slot];
+        task.attempt = attempt;
+        let payload = task.body.take_payload();
+        if delay.until > at {
+            self.delayed.insert((delay.until, seq), slot);
+            task.body = Body::Delayed { payload, failed, delay: Box::new(delay) };
+        } else {
+            task.body = Body::queued(payload, failed);
+            self.handlers[handler].queue.put_back(seq, slot);
+        }
+        self.count_in(slot);
+        Ok(())
+    }
+
+    fn task_due(&mut self, id: TaskId) -> Applied {
+        let slot = self.changing(id, Transition::Due)?;
+        let until = self.tasks[slot].delay().ok_or("the task is not delayed")?.until;
+        self.count_out(slot);
+        let task = &mut self.tasks[slot];
+        let (handler, seq, failed) = (task.handler, task.seq, task.body.failed());
+        task.body = Body::queued(task.body.take_payload(), failed);
+        self.delayed.remove(&(until, seq));
+        self.handlers[handler].queue.put_back(seq, slot);
         self.count_in(slot);
         Ok(())
     }
@@ -258,6 +315,7 @@ impl State {
         self.tasks.unlink(&mut self.owners[owner].tasks, slot, Chain::Owner);
         let task = self.tasks.remove(slot);
         self.handlers.release(task.handler);
+        self.terms.release(task.terms);
         self.forget_in_array(id, task.state());
         self.owners.sweep(owner);
         Ok(())
@@ -274,7 +332,7 @@ impl State {
             RestoredEnd::Lost(cause) => End::Lost(*cause),
         };
         let names = (&restored.owner, &restored.handler);
-        let empty: (&[u8], _) = (&[], restored.delivery);
+        let empty: (&[u8], _) = (&[], &restored.terms);
         let mut submission = self.submission(restored.task, names, empty, restored.submitted_at)?;
         submission.fingerprint = restored.fingerprint;
         self.totals.finished_bytes += end.bytes();

@@ -29,14 +29,14 @@ impl Machine {
             self.check_handler(&new.handler)?;
         }
         self.check_backlog(new.wanted().into(), new.payload.len() as u64)?;
-        let NewArray { id, handler, payload, delivery, first, count, without } = new;
+        let NewArray { id, handler, payload, terms, first, count, without } = new;
         self.record(
             Event::ArraySubmitted {
                 array: id,
                 owner: owner.clone(),
                 handler,
                 payload,
-                delivery,
+                terms,
                 first,
                 count,
                 without,
@@ -58,7 +58,7 @@ impl Machine {
             digest::text(&owner.0),
             digest::text(&new.handler.0),
             &new.payload,
-            new.delivery,
+            new.terms.hash(),
         );
         self.state.array_of(owner, new.id).is_some()
             && (array.fingerprint, array.first, array.count) == (fingerprint, new.first, new.count)
@@ -116,7 +116,7 @@ impl Machine {
             id: array.id,
             owner: self.state.owners[array.owner].name.clone(),
             handler: self.state.handlers[array.handler].name.clone(),
-            delivery: array.delivery,
+            delivery: self.state.terms[array.terms].delivery,
             first: array.first,
             count: array.count,
             submitted_at: array.submitted_at,
@@ -136,7 +136,7 @@ impl Machine {
             id: array.task(place),
             owner: self.state.owners[array.owner].name.clone(),
             handler: self.state.handlers[array.handler].name.clone(),
-            delivery: array.delivery,
+            delivery: self.state.terms[array.terms].delivery,
             state: if waits { TaskState::Queued } else { TaskState::Cancelled },
             attempt: Attempt(0),
             worker: None,
@@ -145,6 +145,7 @@ impl Machine {
             finished_at: None,
             error: None,
             result_bytes: 0,
+            not_before: None,
             pending: waits.then(|| self.office.pending_reason(array.handler)).flatten(),
         }
     }

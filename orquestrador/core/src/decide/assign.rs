@@ -51,7 +51,7 @@ impl Machine {
             attempt: self.present_attempt(slot),
             handler: self.state.handlers[task.handler].name.clone(),
             payload: task.body.payload().map(Kept::to_blob).unwrap_or_default(),
-            delivery: task.delivery,
+            delivery: self.state.terms[task.terms].delivery,
         };
         step.effects.push(Effect::Assign { session, assignment });
     }

@@ -75,7 +75,7 @@ impl Machine {
         let handler = task.handler;
         let session = match task.body {
             Body::Running { worker, .. } => self.office.presence(worker).session,
-            Body::Queued { .. } | Body::Finished(_) => None,
+            Body::Queued { .. } | Body::Delayed { .. } | Body::Finished(_) => None,
         };
         self.record(Event::TaskCancelled { task: attempt.task, at: now }, step);
         self.office.refresh_queue(&self.state, handler);

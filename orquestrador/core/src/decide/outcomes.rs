@@ -1,14 +1,14 @@
 //! What attempts came to. An outcome counts only for the attempt that runs, from the worker that runs
 //! it; every other one is refused, and acknowledged all the same so that the worker forgets it.
 
-use crate::command::{AttemptRef, Outcome, ReportedOutcome};
+use crate::command::{AttemptRef, Failure, Outcome, ReportedOutcome};
 use crate::effect::{Effect, Notice, TaskState};
 use crate::event::Event;
 use crate::ids::{SessionId, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Body, End, Task};
+use crate::state::tasks::{Body, Delay, End, Task};
 use crate::state::workers::Worker;
 
 impl Machine {
@@ -53,6 +53,11 @@ impl Machine {
     }
 
     fn finish(&mut self, now: Timestamp, slot: Slot<Task>, outcome: Outcome, step: &mut Step) {
+        if let Outcome::Failed(failure) = &outcome
+            && let Some(delay_ms) = self.retry_delay_ms(slot, failure)
+        {
+            return self.retry(now, slot, (failure, delay_ms), step);
+        }
         let AttemptRef { task, attempt } = self.present_attempt(slot);
         let output = match &outcome {
             Outcome::Succeeded { result } => Some(result.clone()),
@@ -72,6 +77,34 @@ impl Machine {
         self.record(event, step);
         step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
         self.tell_change_with(slot, output, step);
+    }
+
+    /// How long the task waits for its next attempt; `None` when this failure is its end.
+    fn retry_delay_ms(&self, slot: Slot<Task>, failure: &Failure) -> Option<u64> {
+        let task = &self.state.tasks[slot];
+        let retry = self.state.terms[task.terms].retry.as_ref()?;
+        let failed = task.body.failed().saturating_add(1);
+        let is_followed = retry.admits(failed, failure);
+        is_followed.then(|| retry.delay_ms(failed, task.id(), task.attempt))
+    }
+
+    fn retry(
+        &mut self,
+        now: Timestamp,
+        slot: Slot<Task>,
+        (failure, delay_ms): (&Failure, u64),
+        step: &mut Step,
+    ) {
+        let AttemptRef { task, attempt } = self.present_attempt(slot);
+        let failed = self.state.tasks[slot].body.failed().saturating_add(1);
+        let (code, message) = (failure.code.clone(), failure.message.clone());
+        let until = now.plus_ms(delay_ms);
+        let event = Event::TaskRetried { task, attempt, failed, until, code, message, at: now };
+        self.record(event, step);
+        self.office.refresh_queue(&self.state, self.state.tasks[slot].handler);
+        let failure = failure.clone();
+        step.effects.push(Effect::Notice(Notice::TaskRetried { task, failure, delay_ms }));
+        self.tell_change(slot, step);
     }
 
     /// If it holds a slot of this worker although it is cancelled, or lost, the slot is free now.
@@ -99,7 +132,7 @@ impl Machine {
         let task = &self.state.tasks[slot];
         let runner = match task.body {
             Body::Running { worker, .. } => Some(worker),
-            Body::Queued { .. } | Body::Finished(_) => None,
+            Body::Queued { .. } | Body::Delayed { .. } | Body::Finished(_) => None,
         };
         let is_present = task.attempt == attempt.attempt || self.lacks(Mutation::AnyAttemptCounts);
         is_present && runner == Some(worker)
@@ -114,7 +147,14 @@ impl Machine {
         outcome: &Outcome,
     ) -> bool {
         let task = &self.state.tasks[slot];
-        let Some(finished) = task.finished() else { return false };
+        let Some(finished) = task.finished() else {
+            let failed = match outcome {
+                Outcome::Failed(failure) => (&failure.code, &failure.message),
+                Outcome::Succeeded { .. } => return false,
+            };
+            let is_that = |delay: &Delay| (&delay.error.0, &delay.error.1) == failed;
+            return task.attempt == attempt.attempt && task.delay().is_some_and(is_that);
+        };
         task.attempt == attempt.attempt
             && finished.worker.as_ref() == Some(&self.state.workers[worker].id)
             && match (&finished.end, outcome) {

@@ -1,6 +1,6 @@
 //! Accepting tasks: all of a batch or none. A repeated submission is accepted and changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::NewTask;
 use crate::digest;
@@ -9,6 +9,8 @@ use crate::event::Event;
 use crate::ids::{HandlerName, RequestId, TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
+use crate::state::book::MAX_TERMS;
+use crate::terms::Terms;
 
 /// Handler names told with a rejection.
 const MAX_OFFERED_NAMES: usize = 20;
@@ -53,7 +55,7 @@ impl Machine {
     }
 
     fn accept(&mut self, now: Timestamp, owner: &UserName, task: NewTask, step: &mut Step) {
-        let NewTask { id, handler, payload, delivery } = task;
+        let NewTask { id, handler, payload, terms } = task;
         let owner = owner.clone();
         self.record(
             Event::TaskSubmitted {
@@ -61,7 +63,7 @@ impl Machine {
                 owner: owner.clone(),
                 handler,
                 payload,
-                delivery,
+                terms,
                 at: now,
             },
             step,
@@ -92,6 +94,7 @@ impl Machine {
             is_new.push(!repeated);
         }
         if count > 0 {
+            self.check_terms(batch.tasks.iter().map(|task| &task.terms))?;
             self.check_backlog(count, bytes)?;
         }
         Ok(is_new)
@@ -107,7 +110,7 @@ impl Machine {
             digest::text(&owner.0),
             digest::text(&task.handler.0),
             &task.payload,
-            task.delivery,
+            task.terms.hash(),
         );
         let is_owners = self.state.task_of(owner, task.id).is_some();
         if is_owners && self.state.tasks[slot].fingerprint == fingerprint {
@@ -125,6 +128,18 @@ impl Machine {
         let offered: Vec<_> =
             handlers.learned().take(MAX_OFFERED_NAMES).map(|name| &*name.0).collect();
         Err(Rejection::UnknownHandler { handler: handler.clone(), offered: offered.join(", ") })
+    }
+
+    pub(super) fn check_terms<'a>(
+        &self,
+        terms: impl Iterator<Item = &'a Terms>,
+    ) -> Result<(), Rejection> {
+        let known = &self.state.terms;
+        let new: BTreeSet<_> = terms.filter(|terms| !known.has(terms)).collect();
+        if !new.is_empty() && known.len() + new.len() > MAX_TERMS {
+            return Err(Rejection::BacklogFull { limit: MAX_TERMS as u64, unit: "terms" });
+        }
+        Ok(())
     }
 
     pub(super) fn check_backlog(&self, count: u64, bytes: u64) -> Result<(), Rejection> {

@@ -1,6 +1,6 @@
 //! What follows from time alone.
 
-use crate::event::LossCause;
+use crate::event::{Event, LossCause};
 use crate::ids::Timestamp;
 use crate::machine::{Machine, Step};
 use crate::state::slab::Slot;
@@ -18,8 +18,28 @@ impl Machine {
                 self.lose(now, worker, LossCause::WorkerSilent, step);
             }
         }
+        self.wake(now, step);
         self.assign_ready(now, step);
         self.prune(step);
+    }
+
+    /// Delayed tasks whose moment has come; one batch at most, so that no step takes long.
+    fn wake(&mut self, now: Timestamp, step: &mut Step) {
+        let due = self.state.delayed.iter().take_while(|((until, _), _)| *until <= now);
+        let due: Vec<_> = due.map(|(_, slot)| *slot).take(self.limits.wake_batch.max(1)).collect();
+        for slot in due {
+            let task = &self.state.tasks[slot];
+            let (id, handler) = (task.id(), task.handler);
+            self.record(Event::TaskDue { task: id, at: now }, step);
+            self.office.refresh_queue(&self.state, handler);
+            self.tell_change(slot, step);
+        }
+    }
+
+    /// When time alone next leads to something.
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        let due = self.state.delayed.first_key_value().map(|((until, _), _)| *until);
+        self.next_lease_end().into_iter().chain(due).min()
     }
 
     fn lease_end(&self, worker: Slot<Worker>) -> Timestamp {
@@ -27,7 +47,7 @@ impl Machine {
     }
 
     /// When the next worker is lost unless it gives a sign of life.
-    pub(crate) fn next_lease_end(&self) -> Option<Timestamp> {
+    fn next_lease_end(&self) -> Option<Timestamp> {
         self.state.workers.iter().map(|(worker, _)| self.lease_end(worker)).min()
     }
 }

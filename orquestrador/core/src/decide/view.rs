@@ -1,7 +1,7 @@
 //! How tasks and workers look from outside.
 
-use crate::command::AttemptRef;
-use crate::effect::{Effect, Overview, TaskSnapshot, WorkerSnapshot};
+use crate::command::{AttemptRef, Delivery};
+use crate::effect::{Effect, Overview, PendingReason, TaskSnapshot, WorkerSnapshot};
 use crate::ids::{Blob, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::state::slab::Slot;
@@ -14,7 +14,7 @@ impl Machine {
             id: task.id(),
             owner: self.state.owners[task.owner].name.clone(),
             handler: self.state.handlers[task.handler].name.clone(),
-            delivery: task.delivery,
+            delivery: self.delivery_of(slot),
             state: task.state(),
             attempt: task.attempt,
             worker: None,
@@ -24,9 +24,15 @@ impl Machine {
             error: None,
             result_bytes: 0,
             pending: None,
+            not_before: None,
         };
         match &task.body {
             Body::Queued { .. } => snapshot.pending = self.office.pending_reason(task.handler),
+            Body::Delayed { delay, .. } => {
+                snapshot.pending = Some(PendingReason::Backoff);
+                snapshot.not_before = Some(delay.until);
+                snapshot.error = Some(delay.error.clone());
+            }
             Body::Running { worker, started_at, .. } => {
                 snapshot.worker = Some(self.state.workers[*worker].id.clone());
                 snapshot.started_at = Some(*started_at);
@@ -61,6 +67,10 @@ impl Machine {
             let snapshot = self.snapshot(slot);
             step.effects.push(Effect::TaskChanged { snapshot, result: output });
         }
+    }
+
+    pub(super) fn delivery_of(&self, slot: Slot<Task>) -> Delivery {
+        self.state.terms[self.state.tasks[slot].terms].delivery
     }
 
     pub(super) fn present_attempt(&self, slot: Slot<Task>) -> AttemptRef {

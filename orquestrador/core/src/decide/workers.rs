@@ -132,7 +132,9 @@ impl Machine {
             return true;
         }
         let task = &self.state.tasks[slot];
-        let Some(finished) = task.finished() else { return false };
+        let Some(finished) = task.finished() else {
+            return task.delay().is_some() && task.attempt == attempt.attempt;
+        };
         let has_reported = match &finished.end {
             End::Succeeded { .. } => true,
             End::Failed(failure) => failure.code != QUARANTINED,
@@ -207,7 +209,7 @@ impl Machine {
         step: &mut Step,
     ) {
         let AttemptRef { task, attempt } = self.present_attempt(slot);
-        let once = self.state.tasks[slot].delivery == Delivery::AtMostOnce;
+        let once = self.delivery_of(slot) == Delivery::AtMostOnce;
         let lost = self.state.tasks[slot].lost_attempts();
         if once && !self.lacks(Mutation::AlwaysRequeued) {
             // It may have begun: nobody is left who could say that it has not.

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::book::TermsId;
 use super::kept::Kept;
 use super::names::{Handler, Owner};
 use super::slab::{Shared, Slab, Slot};
 use super::tasks::{Seq, Task};
-use crate::command::Delivery;
 use crate::effect::TaskState;
 use crate::event::Forgotten;
 use crate::ids::{ArrayId, TaskId, Timestamp};
@@ -21,7 +21,7 @@ pub struct Array {
     pub id: ArrayId,
     pub owner: Slot<Owner>,
     pub handler: Slot<Handler>,
-    pub delivery: Delivery,
+    pub terms: TermsId,
     pub submitted_at: Timestamp,
     /// Of each of its tasks.
     pub fingerprint: u64,

@@ -2,6 +2,7 @@
 //! nothing here knows who is connected or what time it is.
 
 pub mod arrays;
+pub mod book;
 pub mod index;
 pub mod kept;
 pub mod names;
@@ -15,8 +16,9 @@ use std::collections::BTreeMap;
 
 use crate::digest::{self, ArrayParts, TaskParts};
 use crate::effect::{TaskState, UserRecord};
-use crate::ids::{ArrayId, TaskId, UserName};
+use crate::ids::{ArrayId, TaskId, Timestamp, UserName};
 use arrays::{Array, Arrays};
+use book::Book;
 use names::{Handlers, Owners};
 use slab::Slot;
 use tasks::{Body, FinishOrder, Seq, Task, Tasks};
@@ -28,8 +30,11 @@ pub struct State {
     pub arrays: Arrays,
     pub handlers: Handlers,
     pub owners: Owners,
+    pub terms: Book,
     pub workers: Workers,
     pub users: BTreeMap<UserName, UserRecord>,
+    /// Tasks that wait until a moment.
+    pub delayed: BTreeMap<(Timestamp, Seq), Slot<Task>>,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
     pub totals: Totals,
@@ -92,8 +97,10 @@ impl State {
         let seqs = array.seq..Seq(array.seq.0 + u64::from(array.count));
         let running = self.workers.all().flat_map(|(_, worker)| worker.running.range(seqs.clone()));
         let queued = self.handlers[array.handler].queue.put_back_within(seqs.clone());
+        let delayed = self.delayed.iter().map(|((_, seq), slot)| (seq, slot));
+        let delayed = delayed.filter(|(seq, _)| seqs.contains(seq));
         let active: BTreeMap<_, _> =
-            running.chain(queued).map(|(seq, slot)| (*seq, *slot)).collect();
+            running.chain(queued).chain(delayed).map(|(seq, slot)| (*seq, *slot)).collect();
         active.into_values().collect()
     }
 
@@ -105,7 +112,7 @@ impl State {
             handler_hash: self.handlers[array.handler].name_hash,
             fingerprint: array.fingerprint,
             submitted_at: array.submitted_at.0,
-            delivery: array.delivery as u8,
+            terms_hash: self.terms.hash_of(array.terms),
             numbers: (array.first, array.count),
             begun: array.begun,
             forgotten: array.forgotten,
@@ -119,7 +126,7 @@ impl State {
             Body::Running { worker, started_at, .. } => {
                 Some((self.workers[*worker].id_hash, started_at.0))
             }
-            Body::Queued { .. } | Body::Finished(_) => None,
+            Body::Queued { .. } | Body::Delayed { .. } | Body::Finished(_) => None,
         };
         digest::task(&TaskParts {
             id: task.id().0,
@@ -129,7 +136,9 @@ impl State {
             submitted_at: task.submitted_at.0,
             attempt: task.attempt.0,
             returned: task.returned,
-            delivery: task.delivery as u8,
+            terms_hash: self.terms.hash_of(task.terms),
+            failed: task.body.failed(),
+            delayed_until: task.delay().map_or(0, |delay| delay.until.0),
             state: task.state() as u8,
             running,
             finished: task.finished(),

@@ -1,12 +1,13 @@
 //! Task records: lean, because there may be millions. Names are slots of their registries, text and
 //! results exist only once a task is finished, the payload only until then.
 
+use super::book::TermsId;
 use super::index::IdIndex;
 use super::kept::Kept;
 use super::names::{Handler, Owner};
 use super::slab::{Shared, Slab, Slot};
 use super::workers::Worker;
-use crate::command::{Delivery, Failure};
+use crate::command::Failure;
 use crate::effect::TaskState;
 use crate::event::LossCause;
 use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
@@ -30,26 +31,49 @@ pub struct FinishOrder(pub u64);
 pub struct Task {
     /// As bytes, because a `u128` would be padded.
     id: [u8; 16],
-    /// Of owner, handler, payload and delivery: what a repeated submission is compared with.
+    /// Of owner, handler, payload and terms: what a repeated submission is compared with.
     pub fingerprint: u64,
     pub submitted_at: Timestamp,
     pub seq: Seq,
     pub owner: Slot<Owner>,
     pub handler: Slot<Handler>,
-    /// Each earlier one was lost with its worker, or returned by it; so is this one while the task is queued.
+    /// Each earlier one failed, was lost with its worker, or returned by it; so is this one while the task is queued.
     pub attempt: Attempt,
     /// So many of them were returned. 0 once it is finished.
     pub returned: u16,
-    pub delivery: Delivery,
+    pub terms: TermsId,
     of_owner: Links,
     pub body: Body,
 }
 
 #[derive(Clone)]
 pub enum Body {
-    Queued { payload: Kept, in_queue: Links },
-    Running { payload: Kept, worker: Slot<Worker>, started_at: Timestamp },
+    /// `failed`, here and below: so many attempts failed and were followed by another.
+    Queued {
+        payload: Kept,
+        failed: u16,
+        in_queue: Links,
+    },
+    /// Queued, but in no queue before a moment.
+    Delayed {
+        payload: Kept,
+        failed: u16,
+        delay: Box<Delay>,
+    },
+    Running {
+        payload: Kept,
+        failed: u16,
+        worker: Slot<Worker>,
+        started_at: Timestamp,
+    },
     Finished(Box<Finished>),
+}
+
+#[derive(Clone)]
+pub struct Delay {
+    pub until: Timestamp,
+    /// Code and message of the failure before it.
+    pub error: (String, String),
 }
 
 #[derive(Clone)]
@@ -138,18 +162,28 @@ impl End {
 }
 
 impl Body {
-    pub fn queued(payload: Kept) -> Self {
-        Self::Queued { payload, in_queue: Links::default() }
+    pub fn queued(payload: Kept, failed: u16) -> Self {
+        Self::Queued { payload, failed, in_queue: Links::default() }
+    }
+
+    /// Leaves an empty queued body behind.
+    pub fn take_payload(&mut self) -> Kept {
+        match self.take() {
+            Self::Queued { payload, .. }
+            | Self::Delayed { payload, .. }
+            | Self::Running { payload, .. } => payload,
+            Self::Finished(_) => Kept::default(),
+        }
     }
 
     /// Leaves an empty queued body behind.
     pub fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::queued(Kept::default()))
+        std::mem::replace(self, Self::queued(Kept::default(), 0))
     }
 
     pub fn state(&self) -> TaskState {
         match self {
-            Self::Queued { .. } => TaskState::Queued,
+            Self::Queued { .. } | Self::Delayed { .. } => TaskState::Queued,
             Self::Running { .. } => TaskState::Running,
             Self::Finished(finished) => finished.end.state(),
         }
@@ -158,8 +192,20 @@ impl Body {
     /// `None` once it is finished.
     pub fn payload(&self) -> Option<&Kept> {
         match self {
-            Self::Queued { payload, .. } | Self::Running { payload, .. } => Some(payload),
+            Self::Queued { payload, .. }
+            | Self::Delayed { payload, .. }
+            | Self::Running { payload, .. } => Some(payload),
             Self::Finished(_) => None,
+        }
+    }
+
+    /// Attempts that failed; 0 once it is finished.
+    pub fn failed(&self) -> u16 {
+        match self {
+            Self::Queued { failed, .. }
+            | Self::Delayed { failed, .. }
+            | Self::Running { failed, .. } => *failed,
+            Self::Finished(_) => 0,
         }
     }
 
@@ -176,18 +222,17 @@ pub struct Submission {
     pub seq: Seq,
     pub owner: Slot<Owner>,
     pub handler: Slot<Handler>,
-    pub delivery: Delivery,
+    pub terms: TermsId,
 }
 
 impl Task {
     /// With the present one while it runs.
     pub fn lost_attempts(&self) -> u32 {
-        self.attempt.0.saturating_sub(u32::from(self.returned))
+        self.attempt.0.saturating_sub(u32::from(self.returned) + u32::from(self.body.failed()))
     }
 
     pub fn new(submission: Submission, attempt: Attempt, body: Body) -> Self {
-        let Submission { id, fingerprint, submitted_at, seq, owner, handler, delivery } =
-            submission;
+        let Submission { id, fingerprint, submitted_at, seq, owner, handler, terms } = submission;
         let of_owner = Links::default();
         let id = id.to_bytes();
         Self {
@@ -199,7 +244,7 @@ impl Task {
             handler,
             attempt,
             returned: 0,
-            delivery,
+            terms,
             of_owner,
             body,
         }
@@ -216,7 +261,14 @@ impl Task {
     pub fn finished(&self) -> Option<&Finished> {
         match &self.body {
             Body::Finished(finished) => Some(finished),
-            Body::Queued { .. } | Body::Running { .. } => None,
+            Body::Queued { .. } | Body::Delayed { .. } | Body::Running { .. } => None,
+        }
+    }
+
+    pub fn delay(&self) -> Option<&Delay> {
+        match &self.body {
+            Body::Delayed { delay, .. } => Some(delay),
+            Body::Queued { .. } | Body::Running { .. } | Body::Finished(_) => None,
         }
     }
 
@@ -224,7 +276,7 @@ impl Task {
         match (chain, &self.body) {
             (Chain::Owner, _) => &self.of_owner,
             (Chain::Queue, Body::Queued { in_queue, .. }) => in_queue,
-            (Chain::Queue, Body::Running { .. } | Body::Finished(_)) => {
+            (Chain::Queue, Body::Delayed { .. } | Body::Running { .. } | Body::Finished(_)) => {
                 unreachable!("only queued tasks are in the chain of a queue")
             }
         }
@@ -234,7 +286,7 @@ impl Task {
         match (chain, &mut self.body) {
             (Chain::Owner, _) => &mut self.of_owner,
             (Chain::Queue, Body::Queued { in_queue, .. }) => in_queue,
-            (Chain::Queue, Body::Running { .. } | Body::Finished(_)) => {
+            (Chain::Queue, Body::Delayed { .. } | Body::Running { .. } | Body::Finished(_)) => {
                 unreachable!("only queued tasks are in the chain of a queue")
             }
         }

@@ -10,19 +10,25 @@ pub enum Transition {
     Failed,
     Cancelled,
     Requeued,
+    Retried,
+    Due,
     Lost,
 }
 
 /// Everything that is allowed.
-pub const TABLE: [(TaskState, Transition, TaskState); 8] = [
+pub const TABLE: [(TaskState, Transition, TaskState); 11] = [
     (TaskState::Queued, Transition::Assigned, TaskState::Running),
     (TaskState::Queued, Transition::Cancelled, TaskState::Cancelled),
     // Only in a snapshot: earlier attempts of a queued task were lost.
     (TaskState::Queued, Transition::Requeued, TaskState::Queued),
+    // Only in a snapshot: earlier attempts of a queued task failed.
+    (TaskState::Queued, Transition::Retried, TaskState::Queued),
+    (TaskState::Queued, Transition::Due, TaskState::Queued),
     (TaskState::Running, Transition::Succeeded, TaskState::Succeeded),
     (TaskState::Running, Transition::Failed, TaskState::Failed),
     (TaskState::Running, Transition::Cancelled, TaskState::Cancelled),
     (TaskState::Running, Transition::Requeued, TaskState::Queued),
+    (TaskState::Running, Transition::Retried, TaskState::Queued),
     (TaskState::Running, Transition::Lost, TaskState::Lost),
 ];
 

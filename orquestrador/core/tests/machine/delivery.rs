@@ -169,7 +169,8 @@ fn another_delivery_is_another_task() {
     );
     check([submit_once(&[1]).into()], submit_once(&[1]), "> 0 new, 1/0 Queued NoWorker");
     let both = [Delivery::AtLeastOnce, Delivery::AtMostOnce];
-    let both = both.map(|delivery| NewTask { delivery, ..task(1, "echo", "payload") });
+    let both =
+        both.map(|delivery| NewTask { terms: delivery.into(), ..task(1, "echo", "payload") });
     check(
         [],
         submit_tasks("ana", both.into()),

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use orquestrador_core::command::{Delivery, Failure};
 use orquestrador_core::event::{Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
+use orquestrador_core::terms::{RetryPolicy, Terms};
 use orquestrador_core::{Event, Limits, Machine, invariants};
 
 use crate::scene::*;
@@ -25,7 +26,7 @@ fn the_digest_does_not_depend_on_the_path() {
 #[test]
 fn the_digest_covers_every_field_of_a_finished_task() {
     type Change = fn(&mut RestoredTask);
-    let changes: [Change; 17] = [
+    let changes: [Change; 19] = [
         |_| {},
         |task| task.task = TaskId(2),
         |task| task.owner = "bia".into(),
@@ -39,7 +40,9 @@ fn the_digest_covers_every_field_of_a_finished_task() {
         |task| task.finish_order = None,
         |task| task.end = RestoredEnd::Succeeded { result: b"other"[..].into() },
         |task| task.end = RestoredEnd::Cancelled,
-        |task| task.delivery = Delivery::AtMostOnce,
+        |task| task.terms = Delivery::AtMostOnce.into(),
+        |task| task.terms = retried(3),
+        |task| task.terms = retried(4),
         |task| task.end = RestoredEnd::Lost(LossCause::WorkerSilent),
         |task| task.end = RestoredEnd::Lost(LossCause::WorkerRestarted),
         |task| task.end = failed("CODE", "message", "output"),
@@ -59,16 +62,48 @@ fn the_digest_covers_every_field_of_a_finished_task() {
     );
 }
 
+fn retried(max_attempts: u16) -> Terms {
+    let (first_delay_ms, max_delay_ms, codes) = (100, 1_000, vec![]);
+    let retry = RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes };
+    Terms { retry: Some(Box::new(retry)), ..Terms::default() }
+}
+
+#[test]
+fn the_digest_covers_the_failures_of_a_task_and_when_it_is_due() {
+    let retried = |failed, until| {
+        let submitted = Event::TaskSubmitted {
+            task: TaskId(1),
+            owner: "ana".into(),
+            handler: "echo".into(),
+            payload: b"payload"[..].into(),
+            terms: retried(9),
+            at: Timestamp(1),
+        };
+        let retried = Event::TaskRetried {
+            task: TaskId(1),
+            attempt: Attempt(2),
+            failed,
+            until: Timestamp(until),
+            code: "CODE".into(),
+            message: "message".into(),
+            at: Timestamp(1),
+        };
+        vec![submitted, retried]
+    };
+    assert_distinct([retried(1, 1), retried(2, 1), retried(1, 2), retried(1, 3)]);
+}
+
 #[test]
 fn the_digest_covers_every_field_of_an_array() {
     type Change = fn(&mut RestoredArray);
-    let changes: [Change; 16] = [
+    let changes: [Change; 17] = [
         |_| {},
         |array| array.array = array_id(2),
         |array| array.owner = "bia".into(),
         |array| array.handler = "render".into(),
         |array| array.fingerprint = 8,
-        |array| array.delivery = Delivery::AtMostOnce,
+        |array| array.terms = Delivery::AtMostOnce.into(),
+        |array| array.terms = retried(3),
         |array| array.first = 4,
         |array| array.count = 11,
         |array| array.at = Timestamp(2),
@@ -87,7 +122,7 @@ fn the_digest_covers_every_field_of_an_array() {
             handler: "echo".into(),
             fingerprint: 7,
             payload: b"payload"[..].into(),
-            delivery: Delivery::AtLeastOnce,
+            terms: Delivery::AtLeastOnce.into(),
             first: 3,
             count: 10,
             at: Timestamp(1),
@@ -107,7 +142,7 @@ fn the_digest_covers_every_field_of_a_running_task_a_worker_and_a_user() {
         owner: "ana".into(),
         handler: "echo".into(),
         payload: payload.as_bytes().to_vec().into(),
-        delivery: Delivery::AtLeastOnce,
+        terms: Delivery::AtLeastOnce.into(),
         at: Timestamp(1),
     };
     let assigned = |attempt, worker: &str, at| Event::TaskAssigned {
@@ -210,7 +245,7 @@ fn finished() -> RestoredTask {
         started_at: Some(Timestamp(2)),
         finished_at: Timestamp(3),
         finish_order: Some(0),
-        delivery: Delivery::AtLeastOnce,
+        terms: Delivery::AtLeastOnce.into(),
         end: RestoredEnd::Succeeded { result: b"result"[..].into() },
     }
 }

@@ -6,6 +6,7 @@ use orquestrador_core::command::{AttemptRef, Delivery};
 use orquestrador_core::ids::{
     Attempt, HandlerName, RequestId, TaskId, Timestamp, UserName, WorkerId,
 };
+use orquestrador_core::terms::Terms;
 use orquestrador_core::{Answer, Command, Effect, Event, Machine, Step};
 
 const REQUEST: RequestId = RequestId(0);
@@ -32,13 +33,17 @@ struct Entry {
     attempt: Attempt,
     /// So many of them were given back.
     returned: u32,
-    delivery: Delivery,
+    /// So many of them failed and were followed by another.
+    failed: u16,
+    terms: Terms,
     stage: Stage,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     Queued,
+    /// Until a moment that the event named.
+    Delayed(Timestamp),
     Running,
     Finished,
 }
@@ -46,21 +51,14 @@ enum Stage {
 impl Ledger {
     pub fn record(&mut self, event: &Event) {
         match event {
-            Event::TaskSubmitted { task, owner, handler, delivery, .. } => {
-                self.submit(*task, owner, handler, *delivery);
+            Event::TaskSubmitted { task, owner, handler, terms, .. } => {
+                self.submit(*task, owner, handler, terms);
             }
             Event::ArraySubmitted {
-                array,
-                owner,
-                handler,
-                delivery,
-                first,
-                count,
-                without,
-                ..
+                array, owner, handler, terms, first, count, without, ..
             } => {
                 for place in (0..*count).filter(|p| !without.iter().any(|r| r.contains(p))) {
-                    self.submit(array.task(first + place), owner, handler, *delivery);
+                    self.submit(array.task(first + place), owner, handler, terms);
                 }
             }
             Event::ArrayCancelled { array, .. } => {
@@ -77,8 +75,8 @@ impl Ledger {
                 self.assert_oldest(*task);
                 let entry = self.tasks.get_mut(task).expect("assigned tasks exist");
                 assert_eq!((entry.stage, entry.attempt.next()), (Stage::Queued, *attempt));
-                let once = entry.delivery == Delivery::AtMostOnce;
-                let is_first = attempt.0 == entry.returned + 1;
+                let once = entry.terms.delivery == Delivery::AtMostOnce;
+                let is_first = attempt.0 == entry.returned + u32::from(entry.failed) + 1;
                 assert!(!once || is_first, "{task} is given out again");
                 (entry.stage, entry.attempt) = (Stage::Running, *attempt);
                 let busy = self.taken.values().filter(|taker| *taker == worker).count();
@@ -97,15 +95,40 @@ impl Ledger {
             }
             Event::TaskRequeued { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Queued);
-                assert_eq!(self.tasks[task].delivery, Delivery::AtLeastOnce, "{task} goes back");
+                assert_eq!(
+                    self.tasks[task].terms.delivery,
+                    Delivery::AtLeastOnce,
+                    "{task} goes back"
+                );
             }
             Event::TaskReturned { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Queued);
                 self.tasks.get_mut(task).expect("it was there just now").returned += 1;
             }
+            Event::TaskRetried { task, attempt, failed, until, at, .. } => {
+                let is_delayed = until > at;
+                self.end(
+                    *task,
+                    *attempt,
+                    if is_delayed { Stage::Delayed(*until) } else { Stage::Queued },
+                );
+                let entry = self.tasks.get_mut(task).expect("it was there just now");
+                entry.failed += 1;
+                let retry = entry.terms.retry.as_ref().expect("what is retried has a policy");
+                assert_eq!(entry.failed, *failed);
+                assert!(entry.failed < retry.max_attempts, "{task} is tried too often");
+                let delay = until.0 - at.0;
+                assert!(delay <= retry.max_delay_ms.into(), "{task} waits for {delay} ms");
+            }
+            Event::TaskDue { task, at } => {
+                let entry = self.tasks.get_mut(task).expect("delayed tasks exist");
+                let Stage::Delayed(until) = entry.stage else { panic!("{task} is not delayed") };
+                assert!(until <= *at, "{task} is due too early");
+                entry.stage = Stage::Queued;
+            }
             Event::TaskLost { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
-                assert_eq!(self.tasks[task].delivery, Delivery::AtMostOnce, "{task} is lost");
+                assert_eq!(self.tasks[task].terms.delivery, Delivery::AtMostOnce, "{task} is lost");
             }
             Event::TaskCancelled { task, .. } => {
                 let entry = self.tasks.get_mut(task).expect("cancelled tasks exist");
@@ -141,20 +164,15 @@ impl Ledger {
         }
     }
 
-    fn submit(
-        &mut self,
-        task: TaskId,
-        owner: &UserName,
-        handler: &HandlerName,
-        delivery: Delivery,
-    ) {
+    fn submit(&mut self, task: TaskId, owner: &UserName, handler: &HandlerName, terms: &Terms) {
         let entry = Entry {
             seq: self.submissions,
             owner: owner.clone(),
             handler: handler.clone(),
             attempt: Attempt(0),
             returned: 0,
-            delivery,
+            failed: 0,
+            terms: terms.clone(),
             stage: Stage::Queued,
         };
         self.submissions += 1;
@@ -179,11 +197,11 @@ impl Ledger {
     fn passes(&self, task: TaskId, worker: &WorkerId) -> bool {
         let seq = self.tasks[&task].seq;
         self.tasks.values().any(|other| {
-            let is_first = other.attempt.0 == other.returned;
+            let is_first = other.attempt.0 == other.returned + u32::from(other.failed);
             other.stage == Stage::Queued
                 && other.seq < seq
                 && self.handlers[worker].contains(&other.handler)
-                && !(is_first && other.delivery == Delivery::AtLeastOnce)
+                && !(is_first && other.terms.delivery == Delivery::AtLeastOnce)
                 && self.is_head(other)
         })
     }

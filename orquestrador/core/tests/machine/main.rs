@@ -12,6 +12,7 @@ mod prefetching;
 mod properties;
 mod querying;
 mod retention;
+mod retries;
 mod scene;
 mod submitting;
 mod users;

@@ -135,7 +135,7 @@ fn what_may_not_wait_is_not_passed_by_younger_tasks_of_other_handlers() {
         scene.step(0, command);
     }
     scene.step(0, submit(&[1, 2, 3, 4, 5, 6]));
-    let once = NewTask { delivery: Delivery::AtMostOnce, ..task(7, "render", "payload") };
+    let once = NewTask { terms: Delivery::AtMostOnce.into(), ..task(7, "render", "payload") };
     scene.step(0, submit_tasks("ana", vec![once]));
     scene.step(0, submit(&[8, 9]));
     // What is older goes ahead; what is younger waits until a slot was free for it.

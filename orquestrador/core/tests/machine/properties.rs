@@ -9,6 +9,7 @@ use orquestrador_core::command::{
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId,
 };
+use orquestrador_core::terms::{RetryPolicy, Terms};
 use orquestrador_core::{Answer, Command, Effect, Limits, Step, invariants};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -119,12 +120,12 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn submission() -> impl Strategy<Value = Command> {
-    let task = (id(), handler(), 0..2u8, delivery());
-    let task = task.prop_map(|(id, handler, payload, delivery)| NewTask {
+    let task = (id(), handler(), 0..2u8, terms());
+    let task = task.prop_map(|(id, handler, payload, terms)| NewTask {
         id,
         handler,
         payload: vec![payload; 3].into(),
-        delivery,
+        terms,
     });
     let tasks = proptest::collection::vec(task, 1..6);
     (owner(), tasks, any::<bool>()).prop_map(|(owner, tasks, allow_unknown_handler)| {
@@ -133,12 +134,12 @@ fn submission() -> impl Strategy<Value = Command> {
 }
 
 fn array_submission() -> impl Strategy<Value = Command> {
-    let array = (0..3u128, handler(), 0..2u8, delivery(), 0..2u32, 1..9u32, 0..18u32);
-    let array = array.prop_map(|(n, handler, payload, delivery, first, count, from)| NewArray {
+    let array = (0..3u128, handler(), 0..2u8, terms(), 0..2u32, 1..9u32, 0..18u32);
+    let array = array.prop_map(|(n, handler, payload, terms, first, count, from)| NewArray {
         id: array_id(n),
         handler,
         payload: vec![payload; 3].into(),
-        delivery,
+        terms,
         first,
         count,
         // All but one at most.
@@ -157,8 +158,19 @@ fn id() -> impl Strategy<Value = TaskId> {
     ]
 }
 
-fn delivery() -> impl Strategy<Value = Delivery> {
-    proptest::sample::select(&[Delivery::AtLeastOnce, Delivery::AtMostOnce][..])
+fn terms() -> impl Strategy<Value = Terms> {
+    let retry = (2..4u16, 0..2u32, 0..3_000u32, any::<bool>());
+    let retry = retry.prop_map(|(max_attempts, first, most, is_other)| RetryPolicy {
+        max_attempts,
+        first_delay_ms: first * most,
+        max_delay_ms: most,
+        codes: if is_other { vec!["ANOTHER_CODE".into()] } else { vec![] },
+    });
+    prop_oneof![
+        1 => Just(Terms::from(Delivery::AtLeastOnce)),
+        1 => Just(Terms::from(Delivery::AtMostOnce)),
+        2 => retry.prop_map(|retry| Terms { retry: Some(Box::new(retry)), ..Terms::default() }),
+    ]
 }
 
 fn reference() -> impl Strategy<Value = AttemptRef> {
@@ -429,7 +441,7 @@ proptest! {
                     id: TaskId(next),
                     handler,
                     payload: [][..].into(),
-                    delivery: Delivery::default(),
+                    terms: Delivery::default().into(),
                 }
             });
             let tasks = tasks.collect();

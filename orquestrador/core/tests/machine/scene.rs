@@ -112,7 +112,7 @@ pub fn submit_tasks(owner: &str, tasks: Vec<NewTask>) -> Command {
 
 pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
     let (handler, payload) = (handler.into(), payload.as_bytes().to_vec().into());
-    NewTask { id: TaskId(id), handler, payload, delivery: Delivery::AtLeastOnce }
+    NewTask { id: TaskId(id), handler, payload, terms: Delivery::AtLeastOnce.into() }
 }
 
 /// The n-th array.
@@ -128,9 +128,9 @@ pub fn in_array(n: u128, number: u32) -> u128 {
 /// The n-th array, of echo tasks of ana with these numbers.
 pub fn submit_array(n: u128, numbers: std::ops::Range<u32>) -> Command {
     let (first, count) = (numbers.start, numbers.end - numbers.start);
-    let NewTask { handler, payload, delivery, .. } = task(0, "echo", "payload");
+    let NewTask { handler, payload, terms, .. } = task(0, "echo", "payload");
     let array =
-        NewArray { id: array_id(n), handler, payload, delivery, first, count, without: vec![] };
+        NewArray { id: array_id(n), handler, payload, terms, first, count, without: vec![] };
     Command::SubmitArray {
         request: REQUEST,
         owner: "ana".into(),
@@ -163,7 +163,7 @@ pub fn query_array(owner: &str, n: u128) -> Command {
 /// Like [`submit`], of tasks that may be started once only.
 pub fn submit_once(ids: &[u128]) -> Command {
     let once =
-        |id: &u128| NewTask { delivery: Delivery::AtMostOnce, ..task(*id, "echo", "payload") };
+        |id: &u128| NewTask { terms: Delivery::AtMostOnce.into(), ..task(*id, "echo", "payload") };
     submit_tasks("ana", ids.iter().map(once).collect())
 }
 
@@ -287,6 +287,14 @@ fn event(event: &Event) -> String {
         }
         Event::TaskCancelled { task, .. } => format!("cancelled {}", shown(*task)),
         Event::TaskRequeued { task, attempt, .. } => format!("requeued {}/{attempt}", shown(*task)),
+        Event::TaskRetried { task, attempt, failed, until, code, .. } => {
+            format!(
+                "retried {}/{attempt}, {failed} failed ({code}), until {}",
+                shown(*task),
+                until.0
+            )
+        }
+        Event::TaskDue { task, .. } => format!("due {}", shown(*task)),
         Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),
         Event::TaskLost { task, attempt, cause, .. } => {
             format!("gone {}/{attempt} {cause:?}", shown(*task))
@@ -428,6 +436,9 @@ fn notice(notice: &Notice) -> String {
         Notice::WorkerReconnected { worker } => format!("{worker} is back"),
         Notice::WorkerLost { worker } => format!("{worker} considered failed"),
         Notice::TaskSubmitted { task, owner } => format!("task {} of {owner}", shown(*task)),
+        Notice::TaskRetried { task, delay_ms, .. } => {
+            format!("task {} again in {delay_ms} ms", shown(*task))
+        }
         Notice::ArraySubmitted { array, owner, count } => {
             format!("array {} of {count} of {owner}", array.0 >> 96)
         }

@@ -7,7 +7,7 @@ use orquestrador_core::event::{Forgotten, RestoredArray};
 use orquestrador_core::ids::{ArrayId, Timestamp};
 
 use super::CodecError;
-use super::event::{delivery, is_at_most_once};
+use super::event::{is_at_most_once, retry_to_proto, terms};
 
 pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
     ArrayRestored {
@@ -17,7 +17,8 @@ pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
         fingerprint: restored.fingerprint,
         payload: restored.payload.clone(),
         at_ms: restored.at.0,
-        at_most_once: is_at_most_once(restored.delivery),
+        at_most_once: is_at_most_once(restored.terms.delivery),
+        retry: retry_to_proto(&restored.terms),
         first: restored.first,
         count: restored.count,
         begun: restored.begun,
@@ -36,7 +37,7 @@ pub fn from_proto(e: ArrayRestored) -> Result<RestoredArray, CodecError> {
         handler: e.handler.as_str().into(),
         fingerprint: e.fingerprint,
         payload: e.payload,
-        delivery: delivery(e.at_most_once),
+        terms: terms(e.at_most_once, e.retry)?,
         first: e.first,
         count: e.count,
         at: Timestamp(e.at_ms),

@@ -6,6 +6,7 @@ use orquestrador_core::Event;
 use orquestrador_core::command::{Delivery, Failure};
 use orquestrador_core::event::LossCause;
 use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
+use orquestrador_core::terms::{RetryPolicy, Terms};
 
 use super::{CodecError, array, restored};
 use orquestrador_wire::process;
@@ -20,14 +21,15 @@ pub fn event_from_proto(event: proto::JournalEvent) -> Result<Event, CodecError>
 
 fn to_kind(event: &Event) -> Kind {
     match event {
-        Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => {
+        Event::TaskSubmitted { task, owner, handler, payload, terms, at } => {
             Kind::TaskSubmitted(proto::TaskSubmitted {
                 task_id: id(*task).into(),
                 owner: owner.to_string(),
                 handler: handler.to_string(),
                 payload: payload.clone(),
                 at_ms: at.0,
-                at_most_once: is_at_most_once(*delivery),
+                at_most_once: is_at_most_once(terms.delivery),
+                retry: retry_to_proto(terms),
             })
         }
         Event::ArraySubmitted {
@@ -35,7 +37,7 @@ fn to_kind(event: &Event) -> Kind {
             owner,
             handler,
             payload,
-            delivery,
+            terms,
             first,
             count,
             without,
@@ -46,7 +48,8 @@ fn to_kind(event: &Event) -> Kind {
             handler: handler.to_string(),
             payload: payload.clone(),
             at_ms: at.0,
-            at_most_once: is_at_most_once(*delivery),
+            at_most_once: is_at_most_once(terms.delivery),
+            retry: retry_to_proto(terms),
             first: *first,
             count: *count,
             without: array::ranges_to_proto(without),
@@ -94,6 +97,20 @@ fn to_kind(event: &Event) -> Kind {
                 returned: u32::from(*returned),
                 at_ms: at.0,
             })
+        }
+        Event::TaskRetried { task, attempt, failed, until, code, message, at } => {
+            Kind::TaskRetried(proto::TaskRetried {
+                task_id: id(*task),
+                attempt: attempt.0,
+                failed: u32::from(*failed),
+                until_ms: until.0,
+                code: code.clone(),
+                message: message.clone(),
+                at_ms: at.0,
+            })
+        }
+        Event::TaskDue { task, at } => {
+            Kind::TaskDue(proto::TaskDue { task_id: id(*task), at_ms: at.0 })
         }
         Event::TaskLost { task, attempt, cause, at } => Kind::TaskLost(proto::TaskLost {
             task_id: id(*task),
@@ -148,7 +165,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             owner: e.owner.as_str().into(),
             handler: e.handler.as_str().into(),
             payload: e.payload,
-            delivery: delivery(e.at_most_once),
+            terms: terms(e.at_most_once, e.retry)?,
             at: Timestamp(e.at_ms),
         },
         Kind::ArraySubmitted(e) => Event::ArraySubmitted {
@@ -156,7 +173,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             owner: e.owner.as_str().into(),
             handler: e.handler.as_str().into(),
             payload: e.payload,
-            delivery: delivery(e.at_most_once),
+            terms: terms(e.at_most_once, e.retry)?,
             first: e.first,
             count: e.count,
             without: array::ranges_from_proto(e.without)?,
@@ -197,6 +214,16 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             returned: u16::try_from(e.returned).map_err(|_| CodecError::Invalid("returned"))?,
             at: Timestamp(e.at_ms),
         },
+        Kind::TaskRetried(e) => Event::TaskRetried {
+            task: task(&e.task_id)?,
+            attempt: Attempt(e.attempt),
+            failed: u16::try_from(e.failed).map_err(|_| CodecError::Invalid("failed"))?,
+            until: Timestamp(e.until_ms),
+            code: e.code,
+            message: e.message,
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskDue(e) => Event::TaskDue { task: task(&e.task_id)?, at: Timestamp(e.at_ms) },
         Kind::TaskLost(e) => Event::TaskLost {
             task: task(&e.task_id)?,
             attempt: Attempt(e.attempt),
@@ -254,8 +281,27 @@ pub(super) fn is_at_most_once(delivery: Delivery) -> bool {
     }
 }
 
-pub(super) fn delivery(at_most_once: bool) -> Delivery {
-    if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce }
+pub(super) fn retry_to_proto(terms: &Terms) -> Option<proto::RetryTerms> {
+    terms.retry.as_ref().map(|retry| proto::RetryTerms {
+        max_attempts: retry.max_attempts.into(),
+        first_delay_ms: retry.first_delay_ms,
+        max_delay_ms: retry.max_delay_ms,
+        codes: retry.codes.clone(),
+    })
+}
+
+pub(super) fn terms(
+    at_most_once: bool,
+    retry: Option<proto::RetryTerms>,
+) -> Result<Terms, CodecError> {
+    let delivery = if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
+    let retry = retry.map(|retry| -> Result<_, CodecError> {
+        let proto::RetryTerms { max_attempts, first_delay_ms, max_delay_ms, codes } = retry;
+        let max_attempts =
+            u16::try_from(max_attempts).map_err(|_| CodecError::Invalid("max_attempts"))?;
+        Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
+    });
+    Ok(Terms { delivery, retry: retry.transpose()? })
 }
 
 pub(super) fn cause_to_proto(cause: LossCause) -> proto::LossCause {

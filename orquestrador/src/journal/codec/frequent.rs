@@ -47,14 +47,16 @@ impl Field<'_> {
 pub(super) fn write(number: u32, event: &Event, into: &mut Vec<u8>) -> bool {
     let id = |task: &TaskId| task.to_bytes();
     match event {
-        Event::TaskSubmitted { task, owner, handler, payload, delivery, at } => {
+        Event::TaskSubmitted { task, owner, handler, payload, terms, at }
+            if terms.retry.is_none() =>
+        {
             let fields = [
                 Field::Bytes(1, &id(task)),
                 Field::Bytes(2, owner.0.as_bytes()),
                 Field::Bytes(3, handler.0.as_bytes()),
                 Field::Bytes(4, payload),
                 Field::Number(5, at.0),
-                Field::Number(6, is_at_most_once(*delivery).into()),
+                Field::Number(6, is_at_most_once(terms.delivery).into()),
             ];
             write_fields([number, TASK_SUBMITTED], &fields, into);
         }
@@ -120,7 +122,8 @@ mod tests {
             let (attempt, at) = (Attempt(number), Timestamp(u64::from(number) << 9));
             for delivery in [Delivery::AtLeastOnce, Delivery::AtMostOnce] {
                 let (owner, handler, payload) = (text.into(), text.into(), Blob::clone(&blob));
-                events.push(Event::TaskSubmitted { task, owner, handler, payload, delivery, at });
+                let terms = delivery.into();
+                events.push(Event::TaskSubmitted { task, owner, handler, payload, terms, at });
             }
             events.push(Event::TaskAssigned { task, attempt, worker: text.into(), at });
             events.push(Event::TaskSucceeded { task, attempt, result: blob, at });

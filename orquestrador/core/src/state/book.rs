@@ -1,0 +1,144 @@
+//! The terms of tasks: each is kept once, however many tasks have it, and only as long as something does.
+
+use std::collections::BTreeMap;
+
+use crate::terms::Terms;
+
+/// Different terms at one time.
+pub const MAX_TERMS: usize = 50_000;
+
+/// Names terms in the [`Book`]. Which number they have depends on the path that led to the state, so no decision,
+/// event or digest may depend on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TermsId(u16);
+
+#[derive(Clone, Default)]
+struct Page {
+    terms: Terms,
+    hash: u64,
+    /// Tasks and arrays that have them; 0 when the page is empty.
+    holders: u64,
+}
+
+#[derive(Clone, Default)]
+pub struct Book {
+    pages: Vec<Page>,
+    empty: Vec<TermsId>,
+    by_terms: BTreeMap<Terms, TermsId>,
+}
+
+impl Book {
+    /// One more has these terms. `None` when there are too many different ones.
+    pub fn hold(&mut self, terms: &Terms) -> Option<TermsId> {
+        let id = match self.by_terms.get(terms) {
+            Some(id) => *id,
+            None => self.insert(terms)?,
+        };
+        self.pages[usize::from(id.0)].holders += 1;
+        Some(id)
+    }
+
+    fn insert(&mut self, terms: &Terms) -> Option<TermsId> {
+        let page = Page { terms: terms.clone(), hash: terms.hash(), holders: 0 };
+        let id = match self.empty.pop() {
+            Some(id) => {
+                self.pages[usize::from(id.0)] = page;
+                id
+            }
+            None if self.pages.len() < MAX_TERMS => {
+                let id = TermsId(u16::try_from(self.pages.len()).ok()?);
+                self.pages.push(page);
+                id
+            }
+            None => return None,
+        };
+        self.by_terms.insert(terms.clone(), id);
+        Some(id)
+    }
+
+    /// One more has terms that something has already.
+    pub fn hold_again(&mut self, id: TermsId) -> TermsId {
+        self.pages[usize::from(id.0)].holders += 1;
+        id
+    }
+
+    pub fn release(&mut self, id: TermsId) {
+        let page = &mut self.pages[usize::from(id.0)];
+        page.holders -= 1;
+        if page.holders == 0 {
+            self.by_terms.remove(&page.terms);
+            *page = Page::default();
+            self.empty.push(id);
+        }
+    }
+
+    /// Of terms that something has.
+    pub fn hash_of(&self, id: TermsId) -> u64 {
+        self.pages[usize::from(id.0)].hash
+    }
+
+    pub fn has(&self, terms: &Terms) -> bool {
+        self.by_terms.contains_key(terms)
+    }
+
+    /// Different ones.
+    pub fn len(&self) -> usize {
+        self.by_terms.len()
+    }
+
+    /// How many have each of them; for the invariants.
+    pub fn holders(&self) -> u64 {
+        self.pages.iter().map(|page| page.holders).sum()
+    }
+}
+
+impl std::ops::Index<TermsId> for Book {
+    type Output = Terms;
+
+    /// Of terms that something has.
+    fn index(&self, id: TermsId) -> &Terms {
+        &self.pages[usize::from(id.0)].terms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Delivery;
+    use crate::terms::RetryPolicy;
+
+    fn terms(max_attempts: u16) -> Terms {
+        let (first_delay_ms, max_delay_ms, codes) = (1, 1, Vec::new());
+        let retry = RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes };
+        Terms { delivery: Delivery::AtLeastOnce, retry: Some(Box::new(retry)) }
+    }
+
+    #[test]
+    fn terms_are_kept_once_and_as_long_as_something_has_them() {
+        let mut book = Book::default();
+        let first = book.hold(&terms(2)).expect("room");
+        assert_eq!(book.hold(&terms(2)), Some(first));
+        let other = book.hold(&terms(3)).expect("room");
+        assert_eq!((book.len(), book.holders()), (2, 3));
+        book.release(first);
+        assert_eq!(book[first], terms(2));
+        book.release(first);
+        assert!(!book.has(&terms(2)) && book.has(&terms(3)));
+        let again = book.hold(&terms(4)).expect("room");
+        assert_eq!((again, &book[again], &book[other]), (first, &terms(4), &terms(3)));
+        assert_eq!(book.hash_of(again), terms(4).hash());
+    }
+
+    #[test]
+    fn there_are_only_so_many() {
+        let mut book = Book::default();
+        for number in 0..MAX_TERMS {
+            let mut terms = terms(2);
+            let retry = terms.retry.as_mut().expect("is there");
+            retry.first_delay_ms = u32::try_from(number).expect("few");
+            assert!(book.hold(&terms).is_some());
+        }
+        assert!(book.hold(&terms(3)).is_none());
+        assert!(book.hold(&terms(2)).is_some(), "one that is there");
+    }
+}

@@ -1,0 +1,137 @@
+//! How a task is to be run. Many tasks have the same terms, so records refer to them.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::command::{Delivery, Failure};
+use crate::ids::{Attempt, TaskId};
+
+/// How a task is to be run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Terms {
+    pub delivery: Delivery,
+    /// `None`: an attempt that fails is the last one.
+    pub retry: Option<Box<RetryPolicy>>,
+}
+
+impl From<Delivery> for Terms {
+    fn from(delivery: Delivery) -> Self {
+        Self { delivery, retry: None }
+    }
+}
+
+impl Terms {
+    /// Equal for equal terms. Of terms that say nothing but the delivery, it is that.
+    pub fn hash(&self) -> u64 {
+        let Some(retry) = &self.retry else { return self.delivery as u64 };
+        let mut bytes = Vec::new();
+        bytes.push(self.delivery as u8);
+        bytes.extend(retry.max_attempts.to_le_bytes());
+        bytes.extend(retry.first_delay_ms.to_le_bytes());
+        bytes.extend(retry.max_delay_ms.to_le_bytes());
+        for code in &retry.codes {
+            bytes.extend((code.len() as u64).to_le_bytes());
+            bytes.extend(code.as_bytes());
+        }
+        xxh3_64(&bytes)
+    }
+}
+
+/// When an attempt that failed is followed by another one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RetryPolicy {
+    /// The task fails with this attempt, not counting those that were lost with their worker; at least 2.
+    pub max_attempts: u16,
+    /// Between the first failure and the next attempt, at most.
+    pub first_delay_ms: u32,
+    /// The delay doubles with each failure up to this.
+    pub max_delay_ms: u32,
+    /// Failures that are retried, by code; sorted, without duplicates. Empty: all of them.
+    pub codes: Vec<String>,
+}
+
+impl RetryPolicy {
+    /// Whether another attempt follows this failure, which is the `failed`th.
+    pub fn admits(&self, failed: u16, failure: &Failure) -> bool {
+        failed < self.max_attempts && (self.codes.is_empty() || self.codes.contains(&failure.code))
+    }
+
+    /// Milliseconds until the next attempt, after `failed` failures: exponential backoff, of which one half is fixed and
+    /// the other is spread by the attempt's name ("equal jitter" of M. Brooker, "Exponential Backoff And Jitter",
+    /// AWS Architecture Blog, 2015), so that what failed together does not come back together.
+    pub fn delay_ms(&self, failed: u16, task: TaskId, attempt: Attempt) -> u64 {
+        let doublings = u32::from(failed.saturating_sub(1)).min(32);
+        let whole = (u64::from(self.first_delay_ms) << doublings).min(self.max_delay_ms.into());
+        let fixed = whole / 2;
+        let spread = xxh3_64_with_seed(&task.to_bytes(), attempt.0.into());
+        fixed + spread % (whole - fixed + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> RetryPolicy {
+        RetryPolicy { max_attempts: 9, first_delay_ms: 100, max_delay_ms: 1_000, codes: vec![] }
+    }
+
+    #[test]
+    fn delays_double_up_to_their_bound_and_are_spread_over_the_upper_half() {
+        for (failed, whole) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (40, 1_000)] {
+            let delays: Vec<_> = (0..500)
+                .map(|task| policy().delay_ms(failed, TaskId(task), Attempt(failed.into())))
+                .collect();
+            let (least, most) = (delays.iter().min().copied(), delays.iter().max().copied());
+            assert!(least.is_some_and(|least| least >= whole / 2 && least < whole * 6 / 10));
+            assert!(most.is_some_and(|most| most <= whole && most > whole * 9 / 10));
+        }
+    }
+
+    #[test]
+    fn no_delay_and_the_longest_are_possible() {
+        let none = RetryPolicy { first_delay_ms: 0, max_delay_ms: 0, ..policy() };
+        assert_eq!(none.delay_ms(7, TaskId(1), Attempt(7)), 0);
+        let long = RetryPolicy { first_delay_ms: u32::MAX, max_delay_ms: u32::MAX, ..policy() };
+        assert!(long.delay_ms(u16::MAX, TaskId(1), Attempt(1)) >= u64::from(u32::MAX / 2));
+    }
+
+    #[test]
+    fn only_the_named_failures_are_retried_and_only_so_often() {
+        let failure = |code: &str| Failure {
+            code: code.to_owned(),
+            message: String::new(),
+            output: crate::ids::Blob::default(),
+        };
+        let some = RetryPolicy { codes: vec!["NON_ZERO_EXIT".into()], ..policy() };
+        assert!(some.admits(8, &failure("NON_ZERO_EXIT")));
+        assert!(!some.admits(9, &failure("NON_ZERO_EXIT")));
+        assert!(!some.admits(1, &failure("HANDLER_ERROR")));
+        assert!(policy().admits(1, &failure("HANDLER_ERROR")));
+    }
+
+    #[test]
+    fn the_hash_covers_everything() {
+        let all = [
+            RetryPolicy { max_attempts: 8, ..policy() },
+            RetryPolicy { first_delay_ms: 8, ..policy() },
+            RetryPolicy { max_delay_ms: 8, ..policy() },
+            RetryPolicy { codes: vec!["A".into()], ..policy() },
+            RetryPolicy { codes: vec!["A".into(), "B".into()], ..policy() },
+            RetryPolicy { codes: vec!["AB".into()], ..policy() },
+            policy(),
+        ];
+        let mut hashes: Vec<_> = [Delivery::AtLeastOnce, Delivery::AtMostOnce]
+            .into_iter()
+            .flat_map(|delivery| {
+                let retry = all
+                    .iter()
+                    .map(move |retry| Terms { delivery, retry: Some(Box::new(retry.clone())) });
+                retry.chain([Terms::from(delivery)])
+            })
+            .map(|terms| terms.hash())
+            .collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 16);
+    }
+}
