@@ -42,5 +42,5 @@ pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
 pub use operator::Accident;
-pub use spec::{Delivery, RetryPolicy, TaskSpec, canonical_task_id, new_task_id};
+pub use spec::{Delivery, RetryPolicy, Start, TaskSpec, canonical_task_id, new_task_id};
 pub use watch::is_final;

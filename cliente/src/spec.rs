@@ -1,6 +1,6 @@
 //! What is submitted.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::error_code::ErrorCode;
@@ -61,6 +61,33 @@ impl From<RetryPolicy> for proto::RetryPolicy {
     }
 }
 
+/// When the first attempt of a task may begin. No part of what a repeated submission is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// As soon as there is a worker.
+    #[default]
+    Now,
+    /// So long after it was accepted, at most 366 days.
+    After(Duration),
+    /// Not before this moment, by the principal's clock.
+    At(SystemTime),
+}
+
+impl From<Start> for Option<proto::task_spec::Start> {
+    /// What is too late to be said is too late to be accepted; what lies before 1970 is now.
+    fn from(start: Start) -> Self {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        match start {
+            Start::Now => None,
+            Start::After(delay) => Some(proto::task_spec::Start::StartDelayMs(ms(delay))),
+            Start::At(at) => {
+                let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                Some(proto::task_spec::Start::NotBeforeMs(ms(since_epoch)))
+            }
+        }
+    }
+}
+
 /// A task to be submitted. Its id is chosen here, so that a repeated submission is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSpec {
@@ -74,6 +101,8 @@ pub struct TaskSpec {
     pub delivery: Delivery,
     /// `None`: an attempt that fails is the last one.
     pub retry: Option<RetryPolicy>,
+    /// When it may begin.
+    pub start: Start,
 }
 
 impl TaskSpec {
@@ -85,6 +114,7 @@ impl TaskSpec {
             payload,
             delivery: Delivery::default(),
             retry: None,
+            start: Start::Now,
         }
     }
 
@@ -106,13 +136,14 @@ pub(crate) fn check_payload(payload: &[u8]) -> Result<(), Error> {
 
 impl From<TaskSpec> for WireSpec {
     fn from(spec: TaskSpec) -> Self {
-        let TaskSpec { task_id, handler, payload, delivery, retry } = spec;
+        let TaskSpec { task_id, handler, payload, delivery, retry, start } = spec;
         Self {
             task_id: canonical_task_id(&task_id),
             handler,
             payload: payload.into(),
             delivery: proto::Delivery::from(delivery).into(),
             retry: retry.map(Into::into),
+            start: start.into(),
         }
     }
 }

@@ -61,6 +61,7 @@ impl Audit {
             | Event::ArrayRestored(_)
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }
+            | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskAssigned { .. }
             | Event::TasksPruned { .. }

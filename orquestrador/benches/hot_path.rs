@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use orquestrador::journal::{Content, Entry, Journal};
-use orquestrador_core::command::{ConnectWorker, Delivery, NewTask, Outcome, ReportedOutcome};
+use orquestrador_core::command::{
+    ConnectWorker, Delivery, NewTask, Outcome, ReportedOutcome, Start,
+};
 use orquestrador_core::ids::{Epoch, ProcessId, RequestId, SessionId, TaskId, Timestamp};
 use orquestrador_core::{Command, Effect, Event, Limits, Machine, Step};
 
@@ -40,6 +42,7 @@ fn submission(first: u128) -> Command {
         handler: "echo".into(),
         payload: PAYLOAD[..].into(),
         terms: Delivery::AtLeastOnce.into(),
+        start: Start::Now,
     });
     Command::Submit {
         request: RequestId(1),

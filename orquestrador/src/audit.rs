@@ -157,6 +157,7 @@ impl Audit {
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }
+            | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::WorkerRegistered { .. }
             | Event::HandlersLearned { .. }

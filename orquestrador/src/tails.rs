@@ -8,6 +8,7 @@ mod fates;
 use std::path::{Path, PathBuf};
 
 use common::proto;
+use common::proto::task_spec::Start;
 use orquestrador_core::Event;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, TaskId, UserName};
 use orquestrador_core::terms::Terms;
@@ -168,6 +169,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 payload: payload.clone(),
                 delivery: convert::delivery(terms.delivery).into(),
                 retry: convert::retry(terms),
+                start: fates.not_before(*task).map(|at| Start::NotBeforeMs(at.0)),
             };
             let owner = owner.to_string();
             let submission =

@@ -42,6 +42,10 @@ pub enum What {
         code: String,
         until: Timestamp,
     },
+    /// Its first attempt is not to begin before a moment.
+    Delayed {
+        until: Timestamp,
+    },
     /// That moment has come.
     Due,
     /// The attempt was lost with its worker, and so is the task.
@@ -118,6 +122,9 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
                 let (attempt, code, until) = (*attempt, code.clone(), *until);
                 (*at, What::Retried { attempt, code, until })
             }
+            Event::TaskDelayed { task, until, at } if *task == of => {
+                (*at, What::Delayed { until: *until })
+            }
             Event::TaskDue { task, at } if *task == of => (*at, What::Due),
             Event::TaskLost { task, attempt, cause, at } if *task == of => {
                 (*at, What::TaskLost { attempt: *attempt, cause: *cause })
@@ -140,6 +147,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }
+            | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskLost { .. }
             | Event::TaskSucceeded { .. }

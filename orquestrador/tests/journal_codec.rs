@@ -40,6 +40,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskFailed { .. } => "task_failed",
         Event::TaskCancelled { .. } => "task_cancelled",
         Event::TaskRetried { .. } => "task_retried",
+        Event::TaskDelayed { .. } => "task_delayed",
         Event::TaskDue { .. } => "task_due",
         Event::TaskRequeued { .. } => "task_requeued",
         Event::TaskReturned { .. } => "task_returned",
@@ -55,7 +56,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 21;
+const VARIANTS: usize = 22;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -157,6 +158,7 @@ fn examples() -> Vec<Event> {
             at,
         },
         Event::TaskDue { task, at },
+        Event::TaskDelayed { task, until: Timestamp(at.0 + 1_500), at },
     ]
 }
 
@@ -326,6 +328,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             }
         ),
         (task(), at()).prop_map(|(task, at)| Event::TaskDue { task, at }),
+        (task(), at(), at()).prop_map(|(task, until, at)| Event::TaskDelayed { task, until, at }),
         (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {
             Event::TaskLost { task, attempt, cause, at }
         }),

@@ -292,13 +292,19 @@ async fn bad_requests_name_their_fields() {
         handler: String::new(),
         payload: vec![0; (4 << 20) + 1].into(),
         delivery: 9,
+        start: Some(proto::task_spec::Start::StartDelayMs(u64::MAX)),
         retry: Some(common::proto::RetryPolicy { max_attempts: 1, ..Default::default() }),
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
-    for field in
-        ["task.task_id", "task.handler", "task.payload", "task.delivery", "task.retry.max_attempts"]
-    {
+    for field in [
+        "task.task_id",
+        "task.handler",
+        "task.payload",
+        "task.delivery",
+        "task.retry.max_attempts",
+        "task.start_delay_ms",
+    ] {
         assert!(status.message().contains(field), "{status}");
     }
     let nothing =

@@ -4,7 +4,7 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador::driver::input::Committed;
-use orquestrador_core::command::{Delivery, NewArray, NewTask, StateFilter};
+use orquestrador_core::command::{Delivery, NewArray, NewTask, Start, StateFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, Index, RequestId, TaskId, UserName};
 use orquestrador_core::terms::{RetryPolicy, Terms};
@@ -95,7 +95,15 @@ fn new_task(id: TaskId) -> NewTask {
     // One in four; by the id, so that a repeated submission is the same.
     let once = id.0.is_multiple_of(4);
     let delivery = if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
-    NewTask { id, handler: HandlerName::from("simulated"), payload, terms: terms(id, delivery) }
+    // One in five begins later.
+    let start = if id.0.is_multiple_of(5) { Start::After(300) } else { Start::Now };
+    NewTask {
+        id,
+        handler: HandlerName::from("simulated"),
+        payload,
+        terms: terms(id, delivery),
+        start,
+    }
 }
 
 /// Of those that may be started again, one in three is retried.

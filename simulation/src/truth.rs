@@ -172,6 +172,7 @@ impl Truth {
                 }
             }
             Event::TasksPruned { .. }
+            | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskRestored(_)
             | Event::ArrayRestored(_)

@@ -1,4 +1,4 @@
-//! Tasks that are retried, while the principal is killed.
+//! Tasks that are retried, or not to begin at once, while the principal is killed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -113,6 +113,31 @@ fn retries_end_and_are_only_for_the_failures_that_are_named() -> anyhow::Result<
 }
 
 #[test]
+fn what_is_to_begin_later_does_so_under_another_principal() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = start(dir.path())?;
+    let submit = ["--handler", "echo", "--payload", "x"];
+    let soon = cli.submit(&[&submit[..], &["--delay", "3s"]].concat())?;
+    let late =
+        cli.submit(&[&submit[..], &["--not-before", "2999-12-31T23:00:00-03:00"]].concat())?;
+    let past = cli.submit(&[&submit[..], &["--not-before", "2001-01-01T00:00:00Z"]].concat())?;
+    let waiting = cli.json(&["status", &late])?.remove(0);
+    assert_eq!((&waiting["state"], &waiting["attempt"]), (&"QUEUED".into(), &0.into()));
+    assert_eq!(waiting["pending_reason"], "NOT_BEFORE");
+    assert_eq!(waiting["not_before"], "3000-01-01T02:00:00.000Z");
+    let mut principal = cluster.principal.take().expect("it was started");
+    principal.signal(Signal::KILL)?;
+    principal.wait(SOON)?;
+    for id in [&soon, &past] {
+        assert_eq!(cli.json(&["result", id, "--wait"])?[0]["state"], "SUCCEEDED");
+    }
+    let told: Vec<_> = steps(&cli, &soon)?.into_iter().map(|(what, _)| what).collect();
+    assert_eq!(told, ["SUBMITTED", "DELAYED", "DUE", "ASSIGNED", "SUCCEEDED"]);
+    assert_eq!(cli.json(&["cancel", &late])?[0]["state"], "CANCELLED");
+    Ok(())
+}
+
+#[test]
 fn a_policy_that_cannot_be_is_refused() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let (cli, _cluster) = start(dir.path())?;
@@ -122,6 +147,7 @@ fn a_policy_that_cannot_be_is_refused() -> anyhow::Result<()> {
         (&["--retries", "2", "--retry-max-delay", "48h"], "task.retry.max_delay_ms"),
         (&["--retries", "2", "--retry-delay", "2s", "--retry-max-delay", "1s"], "max_delay_ms"),
         (&["--retries", "2", "--retry-on", "no code"], "task.retry.codes"),
+        (&["--delay", "9000h"], "task.start_delay_ms"),
     ] {
         let refused = cli.run(&[&submit[..], flags].concat())?;
         assert_eq!(refused.code, Some(3), "{flags:?}: {}", refused.stderr);

@@ -3,14 +3,17 @@
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{CommandFactory as _, Parser, ValueEnum};
+use cliente::Start;
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
 use common::messages::client_help;
 use common::messages::command_line::BadValue;
 use common::proto::TaskState;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
 
@@ -179,6 +182,10 @@ pub struct Submit {
     pub delivery: Delivery,
     #[command(flatten)]
     pub retry: Retry,
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "array")]
+    pub delay: Option<Duration>,
+    #[arg(long, value_name = "RFC3339", value_parser = moment, conflicts_with_all = ["array", "delay"])]
+    pub not_before: Option<SystemTime>,
     #[command(flatten)]
     pub wait: Wait,
     #[arg(long)]
@@ -229,6 +236,16 @@ pub struct Run {
     pub argv: Vec<String>,
 }
 
+impl Submit {
+    pub fn start(&self) -> Start {
+        match (self.delay, self.not_before) {
+            (Some(delay), _) => Start::After(delay),
+            (None, Some(at)) => Start::At(at),
+            (None, None) => Start::Now,
+        }
+    }
+}
+
 impl From<Run> for Submit {
     fn from(run: Run) -> Self {
         let Run { stdin_from, delivery, retry, allow_unknown_handler, argv } = run;
@@ -242,6 +259,8 @@ impl From<Run> for Submit {
             id: None,
             delivery,
             retry,
+            delay: None,
+            not_before: None,
             wait: Wait { wait: true, wait_timeout: None },
             allow_unknown_handler,
             argv,
@@ -369,6 +388,12 @@ fn numbers(text: &str) -> Result<Numbers, BadValue> {
     let (first, last) = (number(first)?, number(last)?);
     let end = last.checked_add(1).filter(|end| first < *end).ok_or(BadValue::Numbers)?;
     Ok(Numbers(first..end))
+}
+
+/// `2026-12-01T08:00:00-03:00`.
+fn moment(text: &str) -> Result<SystemTime, BadValue> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| BadValue::Moment)?;
+    Ok(moment.into())
 }
 
 /// `500ms`, `15s`, `2m`, or seconds.

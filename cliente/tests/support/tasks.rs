@@ -153,6 +153,7 @@ impl TaskOrchestrator for Script {
                 payload: spec.payload.clone(),
                 delivery: spec.delivery,
                 retry: spec.retry.clone(),
+                start: None,
             };
             existed &= self.accept(&task, request.get_ref().allow_unknown_handler)?.1;
         }

@@ -151,6 +151,7 @@ pub enum PendingReason {
     NoWorkerForHandler,
     AllBusy,
     Backoff,
+    NotBefore,
     /// A word of a newer version.
     Other(String),
 }
@@ -162,6 +163,7 @@ impl From<&str> for PendingReason {
             "NO_WORKER_FOR_HANDLER" => Self::NoWorkerForHandler,
             "ALL_BUSY" => Self::AllBusy,
             "BACKOFF" => Self::Backoff,
+            "NOT_BEFORE" => Self::NotBefore,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -485,6 +487,8 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
             format!("nenhum worker conectado oferece o handler {handler}")
         }
         (Lang::Pt, PendingReason::AllBusy) => "todos os workers estão ocupados".into(),
+        (Lang::Pt, PendingReason::NotBefore) => "ainda não é a hora de começar".into(),
+        (Lang::En, PendingReason::NotBefore) => "it is not to begin yet".into(),
         (Lang::Pt, PendingReason::Backoff) => {
             "a última tentativa falhou; a próxima vem depois".into()
         }

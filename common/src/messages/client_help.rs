@@ -36,6 +36,8 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.delivery" | "run.delivery" => {
             "at-least-once (padrão): perdido o worker, outro a executa; at-most-once: nunca começa duas vezes, termina como PERDIDA"
         }
+        "submit.delay" => "Quanto depois de recebida a tarefa pode começar: 30s, 10m, 2h",
+        "submit.not_before" => "Quando a tarefa pode começar: 2026-12-01T08:00:00-03:00",
         "retries" => "Quantas vezes repetir uma tarefa cuja tentativa falhou (padrão: nenhuma)",
         "retry_delay" => {
             "Espera antes da primeira repetição, no máximo; dobra a cada falha (padrão: 1s)"
@@ -157,6 +159,8 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.delivery" | "run.delivery" => {
             "at-least-once (default): if its worker is lost, another runs it; at-most-once: never started twice, it ends as LOST"
         }
+        "submit.delay" => "How long after it was accepted the task may begin: 30s, 10m, 2h",
+        "submit.not_before" => "When the task may begin: 2026-12-01T08:00:00-03:00",
         "retries" => "How often to retry a task whose attempt failed (default: never)",
         "retry_delay" => {
             "Wait before the first retry, at most; doubled with each failure (default: 1s)"

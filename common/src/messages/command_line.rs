@@ -16,6 +16,7 @@ pub enum BadValue {
     TaskId,
     Duration,
     Numbers,
+    Moment,
 }
 
 impl BadValue {
@@ -25,6 +26,7 @@ impl BadValue {
                 "o identificador de uma tarefa tem 36 caracteres, como 0190b4a0-0000-7000-8000-000000000001"
             }
             (Lang::Pt, Self::Duration) => "informe um tempo, como 500ms, 15s, 2m ou 1h",
+            (Lang::Pt, Self::Moment) => "informe data, hora e fuso, como 2026-12-01T08:00:00-03:00",
             (Lang::Pt, Self::Numbers) => {
                 "informe o primeiro e o último número, como 0-999; o último vai até 4294967294"
             }
@@ -32,6 +34,9 @@ impl BadValue {
                 "the id of a task has 36 characters, like 0190b4a0-0000-7000-8000-000000000001"
             }
             (Lang::En, Self::Duration) => "give a time, like 500ms, 15s, 2m or 1h",
+            (Lang::En, Self::Moment) => {
+                "give date, time and offset, like 2026-12-01T08:00:00-03:00"
+            }
             (Lang::En, Self::Numbers) => {
                 "give the first and the last number, like 0-999; the last one is at most 4294967294"
             }

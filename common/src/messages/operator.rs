@@ -361,6 +361,7 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
             format!("tentativa {attempt} devolvida pelo worker sem ter começado; volta à fila")
         }
         ("RETRIED", code) => format!("tentativa {attempt} falhou: {code}; será repetida"),
+        ("DELAYED", _) => "espera a hora de começar".into(),
         ("DUE", _) => "terminada a espera, volta à fila".into(),
         ("TASK_LOST", "WORKER_SILENT") => format!(
             "perdida na tentativa {attempt}: o worker ficou em silêncio; no máximo uma vez: não volta à fila"
@@ -389,6 +390,7 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
             format!("attempt {attempt} given back by the worker before it began; back to the queue")
         }
         ("RETRIED", code) => format!("attempt {attempt} failed: {code}; to be retried"),
+        ("DELAYED", _) => "waits for its time to begin".into(),
         ("DUE", _) => "the wait is over; back to the queue".into(),
         ("TASK_LOST", "WORKER_SILENT") => format!(
             "lost in attempt {attempt}: the worker was silent; at most once: not back to the queue"

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, UserName,
-    WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, Timestamp,
+    UserName, WorkerId,
 };
 use crate::state::kept::Kept;
 use crate::terms::Terms;
@@ -78,6 +78,28 @@ pub struct NewTask {
     pub handler: HandlerName,
     pub payload: Blob,
     pub terms: Terms,
+    pub start: Start,
+}
+
+/// When the first attempt of a task may begin. No part of what a repeated submission is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Start {
+    #[default]
+    Now,
+    /// So many milliseconds after it was accepted.
+    After(u64),
+    /// Not before this moment, by the principal's clock.
+    At(Timestamp),
+}
+
+impl Start {
+    pub fn when(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Now => now,
+            Self::After(ms) => now.plus_ms(ms),
+            Self::At(at) => at,
+        }
+    }
 }
 
 /// An array as the client wants it; checked at the edge.

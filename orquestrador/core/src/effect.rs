@@ -138,6 +138,8 @@ pub enum PendingReason {
     AllBusy,
     /// Its last attempt failed, and the next one is not due yet.
     Backoff,
+    /// It is not to begin yet.
+    NotBefore,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

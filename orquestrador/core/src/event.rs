@@ -80,6 +80,12 @@ pub enum Event {
         message: String,
         at: Timestamp,
     },
+    /// The task, which has just been submitted, waits until a moment before its first attempt.
+    TaskDelayed {
+        task: TaskId,
+        until: Timestamp,
+        at: Timestamp,
+    },
     /// What the task waited for has come; it waits in its queue.
     TaskDue {
         task: TaskId,

@@ -179,8 +179,15 @@ fn earlier(task: &Task) -> VecDeque<Event> {
         None => (at, Timestamp(0), Default::default()),
     };
     let retry = Event::TaskRetried { task: id, attempt, failed, until, code, message, at };
+    let first = task.delay().filter(|_| failed == 0);
+    let delay = first.map(|delay| Event::TaskDelayed {
+        task: id,
+        until: delay.until,
+        at: task.submitted_at,
+    });
     let give_back = (returned > 0).then_some(give_back);
-    give_back.into_iter().chain((failed > 0).then_some(retry)).collect()
+    let retry = (failed > 0).then_some(retry);
+    give_back.into_iter().chain(retry).chain(delay).collect()
 }
 
 fn name<T, N: Clone>(names: &Beside<T, Option<N>>, slot: Slot<T>) -> N {

@@ -134,6 +134,9 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
             let (what, cause) = ("RETRIED".into(), code.clone());
             proto::TaskStep { what, attempt: attempt.0, cause, not_before_ms: until.0, ..base }
         }
+        What::Delayed { until } => {
+            proto::TaskStep { what: "DELAYED".into(), not_before_ms: until.0, ..base }
+        }
         What::Due => proto::TaskStep { what: "DUE".into(), ..base },
         What::Succeeded { attempt } => {
             proto::TaskStep { what: "SUCCEEDED".into(), attempt: attempt.0, ..base }
@@ -156,6 +159,7 @@ fn pending(reason: PendingReason) -> &'static str {
         PendingReason::NoWorkerForHandler => "NO_WORKER_FOR_HANDLER",
         PendingReason::AllBusy => "ALL_BUSY",
         PendingReason::Backoff => "BACKOFF",
+        PendingReason::NotBefore => "NOT_BEFORE",
     }
 }
 

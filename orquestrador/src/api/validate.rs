@@ -4,11 +4,11 @@ use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::grpc_status;
 use common::proto;
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Delivery, NewArray, NewTask, StateFilter,
+    AttemptRef, ConnectWorker, Delivery, NewArray, NewTask, Start, StateFilter,
 };
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId,
+    ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, Timestamp, WorkerId,
 };
 use orquestrador_core::ranges::Ranges;
 use orquestrador_core::terms::{RetryPolicy, Terms};
@@ -29,6 +29,10 @@ const MAX_ATTEMPTS: u16 = 1_000;
 /// A day.
 const MAX_DELAY_MS: u32 = 86_400_000;
 const MAX_RETRY_CODES: usize = 16;
+/// 366 days.
+const MAX_START_DELAY_MS: u64 = 366 * MAX_DELAY_MS as u64;
+/// The end of the year 9999.
+const LAST_MOMENT_MS: u64 = 253_402_300_799_999;
 const MAX_SLOTS: u32 = 4_096;
 const MAX_HANDLERS: usize = 256;
 const MAX_LABELS: usize = 64;
@@ -79,8 +83,34 @@ impl Violations {
             .map_err(|why| self.add(format!("{}.task_id", path()), why))
             .ok();
         let terms = self.work(&path, (&spec.handler, &spec.payload), spec.delivery, spec.retry);
+        let start = self.start(&path, spec.start);
         let id = id.filter(|_| self.0.len() == before)?;
-        Some(NewTask { id, handler: names.of(&spec.handler), payload: spec.payload, terms: terms? })
+        let handler = names.of(&spec.handler);
+        Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start })
+    }
+
+    fn start(
+        &mut self,
+        path: &impl Fn() -> String,
+        start: Option<proto::task_spec::Start>,
+    ) -> Start {
+        match start {
+            None => Start::Now,
+            Some(proto::task_spec::Start::StartDelayMs(ms)) => {
+                if ms > MAX_START_DELAY_MS {
+                    let why = format!("is {ms}, at most {MAX_START_DELAY_MS} is allowed");
+                    self.add(format!("{}.start_delay_ms", path()), why);
+                }
+                Start::After(ms)
+            }
+            Some(proto::task_spec::Start::NotBeforeMs(at)) => {
+                if at > LAST_MOMENT_MS {
+                    let why = format!("is {at}, at most {LAST_MOMENT_MS} is allowed");
+                    self.add(format!("{}.not_before_ms", path()), why);
+                }
+                Start::At(Timestamp(at))
+            }
+        }
     }
 
     /// What tasks and arrays have in common.

@@ -357,6 +357,7 @@ fn content_bytes(event: &Event) -> usize {
         | Event::TaskRequeued { .. }
         | Event::TaskReturned { .. }
         | Event::TaskRetried { .. }
+        | Event::TaskDelayed { .. }
         | Event::TaskDue { .. }
         | Event::TaskLost { .. }
         | Event::WorkerRegistered { .. }

@@ -175,6 +175,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskRequeued { .. }
         | Event::TaskReturned { .. }
         | Event::TaskRetried { .. }
+        | Event::TaskDelayed { .. }
         | Event::TaskDue { .. }
         | Event::TaskLost { .. }
         | Event::TasksPruned { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::Event;
 use orquestrador_core::command::Delivery;
-use orquestrador_core::ids::{ArrayId, Blob, TaskId};
+use orquestrador_core::ids::{ArrayId, Blob, TaskId, Timestamp};
 use orquestrador_core::ranges::Ranges;
 
 /// Of the tasks submitted in a tail.
@@ -20,6 +20,8 @@ pub(super) struct Fates {
     begun: BTreeSet<TaskId>,
     /// Those whose outcome or cancellation is known.
     finished: BTreeSet<TaskId>,
+    /// Those whose first attempt is not to begin yet.
+    delayed: BTreeMap<TaskId, Timestamp>,
     /// Of arrays, those that were cancelled together.
     cancelled: u64,
 }
@@ -86,12 +88,17 @@ impl Fates {
             | Event::TaskLost { task, .. } => {
                 self.finished.insert(*task);
             }
+            Event::TaskDelayed { task, until, .. } => {
+                self.delayed.insert(*task, *until);
+            }
+            Event::TaskDue { task, .. } => {
+                self.delayed.remove(task);
+            }
             // Only finished ones are forgotten, and their end stands before.
             Event::TasksPruned { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }
-            | Event::TaskDue { .. }
             | Event::AttemptEnded { .. }
             // Only in snapshots.
             | Event::TaskRestored(_)
@@ -118,6 +125,11 @@ impl Fates {
 
     fn is_submitted(&self, task: TaskId) -> bool {
         self.submitted.contains(&task) || self.array_of(task).is_some()
+    }
+
+    /// When its first attempt may begin, if it waits for that.
+    pub fn not_before(&self, task: TaskId) -> Option<Timestamp> {
+        self.delayed.get(&task).copied()
     }
 
     /// Submitted in the tail, and neither ended in it nor possibly begun without leave to begin again.
@@ -207,7 +219,7 @@ mod tests {
 
     use orquestrador_core::command::Failure;
     use orquestrador_core::event::{Forgotten, LossCause, RestoredArray};
-    use orquestrador_core::ids::{Attempt, Timestamp};
+    use orquestrador_core::ids::Attempt;
 
     use super::*;
 

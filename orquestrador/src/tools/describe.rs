@@ -97,6 +97,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskRequeued { task, .. }
         | Event::TaskReturned { task, .. }
         | Event::TaskRetried { task, .. }
+        | Event::TaskDelayed { task, .. }
         | Event::TaskDue { task, .. }
         | Event::TaskLost { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
@@ -126,6 +127,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskRequeued { .. } => "TASK_REQUEUED",
         Event::TaskReturned { .. } => "TASK_RETURNED",
         Event::TaskRetried { .. } => "TASK_RETRIED",
+        Event::TaskDelayed { .. } => "TASK_DELAYED",
         Event::TaskDue { .. } => "TASK_DUE",
         Event::TaskLost { .. } => "TASK_LOST",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
@@ -194,6 +196,9 @@ fn fields(event: &Event) -> Value {
         Event::TaskRetried { task, attempt, failed, until, code, message, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "failed": failed, "until_ms": until.0,
             "code": code, "message": message, "at_ms": at.0,
+        }),
+        Event::TaskDelayed { task, until, at } => json!({
+            "task_id": text(task), "until_ms": until.0, "at_ms": at.0,
         }),
         Event::TaskDue { task, at } => json!({ "task_id": text(task), "at_ms": at.0 }),
         Event::TaskLost { task, attempt, cause, at } => json!({

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use cliente::{ArraySpec, Delivery, RetryPolicy, TaskSpec};
+use cliente::{ArraySpec, Delivery, RetryPolicy, Start, TaskSpec};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ pub struct Template {
     pub handler: String,
     delivery: Delivery,
     retry: Option<RetryPolicy>,
+    start: Start,
     content: Content,
 }
 
@@ -73,13 +74,18 @@ impl Template {
             }
         };
         let retry = options.retry.policy();
-        Ok(Self { handler, delivery: options.delivery.into(), retry, content })
+        let start = options.start();
+        Ok(Self { handler, delivery: options.delivery.into(), retry, start, content })
     }
 
     /// A new task with this payload.
     pub fn task(&self, payload: Vec<u8>) -> TaskSpec {
-        let retry = self.retry.clone();
-        TaskSpec { delivery: self.delivery, retry, ..TaskSpec::new(&self.handler, payload) }
+        TaskSpec {
+            delivery: self.delivery,
+            retry: self.retry.clone(),
+            start: self.start,
+            ..TaskSpec::new(&self.handler, payload)
+        }
     }
 
     /// A new array of tasks with these numbers, which no line fills.

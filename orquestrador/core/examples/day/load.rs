@@ -3,7 +3,7 @@
 
 use std::f64::consts::TAU;
 
-use orquestrador_core::command::{Delivery, NewTask};
+use orquestrador_core::command::{Delivery, NewTask, Start};
 use orquestrador_core::ids::{Blob, HandlerName, TaskId, UserName};
 
 use crate::random::{Random, mix, unit};
@@ -101,6 +101,7 @@ impl Load {
             handler: self.handlers[position.unwrap_or_default()].clone(),
             payload: Blob::from_static(&PAYLOAD),
             terms: if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce }.into(),
+            start: Start::Now,
         }
     }
 

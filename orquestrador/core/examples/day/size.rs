@@ -56,6 +56,7 @@ pub fn of(event: &Event) -> Option<u64> {
         Event::TaskRestored(task) if task.terms.retry.is_none() => restored(task),
         Event::TaskSubmitted { .. }
         | Event::TaskRetried { .. }
+        | Event::TaskDelayed { .. }
         | Event::TaskDue { .. }
         | Event::ArraySubmitted { .. }
         | Event::ArrayCancelled { .. }

@@ -90,6 +90,7 @@ impl Tally {
             Event::HandlersLearned { .. } => 11,
             Event::TaskReturned { .. } => 12,
             Event::TaskRetried { .. }
+            | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }

@@ -13,7 +13,7 @@ use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserN
 use crate::state::State;
 use crate::state::kept::Kept;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Body, Chain, Delay, End, FinishOrder, Finished, Submission, Task};
+use crate::state::tasks::{Body, Chain, Delay, End, FinishOrder, Finished, Seq, Submission, Task};
 use crate::state::transitions::{Transition, next};
 use crate::state::workers::Worker;
 use crate::terms::Terms;
@@ -75,6 +75,7 @@ impl State {
                 let delay = Delay { until: *until, error: (code.clone(), message.clone()) };
                 self.task_retried((*task, *attempt), *failed, delay, *at)
             }
+            Event::TaskDelayed { task, until, at: _ } => self.task_delayed(*task, *until),
             Event::TaskDue { task, at: _ } => self.task_due(*task),
             Event::TaskLost { task, attempt, cause, at } => {
                 let end = End::Lost(*cause);
@@ -279,16 +280,38 @@ impl State {
         }
         let task = &mut self.tasks[slot];
         task.attempt = attempt;
-        let payload = task.body.take_payload();
         if delay.until > at {
-            self.delayed.insert((delay.until, seq), slot);
-            task.body = Body::Delayed { payload, failed, delay: Box::new(delay) };
+            self.delay(slot, (seq, failed), delay);
         } else {
-            task.body = Body::queued(payload, failed);
+            task.body = Body::queued(task.body.take_payload(), failed);
             self.handlers[handler].queue.put_back(seq, slot);
         }
         self.count_in(slot);
         Ok(())
+    }
+
+    fn task_delayed(&mut self, id: TaskId, until: Timestamp) -> Applied {
+        let slot = self.changing(id, Transition::Delayed)?;
+        if self.tasks[slot].attempt != Attempt(0) || self.tasks[slot].delay().is_some() {
+            return Err("the task waits already, or has begun");
+        }
+        if self.arrays.find_task(id).is_some() {
+            return Err("tasks of arrays are not delayed");
+        }
+        self.count_out(slot);
+        let (handler, seq) = (self.tasks[slot].handler, self.tasks[slot].seq);
+        self.handlers[handler].queue.remove(&mut self.tasks, slot);
+        self.delay(slot, (seq, 0), Delay { until, error: Default::default() });
+        self.count_in(slot);
+        Ok(())
+    }
+
+    /// It stands in no queue.
+    fn delay(&mut self, slot: Slot<Task>, (seq, failed): (Seq, u16), delay: Delay) {
+        self.delayed.insert((delay.until, seq), slot);
+        let body = &mut self.tasks[slot].body;
+        let payload = body.take_payload();
+        *body = Body::Delayed { payload, failed, delay: Box::new(delay) };
     }
 
     fn task_due(&mut self, id: TaskId) -> Applied {

@@ -55,7 +55,7 @@ impl Machine {
     }
 
     fn accept(&mut self, now: Timestamp, owner: &UserName, task: NewTask, step: &mut Step) {
-        let NewTask { id, handler, payload, terms } = task;
+        let NewTask { id, handler, payload, terms, start } = task;
         let owner = owner.clone();
         self.record(
             Event::TaskSubmitted {
@@ -68,6 +68,10 @@ impl Machine {
             },
             step,
         );
+        let until = start.when(now);
+        if until > now {
+            self.record(Event::TaskDelayed { task: id, until, at: now }, step);
+        }
         let Some(slot) = self.state.tasks.find(id) else { return };
         self.office.refresh_queue(&self.state, self.state.tasks[slot].handler);
         step.effects.push(Effect::Notice(Notice::TaskSubmitted { task: id, owner }));
@@ -165,7 +169,7 @@ fn is_repeated_within<'a>(
 ) -> Result<bool, Rejection> {
     match seen.and_then(|seen| seen.insert(task.id, task)) {
         None => Ok(false),
-        Some(before) if before == task => Ok(true),
+        Some(before) if NewTask { start: before.start, ..task.clone() } == *before => Ok(true),
         Some(_) => Err(Rejection::TaskIdConflict { task: task.id }),
     }
 }

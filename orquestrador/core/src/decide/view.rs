@@ -29,9 +29,13 @@ impl Machine {
         match &task.body {
             Body::Queued { .. } => snapshot.pending = self.office.pending_reason(task.handler),
             Body::Delayed { delay, .. } => {
-                snapshot.pending = Some(PendingReason::Backoff);
+                let is_first = task.body.failed() == 0;
+                snapshot.pending = Some(match is_first {
+                    true => PendingReason::NotBefore,
+                    false => PendingReason::Backoff,
+                });
                 snapshot.not_before = Some(delay.until);
-                snapshot.error = Some(delay.error.clone());
+                snapshot.error = (!is_first).then(|| delay.error.clone());
             }
             Body::Running { worker, started_at, .. } => {
                 snapshot.worker = Some(self.state.workers[*worker].id.clone());

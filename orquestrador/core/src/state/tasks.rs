@@ -72,7 +72,7 @@ pub enum Body {
 #[derive(Clone)]
 pub struct Delay {
     pub until: Timestamp,
-    /// Code and message of the failure before it.
+    /// Code and message of the failure before it; empty before the first attempt.
     pub error: (String, String),
 }
 

@@ -11,18 +11,20 @@ pub enum Transition {
     Cancelled,
     Requeued,
     Retried,
+    Delayed,
     Due,
     Lost,
 }
 
 /// Everything that is allowed.
-pub const TABLE: [(TaskState, Transition, TaskState); 11] = [
+pub const TABLE: [(TaskState, Transition, TaskState); 12] = [
     (TaskState::Queued, Transition::Assigned, TaskState::Running),
     (TaskState::Queued, Transition::Cancelled, TaskState::Cancelled),
     // Only in a snapshot: earlier attempts of a queued task were lost.
     (TaskState::Queued, Transition::Requeued, TaskState::Queued),
     // Only in a snapshot: earlier attempts of a queued task failed.
     (TaskState::Queued, Transition::Retried, TaskState::Queued),
+    (TaskState::Queued, Transition::Delayed, TaskState::Queued),
     (TaskState::Queued, Transition::Due, TaskState::Queued),
     (TaskState::Running, Transition::Succeeded, TaskState::Succeeded),
     (TaskState::Running, Transition::Failed, TaskState::Failed),

@@ -120,6 +120,12 @@ impl Ledger {
                 let delay = until.0 - at.0;
                 assert!(delay <= retry.max_delay_ms.into(), "{task} waits for {delay} ms");
             }
+            Event::TaskDelayed { task, until, at } => {
+                let entry = self.tasks.get_mut(task).expect("delayed tasks exist");
+                assert_eq!((entry.stage, entry.attempt), (Stage::Queued, Attempt(0)));
+                assert!(until > at, "{task} is delayed for nothing");
+                entry.stage = Stage::Delayed(*until);
+            }
             Event::TaskDue { task, at } => {
                 let entry = self.tasks.get_mut(task).expect("delayed tasks exist");
                 let Stage::Delayed(until) = entry.stage else { panic!("{task} is not delayed") };

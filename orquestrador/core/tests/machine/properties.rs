@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
     AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
-    StateFilter,
+    Start, StateFilter,
 };
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId,
@@ -120,12 +120,13 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn submission() -> impl Strategy<Value = Command> {
-    let task = (id(), handler(), 0..2u8, terms());
-    let task = task.prop_map(|(id, handler, payload, terms)| NewTask {
+    let task = (id(), handler(), 0..2u8, terms(), start());
+    let task = task.prop_map(|(id, handler, payload, terms, start)| NewTask {
         id,
         handler,
         payload: vec![payload; 3].into(),
         terms,
+        start,
     });
     let tasks = proptest::collection::vec(task, 1..6);
     (owner(), tasks, any::<bool>()).prop_map(|(owner, tasks, allow_unknown_handler)| {
@@ -155,6 +156,14 @@ fn id() -> impl Strategy<Value = TaskId> {
     prop_oneof![
         2 => (0..40u128).prop_map(TaskId),
         1 => (0..3u128, 0..10u32).prop_map(|(n, number)| array_id(n).task(number)),
+    ]
+}
+
+fn start() -> impl Strategy<Value = Start> {
+    prop_oneof![
+        3 => Just(Start::Now),
+        1 => (0..3_000u64).prop_map(Start::After),
+        1 => (0..20_000u64).prop_map(|at| Start::At(Timestamp(at))),
     ]
 }
 
@@ -442,6 +451,7 @@ proptest! {
                     handler,
                     payload: [][..].into(),
                     terms: Delivery::default().into(),
+                    start: Start::Now,
                 }
             });
             let tasks = tasks.collect();

@@ -2,7 +2,7 @@
 
 use orquestrador_core::command::{
     AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
-    StateFilter,
+    Start, StateFilter,
 };
 use orquestrador_core::effect::{ArraySnapshot, Notice, TaskSnapshot};
 use orquestrador_core::event::RestoredEnd;
@@ -112,7 +112,13 @@ pub fn submit_tasks(owner: &str, tasks: Vec<NewTask>) -> Command {
 
 pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
     let (handler, payload) = (handler.into(), payload.as_bytes().to_vec().into());
-    NewTask { id: TaskId(id), handler, payload, terms: Delivery::AtLeastOnce.into() }
+    NewTask {
+        id: TaskId(id),
+        handler,
+        payload,
+        terms: Delivery::AtLeastOnce.into(),
+        start: Start::Now,
+    }
 }
 
 /// The n-th array.
@@ -293,6 +299,9 @@ fn event(event: &Event) -> String {
                 shown(*task),
                 until.0
             )
+        }
+        Event::TaskDelayed { task, until, .. } => {
+            format!("delayed {} until {}", shown(*task), until.0)
         }
         Event::TaskDue { task, .. } => format!("due {}", shown(*task)),
         Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),

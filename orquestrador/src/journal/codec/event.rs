@@ -109,6 +109,11 @@ fn to_kind(event: &Event) -> Kind {
                 at_ms: at.0,
             })
         }
+        Event::TaskDelayed { task, until, at } => Kind::TaskDelayed(proto::TaskDelayed {
+            task_id: id(*task),
+            until_ms: until.0,
+            at_ms: at.0,
+        }),
         Event::TaskDue { task, at } => {
             Kind::TaskDue(proto::TaskDue { task_id: id(*task), at_ms: at.0 })
         }
@@ -221,6 +226,11 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             until: Timestamp(e.until_ms),
             code: e.code,
             message: e.message,
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskDelayed(e) => Event::TaskDelayed {
+            task: task(&e.task_id)?,
+            until: Timestamp(e.until_ms),
             at: Timestamp(e.at_ms),
         },
         Kind::TaskDue(e) => Event::TaskDue { task: task(&e.task_id)?, at: Timestamp(e.at_ms) },
