@@ -12,6 +12,7 @@ use common::proto::task_spec::Start;
 use orquestrador_core::Event;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, TaskId, UserName};
 use orquestrador_core::terms::Terms;
+use prost::Message as _;
 
 use crate::api::convert;
 use crate::journal::{self, Content, SNAPSHOT_EXTENSION, read_set_aside, read_set_aside_snapshot};
@@ -19,8 +20,8 @@ use fates::Fates;
 
 /// Tasks in one message, as many as one submission may have.
 const MAX_TASKS: usize = 5_000;
-/// Bytes of a task in a message beside its payload, at most.
-const PER_TASK: usize = 256;
+/// Bytes that a message needs for each of its tasks beside the task itself, at most.
+const PER_TASK: usize = 16;
 /// Withheld tasks of one tail that are named; the others are only counted.
 const MAX_NAMED: usize = 1_000;
 
@@ -221,10 +222,7 @@ pub fn parts(tasks: Vec<proto::TailTask>, max_bytes: usize) -> Vec<Vec<proto::Ta
     let mut parts: Vec<Vec<proto::TailTask>> = Vec::new();
     let mut bytes = 0;
     for task in tasks {
-        let payload = task.task.as_ref().map(|spec| &spec.payload);
-        let payload = payload.or(task.array.as_ref().map(|spec| &spec.payload));
-        // A range takes 14 bytes at most.
-        let size = PER_TASK + payload.map_or(0, |payload| payload.len()) + 14 * task.except.len();
+        let size = PER_TASK + task.encoded_len();
         bytes += size;
         match parts.last_mut() {
             Some(part) if bytes <= max_bytes && part.len() < MAX_TASKS => part.push(task),

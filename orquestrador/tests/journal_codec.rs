@@ -186,7 +186,7 @@ fn restored(end: RestoredEnd) -> Event {
         started_at: Some(Timestamp(1_700_000_000_124)),
         finished_at: Timestamp(1_700_000_000_125),
         finish_order: Some(7),
-        terms: delivery.into(),
+        delivery,
         end,
     }))
 }

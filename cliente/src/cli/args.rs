@@ -197,7 +197,7 @@ pub struct Submit {
 /// What follows when an attempt fails.
 #[derive(Debug, clap::Args)]
 pub struct Retry {
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=999))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=999))]
     retries: Option<u32>,
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "retries")]
     retry_delay: Option<Duration>,
@@ -210,7 +210,8 @@ pub struct Retry {
 impl Retry {
     /// `None` if nothing is to be retried.
     pub fn policy(&self) -> Option<cliente::RetryPolicy> {
-        let policy = cliente::RetryPolicy::new(self.retries?.saturating_add(1));
+        let retries = self.retries.filter(|retries| *retries > 0)?;
+        let policy = cliente::RetryPolicy::new(retries.saturating_add(1));
         let first_delay = self.retry_delay.unwrap_or(policy.first_delay);
         let max_delay = self.retry_max_delay.unwrap_or(policy.max_delay.max(first_delay));
         Some(cliente::RetryPolicy {

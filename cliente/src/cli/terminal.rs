@@ -54,6 +54,16 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(3);
 /// Until it is dropped, Ctrl+C does this first.
 pub struct BeforeEnd(());
 
+impl BeforeEnd {
+    /// What could be interrupted is over. Where Ctrl+C came before, it ends the process, and nothing else does.
+    pub async fn over(self) {
+        let was_interrupted = LAST.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if was_interrupted {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 impl Drop for BeforeEnd {
     fn drop(&mut self) {
         *LAST.lock().unwrap_or_else(PoisonError::into_inner) = None;

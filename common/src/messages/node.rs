@@ -430,7 +430,7 @@ impl NodeMessage {
             Self::TaskSucceeded { task } => format!("Task [{task}] succeeded."),
             Self::TaskFailed { task, error } => format!("Task [{task}] failed: {error}"),
             Self::TaskRetried { task, error, delay_ms } => {
-                format!("Task [{task}] failed and is retried in {delay_ms} ms: {error}")
+                format!("Task [{task}] failed and will be retried in {delay_ms} ms: {error}")
             }
             Self::TaskCancelled { task } => format!("Task [{task}] cancelled."),
             Self::TaskLost { task } => {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::Failure;
+use crate::command::{Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId,
@@ -168,7 +168,7 @@ pub struct RestoredTask {
     /// When retention forgets it, compared with others; `None` while its cancelled attempt still
     /// holds a slot of the worker.
     pub finish_order: Option<u64>,
-    pub terms: Terms,
+    pub delivery: Delivery,
     pub end: RestoredEnd,
 }
 

@@ -113,7 +113,7 @@ impl History {
             started_at: finished.started_at,
             finished_at: finished.finished_at,
             finish_order: finished.order.map(|order| order.0),
-            terms: self.terms[task.terms].clone(),
+            delivery: self.terms[task.terms].delivery,
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.to_blob() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),

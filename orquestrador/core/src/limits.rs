@@ -7,6 +7,9 @@ pub const SMALL_BYTES: usize = 256;
 /// Of a task that a worker may hold without having started it: longer ones are sent when they can start.
 pub const MAX_WAITING_BYTES: usize = 64 << 10;
 
+/// Of the message of a failure, while its task waits for the next attempt.
+pub const MAX_WAITING_MESSAGE: usize = 256;
+
 /// Bounds and intervals of the task machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -22,6 +25,8 @@ pub struct Limits {
     pub prune_batch: usize,
     /// Delayed tasks that one step wakes.
     pub wake_batch: usize,
+    /// Different retry policies of unfinished tasks; below what two bytes can name.
+    pub max_terms: usize,
     /// Silence after which a worker's work is given to others.
     pub worker_lease_ms: u64,
     /// Attempts lost with their worker before a task is quarantined.
@@ -38,6 +43,7 @@ impl Default for Limits {
             max_finished_bytes: 1 << 30,
             prune_batch: 10_000,
             wake_batch: 5_000,
+            max_terms: 50_000,
             worker_lease_ms: 3_000,
             max_lost_attempts: 5,
             max_users: 10_000,

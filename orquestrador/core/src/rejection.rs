@@ -9,11 +9,15 @@ pub enum Rejection {
     TaskNotFound { task: TaskId },
     #[error("task {task} is finished")]
     TaskFinished { task: TaskId },
-    #[error("task {task} was submitted before with another handler or payload")]
+    #[error(
+        "task {task} was submitted before with another handler, payload, delivery or retry policy"
+    )]
     TaskIdConflict { task: TaskId },
     #[error("there is no array {array}")]
     ArrayNotFound { array: ArrayId },
-    #[error("array {array} was submitted before with another handler, payload or range")]
+    #[error(
+        "array {array} was submitted before with another handler, payload, range, delivery or retry policy"
+    )]
     ArrayConflict { array: ArrayId },
     #[error("no worker has ever offered the handler {handler}; offered: {offered}")]
     UnknownHandler { handler: HandlerName, offered: String },

@@ -43,6 +43,10 @@ impl<S: Store> Driver<S> {
     /// Puts the events of the turn so far into the journal and holds its effects until they are
     /// committed.
     pub(super) fn close_entry(&mut self) -> Result<(), Error> {
+        // What does not fit its own state must not become anybody's history.
+        if let Some(misfit) = self.applied.machine.misfit() {
+            return Err(Error::Misfit(misfit.to_owned()));
+        }
         let step = std::mem::take(&mut self.step);
         let has_read = std::mem::take(&mut self.turn_has_read);
         self.turn_bytes = 0;
@@ -91,9 +95,6 @@ impl<S: Store> Driver<S> {
             self.close_entry()?;
             self.pump()?;
             self.store.flush()?;
-        }
-        if let Some(misfit) = self.applied.machine.misfit() {
-            return Err(Error::Misfit(misfit.to_owned()));
         }
         match self.role.standing() {
             Standing::Principal | Standing::Elected => {

@@ -250,7 +250,7 @@ fn restored(task: &RestoredTask) -> Value {
         "attempt": task.attempt.0,
         "worker_id": task.worker.as_ref().map(ToString::to_string),
         "state": end,
-        "delivery": delivery_word(task.terms.delivery),
+        "delivery": delivery_word(task.delivery),
         "submitted_at_ms": task.submitted_at.0,
         "finished_at_ms": task.finished_at.0,
     })

@@ -76,6 +76,7 @@ fn object(answer: &ExplainTaskResponse, task: &Task, workers: &[Worker]) -> serd
                 "at_ms": step.at_ms, "what": step.what, "attempt": step.attempt,
                 "worker_id": known(&step.worker_id), "cause": known(&step.cause),
                 "journal_index": step.journal_index, "epoch": step.epoch,
+                "not_before_ms": (step.not_before_ms > 0).then_some(step.not_before_ms),
             })
         })
         .collect();

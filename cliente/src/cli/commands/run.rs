@@ -20,7 +20,7 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     let template = Template::read(&options)?;
     let task = template.task(template.only_payload());
     let (client, id) = (context.client.clone(), task.task_id.clone());
-    let _until_it_ends = terminal::before_end(async move {
+    let until_it_ends = terminal::before_end(async move {
         match client.cancel(&id).await {
             Err(error) if error.code != ErrorCode::TaskNotFound => {
                 tracing::warn!(%error, task = id, "the program may go on");
@@ -29,6 +29,7 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
         }
     });
     let ran = context.client.run(task.clone(), options.allow_unknown_handler).await;
+    until_it_ends.over().await;
     if let Err(error) = &ran
         && error.code.retryable()
     {

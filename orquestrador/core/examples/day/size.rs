@@ -53,7 +53,7 @@ pub fn of(event: &Event) -> Option<u64> {
         Event::AttemptEnded { attempt, worker, .. } => {
             ID + number(attempt.0.into()) + text(&worker.0)
         }
-        Event::TaskRestored(task) if task.terms.retry.is_none() => restored(task),
+        Event::TaskRestored(task) => restored(task),
         Event::TaskSubmitted { .. }
         | Event::TaskRetried { .. }
         | Event::TaskDelayed { .. }
@@ -61,7 +61,6 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::ArraySubmitted { .. }
         | Event::ArrayCancelled { .. }
         | Event::ArrayRestored(_)
-        | Event::TaskRestored(_)
         | Event::UserAdded { .. }
         | Event::UserRemoved { .. } => return None,
     };
@@ -85,7 +84,7 @@ fn restored(task: &RestoredTask) -> u64 {
     let times = number(task.submitted_at.0) + number(task.finished_at.0);
     let optional = [task.started_at.map(|at| at.0), task.finish_order];
     let optional: u64 = optional.iter().flatten().map(|number| TAG + varint(*number)).sum();
-    let once = if task.terms.delivery == Delivery::AtMostOnce { TAG + 1 } else { 0 };
+    let once = if task.delivery == Delivery::AtMostOnce { TAG + 1 } else { 0 };
     ID + names + number(task.attempt.0.into()) + worker + times + optional + end + once
 }
 

@@ -238,8 +238,13 @@ impl State {
             finished.order = Some(self.retain(slot));
         }
         self.totals.finished_bytes += finished.end.bytes();
+        // Nobody retries it any more.
+        let terms = self.tasks[slot].terms;
+        let plain = Terms::from(self.terms[terms].delivery);
+        let plain = self.terms.hold(&plain).ok_or("there are too many different terms")?;
+        self.terms.release(terms);
         let task = &mut self.tasks[slot];
-        (task.body, task.returned) = (Body::Finished(Box::new(finished)), 0);
+        (task.body, task.returned, task.terms) = (Body::Finished(Box::new(finished)), 0, plain);
         self.count_in(slot);
         self.leave_front(slot);
         Ok(())
@@ -271,6 +276,13 @@ impl State {
         at: Timestamp,
     ) -> Applied {
         let slot = self.changing(id, Transition::Retried)?;
+        let task = &self.tasks[slot];
+        if task.delay().is_some() || failed <= task.body.failed() {
+            return Err("the task waits already, or has failed as often");
+        }
+        if matches!(task.body, Body::Running { .. }) && attempt != task.attempt {
+            return Err("another attempt is running");
+        }
         self.count_out(slot);
         let (handler, seq) = (self.tasks[slot].handler, self.tasks[slot].seq);
         match self.tasks[slot].body {
@@ -355,7 +367,8 @@ impl State {
             RestoredEnd::Lost(cause) => End::Lost(*cause),
         };
         let names = (&restored.owner, &restored.handler);
-        let empty: (&[u8], _) = (&[], &restored.terms);
+        let terms = restored.delivery.into();
+        let empty: (&[u8], _) = (&[], &terms);
         let mut submission = self.submission(restored.task, names, empty, restored.submitted_at)?;
         submission.fingerprint = restored.fingerprint;
         self.totals.finished_bytes += end.bytes();

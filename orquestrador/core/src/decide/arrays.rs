@@ -28,6 +28,7 @@ impl Machine {
         if !allow_unknown_handler {
             self.check_handler(&new.handler)?;
         }
+        self.check_terms(std::iter::once(&new.terms))?;
         self.check_backlog(new.wanted().into(), new.payload.len() as u64)?;
         let NewArray { id, handler, payload, terms, first, count, without } = new;
         self.record(

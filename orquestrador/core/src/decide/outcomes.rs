@@ -5,6 +5,7 @@ use crate::command::{AttemptRef, Failure, Outcome, ReportedOutcome};
 use crate::effect::{Effect, Notice, TaskState};
 use crate::event::Event;
 use crate::ids::{SessionId, Timestamp};
+use crate::limits::MAX_WAITING_MESSAGE;
 use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
 use crate::state::slab::Slot;
@@ -97,7 +98,9 @@ impl Machine {
     ) {
         let AttemptRef { task, attempt } = self.present_attempt(slot);
         let failed = self.state.tasks[slot].body.failed().saturating_add(1);
-        let (code, message) = (failure.code.clone(), failure.message.clone());
+        let code = failure.code.clone();
+        let shown = failure.message.floor_char_boundary(MAX_WAITING_MESSAGE);
+        let message = failure.message[..shown].to_owned();
         let until = now.plus_ms(delay_ms);
         let event = Event::TaskRetried { task, attempt, failed, until, code, message, at: now };
         self.record(event, step);
@@ -149,10 +152,10 @@ impl Machine {
         let task = &self.state.tasks[slot];
         let Some(finished) = task.finished() else {
             let failed = match outcome {
-                Outcome::Failed(failure) => (&failure.code, &failure.message),
+                Outcome::Failed(failure) => &failure.code,
                 Outcome::Succeeded { .. } => return false,
             };
-            let is_that = |delay: &Delay| (&delay.error.0, &delay.error.1) == failed;
+            let is_that = |delay: &Delay| delay.error.0 == *failed;
             return task.attempt == attempt.attempt && task.delay().is_some_and(is_that);
         };
         task.attempt == attempt.attempt

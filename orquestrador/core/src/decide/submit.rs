@@ -9,7 +9,6 @@ use crate::event::Event;
 use crate::ids::{HandlerName, RequestId, TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
-use crate::state::book::MAX_TERMS;
 use crate::terms::Terms;
 
 /// Handler names told with a rejection.
@@ -134,14 +133,17 @@ impl Machine {
         Err(Rejection::UnknownHandler { handler: handler.clone(), offered: offered.join(", ") })
     }
 
+    /// Terms without a policy are always accepted.
     pub(super) fn check_terms<'a>(
         &self,
         terms: impl Iterator<Item = &'a Terms>,
     ) -> Result<(), Rejection> {
         let known = &self.state.terms;
-        let new: BTreeSet<_> = terms.filter(|terms| !known.has(terms)).collect();
-        if !new.is_empty() && known.len() + new.len() > MAX_TERMS {
-            return Err(Rejection::BacklogFull { limit: MAX_TERMS as u64, unit: "terms" });
+        let is_new = |terms: &&Terms| terms.retry.is_some() && !known.has(terms);
+        let new: BTreeSet<_> = terms.filter(is_new).collect();
+        let limit = self.limits.max_terms;
+        if !new.is_empty() && known.policies() + new.len() > limit {
+            return Err(Rejection::BacklogFull { limit: limit as u64, unit: "retry policies" });
         }
         Ok(())
     }

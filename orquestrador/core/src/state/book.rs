@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::terms::Terms;
 
-/// Different terms at one time.
-pub const MAX_TERMS: usize = 50_000;
-
 /// Names terms in the [`Book`]. Which number they have depends on the path that led to the state, so no decision,
 /// event or digest may depend on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,10 +22,11 @@ pub struct Book {
     pages: Vec<Page>,
     empty: Vec<TermsId>,
     by_terms: BTreeMap<Terms, TermsId>,
+    policies: usize,
 }
 
 impl Book {
-    /// One more has these terms. `None` when there are too many different ones.
+    /// One more has these terms. `None` when no number is left: who decides accepts fewer different ones.
     pub fn hold(&mut self, terms: &Terms) -> Option<TermsId> {
         let id = match self.by_terms.get(terms) {
             Some(id) => *id,
@@ -45,14 +43,14 @@ impl Book {
                 self.pages[usize::from(id.0)] = page;
                 id
             }
-            None if self.pages.len() < MAX_TERMS => {
+            None => {
                 let id = TermsId(u16::try_from(self.pages.len()).ok()?);
                 self.pages.push(page);
                 id
             }
-            None => return None,
         };
         self.by_terms.insert(terms.clone(), id);
+        self.policies += usize::from(terms.retry.is_some());
         Some(id)
     }
 
@@ -67,6 +65,7 @@ impl Book {
         page.holders -= 1;
         if page.holders == 0 {
             self.by_terms.remove(&page.terms);
+            self.policies -= usize::from(page.terms.retry.is_some());
             *page = Page::default();
             self.empty.push(id);
         }
@@ -81,9 +80,9 @@ impl Book {
         self.by_terms.contains_key(terms)
     }
 
-    /// Different ones.
-    pub fn len(&self) -> usize {
-        self.by_terms.len()
+    /// Different ones that say more than the delivery.
+    pub fn policies(&self) -> usize {
+        self.policies
     }
 
     /// How many have each of them; for the invariants.
@@ -119,7 +118,9 @@ mod tests {
         let first = book.hold(&terms(2)).expect("room");
         assert_eq!(book.hold(&terms(2)), Some(first));
         let other = book.hold(&terms(3)).expect("room");
-        assert_eq!((book.len(), book.holders()), (2, 3));
+        assert_eq!((book.policies(), book.holders()), (2, 3));
+        book.hold(&Delivery::AtMostOnce.into()).expect("room");
+        assert_eq!((book.policies(), book.holders()), (2, 4));
         book.release(first);
         assert_eq!(book[first], terms(2));
         book.release(first);
@@ -130,15 +131,17 @@ mod tests {
     }
 
     #[test]
-    fn there_are_only_so_many() {
+    fn there_are_as_many_as_have_a_number() {
         let mut book = Book::default();
-        for number in 0..MAX_TERMS {
+        let numbered = |number: u32| {
             let mut terms = terms(2);
-            let retry = terms.retry.as_mut().expect("is there");
-            retry.first_delay_ms = u32::try_from(number).expect("few");
-            assert!(book.hold(&terms).is_some());
+            terms.retry.as_mut().expect("is there").first_delay_ms = number;
+            terms
+        };
+        for number in 0..=u32::from(u16::MAX) {
+            assert!(book.hold(&numbered(number)).is_some());
         }
         assert!(book.hold(&terms(3)).is_none());
-        assert!(book.hold(&terms(2)).is_some(), "one that is there");
+        assert!(book.hold(&numbered(7)).is_some(), "one that is there");
     }
 }

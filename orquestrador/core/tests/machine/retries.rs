@@ -202,3 +202,29 @@ fn many_are_woken_step_by_step() {
     }
     assert_eq!(due, [2, 2, 1]);
 }
+
+#[test]
+fn more_different_policies_than_allowed_are_refused_and_nothing_else_is() {
+    let mut scene = Scene::new(Limits { max_terms: 2, ..Limits::default() });
+    scene.step(0, connect(1, 1));
+    let with_codes = |id, codes: &[&str]| submit_retried(&[id], codes);
+    let refused = |step: &Step| {
+        step.effects.iter().any(|effect| matches!(effect, Effect::Answer { answer: Err(_), .. }))
+    };
+    assert!(!refused(&scene.step(0, with_codes(1, &[]))));
+    assert!(!refused(&scene.step(0, with_codes(2, &["A"]))));
+    assert!(refused(&scene.step(0, with_codes(3, &["B"]))));
+    let mut array = submit_array(7, 0..3);
+    if let (Command::SubmitArray { array, .. }, Command::Submit { tasks, .. }) =
+        (&mut array, with_codes(4, &["B"]))
+    {
+        array.terms = tasks[0].terms.clone();
+    }
+    assert!(refused(&scene.step(0, array)));
+    assert!(!refused(&scene.step(0, with_codes(5, &["A"]))), "one that is there");
+    assert!(!refused(&scene.step(0, submit_array(8, 0..3))), "without a policy");
+    assert!(!refused(&scene.step(0, submit_once(&[6]))), "without a policy");
+    scene.step(0, succeed(1, attempt(1, 1)));
+    assert!(!refused(&scene.step(0, with_codes(9, &["B"]))), "a finished task has none");
+    scene.rebuilt();
+}

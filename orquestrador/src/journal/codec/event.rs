@@ -291,6 +291,10 @@ pub(super) fn is_at_most_once(delivery: Delivery) -> bool {
     }
 }
 
+pub(super) fn delivery(at_most_once: bool) -> Delivery {
+    if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce }
+}
+
 pub(super) fn retry_to_proto(terms: &Terms) -> Option<proto::RetryTerms> {
     terms.retry.as_ref().map(|retry| proto::RetryTerms {
         max_attempts: retry.max_attempts.into(),
@@ -304,7 +308,7 @@ pub(super) fn terms(
     at_most_once: bool,
     retry: Option<proto::RetryTerms>,
 ) -> Result<Terms, CodecError> {
-    let delivery = if at_most_once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
+    let delivery = delivery(at_most_once);
     let retry = retry.map(|retry| -> Result<_, CodecError> {
         let proto::RetryTerms { max_attempts, first_delay_ms, max_delay_ms, codes } = retry;
         let max_attempts =

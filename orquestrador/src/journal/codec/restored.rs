@@ -7,9 +7,7 @@ use orquestrador_core::event::{RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, Timestamp};
 
 use super::CodecError;
-use super::event::{
-    cause_from_proto, cause_to_proto, id, is_at_most_once, retry_to_proto, task, terms,
-};
+use super::event::{cause_from_proto, cause_to_proto, delivery, id, is_at_most_once, task};
 
 pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
     TaskRestored {
@@ -33,8 +31,7 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
             RestoredEnd::Cancelled => End::Cancelled(RestoredCancellation {}),
             RestoredEnd::Lost(cause) => End::Lost(cause_to_proto(*cause).into()),
         }),
-        at_most_once: is_at_most_once(restored.terms.delivery),
-        retry: retry_to_proto(&restored.terms),
+        at_most_once: is_at_most_once(restored.delivery),
     }
 }
 
@@ -50,7 +47,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         started_at: e.started_at_ms.map(Timestamp),
         finished_at: Timestamp(e.finished_at_ms),
         finish_order: e.finish_order,
-        terms: terms(e.at_most_once, e.retry)?,
+        delivery: delivery(e.at_most_once),
         end: match e.end.ok_or(CodecError::Missing("end"))? {
             End::Succeeded(result) => RestoredEnd::Succeeded { result: result.into() },
             End::Failed(RestoredFailure { code, message, output }) => {
