@@ -142,9 +142,12 @@ fn a_policy_that_cannot_be_is_refused() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let (cli, _cluster) = start(dir.path())?;
     let submit = ["submit", "--handler", "echo", "--payload", "x"];
+    let once =
+        cli.run(&[&submit[..], &["--retries", "2", "--delivery", "at-most-once"]].concat())?;
+    assert_eq!(once.code, Some(2), "{}", once.stderr);
+    assert!(once.stderr.contains("--retries"), "{}", once.stderr);
     for (flags, named) in [
-        (&["--retries", "2", "--delivery", "at-most-once"][..], "task.retry"),
-        (&["--retries", "2", "--retry-max-delay", "48h"], "task.retry.max_delay_ms"),
+        (&["--retries", "2", "--retry-max-delay", "48h"][..], "task.retry.max_delay_ms"),
         (&["--retries", "2", "--retry-delay", "2s", "--retry-max-delay", "1s"], "max_delay_ms"),
         (&["--retries", "2", "--retry-on", "no code"], "task.retry.codes"),
         (&["--delay", "9000h"], "task.start_delay_ms"),

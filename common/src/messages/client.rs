@@ -107,6 +107,8 @@ pub enum ClientMessage {
     WhichToPromote {
         answering: usize,
     },
+    /// What may be started once only cannot be retried.
+    OnceIsNotRetried,
     /// Two inputs would be read from standard input.
     TwoInputs,
     LineTooLong {
@@ -201,6 +203,7 @@ impl Message for ClientMessage {
             Self::StdinNotTaken => "stdin_not_taken",
             Self::NoPlaceholder => "no_placeholder",
             Self::WhichToPromote { .. } => "which_to_promote",
+            Self::OnceIsNotRetried => "once_is_not_retried",
             Self::TwoInputs => "two_inputs",
             Self::LineTooLong { .. } => "line_too_long",
             Self::NotText { .. } => "not_text",
@@ -297,6 +300,9 @@ impl ClientMessage {
             Self::WhichToPromote { answering: 0 } => "Nenhum orquestrador responde; inicie o que deve assumir.".into(),
             Self::WhichToPromote { .. } => {
                 "Mais de um orquestrador responde; diga com --node qual deve assumir.".into()
+            }
+            Self::OnceIsNotRetried => {
+                "Uma tarefa com --delivery at-most-once não pode ser repetida: tire --retries.".into()
             }
             Self::TwoInputs => "A entrada padrão (-) só pode ser usada uma vez.".into(),
             Self::LineTooLong { line, limit } => {
@@ -400,6 +406,9 @@ impl ClientMessage {
             Self::WhichToPromote { answering: 0 } => "No orchestrator answers; start the one that is to take over.".into(),
             Self::WhichToPromote { .. } => {
                 "More than one orchestrator answers; say with --node which is to take over.".into()
+            }
+            Self::OnceIsNotRetried => {
+                "A task with --delivery at-most-once cannot be retried: leave --retries out.".into()
             }
             Self::TwoInputs => "Standard input (-) can be used only once.".into(),
             Self::LineTooLong { line, limit } => {

@@ -38,13 +38,13 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "submit.delay" => "Quanto depois de recebida a tarefa pode começar: 30s, 10m, 2h",
         "submit.not_before" => "Quando a tarefa pode começar: 2026-12-01T08:00:00-03:00",
-        "retries" => "Quantas vezes repetir uma tarefa cuja tentativa falhou (padrão: nenhuma)",
+        "retries" => "Quantas vezes repetir uma tarefa cuja tentativa falhou, 0 a 999 (padrão: 0)",
         "retry_delay" => {
             "Espera antes da primeira repetição, no máximo; dobra a cada falha (padrão: 1s)"
         }
         "retry_max_delay" => "Quanto essa espera cresce, no máximo (padrão: 5m)",
         "retry_on" => {
-            "Só falhas com estes códigos são repetidas, por exemplo NON_ZERO_EXIT (padrão: todas)"
+            "Só falhas com estes códigos são repetidas, por exemplo NON_ZERO_EXIT,KILLED_BY_SIGNAL (padrão: todas)"
         }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
@@ -161,13 +161,13 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "submit.delay" => "How long after it was accepted the task may begin: 30s, 10m, 2h",
         "submit.not_before" => "When the task may begin: 2026-12-01T08:00:00-03:00",
-        "retries" => "How often to retry a task whose attempt failed (default: never)",
+        "retries" => "How often to retry a task whose attempt failed, 0 to 999 (default: 0)",
         "retry_delay" => {
             "Wait before the first retry, at most; doubled with each failure (default: 1s)"
         }
         "retry_max_delay" => "How far that wait grows (default: 5m)",
         "retry_on" => {
-            "Only failures with these codes are retried, for example NON_ZERO_EXIT (default: all)"
+            "Only failures with these codes are retried, for example NON_ZERO_EXIT,KILLED_BY_SIGNAL (default: all)"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
         "submit.wait" => "Wait until they are finished; the exit code is that of the work",

@@ -7,7 +7,7 @@ use crate::event::{Event, RestoredArray, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, HandlerName, Timestamp, UserName, WorkerId};
 use crate::state::State;
 use crate::state::arrays::Array;
-use crate::state::book::Book;
+use crate::state::book;
 use crate::state::kept::Kept;
 use crate::state::names::{Handler, Owner};
 use crate::state::slab::{Beside, Shared, Slot};
@@ -17,7 +17,7 @@ use crate::state::workers::Worker;
 /// Users, handlers and workers, then all tasks in the order of their submission.
 ///
 /// Of the state at one moment: the machine may go on meanwhile, and the events may be taken elsewhere. Beginning
-/// one takes time for each owner, array, worker and user, but not for each task.
+/// one takes time for each owner, array, worker, user and retry policy, but not for each task.
 pub struct History {
     /// What comes before the tasks.
     first: std::vec::IntoIter<Event>,
@@ -25,7 +25,7 @@ pub struct History {
     owners: Beside<Owner, Option<UserName>>,
     handlers: Beside<Handler, Option<HandlerName>>,
     workers: Beside<Worker, Option<WorkerId>>,
-    terms: Book,
+    terms: book::Shared,
     /// The owners' chains are merged, so that nothing needs to be sorted or copied beforehand.
     heads: BTreeMap<Seq, Slot<Task>>,
     arrays: Shared<Array>,
@@ -54,7 +54,7 @@ impl History {
             owners: Beside::default(),
             handlers: Beside::default(),
             workers: Beside::default(),
-            terms: state.terms.clone(),
+            terms: state.terms.share(),
             heads: BTreeMap::new(),
             arrays: state.arrays.share(),
             next_arrays: arrays.into_iter().peekable(),

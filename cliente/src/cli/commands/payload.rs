@@ -10,7 +10,7 @@ use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::super::args::Submit;
+use super::super::args::{self, Submit};
 use super::super::failure::Failure;
 
 /// What takes the place of a line.
@@ -128,6 +128,8 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
     let problem = if inputs.into_iter().filter(|input| input.as_deref() == Some(STDIN)).count() > 1
     {
         ClientMessage::TwoInputs
+    } else if options.retry.policy().is_some() && options.delivery == args::Delivery::AtMostOnce {
+        ClientMessage::OnceIsNotRetried
     } else if !options.argv.is_empty() && handler != COMMAND {
         ClientMessage::CommandLineNotTaken { handler: handler.to_owned() }
     } else if options.stdin_from.is_some() && options.argv.is_empty() {

@@ -3,7 +3,7 @@
 
 use crate::effect::{Assignment, Effect, Notice};
 use crate::event::Event;
-use crate::ids::{Attempt, SessionId, Timestamp};
+use crate::ids::{SessionId, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
 use crate::state::kept::Kept;
@@ -29,6 +29,8 @@ impl Machine {
     ) {
         let task = &self.state.tasks[slot];
         let (id, attempt, handler) = (task.id(), task.attempt.next(), task.handler);
+        // A retry is no second choice of a worker.
+        let is_again = task.attempt.0 > u32::from(task.body.failed());
         let name = self.state.workers[worker].id.clone();
         self.record(Event::TaskAssigned { task: id, attempt, worker: name.clone(), at: now }, step);
         if !self.lacks(Mutation::NoTurns) {
@@ -36,7 +38,7 @@ impl Machine {
         }
         self.office.refresh(&self.state, worker);
         self.office.refresh_queue(&self.state, handler);
-        step.effects.push(Effect::Notice(match attempt > Attempt(1) {
+        step.effects.push(Effect::Notice(match is_again {
             true => Notice::TaskReassigned { task: id, worker: name },
             false => Notice::TaskAssigned { task: id, worker: name },
         }));

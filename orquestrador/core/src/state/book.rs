@@ -1,6 +1,7 @@
 //! The terms of tasks: each is kept once, however many tasks have it, and only as long as something does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::terms::Terms;
 
@@ -11,17 +12,17 @@ pub struct TermsId(u16);
 
 #[derive(Clone, Default)]
 struct Page {
-    terms: Terms,
+    terms: Arc<Terms>,
     hash: u64,
     /// Tasks and arrays that have them; 0 when the page is empty.
     holders: u64,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Book {
     pages: Vec<Page>,
     empty: Vec<TermsId>,
-    by_terms: BTreeMap<Terms, TermsId>,
+    by_terms: BTreeMap<Arc<Terms>, TermsId>,
     policies: usize,
 }
 
@@ -37,7 +38,8 @@ impl Book {
     }
 
     fn insert(&mut self, terms: &Terms) -> Option<TermsId> {
-        let page = Page { terms: terms.clone(), hash: terms.hash(), holders: 0 };
+        let shared = Arc::new(terms.clone());
+        let page = Page { terms: Arc::clone(&shared), hash: terms.hash(), holders: 0 };
         let id = match self.empty.pop() {
             Some(id) => {
                 self.pages[usize::from(id.0)] = page;
@@ -49,7 +51,7 @@ impl Book {
                 id
             }
         };
-        self.by_terms.insert(terms.clone(), id);
+        self.by_terms.insert(shared, id);
         self.policies += usize::from(terms.retry.is_some());
         Some(id)
     }
@@ -85,9 +87,26 @@ impl Book {
         self.policies
     }
 
+    /// As they are now.
+    pub fn share(&self) -> Shared {
+        Shared(self.pages.iter().map(|page| Arc::clone(&page.terms)).collect())
+    }
+
     /// How many have each of them; for the invariants.
     pub fn holders(&self) -> u64 {
         self.pages.iter().map(|page| page.holders).sum()
+    }
+}
+
+/// The terms of a moment.
+pub struct Shared(Vec<Arc<Terms>>);
+
+impl std::ops::Index<TermsId> for Shared {
+    type Output = Terms;
+
+    /// Of terms that something had then.
+    fn index(&self, id: TermsId) -> &Terms {
+        &self.0[usize::from(id.0)]
     }
 }
 
