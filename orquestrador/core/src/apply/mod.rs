@@ -238,15 +238,23 @@ impl State {
             finished.order = Some(self.retain(slot));
         }
         self.totals.finished_bytes += finished.end.bytes();
-        // Nobody retries it any more.
-        let terms = self.tasks[slot].terms;
-        let plain = Terms::from(self.terms[terms].delivery);
-        let plain = self.terms.hold(&plain).ok_or("there are too many different terms")?;
-        self.terms.release(terms);
+        self.let_go_of_policy(slot)?;
         let task = &mut self.tasks[slot];
-        (task.body, task.returned, task.terms) = (Body::Finished(Box::new(finished)), 0, plain);
+        (task.body, task.returned) = (Body::Finished(Box::new(finished)), 0);
         self.count_in(slot);
         self.leave_front(slot);
+        Ok(())
+    }
+
+    /// Nobody retries it any more: of its terms the delivery stays.
+    fn let_go_of_policy(&mut self, slot: Slot<Task>) -> Applied {
+        let terms = self.tasks[slot].terms;
+        if self.terms[terms].retry.is_some() {
+            let plain = Terms::from(self.terms[terms].delivery);
+            self.tasks[slot].terms =
+                self.terms.hold(&plain).ok_or("there are too many different terms")?;
+            self.terms.release(terms);
+        }
         Ok(())
     }
 

@@ -12,12 +12,24 @@ use crate::scene::*;
 const DELAY: u32 = 1_000;
 
 /// Three attempts may fail.
-fn submit_retried(ids: &[u128], codes: &[&str]) -> Command {
+fn terms(codes: &[&str]) -> Terms {
     let codes = codes.iter().map(|code| (*code).to_owned()).collect();
     let retry = RetryPolicy { max_attempts: 3, first_delay_ms: DELAY, max_delay_ms: DELAY, codes };
-    let terms = Terms { retry: Some(Box::new(retry)), ..Terms::default() };
-    let retried = |id: &u128| NewTask { terms: terms.clone(), ..task(*id, "echo", "payload") };
+    Terms { retry: Some(Box::new(retry)), ..Terms::default() }
+}
+
+fn submit_retried(ids: &[u128], codes: &[&str]) -> Command {
+    let retried = |id: &u128| NewTask { terms: terms(codes), ..task(*id, "echo", "payload") };
     submit_tasks("ana", ids.iter().map(retried).collect())
+}
+
+/// Of three tasks.
+fn submit_retried_array(n: u128, codes: &[&str]) -> Command {
+    let mut command = submit_array(n, 0..3);
+    if let Command::SubmitArray { array, .. } = &mut command {
+        array.terms = terms(codes);
+    }
+    command
 }
 
 fn retried(step: &Step) -> Option<u64> {
@@ -168,13 +180,7 @@ fn what_waits_can_be_cancelled_alone_and_with_its_array() {
     let mut scene = Scene::new(Limits::default());
     scene.step(0, connect(1, 4));
     scene.step(0, submit_retried(&[1], &[]));
-    let mut array = submit_array(7, 0..3);
-    if let (Command::SubmitArray { array, .. }, Command::Submit { tasks, .. }) =
-        (&mut array, submit_retried(&[2], &[]))
-    {
-        array.terms = tasks[0].terms.clone();
-    }
-    scene.step(0, array);
+    scene.step(0, submit_retried_array(7, &[]));
     let first = in_array(7, 0);
     assert!(retried(&scene.step(0, fail(1, attempt(1, 1)))).is_some());
     assert!(retried(&scene.step(0, fail(1, attempt(first, 1)))).is_some());
@@ -214,13 +220,7 @@ fn more_different_policies_than_allowed_are_refused_and_nothing_else_is() {
     assert!(!refused(&scene.step(0, with_codes(1, &[]))));
     assert!(!refused(&scene.step(0, with_codes(2, &["A"]))));
     assert!(refused(&scene.step(0, with_codes(3, &["B"]))));
-    let mut array = submit_array(7, 0..3);
-    if let (Command::SubmitArray { array, .. }, Command::Submit { tasks, .. }) =
-        (&mut array, with_codes(4, &["B"]))
-    {
-        array.terms = tasks[0].terms.clone();
-    }
-    assert!(refused(&scene.step(0, array)));
+    assert!(refused(&scene.step(0, submit_retried_array(7, &["B"]))));
     assert!(!refused(&scene.step(0, with_codes(5, &["A"]))), "one that is there");
     assert!(!refused(&scene.step(0, submit_array(8, 0..3))), "without a policy");
     assert!(!refused(&scene.step(0, submit_once(&[6]))), "without a policy");
