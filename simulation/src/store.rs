@@ -96,9 +96,9 @@ impl Store for SimulatedStore {
         lock(&self.disk).read(from, max_bytes)
     }
 
-    fn read_snapshot(&self, visit: &mut dyn FnMut(&Event)) -> Result<Option<EntryId>, Error> {
+    fn read_snapshot(&self, visit: &mut dyn FnMut(Event)) -> Result<Option<EntryId>, Error> {
         let Some(snapshot) = lock(&self.disk).snapshot.clone() else { return Ok(None) };
-        snapshot.events.iter().for_each(visit);
+        snapshot.events.iter().cloned().for_each(visit);
         Ok(Some(snapshot.meta.id))
     }
 }

@@ -6,7 +6,6 @@ use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, Timestamp,
     UserName, WorkerId,
 };
-use crate::state::kept::Kept;
 use crate::terms::Terms;
 
 /// A question or order. Those with a `request` are answered by [`Effect::Answer`](crate::Effect).
@@ -176,13 +175,6 @@ pub struct Failure {
     pub message: String,
     /// What had been produced by then.
     pub output: Blob,
-}
-
-impl Failure {
-    /// A copy for a task record; see [`Kept`].
-    pub(crate) fn kept(&self) -> Self {
-        Self { output: Kept::new(&self.output).to_blob(), ..self.clone() }
-    }
 }
 
 /// A set of task states; empty means all.

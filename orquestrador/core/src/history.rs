@@ -115,7 +115,7 @@ impl History {
             finish_order: finished.order.map(|order| order.0),
             delivery: self.terms[task.terms].delivery,
             end: match &finished.end {
-                End::Succeeded { result } => RestoredEnd::Succeeded { result: result.to_blob() },
+                End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
                 End::Cancelled => RestoredEnd::Cancelled,
                 End::Lost(cause) => RestoredEnd::Lost(*cause),

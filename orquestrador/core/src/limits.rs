@@ -1,7 +1,7 @@
 //! Every bound has a name. Passed to the machine; these are the defaults.
 
-/// Payloads and results that are longer are kept as they come: whoever brings them decides where they lie, and what
-/// they are part of. Shorter ones are copied, so that none keeps the message that it came in.
+/// Payloads that are longer are kept as they come, like all results: whoever brings them decides where they lie, and
+/// what they are part of. Shorter ones are copied, so that none keeps the message that it came in.
 pub const SMALL_BYTES: usize = 256;
 
 /// Of a task that a worker may hold without having started it: longer ones are sent when they can start.

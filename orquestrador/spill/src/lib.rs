@@ -18,20 +18,13 @@ const AREA_BYTES: usize = 16 << 20;
 /// What the files may hold beyond twice of what is kept in them: one that is needed for long holds its whole file.
 const SLACK_BYTES: u64 = 256 << 20;
 
-/// What is dropped at about the same time lies together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Until its task ends.
-    Payload,
-    /// Until retention forgets it, in the order in which tasks ended.
-    Result,
-}
-
-/// Keeps bytes in files of one directory.
+/// Keeps bytes in files of one directory. What is dropped at about the same time lies together: payloads, until their
+/// task ends, and results, until retention forgets them.
 pub struct Spill {
     directory: PathBuf,
     payloads: Mutex<Option<Area>>,
     results: Mutex<Option<Area>>,
+    /// Of payloads.
     usage: Arc<Usage>,
 }
 
@@ -46,38 +39,43 @@ struct Usage {
 /// A file that is written from the front.
 struct Area {
     file: File,
-    mapped: Arc<Mapped>,
+    mapped: Bytes,
     used: usize,
 }
 
-struct Mapped {
-    map: Mmap,
-    usage: Arc<Usage>,
-}
-
-impl Drop for Mapped {
-    fn drop(&mut self) {
-        self.usage.reserved.fetch_sub(self.map.len() as u64, Ordering::Relaxed);
-    }
-}
-
-/// Part of an area, written for good.
+/// A payload, written for good. It stands for itself in the usage, because payloads are dropped in any order.
 struct Piece {
-    mapped: Arc<Mapped>,
-    from: usize,
-    to: usize,
+    bytes: Bytes,
+    usage: Arc<Usage>,
 }
 
 impl AsRef<[u8]> for Piece {
     fn as_ref(&self) -> &[u8] {
-        &self.mapped.map[self.from..self.to]
+        &self.bytes
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        let length = (self.to - self.from) as u64;
-        self.mapped.usage.kept.fetch_sub(length, Ordering::Relaxed);
+        self.usage.kept.fetch_sub(self.bytes.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// The file of payloads.
+struct Counted {
+    map: Mmap,
+    usage: Arc<Usage>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.usage.reserved.fetch_sub(self.map.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -97,34 +95,69 @@ impl Spill {
     ///
     /// # Errors
     /// The file cannot be created or written, for example because the disk is full.
-    pub fn keep(&self, kind: Kind, bytes: &[u8]) -> io::Result<Bytes> {
-        let areas = match kind {
-            Kind::Payload => &self.payloads,
-            Kind::Result => &self.results,
-        };
-        let mut area = areas.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn keep_payload(&self, payload: &[u8]) -> io::Result<Bytes> {
+        let mut area = self.payloads.lock().unwrap_or_else(PoisonError::into_inner);
         let mut present = match area.take() {
-            Some(present) if present.room() >= bytes.len() => present,
+            Some(present) if present.room() >= payload.len() => present,
             // What is left of it is for shorter ones.
             present if self.usage.is_wasteful() => {
                 *area = present;
-                return Ok(Bytes::copy_from_slice(bytes));
+                return Ok(Bytes::copy_from_slice(payload));
             }
-            _ => self.create(bytes.len().max(AREA_BYTES))?,
+            _ => self.create_counted(payload.len().max(AREA_BYTES))?,
         };
-        let piece = present.write(bytes);
+        let written = present.write(payload);
         *area = Some(present);
-        piece.map(Bytes::from_owner)
+        let bytes = written?;
+        self.usage.kept.fetch_add(payload.len() as u64, Ordering::Relaxed);
+        Ok(Bytes::from_owner(Piece { bytes, usage: Arc::clone(&self.usage) }))
+    }
+
+    /// Puts the same bytes into a file, with one write for many; each takes no memory beyond its `Bytes`. Results are
+    /// forgotten in the order in which they come, so that the files hold little that is not needed.
+    ///
+    /// # Errors
+    /// The file cannot be created or written. Then some may lie there already.
+    pub fn keep_results(&self, results: &mut [&mut Bytes]) -> io::Result<()> {
+        let mut area = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rest = results;
+        while let Some(first) = rest.first() {
+            let mut present = match area.take() {
+                Some(present) if present.room() >= first.len() => present,
+                _ => self.create(first.len().max(AREA_BYTES))?,
+            };
+            let mut end = 0;
+            let fit = rest.iter().take_while(|result| {
+                end += result.len();
+                end <= present.room()
+            });
+            let (now, later) = rest.split_at_mut(fit.count());
+            let written = present.write_all(now);
+            *area = Some(present);
+            written?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn create_counted(&self, length: usize) -> io::Result<Area> {
+        let (file, map) = self.map_new(length)?;
+        self.usage.reserved.fetch_add(length as u64, Ordering::Relaxed);
+        let mapped = Bytes::from_owner(Counted { map, usage: Arc::clone(&self.usage) });
+        Ok(Area { file, mapped, used: 0 })
     }
 
     fn create(&self, length: usize) -> io::Result<Area> {
+        let (file, map) = self.map_new(length)?;
+        Ok(Area { file, mapped: Bytes::from_owner(map), used: 0 })
+    }
+
+    fn map_new(&self, length: usize) -> io::Result<(File, Mmap)> {
         let file = tempfile::tempfile_in(&self.directory)?;
         // All of it has its place on the disk: no page of the mapping may turn out not to exist.
         fallocate(&file, FallocateFlags::empty(), 0, length as u64)?;
         let map = map(&file, length)?;
-        self.usage.reserved.fetch_add(length as u64, Ordering::Relaxed);
-        let mapped = Arc::new(Mapped { map, usage: Arc::clone(&self.usage) });
-        Ok(Area { file, mapped, used: 0 })
+        Ok((file, map))
     }
 }
 
@@ -137,16 +170,27 @@ impl Usage {
 
 impl Area {
     fn room(&self) -> usize {
-        self.mapped.map.len() - self.used
+        self.mapped.len() - self.used
     }
 
     /// There must be room.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<Piece> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<Bytes> {
         self.file.write_all_at(bytes, self.used as u64)?;
-        let (from, to) = (self.used, self.used + bytes.len());
-        self.used = to;
-        self.mapped.usage.kept.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        Ok(Piece { mapped: Arc::clone(&self.mapped), from, to })
+        let from = self.used;
+        self.used += bytes.len();
+        Ok(self.mapped.slice(from..self.used))
+    }
+
+    /// There must be room for all of them.
+    fn write_all(&mut self, pieces: &mut [&mut Bytes]) -> io::Result<()> {
+        let mut rest = match pieces {
+            [piece] => self.write(piece)?,
+            _ => self.write(&pieces.iter().map(|piece| &piece[..]).collect::<Vec<_>>().concat())?,
+        };
+        for piece in pieces {
+            **piece = rest.split_to(piece.len());
+        }
+        Ok(())
     }
 }
 
@@ -169,7 +213,7 @@ mod tests {
             (0..200u32).map(|n| vec![n as u8; 1_000 * n as usize + 1]).collect();
         let kept: Vec<_> = pieces
             .iter()
-            .map(|piece| spill.keep(Kind::Payload, piece).expect("there is room"))
+            .map(|piece| spill.keep_payload(piece).expect("there is room"))
             .collect();
         assert_eq!(kept, pieces);
         assert!(kept.iter().map(Bytes::len).sum::<usize>() > AREA_BYTES, "more than one file");
@@ -180,14 +224,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let spill = Spill::new(dir.path());
         let much = vec![7; AREA_BYTES + 1];
-        assert_eq!(spill.keep(Kind::Payload, &much).expect("there is room"), much);
-        assert_eq!(spill.keep(Kind::Payload, b"after").expect("there is room"), b"after"[..]);
+        assert_eq!(spill.keep_payload(&much).expect("there is room"), much);
+        assert_eq!(spill.keep_payload(b"after").expect("there is room"), b"after"[..]);
     }
 
     #[test]
     fn nothing_is_left_in_the_directory() {
         let dir = tempfile::tempdir().expect("a directory");
-        let kept = Spill::new(dir.path()).keep(Kind::Result, b"some").expect("there is room");
+        let kept = Spill::new(dir.path()).keep_payload(b"some").expect("there is room");
         assert_eq!(dir.path().read_dir().expect("is there").count(), 0);
         assert_eq!(kept, b"some"[..], "it outlives the spill");
     }
@@ -196,7 +240,7 @@ mod tests {
     fn a_directory_that_is_gone_is_an_error() {
         let dir = tempfile::tempdir().expect("a directory");
         let spill = Spill::new(&dir.path().join("gone"));
-        assert!(spill.keep(Kind::Payload, b"some").is_err());
+        assert!(spill.keep_payload(b"some").is_err());
     }
 
     #[test]
@@ -205,8 +249,8 @@ mod tests {
         let spill = Spill::new(dir.path());
         let (mut long, much) = (Vec::new(), vec![7; AREA_BYTES - 300]);
         for _ in 0..40 {
-            long.push(spill.keep(Kind::Payload, &[1; 300]).expect("there is room"));
-            let short = spill.keep(Kind::Payload, &much).expect("there is room");
+            long.push(spill.keep_payload(&[1; 300]).expect("there is room"));
+            let short = spill.keep_payload(&much).expect("there is room");
             assert_eq!(short, much);
             let reserved = spill.usage.reserved.load(Ordering::Relaxed);
             let kept = spill.usage.kept.load(Ordering::Relaxed);
@@ -220,14 +264,40 @@ mod tests {
     }
 
     #[test]
+    fn results_are_what_was_given_across_files() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spill = Spill::new(dir.path());
+        let given: Vec<Bytes> =
+            (0..2_000u32).map(|n| vec![n as u8; 21 * n as usize].into()).collect();
+        assert!(given.iter().map(Bytes::len).sum::<usize>() > 2 * AREA_BYTES, "several files");
+        let mut kept = given.clone();
+        for some in kept.chunks_mut(700) {
+            spill.keep_results(&mut some.iter_mut().collect::<Vec<_>>()).expect("there is room");
+        }
+        assert_eq!(kept, given);
+        let moved = kept.iter().zip(&given).filter(|(kept, given)| kept.as_ptr() != given.as_ptr());
+        assert!(moved.count() >= 1_999, "none is what came, but perhaps an empty one");
+    }
+
+    #[test]
+    fn a_result_that_is_longer_than_a_file_has_its_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spill = Spill::new(dir.path());
+        let given = [Bytes::from_static(b"before"), vec![7; AREA_BYTES + 1].into(), Bytes::new()];
+        let mut kept = given.clone();
+        spill.keep_results(&mut kept.iter_mut().collect::<Vec<_>>()).expect("there is room");
+        assert_eq!(kept, given);
+    }
+
+    #[test]
     fn results_do_not_hold_the_files_of_payloads() {
         let dir = tempfile::tempdir().expect("a directory");
         let spill = Spill::new(dir.path());
         let much = vec![7; AREA_BYTES / 2];
-        let mut results = Vec::new();
-        for _ in 0..8 {
-            drop(spill.keep(Kind::Payload, &much).expect("there is room"));
-            results.push(spill.keep(Kind::Result, &[1; 300]).expect("there is room"));
+        let mut results = vec![Bytes::from_static(&[1; 300]); 8];
+        for result in &mut results {
+            drop(spill.keep_payload(&much).expect("there is room"));
+            spill.keep_results(&mut [result]).expect("there is room");
         }
         let reserved = spill.usage.reserved.load(Ordering::Relaxed);
         assert!(reserved <= 2 * AREA_BYTES as u64, "{reserved}");

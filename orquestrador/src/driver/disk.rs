@@ -5,7 +5,6 @@ use std::thread::JoinHandle;
 use orquestrador_core::Event;
 use orquestrador_core::ids::{Blob, Index};
 use orquestrador_core::role::{Durable, EntryId};
-use orquestrador_spill::Kind;
 
 use super::input::{Input, InputSender};
 use super::replicator::Link;
@@ -117,8 +116,12 @@ impl Store for Disk {
         }
     }
 
-    fn keep(&self, kind: Kind, bytes: &Blob) -> Blob {
-        self.journal.keep(kind, bytes)
+    fn keep_payload(&self, payload: &Blob) -> Blob {
+        self.journal.keep_payload(payload)
+    }
+
+    fn keep_results(&self, results: &mut [&mut Blob]) {
+        self.journal.keep_results(results);
     }
 
     fn last(&self) -> EntryId {
@@ -137,10 +140,10 @@ impl Store for Disk {
         self.journal.views()
     }
 
-    fn read_snapshot(&self, visit: &mut dyn FnMut(&Event)) -> Result<Option<EntryId>, Error> {
+    fn read_snapshot(&self, visit: &mut dyn FnMut(Event)) -> Result<Option<EntryId>, Error> {
         let Some(reader) = self.journal.snapshot_reader()? else { return Ok(None) };
         for event in reader.events()? {
-            visit(&event?);
+            visit(event?);
         }
         Ok(Some(reader.id()))
     }

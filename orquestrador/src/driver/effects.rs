@@ -95,10 +95,10 @@ impl<S: Store> Driver<S> {
         if let Some(keep) = keep {
             self.truncate(keep)?;
         }
-        for received in self.in_hand.split_off(skip.min(self.in_hand.len())) {
+        for mut received in self.in_hand.split_off(skip.min(self.in_hand.len())) {
             let record = convert::record(&received.content).map(|view| view.number);
             let index = received.entry.id.index;
-            self.applied.apply_entry(&self.store, index, &received.content);
+            self.applied.apply_entry(&self.store, index, &mut received.content);
             self.append(received.entry, record)?;
         }
         self.note_records();

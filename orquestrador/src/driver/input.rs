@@ -155,7 +155,7 @@ pub struct Moved {
 #[derive(Clone)]
 pub struct Received {
     pub entry: Entry,
-    pub content: std::sync::Arc<Content>,
+    pub content: Content,
 }
 
 /// An answer whose events are committed.

@@ -12,6 +12,8 @@ use crate::users::Users;
 
 /// Payload bytes read from the disk at a time.
 const READ_BYTES: usize = 8 << 20;
+/// Events of a snapshot whose contents are put on the disk together.
+const APPLIED_TOGETHER: usize = 1_000;
 /// Views kept for those who ask.
 const MAX_RECORDS: usize = 50;
 
@@ -74,8 +76,19 @@ impl Applied {
 
     fn load_snapshot(&mut self, store: &impl Store) -> Result<EntryId, journal::Error> {
         self.begin_anew();
-        let mut apply = |event: &Event| self.machine.apply(&spill::event(store, event));
-        let id = store.read_snapshot(&mut apply)?.unwrap_or_default();
+        let mut events = Vec::new();
+        let mut apply = |events: &mut Vec<Event>| {
+            spill::events(store, events);
+            events.drain(..).for_each(|event| self.machine.apply(&event));
+        };
+        let id = store.read_snapshot(&mut |event| {
+            events.push(event);
+            if events.len() >= APPLIED_TOGETHER {
+                apply(&mut events);
+            }
+        })?;
+        apply(&mut events);
+        let id = id.unwrap_or_default();
         self.index = id.index;
         Ok(id)
     }
@@ -93,16 +106,16 @@ impl Applied {
             }
             for entry in entries.iter().take_while(|entry| entry.id.index <= up_to) {
                 seen(entry);
-                let content = Content::decode(&entry.payload)
+                let mut content = Content::decode(&entry.payload)
                     .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
-                self.apply(store, entry.id.index, &content);
+                self.apply(store, entry.id.index, &mut content);
             }
         }
         Ok(())
     }
 
     /// Applies an entry that another node made.
-    pub fn apply_entry(&mut self, store: &impl Store, index: Index, content: &Content) {
+    pub fn apply_entry(&mut self, store: &impl Store, index: Index, content: &mut Content) {
         self.apply(store, index, content);
         if let Content::Events(events) = content
             && events.iter().any(changes_users)
@@ -111,7 +124,7 @@ impl Applied {
         }
     }
 
-    fn apply(&mut self, store: &impl Store, index: Index, content: &Content) {
+    fn apply(&mut self, store: &impl Store, index: Index, content: &mut Content) {
         match content {
             Content::View(view) => {
                 if self.records.len() >= MAX_RECORDS {
@@ -120,7 +133,8 @@ impl Applied {
                 self.records.push(view.clone());
             }
             Content::Events(events) => {
-                events.iter().for_each(|event| self.machine.apply(&spill::event(store, event)));
+                spill::events(store, events);
+                events.iter().for_each(|event| self.machine.apply(event));
             }
         }
         self.index = index;

@@ -4,7 +4,6 @@
 use orquestrador_core::ids::{Blob, Epoch, Index, Timestamp, ViewNumber};
 use orquestrador_core::role::{Durable, EntryId, Millis, Sender, View};
 use orquestrador_core::{Event, History};
-use orquestrador_spill::Kind;
 
 use super::replicator::Link;
 use crate::journal::{Entry, Error, SetAside, SnapshotMeta, ViewNote};
@@ -57,9 +56,12 @@ pub trait Store {
     fn send_snapshot(&mut self, link: Link, signature: Signature);
 
     /// The same bytes, where the kernel can take them out of memory. They need not survive the process.
-    fn keep(&self, _kind: Kind, bytes: &Blob) -> Blob {
-        bytes.clone()
+    fn keep_payload(&self, payload: &Blob) -> Blob {
+        payload.clone()
     }
+
+    /// Puts the same bytes where the kernel can take them out of memory. They need not survive the process.
+    fn keep_results(&self, _results: &mut [&mut Blob]) {}
 
     /// The last entry on disk, or what stands before the first one.
     fn last(&self) -> EntryId;
@@ -85,7 +87,7 @@ pub trait Store {
     }
 
     /// Shows the events of the snapshot, and gives the entry that it stands for; `None` without one.
-    fn read_snapshot(&self, visit: &mut dyn FnMut(&Event)) -> Result<Option<EntryId>, Error>;
+    fn read_snapshot(&self, visit: &mut dyn FnMut(Event)) -> Result<Option<EntryId>, Error>;
 }
 
 /// A snapshot to be written.

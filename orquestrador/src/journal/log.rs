@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use orquestrador_core::ids::{Index, NodeId};
 use orquestrador_core::role::{Durable, EntryId};
-use orquestrador_spill::{Kind, Spill};
+use orquestrador_spill::Spill;
 
 use super::bounds::BoundsFile;
 use super::directory::{self, Directory};
@@ -111,16 +111,29 @@ impl Journal {
 
     /// The same bytes in a file without a name, which is gone with the process, so that they need not stay in memory.
     /// They do where the file cannot be written: nothing is lost by that, and the limits in bytes hold there too.
-    pub fn keep(&self, kind: Kind, bytes: &[u8]) -> Bytes {
-        let kept = self.0.spill.keep(kind, bytes);
-        let failed_before = self.0.spill_fails.swap(kept.is_err(), Ordering::Relaxed);
-        kept.unwrap_or_else(|error| {
-            if !failed_before {
-                let path = self.path().display();
-                tracing::warn!(%error, %path, "long payloads and results stay in memory");
-            }
-            Bytes::copy_from_slice(bytes)
-        })
+    pub fn keep_payload(&self, payload: &[u8]) -> Bytes {
+        let kept = self.0.spill.keep_payload(payload);
+        self.note_spilled(kept.as_ref().err());
+        kept.unwrap_or_else(|_| Bytes::copy_from_slice(payload))
+    }
+
+    /// As [`Journal::keep_payload`], for what ends tasks.
+    pub fn keep_results(&self, results: &mut [&mut Bytes]) {
+        let kept = self.0.spill.keep_results(results);
+        self.note_spilled(kept.as_ref().err());
+        if kept.is_err() {
+            // Not as parts of the messages that they came in.
+            results.iter_mut().for_each(|result| **result = Bytes::copy_from_slice(result));
+        }
+    }
+
+    /// Warns when it begins to fail.
+    fn note_spilled(&self, error: Option<&std::io::Error>) {
+        let failed_before = self.0.spill_fails.swap(error.is_some(), Ordering::Relaxed);
+        if let (Some(error), false) = (error, failed_before) {
+            let path = self.path().display();
+            tracing::warn!(%error, %path, "payloads and results stay in memory");
+        }
     }
 
     /// The entries from `from` on, in order, until their payloads exceed `max_bytes`; at least one if

@@ -1,6 +1,5 @@
 //! Messages of the role machine to and from the wire.
 
-use std::sync::Arc;
 
 use common::proto::{self, peer_message::Message as Wire};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
@@ -239,7 +238,7 @@ fn read_append(append: proto::Append) -> Result<(Append, Vec<Received>), Error> 
         if id.index.0 != wire.index || id.hash.0[..] != wire.hash[..] {
             return Err(Error::Chain(Index(wire.index)));
         }
-        let content = Arc::new(Content::decode(&wire.payload)?);
+        let content = Content::decode(&wire.payload)?;
         received.push(Received { entry: Entry { id, payload: wire.payload }, content });
         at = id;
     }

@@ -54,11 +54,11 @@ impl State {
                 self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
             }
             Event::TaskSucceeded { task, attempt, result, at } => {
-                let end = End::Succeeded { result: Kept::new(result) };
+                let end = End::Succeeded { result: result.clone() };
                 self.task_finished(*task, Some(*attempt), (Transition::Succeeded, end), *at)
             }
             Event::TaskFailed { task, attempt, failure, at } => {
-                let end = End::Failed(failure.kept());
+                let end = End::Failed(failure.clone());
                 self.task_finished(*task, Some(*attempt), (Transition::Failed, end), *at)
             }
             Event::TaskCancelled { task, at } => {
@@ -369,8 +369,8 @@ impl State {
             return Err("the task exists");
         }
         let end = match &restored.end {
-            RestoredEnd::Succeeded { result } => End::Succeeded { result: Kept::new(result) },
-            RestoredEnd::Failed(failure) => End::Failed(failure.kept()),
+            RestoredEnd::Succeeded { result } => End::Succeeded { result: result.clone() },
+            RestoredEnd::Failed(failure) => End::Failed(failure.clone()),
             RestoredEnd::Cancelled => End::Cancelled,
             RestoredEnd::Lost(cause) => End::Lost(*cause),
         };

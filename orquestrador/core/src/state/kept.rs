@@ -1,4 +1,4 @@
-//! Payloads and results in task records.
+//! Payloads in task records.
 
 use std::ops::Deref;
 

@@ -91,7 +91,7 @@ pub struct Finished {
 
 #[derive(Clone)]
 pub enum End {
-    Succeeded { result: Kept },
+    Succeeded { result: Blob },
     Failed(Failure),
     Cancelled,
     Lost(LossCause),
@@ -145,7 +145,7 @@ impl End {
     /// The result, or what a failed attempt had produced.
     pub fn output(&self) -> Option<Blob> {
         match self {
-            Self::Succeeded { result } => Some(result.to_blob()),
+            Self::Succeeded { result } => Some(result.clone()),
             Self::Failed(failure) => (!failure.output.is_empty()).then(|| failure.output.clone()),
             Self::Cancelled | Self::Lost(_) => None,
         }

@@ -1,4 +1,7 @@
-use orquestrador_core::command::Outcome;
+use orquestrador_core::command::{Failure, Outcome};
+use orquestrador_core::effect::{Answer, Effect};
+use orquestrador_core::ids::Blob;
+use orquestrador_core::limits::Limits;
 
 use crate::scene::*;
 
@@ -91,5 +94,27 @@ fn outcomes_of_tasks_and_attempts_that_never_were_are_fenced() {
 fn a_session_that_is_not_known_is_closed() {
     for command in [succeed(9, attempt(1, 1)), ended(9, attempt(1, 1)), heartbeat(9), drain(9)] {
         check([connect(1, 1).into(), submit(&[1]).into()], command, "> close 9 Unknown");
+    }
+}
+
+/// Whoever brings them has put them where they do not take memory.
+#[test]
+fn results_of_any_length_are_kept_where_they_lie() {
+    let (short, long) = (Blob::from(vec![1; 3]), Blob::from(vec![2; 3_000]));
+    let failure =
+        Failure { code: "HANDLER_ERROR".into(), message: String::new(), output: long.clone() };
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, connect(1, 2));
+    scene.step(0, submit(&[1, 2]));
+    scene.step(0, report(1, attempt(1, 1), Outcome::Succeeded { result: short.clone() }));
+    scene.step(0, report(1, attempt(2, 1), Outcome::Failed(failure)));
+    for (task, given) in [(1, &short), (2, &long)] {
+        let step = scene.step(0, query("ana", task));
+        let [Effect::Answer { answer: Ok(Answer::Task { result: Some(kept), .. }), .. }] =
+            &step.effects[..]
+        else {
+            panic!("{:?}", step.effects)
+        };
+        assert_eq!(kept.as_ptr(), given.as_ptr());
     }
 }
