@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 8] = [
     "mutirao/v1/task.proto",
     "mutirao/v1/worker.proto",
     "mutirao/v1/replication.proto",
@@ -12,6 +12,7 @@ const PROTOS: [&str; 7] = [
     "mutirao/v1/cluster.proto",
     "mutirao/v1/witness.proto",
     "mutirao/v1/operator.proto",
+    "mutirao/v1/queue.proto",
 ];
 
 /// What is large or frequent: fields that refer to the message that they came in instead of copying it.

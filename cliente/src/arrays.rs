@@ -7,8 +7,8 @@ use common::array_id;
 use common::proto::{self, Array, Receipt};
 
 use crate::client::{epoch, incomplete, tasks};
-use crate::spec::check_payload;
-use crate::{Client, Delivery, Error, RetryPolicy, canonical_task_id};
+use crate::spec::{check_payload, wire_ms};
+use crate::{Client, Delivery, Error, Place, RetryPolicy, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,6 +26,10 @@ pub struct ArraySpec {
     pub delivery: Delivery,
     /// What follows when one fails; `None`: nothing.
     pub retry: Option<RetryPolicy>,
+    /// Where they wait.
+    pub place: Place,
+    /// What an attempt of one may take.
+    pub attempt_timeout: Option<Duration>,
     /// Their numbers; not empty.
     pub numbers: Range<u32>,
 }
@@ -45,7 +49,16 @@ impl ArraySpec {
     /// A new array with an id of its own, its tasks delivered at least once.
     pub fn new(handler: &str, payload: Vec<u8>, numbers: Range<u32>) -> Self {
         let (array_id, handler) = (array_id::new(), handler.to_owned());
-        Self { array_id, handler, payload, delivery: Delivery::default(), retry: None, numbers }
+        Self {
+            array_id,
+            handler,
+            payload,
+            delivery: Delivery::default(),
+            retry: None,
+            place: Place::default(),
+            attempt_timeout: None,
+            numbers,
+        }
     }
 }
 
@@ -67,7 +80,16 @@ impl Client {
         array: ArraySpec,
         allow_unknown_handler: bool,
     ) -> Result<SubmittedArray, Error> {
-        let ArraySpec { array_id, handler, payload, delivery, retry, numbers } = array;
+        let ArraySpec {
+            array_id,
+            handler,
+            payload,
+            delivery,
+            retry,
+            place,
+            attempt_timeout,
+            numbers,
+        } = array;
         check_payload(&payload)?;
         let array = proto::ArraySpec {
             array_id: canonical_task_id(&array_id),
@@ -75,6 +97,9 @@ impl Client {
             payload: payload.into(),
             delivery: proto::Delivery::from(delivery).into(),
             retry: retry.map(Into::into),
+            queue: place.queue,
+            priority: place.priority.into(),
+            attempt_timeout_ms: wire_ms(attempt_timeout),
             first: numbers.start,
             count: numbers.end.saturating_sub(numbers.start),
         };

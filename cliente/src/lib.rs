@@ -32,6 +32,7 @@ mod client;
 mod encoded;
 mod error;
 mod operator;
+mod queues;
 mod retry;
 mod run;
 mod spec;
@@ -42,5 +43,8 @@ pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
 pub use operator::Accident;
-pub use spec::{Delivery, RetryPolicy, Start, TaskSpec, canonical_task_id, new_task_id};
+pub use queues::QueueChange;
+pub use spec::{
+    Delivery, Place, RetryPolicy, Start, TaskSpec, TimeLimits, canonical_task_id, new_task_id,
+};
 pub use watch::is_final;

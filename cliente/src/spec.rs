@@ -103,6 +103,35 @@ pub struct TaskSpec {
     pub retry: Option<RetryPolicy>,
     /// When it may begin.
     pub start: Start,
+    /// Which queue it waits in, and of which priority it is there.
+    pub place: Place,
+    /// What may take how long.
+    pub times: TimeLimits,
+}
+
+/// Where a task waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Empty: the queue `default`.
+    pub queue: String,
+    /// The higher one goes first.
+    pub priority: i8,
+}
+
+/// How long things may take; `None`: as long as they do. Whole milliseconds, at most 366 days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// An attempt, from its start at the worker on: then it has failed with `TIMEOUT`, and may be retried.
+    pub attempt: Option<Duration>,
+    /// From the submission to the start of the first attempt, or the task fails with `EXPIRED`. Not for arrays.
+    pub begin: Option<Duration>,
+    /// From the submission to the task's end, or it fails with `DEADLINE_EXCEEDED`. Not for arrays.
+    pub end: Option<Duration>,
+}
+
+/// What is too long to be said is too long to be accepted.
+pub(crate) fn wire_ms(time: Option<Duration>) -> Option<u64> {
+    time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 impl TaskSpec {
@@ -115,6 +144,8 @@ impl TaskSpec {
             delivery: Delivery::default(),
             retry: None,
             start: Start::Now,
+            place: Place::default(),
+            times: TimeLimits::default(),
         }
     }
 
@@ -136,7 +167,7 @@ pub(crate) fn check_payload(payload: &[u8]) -> Result<(), Error> {
 
 impl From<TaskSpec> for WireSpec {
     fn from(spec: TaskSpec) -> Self {
-        let TaskSpec { task_id, handler, payload, delivery, retry, start } = spec;
+        let TaskSpec { task_id, handler, payload, delivery, retry, start, place, times } = spec;
         Self {
             task_id: canonical_task_id(&task_id),
             handler,
@@ -144,6 +175,11 @@ impl From<TaskSpec> for WireSpec {
             delivery: proto::Delivery::from(delivery).into(),
             retry: retry.map(Into::into),
             start: start.into(),
+            queue: place.queue,
+            priority: place.priority.into(),
+            attempt_timeout_ms: wire_ms(times.attempt),
+            expires_after_ms: wire_ms(times.begin),
+            deadline_after_ms: wire_ms(times.end),
         }
     }
 }

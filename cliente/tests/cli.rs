@@ -55,6 +55,7 @@ fn the_task_object_has_all_its_fields() {
     let accepted = stage.json(&args);
     let expected = json!({
         "task_id": ID, "state": "QUEUED", "handler": "echo", "delivery": "AT_LEAST_ONCE",
+        "queue": "default", "priority": 0,
         "attempt": 0, "worker_id": null,
         "owner": "ana", "submitted_at": "2026-01-01T00:00:00Z", "started_at": null,
         "finished_at": null, "pending_reason": "NO_WORKER", "not_before": null, "result": null, "error": null,
@@ -345,8 +346,8 @@ fn without_credentials_the_three_ways_are_told() {
 #[test]
 fn a_wrong_command_line_is_told_in_the_language_of_its_reader() {
     let stage = Stage::new();
-    let run = stage.run(&["submit", "--qualquer"]);
-    is(&run, exit::USAGE, "", "ERRO: argumento desconhecido: --qualquer\nVeja --help.\n");
+    let run = stage.run(&["submit", "--ok"]);
+    is(&run, exit::USAGE, "", "ERRO: argumento desconhecido: --ok\nVeja --help.\n");
     let english = stage.run(&["--lang", "en", "submit", "--whatever"]);
     assert!(english.stderr.contains("unexpected argument '--whatever'"), "{english:?}");
     assert_eq!(stage.run(&[]).code, i32::from(exit::USAGE));
@@ -370,7 +371,7 @@ fn error_code(run: &Run) -> String {
 fn every_error_is_an_object_where_objects_are_asked_for() {
     let stage = Stage::new();
     for args in [
-        &["--output", "json", "submit", "--qualquer"][..],
+        &["--output", "json", "submit", "--ok"][..],
         &["--output=json", "--lang", "en", "submit", "--whatever"],
         &["watch", "--output", "json", "not-an-id"],
         &["--output", "json"],

@@ -53,6 +53,7 @@ impl Audit {
             Event::TaskSucceeded { task, .. }
             | Event::TaskFailed { task, .. }
             | Event::TaskCancelled { task, .. }
+            | Event::TaskExpired { task, .. }
             | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }
@@ -71,6 +72,7 @@ impl Audit {
             | Event::WorkerLost { .. }
             | Event::AttemptEnded { .. }
             | Event::UserAdded { .. }
+            | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => {}
         }
     }

@@ -115,6 +115,18 @@ impl Cli {
             .collect()
     }
 
+    /// Runs what must succeed.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn ok(&self, args: &[&str]) -> anyhow::Result<()> {
+        let run = self.run(args)?;
+        match run.code {
+            Some(0) => Ok(()),
+            code => bail!("cliente {args:?} ended with {code:?}: {}{}", run.stdout, run.stderr),
+        }
+    }
+
     /// Submits and gives the task's id.
     ///
     /// # Errors

@@ -137,6 +137,7 @@ impl Audit {
             Event::TaskSucceeded { task, .. }
             | Event::TaskFailed { task, .. }
             | Event::TaskCancelled { task, .. }
+            | Event::TaskExpired { task, .. }
             | Event::TaskLost { task, .. } => self.finish(*task),
             Event::TaskRestored(restored) => {
                 self.asked.remove(&restored.task);
@@ -164,6 +165,7 @@ impl Audit {
             | Event::WorkerLost { .. }
             | Event::AttemptEnded { .. }
             | Event::UserAdded { .. }
+            | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => {}
         }
         self.machine.apply(event);

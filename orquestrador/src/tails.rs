@@ -171,6 +171,11 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 delivery: convert::delivery(terms.delivery).into(),
                 retry: convert::retry(terms),
                 start: fates.not_before(*task).map(|at| Start::NotBeforeMs(at.0)),
+                queue: terms.queue.to_string(),
+                priority: terms.priority.into(),
+                attempt_timeout_ms: terms.times.attempt_ms,
+                expires_after_ms: terms.times.begin_ms,
+                deadline_after_ms: terms.times.end_ms,
             };
             let owner = owner.to_string();
             let submission =
@@ -212,6 +217,9 @@ fn array_submission(
         retry: convert::retry(terms),
         first,
         count,
+        queue: terms.queue.to_string(),
+        priority: terms.priority.into(),
+        attempt_timeout_ms: terms.times.attempt_ms,
     };
     let owner = owner.to_string();
     Some(proto::TailTask { owner, task: None, array: Some(array), except })

@@ -4,6 +4,7 @@
 use orquestrador_core::Event;
 use orquestrador_core::event::LossCause;
 use orquestrador_core::ids::{Attempt, Epoch, Index, ProcessId, TaskId, Timestamp, WorkerId};
+use orquestrador_core::terms::Expiry;
 
 use crate::journal::{self, Content, Journal};
 
@@ -61,6 +62,10 @@ pub enum What {
         code: String,
     },
     Cancelled,
+    /// The task was out of time.
+    Expired {
+        expiry: Expiry,
+    },
 }
 
 /// The steps of a task, oldest first, and whether the journal still holds all of them.
@@ -136,6 +141,9 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
                 (*at, What::Failed { attempt: *attempt, code: failure.code.clone() })
             }
             Event::TaskCancelled { task, at } if *task == of => (*at, What::Cancelled),
+            Event::TaskExpired { task, expiry, at } if *task == of => {
+                (*at, What::Expired { expiry: *expiry })
+            }
             Event::WorkerLost { worker, incarnation, .. } => {
                 lost = Some((worker, *incarnation));
                 continue;
@@ -153,6 +161,8 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::TaskSucceeded { .. }
             | Event::TaskFailed { .. }
             | Event::TaskCancelled { .. }
+            | Event::TaskExpired { .. }
+            | Event::QueueChanged { .. }
             | Event::TasksPruned { .. }
             | Event::WorkerRegistered { .. }
             | Event::HandlersLearned { .. }

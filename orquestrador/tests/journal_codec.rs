@@ -21,7 +21,8 @@ use orquestrador_core::Event;
 use orquestrador_core::command::{Delivery, Failure};
 use orquestrador_core::event::{Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{ArrayId, Attempt, ProcessId, TaskId, Timestamp};
-use orquestrador_core::terms::{RetryPolicy, Terms};
+use orquestrador_core::settings::QueueSettings;
+use orquestrador_core::terms::{Expiry, RetryPolicy, Terms, TimeLimits};
 use proptest::prelude::*;
 
 const TASK: TaskId = TaskId(0x0192_0000_0000_7000_8000_0000_0000_002a);
@@ -42,6 +43,8 @@ fn name(event: &Event) -> &'static str {
         Event::TaskRetried { .. } => "task_retried",
         Event::TaskDelayed { .. } => "task_delayed",
         Event::TaskDue { .. } => "task_due",
+        Event::TaskExpired { .. } => "task_expired",
+        Event::QueueChanged { .. } => "queue_changed",
         Event::TaskRequeued { .. } => "task_requeued",
         Event::TaskReturned { .. } => "task_returned",
         Event::TaskLost { .. } => "task_lost",
@@ -56,7 +59,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 22;
+const VARIANTS: usize = 24;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -159,6 +162,29 @@ fn examples() -> Vec<Event> {
         },
         Event::TaskDue { task, at },
         Event::TaskDelayed { task, until: Timestamp(at.0 + 1_500), at },
+        Event::TaskExpired { task, expiry: Expiry::NotEnded, at },
+        Event::QueueChanged {
+            queue: "night".into(),
+            settings: QueueSettings { weight: 3, max_running: Some(7), paused: true },
+            at,
+        },
+        Event::TaskSubmitted {
+            task,
+            owner: "user1".into(),
+            handler: "echo".into(),
+            payload: b"hello"[..].into(),
+            terms: Terms {
+                queue: "night".into(),
+                priority: -3,
+                times: TimeLimits {
+                    attempt_ms: Some(60_000),
+                    begin_ms: Some(1),
+                    end_ms: Some(90_000),
+                },
+                ..retried()
+            },
+            at,
+        },
     ]
 }
 
@@ -187,6 +213,8 @@ fn restored(end: RestoredEnd) -> Event {
         finished_at: Timestamp(1_700_000_000_125),
         finish_order: Some(7),
         delivery,
+        queue: "default".into(),
+        priority: 0,
         end,
     }))
 }
@@ -267,8 +295,14 @@ fn any_event() -> impl Strategy<Value = Event> {
     let plain = || proptest::sample::select(&[Delivery::AtLeastOnce, Delivery::AtMostOnce][..]);
     let retry = || (any::<[u32; 2]>(), any::<u16>(), proptest::collection::vec(text(), 0..3));
     let terms = || {
-        (plain(), proptest::option::of(retry())).prop_map(|(delivery, retry)| Terms {
+        let times = any::<[Option<u64>; 3]>();
+        let place = (prop_oneof![Just("default".to_owned()), ".{1,8}"], any::<i8>());
+        let all = (plain(), proptest::option::of(retry()), place, times);
+        all.prop_map(|(delivery, retry, (queue, priority), [attempt_ms, begin_ms, end_ms])| Terms {
             delivery,
+            queue: queue.as_str().into(),
+            priority,
+            times: TimeLimits { attempt_ms, begin_ms, end_ms },
             retry: retry.map(|([first_delay_ms, max_delay_ms], max_attempts, codes)| {
                 Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes })
             }),
@@ -328,6 +362,15 @@ fn any_event() -> impl Strategy<Value = Event> {
             }
         ),
         (task(), at()).prop_map(|(task, at)| Event::TaskDue { task, at }),
+        (task(), proptest::sample::select(&Expiry::ALL[..]), at())
+            .prop_map(|(task, expiry, at)| Event::TaskExpired { task, expiry, at }),
+        (".{1,8}", 1..u32::MAX, any::<Option<u32>>(), any::<bool>(), at()).prop_map(
+            |(queue, weight, max_running, paused, at)| Event::QueueChanged {
+                queue: queue.as_str().into(),
+                settings: QueueSettings { weight, max_running, paused },
+                at,
+            }
+        ),
         (task(), at(), at()).prop_map(|(task, until, at)| Event::TaskDelayed { task, until, at }),
         (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {
             Event::TaskLost { task, attempt, cause, at }
@@ -386,6 +429,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 };
                 task.finish_order = finish_order;
                 task.started_at = has_run.then_some(at);
+                (task.queue, task.priority) = ("night".into(), at.0 as i8);
                 task.worker = task.worker.filter(|_| has_run);
                 Event::TaskRestored(task)
             }

@@ -294,6 +294,11 @@ async fn bad_requests_name_their_fields() {
         delivery: 9,
         start: Some(proto::task_spec::Start::StartDelayMs(u64::MAX)),
         retry: Some(common::proto::RetryPolicy { max_attempts: 1, ..Default::default() }),
+        queue: "a b".into(),
+        priority: 128,
+        attempt_timeout_ms: Some(0),
+        expires_after_ms: Some(u64::MAX),
+        deadline_after_ms: Some(0),
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
@@ -304,6 +309,11 @@ async fn bad_requests_name_their_fields() {
         "task.delivery",
         "task.retry.max_attempts",
         "task.start_delay_ms",
+        "task.queue",
+        "task.priority",
+        "task.attempt_timeout_ms",
+        "task.expires_after_ms",
+        "task.deadline_after_ms",
     ] {
         assert!(status.message().contains(field), "{status}");
     }

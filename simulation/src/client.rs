@@ -7,7 +7,7 @@ use orquestrador::driver::input::Committed;
 use orquestrador_core::command::{Delivery, NewArray, NewTask, Start, StateFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, Index, RequestId, TaskId, UserName};
-use orquestrador_core::terms::{RetryPolicy, Terms};
+use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 use orquestrador_core::{Answer, Command, Rejection};
 use tonic::Status;
 
@@ -111,12 +111,22 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     let retry =
         RetryPolicy { max_attempts: 3, first_delay_ms: 400, max_delay_ms: 600, codes: Vec::new() };
     let is_retried = delivery == Delivery::AtLeastOnce && id.0.is_multiple_of(3);
-    Terms { delivery, retry: is_retried.then(|| Box::new(retry)) }
+    let queue = ["default", "a", "b"][(id.0 % 3) as usize].into();
+    // One in seven must begin soon, one in eleven must end soon.
+    let times = TimeLimits {
+        attempt_ms: None,
+        begin_ms: id.0.is_multiple_of(7).then_some(900),
+        end_ms: id.0.is_multiple_of(11).then_some(1_500),
+    };
+    let priority = (id.0 % 5) as i8 - 2;
+    let retry = is_retried.then(|| Box::new(retry));
+    Terms { delivery, retry, queue, priority, times }
 }
 
 /// Numbered from 1 on.
 fn new_array(id: ArrayId, count: u32) -> NewArray {
     let NewTask { handler, payload, terms, .. } = new_task(TaskId(id.0 >> ID_SHIFT));
+    let terms = Terms { times: TimeLimits::default(), ..terms };
     // Of some, the second task is left out.
     let without =
         if count > 1 && id.0 >> 127 == 1 { std::iter::once(1..2).collect() } else { vec![] };
@@ -446,7 +456,13 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
         }
         Ok(Answer::Tasks { tasks, .. }) => format!("{} tasks", tasks.len()),
         Ok(Answer::Overview(overview)) => format!("{:?}", overview.counts),
-        Ok(Answer::UserAdded | Answer::UserRemoved | Answer::Users { .. }) => "done".into(),
+        Ok(
+            Answer::UserAdded
+            | Answer::UserRemoved
+            | Answer::Users { .. }
+            | Answer::Queues { .. }
+            | Answer::Purged { .. },
+        ) => "done".into(),
         Err(rejection) => rejection.to_string(),
     }
 }

@@ -150,11 +150,18 @@ impl Truth {
                 }
             }
             Event::TaskFailed { task, attempt, .. } => {
+                if let Some(story) = self.tasks.get(task) {
+                    one_outcome::fails_while_it_runs(*task, story.now())?;
+                }
                 self.go(*task, step(TaskState::Failed, attempt.0))?;
             }
             Event::TaskCancelled { task, .. } => {
                 let attempt = self.tasks.get(task).map_or(0, |story| story.now().attempt);
                 self.go(*task, step(TaskState::Cancelled, attempt))?;
+            }
+            Event::TaskExpired { task, .. } => {
+                let attempt = self.tasks.get(task).map_or(0, |story| story.now().attempt);
+                self.go(*task, step(TaskState::Failed, attempt))?;
             }
             Event::TaskRequeued { task, attempt, .. } => {
                 self.go(*task, step(TaskState::Queued, attempt.0))?;
@@ -181,6 +188,7 @@ impl Truth {
             | Event::WorkerLost { .. }
             | Event::AttemptEnded { .. }
             | Event::UserAdded { .. }
+            | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => {}
         }
         Ok(())

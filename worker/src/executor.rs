@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ struct Waiting {
     handler: Arc<dyn Handler>,
     payload: Vec<u8>,
     epoch: u64,
+    /// What it may take once it runs.
+    timeout: Option<Duration>,
     since: Instant,
 }
 
@@ -96,6 +99,7 @@ impl Executor {
             let failure = Failure::new("FAULT_INJECTED", "the worker was asked to fail attempts");
             return Start::Done(outcome(&key, Err(failure)), None);
         }
+        let timeout = assignment.timeout_ms.map(Duration::from_millis);
         let payload = Vec::from(assignment.payload);
         let payload = if self.faults.slowdown > 1.0 {
             payload
@@ -112,7 +116,14 @@ impl Executor {
                 Err(payload) => payload,
             }
         };
-        self.waiting.push_back(Waiting { key, handler, payload, epoch, since: Instant::now() });
+        self.waiting.push_back(Waiting {
+            key,
+            handler,
+            payload,
+            epoch,
+            timeout,
+            since: Instant::now(),
+        });
         self.fill_slots();
         Start::Running
     }
@@ -124,7 +135,7 @@ impl Executor {
         }
     }
 
-    fn spawn(&mut self, Waiting { key, handler, payload, epoch, .. }: Waiting) {
+    fn spawn(&mut self, Waiting { key, handler, payload, epoch, timeout, .. }: Waiting) {
         let (cancelled, began) = (CancellationToken::new(), Instant::now());
         self.running.insert(key.clone(), Running { cancelled: cancelled.clone(), began });
         let context = Context {
@@ -132,16 +143,18 @@ impl Executor {
             attempt: key.attempt,
             epoch,
             worker_id: Arc::clone(&self.worker_id),
-            cancelled,
+            cancelled: cancelled.clone(),
         };
         let (ended, faults) = (self.ended.clone(), self.faults.clone());
         self.attempts.spawn(async move {
             let run = async { handler.run(context, payload).await };
-            let done = AssertUnwindSafe(run).catch_unwind().await;
+            let run = AssertUnwindSafe(run)
+                .catch_unwind()
+                .map(|done| done.unwrap_or_else(|_| Err(panicked())));
+            let done = within(timeout, run, &cancelled).await;
             if let Some(delay) = faults.delay(began) {
                 tokio::time::sleep(delay).await;
             }
-            let done = done.unwrap_or_else(|_| Err(panicked()));
             let outcome = outcome(&key, done);
             if ended.send((key, outcome)).await.is_err() {
                 tracing::debug!("an attempt ended after the worker");
@@ -184,6 +197,26 @@ impl Executor {
     pub async fn abort(&mut self) {
         self.attempts.shutdown().await;
     }
+}
+
+/// How the attempt ends. One that takes too long is asked to stop, and has failed once it has.
+async fn within(
+    timeout: Option<Duration>,
+    run: impl Future<Output = Result<Vec<u8>, Failure>>,
+    cancelled: &CancellationToken,
+) -> Result<Vec<u8>, Failure> {
+    let Some(timeout) = timeout else { return run.await };
+    let mut run = pin!(run);
+    if let Ok(done) = tokio::time::timeout(timeout, &mut run).await {
+        return done;
+    }
+    if cancelled.is_cancelled() {
+        return run.await;
+    }
+    cancelled.cancel();
+    let output = run.await.err().map(|failure| failure.output).unwrap_or_default();
+    let text = format!("took longer than {} ms, and was stopped", timeout.as_millis());
+    Err(Failure { output, ..Failure::new("TIMEOUT", text) })
 }
 
 /// Of an attempt that was started before, and whose outcome is no longer kept.

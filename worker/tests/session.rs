@@ -166,6 +166,7 @@ fn assignment(delivery: Delivery, task_id: &str, handler: &str) -> ToWorker {
         handler: handler.into(),
         payload: b"x".to_vec().into(),
         delivery: delivery.into(),
+        timeout_ms: None,
     };
     ToWorker::Assignments(Assignments { assignments: vec![assignment] })
 }

@@ -140,6 +140,10 @@ pub enum Online {
         task_ids: Vec<String>,
     },
     Workers,
+    Queues {
+        #[command(subcommand)]
+        action: Option<QueuesAction>,
+    },
     Audit {
         #[arg(long, value_name = "FILE|-")]
         acknowledged: Option<String>,
@@ -170,7 +174,7 @@ pub struct Submit {
     pub payload: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: u64,
-    #[arg(long, value_name = "FIRST-LAST", value_parser = numbers, conflicts_with_all = ["count", "each_line"])]
+    #[arg(long, value_name = "FIRST-LAST", value_parser = numbers, conflicts_with_all = ["count", "each_line", "expires", "deadline"])]
     pub array: Option<Numbers>,
     #[arg(long, value_name = "FILE|-", conflicts_with = "count")]
     pub each_line: Option<String>,
@@ -182,6 +186,8 @@ pub struct Submit {
     pub delivery: Delivery,
     #[command(flatten)]
     pub retry: Retry,
+    #[command(flatten)]
+    pub way: Way,
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "array")]
     pub delay: Option<Duration>,
     #[arg(long, value_name = "RFC3339", value_parser = moment, conflicts_with_all = ["array", "delay"])]
@@ -192,6 +198,35 @@ pub struct Submit {
     pub allow_unknown_handler: bool,
     #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
     pub argv: Vec<String>,
+}
+
+/// Where a task waits, and what may take how long.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Way {
+    #[arg(long, value_name = "NAME", env = "MUTIRAO_QUEUE")]
+    queue: Option<String>,
+    #[arg(long, value_name = "-128..127", allow_negative_numbers = true, default_value_t = 0)]
+    priority: i8,
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    attempt_timeout: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    expires: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    deadline: Option<Duration>,
+}
+
+impl Way {
+    pub fn place(&self) -> cliente::Place {
+        cliente::Place { queue: self.queue.clone().unwrap_or_default(), priority: self.priority }
+    }
+
+    pub fn times(&self) -> cliente::TimeLimits {
+        cliente::TimeLimits {
+            attempt: self.attempt_timeout,
+            begin: self.expires,
+            end: self.deadline,
+        }
+    }
 }
 
 /// What follows when an attempt fails.
@@ -231,6 +266,8 @@ pub struct Run {
     pub delivery: Delivery,
     #[command(flatten)]
     pub retry: Retry,
+    #[command(flatten)]
+    pub way: Way,
     #[arg(long)]
     pub allow_unknown_handler: bool,
     #[arg(last = true, required = true, value_name = "ARGV")]
@@ -249,7 +286,7 @@ impl Submit {
 
 impl From<Run> for Submit {
     fn from(run: Run) -> Self {
-        let Run { stdin_from, delivery, retry, allow_unknown_handler, argv } = run;
+        let Run { stdin_from, delivery, retry, way, allow_unknown_handler, argv } = run;
         Self {
             handler: None,
             payload: None,
@@ -260,6 +297,7 @@ impl From<Run> for Submit {
             id: None,
             delivery,
             retry,
+            way,
             delay: None,
             not_before: None,
             wait: Wait { wait: true, wait_timeout: None },
@@ -321,6 +359,31 @@ pub enum UsersAction {
         name: String,
     },
     List,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum QueuesAction {
+    List,
+    Set {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        weight: Option<u32>,
+        #[arg(long, value_name = "N", required_unless_present = "weight")]
+        max_running: Option<u32>,
+    },
+    Pause {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    Resume {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    Purge {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -409,6 +472,11 @@ fn duration(text: &str) -> Result<Duration, BadValue> {
         "h" => number.checked_mul(3_600).map(Duration::from_secs).ok_or_else(bad),
         _ => Err(bad()),
     }
+}
+
+/// Not none at all.
+fn positive_duration(text: &str) -> Result<Duration, BadValue> {
+    duration(text).and_then(|time| if time.is_zero() { Err(BadValue::Duration) } else { Ok(time) })
 }
 
 #[cfg(test)]

@@ -67,6 +67,8 @@ impl Script {
             cancelled: count(TaskState::Cancelled),
             lost: count(TaskState::Lost),
             forgotten: 0,
+            queue: task.queue.clone(),
+            priority: task.priority,
         })
     }
 
@@ -84,6 +86,8 @@ fn queued(spec: &TaskSpec, store: &Store) -> Task {
         submitted_at_ms: WHEN,
         owner: "ana".into(),
         delivery: spec.delivery,
+        queue: if spec.queue.is_empty() { "default".into() } else { spec.queue.clone() },
+        priority: spec.priority,
         pending_reason: if store.workers.is_empty() { "NO_WORKER" } else { "ALL_BUSY" }.into(),
         ..Task::default()
     };
@@ -153,7 +157,10 @@ impl TaskOrchestrator for Script {
                 payload: spec.payload.clone(),
                 delivery: spec.delivery,
                 retry: spec.retry.clone(),
-                start: None,
+                queue: spec.queue.clone(),
+                priority: spec.priority,
+                attempt_timeout_ms: spec.attempt_timeout_ms,
+                ..TaskSpec::default()
             };
             existed &= self.accept(&task, request.get_ref().allow_unknown_handler)?.1;
         }

@@ -87,6 +87,10 @@ pub enum ClientMessage {
     UserRemoved {
         user: String,
     },
+    QueuePurged {
+        queue: String,
+        tasks: u64,
+    },
     Promoted {
         node: String,
         epoch: u64,
@@ -154,6 +158,8 @@ pub enum PendingReason {
     AllBusy,
     Backoff,
     NotBefore,
+    QueuePaused,
+    QueueLimit,
     /// A word of a newer version.
     Other(String),
 }
@@ -166,6 +172,8 @@ impl From<&str> for PendingReason {
             "ALL_BUSY" => Self::AllBusy,
             "BACKOFF" => Self::Backoff,
             "NOT_BEFORE" => Self::NotBefore,
+            "QUEUE_PAUSED" => Self::QueuePaused,
+            "QUEUE_LIMIT" => Self::QueueLimit,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -196,6 +204,7 @@ impl Message for ClientMessage {
             Self::NotLoggedIn => "not_logged_in",
             Self::UserAdded { .. } => "user_added",
             Self::UserRemoved { .. } => "user_removed",
+            Self::QueuePurged { .. } => "queue_purged",
             Self::Promoted { .. } => "promoted",
             Self::NoCommand => "no_command",
             Self::NoCommandLine => "no_command_line",
@@ -285,6 +294,9 @@ impl ClientMessage {
             Self::UserAdded { user, admin: true } => format!("Usuário {user} gravado, como administrador."),
             Self::UserAdded { user, admin: false } => format!("Usuário {user} gravado."),
             Self::UserRemoved { user } => format!("Usuário {user} removido."),
+            Self::QueuePurged { queue, tasks } => {
+                format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas.")
+            }
             Self::Promoted { node, epoch } => format!("{node} é o principal da época {epoch}."),
             Self::NoCommand => "Sem um terminal é preciso dizer um comando; veja cliente --help.".into(),
             Self::NoCommandLine => {
@@ -391,6 +403,9 @@ impl ClientMessage {
             Self::UserAdded { user, admin: true } => format!("User {user} recorded, as administrator."),
             Self::UserAdded { user, admin: false } => format!("User {user} recorded."),
             Self::UserRemoved { user } => format!("User {user} removed."),
+            Self::QueuePurged { queue, tasks } => {
+                format!("{tasks} tasks that waited in the queue {queue} were cancelled.")
+            }
             Self::Promoted { node, epoch } => format!("{node} is the principal of epoch {epoch}."),
             Self::NoCommand => "Without a terminal a command is needed; see cliente --help.".into(),
             Self::NoCommandLine => {
@@ -470,6 +485,10 @@ pub fn task_error_text<'a>(code: &str, message: &'a str, lang: Lang) -> &'a str 
         (Lang::Pt, "WORKER_RESTARTED") => {
             "o worker foi reiniciado; a tarefa não pode começar de novo"
         }
+        (Lang::Pt, "EXPIRED") => "não começou a tempo",
+        (Lang::Pt, "DEADLINE_EXCEEDED") => "não terminou a tempo",
+        (Lang::En, "EXPIRED") => "it did not begin in time",
+        (Lang::En, "DEADLINE_EXCEEDED") => "it did not end in time",
         (Lang::Pt | Lang::En, _) => message,
     }
 }
@@ -503,6 +522,14 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
         }
         (Lang::En, PendingReason::Backoff) => {
             "the last attempt failed; the next one comes later".into()
+        }
+        (Lang::Pt, PendingReason::QueuePaused) => "a fila está em pausa".into(),
+        (Lang::En, PendingReason::QueuePaused) => "its queue is paused".into(),
+        (Lang::Pt, PendingReason::QueueLimit) => {
+            "já executam tantas tarefas da fila quantas podem ao mesmo tempo".into()
+        }
+        (Lang::En, PendingReason::QueueLimit) => {
+            "as many tasks of its queue run as may at a time".into()
         }
         (Lang::En, PendingReason::NoWorker) => "no worker is connected".into(),
         (Lang::En, PendingReason::NoWorkerForHandler) => {

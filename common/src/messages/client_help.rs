@@ -46,6 +46,13 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "retry_on" => {
             "Só falhas com estes códigos são repetidas, por exemplo NON_ZERO_EXIT,KILLED_BY_SIGNAL (padrão: todas)"
         }
+        "queue" => "A fila em que a tarefa espera (padrão: default)",
+        "priority" => "Prioridade na fila, -128 a 127: a maior vai primeiro (padrão: 0)",
+        "attempt_timeout" => {
+            "Quanto uma tentativa pode durar; depois é encerrada e falha com TIMEOUT"
+        }
+        "expires" => "Se não começar até tanto depois de submetida, a tarefa falha: 30s, 10m, 2h",
+        "deadline" => "Se não terminar até tanto depois de submetida, a tarefa é encerrada e falha",
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
         "submit.stdin_from" | "run.stdin_from" => {
@@ -113,6 +120,19 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "cluster.promote.accept_incomplete" => {
             "Também um nó que só recebia o histórico: o que falta no diário dele se perde"
         }
+        "queues.about" => "Lista e administra as filas",
+        "queues.list.about" => "Lista as filas (padrão)",
+        "queues.set.about" => "Muda como uma fila é atendida",
+        "queues.set.weight" => "Peso diante das outras filas que têm trabalho, 1 a 1000",
+        "queues.set.max_running" => {
+            "Quantas tarefas dela podem executar ao mesmo tempo; 0: sem limite"
+        }
+        "queues.pause.about" => "Deixa de atribuir as tarefas de uma fila",
+        "queues.resume.about" => "Termina a pausa de uma fila",
+        "queues.purge.about" => "Cancela tudo o que espera numa fila, de todos os usuários",
+        "queues.set.name" | "queues.pause.name" | "queues.resume.name" | "queues.purge.name" => {
+            "Nome da fila"
+        }
         "users.about" => "Administra usuários",
         "users.add.about" => "Cria um usuário ou troca o seu token, que é perguntado",
         "users.add.admin" => "Com poderes de administrador",
@@ -160,6 +180,13 @@ fn english(id: &str) -> Option<&'static str> {
             "at-least-once (default): if its worker is lost, another runs it; at-most-once: never started twice, it ends as LOST"
         }
         "submit.delay" => "How long after it was accepted the task may begin: 30s, 10m, 2h",
+        "queue" => "The queue that the task waits in (default: default)",
+        "priority" => "Priority in the queue, -128 to 127: the highest goes first (default: 0)",
+        "attempt_timeout" => {
+            "How long an attempt may take; then it is ended, and fails with TIMEOUT"
+        }
+        "expires" => "Unless it begins so long after its submission, the task fails: 30s, 10m, 2h",
+        "deadline" => "Unless it ends so long after its submission, the task is ended and fails",
         "submit.not_before" => "When the task may begin: 2026-12-01T08:00:00-03:00",
         "retries" => "How often to retry a task whose attempt failed, 0 to 999 (default: 0)",
         "retry_delay" => {
@@ -239,6 +266,17 @@ fn english(id: &str) -> Option<&'static str> {
         "cluster.promote.force" => "Confirms that the other node is gone for good",
         "cluster.promote.accept_incomplete" => {
             "Even a node that was only catching up: what its journal lacks is lost"
+        }
+        "queues.about" => "Lists and manages queues",
+        "queues.list.about" => "Lists the queues (default)",
+        "queues.set.about" => "Changes how a queue is served",
+        "queues.set.weight" => "Weight beside other queues that have work, 1 to 1000",
+        "queues.set.max_running" => "How many of its tasks may run at a time; 0: no limit",
+        "queues.pause.about" => "Assigns no more tasks of a queue",
+        "queues.resume.about" => "Ends the pause of a queue",
+        "queues.purge.about" => "Cancels all that waits in a queue, whosever it is",
+        "queues.set.name" | "queues.pause.name" | "queues.resume.name" | "queues.purge.name" => {
+            "Name of the queue"
         }
         "users.about" => "Manages users",
         "users.add.about" => "Creates a user or changes its token, which is asked for",

@@ -9,6 +9,7 @@ pub enum Columns {
     Workers,
     Nodes,
     Users,
+    Queues,
 }
 
 impl Columns {
@@ -38,6 +39,12 @@ impl Columns {
             (Lang::Pt, Self::Nodes) => &["ORQUESTRADOR", "PAPEL", "EM SINCRONIA", "ÍNDICE"],
             (Lang::En, Self::Nodes) => &["ORCHESTRATOR", "ROLE", "IN SYNC", "INDEX"],
             (Lang::Pt, Self::Users) => &["USUÁRIO", "ADMINISTRADOR", "CRIADO (UTC)"],
+            (Lang::Pt, Self::Queues) => {
+                &["FILA", "SITUAÇÃO", "AGUARDANDO", "EXECUTANDO", "NO MÁXIMO", "PESO"]
+            }
+            (Lang::En, Self::Queues) => {
+                &["QUEUE", "CONDITION", "WAITING", "RUNNING", "AT MOST", "WEIGHT"]
+            }
             (Lang::En, Self::Users) => &["USER", "ADMINISTRATOR", "ADDED (UTC)"],
         }
     }
@@ -57,6 +64,10 @@ pub enum Label {
     Delivery,
     /// A task that is never started twice.
     AtMostOnce,
+    /// With the priority there.
+    Queue,
+    Paused,
+    Open,
     Worker,
     Attempt,
     Submitted,
@@ -98,6 +109,12 @@ impl Label {
             (Lang::En, Self::Delivery) => "Delivery",
             (Lang::Pt, Self::AtMostOnce) => "no máximo uma vez",
             (Lang::En, Self::AtMostOnce) => "at most once",
+            (Lang::Pt, Self::Queue) => "Fila",
+            (Lang::En, Self::Queue) => "Queue",
+            (Lang::Pt, Self::Paused) => "em pausa",
+            (Lang::En, Self::Paused) => "paused",
+            (Lang::Pt, Self::Open) => "aberta",
+            (Lang::En, Self::Open) => "open",
             (_, Self::Worker) => "Worker",
             (Lang::Pt, Self::Attempt) => "Tentativa",
             (Lang::En, Self::Attempt) => "Attempt",

@@ -52,6 +52,12 @@ pub enum NodeMessage {
         array: String,
         tasks: u32,
     },
+    QueueChanged {
+        queue: String,
+        weight: u32,
+        max_running: Option<u32>,
+        paused: bool,
+    },
     /// First assignment.
     TaskAssigned {
         task: String,
@@ -198,6 +204,7 @@ impl Message for NodeMessage {
             Self::TaskSubmitted { .. } => "task_submitted",
             Self::ArraySubmitted { .. } => "array_submitted",
             Self::ArrayCancelled { .. } => "array_cancelled",
+            Self::QueueChanged { .. } => "queue_changed",
             Self::TaskAssigned { .. } => "task_assigned",
             Self::TaskReassigned { .. } => "task_reassigned",
             Self::TaskSucceeded { .. } => "task_succeeded",
@@ -289,6 +296,7 @@ impl Message for NodeMessage {
             | Self::NobodyTookOver
             | Self::ArraySubmitted { .. }
             | Self::ArrayCancelled { .. }
+            | Self::QueueChanged { .. }
             | Self::PromotionForced => {}
         }
         fields
@@ -317,6 +325,11 @@ impl NodeMessage {
             }
             Self::ArrayCancelled { array, tasks } => {
                 format!("Array [{array}]: {tasks} tarefas canceladas antes de começar.")
+            }
+            Self::QueueChanged { queue, paused: true, .. } => format!("Fila [{queue}] em pausa."),
+            Self::QueueChanged { queue, weight, max_running, .. } => {
+                let most = max_running.map_or("sem limite".to_owned(), |most| format!("no máximo {most} ao mesmo tempo"));
+                format!("Fila [{queue}]: peso {weight}, {most}.")
             }
             Self::TaskAssigned { task, worker } => format!("Tarefa [{task}] atribuída ao worker [{worker}]"),
             Self::TaskReassigned { task, worker } => {
@@ -424,6 +437,11 @@ impl NodeMessage {
             }
             Self::ArrayCancelled { array, tasks } => {
                 format!("Array [{array}]: {tasks} tasks cancelled before they began.")
+            }
+            Self::QueueChanged { queue, paused: true, .. } => format!("Queue [{queue}] paused."),
+            Self::QueueChanged { queue, weight, max_running, .. } => {
+                let most = max_running.map_or("no limit".to_owned(), |most| format!("at most {most} at a time"));
+                format!("Queue [{queue}]: weight {weight}, {most}.")
             }
             Self::TaskAssigned { task, worker } => format!("Task [{task}] assigned to worker [{worker}]"),
             Self::TaskReassigned { task, worker } => format!("Reassigning task [{task}] to worker [{worker}]."),

@@ -371,6 +371,8 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ),
         ("SUCCEEDED", _) => format!("tentativa {attempt} concluída"),
         ("FAILED", code) => format!("tentativa {attempt} falhou: {code}"),
+        ("EXPIRED", "DEADLINE_EXCEEDED") => "não terminou a tempo".into(),
+        ("EXPIRED", _) => "não começou a tempo".into(),
         ("CANCELLED", _) => "cancelada".into(),
         (what, cause) => format!("{what} {attempt} {cause}"),
     }
@@ -400,6 +402,8 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ),
         ("SUCCEEDED", _) => format!("attempt {attempt} succeeded"),
         ("FAILED", code) => format!("attempt {attempt} failed: {code}"),
+        ("EXPIRED", "DEADLINE_EXCEEDED") => "did not end in time".into(),
+        ("EXPIRED", _) => "did not begin in time".into(),
         ("CANCELLED", _) => "cancelled".into(),
         (what, cause) => format!("{what} {attempt} {cause}"),
     }

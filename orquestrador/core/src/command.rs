@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, ProcessId, RequestId, SessionId, TaskId, Timestamp,
-    UserName, WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId,
+    Timestamp, UserName, WorkerId,
 };
+use crate::settings::QueueSettings;
 use crate::terms::Terms;
 
 /// A question or order. Those with a `request` are answered by [`Effect::Answer`](crate::Effect).
@@ -66,6 +67,13 @@ pub enum Command {
     /// Who is known.
     ListUsers { request: RequestId },
 
+    /// Changes how a queue is served.
+    ChangeQueue { request: RequestId, queue: QueueName, change: QueueChange },
+    /// Which queues there are.
+    ListQueues { request: RequestId },
+    /// Cancels what waits in a queue, a part at a time.
+    PurgeQueue { request: RequestId, queue: QueueName },
+
     /// Time has passed: leases may have ended, retention may be due.
     ExpireTimers,
 }
@@ -120,6 +128,26 @@ impl NewArray {
     /// So many tasks are to run.
     pub fn wanted(&self) -> u32 {
         self.count - self.without.iter().map(|places| places.end - places.start).sum::<u32>()
+    }
+}
+
+/// What is to change about a queue; the rest stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct QueueChange {
+    /// At least 1.
+    pub weight: Option<u32>,
+    /// `Some(None)`: no limit.
+    pub max_running: Option<Option<u32>>,
+    pub paused: Option<bool>,
+}
+
+impl QueueChange {
+    pub(crate) fn apply(self, before: QueueSettings) -> QueueSettings {
+        QueueSettings {
+            weight: self.weight.unwrap_or(before.weight).max(1),
+            max_running: self.max_running.unwrap_or(before.max_running),
+            paused: self.paused.unwrap_or(before.paused),
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 use crate::command::Failure;
 use crate::effect::UserRecord;
 use crate::event::Forgotten;
-use crate::ids::HandlerName;
+use crate::ids::{HandlerName, QueueName};
+use crate::settings::QueueSettings;
 use crate::state::names::Handlers;
 use crate::state::tasks::{End, Finished};
 use crate::state::workers::Worker;
@@ -19,6 +20,7 @@ enum Kind {
     User = 3,
     Handler = 4,
     Array = 5,
+    Queue = 6,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -181,6 +183,19 @@ pub fn learned(handler: &HandlerName) -> u128 {
     let mut bytes = Fields::default();
     bytes.text(&handler.0);
     bytes.hash(Kind::Handler)
+}
+
+/// A queue that has no settings of its own adds nothing.
+pub fn queue(name: &QueueName, settings: QueueSettings) -> u128 {
+    if settings == QueueSettings::default() {
+        return 0;
+    }
+    let mut bytes = Fields::default();
+    bytes.text(&name.0);
+    bytes.number(settings.weight.into());
+    bytes.number(settings.max_running.map_or(0, |most| u64::from(most) + 1));
+    bytes.number(settings.paused.into());
+    bytes.hash(Kind::Queue)
 }
 
 /// Fields one after another, each with its length.

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use crate::command::{AttemptRef, Delivery, Failure};
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, RequestId, SessionId, TaskId, Timestamp, UserName,
-    WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, QueueName, RequestId, SessionId, TaskId, Timestamp,
+    UserName, WorkerId,
 };
 use crate::rejection::Rejection;
+use crate::settings::QueueSettings;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Assignment {
     pub handler: HandlerName,
     pub payload: Blob,
     pub delivery: Delivery,
+    /// What the attempt may take, from its start on.
+    pub timeout_ms: Option<u64>,
 }
 
 /// What a request gets when nothing was wrong.
@@ -81,6 +84,14 @@ pub enum Answer {
         snapshot: TaskSnapshot,
     },
     Overview(Overview),
+    Queues {
+        queues: Vec<QueueSnapshot>,
+    },
+    /// So many were cancelled, and so many still wait in the queue.
+    Purged {
+        cancelled: u64,
+        left: u64,
+    },
     UserAdded,
     UserRemoved,
     Users {
@@ -108,6 +119,8 @@ pub struct TaskSnapshot {
     pub pending: Option<PendingReason>,
     /// When a delayed task is due.
     pub not_before: Option<Timestamp>,
+    pub queue: QueueName,
+    pub priority: i8,
 }
 
 /// An array as others see it.
@@ -117,6 +130,8 @@ pub struct ArraySnapshot {
     pub owner: UserName,
     pub handler: HandlerName,
     pub delivery: Delivery,
+    pub queue: QueueName,
+    pub priority: i8,
     /// The first task's number.
     pub first: u32,
     pub count: u32,
@@ -125,6 +140,15 @@ pub struct ArraySnapshot {
     pub counts: [u64; 6],
     /// So many of the finished ones are no longer known.
     pub forgotten: u64,
+}
+
+/// A queue as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueSnapshot {
+    pub queue: QueueName,
+    pub settings: QueueSettings,
+    pub queued: u64,
+    pub running: u32,
 }
 
 /// Why a queued task is not running yet.
@@ -140,6 +164,10 @@ pub enum PendingReason {
     Backoff,
     /// It is not to begin yet.
     NotBefore,
+    /// An administrator has paused its queue.
+    QueuePaused,
+    /// As many tasks of its queue run as may.
+    QueueFull,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -219,6 +247,10 @@ pub enum Notice {
     ArrayCancelled {
         array: ArrayId,
         tasks: u32,
+    },
+    QueueChanged {
+        queue: QueueName,
+        settings: QueueSettings,
     },
     TaskAssigned {
         task: TaskId,

@@ -5,9 +5,11 @@ use std::ops::Range;
 use crate::command::{Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, ProcessId, QueueName, TaskId, Timestamp, UserName,
+    WorkerId,
 };
-use crate::terms::Terms;
+use crate::settings::QueueSettings;
+use crate::terms::{Expiry, Terms};
 
 /// A fact. Records the decision, so that changing a policy never changes history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +108,12 @@ pub enum Event {
         cause: LossCause,
         at: Timestamp,
     },
+    /// The task is out of time, whether it waits or runs: it fails. A running attempt holds its slot until it has ended.
+    TaskExpired {
+        task: TaskId,
+        expiry: Expiry,
+        at: Timestamp,
+    },
     /// Finished tasks that retention forgets.
     TasksPruned {
         tasks: Vec<TaskId>,
@@ -139,6 +147,12 @@ pub enum Event {
     /// An array of which tasks may have begun, as a snapshot holds it; these follow as if they were tasks of their
     /// own. Never decided, only found in a history.
     ArrayRestored(Box<RestoredArray>),
+    /// What an administrator decided about a queue; the default is forgotten with its last task.
+    QueueChanged {
+        queue: QueueName,
+        settings: QueueSettings,
+        at: Timestamp,
+    },
     UserAdded {
         user: UserName,
         token_hash: String,
@@ -169,6 +183,8 @@ pub struct RestoredTask {
     /// holds a slot of the worker.
     pub finish_order: Option<u64>,
     pub delivery: Delivery,
+    pub queue: QueueName,
+    pub priority: i8,
     pub end: RestoredEnd,
 }
 

@@ -2,30 +2,29 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
+use std::sync::Arc;
 
 use crate::event::{Event, RestoredArray, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, HandlerName, Timestamp, UserName, WorkerId};
 use crate::state::State;
 use crate::state::arrays::Array;
-use crate::state::book;
+use crate::state::classes::Class;
 use crate::state::kept::Kept;
-use crate::state::names::{Handler, Owner};
 use crate::state::slab::{Beside, Shared, Slot};
 use crate::state::tasks::{Body, Chain, End, Finished, Seq, Task};
 use crate::state::workers::Worker;
+use crate::terms::Terms;
 
-/// Users, handlers and workers, then all tasks in the order of their submission.
+/// Users, handlers, workers and queues, then all tasks in the order of their submission.
 ///
 /// Of the state at one moment: the machine may go on meanwhile, and the events may be taken elsewhere. Beginning
-/// one takes time for each owner, array, worker, user and retry policy, but not for each task.
+/// one takes time for each owner, array, worker, user, queue and class, but not for each task.
 pub struct History {
     /// What comes before the tasks.
     first: std::vec::IntoIter<Event>,
     tasks: Shared<Task>,
-    owners: Beside<Owner, Option<UserName>>,
-    handlers: Beside<Handler, Option<HandlerName>>,
+    classes: Beside<Class, Option<Names>>,
     workers: Beside<Worker, Option<WorkerId>>,
-    terms: book::Shared,
     /// The owners' chains are merged, so that nothing needs to be sorted or copied beforehand.
     heads: BTreeMap<Seq, Slot<Task>>,
     arrays: Shared<Array>,
@@ -47,25 +46,33 @@ impl History {
         let learned = (!handlers.is_empty()).then_some(Event::HandlersLearned { handlers });
         let workers = state.workers.iter().map(|(_, worker)| registration(state, worker));
         let arrays: Vec<_> = state.arrays.iter().map(|(slot, array)| (array.seq, slot)).collect();
-        let first: Vec<_> = users.chain(learned).chain(workers).collect();
+        let queues = state.queues.iter().filter(|(_, queue)| queue.settings != Default::default());
+        let queues = queues.map(|(_, queue)| Event::QueueChanged {
+            queue: queue.name.clone(),
+            settings: queue.settings,
+            // Nobody asks when.
+            at: Timestamp(0),
+        });
+        let first: Vec<_> = users.chain(learned).chain(workers).chain(queues).collect();
         let mut history = Self {
             first: first.into_iter(),
             tasks: state.tasks.share(),
-            owners: Beside::default(),
-            handlers: Beside::default(),
+            classes: Beside::default(),
             workers: Beside::default(),
-            terms: state.terms.share(),
             heads: BTreeMap::new(),
             arrays: state.arrays.share(),
             next_arrays: arrays.into_iter().peekable(),
             rest: VecDeque::new(),
         };
-        for (slot, owner) in state.owners.iter() {
-            *history.owners.get_mut(slot) = Some(owner.name.clone());
+        for (_, owner) in state.owners.iter() {
             history.heads.extend(owner.tasks.first.map(|task| (state.tasks[task].seq, task)));
         }
-        for (slot, handler) in state.handlers.iter() {
-            *history.handlers.get_mut(slot) = Some(handler.name.clone());
+        for (slot, class) in state.classes.iter() {
+            *history.classes.get_mut(slot) = Some(Names {
+                owner: state.owner_of(slot).name.clone(),
+                handler: state.handler_of(slot).name.clone(),
+                terms: Arc::clone(&class.terms),
+            });
         }
         for (slot, worker) in state.workers.all() {
             *history.workers.get_mut(slot) = Some(worker.id.clone());
@@ -74,24 +81,26 @@ impl History {
     }
 
     fn submission(&self, task: &Task, payload: &Kept) -> Event {
+        let Names { owner, handler, terms } = name(&self.classes, task.class);
         Event::TaskSubmitted {
             task: task.id(),
-            owner: name(&self.owners, task.owner),
-            handler: name(&self.handlers, task.handler),
+            owner,
+            handler,
             payload: payload.to_blob(),
-            terms: self.terms[task.terms].clone(),
+            terms: Terms::clone(&terms),
             at: task.submitted_at,
         }
     }
 
     fn array(&self, array: &Array) -> Event {
+        let Names { owner, handler, terms } = name(&self.classes, array.class);
         Event::ArrayRestored(Box::new(RestoredArray {
             array: array.id,
-            owner: name(&self.owners, array.owner),
-            handler: name(&self.handlers, array.handler),
+            owner,
+            handler,
             fingerprint: array.fingerprint,
             payload: array.payload.to_blob(),
-            terms: self.terms[array.terms].clone(),
+            terms: Terms::clone(&terms),
             first: array.first,
             count: array.count,
             at: array.submitted_at,
@@ -102,10 +111,11 @@ impl History {
     }
 
     fn restored(&self, task: &Task, finished: &Finished) -> Event {
+        let Names { owner, handler, terms } = name(&self.classes, task.class);
         Event::TaskRestored(Box::new(RestoredTask {
             task: task.id(),
-            owner: name(&self.owners, task.owner),
-            handler: name(&self.handlers, task.handler),
+            owner,
+            handler,
             fingerprint: task.fingerprint,
             attempt: task.attempt,
             worker: finished.worker.clone(),
@@ -113,7 +123,9 @@ impl History {
             started_at: finished.started_at,
             finished_at: finished.finished_at,
             finish_order: finished.order.map(|order| order.0),
-            delivery: self.terms[task.terms].delivery,
+            delivery: terms.delivery,
+            queue: terms.queue.clone(),
+            priority: terms.priority,
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
@@ -192,6 +204,14 @@ fn earlier(task: &Task) -> VecDeque<Event> {
     let give_back = (returned > 0).then_some(give_back);
     let retry = (failed > 0).then_some(retry);
     give_back.into_iter().chain(retry).chain(delay).collect()
+}
+
+/// What the tasks of a class have in common.
+#[derive(Clone)]
+struct Names {
+    owner: UserName,
+    handler: HandlerName,
+    terms: Arc<Terms>,
 }
 
 fn name<T, N: Clone>(names: &Beside<T, Option<N>>, slot: Slot<T>) -> N {

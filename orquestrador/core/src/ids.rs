@@ -182,6 +182,10 @@ pub struct UserName(pub Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandlerName(pub Arc<str>);
 
+/// A queue; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueName(pub Arc<str>);
+
 macro_rules! name_like {
     ($name:ident) => {
         impl From<&str> for $name {
@@ -206,6 +210,14 @@ macro_rules! name_like {
 name_like!(WorkerId);
 name_like!(UserName);
 name_like!(HandlerName);
+name_like!(QueueName);
+
+impl Default for QueueName {
+    /// The queue of tasks that name none.
+    fn default() -> Self {
+        Self::from("default")
+    }
+}
 
 /// Payloads and results on their way: shared, immutable bytes. They may be part of a larger message, which they
 /// keep in memory: what stays is copied.

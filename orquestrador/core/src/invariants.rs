@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::command::{AttemptRef, Delivery};
 use crate::effect::TaskState;
-use crate::ids::Attempt;
+use crate::ids::{Attempt, Timestamp};
 use crate::machine::Machine;
 use crate::state::State;
 use crate::state::slab::Slot;
@@ -22,7 +22,8 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     arrays(state)?;
     queues(state)?;
     delays(state)?;
-    terms(state)?;
+    expiries(state)?;
+    classes(state)?;
     owners(state)?;
     slots(state)?;
     deliveries(state)?;
@@ -38,7 +39,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
 pub fn check_principal(machine: &Machine) -> Result<(), String> {
     check(machine)?;
     machine.office.check(&machine.state)?;
-    ensure(machine.office.next_assignment(&machine.state).is_none(), || {
+    ensure(machine.office.next_assignment(&machine.state, Timestamp(u64::MAX), 0).is_none(), || {
         "a queued task waits although a worker is free for it".to_owned()
     })
 }
@@ -110,26 +111,41 @@ fn arrays(state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// Exactly the queued tasks stand in queues, each in that of its handler.
+/// Exactly the queued tasks stand in lines, each in that of its class; queues know how many theirs are.
 fn queues(state: &State) -> Result<(), String> {
     let mut queued = 0;
-    for (handler, record) in state.handlers.iter() {
-        for slot in record.queue.iter(&state.tasks) {
+    for (class, record) in state.classes.iter() {
+        let handler = &state.handler_of(class).name;
+        for slot in record.line.iter(&state.tasks) {
             let task = &state.tasks[slot];
             queued += 1;
-            ensure(task.state() == TaskState::Queued && task.handler == handler, || {
-                format!("task {} stands in the queue of {}", task.id(), record.name)
+            ensure(task.state() == TaskState::Queued && task.class == class, || {
+                format!("task {} stands in a line of {handler}", task.id())
             })?;
         }
-        let first = record.queue.iter(&state.tasks).min_by_key(|slot| state.tasks[*slot].seq);
-        ensure(record.queue.first(&state.tasks).map(|(_, slot)| slot) == first, || {
-            format!("the queue of {} does not begin with its oldest task", record.name)
+        let first = record.line.iter(&state.tasks).min_by_key(|slot| state.tasks[*slot].seq);
+        ensure(record.line.first(&state.tasks).map(|(_, slot)| slot) == first, || {
+            format!("a line of {handler} does not begin with its oldest task")
         })?;
     }
     let waiting: u64 = state.arrays.iter().map(|(_, array)| u64::from(array.waiting())).sum();
     let apart = waiting + state.delayed.len() as u64;
     let expected = state.totals.counts[TaskState::Queued as usize] - apart;
-    ensure(queued == expected, || format!("{queued} tasks in queues, {expected} queued"))
+    ensure(queued == expected, || format!("{queued} tasks in lines, {expected} queued"))?;
+    for (queue, record) in state.queues.iter() {
+        let of_queue = |class| state.classes[class].queue == queue;
+        let in_state = |state_: TaskState| {
+            let tasks = state.tasks.iter().filter(|(_, task)| of_queue(task.class));
+            tasks.filter(|(_, task)| task.state() == state_).count() as u64
+        };
+        let arrays = state.arrays.iter().filter(|(_, array)| of_queue(array.class));
+        let waiting: u64 = arrays.map(|(_, array)| u64::from(array.waiting())).sum();
+        let counted = (in_state(TaskState::Queued) + waiting, in_state(TaskState::Running));
+        ensure((record.queued, u64::from(record.running)) == counted, || {
+            format!("queue {} counts wrongly", record.name)
+        })?;
+    }
+    Ok(())
 }
 
 /// Exactly the delayed tasks stand under the moment for which they wait.
@@ -144,12 +160,22 @@ fn delays(state: &State) -> Result<(), String> {
     ensure(listed == expected, || "delayed tasks are listed wrongly".to_owned())
 }
 
-/// Each task and array has terms, and nothing else does; a task fails no more often than these allow.
-fn terms(state: &State) -> Result<(), String> {
+/// Exactly the tasks that may run out of time stand under the moment at which they do.
+fn expiries(state: &State) -> Result<(), String> {
+    let listed: BTreeSet<_> =
+        state.expiring.iter().map(|((due, seq), slot)| (*due, *seq, *slot)).collect();
+    let due = |slot, task: &Task| Some((state.expiry_of(task)?.0, task.seq, slot));
+    let expected: BTreeSet<_> =
+        state.tasks.iter().filter_map(|(slot, task)| due(slot, task)).collect();
+    ensure(listed == expected, || "tasks that may expire are listed wrongly".to_owned())
+}
+
+/// Each task and array belongs to a class, and nothing else does; a task fails no more often than its terms allow.
+fn classes(state: &State) -> Result<(), String> {
     let holders = state.tasks.len() + state.arrays.iter().count();
-    ensure(state.terms.holders() == holders as u64, || "terms are counted wrongly".to_owned())?;
+    ensure(state.classes.holders() == holders as u64, || "classes are counted wrongly".to_owned())?;
     for (_, task) in state.tasks.iter() {
-        let retry = state.terms[task.terms].retry.as_ref();
+        let retry = state.terms_of(task.class).retry.as_ref();
         let most = retry.map_or(0, |retry| retry.max_attempts - 1);
         ensure(task.body.failed() <= most, || format!("task {} failed too often", task.id()))?;
     }
@@ -166,7 +192,7 @@ fn owners(state: &State) -> Result<(), String> {
         while let Some(slot) = at {
             let task = &state.tasks[slot];
             count += 1;
-            ensure(task.owner == owner && before < Some(task.seq), || {
+            ensure(state.classes[task.class].owner == owner && before < Some(task.seq), || {
                 format!("task {} is out of order in its owner's chain", task.id())
             })?;
             before = Some(task.seq);
@@ -218,7 +244,7 @@ fn takes_slot(task: &Task) -> bool {
 /// What may be started once only was given to one worker at most, and only such a task ends as lost.
 fn deliveries(state: &State) -> Result<(), String> {
     for (_, task) in state.tasks.iter() {
-        let holds = match state.terms[task.terms].delivery {
+        let holds = match state.terms_of(task.class).delivery {
             Delivery::AtLeastOnce => task.state() != TaskState::Lost,
             Delivery::AtMostOnce => match task.state() {
                 TaskState::Queued => task.lost_attempts() == 0,

@@ -19,6 +19,7 @@ mod policy;
 pub mod ranges;
 pub mod rejection;
 pub mod role;
+pub mod settings;
 mod state;
 pub mod terms;
 

@@ -23,10 +23,16 @@ pub struct Limits {
     pub max_finished_bytes: u64,
     /// Tasks forgotten by one event.
     pub prune_batch: usize,
+    /// Tasks of a queue, and arrays, that one step cancels.
+    pub purge_batch: usize,
     /// Delayed tasks that one step wakes.
     pub wake_batch: usize,
-    /// Different retry policies of unfinished tasks; below what two bytes can name.
-    pub max_terms: usize,
+    /// Different combinations of owner, handler and policy of unfinished tasks; those that retry nothing do not count.
+    pub max_policies: usize,
+    /// Queues that have tasks, finished ones included, or settings.
+    pub max_queues: usize,
+    /// A task that has waited for so long is no longer overtaken by all of a higher priority.
+    pub patience_ms: u64,
     /// Silence after which a worker's work is given to others.
     pub worker_lease_ms: u64,
     /// Attempts lost with their worker before a task is quarantined.
@@ -42,8 +48,11 @@ impl Default for Limits {
             max_finished_tasks: 1_000_000,
             max_finished_bytes: 1 << 30,
             prune_batch: 10_000,
+            purge_batch: 5_000,
             wake_batch: 5_000,
-            max_terms: 50_000,
+            max_policies: 50_000,
+            max_queues: 1_000,
+            patience_ms: 60_000,
             worker_lease_ms: 3_000,
             max_lost_attempts: 5,
             max_users: 10_000,

@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::command::{Delivery, Failure};
-use crate::ids::{Attempt, TaskId};
+use crate::ids::{Attempt, QueueName, TaskId, Timestamp};
 
 /// How a task is to be run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -11,28 +11,112 @@ pub struct Terms {
     pub delivery: Delivery,
     /// `None`: an attempt that fails is the last one.
     pub retry: Option<Box<RetryPolicy>>,
+    pub queue: QueueName,
+    /// Of two tasks in a queue, the one of the higher priority goes first.
+    pub priority: i8,
+    pub times: TimeLimits,
+}
+
+/// How long things may take; `None`: as long as they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct TimeLimits {
+    /// Milliseconds of an attempt, from its start at the worker, which then ends it as failed.
+    pub attempt_ms: Option<u64>,
+    /// The first attempt begins within so many milliseconds of the submission, or the task fails.
+    pub begin_ms: Option<u64>,
+    /// The task ends within so many milliseconds of the submission, or fails then.
+    pub end_ms: Option<u64>,
+}
+
+impl TimeLimits {
+    /// The moment at which a task fails that was submitted then, unless something happens before.
+    pub fn due(&self, submitted_at: Timestamp, has_begun: bool) -> Option<(Timestamp, Expiry)> {
+        let at = |ms: Option<u64>| ms.map(|ms| submitted_at.plus_ms(ms));
+        let begin = at(self.begin_ms.filter(|_| !has_begun)).map(|at| (at, Expiry::NotBegun));
+        let end = at(self.end_ms).map(|at| (at, Expiry::NotEnded));
+        begin.into_iter().chain(end).min()
+    }
+}
+
+/// Why a task fails because of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expiry {
+    /// It had not begun by the moment by which it was to begin.
+    NotBegun = 1,
+    /// It had not ended by the moment by which it was to end.
+    NotEnded = 2,
+}
+
+impl Expiry {
+    pub const ALL: [Self; 2] = [Self::NotBegun, Self::NotEnded];
+
+    /// A word from `docs/errors.md`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotBegun => "EXPIRED",
+            Self::NotEnded => "DEADLINE_EXCEEDED",
+        }
+    }
+
+    /// For developers.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::NotBegun => "the task had not begun by the moment that it was submitted with",
+            Self::NotEnded => "the task had not ended by the moment that it was submitted with",
+        }
+    }
 }
 
 impl From<Delivery> for Terms {
     fn from(delivery: Delivery) -> Self {
-        Self { delivery, retry: None }
+        Self { delivery, ..Self::default() }
     }
 }
 
 impl Terms {
-    /// Equal for equal terms. Of terms that say nothing but the delivery, it is that.
+    /// Equal for equal terms. Of terms that say nothing but the delivery, it is that; what says nothing else adds nothing,
+    /// so that the hash of terms outlives what is added to them.
     pub fn hash(&self) -> u64 {
-        let Some(retry) = &self.retry else { return self.delivery as u64 };
-        let mut bytes = Vec::new();
-        bytes.push(self.delivery as u8);
-        bytes.extend(retry.max_attempts.to_le_bytes());
-        bytes.extend(retry.first_delay_ms.to_le_bytes());
-        bytes.extend(retry.max_delay_ms.to_le_bytes());
-        for code in &retry.codes {
-            bytes.extend((code.len() as u64).to_le_bytes());
-            bytes.extend(code.as_bytes());
+        let mut bytes = vec![self.delivery as u8];
+        if let Some(retry) = &self.retry {
+            bytes.extend(retry.max_attempts.to_le_bytes());
+            bytes.extend(retry.first_delay_ms.to_le_bytes());
+            bytes.extend(retry.max_delay_ms.to_le_bytes());
+            for code in &retry.codes {
+                bytes.extend((code.len() as u64).to_le_bytes());
+                bytes.extend(code.as_bytes());
+            }
         }
-        xxh3_64(&bytes)
+        if self.priority != 0 || self.queue != QueueName::default() {
+            // No code is so long.
+            bytes.extend(u64::MAX.to_le_bytes());
+            bytes.extend(self.priority.to_le_bytes());
+            bytes.extend(self.queue.0.as_bytes());
+        }
+        let TimeLimits { attempt_ms, begin_ms, end_ms } = self.times;
+        if self.times != TimeLimits::default() {
+            bytes.extend((u64::MAX - 1).to_le_bytes());
+            for ms in [attempt_ms, begin_ms, end_ms] {
+                bytes.extend(ms.map_or(0, |ms| ms.saturating_add(1)).to_le_bytes());
+            }
+        }
+        if bytes.len() == 1 { self.delivery as u64 } else { xxh3_64(&bytes) }
+    }
+
+    /// They say nothing but the delivery.
+    pub fn is_plain(&self) -> bool {
+        !self.is_policy() && self.priority == 0 && self.queue == QueueName::default()
+    }
+
+    /// Whether they say what matters to a task that is not finished only.
+    pub fn is_policy(&self) -> bool {
+        self.retry.is_some() || self.times != TimeLimits::default()
+    }
+
+    /// What still matters once the task is finished.
+    #[must_use]
+    pub fn ended(&self) -> Self {
+        Self { retry: None, times: TimeLimits::default(), ..self.clone() }
     }
 }
 
@@ -123,15 +207,23 @@ mod tests {
         let mut hashes: Vec<_> = [Delivery::AtLeastOnce, Delivery::AtMostOnce]
             .into_iter()
             .flat_map(|delivery| {
-                let retry = all
-                    .iter()
-                    .map(move |retry| Terms { delivery, retry: Some(Box::new(retry.clone())) });
-                retry.chain([Terms::from(delivery)])
+                let plain = Terms::from(delivery);
+                let retry = all.iter().map(|retry| Some(Box::new(retry.clone())));
+                let retry = retry.chain([None]).flat_map(|retry| {
+                    let terms = Terms { retry, ..plain.clone() };
+                    let queue = Terms { queue: "AB".into(), ..terms.clone() };
+                    let some = TimeLimits { begin_ms: Some(0), ..TimeLimits::default() };
+                    let other = TimeLimits { end_ms: Some(0), ..TimeLimits::default() };
+                    let timed = [some, other].map(|times| Terms { times, ..queue.clone() });
+                    let [timed, also] = timed;
+                    [Terms { priority: -1, ..terms.clone() }, terms, queue, timed, also]
+                });
+                retry.collect::<Vec<_>>()
             })
             .map(|terms| terms.hash())
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), 16);
+        assert_eq!(hashes.len(), 80);
     }
 }

@@ -211,10 +211,8 @@ mod tests {
         let spill = Spill::new(dir.path());
         let pieces: Vec<Vec<u8>> =
             (0..200u32).map(|n| vec![n as u8; 1_000 * n as usize + 1]).collect();
-        let kept: Vec<_> = pieces
-            .iter()
-            .map(|piece| spill.keep_payload(piece).expect("there is room"))
-            .collect();
+        let kept: Vec<_> =
+            pieces.iter().map(|piece| spill.keep_payload(piece).expect("there is room")).collect();
         assert_eq!(kept, pieces);
         assert!(kept.iter().map(Bytes::len).sum::<usize>() > AREA_BYTES, "more than one file");
     }

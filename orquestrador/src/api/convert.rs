@@ -8,7 +8,8 @@ use common::proto;
 use common::proto::outcome::Outcome as WireOutcome;
 use orquestrador_core::command::{AttemptRef, Delivery, Failure, Outcome, ReportedOutcome};
 use orquestrador_core::effect::{
-    ArraySnapshot, Assignment, PendingReason, TaskSnapshot, TaskState, WorkerSnapshot,
+    ArraySnapshot, Assignment, PendingReason, QueueSnapshot, TaskSnapshot, TaskState,
+    WorkerSnapshot,
 };
 use orquestrador_core::ids::{Attempt, Blob, TaskId, Timestamp};
 use orquestrador_core::terms::Terms;
@@ -74,6 +75,8 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         pending_reason: snapshot.pending.map(pending).unwrap_or_default().to_owned(),
         delivery: delivery(snapshot.delivery).into(),
         not_before_ms: at(snapshot.not_before),
+        queue: snapshot.queue.to_string(),
+        priority: snapshot.priority.into(),
     }
 }
 
@@ -84,6 +87,17 @@ pub fn retry(terms: &Terms) -> Option<proto::RetryPolicy> {
         max_delay_ms: retry.max_delay_ms,
         codes: retry.codes.clone(),
     })
+}
+
+pub fn queue(snapshot: &QueueSnapshot) -> proto::Queue {
+    proto::Queue {
+        name: snapshot.queue.to_string(),
+        weight: snapshot.settings.weight,
+        max_running: snapshot.settings.max_running,
+        paused: snapshot.settings.paused,
+        queued: snapshot.queued,
+        running: snapshot.running,
+    }
 }
 
 pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
@@ -105,6 +119,8 @@ pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
         cancelled: count(TaskState::Cancelled),
         lost: count(TaskState::Lost),
         forgotten: number(snapshot.forgotten),
+        queue: snapshot.queue.to_string(),
+        priority: snapshot.priority.into(),
     }
 }
 
@@ -149,6 +165,10 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
             let (what, cause) = ("TASK_LOST".into(), cause.code().into());
             proto::TaskStep { what, attempt: attempt.0, cause, ..base }
         }
+        What::Expired { expiry } => {
+            let (what, cause) = ("EXPIRED".into(), expiry.code().into());
+            proto::TaskStep { what, cause, ..base }
+        }
         What::Cancelled => proto::TaskStep { what: "CANCELLED".into(), ..base },
     }
 }
@@ -160,6 +180,8 @@ fn pending(reason: PendingReason) -> &'static str {
         PendingReason::AllBusy => "ALL_BUSY",
         PendingReason::Backoff => "BACKOFF",
         PendingReason::NotBefore => "NOT_BEFORE",
+        PendingReason::QueuePaused => "QUEUE_PAUSED",
+        PendingReason::QueueFull => "QUEUE_LIMIT",
     }
 }
 
@@ -198,6 +220,7 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
         handler: assignment.handler.to_string(),
         payload: assignment.payload,
         delivery: delivery(assignment.delivery).into(),
+        timeout_ms: assignment.timeout_ms,
     }
 }
 

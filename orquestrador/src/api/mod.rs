@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod convert;
 pub mod operator;
+pub mod queues;
 pub mod tasks;
 pub mod validate;
 

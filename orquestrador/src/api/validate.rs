@@ -8,10 +8,10 @@ use orquestrador_core::command::{
 };
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, Timestamp, WorkerId,
+    ArrayId, Attempt, HandlerName, ProcessId, QueueName, SessionId, TaskId, Timestamp, WorkerId,
 };
 use orquestrador_core::ranges::Ranges;
-use orquestrador_core::terms::{RetryPolicy, Terms};
+use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -44,6 +44,17 @@ const MAX_MESSAGE: usize = 4_096;
 /// What is wrong with a request, field by field.
 #[derive(Default)]
 struct Violations(Vec<(String, String)>);
+
+/// How tasks and arrays are to be run.
+struct Way<'a> {
+    delivery: i32,
+    retry: Option<proto::RetryPolicy>,
+    queue: &'a str,
+    priority: i32,
+    attempt_ms: Option<u64>,
+    begin_ms: Option<u64>,
+    end_ms: Option<u64>,
+}
 
 /// The tasks of a batch mostly have the same handler: its name is kept once.
 #[derive(Default)]
@@ -82,7 +93,16 @@ impl Violations {
             })
             .map_err(|why| self.add(format!("{}.task_id", path()), why))
             .ok();
-        let terms = self.work(&path, (&spec.handler, &spec.payload), spec.delivery, spec.retry);
+        let way = Way {
+            delivery: spec.delivery,
+            retry: spec.retry,
+            queue: &spec.queue,
+            priority: spec.priority,
+            attempt_ms: spec.attempt_timeout_ms,
+            begin_ms: spec.expires_after_ms,
+            end_ms: spec.deadline_after_ms,
+        };
+        let terms = self.work(&path, (&spec.handler, &spec.payload), way);
         let start = self.start(&path, spec.start);
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
@@ -118,9 +138,9 @@ impl Violations {
         &mut self,
         path: &impl Fn() -> String,
         (handler, payload): (&str, &[u8]),
-        delivery: i32,
-        retry: Option<proto::RetryPolicy>,
+        way: Way<'_>,
     ) -> Option<Terms> {
+        let Way { delivery, retry, queue, priority, attempt_ms, begin_ms, end_ms } = way;
         if let Some(why) = name_violation(handler) {
             self.add(format!("{}.handler", path()), why);
         }
@@ -142,7 +162,25 @@ impl Violations {
             Some(retry) => self.retry(path, retry),
             None => None,
         };
-        known.map(|delivery| Terms { delivery, retry: retry.map(Box::new) })
+        if let Some(why) = name_violation(queue).filter(|_| !queue.is_empty()) {
+            self.add(format!("{}.queue", path()), why);
+        }
+        let queue = if queue.is_empty() { QueueName::default() } else { queue.into() };
+        let known_priority = i8::try_from(priority);
+        if known_priority.is_err() {
+            let why = format!("is {priority}, -128 to 127 are allowed");
+            self.add(format!("{}.priority", path()), why);
+        }
+        let fields = ["attempt_timeout_ms", "expires_after_ms", "deadline_after_ms"];
+        for (field, ms) in fields.into_iter().zip([attempt_ms, begin_ms, end_ms]) {
+            if ms.is_some_and(|ms| !(1..=MAX_START_DELAY_MS).contains(&ms)) {
+                let why = format!("must be 1 to {MAX_START_DELAY_MS}");
+                self.add(format!("{}.{field}", path()), why);
+            }
+        }
+        let times = TimeLimits { attempt_ms, begin_ms, end_ms };
+        let (delivery, priority) = (known?, known_priority.ok()?);
+        Some(Terms { delivery, retry: retry.map(Box::new), queue, priority, times })
     }
 
     fn retry(
@@ -181,7 +219,7 @@ impl Violations {
     }
 }
 
-fn name_violation(name: &str) -> Option<String> {
+pub fn name_violation(name: &str) -> Option<String> {
     if name.is_empty() {
         Some("must not be empty".into())
     } else if name.len() > MAX_NAME {
@@ -229,10 +267,19 @@ pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
         violations.add("array", "must be given");
         return Err(grpc_status::invalid(violations.0));
     };
-    let proto::ArraySpec { array_id, handler, payload, delivery, first, count, retry } = spec;
+    let proto::ArraySpec { array_id, handler, payload, first, count, .. } = spec;
     let id = parse_array_id(&array_id).map_err(|why| violations.add("array.array_id", why)).ok();
     let what = (handler.as_str(), &payload[..]);
-    let terms = violations.work(&|| "array".to_owned(), what, delivery, retry);
+    let way = Way {
+        delivery: spec.delivery,
+        retry: spec.retry,
+        queue: &spec.queue,
+        priority: spec.priority,
+        attempt_ms: spec.attempt_timeout_ms,
+        begin_ms: None,
+        end_ms: None,
+    };
+    let terms = violations.work(&|| "array".to_owned(), what, way);
     if count == 0 || first.checked_add(count).is_none() {
         let why = format!("{count} tasks from number {first} on are too few or too many");
         violations.add("array.count", why);

@@ -60,6 +60,14 @@ impl Lines {
                 let array = array.to_string();
                 self.console.info(&NodeMessage::ArrayCancelled { array, tasks });
             }
+            Notice::QueueChanged { queue, settings } => {
+                self.console.info(&NodeMessage::QueueChanged {
+                    queue: queue.to_string(),
+                    weight: settings.weight,
+                    max_running: settings.max_running,
+                    paused: settings.paused,
+                });
+            }
             Notice::TaskAssigned { task, worker } => self.task_line(
                 |c| &mut c.assigned,
                 || NodeMessage::TaskAssigned { task: task.to_string(), worker: worker.to_string() },

@@ -328,6 +328,9 @@ fn is_request(command: &Command) -> bool {
         | Command::AddUser { .. }
         | Command::RemoveUser { .. }
         | Command::ListUsers { .. }
+        | Command::ListQueues { .. }
+        | Command::ChangeQueue { .. }
+        | Command::PurgeQueue { .. }
         | Command::ConnectWorker(_) => true,
         Command::DisconnectWorker { .. }
         | Command::WorkerHeartbeat { .. }
@@ -365,6 +368,8 @@ fn content_bytes(event: &Event) -> usize {
         | Event::WorkerLost { .. }
         | Event::AttemptEnded { .. }
         | Event::UserAdded { .. }
+        | Event::TaskExpired { .. }
+        | Event::QueueChanged { .. }
         | Event::UserRemoved { .. } => 0,
     }
 }

@@ -192,6 +192,8 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskDelayed { .. }
         | Event::TaskDue { .. }
         | Event::TaskLost { .. }
+        | Event::TaskExpired { .. }
+        | Event::QueueChanged { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)
         | Event::ArrayRestored(_)

@@ -367,6 +367,8 @@ mod tests {
             error: None,
             result_bytes: 0,
             pending: None,
+            queue: orquestrador_core::ids::QueueName::default(),
+            priority: 0,
         };
         let mut readers: Vec<_> = [3, 4]
             .map(|number| {

@@ -1,6 +1,5 @@
 //! Messages of the role machine to and from the wire.
 
-
 use common::proto::{self, peer_message::Message as Wire};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
 use orquestrador_core::role::{Append, EntryId, EntrySummary, Hello, Message, Role, Sender, View};

@@ -85,6 +85,7 @@ impl Fates {
             Event::TaskSucceeded { task, .. }
             | Event::TaskFailed { task, .. }
             | Event::TaskCancelled { task, .. }
+            | Event::TaskExpired { task, .. }
             | Event::TaskLost { task, .. } => {
                 self.finished.insert(*task);
             }
@@ -106,6 +107,7 @@ impl Fates {
             | Event::HandlersLearned { .. }
             | Event::WorkerLost { .. }
             | Event::UserAdded { .. }
+            | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => {}
         }
     }

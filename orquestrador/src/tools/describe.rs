@@ -7,7 +7,7 @@ use orquestrador_core::command::Delivery;
 use orquestrador_core::event::{RestoredEnd, RestoredTask};
 use orquestrador_core::ids::TaskId;
 use orquestrador_core::role::{EntryHash, EntryId, View};
-use orquestrador_core::terms::Terms;
+use orquestrador_core::terms::{Terms, TimeLimits};
 use serde_json::{Value, json};
 
 use crate::journal::Content;
@@ -100,6 +100,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskDelayed { task, .. }
         | Event::TaskDue { task, .. }
         | Event::TaskLost { task, .. }
+        | Event::TaskExpired { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::ArraySubmitted { array, .. } | Event::ArrayCancelled { array, .. } => {
             vec![TaskId(array.0)]
@@ -111,6 +112,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::HandlersLearned { .. }
         | Event::WorkerLost { .. }
         | Event::UserAdded { .. }
+        | Event::QueueChanged { .. }
         | Event::UserRemoved { .. } => Vec::new(),
     }
 }
@@ -130,6 +132,8 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskDelayed { .. } => "TASK_DELAYED",
         Event::TaskDue { .. } => "TASK_DUE",
         Event::TaskLost { .. } => "TASK_LOST",
+        Event::TaskExpired { .. } => "TASK_EXPIRED",
+        Event::QueueChanged { .. } => "QUEUE_CHANGED",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -154,7 +158,8 @@ fn fields(event: &Event) -> Value {
         Event::TaskSubmitted { task, owner, handler, payload, terms, at } => json!({
             "task_id": text(task), "owner": text(owner), "handler": text(handler),
             "payload_bytes": payload.len(), "delivery": delivery_word(terms.delivery),
-            "retry": retry(terms), "at_ms": at.0,
+            "retry": retry(terms), "queue": text(&terms.queue), "priority": terms.priority,
+            "times": times(terms), "at_ms": at.0,
         }),
         Event::ArraySubmitted {
             array,
@@ -170,7 +175,8 @@ fn fields(event: &Event) -> Value {
             json!({
                 "array_id": text(array), "owner": text(owner), "handler": text(handler),
                 "payload_bytes": payload.len(), "delivery": delivery_word(terms.delivery),
-                "retry": retry(terms), "first": first, "count": count, "without": ranges(without), "at_ms": at.0,
+                "retry": retry(terms), "queue": text(&terms.queue), "priority": terms.priority,
+                "times": times(terms), "first": first, "count": count, "without": ranges(without), "at_ms": at.0,
             })
         }
         Event::ArrayCancelled { array, at } => {
@@ -204,6 +210,13 @@ fn fields(event: &Event) -> Value {
         Event::TaskLost { task, attempt, cause, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "cause": cause.code(), "at_ms": at.0,
         }),
+        Event::TaskExpired { task, expiry, at } => json!({
+            "task_id": text(task), "code": expiry.code(), "at_ms": at.0,
+        }),
+        Event::QueueChanged { queue, settings, at } => json!({
+            "queue": text(queue), "weight": settings.weight, "max_running": settings.max_running,
+            "paused": settings.paused, "at_ms": at.0,
+        }),
         Event::TasksPruned { tasks } => {
             json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
         }
@@ -225,7 +238,8 @@ fn fields(event: &Event) -> Value {
         Event::ArrayRestored(array) => json!({
             "array_id": text(&array.array), "owner": text(&array.owner), "handler": text(&array.handler),
             "payload_bytes": array.payload.len(), "delivery": delivery_word(array.terms.delivery),
-            "retry": retry(&array.terms),
+            "retry": retry(&array.terms), "queue": text(&array.terms.queue),
+            "priority": array.terms.priority, "times": times(&array.terms),
             "first": array.first, "count": array.count, "begun": array.begun,
             "early": ranges(&array.early), "forgotten": array.forgotten.total(), "at_ms": array.at.0,
         }),
@@ -251,6 +265,8 @@ fn restored(task: &RestoredTask) -> Value {
         "worker_id": task.worker.as_ref().map(ToString::to_string),
         "state": end,
         "delivery": delivery_word(task.delivery),
+        "queue": task.queue.to_string(),
+        "priority": task.priority,
         "submitted_at_ms": task.submitted_at.0,
         "finished_at_ms": task.finished_at.0,
     })
@@ -264,6 +280,12 @@ fn retry(terms: &Terms) -> Value {
             "max_delay_ms": retry.max_delay_ms, "codes": retry.codes,
         })
     })
+}
+
+/// In milliseconds; null: as long as it takes.
+fn times(terms: &Terms) -> Value {
+    let TimeLimits { attempt_ms, begin_ms, end_ms } = terms.times;
+    json!({ "attempt_ms": attempt_ms, "begin_ms": begin_ms, "end_ms": end_ms })
 }
 
 /// Beginning and length of each.

@@ -39,6 +39,8 @@ pub fn may_follow(task: TaskId, before: Step, next: Step) -> Result<(), Violatio
     let fits = match (before.state, next.state) {
         (TaskState::Queued, TaskState::Running) => next.attempt == before.attempt + 1,
         (TaskState::Queued, TaskState::Cancelled) => true,
+        // Only by being out of time; see `fails_while_it_runs`.
+        (TaskState::Queued, TaskState::Failed) => next.attempt == before.attempt,
         (
             TaskState::Running,
             TaskState::Queued
@@ -53,6 +55,13 @@ pub fn may_follow(task: TaskId, before: Step, next: Step) -> Result<(), Violatio
         }
     };
     ensure(fits, NAME, || format!("task {task} goes from {before:?} to {next:?}"))
+}
+
+/// A failure other than by time is that of an attempt.
+pub fn fails_while_it_runs(task: TaskId, before: Step) -> Result<(), Violation> {
+    ensure(before.state == TaskState::Running, NAME, || {
+        format!("task {task} fails and is {before:?}")
+    })
 }
 
 impl Memory {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::Stdio;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use std::os::unix::process::ExitStatusExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
 
 use super::guardian::Guardian;
 use super::{Context, Failure, Handler, parse};
@@ -115,15 +117,12 @@ impl Handler for CommandHandler {
             let limit = order.output_limit.unwrap_or(DEFAULT_OUTPUT_LIMIT).min(MAX_OUTPUT_LIMIT);
             let mut child = spawn(&order, &context)?;
             let mut group = Group::of(&child, guardian);
-            tokio::select! {
-                done = finish(&mut child, &mut group, order.stdin, limit) => done,
-                () = context.cancelled.cancelled() => {
-                    group.signal(Signal::TERM);
-                    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-                        group.signal(Signal::KILL);
-                        drop(child.wait().await);
-                    }
-                    Err(Failure::new("CANCELLED", "cancelled"))
+            let stop = context.cancelled;
+            let done = finish(&mut child, &mut group, order.stdin, limit, &stop).await;
+            match done {
+                done if !stop.is_cancelled() => done,
+                Ok(output) | Err(Failure { output, .. }) => {
+                    Err(Failure { output, ..Failure::new("CANCELLED", "cancelled") })
                 }
             }
         })
@@ -168,6 +167,7 @@ async fn finish(
     group: &mut Group<'_>,
     stdin: String,
     limit: usize,
+    stop: &CancellationToken,
 ) -> Result<Vec<u8>, Failure> {
     let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (mut out, mut err) = (Captured::default(), Captured::default());
@@ -182,10 +182,15 @@ async fn finish(
     };
     let mut streams = Box::pin(streams);
     let mut closed = false;
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status,
-            () = &mut streams, if !closed => closed = true,
+    let status = {
+        let mut stopping = pin!(stopping(group, stop));
+        loop {
+            tokio::select! {
+                status = child.wait() => break status,
+                () = &mut streams, if !closed => closed = true,
+                // The group was killed, and the program with it.
+                () = &mut stopping => break child.wait().await,
+            }
         }
     };
     // What the program leaves behind ends with it, and with that the streams that it holds open.
@@ -206,6 +211,14 @@ async fn finish(
             Err(Failure { output, ..Failure::new("KILLED_BY_SIGNAL", text) })
         }
     }
+}
+
+/// Asks the group to end when the attempt is to stop, and kills it when it does not.
+async fn stopping(group: &Group<'_>, stop: &CancellationToken) {
+    stop.cancelled().await;
+    group.signal(Signal::TERM);
+    tokio::time::sleep(GRACE).await;
+    group.signal(Signal::KILL);
 }
 
 /// The result. JSON takes up to six bytes for one of the output: what does not fit is cut, and said to be.

@@ -10,6 +10,7 @@ pub mod login;
 pub mod logout;
 pub mod menu;
 mod payload;
+mod queues;
 mod result;
 mod run;
 mod status;
@@ -50,6 +51,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
         Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers => workers::run(context).await,
+        Online::Queues { action } => queues::run(context, action).await,
         Online::Cluster { action } => cluster::run(context, action).await,
         Online::Users { action } => users::run(context, action).await,
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use cliente::{ArraySpec, Delivery, RetryPolicy, Start, TaskSpec};
+use cliente::{ArraySpec, Delivery, Place, RetryPolicy, Start, TaskSpec, TimeLimits};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
@@ -32,6 +32,8 @@ pub struct Template {
     delivery: Delivery,
     retry: Option<RetryPolicy>,
     start: Start,
+    place: Place,
+    times: TimeLimits,
     content: Content,
 }
 
@@ -75,7 +77,9 @@ impl Template {
         };
         let retry = options.retry.policy();
         let start = options.start();
-        Ok(Self { handler, delivery: options.delivery.into(), retry, start, content })
+        let (place, times) = (options.way.place(), options.way.times());
+        let delivery = options.delivery.into();
+        Ok(Self { handler, delivery, retry, start, place, times, content })
     }
 
     /// A new task with this payload.
@@ -84,6 +88,8 @@ impl Template {
             delivery: self.delivery,
             retry: self.retry.clone(),
             start: self.start,
+            place: self.place.clone(),
+            times: self.times,
             ..TaskSpec::new(&self.handler, payload)
         }
     }
@@ -91,7 +97,13 @@ impl Template {
     /// A new array of tasks with these numbers, which no line fills.
     pub fn array(&self, numbers: Range<u32>) -> ArraySpec {
         let array = ArraySpec::new(&self.handler, self.only_payload(), numbers);
-        ArraySpec { delivery: self.delivery, retry: self.retry.clone(), ..array }
+        ArraySpec {
+            delivery: self.delivery,
+            retry: self.retry.clone(),
+            place: self.place.clone(),
+            attempt_timeout: self.times.attempt,
+            ..array
+        }
     }
 
     /// The payload of a task for `line`, or of one that needs none.

@@ -23,6 +23,8 @@ use super::{array, result, wait};
 
 /// Tasks that are made at once where no input limits them.
 const CHUNK: u64 = 20_000;
+/// Of tasks that name none.
+const DEFAULT_QUEUE: &str = "default";
 
 pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
     let template = Template::read(&options)?;
@@ -178,9 +180,11 @@ async fn submit_all(
 
 /// What is known of a task that was accepted among others.
 fn view(task_id: String, receipt: Receipt, template: &Template) -> TaskView {
-    let TaskSpec { handler, delivery, .. } = template.task(Vec::new());
+    let TaskSpec { handler, delivery, place, .. } = template.task(Vec::new());
+    let queue = if place.queue.is_empty() { DEFAULT_QUEUE.to_owned() } else { place.queue };
+    let priority = place.priority.into();
     let delivery = common::proto::Delivery::from(delivery).into();
     let state = TaskState::Queued.into();
-    let task = Task { task_id, handler, state, delivery, ..Task::default() };
+    let task = Task { task_id, handler, state, delivery, queue, priority, ..Task::default() };
     TaskView::without_result(task, Some(receipt))
 }

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::proto::{
-    Array, Delivery, Durability, GetClusterResponse, NodeRole, NodeStatus, Receipt, Task, User,
-    Worker,
+    Array, Delivery, Durability, GetClusterResponse, NodeRole, NodeStatus, Queue, Receipt, Task,
+    User, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -67,6 +67,16 @@ impl Output for Json {
         users.iter().map(|u| line(&user(u))).collect()
     }
 
+    fn queues(&self, queues: &[Queue]) -> String {
+        let queue = |queue: &Queue| {
+            json!({
+                "queue": queue.name, "queued": queue.queued, "running": queue.running,
+                "weight": queue.weight, "max_running": queue.max_running, "paused": queue.paused,
+            })
+        };
+        queues.iter().map(|q| line(&queue(q))).collect()
+    }
+
     fn promoted(&self, node: &str, epoch: u64) -> String {
         line(&json!({ "principal": node, "epoch": epoch }))
     }
@@ -83,6 +93,8 @@ fn task(view: &TaskView) -> Value {
         "state": task.state().as_str_name().trim_start_matches("TASK_STATE_"),
         "handler": task.handler,
         "delivery": delivery(task.delivery()),
+        "queue": word(&task.queue),
+        "priority": task.priority,
         "attempt": task.attempt,
         "worker_id": word(&task.worker_id),
         "owner": word(&task.owner),
@@ -104,6 +116,8 @@ fn array(array: &Array, receipt: &Receipt) -> Value {
         "array_id": array.array_id,
         "handler": array.handler,
         "delivery": delivery(array.delivery()),
+        "queue": word(&array.queue),
+        "priority": array.priority,
         "first": array.first,
         "count": array.count,
         "owner": word(&array.owner),

@@ -6,7 +6,7 @@ mod table;
 use std::io::{ErrorKind, Write as _};
 
 use common::lang::Lang;
-use common::proto::{Array, GetClusterResponse, Receipt, Task, TaskState, User, Worker};
+use common::proto::{Array, GetClusterResponse, Queue, Receipt, Task, TaskState, User, Worker};
 use time::OffsetDateTime;
 
 use super::args::Format;
@@ -52,6 +52,7 @@ pub trait Output: Send + Sync {
     fn workers(&self, workers: &[Worker]) -> String;
     fn cluster(&self, cluster: &GetClusterResponse) -> String;
     fn users(&self, users: &[User]) -> String;
+    fn queues(&self, queues: &[Queue]) -> String;
     /// The epoch that `node` is principal of.
     fn promoted(&self, node: &str, epoch: u64) -> String;
 }

@@ -7,8 +7,8 @@ use common::messages::client::{
 };
 use common::messages::client_tables::{Columns, Label};
 use common::proto::{
-    Array, Delivery, GetClusterResponse, Receipt, StateCount, Task, TaskError, TaskState, User,
-    Worker,
+    Array, Delivery, GetClusterResponse, Queue, Receipt, StateCount, Task, TaskError, TaskState,
+    User, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -106,6 +106,7 @@ impl Output for Table {
             (Label::NotBefore, time(task.not_before_ms)),
             (Label::Handler, task.handler.clone()),
             (Label::Delivery, self.delivery(task.delivery())),
+            (Label::Queue, queue(&task.queue, task.priority)),
             (Label::Worker, task.worker_id.clone()),
             (Label::Attempt, attempt),
             (Label::Submitted, time(task.submitted_at_ms)),
@@ -150,6 +151,7 @@ impl Output for Table {
             (Label::Forgotten, forgotten),
             (Label::Handler, array.handler.clone()),
             (Label::Delivery, self.delivery(array.delivery())),
+            (Label::Queue, queue(&array.queue, array.priority)),
             (Label::Submitted, time(array.submitted_at_ms)),
         ])
     }
@@ -243,8 +245,32 @@ impl Output for Table {
         self.table(Columns::Users, users.iter().map(row))
     }
 
+    fn queues(&self, queues: &[Queue]) -> String {
+        let row = |queue: &Queue| {
+            let condition = if queue.paused { Label::Paused } else { Label::Open };
+            vec![
+                queue.name.clone(),
+                self.label(condition).to_owned(),
+                queue.queued.to_string(),
+                queue.running.to_string(),
+                queue.max_running.map_or("-".to_owned(), |most| most.to_string()),
+                queue.weight.to_string(),
+            ]
+        };
+        self.table(Columns::Queues, queues.iter().map(row))
+    }
+
     fn promoted(&self, node: &str, epoch: u64) -> String {
         self.details(&[(Label::Principal, node.to_owned()), (Label::Epoch, epoch.to_string())])
+    }
+}
+
+/// Only where it is not what everybody expects.
+fn queue(name: &str, priority: i32) -> String {
+    match (name, priority) {
+        ("" | "default", 0) => String::new(),
+        (name, 0) => name.to_owned(),
+        (name, priority) => format!("{name} ({priority:+})"),
     }
 }
 

@@ -62,6 +62,8 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::ArrayCancelled { .. }
         | Event::ArrayRestored(_)
         | Event::UserAdded { .. }
+        | Event::TaskExpired { .. }
+        | Event::QueueChanged { .. }
         | Event::UserRemoved { .. } => return None,
     };
     // A message within the event, and the event within the entry.

@@ -97,6 +97,8 @@ impl Tally {
             | Event::ArrayRestored(_)
             | Event::TaskRestored(_)
             | Event::UserAdded { .. }
+            | Event::TaskExpired { .. }
+            | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => return,
         };
         self.events[place].count += 1;

@@ -62,14 +62,13 @@ impl State {
             return Err("the array's numbers do not fit");
         }
         let early = Early::new(restored.early.iter().cloned().collect());
-        let terms = self.terms.hold(&restored.terms).ok_or("there are too many different terms")?;
+        let names = (&restored.owner, &restored.handler);
+        let class = self.hold_class(names, &restored.terms);
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + u64::from(count));
         let slot = self.arrays.insert(Array {
             id,
-            owner: self.owners.find_or_insert(&restored.owner),
-            handler: self.handlers.hold(&restored.handler),
-            terms,
+            class,
             submitted_at: restored.at,
             fingerprint: restored.fingerprint,
             payload: Kept::new(&restored.payload),
@@ -138,17 +137,15 @@ impl State {
     /// A record of its own, in the queue and in the owner's chain where its number puts it.
     fn unfold(&mut self, slot: Slot<Array>, place: u32, behind: Option<Slot<Task>>) -> Slot<Task> {
         let array = &self.arrays[slot];
-        let (owner, seq, payload) = (array.owner, array.seq(place), array.payload.clone());
+        let (class, seq, payload) = (array.class, array.seq(place), array.payload.clone());
+        let owner = self.classes[class].owner;
         let submission = Submission {
             id: array.task(place),
             fingerprint: array.fingerprint,
             submitted_at: array.submitted_at,
             seq,
-            owner,
-            handler: self.handlers.hold_again(array.handler),
-            terms: self.terms.hold_again(array.terms),
+            class: self.classes.hold(class),
         };
-        let handler = submission.handler;
         self.totals.active_bytes += payload.len() as u64;
         let task = self.tasks.insert(Task::new(submission, Attempt(0), Body::queued(payload, 0)));
         let ends = &mut self.owners[owner].tasks;
@@ -156,7 +153,7 @@ impl State {
             Some(prev) => self.tasks.insert_behind(ends, (prev, task), Chain::Owner),
             None => self.tasks.append(ends, task, Chain::Owner),
         }
-        self.handlers[handler].queue.put_back(seq, task);
+        self.classes[class].line.put_back(seq, task);
         self.count_in(task);
         task
     }
@@ -211,8 +208,7 @@ impl State {
             return self.count_in_array(slot);
         }
         let array = self.arrays.remove(slot);
-        self.handlers.release(array.handler);
-        self.terms.release(array.terms);
+        self.release_class(array.class);
     }
 
     fn drop_what_nobody_needs(&mut self, slot: Slot<Array>) {
@@ -236,6 +232,7 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_sub(self.array_hash(array));
         *self.totals.count(TaskState::Queued) -= u64::from(array.waiting());
+        self.queues[self.classes[array.class].queue].queued -= u64::from(array.waiting());
     }
 
     /// After an array changed.
@@ -243,6 +240,7 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_add(self.array_hash(array));
         *self.totals.count(TaskState::Queued) += u64::from(array.waiting());
+        self.queues[self.classes[array.class].queue].queued += u64::from(array.waiting());
     }
 }
 

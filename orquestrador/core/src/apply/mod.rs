@@ -5,12 +5,13 @@
 
 mod arrays;
 
-use crate::command::AttemptRef;
+use crate::command::{AttemptRef, Failure};
 use crate::digest;
 use crate::effect::UserRecord;
 use crate::event::{Event, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId};
 use crate::state::State;
+use crate::state::classes::Class;
 use crate::state::kept::Kept;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, Delay, End, FinishOrder, Finished, Seq, Submission, Task};
@@ -81,6 +82,14 @@ impl State {
                 let end = End::Lost(*cause);
                 self.task_finished(*task, Some(*attempt), (Transition::Lost, end), *at)
             }
+            Event::TaskExpired { task, expiry, at } => {
+                let end = End::Failed(Failure {
+                    code: expiry.code().to_owned(),
+                    message: expiry.message().to_owned(),
+                    output: Blob::default(),
+                });
+                self.task_finished(*task, None, (Transition::Expired, end), *at)
+            }
             Event::TasksPruned { tasks } => {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
             }
@@ -102,6 +111,12 @@ impl State {
             }
             Event::AttemptEnded { task, attempt, worker } => {
                 self.attempt_ended(AttemptRef { task: *task, attempt: *attempt }, worker)
+            }
+            Event::QueueChanged { queue, settings, at: _ } => {
+                let before = self.queues.set(queue, *settings);
+                self.digest = self.digest.wrapping_sub(digest::queue(queue, before));
+                self.digest = self.digest.wrapping_add(digest::queue(queue, *settings));
+                Ok(())
             }
             Event::UserAdded { user, token_hash, admin, at } => {
                 self.user_added(UserRecord {
@@ -130,11 +145,11 @@ impl State {
         }
         let submission = self.submission(id, (owner, handler), (payload, terms), at)?;
         let body = Body::queued(Kept::new(payload), 0);
-        let (handler, seq) = (submission.handler, submission.seq);
+        let (class, seq) = (submission.class, submission.seq);
         let slot = self.insert(Task::new(submission, Attempt(0), body));
         match self.note_record(slot) {
-            true => self.handlers[handler].queue.put_back(seq, slot),
-            false => self.handlers[handler].queue.append(&mut self.tasks, slot),
+            true => self.classes[class].line.put_back(seq, slot),
+            false => self.classes[class].line.append(&mut self.tasks, slot),
         }
         self.totals.active_bytes += payload.len() as u64;
         Ok(())
@@ -148,21 +163,42 @@ impl State {
         submitted_at: Timestamp,
     ) -> Result<Submission, &'static str> {
         let seq = self.seq_of(id)?;
-        let terms = self.terms.hold(terms).ok_or("there are too many different terms")?;
-        let owner = self.owners.find_or_insert(owner);
-        let handler = self.handlers.hold(handler);
+        let class = self.hold_class((owner, handler), terms);
         let fingerprint = digest::fingerprint(
-            self.owners[owner].name_hash,
-            self.handlers[handler].name_hash,
+            self.owner_of(class).name_hash,
+            self.handler_of(class).name_hash,
             payload,
-            self.terms.hash_of(terms),
+            self.classes[class].terms_hash,
         );
-        Ok(Submission { id, fingerprint, submitted_at, seq, owner, handler, terms })
+        Ok(Submission { id, fingerprint, submitted_at, seq, class })
+    }
+
+    /// One more belongs to the class of these.
+    fn hold_class(
+        &mut self,
+        (owner, handler): (&UserName, &HandlerName),
+        terms: &Terms,
+    ) -> Slot<Class> {
+        let names = self.owners.find(owner).zip(self.handlers.find(handler));
+        let known = names.and_then(|(owner, handler)| self.classes.find(owner, handler, terms));
+        let slot = known.unwrap_or_else(|| {
+            let names = (self.owners.hold(owner), self.handlers.hold(handler));
+            self.classes.insert(names, self.queues.hold(&terms.queue), terms)
+        });
+        self.classes.hold(slot)
+    }
+
+    fn release_class(&mut self, slot: Slot<Class>) {
+        if let Some(class) = self.classes.release(slot) {
+            self.handlers.release(class.handler);
+            self.queues.release(class.queue);
+            self.owners.release(class.owner);
+        }
     }
 
     /// Into the records, the owner's chain, the counts and the digest.
     fn insert(&mut self, task: Task) -> Slot<Task> {
-        let owner = task.owner;
+        let owner = self.classes[task.class].owner;
         let slot = self.tasks.insert(task);
         self.tasks.append(&mut self.owners[owner].tasks, slot, Chain::Owner);
         self.count_in(slot);
@@ -177,8 +213,8 @@ impl State {
         let worker = self.workers.find(worker).ok_or("there is no such worker")?;
         self.count_out(slot);
         let task = &self.tasks[slot];
-        let (handler, seq) = (task.handler, task.seq);
-        self.handlers[handler].queue.remove(&mut self.tasks, slot);
+        let (class, seq) = (task.class, task.seq);
+        self.classes[class].line.remove(&mut self.tasks, slot);
         let task = &mut self.tasks[slot];
         task.attempt = attempt.attempt;
         if let Body::Queued { payload, failed, .. } = task.body.take() {
@@ -204,7 +240,7 @@ impl State {
         }
         self.count_out(slot);
         let task = &self.tasks[slot];
-        let (handler, seq) = (task.handler, task.seq);
+        let (class, seq) = (task.class, task.seq);
         let reference = AttemptRef { task: id, attempt: task.attempt };
         self.totals.active_bytes -= task.body.payload_bytes();
         let mut finished = Finished {
@@ -217,7 +253,7 @@ impl State {
         };
         let mut holds_slot = false;
         match &self.tasks[slot].body {
-            Body::Queued { .. } => self.handlers[handler].queue.remove(&mut self.tasks, slot),
+            Body::Queued { .. } => self.classes[class].line.remove(&mut self.tasks, slot),
             Body::Delayed { delay, .. } => {
                 self.delayed.remove(&(delay.until, seq));
             }
@@ -226,7 +262,8 @@ impl State {
                 let runner = &mut self.workers[worker];
                 finished.worker = Some(runner.id.clone());
                 finished.started_at = Some(started_at);
-                holds_slot = transition == Transition::Cancelled && !runner.lost;
+                let is_stopped = matches!(transition, Transition::Cancelled | Transition::Expired);
+                holds_slot = is_stopped && !runner.lost;
                 if holds_slot {
                     runner.cancelled.insert(reference, slot);
                 }
@@ -238,7 +275,7 @@ impl State {
             finished.order = Some(self.retain(slot));
         }
         self.totals.finished_bytes += finished.end.bytes();
-        self.let_go_of_policy(slot)?;
+        self.let_go_of_policy(slot);
         let task = &mut self.tasks[slot];
         (task.body, task.returned) = (Body::Finished(Box::new(finished)), 0);
         self.count_in(slot);
@@ -246,30 +283,30 @@ impl State {
         Ok(())
     }
 
-    /// Nobody retries it any more: of its terms the delivery stays.
-    fn let_go_of_policy(&mut self, slot: Slot<Task>) -> Applied {
-        let terms = self.tasks[slot].terms;
-        if self.terms[terms].retry.is_some() {
-            let plain = Terms::from(self.terms[terms].delivery);
-            self.tasks[slot].terms =
-                self.terms.hold(&plain).ok_or("there are too many different terms")?;
-            self.terms.release(terms);
+    /// Nobody retries it any more.
+    fn let_go_of_policy(&mut self, slot: Slot<Task>) {
+        let before = self.tasks[slot].class;
+        if self.terms_of(before).is_policy() {
+            let owner = self.owner_of(before).name.clone();
+            let handler = self.handler_of(before).name.clone();
+            let ended = self.terms_of(before).ended();
+            self.tasks[slot].class = self.hold_class((&owner, &handler), &ended);
+            self.release_class(before);
         }
-        Ok(())
     }
 
     fn task_requeued(&mut self, id: TaskId, attempt: Attempt, returned: u16) -> Applied {
         let slot = self.changing(id, Transition::Requeued)?;
         self.count_out(slot);
         let task = &mut self.tasks[slot];
-        let (handler, seq) = (task.handler, task.seq);
+        let (class, seq) = (task.class, task.seq);
         (task.attempt, task.returned) = (attempt, returned);
         if let Body::Running { worker, .. } = task.body {
             if let Body::Running { payload, failed, .. } = task.body.take() {
                 task.body = Body::queued(payload, failed);
             }
             self.workers.release(worker, seq);
-            self.handlers[handler].queue.put_back(seq, slot);
+            self.classes[class].line.put_back(seq, slot);
         }
         self.count_in(slot);
         Ok(())
@@ -292,10 +329,10 @@ impl State {
             return Err("another attempt is running");
         }
         self.count_out(slot);
-        let (handler, seq) = (self.tasks[slot].handler, self.tasks[slot].seq);
+        let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
         match self.tasks[slot].body {
             Body::Running { worker, .. } => self.workers.release(worker, seq),
-            Body::Queued { .. } => self.handlers[handler].queue.remove(&mut self.tasks, slot),
+            Body::Queued { .. } => self.classes[class].line.remove(&mut self.tasks, slot),
             Body::Delayed { .. } | Body::Finished(_) => {}
         }
         let task = &mut self.tasks[slot];
@@ -304,7 +341,7 @@ impl State {
             self.delay(slot, (seq, failed), delay);
         } else {
             task.body = Body::queued(task.body.take_payload(), failed);
-            self.handlers[handler].queue.put_back(seq, slot);
+            self.classes[class].line.put_back(seq, slot);
         }
         self.count_in(slot);
         Ok(())
@@ -319,8 +356,8 @@ impl State {
             return Err("tasks of arrays are not delayed");
         }
         self.count_out(slot);
-        let (handler, seq) = (self.tasks[slot].handler, self.tasks[slot].seq);
-        self.handlers[handler].queue.remove(&mut self.tasks, slot);
+        let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
+        self.classes[class].line.remove(&mut self.tasks, slot);
         self.delay(slot, (seq, 0), Delay { until, error: Default::default() });
         self.count_in(slot);
         Ok(())
@@ -339,10 +376,10 @@ impl State {
         let until = self.tasks[slot].delay().ok_or("the task is not delayed")?.until;
         self.count_out(slot);
         let task = &mut self.tasks[slot];
-        let (handler, seq, failed) = (task.handler, task.seq, task.body.failed());
+        let (class, seq, failed) = (task.class, task.seq, task.body.failed());
         task.body = Body::queued(task.body.take_payload(), failed);
         self.delayed.remove(&(until, seq));
-        self.handlers[handler].queue.put_back(seq, slot);
+        self.classes[class].line.put_back(seq, slot);
         self.count_in(slot);
         Ok(())
     }
@@ -354,13 +391,11 @@ impl State {
         self.totals.finished_bytes -= finished.end.bytes();
         self.count_out(slot);
         self.retained.remove(&order);
-        let owner = self.tasks[slot].owner;
+        let owner = self.classes[self.tasks[slot].class].owner;
         self.tasks.unlink(&mut self.owners[owner].tasks, slot, Chain::Owner);
         let task = self.tasks.remove(slot);
-        self.handlers.release(task.handler);
-        self.terms.release(task.terms);
+        self.release_class(task.class);
         self.forget_in_array(id, task.state());
-        self.owners.sweep(owner);
         Ok(())
     }
 
@@ -375,7 +410,9 @@ impl State {
             RestoredEnd::Lost(cause) => End::Lost(*cause),
         };
         let names = (&restored.owner, &restored.handler);
-        let terms = restored.delivery.into();
+        let (delivery, queue, priority) =
+            (restored.delivery, restored.queue.clone(), restored.priority);
+        let terms = Terms { delivery, queue, priority, ..Terms::default() };
         let empty: (&[u8], _) = (&[], &terms);
         let mut submission = self.submission(restored.task, names, empty, restored.submitted_at)?;
         submission.fingerprint = restored.fingerprint;
@@ -425,18 +462,26 @@ impl State {
     /// Before a record changes.
     fn count_out(&mut self, slot: Slot<Task>) {
         let task = &self.tasks[slot];
-        let (id, state) = (task.id(), task.state());
+        let (id, state, class) = (task.id(), task.state(), task.class);
         self.digest = self.digest.wrapping_sub(self.task_hash(task));
         *self.totals.count(state) -= 1;
+        self.queues.count(self.classes[class].queue, state, false);
+        if let Some((due, _)) = self.expiry_of(task) {
+            self.expiring.remove(&(due, task.seq));
+        }
         self.count_within_array(id, state, false);
     }
 
     /// After a record changed.
     fn count_in(&mut self, slot: Slot<Task>) {
         let task = &self.tasks[slot];
-        let (id, state) = (task.id(), task.state());
+        let (id, state, class) = (task.id(), task.state(), task.class);
         self.digest = self.digest.wrapping_add(self.task_hash(task));
         *self.totals.count(state) += 1;
+        self.queues.count(self.classes[class].queue, state, true);
+        if let Some((due, _)) = self.expiry_of(task) {
+            self.expiring.insert((due, task.seq), slot);
+        }
         self.count_within_array(id, state, true);
     }
 

@@ -28,7 +28,7 @@ impl Machine {
         if !allow_unknown_handler {
             self.check_handler(&new.handler)?;
         }
-        self.check_terms(std::iter::once(&new.terms))?;
+        self.check_terms(&owner, std::iter::once((&new.handler, &new.terms)))?;
         self.check_backlog(new.wanted().into(), new.payload.len() as u64)?;
         let NewArray { id, handler, payload, terms, first, count, without } = new;
         self.record(
@@ -47,7 +47,7 @@ impl Machine {
         );
         let not_found = Rejection::ArrayNotFound { array: id };
         let slot = self.state.arrays.find(id).ok_or(not_found)?;
-        self.office.refresh_queue(&self.state, self.state.arrays[slot].handler);
+        self.office.refresh_class(&self.state, self.state.arrays[slot].class);
         step.effects.push(Effect::Notice(Notice::ArraySubmitted { array: id, owner, count }));
         self.assign_ready(now, step);
         Ok(Answer::ArraySubmitted { existed: false, snapshot: self.array(slot) })
@@ -90,7 +90,7 @@ impl Machine {
         Ok(Answer::Array { snapshot })
     }
 
-    fn cancel_waiting_in(&mut self, now: Timestamp, slot: Slot<Array>, step: &mut Step) {
+    pub(super) fn cancel_waiting_in(&mut self, now: Timestamp, slot: Slot<Array>, step: &mut Step) {
         let array = &self.state.arrays[slot];
         let (id, tasks, begun) = (array.id, array.waiting(), array.begun);
         if tasks == 0 {
@@ -113,11 +113,14 @@ impl Machine {
 
     fn array(&self, slot: Slot<Array>) -> ArraySnapshot {
         let array = &self.state.arrays[slot];
+        let terms = self.state.terms_of(array.class);
         ArraySnapshot {
             id: array.id,
-            owner: self.state.owners[array.owner].name.clone(),
-            handler: self.state.handlers[array.handler].name.clone(),
-            delivery: self.state.terms[array.terms].delivery,
+            owner: self.state.owner_of(array.class).name.clone(),
+            handler: self.state.handler_of(array.class).name.clone(),
+            delivery: terms.delivery,
+            queue: terms.queue.clone(),
+            priority: terms.priority,
             first: array.first,
             count: array.count,
             submitted_at: array.submitted_at,
@@ -133,11 +136,12 @@ impl Machine {
     ) -> TaskSnapshot {
         let array = &self.state.arrays[slot];
         let waits = array.waits(place);
+        let terms = self.state.terms_of(array.class);
         TaskSnapshot {
             id: array.task(place),
-            owner: self.state.owners[array.owner].name.clone(),
-            handler: self.state.handlers[array.handler].name.clone(),
-            delivery: self.state.terms[array.terms].delivery,
+            owner: self.state.owner_of(array.class).name.clone(),
+            handler: self.state.handler_of(array.class).name.clone(),
+            delivery: terms.delivery,
             state: if waits { TaskState::Queued } else { TaskState::Cancelled },
             attempt: Attempt(0),
             worker: None,
@@ -147,7 +151,9 @@ impl Machine {
             error: None,
             result_bytes: 0,
             not_before: None,
-            pending: waits.then(|| self.office.pending_reason(array.handler)).flatten(),
+            queue: terms.queue.clone(),
+            priority: terms.priority,
+            pending: waits.then(|| self.office.pending_reason(&self.state, array.class)).flatten(),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Giving queued tasks to free workers: the oldest task first for which a worker is free, and for it the
-//! worker whose turn it is.
+//! Giving queued tasks to free workers: of the queue whose turn it is, the first task for which a worker is free, and
+//! for it the worker whose turn it is.
 
 use crate::effect::{Assignment, Effect, Notice};
 use crate::event::Event;
@@ -14,7 +14,9 @@ use crate::state::workers::Worker;
 impl Machine {
     /// Ends when no queued task has a free worker: each turn takes a slot.
     pub(super) fn assign_ready(&mut self, now: Timestamp, step: &mut Step) {
-        while let Some((task, worker)) = self.office.next_assignment(&self.state) {
+        let patience_ms = self.limits.patience_ms;
+        while let Some((task, worker)) = self.office.next_assignment(&self.state, now, patience_ms)
+        {
             let Some(session) = self.office.presence(worker).session else { return };
             self.assign(now, task, (worker, session), step);
         }
@@ -28,16 +30,16 @@ impl Machine {
         step: &mut Step,
     ) {
         let task = &self.state.tasks[slot];
-        let (id, attempt, handler) = (task.id(), task.attempt.next(), task.handler);
+        let (id, attempt, class) = (task.id(), task.attempt.next(), task.class);
         // A retry is no second choice of a worker.
         let is_again = task.attempt.0 > u32::from(task.body.failed());
         let name = self.state.workers[worker].id.clone();
         self.record(Event::TaskAssigned { task: id, attempt, worker: name.clone(), at: now }, step);
         if !self.lacks(Mutation::NoTurns) {
-            self.office.count_assignment(worker);
+            self.office.count_assignment(&self.state, worker, class);
         }
         self.office.refresh(&self.state, worker);
-        self.office.refresh_queue(&self.state, handler);
+        self.office.refresh_class(&self.state, class);
         step.effects.push(Effect::Notice(match is_again {
             true => Notice::TaskReassigned { task: id, worker: name },
             false => Notice::TaskAssigned { task: id, worker: name },
@@ -51,9 +53,10 @@ impl Machine {
         let task = &self.state.tasks[slot];
         let assignment = Assignment {
             attempt: self.present_attempt(slot),
-            handler: self.state.handlers[task.handler].name.clone(),
+            handler: self.state.handler_of(task.class).name.clone(),
             payload: task.body.payload().map(Kept::to_blob).unwrap_or_default(),
-            delivery: self.state.terms[task.terms].delivery,
+            delivery: self.state.terms_of(task.class).delivery,
+            timeout_ms: self.state.terms_of(task.class).times.attempt_ms,
         };
         step.effects.push(Effect::Assign { session, assignment });
     }

@@ -3,7 +3,7 @@
 
 use crate::effect::{Answer, Effect, Notice, TaskSnapshot, TaskState};
 use crate::event::Event;
-use crate::ids::{TaskId, Timestamp, UserName};
+use crate::ids::{SessionId, TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
 use crate::state::slab::Slot;
@@ -68,17 +68,21 @@ impl Machine {
         self.assign_ready(now, step);
     }
 
+    /// Of the worker that runs the task.
+    pub(super) fn session_of_runner(&self, slot: Slot<Task>) -> Option<SessionId> {
+        match self.state.tasks[slot].body {
+            Body::Running { worker, .. } => self.office.presence(worker).session,
+            Body::Queued { .. } | Body::Delayed { .. } | Body::Finished(_) => None,
+        }
+    }
+
     /// [`Machine::assign_ready`] must follow.
     pub(super) fn end_by_cancel(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
         let attempt = self.present_attempt(slot);
-        let task = &self.state.tasks[slot];
-        let handler = task.handler;
-        let session = match task.body {
-            Body::Running { worker, .. } => self.office.presence(worker).session,
-            Body::Queued { .. } | Body::Delayed { .. } | Body::Finished(_) => None,
-        };
+        let class = self.state.tasks[slot].class;
+        let session = self.session_of_runner(slot);
         self.record(Event::TaskCancelled { task: attempt.task, at: now }, step);
-        self.office.refresh_queue(&self.state, handler);
+        self.office.refresh_class(&self.state, class);
         if let Some(session) = session {
             step.effects.push(Effect::CancelAttempt { session, attempt });
         }

@@ -7,6 +7,7 @@ mod cancel;
 mod outcomes;
 mod prefetch;
 mod query;
+mod queues;
 mod retention;
 mod submit;
 mod timers;
@@ -85,6 +86,15 @@ impl Machine {
                 answer(step, request, removed);
             }
             Command::ListUsers { request } => answer(step, request, Ok(self.list_users())),
+            Command::ChangeQueue { request, queue, change } => {
+                let changed = self.change_queue(now, queue, change, step);
+                answer(step, request, changed);
+            }
+            Command::ListQueues { request } => answer(step, request, Ok(self.list_queues())),
+            Command::PurgeQueue { request, queue } => {
+                let purged = self.purge_queue(now, &queue, step);
+                answer(step, request, Ok(purged));
+            }
             Command::ExpireTimers => self.expire_timers(now, step),
         }
     }

@@ -83,7 +83,7 @@ impl Machine {
     /// How long the task waits for its next attempt; `None` when this failure is its end.
     fn retry_delay_ms(&self, slot: Slot<Task>, failure: &Failure) -> Option<u64> {
         let task = &self.state.tasks[slot];
-        let retry = self.state.terms[task.terms].retry.as_ref()?;
+        let retry = self.state.terms_of(task.class).retry.as_ref()?;
         let failed = task.body.failed().saturating_add(1);
         let is_followed = retry.admits(failed, failure);
         is_followed.then(|| retry.delay_ms(failed, task.id(), task.attempt))
@@ -104,7 +104,7 @@ impl Machine {
         let until = now.plus_ms(delay_ms);
         let event = Event::TaskRetried { task, attempt, failed, until, code, message, at: now };
         self.record(event, step);
-        self.office.refresh_queue(&self.state, self.state.tasks[slot].handler);
+        self.office.refresh_class(&self.state, self.state.tasks[slot].class);
         let failure = failure.clone();
         step.effects.push(Effect::Notice(Notice::TaskRetried { task, failure, delay_ms }));
         self.tell_change(slot, step);

@@ -41,13 +41,13 @@ impl Machine {
 
     fn take_back(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
         let AttemptRef { task, attempt } = self.present_attempt(slot);
-        let handler = self.state.tasks[slot].handler;
+        let class = self.state.tasks[slot].class;
         let Some(returned) = self.state.tasks[slot].returned.checked_add(1) else {
             // Nobody counts further: whoever gives it back so often does as much harm as one that dies.
             return self.lose_attempt(now, slot, LossCause::WorkerSilent, step);
         };
         self.record(Event::TaskReturned { task, attempt, returned, at: now }, step);
-        self.office.refresh_queue(&self.state, handler);
+        self.office.refresh_class(&self.state, class);
         self.tell_change(slot, step);
     }
 }

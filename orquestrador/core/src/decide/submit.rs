@@ -7,6 +7,7 @@ use crate::digest;
 use crate::effect::{Answer, Effect, Notice};
 use crate::event::Event;
 use crate::ids::{HandlerName, RequestId, TaskId, Timestamp, UserName};
+use crate::limits::Limits;
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
 use crate::terms::Terms;
@@ -72,7 +73,7 @@ impl Machine {
             self.record(Event::TaskDelayed { task: id, until, at: now }, step);
         }
         let Some(slot) = self.state.tasks.find(id) else { return };
-        self.office.refresh_queue(&self.state, self.state.tasks[slot].handler);
+        self.office.refresh_class(&self.state, self.state.tasks[slot].class);
         step.effects.push(Effect::Notice(Notice::TaskSubmitted { task: id, owner }));
         self.tell_change(slot, step);
     }
@@ -97,7 +98,8 @@ impl Machine {
             is_new.push(!repeated);
         }
         if count > 0 {
-            self.check_terms(batch.tasks.iter().map(|task| &task.terms))?;
+            let wanted = batch.tasks.iter().map(|task| (&task.handler, &task.terms));
+            self.check_terms(&batch.owner, wanted)?;
             self.check_backlog(count, bytes)?;
         }
         Ok(is_new)
@@ -133,17 +135,35 @@ impl Machine {
         Err(Rejection::UnknownHandler { handler: handler.clone(), offered: offered.join(", ") })
     }
 
-    /// Terms without a policy are always accepted.
+    /// There is room for the queues that are new, and for the policies.
     pub(super) fn check_terms<'a>(
         &self,
-        terms: impl Iterator<Item = &'a Terms>,
+        owner: &UserName,
+        wanted: impl Iterator<Item = (&'a HandlerName, &'a Terms)>,
     ) -> Result<(), Rejection> {
-        let known = &self.state.terms;
-        let is_new = |terms: &&Terms| terms.retry.is_some() && !known.has(terms);
-        let new: BTreeSet<_> = terms.filter(is_new).collect();
-        let limit = self.limits.max_terms;
-        if !new.is_empty() && known.policies() + new.len() > limit {
-            return Err(Rejection::BacklogFull { limit: limit as u64, unit: "retry policies" });
+        let (mut queues, mut policies) = (BTreeSet::new(), BTreeSet::new());
+        let mut before = None;
+        for (handler, terms) in wanted {
+            // Most are like the one before.
+            if before.replace((handler, terms)) == Some((handler, terms)) {
+                continue;
+            }
+            if self.state.queues.find(&terms.queue).is_none() {
+                queues.insert(&terms.queue);
+            }
+            if terms.is_policy() && !self.state.has_class(owner, handler, terms) {
+                policies.insert((handler, terms));
+            }
+        }
+        let Limits { max_queues, max_policies, .. } = self.limits;
+        let classes = &self.state.classes;
+        for (new, known, limit, unit) in [
+            (queues.len(), self.state.queues.len(), max_queues, "queues"),
+            (policies.len(), classes.policies(), max_policies, "different policies of tasks"),
+        ] {
+            if new > 0 && known + new > limit {
+                return Err(Rejection::BacklogFull { limit: limit as u64, unit });
+            }
         }
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! What follows from time alone.
 
+use crate::effect::{Effect, Notice, TaskState};
 use crate::event::{Event, LossCause};
 use crate::ids::Timestamp;
 use crate::machine::{Machine, Step};
 use crate::state::slab::Slot;
+use crate::state::tasks::{End, Task};
 use crate::state::workers::Worker;
+use crate::terms::Expiry;
 
 impl Machine {
     pub(super) fn expire_timers(&mut self, now: Timestamp, step: &mut Step) {
@@ -18,6 +21,7 @@ impl Machine {
                 self.lose(now, worker, LossCause::WorkerSilent, step);
             }
         }
+        self.expire(now, step);
         self.wake(now, step);
         self.assign_ready(now, step);
         self.prune(step);
@@ -29,17 +33,49 @@ impl Machine {
         let due: Vec<_> = due.map(|(_, slot)| *slot).take(self.limits.wake_batch.max(1)).collect();
         for slot in due {
             let task = &self.state.tasks[slot];
-            let (id, handler) = (task.id(), task.handler);
+            let (id, class) = (task.id(), task.class);
             self.record(Event::TaskDue { task: id, at: now }, step);
-            self.office.refresh_queue(&self.state, handler);
+            self.office.refresh_class(&self.state, class);
             self.tell_change(slot, step);
         }
+    }
+
+    /// Tasks that are out of time; one batch at most, so that no step takes long.
+    fn expire(&mut self, now: Timestamp, step: &mut Step) {
+        let due = self.state.expiring.iter().take_while(|((due, _), _)| *due <= now);
+        let due: Vec<_> = due.map(|(_, slot)| *slot).take(self.limits.wake_batch.max(1)).collect();
+        for slot in due {
+            let expiry = self.state.expiry_of(&self.state.tasks[slot]);
+            if let Some((_, expiry)) = expiry {
+                self.end_by_expiry(now, slot, expiry, step);
+            }
+        }
+    }
+
+    fn end_by_expiry(&mut self, now: Timestamp, slot: Slot<Task>, expiry: Expiry, step: &mut Step) {
+        let attempt = self.present_attempt(slot);
+        let class = self.state.tasks[slot].class;
+        let session = self.session_of_runner(slot);
+        let task = attempt.task;
+        self.record(Event::TaskExpired { task, expiry, at: now }, step);
+        self.office.refresh_class(&self.state, class);
+        if let Some(session) = session {
+            step.effects.push(Effect::CancelAttempt { session, attempt });
+        }
+        let failure = self.state.tasks[slot].finished().and_then(|finished| match &finished.end {
+            End::Failed(failure) => Some(failure.clone()),
+            End::Succeeded { .. } | End::Cancelled | End::Lost(_) => None,
+        });
+        let state = TaskState::Failed;
+        step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
+        self.tell_change(slot, step);
     }
 
     /// When time alone next leads to something.
     pub(crate) fn next_timer(&self) -> Option<Timestamp> {
         let due = self.state.delayed.first_key_value().map(|((until, _), _)| *until);
-        self.next_lease_end().into_iter().chain(due).min()
+        let expiring = self.state.expiring.first_key_value().map(|((due, _), _)| *due);
+        self.next_lease_end().into_iter().chain(due).chain(expiring).min()
     }
 
     fn lease_end(&self, worker: Slot<Worker>) -> Timestamp {

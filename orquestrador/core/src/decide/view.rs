@@ -10,11 +10,12 @@ use crate::state::tasks::{Body, End, Task};
 impl Machine {
     pub(super) fn snapshot(&self, slot: Slot<Task>) -> TaskSnapshot {
         let task = &self.state.tasks[slot];
+        let terms = self.state.terms_of(task.class);
         let mut snapshot = TaskSnapshot {
             id: task.id(),
-            owner: self.state.owners[task.owner].name.clone(),
-            handler: self.state.handlers[task.handler].name.clone(),
-            delivery: self.delivery_of(slot),
+            owner: self.state.owner_of(task.class).name.clone(),
+            handler: self.state.handler_of(task.class).name.clone(),
+            delivery: terms.delivery,
             state: task.state(),
             attempt: task.attempt,
             worker: None,
@@ -25,9 +26,13 @@ impl Machine {
             result_bytes: 0,
             pending: None,
             not_before: None,
+            queue: terms.queue.clone(),
+            priority: terms.priority,
         };
         match &task.body {
-            Body::Queued { .. } => snapshot.pending = self.office.pending_reason(task.handler),
+            Body::Queued { .. } => {
+                snapshot.pending = self.office.pending_reason(&self.state, task.class);
+            }
             Body::Delayed { delay, .. } => {
                 let is_first = task.body.failed() == 0;
                 snapshot.pending = Some(match is_first {
@@ -74,7 +79,7 @@ impl Machine {
     }
 
     pub(super) fn delivery_of(&self, slot: Slot<Task>) -> Delivery {
-        self.state.terms[self.state.tasks[slot].terms].delivery
+        self.state.terms_of(self.state.tasks[slot].class).delivery
     }
 
     pub(super) fn present_attempt(&self, slot: Slot<Task>) -> AttemptRef {

@@ -11,9 +11,15 @@ use crate::mutation::Mutation;
 use crate::state::slab::Slot;
 use crate::state::tasks::{End, Task};
 use crate::state::workers::Worker;
+use crate::terms::Expiry;
 
 /// The failure code of a task that lost too many workers.
 pub const QUARANTINED: &str = "QUARANTINED";
+
+/// No worker reports such a failure.
+fn is_decided_here(code: &str) -> bool {
+    code == QUARANTINED || Expiry::ALL.iter().any(|expiry| expiry.code() == code)
+}
 
 impl Machine {
     pub(super) fn connect_worker(
@@ -137,7 +143,7 @@ impl Machine {
         };
         let has_reported = match &finished.end {
             End::Succeeded { .. } => true,
-            End::Failed(failure) => failure.code != QUARANTINED,
+            End::Failed(failure) => !is_decided_here(&failure.code),
             End::Cancelled | End::Lost(_) => false,
         };
         has_reported
@@ -217,9 +223,9 @@ impl Machine {
             let (state, failure) = (TaskState::Lost, None);
             step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
         } else if lost < self.limits.max_lost_attempts {
-            let handler = self.state.tasks[slot].handler;
+            let class = self.state.tasks[slot].class;
             self.record(Event::TaskRequeued { task, attempt, at: now }, step);
-            self.office.refresh_queue(&self.state, handler);
+            self.office.refresh_class(&self.state, class);
         } else {
             let failure = Failure {
                 code: QUARANTINED.to_owned(),

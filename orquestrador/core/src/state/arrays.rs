@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::book::TermsId;
+use super::classes::Class;
 use super::kept::Kept;
-use super::names::{Handler, Owner};
 use super::slab::{Shared, Slab, Slot};
 use super::tasks::{Seq, Task};
 use crate::effect::TaskState;
@@ -19,9 +18,7 @@ use crate::ranges::Ranges;
 #[derive(Clone)]
 pub struct Array {
     pub id: ArrayId,
-    pub owner: Slot<Owner>,
-    pub handler: Slot<Handler>,
-    pub terms: TermsId,
+    pub class: Slot<Class>,
     pub submitted_at: Timestamp,
     /// Of each of its tasks.
     pub fingerprint: u64,

@@ -2,9 +2,10 @@
 //! nothing here knows who is connected or what time it is.
 
 pub mod arrays;
-pub mod book;
+pub mod classes;
 pub mod index;
 pub mod kept;
+pub mod line;
 pub mod names;
 pub mod queues;
 pub mod slab;
@@ -16,10 +17,12 @@ use std::collections::BTreeMap;
 
 use crate::digest::{self, ArrayParts, TaskParts};
 use crate::effect::{TaskState, UserRecord};
-use crate::ids::{ArrayId, TaskId, Timestamp, UserName};
+use crate::ids::{ArrayId, Attempt, HandlerName, TaskId, Timestamp, UserName};
+use crate::terms::{Expiry, Terms, TimeLimits};
 use arrays::{Array, Arrays};
-use book::Book;
-use names::{Handlers, Owners};
+use classes::{Class, Classes};
+use names::{Handler, Handlers, Owner, Owners};
+use queues::Queues;
 use slab::Slot;
 use tasks::{Body, FinishOrder, Seq, Task, Tasks};
 use workers::Workers;
@@ -30,11 +33,14 @@ pub struct State {
     pub arrays: Arrays,
     pub handlers: Handlers,
     pub owners: Owners,
-    pub terms: Book,
+    pub queues: Queues,
+    pub classes: Classes,
     pub workers: Workers,
     pub users: BTreeMap<UserName, UserRecord>,
     /// Tasks that wait until a moment.
     pub delayed: BTreeMap<(Timestamp, Seq), Slot<Task>>,
+    /// Unfinished tasks that fail at a moment unless something happens before.
+    pub expiring: BTreeMap<(Timestamp, Seq), Slot<Task>>,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
     pub totals: Totals,
@@ -71,23 +77,41 @@ impl Totals {
 }
 
 impl State {
+    pub fn owner_of(&self, class: Slot<Class>) -> &Owner {
+        &self.owners[self.classes[class].owner]
+    }
+
+    pub fn handler_of(&self, class: Slot<Class>) -> &Handler {
+        &self.handlers[self.classes[class].handler]
+    }
+
+    pub fn terms_of(&self, class: Slot<Class>) -> &Terms {
+        &self.classes[class].terms
+    }
+
+    pub fn has_class(&self, owner: &UserName, handler: &HandlerName, terms: &Terms) -> bool {
+        let names = self.owners.find(owner).zip(self.handlers.find(handler));
+        let class = names.and_then(|(owner, handler)| self.classes.find(owner, handler, terms));
+        class.is_some()
+    }
+
     /// This owner's task; another's does not exist for it.
     pub fn task_of(&self, owner: &UserName, id: TaskId) -> Option<Slot<Task>> {
         let slot = self.tasks.find(id)?;
-        (self.owners[self.tasks[slot].owner].name == *owner).then_some(slot)
+        (self.owner_of(self.tasks[slot].class).name == *owner).then_some(slot)
     }
 
     /// This owner's array; another's does not exist for it.
     pub fn array_of(&self, owner: &UserName, id: ArrayId) -> Option<Slot<Array>> {
         let slot = self.arrays.find(id)?;
-        (self.owners[self.arrays[slot].owner].name == *owner).then_some(slot)
+        (self.owner_of(self.arrays[slot].class).name == *owner).then_some(slot)
     }
 
     /// This owner's task that waits in an array without a record, or was cancelled there.
     pub fn without_record(&self, owner: &UserName, id: TaskId) -> Option<(Slot<Array>, u32)> {
         let (slot, place) = self.arrays.find_task(id)?;
         let array = &self.arrays[slot];
-        let is_theirs = self.owners[array.owner].name == *owner;
+        let is_theirs = self.owner_of(array.class).name == *owner;
         let is_told = self.tasks.find(id).is_none() && place >= array.begun;
         (is_theirs && is_told).then_some((slot, place))
     }
@@ -96,7 +120,7 @@ impl State {
     pub fn active_in(&self, array: &Array) -> Vec<Slot<Task>> {
         let seqs = array.seq..Seq(array.seq.0 + u64::from(array.count));
         let running = self.workers.all().flat_map(|(_, worker)| worker.running.range(seqs.clone()));
-        let queued = self.handlers[array.handler].queue.put_back_within(seqs.clone());
+        let queued = self.classes[array.class].line.put_back_within(seqs.clone());
         let delayed = self.delayed.iter().map(|((_, seq), slot)| (seq, slot));
         let delayed = delayed.filter(|(seq, _)| seqs.contains(seq));
         let active: BTreeMap<_, _> =
@@ -104,15 +128,22 @@ impl State {
         active.into_values().collect()
     }
 
+    /// When the task fails unless something happens before, and why.
+    pub fn expiry_of(&self, task: &Task) -> Option<(Timestamp, Expiry)> {
+        let times = self.classes[task.class].terms.times;
+        let is_open = task.finished().is_none() && times != TimeLimits::default();
+        is_open.then(|| times.due(task.submitted_at, task.attempt > Attempt(0))).flatten()
+    }
+
     /// What the array adds to the digest, beside those of its tasks that have a record.
     pub fn array_hash(&self, array: &Array) -> u128 {
         digest::array(&ArrayParts {
             id: array.id.0,
-            owner_hash: self.owners[array.owner].name_hash,
-            handler_hash: self.handlers[array.handler].name_hash,
+            owner_hash: self.owner_of(array.class).name_hash,
+            handler_hash: self.handler_of(array.class).name_hash,
             fingerprint: array.fingerprint,
             submitted_at: array.submitted_at.0,
-            terms_hash: self.terms.hash_of(array.terms),
+            terms_hash: self.classes[array.class].terms_hash,
             numbers: (array.first, array.count),
             begun: array.begun,
             forgotten: array.forgotten,
@@ -130,13 +161,13 @@ impl State {
         };
         digest::task(&TaskParts {
             id: task.id().0,
-            owner_hash: self.owners[task.owner].name_hash,
-            handler_hash: self.handlers[task.handler].name_hash,
+            owner_hash: self.owner_of(task.class).name_hash,
+            handler_hash: self.handler_of(task.class).name_hash,
             fingerprint: task.fingerprint,
             submitted_at: task.submitted_at.0,
             attempt: task.attempt.0,
             returned: task.returned,
-            terms_hash: self.terms.hash_of(task.terms),
+            terms_hash: self.classes[task.class].terms_hash,
             failed: task.body.failed(),
             delayed_until: task.delay().map_or(0, |delay| delay.until.0),
             state: task.state() as u8,
@@ -151,7 +182,9 @@ impl State {
         let arrays = self.arrays.iter().map(|(_, array)| self.array_hash(array));
         let workers = self.workers.iter().map(|(_, w)| digest::worker(w, &self.handlers));
         let handlers = self.handlers.learned().map(digest::learned);
+        let queues = self.queues.iter().map(|(_, q)| digest::queue(&q.name, q.settings));
         let users = self.users.values().map(digest::user);
-        tasks.chain(arrays).chain(workers).chain(handlers).chain(users).fold(0, u128::wrapping_add)
+        let all = tasks.chain(arrays).chain(workers).chain(handlers).chain(queues).chain(users);
+        all.fold(0, u128::wrapping_add)
     }
 }

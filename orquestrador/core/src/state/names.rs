@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::queues::Queue;
 use super::slab::{Slab, Slot};
 use super::tasks::Ends;
 use crate::digest;
@@ -15,8 +14,7 @@ pub struct Handler {
     pub name_hash: u64,
     /// Some worker offered it once; it is never forgotten again.
     pub learned: bool,
-    pub queue: Queue,
-    /// Tasks, arrays and workers that name it.
+    /// Classes of tasks, and workers, that name it.
     holders: u64,
 }
 
@@ -28,15 +26,9 @@ pub struct Handlers {
 }
 
 impl Handlers {
-    /// One more task or worker names it.
+    /// One more class or worker names it.
     pub fn hold(&mut self, name: &HandlerName) -> Slot<Handler> {
         let slot = self.find_or_insert(name);
-        self.places[slot].holders += 1;
-        slot
-    }
-
-    /// One more task names what something names already.
-    pub fn hold_again(&mut self, slot: Slot<Handler>) -> Slot<Handler> {
         self.places[slot].holders += 1;
         slot
     }
@@ -66,7 +58,6 @@ impl Handlers {
             name: name.clone(),
             name_hash: digest::text(&name.0),
             learned: false,
-            queue: Queue::default(),
             holders: 0,
         });
         self.by_name.insert(name.clone(), slot);
@@ -116,6 +107,8 @@ pub struct Owner {
     pub name_hash: u64,
     /// All of its tasks, in the order of submission.
     pub tasks: Ends,
+    /// Classes of its tasks.
+    holders: u64,
 }
 
 /// Users that have tasks, whether or not the users still exist.
@@ -126,23 +119,28 @@ pub struct Owners {
 }
 
 impl Owners {
-    pub fn find_or_insert(&mut self, name: &UserName) -> Slot<Owner> {
-        if let Some(slot) = self.find(name) {
-            return slot;
-        }
-        let slot = self.places.insert(Owner {
-            name: name.clone(),
-            name_hash: digest::text(&name.0),
-            tasks: Ends::default(),
+    /// One more class of tasks is this user's.
+    pub fn hold(&mut self, name: &UserName) -> Slot<Owner> {
+        let slot = self.find(name).unwrap_or_else(|| {
+            let owner = Owner {
+                name: name.clone(),
+                name_hash: digest::text(&name.0),
+                tasks: Ends::default(),
+                holders: 0,
+            };
+            let slot = self.places.insert(owner);
+            self.by_name.insert(name.clone(), slot);
+            slot
         });
-        self.by_name.insert(name.clone(), slot);
+        self.places[slot].holders += 1;
         slot
     }
 
-    /// Forgets an owner without tasks.
-    pub fn sweep(&mut self, slot: Slot<Owner>) {
-        if self.places[slot].tasks.first.is_none() {
-            self.by_name.remove(&self.places[slot].name);
+    pub fn release(&mut self, slot: Slot<Owner>) {
+        let owner = &mut self.places[slot];
+        owner.holders -= 1;
+        if owner.holders == 0 {
+            self.by_name.remove(&owner.name);
             self.places.remove(slot);
         }
     }

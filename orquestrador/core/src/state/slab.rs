@@ -113,6 +113,11 @@ impl<T: Clone> Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// `None` where no record is, or no longer.
+    pub fn get(&self, slot: Slot<T>) -> Option<&T> {
+        self.chunks.get(slot.index() / CHUNK)?.get(slot.index() % CHUNK)?.as_ref()
+    }
+
     /// As it is now, whatever becomes of this one; cheap.
     pub fn share(&self) -> Shared<T> {
         Shared(self.chunks.clone())
@@ -184,6 +189,11 @@ impl<T, V: Default> Beside<T, V> {
             self.values.resize_with(index + 1, V::default);
         }
         &mut self.values[index]
+    }
+
+    /// Those that were written, in no meaningful order.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot<T>, &V)> {
+        self.values.iter().enumerate().map(|(index, value)| (Slot::at(index), value))
     }
 }
 

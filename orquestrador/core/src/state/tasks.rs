@@ -1,10 +1,9 @@
 //! Task records: lean, because there may be millions. Names are slots of their registries, text and
 //! results exist only once a task is finished, the payload only until then.
 
-use super::book::TermsId;
+use super::classes::Class;
 use super::index::IdIndex;
 use super::kept::Kept;
-use super::names::{Handler, Owner};
 use super::slab::{Shared, Slab, Slot};
 use super::workers::Worker;
 use crate::command::Failure;
@@ -31,17 +30,15 @@ pub struct FinishOrder(pub u64);
 pub struct Task {
     /// As bytes, because a `u128` would be padded.
     id: [u8; 16],
-    /// Of owner, handler, payload and terms: what a repeated submission is compared with.
+    /// Of class and payload: what a repeated submission is compared with.
     pub fingerprint: u64,
     pub submitted_at: Timestamp,
     pub seq: Seq,
-    pub owner: Slot<Owner>,
-    pub handler: Slot<Handler>,
+    pub class: Slot<Class>,
     /// Each earlier one failed, was lost with its worker, or returned by it; so is this one while the task is queued.
     pub attempt: Attempt,
     /// So many of them were returned. 0 once it is finished.
     pub returned: u16,
-    pub terms: TermsId,
     of_owner: Links,
     pub body: Body,
 }
@@ -109,7 +106,7 @@ pub struct Links {
 pub enum Chain {
     /// All tasks of an owner, oldest first.
     Owner,
-    /// The queued tasks of a handler that were never assigned, oldest first.
+    /// The queued tasks of a class that were never assigned, oldest first.
     Queue,
 }
 
@@ -220,9 +217,7 @@ pub struct Submission {
     pub fingerprint: u64,
     pub submitted_at: Timestamp,
     pub seq: Seq,
-    pub owner: Slot<Owner>,
-    pub handler: Slot<Handler>,
-    pub terms: TermsId,
+    pub class: Slot<Class>,
 }
 
 impl Task {
@@ -232,22 +227,10 @@ impl Task {
     }
 
     pub fn new(submission: Submission, attempt: Attempt, body: Body) -> Self {
-        let Submission { id, fingerprint, submitted_at, seq, owner, handler, terms } = submission;
+        let Submission { id, fingerprint, submitted_at, seq, class } = submission;
         let of_owner = Links::default();
         let id = id.to_bytes();
-        Self {
-            id,
-            fingerprint,
-            submitted_at,
-            seq,
-            owner,
-            handler,
-            attempt,
-            returned: 0,
-            terms,
-            of_owner,
-            body,
-        }
+        Self { id, fingerprint, submitted_at, seq, class, attempt, returned: 0, of_owner, body }
     }
 
     pub fn id(&self) -> TaskId {

@@ -14,10 +14,11 @@ pub enum Transition {
     Delayed,
     Due,
     Lost,
+    Expired,
 }
 
 /// Everything that is allowed.
-pub const TABLE: [(TaskState, Transition, TaskState); 12] = [
+pub const TABLE: [(TaskState, Transition, TaskState); 14] = [
     (TaskState::Queued, Transition::Assigned, TaskState::Running),
     (TaskState::Queued, Transition::Cancelled, TaskState::Cancelled),
     // Only in a snapshot: earlier attempts of a queued task were lost.
@@ -26,12 +27,14 @@ pub const TABLE: [(TaskState, Transition, TaskState); 12] = [
     (TaskState::Queued, Transition::Retried, TaskState::Queued),
     (TaskState::Queued, Transition::Delayed, TaskState::Queued),
     (TaskState::Queued, Transition::Due, TaskState::Queued),
+    (TaskState::Queued, Transition::Expired, TaskState::Failed),
     (TaskState::Running, Transition::Succeeded, TaskState::Succeeded),
     (TaskState::Running, Transition::Failed, TaskState::Failed),
     (TaskState::Running, Transition::Cancelled, TaskState::Cancelled),
     (TaskState::Running, Transition::Requeued, TaskState::Queued),
     (TaskState::Running, Transition::Retried, TaskState::Queued),
     (TaskState::Running, Transition::Lost, TaskState::Lost),
+    (TaskState::Running, Transition::Expired, TaskState::Failed),
 ];
 
 /// The state that follows; `None` when it is not allowed.

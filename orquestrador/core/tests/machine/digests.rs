@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use orquestrador_core::command::{Delivery, Failure};
 use orquestrador_core::event::{Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask};
-use orquestrador_core::ids::{Attempt, ProcessId, TaskId, Timestamp};
+use orquestrador_core::ids::{Attempt, ProcessId, QueueName, TaskId, Timestamp};
 use orquestrador_core::terms::{RetryPolicy, Terms};
 use orquestrador_core::{Event, Limits, Machine, invariants};
 
@@ -244,6 +244,8 @@ fn finished() -> RestoredTask {
         finished_at: Timestamp(3),
         finish_order: Some(0),
         delivery: Delivery::AtLeastOnce,
+        queue: QueueName::default(),
+        priority: 0,
         end: RestoredEnd::Succeeded { result: b"result"[..].into() },
     }
 }

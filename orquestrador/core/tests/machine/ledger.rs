@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{AttemptRef, Delivery};
 use orquestrador_core::ids::{
-    Attempt, HandlerName, RequestId, TaskId, Timestamp, UserName, WorkerId,
+    Attempt, HandlerName, QueueName, RequestId, TaskId, Timestamp, UserName, WorkerId,
 };
-use orquestrador_core::terms::Terms;
+use orquestrador_core::settings::QueueSettings;
+use orquestrador_core::terms::{Expiry, Terms};
 use orquestrador_core::{Answer, Command, Effect, Event, Machine, Step};
 
 const REQUEST: RequestId = RequestId(0);
@@ -24,10 +25,12 @@ pub struct Ledger {
     taken: BTreeMap<AttemptRef, WorkerId>,
     /// Those of them that are cancelled.
     cancelled: BTreeSet<AttemptRef>,
+    queues: BTreeMap<QueueName, QueueSettings>,
 }
 
 struct Entry {
     seq: u64,
+    submitted_at: Timestamp,
     owner: UserName,
     handler: HandlerName,
     attempt: Attempt,
@@ -51,14 +54,22 @@ enum Stage {
 impl Ledger {
     pub fn record(&mut self, event: &Event) {
         match event {
-            Event::TaskSubmitted { task, owner, handler, terms, .. } => {
-                self.submit(*task, owner, handler, terms);
+            Event::TaskSubmitted { task, owner, handler, terms, at, .. } => {
+                self.submit(*task, (owner, handler), terms, *at);
             }
             Event::ArraySubmitted {
-                array, owner, handler, terms, first, count, without, ..
+                array,
+                owner,
+                handler,
+                terms,
+                first,
+                count,
+                without,
+                at,
+                ..
             } => {
                 for place in (0..*count).filter(|p| !without.iter().any(|r| r.contains(p))) {
-                    self.submit(array.task(first + place), owner, handler, terms);
+                    self.submit(array.task(first + place), (owner, handler), terms, *at);
                 }
             }
             Event::ArrayCancelled { array, .. } => {
@@ -72,7 +83,7 @@ impl Ledger {
                 self.tasks.retain(|task, entry| Some(*task) == front || !waits(task, entry));
             }
             Event::TaskAssigned { task, attempt, worker, .. } => {
-                self.assert_oldest(*task);
+                self.assert_first(*task);
                 let entry = self.tasks.get_mut(task).expect("assigned tasks exist");
                 assert_eq!((entry.stage, entry.attempt.next()), (Stage::Queued, *attempt));
                 let once = entry.terms.delivery == Delivery::AtMostOnce;
@@ -144,6 +155,24 @@ impl Ledger {
                 }
                 entry.stage = Stage::Finished;
             }
+            Event::TaskExpired { task, expiry, at } => {
+                let entry = self.tasks.get_mut(task).expect("expired tasks exist");
+                let times = entry.terms.times;
+                let within = match expiry {
+                    Expiry::NotBegun => {
+                        assert_eq!(entry.attempt, Attempt(0), "{task} had begun");
+                        times.begin_ms
+                    }
+                    Expiry::NotEnded => times.end_ms,
+                };
+                let due = entry.submitted_at.plus_ms(within.expect("it had a time"));
+                assert!(due <= *at, "{task} expires too early");
+                assert_ne!(entry.stage, Stage::Finished, "{task} has two outcomes");
+                if entry.stage == Stage::Running {
+                    self.cancelled.insert(AttemptRef { task: *task, attempt: entry.attempt });
+                }
+                entry.stage = Stage::Finished;
+            }
             Event::TasksPruned { tasks } => {
                 for task in tasks {
                     let entry = self.tasks.remove(task).expect("forgotten tasks existed");
@@ -164,15 +193,25 @@ impl Ledger {
                 assert!(self.cancelled.remove(&reference));
                 assert_eq!(self.taken.remove(&reference).as_ref(), Some(worker));
             }
+            Event::QueueChanged { queue, settings, .. } => {
+                self.queues.insert(queue.clone(), *settings);
+            }
             Event::HandlersLearned { .. } | Event::UserAdded { .. } | Event::UserRemoved { .. } => {
             }
             Event::TaskRestored(_) | Event::ArrayRestored(_) => panic!("nobody decides {event:?}"),
         }
     }
 
-    fn submit(&mut self, task: TaskId, owner: &UserName, handler: &HandlerName, terms: &Terms) {
+    fn submit(
+        &mut self,
+        task: TaskId,
+        (owner, handler): (&UserName, &HandlerName),
+        terms: &Terms,
+        submitted_at: Timestamp,
+    ) {
         let entry = Entry {
             seq: self.submissions,
+            submitted_at,
             owner: owner.clone(),
             handler: handler.clone(),
             attempt: Attempt(0),
@@ -199,34 +238,69 @@ impl Ledger {
         assert!(self.taken.remove(&AttemptRef { task, attempt }).is_some(), "{task} had no slot");
     }
 
-    /// An older task of another handler may not wait with this worker, and so needs its next slot.
+    /// A task elsewhere that precedes it may not wait with this worker, and so needs its next slot.
     fn passes(&self, task: TaskId, worker: &WorkerId) -> bool {
-        let seq = self.tasks[&task].seq;
+        let chosen = &self.tasks[&task];
         self.tasks.values().any(|other| {
             let is_first = other.attempt.0 == other.returned + u32::from(other.failed);
+            let is_beside =
+                (&other.handler, &other.terms.queue) == (&chosen.handler, &chosen.terms.queue);
             other.stage == Stage::Queued
-                && other.seq < seq
+                && !is_beside
+                && (chosen.terms.priority, other.seq) < (other.terms.priority, chosen.seq)
                 && self.handlers[worker].contains(&other.handler)
                 && !(is_first && other.terms.delivery == Delivery::AtLeastOnce)
                 && self.is_head(other)
+                && self.is_open(&other.terms.queue)
+                && !self.can_start(&other.handler)
         })
     }
 
+    /// A worker that may be there has a slot for it.
+    fn can_start(&self, handler: &HandlerName) -> bool {
+        self.slots.iter().any(|(worker, slots)| {
+            let busy = self.taken.values().filter(|taker| *taker == worker).count();
+            busy < *slots as usize && self.handlers[worker].contains(handler)
+        })
+    }
+
+    /// Whosever turn it is.
     fn is_head(&self, entry: &Entry) -> bool {
-        !self.tasks.values().any(|other| {
-            other.stage == Stage::Queued && other.handler == entry.handler && other.seq < entry.seq
+        let is_beside = |other: &&Entry| {
+            other.stage == Stage::Queued
+                && (&other.handler, &other.terms.queue) == (&entry.handler, &entry.terms.queue)
+        };
+        !self.tasks.values().filter(is_beside).any(|other| {
+            let is_others = other.owner != entry.owner;
+            other.terms.priority > entry.terms.priority
+                || other.terms.priority == entry.terms.priority
+                    && (is_others || other.seq < entry.seq)
         })
     }
 
-    /// Among the queued tasks of its handler.
-    fn assert_oldest(&self, task: TaskId) {
+    /// One more of its tasks may run.
+    fn is_open(&self, queue: &QueueName) -> bool {
+        let settings = self.queues.get(queue).copied().unwrap_or_default();
+        let is_running =
+            |entry: &&Entry| entry.stage == Stage::Running && entry.terms.queue == *queue;
+        let running = self.tasks.values().filter(is_running).count();
+        !settings.paused && settings.max_running.is_none_or(|most| running < most as usize)
+    }
+
+    /// Nothing of a higher priority waits in its queue for its handler, nor anything older of its owner.
+    fn assert_first(&self, task: TaskId) {
         let chosen = &self.tasks[&task];
-        let older = self.tasks.values().filter(|other| {
+        let queue = &chosen.terms.queue;
+        assert!(self.is_open(queue), "{task} is assigned although its queue {queue} is closed");
+        let before = self.tasks.values().filter(|other| {
             other.stage == Stage::Queued
-                && other.handler == chosen.handler
-                && other.seq < chosen.seq
+                && (&other.handler, &other.terms.queue) == (&chosen.handler, queue)
+                && (other.terms.priority > chosen.terms.priority
+                    || other.terms.priority == chosen.terms.priority
+                        && other.owner == chosen.owner
+                        && other.seq < chosen.seq)
         });
-        assert_eq!(older.count(), 0, "{task} was assigned before an older one");
+        assert_eq!(before.count(), 0, "{task} was assigned before another");
     }
 
     /// Each worker is as busy as the events say.

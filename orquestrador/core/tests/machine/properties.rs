@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
-    Start, StateFilter,
+    AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, QueueChange,
+    ReportedOutcome, Start, StateFilter,
 };
 use orquestrador_core::ids::{
-    Attempt, HandlerName, ProcessId, RequestId, SessionId, TaskId, Timestamp, UserName, WorkerId,
+    Attempt, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
+    WorkerId,
 };
-use orquestrador_core::terms::{RetryPolicy, Terms};
+use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 use orquestrador_core::{Answer, Command, Effect, Limits, Step, invariants};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -115,6 +116,10 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         1 => owner().prop_map(|user| Command::RemoveUser { request: REQUEST, user }),
         1 => Just(Command::Overview { request: REQUEST }),
+        1 => (queue(), queue_change()).prop_map(|(queue, change)| Command::ChangeQueue {
+            request: REQUEST, queue, change
+        }),
+        1 => queue().prop_map(|queue| Command::PurgeQueue { request: REQUEST, queue }),
         2 => Just(Command::ExpireTimers),
     ]
 }
@@ -140,7 +145,8 @@ fn array_submission() -> impl Strategy<Value = Command> {
         id: array_id(n),
         handler,
         payload: vec![payload; 3].into(),
-        terms,
+        // These are for single tasks.
+        terms: Terms { times: TimeLimits::default(), ..terms },
         first,
         count,
         // All but one at most.
@@ -175,11 +181,41 @@ fn terms() -> impl Strategy<Value = Terms> {
         max_delay_ms: most,
         codes: if is_other { vec!["ANOTHER_CODE".into()] } else { vec![] },
     });
-    prop_oneof![
+    let terms = prop_oneof![
         1 => Just(Terms::from(Delivery::AtLeastOnce)),
         1 => Just(Terms::from(Delivery::AtMostOnce)),
         2 => retry.prop_map(|retry| Terms { retry: Some(Box::new(retry)), ..Terms::default() }),
-    ]
+    ];
+    let priority = prop_oneof![2 => Just(0), 1 => -2..3i8];
+    (terms, queue(), priority, times()).prop_map(|(terms, queue, priority, times)| Terms {
+        queue,
+        priority,
+        times,
+        ..terms
+    })
+}
+
+fn times() -> impl Strategy<Value = TimeLimits> {
+    let within = || proptest::option::weighted(0.2, 0..6_000u64);
+    (within(), within(), within()).prop_map(|(attempt_ms, begin_ms, end_ms)| TimeLimits {
+        attempt_ms,
+        begin_ms,
+        end_ms,
+    })
+}
+
+fn queue() -> impl Strategy<Value = QueueName> {
+    prop_oneof![2 => Just(QueueName::default()), 1 => Just("a".into()), 1 => Just("b".into())]
+}
+
+fn queue_change() -> impl Strategy<Value = QueueChange> {
+    let max_running = proptest::option::of(0..4u32);
+    let changes = (
+        proptest::option::of(1..4u32),
+        proptest::option::of(max_running),
+        proptest::option::of(proptest::bool::weighted(0.3)),
+    );
+    changes.prop_map(|(weight, max_running, paused)| QueueChange { weight, max_running, paused })
 }
 
 fn reference() -> impl Strategy<Value = AttemptRef> {
@@ -218,6 +254,9 @@ fn limits() -> Limits {
         prune_batch: 3,
         worker_lease_ms: 3_000,
         max_lost_attempts: 2,
+        purge_batch: 3,
+        // The ledger knows nothing of patience.
+        patience_ms: u64::MAX,
         ..Limits::default()
     }
 }
@@ -334,7 +373,7 @@ fn nth_last<T: Copy>(items: &[T], nth: usize) -> Option<T> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// The invariants, an equal standby, one outcome per task, exact slots, FIFO per handler: all with
+    /// The invariants, an equal standby, one outcome per task, exact slots, priorities and FIFO, closed queues: all with
     /// changes of the principal in between.
     #[test]
     fn whatever_happens_the_books_are_right(actions in actions(120)) {

@@ -211,7 +211,7 @@ fn many_are_woken_step_by_step() {
 
 #[test]
 fn more_different_policies_than_allowed_are_refused_and_nothing_else_is() {
-    let mut scene = Scene::new(Limits { max_terms: 2, ..Limits::default() });
+    let mut scene = Scene::new(Limits { max_policies: 2, ..Limits::default() });
     scene.step(0, connect(1, 1));
     let with_codes = |id, codes: &[&str]| submit_retried(&[id], codes);
     let refused = |step: &Step| {

@@ -4,7 +4,7 @@ use orquestrador_core::command::{
     AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
     Start, StateFilter,
 };
-use orquestrador_core::effect::{ArraySnapshot, Notice, TaskSnapshot};
+use orquestrador_core::effect::{ArraySnapshot, Notice, QueueSnapshot, TaskSnapshot};
 use orquestrador_core::event::RestoredEnd;
 use orquestrador_core::ids::{
     ArrayId, Attempt, ProcessId, RequestId, SessionId, TaskId, Timestamp,
@@ -94,7 +94,7 @@ impl Scene {
 
 // ---- Commands, in short. ----
 
-const REQUEST: RequestId = RequestId(1);
+pub const REQUEST: RequestId = RequestId(1);
 
 /// Echo tasks of ana with these ids.
 pub fn submit(ids: &[u128]) -> Command {
@@ -303,6 +303,8 @@ fn event(event: &Event) -> String {
         Event::TaskDelayed { task, until, .. } => {
             format!("delayed {} until {}", shown(*task), until.0)
         }
+        Event::QueueChanged { queue, settings, .. } => format!("queue {queue} {settings:?}"),
+        Event::TaskExpired { task, expiry, .. } => format!("expired {} {expiry:?}", shown(*task)),
         Event::TaskDue { task, .. } => format!("due {}", shown(*task)),
         Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),
         Event::TaskLost { task, attempt, cause, .. } => {
@@ -403,6 +405,14 @@ fn answer(answer: &Answer) -> String {
             }
             text
         }
+        Answer::Queues { queues } => {
+            let queues = queues.iter().map(|q| {
+                let QueueSnapshot { queue, settings, queued, running } = q;
+                format!("{queue} {settings:?} {queued} queued {running} running")
+            });
+            queues.collect::<Vec<_>>().join("; ")
+        }
+        Answer::Purged { cancelled, left } => format!("purged {cancelled}, {left} left"),
         Answer::UserAdded => "user added".to_owned(),
         Answer::UserRemoved => "user removed".to_owned(),
         Answer::Users { users } => {
@@ -454,6 +464,7 @@ fn notice(notice: &Notice) -> String {
         Notice::ArrayCancelled { array, tasks } => {
             format!("array {} without {tasks}", array.0 >> 96)
         }
+        Notice::QueueChanged { queue, .. } => format!("queue {queue} is changed"),
         Notice::TaskAssigned { task, worker } => format!("task {} to {worker}", shown(*task)),
         Notice::TaskReassigned { task, worker } => {
             format!("task {} again, to {worker}", shown(*task))

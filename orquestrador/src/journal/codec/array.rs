@@ -7,7 +7,7 @@ use orquestrador_core::event::{Forgotten, RestoredArray};
 use orquestrador_core::ids::{ArrayId, Timestamp};
 
 use super::CodecError;
-use super::event::{is_at_most_once, retry_to_proto, terms};
+use super::event::{is_at_most_once, retry_to_proto, terms, terms_to_proto};
 
 pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
     ArrayRestored {
@@ -19,6 +19,7 @@ pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
         at_ms: restored.at.0,
         at_most_once: is_at_most_once(restored.terms.delivery),
         retry: retry_to_proto(&restored.terms),
+        terms: terms_to_proto(&restored.terms),
         first: restored.first,
         count: restored.count,
         begun: restored.begun,
@@ -37,7 +38,7 @@ pub fn from_proto(e: ArrayRestored) -> Result<RestoredArray, CodecError> {
         handler: e.handler.as_str().into(),
         fingerprint: e.fingerprint,
         payload: e.payload,
-        terms: terms(e.at_most_once, e.retry)?,
+        terms: terms(e.at_most_once, e.retry, e.terms)?,
         first: e.first,
         count: e.count,
         at: Timestamp(e.at_ms),

@@ -5,8 +5,9 @@ use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
 use orquestrador_core::command::{Delivery, Failure};
 use orquestrador_core::event::LossCause;
-use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
-use orquestrador_core::terms::{RetryPolicy, Terms};
+use orquestrador_core::ids::{Attempt, QueueName, TaskId, Timestamp};
+use orquestrador_core::settings::QueueSettings;
+use orquestrador_core::terms::{Expiry, RetryPolicy, Terms, TimeLimits};
 
 use super::{CodecError, array, restored};
 use orquestrador_wire::process;
@@ -30,6 +31,7 @@ fn to_kind(event: &Event) -> Kind {
                 at_ms: at.0,
                 at_most_once: is_at_most_once(terms.delivery),
                 retry: retry_to_proto(terms),
+                terms: terms_to_proto(terms),
             })
         }
         Event::ArraySubmitted {
@@ -50,6 +52,7 @@ fn to_kind(event: &Event) -> Kind {
             at_ms: at.0,
             at_most_once: is_at_most_once(terms.delivery),
             retry: retry_to_proto(terms),
+            terms: terms_to_proto(terms),
             first: *first,
             count: *count,
             without: array::ranges_to_proto(without),
@@ -123,6 +126,18 @@ fn to_kind(event: &Event) -> Kind {
             cause: cause_to_proto(*cause).into(),
             at_ms: at.0,
         }),
+        Event::TaskExpired { task, expiry, at } => Kind::TaskExpired(proto::TaskExpired {
+            task_id: id(*task),
+            expiry: expiry_to_proto(*expiry).into(),
+            at_ms: at.0,
+        }),
+        Event::QueueChanged { queue, settings, at } => Kind::QueueChanged(proto::QueueChanged {
+            queue: queue.to_string(),
+            weight: settings.weight,
+            max_running: settings.max_running,
+            paused: settings.paused,
+            at_ms: at.0,
+        }),
         Event::TasksPruned { tasks } => Kind::TasksPruned(proto::TasksPruned {
             task_ids: tasks.iter().map(|task| id(*task)).collect(),
         }),
@@ -170,7 +185,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             owner: e.owner.as_str().into(),
             handler: e.handler.as_str().into(),
             payload: e.payload,
-            terms: terms(e.at_most_once, e.retry)?,
+            terms: terms(e.at_most_once, e.retry, e.terms)?,
             at: Timestamp(e.at_ms),
         },
         Kind::ArraySubmitted(e) => Event::ArraySubmitted {
@@ -178,7 +193,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             owner: e.owner.as_str().into(),
             handler: e.handler.as_str().into(),
             payload: e.payload,
-            terms: terms(e.at_most_once, e.retry)?,
+            terms: terms(e.at_most_once, e.retry, e.terms)?,
             first: e.first,
             count: e.count,
             without: array::ranges_from_proto(e.without)?,
@@ -238,6 +253,20 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             task: task(&e.task_id)?,
             attempt: Attempt(e.attempt),
             cause: cause_from_proto(e.cause)?,
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskExpired(e) => Event::TaskExpired {
+            task: task(&e.task_id)?,
+            expiry: expiry_from_proto(e.expiry)?,
+            at: Timestamp(e.at_ms),
+        },
+        Kind::QueueChanged(e) => Event::QueueChanged {
+            queue: e.queue.as_str().into(),
+            settings: QueueSettings {
+                weight: e.weight.max(1),
+                max_running: e.max_running,
+                paused: e.paused,
+            },
             at: Timestamp(e.at_ms),
         },
         Kind::TasksPruned(e) => Event::TasksPruned {
@@ -307,15 +336,53 @@ pub(super) fn retry_to_proto(terms: &Terms) -> Option<proto::RetryTerms> {
 pub(super) fn terms(
     at_most_once: bool,
     retry: Option<proto::RetryTerms>,
+    terms: Option<proto::TaskTerms>,
 ) -> Result<Terms, CodecError> {
     let delivery = delivery(at_most_once);
+    let proto::TaskTerms { queue, priority, attempt_ms, begin_ms, end_ms } =
+        terms.unwrap_or_default();
+    let priority = i8::try_from(priority).map_err(|_| CodecError::Invalid("priority"))?;
+    let times = TimeLimits { attempt_ms, begin_ms, end_ms };
     let retry = retry.map(|retry| -> Result<_, CodecError> {
         let proto::RetryTerms { max_attempts, first_delay_ms, max_delay_ms, codes } = retry;
         let max_attempts =
             u16::try_from(max_attempts).map_err(|_| CodecError::Invalid("max_attempts"))?;
         Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
     });
-    Ok(Terms { delivery, retry: retry.transpose()? })
+    Ok(Terms { delivery, retry: retry.transpose()?, queue: named(&queue), priority, times })
+}
+
+/// `None` where they say nothing.
+pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
+    let Terms { queue, priority, times, .. } = terms;
+    let is_default = *queue == QueueName::default();
+    let terms = proto::TaskTerms {
+        queue: if is_default { String::new() } else { queue.to_string() },
+        priority: i32::from(*priority),
+        attempt_ms: times.attempt_ms,
+        begin_ms: times.begin_ms,
+        end_ms: times.end_ms,
+    };
+    (terms != proto::TaskTerms::default()).then_some(terms)
+}
+
+fn named(queue: &str) -> QueueName {
+    if queue.is_empty() { QueueName::default() } else { queue.into() }
+}
+
+fn expiry_to_proto(expiry: Expiry) -> proto::Expiry {
+    match expiry {
+        Expiry::NotBegun => proto::Expiry::NotBegun,
+        Expiry::NotEnded => proto::Expiry::NotEnded,
+    }
+}
+
+fn expiry_from_proto(expiry: i32) -> Result<Expiry, CodecError> {
+    match proto::Expiry::try_from(expiry) {
+        Ok(proto::Expiry::NotBegun) => Ok(Expiry::NotBegun),
+        Ok(proto::Expiry::NotEnded) => Ok(Expiry::NotEnded),
+        Ok(proto::Expiry::Unspecified) | Err(_) => Err(CodecError::Invalid("expiry")),
+    }
 }
 
 pub(super) fn cause_to_proto(cause: LossCause) -> proto::LossCause {

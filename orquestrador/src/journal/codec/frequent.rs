@@ -47,9 +47,7 @@ impl Field<'_> {
 pub(super) fn write(number: u32, event: &Event, into: &mut Vec<u8>) -> bool {
     let id = |task: &TaskId| task.to_bytes();
     match event {
-        Event::TaskSubmitted { task, owner, handler, payload, terms, at }
-            if terms.retry.is_none() =>
-        {
+        Event::TaskSubmitted { task, owner, handler, payload, terms, at } if terms.is_plain() => {
             let fields = [
                 Field::Bytes(1, &id(task)),
                 Field::Bytes(2, owner.0.as_bytes()),

@@ -5,9 +5,12 @@ use common::proto::{RestoredCancellation, RestoredFailure, TaskRestored};
 use orquestrador_core::command::Failure;
 use orquestrador_core::event::{RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, Timestamp};
+use orquestrador_core::terms::Terms;
 
 use super::CodecError;
-use super::event::{cause_from_proto, cause_to_proto, delivery, id, is_at_most_once, task};
+use super::event::{
+    cause_from_proto, cause_to_proto, id, is_at_most_once, task, terms, terms_to_proto,
+};
 
 pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
     TaskRestored {
@@ -32,10 +35,16 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
             RestoredEnd::Lost(cause) => End::Lost(cause_to_proto(*cause).into()),
         }),
         at_most_once: is_at_most_once(restored.delivery),
+        terms: terms_to_proto(&Terms {
+            queue: restored.queue.clone(),
+            priority: restored.priority,
+            ..Terms::default()
+        }),
     }
 }
 
 pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
+    let Terms { delivery, queue, priority, .. } = terms(e.at_most_once, None, e.terms)?;
     Ok(RestoredTask {
         task: task(&e.task_id)?,
         owner: e.owner.as_str().into(),
@@ -47,7 +56,9 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         started_at: e.started_at_ms.map(Timestamp),
         finished_at: Timestamp(e.finished_at_ms),
         finish_order: e.finish_order,
-        delivery: delivery(e.at_most_once),
+        delivery,
+        queue,
+        priority,
         end: match e.end.ok_or(CodecError::Missing("end"))? {
             End::Succeeded(result) => RestoredEnd::Succeeded { result: result.into() },
             End::Failed(RestoredFailure { code, message, output }) => {

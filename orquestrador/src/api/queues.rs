@@ -1,0 +1,106 @@
+//! `QueueService`: how named queues stand, and how they are served.
+
+use common::grpc_status;
+use common::proto::queue_service_server::QueueService;
+use common::proto::{
+    ChangeQueueRequest, ChangeQueueResponse, ListQueuesRequest, ListQueuesResponse,
+    PurgeQueueRequest, PurgeQueueResponse,
+};
+use orquestrador_core::command::QueueChange;
+use orquestrador_core::ids::{QueueName, RequestId};
+use orquestrador_core::{Answer, Command};
+use tonic::{Request, Response, Status};
+
+use super::{authenticate, convert, only_for_admins, rejected, unexpected, validate};
+use crate::driver::DriverHandle;
+use crate::users::{Caller, Users};
+
+/// The most that a queue may weigh.
+const MAX_WEIGHT: u32 = 1_000;
+
+/// Answers clients and administrators.
+pub struct Service {
+    pub driver: DriverHandle,
+    pub users: Users,
+}
+
+impl Service {
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        authenticate(&self.users, &self.driver, request.metadata()).await
+    }
+
+    async fn ask(&self, command: impl FnOnce(RequestId) -> Command) -> Result<Answer, Status> {
+        self.driver.call(command).await?.answer.map_err(|r| rejected(&r))
+    }
+}
+
+#[tonic::async_trait]
+impl QueueService for Service {
+    async fn list_queues(
+        &self,
+        request: Request<ListQueuesRequest>,
+    ) -> Result<Response<ListQueuesResponse>, Status> {
+        self.caller(&request).await?;
+        match self.ask(|request| Command::ListQueues { request }).await? {
+            Answer::Queues { queues } => {
+                let queues = queues.iter().map(convert::queue).collect();
+                Ok(Response::new(ListQueuesResponse { queues }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn change_queue(
+        &self,
+        request: Request<ChangeQueueRequest>,
+    ) -> Result<Response<ChangeQueueResponse>, Status> {
+        only_for_admins(&self.caller(&request).await?)?;
+        let body = request.into_inner();
+        let queue = queue_name(&body.name)?;
+        let change = queue_change(&body)?;
+        match self.ask(|request| Command::ChangeQueue { request, queue, change }).await? {
+            Answer::Queues { queues } => {
+                let queue = queues.first().map(convert::queue);
+                Ok(Response::new(ChangeQueueResponse { queue }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn purge_queue(
+        &self,
+        request: Request<PurgeQueueRequest>,
+    ) -> Result<Response<PurgeQueueResponse>, Status> {
+        only_for_admins(&self.caller(&request).await?)?;
+        let queue = queue_name(&request.get_ref().name)?;
+        match self.ask(|request| Command::PurgeQueue { request, queue }).await? {
+            Answer::Purged { cancelled, left } => {
+                Ok(Response::new(PurgeQueueResponse { cancelled, left }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` naming the field.
+fn queue_name(name: &str) -> Result<QueueName, Status> {
+    match validate::name_violation(name) {
+        Some(why) => Err(grpc_status::invalid([("name".to_owned(), why)])),
+        None => Ok(name.into()),
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` naming the field.
+fn queue_change(change: &ChangeQueueRequest) -> Result<QueueChange, Status> {
+    if change.weight.is_some_and(|weight| !(1..=MAX_WEIGHT).contains(&weight)) {
+        let why = format!("must be 1 to {MAX_WEIGHT}");
+        return Err(grpc_status::invalid([("weight".to_owned(), why)]));
+    }
+    Ok(QueueChange {
+        weight: change.weight,
+        max_running: change.max_running.map(|most| Some(most).filter(|most| *most > 0)),
+        paused: change.paused,
+    })
+}
