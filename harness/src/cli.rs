@@ -55,7 +55,8 @@ impl Cli {
         Self { user: user.to_owned(), token: token.to_owned(), ..self.clone() }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// To be started otherwise than by the others here.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command
             .args(["--orchestrators", &self.orchestrators])

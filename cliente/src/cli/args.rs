@@ -107,6 +107,7 @@ pub enum Subcommand {
 pub enum Online {
     Submit(Box<Submit>),
     Run(Box<Run>),
+    Map(Box<Map>),
     Status {
         #[arg(value_name = "ID", value_parser = task_id)]
         task_id: String,
@@ -272,6 +273,23 @@ pub struct Run {
     pub allow_unknown_handler: bool,
     #[arg(last = true, required = true, value_name = "ARGV")]
     pub argv: Vec<String>,
+}
+
+/// A program for each input.
+#[derive(Debug, clap::Args)]
+pub struct Map {
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    pub inputs: String,
+    #[arg(long, short, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub jobs: u64,
+    #[arg(long, short)]
+    pub keep_order: bool,
+    #[arg(long)]
+    pub tag: bool,
+    #[arg(long)]
+    pub halt_on_error: bool,
+    #[command(flatten)]
+    pub run: Run,
 }
 
 impl Submit {

@@ -87,6 +87,12 @@ pub enum ClientMessage {
     UserRemoved {
         user: String,
     },
+    /// Of `cliente map`: the task for this input.
+    MapFailed {
+        input: String,
+        code: String,
+        message: String,
+    },
     QueuePurged {
         queue: String,
         tasks: u64,
@@ -205,6 +211,7 @@ impl Message for ClientMessage {
             Self::UserAdded { .. } => "user_added",
             Self::UserRemoved { .. } => "user_removed",
             Self::QueuePurged { .. } => "queue_purged",
+            Self::MapFailed { .. } => "map_failed",
             Self::Promoted { .. } => "promoted",
             Self::NoCommand => "no_command",
             Self::NoCommandLine => "no_command_line",
@@ -294,6 +301,9 @@ impl ClientMessage {
             Self::UserAdded { user, admin: true } => format!("Usuário {user} gravado, como administrador."),
             Self::UserAdded { user, admin: false } => format!("Usuário {user} gravado."),
             Self::UserRemoved { user } => format!("Usuário {user} removido."),
+            Self::MapFailed { input, code, message } => {
+                format!("{input}: {code}: {}", task_error_text(code, message, Lang::Pt))
+            }
             Self::QueuePurged { queue, tasks } => {
                 format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas.")
             }
@@ -403,6 +413,9 @@ impl ClientMessage {
             Self::UserAdded { user, admin: true } => format!("User {user} recorded, as administrator."),
             Self::UserAdded { user, admin: false } => format!("User {user} recorded."),
             Self::UserRemoved { user } => format!("User {user} removed."),
+            Self::MapFailed { input, code, message } => {
+                format!("{input}: {code}: {}", task_error_text(code, message, Lang::En))
+            }
             Self::QueuePurged { queue, tasks } => {
                 format!("{tasks} tasks that waited in the queue {queue} were cancelled.")
             }

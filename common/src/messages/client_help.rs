@@ -33,7 +33,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.each_line" => {
             "Uma tarefa por linha do arquivo (- é a entrada padrão); a linha substitui {} no conteúdo ou nos argumentos"
         }
-        "submit.delivery" | "run.delivery" => {
+        "submit.delivery" | "run.delivery" | "map.delivery" => {
             "at-least-once (padrão): perdido o worker, outro a executa; at-most-once: nunca começa duas vezes, termina como PERDIDA"
         }
         "submit.delay" => "Quanto depois de recebida a tarefa pode começar: 30s, 10m, 2h",
@@ -55,15 +55,28 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "deadline" => "Se não terminar até tanto depois de submetida, a tarefa é encerrada e falha",
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
-        "submit.stdin_from" | "run.stdin_from" => {
+        "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
             "Arquivo com a entrada padrão do programa (- é a entrada padrão)"
         }
         "result.wait" => "Espera terminar",
         "wait_timeout" => "Quanto esperar, no máximo: 30s, 10m, 2h",
-        "submit.allow_unknown_handler" | "run.allow_unknown_handler" => {
+        "submit.allow_unknown_handler"
+        | "run.allow_unknown_handler"
+        | "map.allow_unknown_handler" => {
             "Aceita mesmo que nenhum worker tenha oferecido este handler"
         }
         "run.argv" => "Depois de --: o programa e os argumentos",
+        "map.about" => {
+            "Executa um programa para cada entrada, em todos os workers, no espírito do GNU parallel"
+        }
+        "map.argv" => {
+            "O programa e os argumentos, e depois de ::: as entradas; {} é a entrada, {.} sem extensão, {/} só o nome, {//} a pasta, {/.} o nome sem extensão, {#} o número, {2} a da segunda lista"
+        }
+        "map.inputs" => "Sem :::, as entradas são as linhas deste arquivo (- é a entrada padrão)",
+        "map.jobs" => "Quantas tarefas em andamento, no máximo, 1 a 10000",
+        "map.keep_order" => "Mostra as saídas na ordem das entradas",
+        "map.tag" => "Cada linha da saída começa com a entrada e um tab",
+        "map.halt_on_error" => "A primeira falha cancela o que resta",
         "submit.argv" => "Depois de --: o programa e os argumentos, para o handler command",
         "status.explain" => {
             "Explica passo a passo: por que espera, por que rodou de novo, como terminou"
@@ -176,7 +189,7 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.each_line" => {
             "One task per line of the file (- is standard input); the line replaces {} in the payload or the arguments"
         }
-        "submit.delivery" | "run.delivery" => {
+        "submit.delivery" | "run.delivery" | "map.delivery" => {
             "at-least-once (default): if its worker is lost, another runs it; at-most-once: never started twice, it ends as LOST"
         }
         "submit.delay" => "How long after it was accepted the task may begin: 30s, 10m, 2h",
@@ -198,15 +211,26 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
         "submit.wait" => "Wait until they are finished; the exit code is that of the work",
-        "submit.stdin_from" | "run.stdin_from" => {
+        "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
             "File with the program's standard input (- is standard input)"
         }
         "result.wait" => "Wait until it is finished",
         "wait_timeout" => "How long to wait at most: 30s, 10m, 2h",
-        "submit.allow_unknown_handler" | "run.allow_unknown_handler" => {
-            "Accept although no worker has offered this handler"
-        }
+        "submit.allow_unknown_handler"
+        | "run.allow_unknown_handler"
+        | "map.allow_unknown_handler" => "Accept although no worker has offered this handler",
         "run.argv" => "After --: the program and its arguments",
+        "map.about" => {
+            "Runs a program for each input, on all workers, in the spirit of GNU parallel"
+        }
+        "map.argv" => {
+            "The program and its arguments, and after ::: the inputs; {} is the input, {.} without extension, {/} its name, {//} its folder, {/.} the name without extension, {#} the number, {2} that of the second list"
+        }
+        "map.inputs" => "Without :::, the inputs are the lines of this file (- is standard input)",
+        "map.jobs" => "How many tasks under way, at most, 1 to 10000",
+        "map.keep_order" => "Shows outputs in the order of the inputs",
+        "map.tag" => "Each line of output begins with the input and a tab",
+        "map.halt_on_error" => "The first failure cancels the rest",
         "submit.argv" => "After --: the program and its arguments, for the handler command",
         "status.explain" => {
             "Explain step by step: why it waits, why it was run again, how it ended"

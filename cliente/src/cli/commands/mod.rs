@@ -8,6 +8,7 @@ mod explain;
 mod list;
 pub mod login;
 pub mod logout;
+mod map;
 pub mod menu;
 mod payload;
 mod queues;
@@ -31,6 +32,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
     match command {
         Online::Submit(options) => submit::run(context, *options).await,
         Online::Run(options) => run::run(context, *options).await,
+        Online::Map(options) => map::run(context, *options).await,
         Online::Status { task_id, explain: false } if array_id::is_array(&task_id) => {
             array::status(context, &task_id).await
         }

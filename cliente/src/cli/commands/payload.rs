@@ -112,16 +112,23 @@ impl Template {
             Content::Bytes(bytes) => bytes.clone(),
             Content::Text(text) => text.replace(PLACEHOLDER, line).into_bytes(),
             Content::Json(value) => filled(value, line).to_string().into_bytes(),
-            Content::Program { argv, stdin } => {
-                let argv: Vec<_> = argv.iter().map(|arg| arg.replace(PLACEHOLDER, line)).collect();
-                let order = if stdin.is_empty() {
-                    json!({ "argv": argv })
-                } else {
-                    json!({ "argv": argv, "stdin": stdin })
-                };
-                order.to_string().into_bytes()
+            Content::Program { argv, .. } => {
+                self.order(argv.iter().map(|arg| arg.replace(PLACEHOLDER, line)).collect())
             }
         }
+    }
+
+    /// The payload for this command line, with the standard input of every task.
+    pub fn order(&self, argv: Vec<String>) -> Vec<u8> {
+        let order = match &self.content {
+            Content::Program { stdin, .. } if !stdin.is_empty() => {
+                json!({ "argv": argv, "stdin": stdin })
+            }
+            Content::Program { .. } | Content::Bytes(_) | Content::Text(_) | Content::Json(_) => {
+                json!({ "argv": argv })
+            }
+        };
+        order.to_string().into_bytes()
     }
 
     /// The payload where no line fills it.

@@ -25,6 +25,12 @@ impl Output for Json {
         line(&task(view))
     }
 
+    fn mapped(&self, input: &str, view: &TaskView) -> String {
+        let mut value = task(view);
+        value["input"] = input.into();
+        line(&value)
+    }
+
     fn accepted_array(&self, array: &Array, receipt: &Receipt) -> String {
         line(&self::array(array, receipt))
     }

@@ -120,6 +120,10 @@ impl Output for Table {
         ])
     }
 
+    fn mapped(&self, input: &str, view: &TaskView) -> String {
+        format!("{input}\t{}", self.change(view))
+    }
+
     fn accepted_array(&self, array: &Array, _: &Receipt) -> String {
         format!("{}\n", array.array_id)
     }

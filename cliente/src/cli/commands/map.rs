@@ -1,0 +1,188 @@
+//! `cliente map -- PROGRAM ::: INPUT…`: a program for each input, in the spirit of GNU parallel.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cliente::TaskSpec;
+use common::messages::Message as _;
+use common::messages::client::ClientMessage;
+use common::proto::{Task, TaskState, TaskUpdate};
+use futures::stream::{self, Stream, StreamExt as _};
+use indicatif::ProgressBar;
+use serde_json::Value;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::super::Context;
+use super::super::args::{Map, Submit};
+use super::super::failure::Failure;
+use super::super::inputs::{self, Inputs};
+use super::super::output::{self, TaskView};
+use super::super::terminal::{self, say};
+use super::payload::{self, Template};
+use super::wait::{self, Tally};
+
+/// Tasks under way that are asked to end at the same time.
+const CANCELLATIONS: usize = 64;
+
+/// The ids of the tasks under way.
+type Open = Arc<Mutex<BTreeSet<String>>>;
+
+/// A task that ended, and what for.
+struct Done {
+    input: String,
+    task: Task,
+    result: Vec<u8>,
+}
+
+pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
+    let (program, sources) = inputs::split(&options.run.argv);
+    if program.is_empty() {
+        return Err(Failure::usage(ClientMessage::NoCommandLine));
+    }
+    let inputs = self::inputs(&options, &sources)?;
+    let bar = bar(&sources);
+    let Map { jobs, keep_order, tag, halt_on_error, .. } = options;
+    let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
+    let submit = Submit::from(options.run);
+    let (template, allow_unknown) = (Template::read(&submit)?, submit.allow_unknown_handler);
+
+    let open = Open::default();
+    let (client, of_end) = (context.client.clone(), Arc::clone(&open));
+    let until_it_ends = terminal::before_end(async move { cancel_all(&client, &of_end).await });
+    let tasks = inputs.enumerate().map(|(nth, inputs)| {
+        let open = Arc::clone(&open);
+        let work = inputs.map(|inputs| {
+            let argv = inputs::fill(&program, &inputs, nth as u64 + 1);
+            (inputs.join(" "), template.task(template.order(argv)))
+        });
+        async move {
+            let (input, task) = work?;
+            one(context, &open, input, task, allow_unknown).await
+        }
+    });
+    let done = match keep_order {
+        true => tasks.buffered(jobs).left_stream(),
+        false => tasks.buffer_unordered(jobs).right_stream(),
+    };
+    let mut done = pin!(done);
+    let mut tally = Tally::default();
+    let failure = loop {
+        let Some(done) = done.next().await else { break None };
+        let shown = done.and_then(|done| {
+            bar.inc(1);
+            bar.suspend(|| show(context, &done, tag))?;
+            let task = done.task;
+            tally.count(&TaskUpdate { task: Some(task.clone()), ..TaskUpdate::default() });
+            Ok(task.state() != TaskState::Succeeded)
+        });
+        match shown {
+            Ok(has_failed) if has_failed && halt_on_error => break None,
+            Ok(_) => {}
+            Err(failure) => break Some(failure),
+        }
+    };
+    bar.finish_and_clear();
+    // What is still under way is of no use to anybody.
+    cancel_all(&context.client, &open).await;
+    until_it_ends.over().await;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    if !context.is_json {
+        say(&tally.summary().text(context.lang));
+    }
+    Ok(tally.exit_code())
+}
+
+fn inputs(
+    options: &Map,
+    sources: &[Vec<String>],
+) -> Result<impl Stream<Item = Result<Inputs, Failure>> + use<>, Failure> {
+    if !sources.is_empty() {
+        return Ok(stream::iter(inputs::combinations(sources).map(Ok)).left_stream());
+    }
+    let lines = ReceiverStream::new(payload::lines(&options.inputs)?);
+    Ok(lines
+        .flat_map(|lines| match lines {
+            Ok(lines) => stream::iter(lines).map(|line| Ok(vec![line])).left_stream(),
+            Err(failure) => stream::iter([Err(failure)]).right_stream(),
+        })
+        .right_stream())
+}
+
+/// As long as their number is known.
+fn bar(sources: &[Vec<String>]) -> ProgressBar {
+    match sources {
+        [] => ProgressBar::hidden(),
+        sources => wait::bar(sources.iter().map(Vec::len).product()),
+    }
+}
+
+async fn one(
+    context: &Context,
+    open: &Open,
+    input: String,
+    task: TaskSpec,
+    allow_unknown: bool,
+) -> Result<Done, Failure> {
+    let id = task.task_id.clone();
+    lock(open).insert(id.clone());
+    let ran = context.client.run(task, allow_unknown).await;
+    if let Err(error) = &ran
+        && error.code.retryable()
+    {
+        say(&ClientMessage::MayGoOn { task: id.clone() }.text(context.lang));
+    }
+    lock(open).remove(&id);
+    let (task, result) = ran?;
+    Ok(Done { input, task, result })
+}
+
+/// Nobody waits for them any more.
+async fn cancel_all(client: &cliente::Client, open: &Open) {
+    let ids = std::mem::take(&mut *lock(open));
+    let cancelled = stream::iter(ids).map(|id| async move { client.cancel(&id).await });
+    let refused = cancelled.buffer_unordered(CANCELLATIONS).filter_map(|done| async { done.err() });
+    let mut refused = pin!(refused);
+    while let Some(error) = refused.next().await {
+        tracing::debug!(%error, "a task under way was not cancelled");
+    }
+}
+
+fn lock(open: &Open) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a program printed goes where it printed it, whole, with its input before each line if that is wanted.
+fn show(context: &Context, done: &Done, tag: bool) -> Result<(), Failure> {
+    let Done { input, task, result } = done;
+    let view = TaskView::new(task.clone(), result.clone(), None);
+    if context.is_json {
+        return output::print(&context.output.mapped(input, &view));
+    }
+    let report: Value = serde_json::from_slice(result).unwrap_or_default();
+    for (stream, is_error) in [("stderr", true), ("stdout", false)] {
+        let text = match &report[stream] {
+            Value::Null => continue,
+            Value::String(text) if text.is_empty() => continue,
+            Value::String(text) => text.clone(),
+            // What is no text.
+            other => format!("{other}\n"),
+        };
+        let text = if tag { tagged(input, &text) } else { text };
+        match is_error {
+            true => say(text.strip_suffix('\n').unwrap_or(&text)),
+            false => output::print(&text)?,
+        }
+    }
+    if let Some(error) = &task.error {
+        let (code, message) = (error.code.clone(), error.message.clone());
+        say(&ClientMessage::MapFailed { input: input.clone(), code, message }.text(context.lang));
+    }
+    Ok(())
+}
+
+fn tagged(input: &str, text: &str) -> String {
+    text.lines().map(|line| format!("{input}\t{line}\n")).collect()
+}

@@ -1,0 +1,158 @@
+//! What `cliente map` is given, and how it goes into a command line: the placeholders of GNU parallel.
+
+/// Between the program and its inputs.
+const SEPARATOR: &str = ":::";
+
+/// The inputs of one task: one from each source.
+pub type Inputs = Vec<String>;
+
+/// The program, and the sources named behind it.
+pub fn split(argv: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
+    let mut parts = argv.split(|arg| arg == SEPARATOR).map(<[String]>::to_vec);
+    let program = parts.next().unwrap_or_default();
+    (program, parts.collect())
+}
+
+/// Every combination of one from each source; the last source goes round first.
+pub fn combinations(sources: &[Vec<String>]) -> impl Iterator<Item = Inputs> + Send + use<> {
+    let sources = sources.to_vec();
+    let count = sources.iter().map(Vec::len).product::<usize>();
+    let count = if sources.is_empty() { 0 } else { count };
+    (0..count).map(move |nth| {
+        let mut rest = nth;
+        let mut inputs: Inputs = sources
+            .iter()
+            .rev()
+            .map(|source| {
+                let input = source[rest % source.len()].clone();
+                rest /= source.len();
+                input
+            })
+            .collect();
+        inputs.reverse();
+        inputs
+    })
+}
+
+/// The command line of the `number`th task. Inputs for which it has no place come last.
+pub fn fill(program: &[String], inputs: &[String], number: u64) -> Vec<String> {
+    let mut has_place = false;
+    let mut argv: Vec<String> = program
+        .iter()
+        .map(|arg| {
+            let (filled, found) = fill_one(arg, inputs, number);
+            has_place |= found;
+            filled
+        })
+        .collect();
+    if !has_place {
+        argv.extend(inputs.iter().cloned());
+    }
+    argv
+}
+
+/// Whether an input has its place there.
+fn fill_one(arg: &str, inputs: &[String], number: u64) -> (String, bool) {
+    let (mut filled, mut rest, mut has_place) = (String::new(), arg, false);
+    while let Some(start) = rest.find('{') {
+        let (before, from) = rest.split_at(start);
+        filled.push_str(before);
+        let place = from.find('}').map(|end| (&from[1..end], &from[end + 1..]));
+        match place.and_then(|(name, after)| Some((value(name, inputs, number)?, name, after))) {
+            Some((value, name, after)) => {
+                has_place |= name != "#";
+                filled.push_str(&value);
+                rest = after;
+            }
+            None => {
+                filled.push('{');
+                rest = &from[1..];
+            }
+        }
+    }
+    filled.push_str(rest);
+    (filled, has_place)
+}
+
+/// What stands in the place of `{name}`; `None` if that is no placeholder.
+fn value(name: &str, inputs: &[String], number: u64) -> Option<String> {
+    if name == "#" {
+        return Some(number.to_string());
+    }
+    let digits = name.len() - name.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (nth, part) = name.split_at(digits);
+    let input = match nth {
+        "" => inputs.join(" "),
+        nth => inputs.get(nth.parse::<usize>().ok()?.checked_sub(1)?)?.clone(),
+    };
+    Some(match part {
+        "" => input,
+        "." => without_extension(&input).to_owned(),
+        "/" => name_of(&input).to_owned(),
+        "//" => folder_of(&input).to_owned(),
+        "/." => without_extension(name_of(&input)).to_owned(),
+        _ => return None,
+    })
+}
+
+fn without_extension(path: &str) -> &str {
+    match path.rfind('.') {
+        Some(dot) if !path[dot..].contains('/') => &path[..dot],
+        Some(_) | None => path,
+    }
+}
+
+fn name_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or(".", |(folder, _)| if folder.is_empty() { "/" } else { folder })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    fn filled(program: &[&str], inputs: &[&str]) -> Vec<String> {
+        fill(&texts(program), &texts(inputs), 7)
+    }
+
+    #[test]
+    fn placeholders_name_the_parts_of_a_path() {
+        let places = ["{}", "{.}", "{/}", "{//}", "{/.}", "{#}", "{1}", "{1/.}"];
+        let expected = ["a/b.c.gz", "a/b.c", "b.c.gz", "a", "b.c", "7", "a/b.c.gz", "b.c"];
+        assert_eq!(filled(&places, &["a/b.c.gz"]), texts(&expected));
+        assert_eq!(filled(&["{.} {/} {//} {/.}"], &["x"]), ["x x . x"]);
+        assert_eq!(filled(&["{//} {.}"], &["/x.d/y"]), ["/x.d /x.d/y"]);
+        assert_eq!(filled(&["{//}"], &["/x"]), ["/"]);
+    }
+
+    #[test]
+    fn what_is_no_placeholder_stays() {
+        let awk = ["awk", "{print $1} {0} {3} {} {x", "{}"];
+        assert_eq!(filled(&awk, &["f"]), ["awk", "{print $1} {0} {3} f {x", "f"]);
+    }
+
+    #[test]
+    fn inputs_without_a_place_come_last() {
+        assert_eq!(filled(&["echo", "{#}"], &["a b", "c"]), ["echo", "7", "a b", "c"]);
+        assert_eq!(filled(&["echo", "{2}-{1}"], &["a", "b"]), ["echo", "b-a"]);
+        assert_eq!(filled(&["echo", "{}"], &["a", "b"]), ["echo", "a b"]);
+    }
+
+    #[test]
+    fn sources_are_combined() {
+        let argv = texts(&["echo", ":::", "a", "b", ":::", "1", "2", "3"]);
+        let (program, sources) = split(&argv);
+        assert_eq!(program, ["echo"]);
+        let all: Vec<_> = combinations(&sources).map(|inputs| inputs.concat()).collect();
+        assert_eq!(all, ["a1", "a2", "a3", "b1", "b2", "b3"]);
+        assert_eq!(combinations(&[texts(&["a"]), vec![]]).count(), 0);
+        assert_eq!(combinations(&[]).count(), 0);
+    }
+}

@@ -1,0 +1,145 @@
+//! `cliente map`: a program for each input, while a worker and the principal are killed.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::exit;
+use harness::{Cli, Cluster, Layout};
+use rustix::process::Signal;
+
+const SOON: Duration = Duration::from_secs(120);
+
+fn start(dir: &Path, workers: usize) -> anyhow::Result<(Cli, Cluster)> {
+    let mut layout = Layout::new(dir, workers)?;
+    layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    Ok((cli, cluster))
+}
+
+/// Files that somebody else wrote, for nobody's benchmark.
+fn real_files(most: usize) -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::from("/usr/share/doc"), PathBuf::from("/usr/share/perl")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+    files.sort();
+    files.truncate(most);
+    files
+}
+
+fn kill(process: Option<harness::process::Process>) -> anyhow::Result<()> {
+    let mut process = process.expect("it was started");
+    process.signal(Signal::KILL)?;
+    process.wait(SOON)?;
+    Ok(())
+}
+
+#[test]
+fn hundreds_of_real_files_are_compressed_through_the_death_of_a_worker_and_of_the_principal()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = start(dir.path(), 2)?;
+    let files = real_files(400);
+    assert!(files.len() >= 100, "only {} files", files.len());
+    let out = dir.path().join("out");
+    fs::create_dir(&out)?;
+    let target = out.join("{#}.gz").display().to_string();
+    let script = r#"gzip -9 -c "$1" > "$2" && echo "$2""#;
+    let map = ["map", "--keep-order", "--", "sh", "-c", script, "_", "{}", &target];
+    let mut map = cli.command(&map);
+    map.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = map.spawn()?;
+    let names: String = files.iter().map(|file| format!("{}\n", file.display())).collect();
+    child.stdin.take().expect("is piped").write_all(names.as_bytes())?;
+
+    let written = || fs::read_dir(&out).map(|entries| entries.count());
+    let begun = |count: usize| -> anyhow::Result<()> {
+        let deadline = Instant::now() + SOON;
+        while written()? < count {
+            assert!(Instant::now() < deadline, "{} of {count}", written()?);
+            std::thread::yield_now();
+        }
+        Ok(())
+    };
+    begun(files.len() / 8)?;
+    kill(cluster.workers[0].take())?;
+    begun(files.len() / 4)?;
+    kill(cluster.principal.take())?;
+    let done = child.wait_with_output()?;
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let expected: String =
+        (1..=files.len()).map(|n| format!("{}\n", out.join(format!("{n}.gz")).display())).collect();
+    assert_eq!(told, expected, "each tells once, in the order of the inputs");
+    for (nth, file) in files.iter().enumerate() {
+        let packed = out.join(format!("{}.gz", nth + 1));
+        let unpacked = Command::new("gzip").arg("-dc").arg(&packed).output()?;
+        assert!(
+            unpacked.stdout == fs::read(file)?,
+            "{} is not {}",
+            packed.display(),
+            file.display()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn inputs_come_from_arguments_files_and_pipes_and_outputs_can_be_told_apart() -> anyhow::Result<()>
+{
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = start(dir.path(), 1)?;
+    let product =
+        cli.run(&["map", "-k", "--", "echo", "{2}", "{1}", ":::", "a", "b", ":::", "1", "2"])?;
+    assert_eq!(
+        (product.code, product.stdout.as_str()),
+        (Some(0), "1 a\n2 a\n1 b\n2 b\n"),
+        "{product:?}"
+    );
+    let file = dir.path().join("inputs");
+    fs::write(&file, "x/y.tar.gz\n\nz w\n")?;
+    let file = file.display().to_string();
+    let of_file = cli.run(&["map", "-k", "--tag", "--inputs", &file, "--", "echo", "{/.}"])?;
+    assert_eq!(of_file.stdout, "x/y.tar.gz\ty.tar\nz w\tz w\n", "{of_file:?}");
+    let piped =
+        cli.run_with_input(&["map", "-k", "-j", "1", "--", "printf", "%s|"], "1\n2\n3\n")?;
+    assert_eq!(piped.stdout, "1|2|3|", "{piped:?}");
+    let none = cli.run_with_input(&["map", "--", "echo"], "")?;
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{none:?}");
+    let json = cli.json(&["map", "--", "echo", ":::", "3"])?.remove(0);
+    assert_eq!((&json["input"], &json["state"]), (&"3".into(), &"SUCCEEDED".into()), "{json}");
+    Ok(())
+}
+
+#[test]
+fn failures_are_told_with_their_input_and_may_end_the_rest() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = start(dir.path(), 1)?;
+    let some =
+        cli.run(&["map", "-k", "--", "sh", "-c", "echo $0; exit $0", ":::", "0", "3", "0"])?;
+    assert_eq!(some.code, Some(i32::from(exit::TASK_FAILED)), "{some:?}");
+    assert_eq!(some.stdout, "0\n3\n0\n");
+    assert!(some.stderr.contains("3: NON_ZERO_EXIT"), "{some:?}");
+    let ran = dir.path().join("ran");
+    let script = format!("echo x >> {}; exit $0", ran.display());
+    let flags = ["map", "--halt-on-error", "-j", "1", "--"];
+    let halted =
+        cli.run(&[&flags[..], &["sh", "-c", &script, ":::", "0", "1", "0", "0"]].concat())?;
+    assert_eq!(halted.code, Some(i32::from(exit::TASK_FAILED)), "{halted:?}");
+    assert!(fs::read_to_string(&ran)?.lines().count() <= 3);
+    let missing = cli.run(&["map", "--inputs", "/nao/existe", "--", "echo"])?;
+    assert_eq!(missing.code, Some(i32::from(exit::USAGE)), "{missing:?}");
+    Ok(())
+}
