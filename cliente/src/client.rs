@@ -167,6 +167,19 @@ impl Client {
             .buffered(BATCHES_IN_FLIGHT)
     }
 
+    /// All of these tasks or none, in one request: at most 10,000, and a few megabytes. One may come after others that stand before
+    /// it.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time: then they may or may not have been accepted.
+    pub async fn submit_together(
+        &self,
+        tasks: Vec<TaskSpec>,
+        allow_unknown_handler: bool,
+    ) -> Result<Batch, Error> {
+        self.submit_batch(tasks, allow_unknown_handler).await
+    }
+
     async fn submit_batch(
         &self,
         batch: Vec<TaskSpec>,

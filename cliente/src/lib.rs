@@ -45,6 +45,7 @@ pub use error::Error;
 pub use operator::Accident;
 pub use queues::QueueChange;
 pub use spec::{
-    Delivery, Place, RetryPolicy, Start, TaskSpec, TimeLimits, canonical_task_id, new_task_id,
+    After, Delivery, Place, RetryPolicy, Start, TaskSpec, TimeLimits, canonical_task_id,
+    new_task_id,
 };
 pub use watch::is_final;

@@ -107,6 +107,17 @@ pub struct TaskSpec {
     pub place: Place,
     /// What may take how long.
     pub times: TimeLimits,
+    /// What it comes after.
+    pub after: After,
+}
+
+/// Tasks and arrays that must end before a task may begin. Not together with a [`Start`] that is later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct After {
+    /// The ids of the same user's, known when the task is submitted, or before it in the same [`Client::submit_together`](crate::Client::submit_together).
+    pub ids: Vec<String>,
+    /// Whatever their end; otherwise all of them must succeed, or the task fails.
+    pub any_end: bool,
 }
 
 /// Where a task waits.
@@ -146,6 +157,7 @@ impl TaskSpec {
             start: Start::Now,
             place: Place::default(),
             times: TimeLimits::default(),
+            after: After::default(),
         }
     }
 
@@ -167,7 +179,8 @@ pub(crate) fn check_payload(payload: &[u8]) -> Result<(), Error> {
 
 impl From<TaskSpec> for WireSpec {
     fn from(spec: TaskSpec) -> Self {
-        let TaskSpec { task_id, handler, payload, delivery, retry, start, place, times } = spec;
+        let TaskSpec { task_id, handler, payload, delivery, retry, start, place, times, after } =
+            spec;
         Self {
             task_id: canonical_task_id(&task_id),
             handler,
@@ -180,6 +193,11 @@ impl From<TaskSpec> for WireSpec {
             attempt_timeout_ms: wire_ms(times.attempt),
             expires_after_ms: wire_ms(times.begin),
             deadline_after_ms: wire_ms(times.end),
+            after: after.ids.iter().map(|id| canonical_task_id(id)).collect(),
+            after_condition: match after.any_end {
+                true => proto::Condition::Finished.into(),
+                false => proto::Condition::Succeeded.into(),
+            },
         }
     }
 }

@@ -81,7 +81,9 @@ fn every_failure_code_is_documented() {
     }
     assert!(used.contains("NON_ZERO_EXIT") && used.contains("RESULT_TOO_LARGE"), "{used:?}");
     // Those that the orchestrator decides.
-    used.extend(["QUARANTINED", "EXPIRED", "DEADLINE_EXCEEDED"].map(str::to_owned));
+    used.extend(
+        ["QUARANTINED", "EXPIRED", "DEADLINE_EXCEEDED", "DEPENDENCY_FAILED"].map(str::to_owned),
+    );
     assert_eq!(documented, used);
 }
 

@@ -54,6 +54,7 @@ impl Audit {
             | Event::TaskFailed { task, .. }
             | Event::TaskCancelled { task, .. }
             | Event::TaskExpired { task, .. }
+            | Event::TaskSkipped { task, .. }
             | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }
@@ -73,6 +74,8 @@ impl Audit {
             | Event::AttemptEnded { .. }
             | Event::UserAdded { .. }
             | Event::QueueChanged { .. }
+            | Event::TaskBlocked { .. }
+            | Event::TaskReleased { .. }
             | Event::UserRemoved { .. } => {}
         }
     }

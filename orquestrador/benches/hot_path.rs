@@ -43,6 +43,7 @@ fn submission(first: u128) -> Command {
         payload: PAYLOAD[..].into(),
         terms: Delivery::AtLeastOnce.into(),
         start: Start::Now,
+        after: None,
     });
     Command::Submit {
         request: RequestId(1),

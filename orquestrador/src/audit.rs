@@ -138,6 +138,7 @@ impl Audit {
             | Event::TaskFailed { task, .. }
             | Event::TaskCancelled { task, .. }
             | Event::TaskExpired { task, .. }
+            | Event::TaskSkipped { task, .. }
             | Event::TaskLost { task, .. } => self.finish(*task),
             Event::TaskRestored(restored) => {
                 self.asked.remove(&restored.task);
@@ -166,6 +167,8 @@ impl Audit {
             | Event::AttemptEnded { .. }
             | Event::UserAdded { .. }
             | Event::QueueChanged { .. }
+            | Event::TaskBlocked { .. }
+            | Event::TaskReleased { .. }
             | Event::UserRemoved { .. } => {}
         }
         self.machine.apply(event);

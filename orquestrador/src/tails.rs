@@ -164,6 +164,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
         // Of an array the tasks are told with it.
         Event::TaskSubmitted { task, .. } if task.in_array().is_some() => None,
         Event::TaskSubmitted { task, owner, handler, payload, terms, .. } => {
+            let (after, condition) = fates.waits_for(*task).unwrap_or_default();
             let spec = proto::TaskSpec {
                 task_id: task.to_string(),
                 handler: handler.to_string(),
@@ -176,6 +177,8 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 attempt_timeout_ms: terms.times.attempt_ms,
                 expires_after_ms: terms.times.begin_ms,
                 deadline_after_ms: terms.times.end_ms,
+                after: after.iter().map(ToString::to_string).collect(),
+                after_condition: convert::condition(condition).into(),
             };
             let owner = owner.to_string();
             let submission =

@@ -49,6 +49,14 @@ pub enum What {
     },
     /// That moment has come.
     Due,
+    /// It waits for other tasks.
+    Blocked,
+    /// It waits for them no longer.
+    Released,
+    /// One of them did not succeed, and so it failed.
+    Skipped {
+        because: TaskId,
+    },
     /// The attempt was lost with its worker, and so is the task.
     TaskLost {
         attempt: Attempt,
@@ -131,6 +139,11 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
                 (*at, What::Delayed { until: *until })
             }
             Event::TaskDue { task, at } if *task == of => (*at, What::Due),
+            Event::TaskBlocked { task, at, .. } if *task == of => (*at, What::Blocked),
+            Event::TaskReleased { task, at } if *task == of => (*at, What::Released),
+            Event::TaskSkipped { task, because, at } if *task == of => {
+                (*at, What::Skipped { because: *because })
+            }
             Event::TaskLost { task, attempt, cause, at } if *task == of => {
                 (*at, What::TaskLost { attempt: *attempt, cause: *cause })
             }
@@ -162,6 +175,9 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::TaskFailed { .. }
             | Event::TaskCancelled { .. }
             | Event::TaskExpired { .. }
+            | Event::TaskBlocked { .. }
+            | Event::TaskReleased { .. }
+            | Event::TaskSkipped { .. }
             | Event::QueueChanged { .. }
             | Event::TasksPruned { .. }
             | Event::WorkerRegistered { .. }

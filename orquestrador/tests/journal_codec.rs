@@ -18,8 +18,10 @@ use journal_common::view;
 use orquestrador::journal::codec::{role_from_proto, role_to_proto};
 use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
-use orquestrador_core::command::{Delivery, Failure};
-use orquestrador_core::event::{Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask};
+use orquestrador_core::command::{Condition, Delivery, Failure};
+use orquestrador_core::event::{
+    Blockage, Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask,
+};
 use orquestrador_core::ids::{ArrayId, Attempt, ProcessId, TaskId, Timestamp};
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, RetryPolicy, Terms, TimeLimits};
@@ -44,6 +46,9 @@ fn name(event: &Event) -> &'static str {
         Event::TaskDelayed { .. } => "task_delayed",
         Event::TaskDue { .. } => "task_due",
         Event::TaskExpired { .. } => "task_expired",
+        Event::TaskBlocked { .. } => "task_blocked",
+        Event::TaskReleased { .. } => "task_released",
+        Event::TaskSkipped { .. } => "task_skipped",
         Event::QueueChanged { .. } => "queue_changed",
         Event::TaskRequeued { .. } => "task_requeued",
         Event::TaskReturned { .. } => "task_returned",
@@ -59,7 +64,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 24;
+const VARIANTS: usize = 27;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -185,6 +190,17 @@ fn examples() -> Vec<Event> {
             },
             at,
         },
+        Event::TaskBlocked {
+            task,
+            blockage: Blockage {
+                after: vec![TaskId(1), TaskId(ARRAY.0)],
+                condition: Condition::Finished,
+                failed: Some(TaskId(2)),
+            },
+            at,
+        },
+        Event::TaskReleased { task, at },
+        Event::TaskSkipped { task, because: TaskId(1), at },
     ]
 }
 
@@ -362,6 +378,19 @@ fn any_event() -> impl Strategy<Value = Event> {
             }
         ),
         (task(), at()).prop_map(|(task, at)| Event::TaskDue { task, at }),
+        (task(), at()).prop_map(|(task, at)| Event::TaskReleased { task, at }),
+        (task(), task(), at()).prop_map(|(task, because, at)| Event::TaskSkipped {
+            task,
+            because,
+            at
+        }),
+        (task(), proptest::collection::vec(task(), 0..4), any::<bool>(), any::<bool>(), at())
+            .prop_map(|(task, after, any_end, has_failed, at)| {
+                let condition = if any_end { Condition::Finished } else { Condition::Succeeded };
+                let failed = has_failed.then_some(task);
+                let blockage = Blockage { after, condition, failed };
+                Event::TaskBlocked { task, blockage, at }
+            }),
         (task(), proptest::sample::select(&Expiry::ALL[..]), at())
             .prop_map(|(task, expiry, at)| Event::TaskExpired { task, expiry, at }),
         (".{1,8}", 1..u32::MAX, any::<Option<u32>>(), any::<bool>(), at()).prop_map(

@@ -299,6 +299,8 @@ async fn bad_requests_name_their_fields() {
         attempt_timeout_ms: Some(0),
         expires_after_ms: Some(u64::MAX),
         deadline_after_ms: Some(0),
+        after: vec!["x".into()],
+        after_condition: 9,
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
@@ -314,6 +316,8 @@ async fn bad_requests_name_their_fields() {
         "task.attempt_timeout_ms",
         "task.expires_after_ms",
         "task.deadline_after_ms",
+        "task.after",
+        "task.after_condition",
     ] {
         assert!(status.message().contains(field), "{status}");
     }

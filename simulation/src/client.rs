@@ -4,7 +4,9 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador::driver::input::Committed;
-use orquestrador_core::command::{Delivery, NewArray, NewTask, Start, StateFilter};
+use orquestrador_core::command::{
+    After, Condition, Delivery, NewArray, NewTask, Start, StateFilter,
+};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, Index, RequestId, TaskId, UserName};
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
@@ -61,7 +63,7 @@ impl Call {
             Question::Submit(tasks) => Command::Submit {
                 request,
                 owner,
-                tasks: tasks.iter().map(|id| new_task(*id)).collect(),
+                tasks: with_order(tasks),
                 allow_unknown_handler: true,
             },
             Question::SubmitArray(id, count) => Command::SubmitArray {
@@ -90,6 +92,21 @@ impl Call {
     }
 }
 
+/// One in four that is not the first of its batch comes after the one before it, whether that must succeed or not.
+fn with_order(ids: &[TaskId]) -> Vec<NewTask> {
+    let mut tasks: Vec<_> = ids.iter().map(|id| new_task(*id)).collect();
+    for nth in 1..tasks.len() {
+        let (before, id) = (tasks[nth - 1].id, tasks[nth].id);
+        if (id.0 / 4).is_multiple_of(4) {
+            let any_end = (id.0 / 16).is_multiple_of(2);
+            let condition = if any_end { Condition::Finished } else { Condition::Succeeded };
+            let after = After { tasks: vec![before], condition };
+            (tasks[nth].after, tasks[nth].start) = (Some(Box::new(after)), Start::Now);
+        }
+    }
+    tasks
+}
+
 fn new_task(id: TaskId) -> NewTask {
     let payload = Blob::copy_from_slice(&id.to_bytes());
     // One in four; by the id, so that a repeated submission is the same.
@@ -103,6 +120,7 @@ fn new_task(id: TaskId) -> NewTask {
         payload,
         terms: terms(id, delivery),
         start,
+        after: None,
     }
 }
 

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 use orquestrador::journal::{Content, Entry};
 use orquestrador_core::command::Delivery;
 use orquestrador_core::effect::TaskState;
+use orquestrador_core::event::Blockage;
 use orquestrador_core::ids::{Blob, Index, TaskId, UserName};
 use orquestrador_core::role::{EntryHash, EntryId};
 use orquestrador_core::{Event, Limits, Machine};
 
-use crate::invariants::{Violation, one_outcome, started_once};
+use crate::invariants::{Violation, in_order, one_outcome, started_once};
 
 /// Where a task stood from one entry on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,6 +54,8 @@ pub struct Truth {
     /// Of the state after each.
     digests: Vec<u128>,
     pub tasks: BTreeMap<TaskId, Story>,
+    /// What tasks come after.
+    pub after: BTreeMap<TaskId, Blockage>,
     /// How many tasks were known after each.
     counts: Vec<u64>,
     pub machine: Machine,
@@ -66,6 +69,7 @@ impl Truth {
             ids: Vec::new(),
             digests: Vec::new(),
             tasks: BTreeMap::new(),
+            after: BTreeMap::new(),
             counts: Vec::new(),
             machine: Machine::new(limits),
             fsynced: HashMap::new(),
@@ -139,7 +143,11 @@ impl Truth {
                     self.drop_without_record(task, index)?;
                 }
             }
+            Event::TaskBlocked { task, blockage, .. } => {
+                self.after.insert(*task, blockage.clone());
+            }
             Event::TaskAssigned { task, attempt, .. } => {
+                in_order::on_assigned(self, *task)?;
                 self.go(*task, step(TaskState::Running, attempt.0))?;
             }
             Event::TaskSucceeded { task, attempt, result, .. } => {
@@ -159,7 +167,7 @@ impl Truth {
                 let attempt = self.tasks.get(task).map_or(0, |story| story.now().attempt);
                 self.go(*task, step(TaskState::Cancelled, attempt))?;
             }
-            Event::TaskExpired { task, .. } => {
+            Event::TaskExpired { task, .. } | Event::TaskSkipped { task, .. } => {
                 let attempt = self.tasks.get(task).map_or(0, |story| story.now().attempt);
                 self.go(*task, step(TaskState::Failed, attempt))?;
             }
@@ -189,6 +197,7 @@ impl Truth {
             | Event::AttemptEnded { .. }
             | Event::UserAdded { .. }
             | Event::QueueChanged { .. }
+            | Event::TaskReleased { .. }
             | Event::UserRemoved { .. } => {}
         }
         Ok(())

@@ -193,6 +193,12 @@ pub struct Submit {
     pub delay: Option<Duration>,
     #[arg(long, value_name = "RFC3339", value_parser = moment, conflicts_with_all = ["array", "delay"])]
     pub not_before: Option<SystemTime>,
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = task_id, conflicts_with_all = ["array", "delay", "not_before"])]
+    pub after: Vec<String>,
+    #[arg(long, requires = "after")]
+    pub after_any_end: bool,
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "id", "delay", "not_before", "after", "argv"])]
+    pub file: Option<String>,
     #[command(flatten)]
     pub wait: Wait,
     #[arg(long)]
@@ -318,6 +324,9 @@ impl From<Run> for Submit {
             way,
             delay: None,
             not_before: None,
+            after: Vec::new(),
+            after_any_end: false,
+            file: None,
             wait: Wait { wait: true, wait_timeout: None },
             allow_unknown_handler,
             argv,
@@ -479,7 +488,7 @@ fn moment(text: &str) -> Result<SystemTime, BadValue> {
 }
 
 /// `500ms`, `15s`, `2m`, or seconds.
-fn duration(text: &str) -> Result<Duration, BadValue> {
+pub fn duration(text: &str) -> Result<Duration, BadValue> {
     let bad = || BadValue::Duration;
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| bad())?;

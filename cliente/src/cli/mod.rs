@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod credentials;
 mod failure;
+mod flow;
 mod inputs;
 mod output;
 mod profile;

@@ -93,6 +93,11 @@ pub enum ClientMessage {
         code: String,
         message: String,
     },
+    /// A file of `submit --file`.
+    Flow {
+        source: String,
+        problem: FlowProblem,
+    },
     QueuePurged {
         queue: String,
         tasks: u64,
@@ -156,6 +161,76 @@ pub enum ClientMessage {
     NothingToSubmit,
 }
 
+/// What is wrong with a file of tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlowProblem {
+    /// In the words of its parser.
+    Unreadable {
+        why: String,
+    },
+    Empty,
+    UnknownField {
+        task: String,
+        field: String,
+    },
+    UnknownTask {
+        task: String,
+        other: String,
+    },
+    /// Each comes after the next.
+    Cycle {
+        names: String,
+    },
+    WorkNotClear {
+        task: String,
+    },
+    BadValue {
+        task: String,
+        field: &'static str,
+        value: String,
+    },
+}
+
+impl FlowProblem {
+    fn portuguese(&self) -> String {
+        match self {
+            Self::Unreadable { why } => why.clone(),
+            Self::Empty => "não há nenhuma tarefa".into(),
+            Self::UnknownField { task, field } => format!("{task}: o campo {field} não existe"),
+            Self::UnknownTask { task, other } => {
+                format!("{task}: vem depois de {other}, que não está no arquivo")
+            }
+            Self::Cycle { names } => {
+                format!("um ciclo, em que cada uma vem depois da seguinte: {names}")
+            }
+            Self::WorkNotClear { task } => {
+                format!("{task}: informe command, shell ou handler, e só um deles")
+            }
+            Self::BadValue { task, field, value } => {
+                format!("{task}: {field} não pode ser {value}")
+            }
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::Unreadable { why } => why.clone(),
+            Self::Empty => "there is no task".into(),
+            Self::UnknownField { task, field } => format!("{task}: there is no field {field}"),
+            Self::UnknownTask { task, other } => {
+                format!("{task}: comes after {other}, which is not in the file")
+            }
+            Self::Cycle { names } => {
+                format!("a cycle, in which each comes after the next: {names}")
+            }
+            Self::WorkNotClear { task } => {
+                format!("{task}: give command, shell or handler, and only one of them")
+            }
+            Self::BadValue { task, field, value } => format!("{task}: {field} cannot be {value}"),
+        }
+    }
+}
+
 /// Why a queued task is not running, as the wire says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PendingReason {
@@ -164,6 +239,7 @@ pub enum PendingReason {
     AllBusy,
     Backoff,
     NotBefore,
+    Dependencies,
     QueuePaused,
     QueueLimit,
     /// A word of a newer version.
@@ -178,6 +254,7 @@ impl From<&str> for PendingReason {
             "ALL_BUSY" => Self::AllBusy,
             "BACKOFF" => Self::Backoff,
             "NOT_BEFORE" => Self::NotBefore,
+            "DEPENDENCIES" => Self::Dependencies,
             "QUEUE_PAUSED" => Self::QueuePaused,
             "QUEUE_LIMIT" => Self::QueueLimit,
             other => Self::Other(other.to_owned()),
@@ -211,6 +288,7 @@ impl Message for ClientMessage {
             Self::UserAdded { .. } => "user_added",
             Self::UserRemoved { .. } => "user_removed",
             Self::QueuePurged { .. } => "queue_purged",
+            Self::Flow { .. } => "flow",
             Self::MapFailed { .. } => "map_failed",
             Self::Promoted { .. } => "promoted",
             Self::NoCommand => "no_command",
@@ -304,6 +382,7 @@ impl ClientMessage {
             Self::MapFailed { input, code, message } => {
                 format!("{input}: {code}: {}", task_error_text(code, message, Lang::Pt))
             }
+            Self::Flow { source, problem } => format!("{source}: {}", problem.portuguese()),
             Self::QueuePurged { queue, tasks } => {
                 format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas.")
             }
@@ -416,6 +495,7 @@ impl ClientMessage {
             Self::MapFailed { input, code, message } => {
                 format!("{input}: {code}: {}", task_error_text(code, message, Lang::En))
             }
+            Self::Flow { source, problem } => format!("{source}: {}", problem.english()),
             Self::QueuePurged { queue, tasks } => {
                 format!("{tasks} tasks that waited in the queue {queue} were cancelled.")
             }
@@ -498,6 +578,9 @@ pub fn task_error_text<'a>(code: &str, message: &'a str, lang: Lang) -> &'a str 
         (Lang::Pt, "WORKER_RESTARTED") => {
             "o worker foi reiniciado; a tarefa não pode começar de novo"
         }
+        (Lang::Pt, "DEPENDENCY_FAILED") => {
+            "viria depois de uma tarefa que não foi concluída; veja --explain"
+        }
         (Lang::Pt, "EXPIRED") => "não começou a tempo",
         (Lang::Pt, "DEADLINE_EXCEEDED") => "não terminou a tempo",
         (Lang::En, "EXPIRED") => "it did not begin in time",
@@ -536,6 +619,8 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
         (Lang::En, PendingReason::Backoff) => {
             "the last attempt failed; the next one comes later".into()
         }
+        (Lang::Pt, PendingReason::Dependencies) => "vem depois de outras tarefas".into(),
+        (Lang::En, PendingReason::Dependencies) => "it comes after other tasks".into(),
         (Lang::Pt, PendingReason::QueuePaused) => "a fila está em pausa".into(),
         (Lang::En, PendingReason::QueuePaused) => "its queue is paused".into(),
         (Lang::Pt, PendingReason::QueueLimit) => {

@@ -36,6 +36,9 @@ fn portuguese(code: ErrorCode) -> &'static str {
             "Nenhum worker oferece este handler; verifique o nome ou inicie um worker que o ofereça."
         }
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
+        ErrorCode::DependencyNotFound => {
+            "Uma tarefa deve vir depois de outra que não é conhecida; confira os identificadores."
+        }
         ErrorCode::ArrayNotFound => "Array não encontrado; confira o identificador.",
         ErrorCode::TaskFinished => "A tarefa já terminou e não pode mais ser cancelada.",
         ErrorCode::TaskIdConflict => {
@@ -84,6 +87,9 @@ fn english(code: ErrorCode) -> &'static str {
             "No worker offers this handler; check its name or start a worker that offers it."
         }
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
+        ErrorCode::DependencyNotFound => {
+            "A task is to come after one that is not known; check the ids."
+        }
         ErrorCode::ArrayNotFound => "There is no such array; check the id.",
         ErrorCode::TaskFinished => "The task is finished and can no longer be cancelled.",
         ErrorCode::TaskIdConflict => {

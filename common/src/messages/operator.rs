@@ -363,6 +363,9 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("RETRIED", code) => format!("tentativa {attempt} falhou: {code}; será repetida"),
         ("DELAYED", _) => "espera a hora de começar".into(),
         ("DUE", _) => "terminada a espera, volta à fila".into(),
+        ("BLOCKED", _) => "espera por outras tarefas".into(),
+        ("RELEASED", _) => "terminadas as outras, vai para a fila".into(),
+        ("SKIPPED", other) => format!("falhou: a tarefa {other} não foi concluída"),
         ("TASK_LOST", "WORKER_SILENT") => format!(
             "perdida na tentativa {attempt}: o worker ficou em silêncio; no máximo uma vez: não volta à fila"
         ),
@@ -394,6 +397,9 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("RETRIED", code) => format!("attempt {attempt} failed: {code}; to be retried"),
         ("DELAYED", _) => "waits for its time to begin".into(),
         ("DUE", _) => "the wait is over; back to the queue".into(),
+        ("BLOCKED", _) => "waits for other tasks".into(),
+        ("RELEASED", _) => "the others have ended; to the queue".into(),
+        ("SKIPPED", other) => format!("failed: task {other} did not succeed"),
         ("TASK_LOST", "WORKER_SILENT") => format!(
             "lost in attempt {attempt}: the worker was silent; at most once: not back to the queue"
         ),

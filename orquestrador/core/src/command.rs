@@ -86,6 +86,25 @@ pub struct NewTask {
     pub payload: Blob,
     pub terms: Terms,
     pub start: Start,
+    /// What it comes after. No part of what a repeated submission is compared with.
+    pub after: Option<Box<After>>,
+}
+
+/// Which tasks and arrays a task comes after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct After {
+    pub tasks: Vec<TaskId>,
+    pub condition: Condition,
+}
+
+/// How what a task comes after must have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Condition {
+    /// All of it succeeded; otherwise the task fails.
+    #[default]
+    Succeeded = 1,
+    /// All of it ended, however.
+    Finished = 2,
 }
 
 /// When the first attempt of a task may begin. No part of what a repeated submission is compared with.

@@ -9,7 +9,7 @@ use crate::event::Forgotten;
 use crate::ids::{HandlerName, QueueName};
 use crate::settings::QueueSettings;
 use crate::state::names::Handlers;
-use crate::state::tasks::{End, Finished};
+use crate::state::tasks::{End, Finished, Wait};
 use crate::state::workers::Worker;
 
 /// What kind of record a hash is of.
@@ -60,9 +60,22 @@ pub struct TaskParts<'a> {
     pub failed: u16,
     /// 0 when it is not.
     pub delayed_until: u64,
+    /// 0 when it waits for no others.
+    pub wait_hash: u64,
     /// Worker and start of the running attempt.
     pub running: Option<(u64, u64)>,
     pub finished: Option<&'a Finished>,
+}
+
+/// What a task waits for; never 0.
+pub fn wait(wait: &Wait) -> u64 {
+    let mut bytes = Fields::default();
+    bytes.number(wait.condition as u64);
+    for id in wait.failed.iter().chain(&wait.open) {
+        bytes.0.extend(id.to_bytes());
+    }
+    bytes.number(wait.failed.is_some().into());
+    xxh3_64(&bytes.0) | 1
 }
 
 pub fn task(parts: &TaskParts<'_>) -> u128 {
@@ -97,14 +110,18 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
         terms,
         parts.failed.into(),
         parts.delayed_until,
+        parts.wait_hash,
     ];
-    let mut bytes = [0; 120];
+    let mut bytes = [0; 128];
     for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }
     // A task of which these say nothing keeps the digest that it had before there were any.
-    let is_plain = words[12..] == [0; 3];
-    let covered = if is_plain { &bytes[..96] } else { &bytes[..] };
+    let covered = match (words[12..15] == [0; 3], parts.wait_hash) {
+        (true, 0) => &bytes[..96],
+        (false, 0) => &bytes[..120],
+        (_, _) => &bytes[..],
+    };
     xxh3_128_with_seed(covered, Kind::Task as u64)
 }
 

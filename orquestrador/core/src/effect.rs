@@ -119,6 +119,8 @@ pub struct TaskSnapshot {
     pub pending: Option<PendingReason>,
     /// When a delayed task is due.
     pub not_before: Option<Timestamp>,
+    /// So many tasks and arrays must end first.
+    pub waits_for: usize,
     pub queue: QueueName,
     pub priority: i8,
 }
@@ -164,6 +166,8 @@ pub enum PendingReason {
     Backoff,
     /// It is not to begin yet.
     NotBefore,
+    /// It comes after others that have not ended.
+    Dependencies,
     /// An administrator has paused its queue.
     QueuePaused,
     /// As many tasks of its queue run as may.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::command::{Delivery, Failure};
+use crate::command::{Condition, Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, ProcessId, QueueName, TaskId, Timestamp, UserName,
@@ -114,6 +114,23 @@ pub enum Event {
         expiry: Expiry,
         at: Timestamp,
     },
+    /// The task, which has just been submitted, waits for others.
+    TaskBlocked {
+        task: TaskId,
+        blockage: Blockage,
+        at: Timestamp,
+    },
+    /// What the task waited for is as it must be; it waits in its queue.
+    TaskReleased {
+        task: TaskId,
+        at: Timestamp,
+    },
+    /// The task was to come after one that did not succeed: it fails.
+    TaskSkipped {
+        task: TaskId,
+        because: TaskId,
+        at: Timestamp,
+    },
     /// Finished tasks that retention forgets.
     TasksPruned {
         tasks: Vec<TaskId>,
@@ -162,6 +179,16 @@ pub enum Event {
     UserRemoved {
         user: UserName,
     },
+}
+
+/// What a task waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blockage {
+    /// Tasks and arrays, all of which are known; those that have ended do no harm.
+    pub after: Vec<TaskId>,
+    pub condition: Condition,
+    /// One that did not succeed; only in snapshots, where it may no longer be known.
+    pub failed: Option<TaskId>,
 }
 
 /// A finished task whose payload is gone.

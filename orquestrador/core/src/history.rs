@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use crate::event::{Event, RestoredArray, RestoredEnd, RestoredTask};
+use crate::event::{Blockage, Event, RestoredArray, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, HandlerName, Timestamp, UserName, WorkerId};
 use crate::state::State;
 use crate::state::arrays::Array;
 use crate::state::classes::Class;
 use crate::state::kept::Kept;
 use crate::state::slab::{Beside, Shared, Slot};
-use crate::state::tasks::{Body, Chain, End, Finished, Seq, Task};
+use crate::state::tasks::{Body, Chain, End, Finished, Seq, Task, Wait};
 use crate::state::workers::Worker;
 use crate::terms::Terms;
 
@@ -154,7 +154,9 @@ impl Iterator for History {
         }
         let task = &self.tasks[slot];
         match &task.body {
-            Body::Queued { payload, .. } | Body::Delayed { payload, .. } => {
+            Body::Queued { payload, .. }
+            | Body::Delayed { payload, .. }
+            | Body::Blocked { payload, .. } => {
                 let event = self.submission(task, payload);
                 self.rest = earlier(task);
                 if task.attempt > Attempt(0) && task.body.failed() == 0 {
@@ -183,6 +185,11 @@ impl Iterator for History {
 fn earlier(task: &Task) -> VecDeque<Event> {
     let (id, attempt, at) = (task.id(), task.attempt, task.submitted_at);
     let (returned, failed) = (task.returned, task.body.failed());
+    if let Some(Wait { open, condition, failed }) = task.wait() {
+        let after = open.iter().copied().collect();
+        let blockage = Blockage { after, condition: *condition, failed: *failed };
+        return VecDeque::from([Event::TaskBlocked { task: id, blockage, at }]);
+    }
     if (returned, failed) == (0, 0) && task.delay().is_none() {
         // As with most of millions.
         return VecDeque::new();

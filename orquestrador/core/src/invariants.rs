@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::apply::Fate;
 use crate::command::{AttemptRef, Delivery};
 use crate::effect::TaskState;
-use crate::ids::{Attempt, Timestamp};
+use crate::ids::{Attempt, TaskId, Timestamp};
 use crate::machine::Machine;
 use crate::state::State;
 use crate::state::slab::Slot;
@@ -23,6 +24,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     queues(state)?;
     delays(state)?;
     expiries(state)?;
+    waits(state)?;
     classes(state)?;
     owners(state)?;
     slots(state)?;
@@ -129,7 +131,8 @@ fn queues(state: &State) -> Result<(), String> {
         })?;
     }
     let waiting: u64 = state.arrays.iter().map(|(_, array)| u64::from(array.waiting())).sum();
-    let apart = waiting + state.delayed.len() as u64;
+    let blocked = state.tasks.iter().filter(|(_, task)| task.wait().is_some()).count();
+    let apart = waiting + (state.delayed.len() + blocked) as u64;
     let expected = state.totals.counts[TaskState::Queued as usize] - apart;
     ensure(queued == expected, || format!("{queued} tasks in lines, {expected} queued"))?;
     for (queue, record) in state.queues.iter() {
@@ -158,6 +161,27 @@ fn delays(state: &State) -> Result<(), String> {
         .filter_map(|(slot, task)| Some((task.delay()?.until, task.seq, slot)))
         .collect::<BTreeSet<_>>();
     ensure(listed == expected, || "delayed tasks are listed wrongly".to_owned())
+}
+
+/// Exactly the tasks that wait for others are listed under them, and those whose wait is over are to be decided.
+fn waits(state: &State) -> Result<(), String> {
+    let waiting = || state.tasks.iter().filter_map(|(slot, task)| Some((slot, task, task.wait()?)));
+    let expected: BTreeSet<_> = waiting()
+        .flat_map(|(slot, task, wait)| wait.open.iter().map(move |id| (*id, task.seq, slot)))
+        .collect();
+    let listed: BTreeSet<_> =
+        state.dependents.iter().map(|((id, seq), slot)| (*id, *seq, *slot)).collect();
+    ensure(listed == expected, || "tasks that wait for others are listed wrongly".to_owned())?;
+    let over: BTreeSet<_> = waiting()
+        .filter(|(_, _, wait)| wait.is_over())
+        .map(|(slot, task, _)| (task.seq, slot))
+        .collect();
+    let resolved: BTreeSet<_> = state.resolved.iter().map(|(seq, slot)| (*seq, *slot)).collect();
+    ensure(resolved == over, || "tasks whose wait is over are listed wrongly".to_owned())?;
+    let is_open = |id: &TaskId| state.fate(*id) == Some(Fate::Open);
+    ensure(waiting().all(|(_, _, wait)| wait.open.iter().all(is_open)), || {
+        "a task waits for one that has ended".to_owned()
+    })
 }
 
 /// Exactly the tasks that may run out of time stand under the moment at which they do.
@@ -235,7 +259,7 @@ fn slots(state: &State) -> Result<(), String> {
 
 fn takes_slot(task: &Task) -> bool {
     match &task.body {
-        Body::Queued { .. } | Body::Delayed { .. } => false,
+        Body::Queued { .. } | Body::Delayed { .. } | Body::Blocked { .. } => false,
         Body::Running { .. } => true,
         Body::Finished(finished) => finished.order.is_none(),
     }

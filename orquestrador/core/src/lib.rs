@@ -23,6 +23,7 @@ pub mod settings;
 mod state;
 pub mod terms;
 
+pub use apply::DEPENDENCY_FAILED;
 pub use command::Command;
 pub use decide::{MAX_SCANNED, QUARANTINED};
 pub use effect::{Answer, Effect};

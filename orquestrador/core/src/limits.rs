@@ -29,6 +29,8 @@ pub struct Limits {
     pub wake_batch: usize,
     /// Different combinations of owner, handler and policy of unfinished tasks; those that retry nothing do not count.
     pub max_policies: usize,
+    /// Pairs of a task and another, not finished, that it waits for.
+    pub max_dependencies: usize,
     /// Queues that have tasks, finished ones included, or settings.
     pub max_queues: usize,
     /// A task that has waited for so long is no longer overtaken by all of a higher priority.
@@ -51,6 +53,7 @@ impl Default for Limits {
             purge_batch: 5_000,
             wake_batch: 5_000,
             max_policies: 50_000,
+            max_dependencies: 1_000_000,
             max_queues: 1_000,
             patience_ms: 60_000,
             worker_lease_ms: 3_000,

@@ -46,6 +46,7 @@ impl Machine {
     /// Only a principal may, that is, after [`Machine::take_office`].
     pub fn handle(&mut self, now: Timestamp, command: Command, step: &mut Step) {
         self.decide(now, command, step);
+        self.resolve(now, step);
     }
 
     /// The only code that changes the replicated state: live, at replay and on the standby.

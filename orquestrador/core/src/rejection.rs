@@ -13,6 +13,8 @@ pub enum Rejection {
         "task {task} was submitted before with another handler, payload, delivery or retry policy"
     )]
     TaskIdConflict { task: TaskId },
+    #[error("task {task} comes after {other}, which is not known")]
+    DependencyNotFound { task: TaskId, other: TaskId },
     #[error("there is no array {array}")]
     ArrayNotFound { array: ArrayId },
     #[error(

@@ -6,7 +6,9 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
 use common::proto::outcome::Outcome as WireOutcome;
-use orquestrador_core::command::{AttemptRef, Delivery, Failure, Outcome, ReportedOutcome};
+use orquestrador_core::command::{
+    AttemptRef, Condition, Delivery, Failure, Outcome, ReportedOutcome,
+};
 use orquestrador_core::effect::{
     ArraySnapshot, Assignment, PendingReason, QueueSnapshot, TaskSnapshot, TaskState,
     WorkerSnapshot,
@@ -55,6 +57,13 @@ pub fn delivery(delivery: Delivery) -> proto::Delivery {
     }
 }
 
+pub fn condition(condition: Condition) -> proto::Condition {
+    match condition {
+        Condition::Succeeded => proto::Condition::Succeeded,
+        Condition::Finished => proto::Condition::Finished,
+    }
+}
+
 pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
     let at = |time: Option<Timestamp>| time.map_or(0, |t| t.0);
     proto::Task {
@@ -77,6 +86,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         not_before_ms: at(snapshot.not_before),
         queue: snapshot.queue.to_string(),
         priority: snapshot.priority.into(),
+        waits_for: u32::try_from(snapshot.waits_for).unwrap_or(u32::MAX),
     }
 }
 
@@ -154,6 +164,12 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
             proto::TaskStep { what: "DELAYED".into(), not_before_ms: until.0, ..base }
         }
         What::Due => proto::TaskStep { what: "DUE".into(), ..base },
+        What::Blocked => proto::TaskStep { what: "BLOCKED".into(), ..base },
+        What::Released => proto::TaskStep { what: "RELEASED".into(), ..base },
+        What::Skipped { because } => {
+            let (what, cause) = ("SKIPPED".into(), because.to_string());
+            proto::TaskStep { what, cause, ..base }
+        }
         What::Succeeded { attempt } => {
             proto::TaskStep { what: "SUCCEEDED".into(), attempt: attempt.0, ..base }
         }
@@ -180,6 +196,7 @@ fn pending(reason: PendingReason) -> &'static str {
         PendingReason::AllBusy => "ALL_BUSY",
         PendingReason::Backoff => "BACKOFF",
         PendingReason::NotBefore => "NOT_BEFORE",
+        PendingReason::Dependencies => "DEPENDENCIES",
         PendingReason::QueuePaused => "QUEUE_PAUSED",
         PendingReason::QueueFull => "QUEUE_LIMIT",
     }

@@ -91,6 +91,7 @@ pub fn rejected(rejection: &Rejection) -> Status {
             ErrorCode::TaskIdConflict
         }
         Rejection::ArrayNotFound { .. } => ErrorCode::ArrayNotFound,
+        Rejection::DependencyNotFound { .. } => ErrorCode::DependencyNotFound,
         Rejection::UnknownHandler { .. } => ErrorCode::UnknownHandler,
         Rejection::BacklogFull { .. } => ErrorCode::QueueFull,
         Rejection::NeverFits { .. } => ErrorCode::InvalidArgument,

@@ -4,7 +4,7 @@ use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::grpc_status;
 use common::proto;
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Delivery, NewArray, NewTask, Start, StateFilter,
+    After, AttemptRef, Condition, ConnectWorker, Delivery, NewArray, NewTask, Start, StateFilter,
 };
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
@@ -103,10 +103,12 @@ impl Violations {
             end_ms: spec.deadline_after_ms,
         };
         let terms = self.work(&path, (&spec.handler, &spec.payload), way);
+        let is_delayed = spec.start.is_some();
         let start = self.start(&path, spec.start);
+        let after = self.after(&path, &spec.after, spec.after_condition, is_delayed);
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
-        Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start })
+        Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start, after })
     }
 
     fn start(
@@ -131,6 +133,39 @@ impl Violations {
                 Start::At(Timestamp(at))
             }
         }
+    }
+
+    fn after(
+        &mut self,
+        path: &impl Fn() -> String,
+        ids: &[String],
+        condition: i32,
+        is_delayed: bool,
+    ) -> Option<Box<After>> {
+        if ids.is_empty() {
+            return None;
+        }
+        if ids.len() > MAX_TASKS {
+            let why = format!("has {} ids, at most {MAX_TASKS} are allowed", ids.len());
+            self.add(format!("{}.after", path()), why);
+            return None;
+        }
+        if is_delayed {
+            let why = "is not for tasks that are not to begin before a moment";
+            self.add(format!("{}.after", path()), why);
+        }
+        let condition = match proto::Condition::try_from(condition) {
+            Ok(proto::Condition::Unspecified | proto::Condition::Succeeded) => Condition::Succeeded,
+            Ok(proto::Condition::Finished) => Condition::Finished,
+            Err(_) => {
+                let why = format!("{condition} is not a condition");
+                self.add(format!("{}.after_condition", path()), why);
+                return None;
+            }
+        };
+        let tasks = ids.iter().map(|id| parse_id(id)).collect::<Result<_, _>>();
+        let tasks = tasks.map_err(|why| self.add(format!("{}.after", path()), why)).ok()?;
+        Some(Box::new(After { tasks, condition }))
     }
 
     /// What tasks and arrays have in common.

@@ -352,6 +352,7 @@ fn content_bytes(event: &Event) -> usize {
         Event::TaskSucceeded { result, .. } => result.len(),
         Event::TaskFailed { failure, .. } => failure.output.len() + failure.message.len(),
         Event::TasksPruned { tasks } => tasks.len() * 16,
+        Event::TaskBlocked { blockage, .. } => blockage.after.len() * 16,
         // Only in snapshots.
         Event::TaskRestored(_) | Event::ArrayRestored(_) => 0,
         Event::TaskAssigned { .. }
@@ -369,6 +370,8 @@ fn content_bytes(event: &Event) -> usize {
         | Event::AttemptEnded { .. }
         | Event::UserAdded { .. }
         | Event::TaskExpired { .. }
+        | Event::TaskReleased { .. }
+        | Event::TaskSkipped { .. }
         | Event::QueueChanged { .. }
         | Event::UserRemoved { .. } => 0,
     }

@@ -193,6 +193,9 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskDue { .. }
         | Event::TaskLost { .. }
         | Event::TaskExpired { .. }
+        | Event::TaskBlocked { .. }
+        | Event::TaskReleased { .. }
+        | Event::TaskSkipped { .. }
         | Event::QueueChanged { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)

@@ -369,6 +369,7 @@ mod tests {
             pending: None,
             queue: orquestrador_core::ids::QueueName::default(),
             priority: 0,
+            waits_for: 0,
         };
         let mut readers: Vec<_> = [3, 4]
             .map(|number| {

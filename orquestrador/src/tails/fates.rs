@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::Event;
-use orquestrador_core::command::Delivery;
+use orquestrador_core::command::{Condition, Delivery};
+use orquestrador_core::event::Blockage;
 use orquestrador_core::ids::{ArrayId, Blob, TaskId, Timestamp};
 use orquestrador_core::ranges::Ranges;
 
@@ -22,6 +23,8 @@ pub(super) struct Fates {
     finished: BTreeSet<TaskId>,
     /// Those whose first attempt is not to begin yet.
     delayed: BTreeMap<TaskId, Timestamp>,
+    /// Those that wait for others.
+    blocked: BTreeMap<TaskId, Blockage>,
     /// Of arrays, those that were cancelled together.
     cancelled: u64,
 }
@@ -86,8 +89,15 @@ impl Fates {
             | Event::TaskFailed { task, .. }
             | Event::TaskCancelled { task, .. }
             | Event::TaskExpired { task, .. }
+            | Event::TaskSkipped { task, .. }
             | Event::TaskLost { task, .. } => {
                 self.finished.insert(*task);
+            }
+            Event::TaskBlocked { task, blockage, .. } => {
+                self.blocked.insert(*task, blockage.clone());
+            }
+            Event::TaskReleased { task, .. } => {
+                self.blocked.remove(task);
             }
             Event::TaskDelayed { task, until, .. } => {
                 self.delayed.insert(*task, *until);
@@ -132,6 +142,18 @@ impl Fates {
     /// When its first attempt may begin, if it waits for that.
     pub fn not_before(&self, task: TaskId) -> Option<Timestamp> {
         self.delayed.get(&task).copied()
+    }
+
+    /// What the task waits for and has not ended in the tail, where it must have ended as it should, and how it must end.
+    pub fn waits_for(&self, task: TaskId) -> Option<(Vec<TaskId>, Condition)> {
+        let Blockage { after, condition, .. } = self.blocked.get(&task)?;
+        let has_ended = |other: &TaskId| {
+            let array = ArrayId(other.0);
+            self.finished.contains(other)
+                || self.arrays.contains_key(&array) && self.closed_in(array).is_none()
+        };
+        let open: Vec<_> = after.iter().copied().filter(|other| !has_ended(other)).collect();
+        (!open.is_empty()).then_some((open, *condition))
     }
 
     /// Submitted in the tail, and neither ended in it nor possibly begun without leave to begin again.

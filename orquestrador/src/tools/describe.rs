@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use orquestrador_core::Event;
-use orquestrador_core::command::Delivery;
+use orquestrador_core::command::{Condition, Delivery};
 use orquestrador_core::event::{RestoredEnd, RestoredTask};
 use orquestrador_core::ids::TaskId;
 use orquestrador_core::role::{EntryHash, EntryId, View};
@@ -101,6 +101,9 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskDue { task, .. }
         | Event::TaskLost { task, .. }
         | Event::TaskExpired { task, .. }
+        | Event::TaskBlocked { task, .. }
+        | Event::TaskReleased { task, .. }
+        | Event::TaskSkipped { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::ArraySubmitted { array, .. } | Event::ArrayCancelled { array, .. } => {
             vec![TaskId(array.0)]
@@ -134,6 +137,9 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskLost { .. } => "TASK_LOST",
         Event::TaskExpired { .. } => "TASK_EXPIRED",
         Event::QueueChanged { .. } => "QUEUE_CHANGED",
+        Event::TaskBlocked { .. } => "TASK_BLOCKED",
+        Event::TaskReleased { .. } => "TASK_RELEASED",
+        Event::TaskSkipped { .. } => "TASK_SKIPPED",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -212,6 +218,15 @@ fn fields(event: &Event) -> Value {
         }),
         Event::TaskExpired { task, expiry, at } => json!({
             "task_id": text(task), "code": expiry.code(), "at_ms": at.0,
+        }),
+        Event::TaskBlocked { task, blockage, at } => json!({
+            "task_id": text(task), "after": blockage.after.iter().map(|t| text(t)).collect::<Vec<_>>(),
+            "any_end": blockage.condition == Condition::Finished,
+            "failed": blockage.failed.map(|t| text(&t)), "at_ms": at.0,
+        }),
+        Event::TaskReleased { task, at } => json!({ "task_id": text(task), "at_ms": at.0 }),
+        Event::TaskSkipped { task, because, at } => json!({
+            "task_id": text(task), "because": text(because), "at_ms": at.0,
         }),
         Event::QueueChanged { queue, settings, at } => json!({
             "queue": text(queue), "weight": settings.weight, "max_running": settings.max_running,

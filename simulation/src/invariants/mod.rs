@@ -5,6 +5,7 @@ pub mod conservation;
 pub mod digests;
 pub mod epochs;
 pub mod fair;
+pub mod in_order;
 pub mod linearizable;
 pub mod one_history;
 pub mod one_outcome;

@@ -159,7 +159,7 @@ fn show(context: &Context, done: &Done, tag: bool) -> Result<(), Failure> {
     let Done { input, task, result } = done;
     let view = TaskView::new(task.clone(), result.clone(), None);
     if context.is_json {
-        return output::print(&context.output.mapped(input, &view));
+        return output::print(&context.output.named(("input", input), &view));
     }
     let report: Value = serde_json::from_slice(result).unwrap_or_default();
     for (stream, is_error) in [("stderr", true), ("stdout", false)] {

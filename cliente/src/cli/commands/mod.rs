@@ -5,6 +5,7 @@ mod audit;
 mod cancel;
 mod cluster;
 mod explain;
+mod flow;
 mod list;
 pub mod login;
 pub mod logout;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use cliente::{ArraySpec, Delivery, Place, RetryPolicy, Start, TaskSpec, TimeLimits};
+use cliente::{After, ArraySpec, Delivery, Place, RetryPolicy, Start, TaskSpec, TimeLimits};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use super::super::failure::Failure;
 const PLACEHOLDER: &str = "{}";
 /// The standard input, as a file's name.
 const STDIN: &str = "-";
-const COMMAND: &str = "command";
+pub const COMMAND: &str = "command";
 const SIMULATED: &str = "simulated";
 /// Lines, and their bytes, that go on together.
 const BATCH_LINES: usize = 5_000;
@@ -34,6 +34,7 @@ pub struct Template {
     start: Start,
     place: Place,
     times: TimeLimits,
+    after: After,
     content: Content,
 }
 
@@ -79,7 +80,8 @@ impl Template {
         let start = options.start();
         let (place, times) = (options.way.place(), options.way.times());
         let delivery = options.delivery.into();
-        Ok(Self { handler, delivery, retry, start, place, times, content })
+        let after = After { ids: options.after.clone(), any_end: options.after_any_end };
+        Ok(Self { handler, delivery, retry, start, place, times, after, content })
     }
 
     /// A new task with this payload.
@@ -90,6 +92,7 @@ impl Template {
             start: self.start,
             place: self.place.clone(),
             times: self.times,
+            after: self.after.clone(),
             ..TaskSpec::new(&self.handler, payload)
         }
     }
@@ -218,7 +221,7 @@ fn payload_bytes(payload: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// A file, or standard input for `-`. More than any payload holds is not read.
-fn read(source: &str) -> Result<Vec<u8>, Failure> {
+pub fn read(source: &str) -> Result<Vec<u8>, Failure> {
     // Enough for the library to say how much is too much.
     let limit = 4 * MAX_PAYLOAD_BYTES as u64;
     let mut content = Vec::new();
@@ -233,7 +236,7 @@ fn read(source: &str) -> Result<Vec<u8>, Failure> {
     Ok(content)
 }
 
-fn text(source: &str, content: Vec<u8>) -> Result<String, Failure> {
+pub fn text(source: &str, content: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(content)
         .map_err(|_| Failure::usage(ClientMessage::NotText { source: source.to_owned() }))
 }

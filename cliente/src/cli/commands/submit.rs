@@ -19,7 +19,7 @@ use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
 use super::payload::{self, Template};
-use super::{array, result, wait};
+use super::{array, flow, result, wait};
 
 /// Tasks that are made at once where no input limits them.
 const CHUNK: u64 = 20_000;
@@ -27,6 +27,9 @@ const CHUNK: u64 = 20_000;
 const DEFAULT_QUEUE: &str = "default";
 
 pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
+    if let Some(source) = &options.file {
+        return flow::submit(context, &options, source).await;
+    }
     let template = Template::read(&options)?;
     if let Some(numbers) = &options.array {
         return array::submit(context, &options, &template, numbers).await;

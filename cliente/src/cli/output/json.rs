@@ -25,9 +25,9 @@ impl Output for Json {
         line(&task(view))
     }
 
-    fn mapped(&self, input: &str, view: &TaskView) -> String {
+    fn named(&self, (field, name): (&str, &str), view: &TaskView) -> String {
         let mut value = task(view);
-        value["input"] = input.into();
+        value[field] = name.into();
         line(&value)
     }
 
@@ -109,6 +109,7 @@ fn task(view: &TaskView) -> Value {
         "finished_at": time(task.finished_at_ms),
         "pending_reason": word(&task.pending_reason),
         "not_before": time(task.not_before_ms),
+        "waits_for": (task.waits_for > 0).then_some(task.waits_for),
         "result": result.as_ref().map(|result| result_value(&task.handler, result)),
         "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
         "durability": receipt.as_ref().map(durability),

@@ -42,8 +42,8 @@ pub trait Output: Send + Sync {
     fn accepted(&self, tasks: &[TaskView]) -> String;
     /// All that is known of one task.
     fn task(&self, view: &TaskView) -> String;
-    /// A task of `map` that ended, and its input.
-    fn mapped(&self, input: &str, view: &TaskView) -> String;
+    /// A task, and what it is to the reader: a field of that name, and its value.
+    fn named(&self, name: (&str, &str), view: &TaskView) -> String;
     /// An array that was accepted.
     fn accepted_array(&self, array: &Array, receipt: &Receipt) -> String;
     /// How an array stands.

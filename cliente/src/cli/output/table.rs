@@ -60,7 +60,10 @@ impl Table {
     fn pending(&self, task: &Task) -> String {
         match task.pending_reason.as_str() {
             "" => String::new(),
-            word => pending_text(&PendingReason::from(word), &task.handler, self.lang),
+            word => {
+                let text = pending_text(&PendingReason::from(word), &task.handler, self.lang);
+                if task.waits_for > 0 { format!("{text} ({})", task.waits_for) } else { text }
+            }
         }
     }
 
@@ -120,8 +123,12 @@ impl Output for Table {
         ])
     }
 
-    fn mapped(&self, input: &str, view: &TaskView) -> String {
-        format!("{input}\t{}", self.change(view))
+    fn named(&self, (_, name): (&str, &str), view: &TaskView) -> String {
+        match view.task.submitted_at_ms {
+            // It has just been accepted.
+            0 => format!("{name}\t{}\n", view.task.task_id),
+            _ => format!("{name}\t{}", self.change(view)),
+        }
     }
 
     fn accepted_array(&self, array: &Array, _: &Receipt) -> String {

@@ -102,6 +102,7 @@ impl Load {
             payload: Blob::from_static(&PAYLOAD),
             terms: if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce }.into(),
             start: Start::Now,
+            after: None,
         }
     }
 

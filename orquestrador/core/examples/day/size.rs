@@ -63,6 +63,9 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::ArrayRestored(_)
         | Event::UserAdded { .. }
         | Event::TaskExpired { .. }
+        | Event::TaskBlocked { .. }
+        | Event::TaskReleased { .. }
+        | Event::TaskSkipped { .. }
         | Event::QueueChanged { .. }
         | Event::UserRemoved { .. } => return None,
     };

@@ -98,6 +98,9 @@ impl Tally {
             | Event::TaskRestored(_)
             | Event::UserAdded { .. }
             | Event::TaskExpired { .. }
+            | Event::TaskBlocked { .. }
+            | Event::TaskReleased { .. }
+            | Event::TaskSkipped { .. }
             | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => return,
         };

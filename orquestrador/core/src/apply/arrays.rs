@@ -131,6 +131,7 @@ impl State {
         array.early.insert(array.begun..array.count);
         self.count_in_array(slot);
         self.drop_what_nobody_needs(slot);
+        self.note_array_cancelled(id);
         Ok(())
     }
 

@@ -4,6 +4,9 @@
 //! versions of this code disagree, and that the node must stop.
 
 mod arrays;
+mod dependencies;
+
+pub use dependencies::Fate;
 
 use crate::command::{AttemptRef, Failure};
 use crate::digest;
@@ -18,6 +21,9 @@ use crate::state::tasks::{Body, Chain, Delay, End, FinishOrder, Finished, Seq, S
 use crate::state::transitions::{Transition, next};
 use crate::state::workers::Worker;
 use crate::terms::Terms;
+
+/// The failure code of a task that was to come after one that did not succeed.
+pub const DEPENDENCY_FAILED: &str = "DEPENDENCY_FAILED";
 
 /// What does not fit, for developers.
 type Applied = Result<(), &'static str>;
@@ -89,6 +95,16 @@ impl State {
                     output: Blob::default(),
                 });
                 self.task_finished(*task, None, (Transition::Expired, end), *at)
+            }
+            Event::TaskBlocked { task, blockage, at: _ } => self.task_blocked(*task, blockage),
+            Event::TaskReleased { task, at: _ } => self.task_released(*task),
+            Event::TaskSkipped { task, because, at } => {
+                let end = End::Failed(Failure {
+                    code: DEPENDENCY_FAILED.to_owned(),
+                    message: format!("{because}, which it was to come after, did not succeed"),
+                    output: Blob::default(),
+                });
+                self.task_finished(*task, None, (Transition::Skipped, end), *at)
             }
             Event::TasksPruned { tasks } => {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
@@ -207,8 +223,9 @@ impl State {
 
     fn task_assigned(&mut self, attempt: AttemptRef, worker: &WorkerId, at: Timestamp) -> Applied {
         let slot = self.changing(attempt.task, Transition::Assigned)?;
-        if self.tasks[slot].delay().is_some() {
-            return Err("the task is delayed");
+        let task = &self.tasks[slot];
+        if task.delay().is_some() || task.wait().is_some() {
+            return Err("the task waits for something else");
         }
         let worker = self.workers.find(worker).ok_or("there is no such worker")?;
         self.count_out(slot);
@@ -257,6 +274,7 @@ impl State {
             Body::Delayed { delay, .. } => {
                 self.delayed.remove(&(delay.until, seq));
             }
+            Body::Blocked { .. } => self.forget_wait(slot),
             Body::Running { worker, started_at, .. } => {
                 let (worker, started_at) = (*worker, *started_at);
                 let runner = &mut self.workers[worker];
@@ -280,6 +298,7 @@ impl State {
         (task.body, task.returned) = (Body::Finished(Box::new(finished)), 0);
         self.count_in(slot);
         self.leave_front(slot);
+        self.note_end(id);
         Ok(())
     }
 
@@ -322,7 +341,7 @@ impl State {
     ) -> Applied {
         let slot = self.changing(id, Transition::Retried)?;
         let task = &self.tasks[slot];
-        if task.delay().is_some() || failed <= task.body.failed() {
+        if task.delay().is_some() || task.wait().is_some() || failed <= task.body.failed() {
             return Err("the task waits already, or has failed as often");
         }
         if matches!(task.body, Body::Running { .. }) && attempt != task.attempt {
@@ -333,7 +352,7 @@ impl State {
         match self.tasks[slot].body {
             Body::Running { worker, .. } => self.workers.release(worker, seq),
             Body::Queued { .. } => self.classes[class].line.remove(&mut self.tasks, slot),
-            Body::Delayed { .. } | Body::Finished(_) => {}
+            Body::Delayed { .. } | Body::Blocked { .. } | Body::Finished(_) => {}
         }
         let task = &mut self.tasks[slot];
         task.attempt = attempt;
@@ -349,7 +368,8 @@ impl State {
 
     fn task_delayed(&mut self, id: TaskId, until: Timestamp) -> Applied {
         let slot = self.changing(id, Transition::Delayed)?;
-        if self.tasks[slot].attempt != Attempt(0) || self.tasks[slot].delay().is_some() {
+        let task = &self.tasks[slot];
+        if task.attempt != Attempt(0) || !matches!(task.body, Body::Queued { .. }) {
             return Err("the task waits already, or has begun");
         }
         if self.arrays.find_task(id).is_some() {

@@ -151,6 +151,7 @@ impl Machine {
             error: None,
             result_bytes: 0,
             not_before: None,
+            waits_for: 0,
             queue: terms.queue.clone(),
             priority: terms.priority,
             pending: waits.then(|| self.office.pending_reason(&self.state, array.class)).flatten(),

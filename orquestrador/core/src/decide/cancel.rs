@@ -72,7 +72,10 @@ impl Machine {
     pub(super) fn session_of_runner(&self, slot: Slot<Task>) -> Option<SessionId> {
         match self.state.tasks[slot].body {
             Body::Running { worker, .. } => self.office.presence(worker).session,
-            Body::Queued { .. } | Body::Delayed { .. } | Body::Finished(_) => None,
+            Body::Queued { .. }
+            | Body::Delayed { .. }
+            | Body::Blocked { .. }
+            | Body::Finished(_) => None,
         }
     }
 

@@ -4,6 +4,7 @@
 mod arrays;
 mod assign;
 mod cancel;
+mod dependencies;
 mod outcomes;
 mod prefetch;
 mod query;

@@ -135,7 +135,10 @@ impl Machine {
         let task = &self.state.tasks[slot];
         let runner = match task.body {
             Body::Running { worker, .. } => Some(worker),
-            Body::Queued { .. } | Body::Delayed { .. } | Body::Finished(_) => None,
+            Body::Queued { .. }
+            | Body::Delayed { .. }
+            | Body::Blocked { .. }
+            | Body::Finished(_) => None,
         };
         let is_present = task.attempt == attempt.attempt || self.lacks(Mutation::AnyAttemptCounts);
         is_present && runner == Some(worker)

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::NewTask;
+use crate::command::{After, NewTask};
 use crate::digest;
 use crate::effect::{Answer, Effect, Notice};
-use crate::event::Event;
+use crate::event::{Blockage, Event};
 use crate::ids::{HandlerName, RequestId, TaskId, Timestamp, UserName};
 use crate::limits::Limits;
 use crate::machine::{Machine, Step};
@@ -55,7 +55,7 @@ impl Machine {
     }
 
     fn accept(&mut self, now: Timestamp, owner: &UserName, task: NewTask, step: &mut Step) {
-        let NewTask { id, handler, payload, terms, start } = task;
+        let NewTask { id, handler, payload, terms, start, after } = task;
         let owner = owner.clone();
         self.record(
             Event::TaskSubmitted {
@@ -71,6 +71,11 @@ impl Machine {
         let until = start.when(now);
         if until > now {
             self.record(Event::TaskDelayed { task: id, until, at: now }, step);
+        }
+        if let Some(after) = after {
+            let After { tasks: after, condition } = *after;
+            let blockage = Blockage { after, condition, failed: None };
+            self.record(Event::TaskBlocked { task: id, blockage, at: now }, step);
         }
         let Some(slot) = self.state.tasks.find(id) else { return };
         self.office.refresh_class(&self.state, self.state.tasks[slot].class);
@@ -101,6 +106,7 @@ impl Machine {
             let wanted = batch.tasks.iter().map(|task| (&task.handler, &task.terms));
             self.check_terms(&batch.owner, wanted)?;
             self.check_backlog(count, bytes)?;
+            self.check_dependencies(&batch.owner, &batch.tasks, &is_new)?;
         }
         Ok(is_new)
     }
@@ -191,7 +197,12 @@ fn is_repeated_within<'a>(
 ) -> Result<bool, Rejection> {
     match seen.and_then(|seen| seen.insert(task.id, task)) {
         None => Ok(false),
-        Some(before) if NewTask { start: before.start, ..task.clone() } == *before => Ok(true),
-        Some(_) => Err(Rejection::TaskIdConflict { task: task.id }),
+        Some(before) => {
+            let (start, after) = (before.start, before.after.clone());
+            match (NewTask { start, after, ..task.clone() }) == *before {
+                true => Ok(true),
+                false => Err(Rejection::TaskIdConflict { task: task.id }),
+            }
+        }
     }
 }

@@ -74,6 +74,9 @@ impl Machine {
     /// When time alone next leads to something.
     pub(crate) fn next_timer(&self) -> Option<Timestamp> {
         let due = self.state.delayed.first_key_value().map(|((until, _), _)| *until);
+        if !self.state.resolved.is_empty() {
+            return Some(Timestamp(0));
+        }
         let expiring = self.state.expiring.first_key_value().map(|((due, _), _)| *due);
         self.next_lease_end().into_iter().chain(due).chain(expiring).min()
     }

@@ -26,6 +26,7 @@ impl Machine {
             result_bytes: 0,
             pending: None,
             not_before: None,
+            waits_for: 0,
             queue: terms.queue.clone(),
             priority: terms.priority,
         };
@@ -41,6 +42,10 @@ impl Machine {
                 });
                 snapshot.not_before = Some(delay.until);
                 snapshot.error = (!is_first).then(|| delay.error.clone());
+            }
+            Body::Blocked { wait, .. } => {
+                snapshot.pending = Some(PendingReason::Dependencies);
+                snapshot.waits_for = wait.open.len();
             }
             Body::Running { worker, started_at, .. } => {
                 snapshot.worker = Some(self.state.workers[*worker].id.clone());

@@ -79,6 +79,17 @@ impl Array {
         early.map(|(_, record)| *record).or(self.front)
     }
 
+    /// Some of its tasks are not finished.
+    pub fn is_open(&self) -> bool {
+        let unfinished = [TaskState::Queued, TaskState::Running];
+        self.waiting() > 0 || unfinished.iter().any(|state| self.counts[*state as usize] > 0)
+    }
+
+    /// All of its tasks, the forgotten ones too.
+    pub fn has_succeeded(&self) -> bool {
+        self.all_counts()[TaskState::Succeeded as usize] == u64::from(self.count)
+    }
+
     /// All tasks, the forgotten ones too, in the order of [`TaskState::ALL`].
     pub fn all_counts(&self) -> [u64; 6] {
         let mut counts = self.counts.map(u64::from);

@@ -39,6 +39,10 @@ pub struct State {
     pub users: BTreeMap<UserName, UserRecord>,
     /// Tasks that wait until a moment.
     pub delayed: BTreeMap<(Timestamp, Seq), Slot<Task>>,
+    /// Tasks that wait for a task or an array, by its id.
+    pub dependents: BTreeMap<(TaskId, Seq), Slot<Task>>,
+    /// Tasks whose wait for others is over, in the order of submission, until that has been decided.
+    pub resolved: BTreeMap<Seq, Slot<Task>>,
     /// Unfinished tasks that fail at a moment unless something happens before.
     pub expiring: BTreeMap<(Timestamp, Seq), Slot<Task>>,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
@@ -157,7 +161,10 @@ impl State {
             Body::Running { worker, started_at, .. } => {
                 Some((self.workers[*worker].id_hash, started_at.0))
             }
-            Body::Queued { .. } | Body::Delayed { .. } | Body::Finished(_) => None,
+            Body::Queued { .. }
+            | Body::Delayed { .. }
+            | Body::Blocked { .. }
+            | Body::Finished(_) => None,
         };
         digest::task(&TaskParts {
             id: task.id().0,
@@ -170,6 +177,7 @@ impl State {
             terms_hash: self.classes[task.class].terms_hash,
             failed: task.body.failed(),
             delayed_until: task.delay().map_or(0, |delay| delay.until.0),
+            wait_hash: task.wait().map_or(0, digest::wait),
             state: task.state() as u8,
             running,
             finished: task.finished(),

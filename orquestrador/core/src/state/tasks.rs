@@ -1,12 +1,14 @@
 //! Task records: lean, because there may be millions. Names are slots of their registries, text and
 //! results exist only once a task is finished, the payload only until then.
 
+use std::collections::BTreeSet;
+
 use super::classes::Class;
 use super::index::IdIndex;
 use super::kept::Kept;
 use super::slab::{Shared, Slab, Slot};
 use super::workers::Worker;
-use crate::command::Failure;
+use crate::command::{Condition, Failure};
 use crate::effect::TaskState;
 use crate::event::LossCause;
 use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
@@ -57,6 +59,11 @@ pub enum Body {
         failed: u16,
         delay: Box<Delay>,
     },
+    /// Queued, but in no queue before others have ended.
+    Blocked {
+        payload: Kept,
+        wait: Box<Wait>,
+    },
     Running {
         payload: Kept,
         failed: u16,
@@ -71,6 +78,16 @@ pub struct Delay {
     pub until: Timestamp,
     /// Code and message of the failure before it; empty before the first attempt.
     pub error: (String, String),
+}
+
+/// What a task waits for.
+#[derive(Clone)]
+pub struct Wait {
+    /// Tasks and arrays that have not ended.
+    pub open: BTreeSet<TaskId>,
+    pub condition: Condition,
+    /// The first one that ended otherwise than it must.
+    pub failed: Option<TaskId>,
 }
 
 #[derive(Clone)]
@@ -168,6 +185,7 @@ impl Body {
         match self.take() {
             Self::Queued { payload, .. }
             | Self::Delayed { payload, .. }
+            | Self::Blocked { payload, .. }
             | Self::Running { payload, .. } => payload,
             Self::Finished(_) => Kept::default(),
         }
@@ -180,7 +198,7 @@ impl Body {
 
     pub fn state(&self) -> TaskState {
         match self {
-            Self::Queued { .. } | Self::Delayed { .. } => TaskState::Queued,
+            Self::Queued { .. } | Self::Delayed { .. } | Self::Blocked { .. } => TaskState::Queued,
             Self::Running { .. } => TaskState::Running,
             Self::Finished(finished) => finished.end.state(),
         }
@@ -191,6 +209,7 @@ impl Body {
         match self {
             Self::Queued { payload, .. }
             | Self::Delayed { payload, .. }
+            | Self::Blocked { payload, .. }
             | Self::Running { payload, .. } => Some(payload),
             Self::Finished(_) => None,
         }
@@ -202,7 +221,7 @@ impl Body {
             Self::Queued { failed, .. }
             | Self::Delayed { failed, .. }
             | Self::Running { failed, .. } => *failed,
-            Self::Finished(_) => 0,
+            Self::Blocked { .. } | Self::Finished(_) => 0,
         }
     }
 
@@ -244,14 +263,31 @@ impl Task {
     pub fn finished(&self) -> Option<&Finished> {
         match &self.body {
             Body::Finished(finished) => Some(finished),
-            Body::Queued { .. } | Body::Delayed { .. } | Body::Running { .. } => None,
+            Body::Queued { .. }
+            | Body::Delayed { .. }
+            | Body::Blocked { .. }
+            | Body::Running { .. } => None,
         }
     }
 
     pub fn delay(&self) -> Option<&Delay> {
         match &self.body {
             Body::Delayed { delay, .. } => Some(delay),
-            Body::Queued { .. } | Body::Running { .. } | Body::Finished(_) => None,
+            Body::Queued { .. }
+            | Body::Blocked { .. }
+            | Body::Running { .. }
+            | Body::Finished(_) => None,
+        }
+    }
+
+    /// What it waits for, before it may be in a queue.
+    pub fn wait(&self) -> Option<&Wait> {
+        match &self.body {
+            Body::Blocked { wait, .. } => Some(wait),
+            Body::Queued { .. }
+            | Body::Delayed { .. }
+            | Body::Running { .. }
+            | Body::Finished(_) => None,
         }
     }
 
@@ -259,9 +295,7 @@ impl Task {
         match (chain, &self.body) {
             (Chain::Owner, _) => &self.of_owner,
             (Chain::Queue, Body::Queued { in_queue, .. }) => in_queue,
-            (Chain::Queue, Body::Delayed { .. } | Body::Running { .. } | Body::Finished(_)) => {
-                unreachable!("only queued tasks are in the chain of a queue")
-            }
+            (Chain::Queue, _) => unreachable!("only queued tasks are in the chain of a queue"),
         }
     }
 
@@ -269,9 +303,7 @@ impl Task {
         match (chain, &mut self.body) {
             (Chain::Owner, _) => &mut self.of_owner,
             (Chain::Queue, Body::Queued { in_queue, .. }) => in_queue,
-            (Chain::Queue, Body::Delayed { .. } | Body::Running { .. } | Body::Finished(_)) => {
-                unreachable!("only queued tasks are in the chain of a queue")
-            }
+            (Chain::Queue, _) => unreachable!("only queued tasks are in the chain of a queue"),
         }
     }
 }

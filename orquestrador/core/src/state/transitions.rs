@@ -15,10 +15,13 @@ pub enum Transition {
     Due,
     Lost,
     Expired,
+    Blocked,
+    Released,
+    Skipped,
 }
 
 /// Everything that is allowed.
-pub const TABLE: [(TaskState, Transition, TaskState); 14] = [
+pub const TABLE: [(TaskState, Transition, TaskState); 17] = [
     (TaskState::Queued, Transition::Assigned, TaskState::Running),
     (TaskState::Queued, Transition::Cancelled, TaskState::Cancelled),
     // Only in a snapshot: earlier attempts of a queued task were lost.
@@ -28,6 +31,9 @@ pub const TABLE: [(TaskState, Transition, TaskState); 14] = [
     (TaskState::Queued, Transition::Delayed, TaskState::Queued),
     (TaskState::Queued, Transition::Due, TaskState::Queued),
     (TaskState::Queued, Transition::Expired, TaskState::Failed),
+    (TaskState::Queued, Transition::Blocked, TaskState::Queued),
+    (TaskState::Queued, Transition::Released, TaskState::Queued),
+    (TaskState::Queued, Transition::Skipped, TaskState::Failed),
     (TaskState::Running, Transition::Succeeded, TaskState::Succeeded),
     (TaskState::Running, Transition::Failed, TaskState::Failed),
     (TaskState::Running, Transition::Cancelled, TaskState::Cancelled),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orquestrador_core::command::{AttemptRef, Delivery};
+use orquestrador_core::command::{AttemptRef, Condition, Delivery};
 use orquestrador_core::ids::{
     Attempt, HandlerName, QueueName, RequestId, TaskId, Timestamp, UserName, WorkerId,
 };
@@ -26,6 +26,12 @@ pub struct Ledger {
     /// Those of them that are cancelled.
     cancelled: BTreeSet<AttemptRef>,
     queues: BTreeMap<QueueName, QueueSettings>,
+    /// Whether what ended last under this name succeeded; of arrays too.
+    ends: BTreeMap<TaskId, bool>,
+    /// The tasks of each array, and whether some were left out.
+    arrays: BTreeMap<TaskId, (Vec<TaskId>, bool)>,
+    /// What tasks wait for, and what became of it.
+    waits: BTreeMap<TaskId, Wait>,
 }
 
 struct Entry {
@@ -42,11 +48,18 @@ struct Entry {
     stage: Stage,
 }
 
+struct Wait {
+    condition: Condition,
+    ends: BTreeMap<TaskId, Option<bool>>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     Queued,
     /// Until a moment that the event named.
     Delayed(Timestamp),
+    /// Until others have ended.
+    Blocked,
     Running,
     Finished,
 }
@@ -68,8 +81,14 @@ impl Ledger {
                 at,
                 ..
             } => {
-                for place in (0..*count).filter(|p| !without.iter().any(|r| r.contains(p))) {
-                    self.submit(array.task(first + place), (owner, handler), terms, *at);
+                let places = (0..*count).filter(|p| !without.iter().any(|r| r.contains(p)));
+                let tasks: Vec<_> = places.map(|place| array.task(first + place)).collect();
+                self.ends.remove(&TaskId(array.0));
+                let left_out = without.iter().cloned().flatten();
+                self.ends.extend(left_out.map(|place| (array.task(first + place), false)));
+                self.arrays.insert(TaskId(array.0), (tasks.clone(), !without.is_empty()));
+                for task in tasks {
+                    self.submit(task, (owner, handler), terms, *at);
                 }
             }
             Event::ArrayCancelled { array, .. } => {
@@ -80,7 +99,12 @@ impl Ledger {
                 // The front has a record, and ends by itself.
                 let mut waiting = self.tasks.iter().filter(|(task, entry)| waits(task, entry));
                 let front = waiting.next().map(|(task, _)| *task);
-                self.tasks.retain(|task, entry| Some(*task) == front || !waits(task, entry));
+                let gone: Vec<_> =
+                    self.tasks.iter().filter(|(task, entry)| waits(task, entry)).collect();
+                let gone: Vec<_> =
+                    gone.into_iter().map(|(task, _)| *task).filter(|t| Some(*t) != front).collect();
+                self.tasks.retain(|task, _| !gone.contains(task));
+                gone.into_iter().for_each(|task| self.note_end(task, false));
             }
             Event::TaskAssigned { task, attempt, worker, .. } => {
                 self.assert_first(*task);
@@ -100,9 +124,13 @@ impl Ledger {
                 let reference = AttemptRef { task: *task, attempt: *attempt };
                 assert!(self.taken.insert(reference, worker.clone()).is_none());
             }
-            Event::TaskSucceeded { task, attempt, .. }
-            | Event::TaskFailed { task, attempt, .. } => {
+            Event::TaskSucceeded { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
+                self.note_end(*task, true);
+            }
+            Event::TaskFailed { task, attempt, .. } => {
+                self.end(*task, *attempt, Stage::Finished);
+                self.note_end(*task, false);
             }
             Event::TaskRequeued { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Queued);
@@ -146,6 +174,7 @@ impl Ledger {
             Event::TaskLost { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
                 assert_eq!(self.tasks[task].terms.delivery, Delivery::AtMostOnce, "{task} is lost");
+                self.note_end(*task, false);
             }
             Event::TaskCancelled { task, .. } => {
                 let entry = self.tasks.get_mut(task).expect("cancelled tasks exist");
@@ -154,6 +183,7 @@ impl Ledger {
                     self.cancelled.insert(AttemptRef { task: *task, attempt: entry.attempt });
                 }
                 entry.stage = Stage::Finished;
+                self.note_end(*task, false);
             }
             Event::TaskExpired { task, expiry, at } => {
                 let entry = self.tasks.get_mut(task).expect("expired tasks exist");
@@ -172,6 +202,25 @@ impl Ledger {
                     self.cancelled.insert(AttemptRef { task: *task, attempt: entry.attempt });
                 }
                 entry.stage = Stage::Finished;
+                self.note_end(*task, false);
+            }
+            Event::TaskBlocked { task, blockage, .. } => {
+                let entry = self.tasks.get_mut(task).expect("blocked tasks exist");
+                assert_eq!((entry.stage, entry.attempt), (Stage::Queued, Attempt(0)));
+                entry.stage = Stage::Blocked;
+                let ends = blockage.after.iter();
+                let ends = ends.map(|other| (*other, self.ends.get(other).copied())).collect();
+                let condition = blockage.condition;
+                self.waits.insert(*task, Wait { condition, ends });
+            }
+            Event::TaskReleased { task, .. } => {
+                self.assert_over(*task, None);
+                self.tasks.get_mut(task).expect("it was there just now").stage = Stage::Queued;
+            }
+            Event::TaskSkipped { task, because, .. } => {
+                self.assert_over(*task, Some(*because));
+                self.tasks.get_mut(task).expect("it was there just now").stage = Stage::Finished;
+                self.note_end(*task, false);
             }
             Event::TasksPruned { tasks } => {
                 for task in tasks {
@@ -221,6 +270,7 @@ impl Ledger {
             stage: Stage::Queued,
         };
         self.submissions += 1;
+        self.ends.remove(&task);
         assert!(self.tasks.insert(task, entry).is_none(), "{task} was submitted twice");
     }
 
@@ -229,6 +279,44 @@ impl Ledger {
         let theirs = self.tasks.iter().filter(|(_, entry)| entry.owner == *owner);
         let by_seq: BTreeMap<_, _> = theirs.map(|(task, entry)| (entry.seq, *task)).collect();
         by_seq.into_values().rev().collect()
+    }
+
+    /// Of a task, and with the last of them of its array.
+    fn note_end(&mut self, task: TaskId, has_succeeded: bool) {
+        let array = task.in_array().map(|(array, _)| TaskId(array.0));
+        self.note_one_end(task, has_succeeded);
+        let of_array = array.and_then(|array| Some((array, self.arrays.get(&array)?)));
+        if let Some((array, (tasks, is_partial))) = of_array
+            && tasks.iter().all(|task| self.ends.contains_key(task))
+        {
+            let all = !is_partial && tasks.iter().all(|task| self.ends[task]);
+            self.note_one_end(array, all);
+        }
+    }
+
+    fn note_one_end(&mut self, task: TaskId, has_succeeded: bool) {
+        self.ends.insert(task, has_succeeded);
+        for wait in self.waits.values_mut() {
+            if let Some(end @ None) = wait.ends.get_mut(&task) {
+                *end = Some(has_succeeded);
+            }
+        }
+    }
+
+    /// `because`: what it fails for.
+    fn assert_over(&mut self, task: TaskId, because: Option<TaskId>) {
+        assert_eq!(self.tasks[&task].stage, Stage::Blocked, "{task} does not wait");
+        let Wait { condition, ends } = self.waits.remove(&task).expect("it waits");
+        let is_wrong = |end: &Option<bool>| {
+            end.is_none() || condition == Condition::Succeeded && *end == Some(false)
+        };
+        match because {
+            None => assert!(!ends.values().any(is_wrong), "{task} is released: {ends:?}"),
+            Some(other) => {
+                assert_eq!(condition, Condition::Succeeded, "{task} comes after all ends");
+                assert_eq!(ends[&other], Some(false), "{task} fails because of {other}");
+            }
+        }
     }
 
     fn end(&mut self, task: TaskId, attempt: Attempt, stage: Stage) {

@@ -5,6 +5,7 @@
 mod arrays;
 mod cancelling;
 mod delivery;
+mod dependencies;
 mod digests;
 mod expiring;
 mod ledger;

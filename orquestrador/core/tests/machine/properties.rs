@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, QueueChange,
-    ReportedOutcome, Start, StateFilter,
+    After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome,
+    QueueChange, ReportedOutcome, Start, StateFilter,
 };
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
@@ -125,13 +125,15 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn submission() -> impl Strategy<Value = Command> {
-    let task = (id(), handler(), 0..2u8, terms(), start());
-    let task = task.prop_map(|(id, handler, payload, terms, start)| NewTask {
+    let task =
+        (id(), handler(), 0..2u8, terms(), start(), proptest::option::weighted(0.3, after()));
+    let task = task.prop_map(|(id, handler, payload, terms, start, after)| NewTask {
         id,
         handler,
         payload: vec![payload; 3].into(),
         terms,
-        start,
+        start: if after.is_some() { Start::Now } else { start },
+        after: after.map(Box::new),
     });
     let tasks = proptest::collection::vec(task, 1..6);
     (owner(), tasks, any::<bool>()).prop_map(|(owner, tasks, allow_unknown_handler)| {
@@ -163,6 +165,13 @@ fn id() -> impl Strategy<Value = TaskId> {
         2 => (0..40u128).prop_map(TaskId),
         1 => (0..3u128, 0..10u32).prop_map(|(n, number)| array_id(n).task(number)),
     ]
+}
+
+fn after() -> impl Strategy<Value = After> {
+    let other = prop_oneof![3 => id(), 1 => (0..3u128).prop_map(|n| TaskId(array_id(n).0))];
+    let tasks = proptest::collection::vec(other, 1..4);
+    let condition = prop_oneof![Just(Condition::Succeeded), Just(Condition::Finished)];
+    (tasks, condition).prop_map(|(tasks, condition)| After { tasks, condition })
 }
 
 fn start() -> impl Strategy<Value = Start> {
@@ -491,6 +500,7 @@ proptest! {
                     payload: [][..].into(),
                     terms: Delivery::default().into(),
                     start: Start::Now,
+                    after: None,
                 }
             });
             let tasks = tasks.collect();

@@ -118,6 +118,7 @@ pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
         payload,
         terms: Delivery::AtLeastOnce.into(),
         start: Start::Now,
+        after: None,
     }
 }
 
@@ -305,6 +306,14 @@ fn event(event: &Event) -> String {
         }
         Event::QueueChanged { queue, settings, .. } => format!("queue {queue} {settings:?}"),
         Event::TaskExpired { task, expiry, .. } => format!("expired {} {expiry:?}", shown(*task)),
+        Event::TaskBlocked { task, blockage, .. } => {
+            let after: Vec<_> = blockage.after.iter().map(|task| shown(*task)).collect();
+            format!("blocked {} after {} {:?}", shown(*task), after.join(" "), blockage.condition)
+        }
+        Event::TaskReleased { task, .. } => format!("released {}", shown(*task)),
+        Event::TaskSkipped { task, because, .. } => {
+            format!("skipped {} because of {}", shown(*task), shown(*because))
+        }
         Event::TaskDue { task, .. } => format!("due {}", shown(*task)),
         Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),
         Event::TaskLost { task, attempt, cause, .. } => {

@@ -3,8 +3,8 @@
 use common::proto;
 use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
-use orquestrador_core::command::{Delivery, Failure};
-use orquestrador_core::event::LossCause;
+use orquestrador_core::command::{Condition, Delivery, Failure};
+use orquestrador_core::event::{Blockage, LossCause};
 use orquestrador_core::ids::{Attempt, QueueName, TaskId, Timestamp};
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, RetryPolicy, Terms, TimeLimits};
@@ -138,6 +138,21 @@ fn to_kind(event: &Event) -> Kind {
             paused: settings.paused,
             at_ms: at.0,
         }),
+        Event::TaskBlocked { task, blockage, at } => Kind::TaskBlocked(proto::TaskBlocked {
+            task_id: id(*task),
+            after: blockage.after.iter().map(|other| id(*other)).collect(),
+            any_end: blockage.condition == Condition::Finished,
+            failed: blockage.failed.map(id),
+            at_ms: at.0,
+        }),
+        Event::TaskReleased { task, at } => {
+            Kind::TaskReleased(proto::TaskReleased { task_id: id(*task), at_ms: at.0 })
+        }
+        Event::TaskSkipped { task, because, at } => Kind::TaskSkipped(proto::TaskSkipped {
+            task_id: id(*task),
+            because: id(*because),
+            at_ms: at.0,
+        }),
         Event::TasksPruned { tasks } => Kind::TasksPruned(proto::TasksPruned {
             task_ids: tasks.iter().map(|task| id(*task)).collect(),
         }),
@@ -267,6 +282,23 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
                 max_running: e.max_running,
                 paused: e.paused,
             },
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskBlocked(e) => Event::TaskBlocked {
+            task: task(&e.task_id)?,
+            blockage: Blockage {
+                after: e.after.iter().map(|id| task(id)).collect::<Result<_, _>>()?,
+                condition: if e.any_end { Condition::Finished } else { Condition::Succeeded },
+                failed: e.failed.map(|id| task(&id)).transpose()?,
+            },
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TaskReleased(e) => {
+            Event::TaskReleased { task: task(&e.task_id)?, at: Timestamp(e.at_ms) }
+        }
+        Kind::TaskSkipped(e) => Event::TaskSkipped {
+            task: task(&e.task_id)?,
+            because: task(&e.because)?,
             at: Timestamp(e.at_ms),
         },
         Kind::TasksPruned(e) => Event::TasksPruned {

@@ -1,0 +1,141 @@
+//! `cliente submit --file FLOW.toml`: tasks and the order among them, submitted together.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum as _;
+use cliente::{After, RetryPolicy, TaskSpec, TimeLimits};
+use common::exit;
+use common::messages::Message as _;
+use common::messages::client::{ClientMessage, FlowProblem};
+use common::proto::{Task, TaskState, TaskUpdate};
+use serde_json::json;
+
+use super::super::Context;
+use super::super::args::{self, Submit};
+use super::super::failure::Failure;
+use super::super::flow::{self, Common, Problem, Written};
+use super::super::output::{self, TaskView};
+use super::super::terminal::say;
+use super::{payload, wait};
+
+pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result<u8, Failure> {
+    let text = payload::text(source, payload::read(source)?)?;
+    let refused = |problem: FlowProblem| {
+        Failure::usage(ClientMessage::Flow { source: source.to_owned(), problem })
+    };
+    let written = flow::read(&text).map_err(|problem| refused(told(problem)))?;
+    let mut ids = BTreeMap::new();
+    let mut specs = Vec::new();
+    for (name, task) in &written {
+        let spec = spec(task, &ids).map_err(|(field, value)| {
+            refused(FlowProblem::BadValue { task: name.clone(), field, value })
+        })?;
+        ids.insert(name.clone(), spec.task_id.clone());
+        specs.push(spec);
+    }
+    let batch = context.client.submit_together(specs, options.allow_unknown_handler).await?;
+    let names: BTreeMap<String, String> = ids.into_iter().map(|(name, id)| (id, name)).collect();
+    if !context.is_json {
+        say(&ClientMessage::AcceptedMany { count: batch.task_ids.len() as u64 }.text(context.lang));
+    }
+    if !options.wait.wait {
+        for (task_id, (name, task)) in batch.task_ids.iter().zip(&written) {
+            let handler = task.handler.clone().unwrap_or_else(|| payload::COMMAND.to_owned());
+            let (task_id, state) = (task_id.clone(), TaskState::Queued.into());
+            let task = Task { task_id, handler, state, ..Task::default() };
+            let view = TaskView::without_result(task, Some(batch.receipt));
+            output::print(&context.output.named(("name", name), &view))?;
+        }
+        return Ok(exit::OK);
+    }
+    let show = |update: TaskUpdate| {
+        let Some(task) = update.task else { return Ok(()) };
+        let name = names.get(&task.task_id).cloned().unwrap_or_default();
+        let view = TaskView::new(task, update.result, Some(batch.receipt));
+        output::print(&context.output.named(("name", &name), &view))
+    };
+    let finished = wait::until_finished(context, batch.task_ids.clone(), show);
+    let tally = wait::within(options.wait.wait_timeout, finished).await?;
+    if !context.is_json {
+        say(&tally.summary().text(context.lang));
+    }
+    Ok(tally.exit_code())
+}
+
+fn told(problem: Problem) -> FlowProblem {
+    match problem {
+        Problem::Unreadable(why) => FlowProblem::Unreadable { why },
+        Problem::Empty => FlowProblem::Empty,
+        Problem::UnknownField { task, field } => FlowProblem::UnknownField { task, field },
+        Problem::UnknownTask { task, other } => FlowProblem::UnknownTask { task, other },
+        Problem::Cycle(names) => FlowProblem::Cycle { names: names.join(" → ") },
+        Problem::WorkNotClear { task } => FlowProblem::WorkNotClear { task },
+    }
+}
+
+/// A field and its value, which is none.
+type BadValue = (&'static str, String);
+
+/// `ids`: of the tasks before it, by name.
+fn spec(task: &Written, ids: &BTreeMap<String, String>) -> Result<TaskSpec, BadValue> {
+    let Common { queue, priority, delivery, .. } = &task.common;
+    let handler = task.handler.as_deref().unwrap_or(payload::COMMAND);
+    let content = match &task.handler {
+        Some(_) => task.payload.clone().unwrap_or_default().into_bytes(),
+        None => order(task),
+    };
+    let mut spec = TaskSpec::new(handler, content);
+    if let Some(mode) = delivery {
+        let known = args::Delivery::from_str(mode, false);
+        spec.delivery = known.map_err(|_| ("delivery", mode.clone()))?.into();
+    }
+    spec.place = cliente::Place {
+        queue: queue.clone().unwrap_or_default(),
+        priority: priority.unwrap_or_default(),
+    };
+    spec.retry = retry(&task.common)?;
+    spec.times = TimeLimits {
+        attempt: time("attempt_timeout", task.common.attempt_timeout.as_deref())?,
+        begin: time("expires", task.common.expires.as_deref())?,
+        end: time("deadline", task.common.deadline.as_deref())?,
+    };
+    let after = task.after.iter().filter_map(|other| ids.get(other).cloned()).collect();
+    spec.after = After { ids: after, any_end: task.after_any_end };
+    Ok(spec)
+}
+
+/// Of the handler `command`.
+fn order(task: &Written) -> Vec<u8> {
+    let argv = match (&task.command, &task.shell) {
+        (Some(argv), _) => argv.clone(),
+        (None, Some(line)) => vec!["sh".into(), "-c".into(), line.clone()],
+        (None, None) => Vec::new(),
+    };
+    let mut order = json!({ "argv": argv });
+    if let Some(cwd) = &task.cwd {
+        order["cwd"] = cwd.as_str().into();
+    }
+    if !task.env.is_empty() {
+        order["env"] = json!(task.env);
+    }
+    if !task.stdin.is_empty() {
+        order["stdin"] = task.stdin.as_str().into();
+    }
+    order.to_string().into_bytes()
+}
+
+fn retry(common: &Common) -> Result<Option<RetryPolicy>, BadValue> {
+    let Some(retries) = common.retries.filter(|retries| *retries > 0) else { return Ok(None) };
+    let policy = RetryPolicy::new(retries.saturating_add(1));
+    let first = time("retry_delay", common.retry_delay.as_deref())?;
+    let first_delay = first.unwrap_or(policy.first_delay);
+    let most = time("retry_max_delay", common.retry_max_delay.as_deref())?;
+    let max_delay = most.unwrap_or(policy.max_delay.max(first_delay));
+    let codes = common.retry_on.clone().unwrap_or_default();
+    Ok(Some(RetryPolicy { first_delay, max_delay, codes, ..policy }))
+}
+
+fn time(field: &'static str, text: Option<&str>) -> Result<Option<std::time::Duration>, BadValue> {
+    let parsed = text.map(|text| args::duration(text).map_err(|_| (field, text.to_owned())));
+    parsed.transpose()
+}

@@ -1,0 +1,291 @@
+//! Tasks of a file and the order among them. Pure: what the file says, checked before anything is submitted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+/// A file, as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Of all tasks that do not say otherwise.
+    #[serde(default)]
+    pub defaults: Common,
+    /// By name, in the order of the file.
+    pub tasks: toml::Table,
+}
+
+/// A task, as it is written.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Written {
+    /// A program with its arguments.
+    pub command: Option<Vec<String>>,
+    /// A line for `sh -c`.
+    pub shell: Option<String>,
+    /// Where the program runs.
+    pub cwd: Option<String>,
+    /// What is in its environment besides that of the worker.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Its standard input.
+    #[serde(default)]
+    pub stdin: String,
+    /// Another handler than `command`, and what it is given.
+    pub handler: Option<String>,
+    /// Text for it.
+    pub payload: Option<String>,
+    /// The names of the tasks that it comes after.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// Once they have ended, however.
+    #[serde(default)]
+    pub after_any_end: bool,
+    /// The rest.
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+/// What tasks may have in common; the words of the command line.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Common {
+    pub queue: Option<String>,
+    pub priority: Option<i8>,
+    pub delivery: Option<String>,
+    pub retries: Option<u32>,
+    pub retry_delay: Option<String>,
+    pub retry_max_delay: Option<String>,
+    pub retry_on: Option<Vec<String>>,
+    pub attempt_timeout: Option<String>,
+    pub expires: Option<String>,
+    pub deadline: Option<String>,
+    /// What nobody knows.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, toml::Value>,
+}
+
+/// Why a file cannot be submitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// In the words of its parser.
+    Unreadable(String),
+    Empty,
+    UnknownField {
+        task: String,
+        field: String,
+    },
+    UnknownTask {
+        task: String,
+        other: String,
+    },
+    /// The names of tasks each of which comes after the next; the first is the last.
+    Cycle(Vec<String>),
+    /// None of `command`, `shell` and `handler`, or more than one.
+    WorkNotClear {
+        task: String,
+    },
+}
+
+impl Common {
+    /// These, and the others where they say nothing.
+    fn or(self, other: &Self) -> Self {
+        Self {
+            queue: self.queue.or_else(|| other.queue.clone()),
+            priority: self.priority.or(other.priority),
+            delivery: self.delivery.or_else(|| other.delivery.clone()),
+            retries: self.retries.or(other.retries),
+            retry_delay: self.retry_delay.or_else(|| other.retry_delay.clone()),
+            retry_max_delay: self.retry_max_delay.or_else(|| other.retry_max_delay.clone()),
+            retry_on: self.retry_on.or_else(|| other.retry_on.clone()),
+            attempt_timeout: self.attempt_timeout.or_else(|| other.attempt_timeout.clone()),
+            expires: self.expires.or_else(|| other.expires.clone()),
+            deadline: self.deadline.or_else(|| other.deadline.clone()),
+            unknown: self.unknown,
+        }
+    }
+}
+
+/// The tasks of a file by name, each after all that it comes after.
+///
+/// # Errors
+/// What is wrong with it, the first thing that is found.
+pub fn read(text: &str) -> Result<Vec<(String, Written)>, Problem> {
+    let unreadable = |error: toml::de::Error| Problem::Unreadable(error.to_string());
+    let file: File = toml::from_str(text).map_err(unreadable)?;
+    if let Some(field) = file.defaults.unknown.keys().next() {
+        return Err(Problem::UnknownField { task: "defaults".into(), field: field.clone() });
+    }
+    let mut tasks = Vec::new();
+    for (name, value) in file.tasks {
+        let of_task = |error: toml::de::Error| {
+            Problem::Unreadable(format!("tasks.{name}: {}", error.message()))
+        };
+        let written: Written = value.try_into().map_err(of_task)?;
+        if let Some(field) = written.common.unknown.keys().next() {
+            return Err(Problem::UnknownField { task: name, field: field.clone() });
+        }
+        let works = [
+            written.command.as_ref().is_some_and(|argv| !argv.is_empty()),
+            written.shell.is_some(),
+            written.handler.is_some(),
+        ];
+        if works.into_iter().filter(|is_given| *is_given).count() != 1 {
+            return Err(Problem::WorkNotClear { task: name });
+        }
+        let common = written.common.clone().or(&file.defaults);
+        tasks.push((name, Written { common, ..written }));
+    }
+    if tasks.is_empty() {
+        return Err(Problem::Empty);
+    }
+    in_order(tasks)
+}
+
+/// Each behind what it comes after, otherwise in the order of the file.
+fn in_order(tasks: Vec<(String, Written)>) -> Result<Vec<(String, Written)>, Problem> {
+    let names: BTreeMap<&str, usize> =
+        tasks.iter().enumerate().map(|(nth, (name, _))| (name.as_str(), nth)).collect();
+    let mut after = Vec::new();
+    for (name, task) in &tasks {
+        let others = task.after.iter().map(|other| {
+            let unknown = || Problem::UnknownTask { task: name.clone(), other: other.clone() };
+            names.get(other.as_str()).copied().ok_or_else(unknown)
+        });
+        after.push(others.collect::<Result<BTreeSet<_>, _>>()?);
+    }
+    let mut search =
+        Search { after: &after, order: Vec::new(), done: BTreeSet::new(), path: vec![] };
+    for nth in 0..tasks.len() {
+        if let Err(cycle) = search.visit(nth) {
+            return Err(Problem::Cycle(cycle.iter().map(|nth| tasks[*nth].0.clone()).collect()));
+        }
+    }
+    let order = search.order;
+    let mut tasks: Vec<_> = tasks.into_iter().map(Some).collect();
+    Ok(order.into_iter().filter_map(|nth| tasks[nth].take()).collect())
+}
+
+/// Depth first; whoever is met again on its own path is in a cycle.
+struct Search<'a> {
+    after: &'a [BTreeSet<usize>],
+    order: Vec<usize>,
+    done: BTreeSet<usize>,
+    path: Vec<usize>,
+}
+
+impl Search<'_> {
+    /// The cycle that it found, its first element again at its end. Without recursion: a file may be one long chain.
+    fn visit(&mut self, first: usize) -> Result<(), Vec<usize>> {
+        let mut open = vec![(first, false)];
+        while let Some((nth, is_behind)) = open.pop() {
+            if is_behind {
+                self.path.pop();
+                self.done.insert(nth);
+                self.order.push(nth);
+                continue;
+            }
+            if let Some(place) = self.path.iter().position(|other| *other == nth) {
+                let mut cycle = self.path[place..].to_vec();
+                cycle.push(nth);
+                return Err(cycle);
+            }
+            if self.done.contains(&nth) {
+                continue;
+            }
+            self.path.push(nth);
+            open.push((nth, true));
+            open.extend(self.after[nth].iter().rev().map(|other| (*other, false)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Result<Vec<String>, Problem> {
+        read(text).map(|tasks| tasks.into_iter().map(|(name, _)| name).collect())
+    }
+
+    #[test]
+    fn each_comes_behind_what_it_comes_after_otherwise_as_in_the_file() {
+        let text = r#"
+            [tasks.z]
+            shell = "z"
+            after = ["a", "m"]
+            [tasks.m]
+            command = ["m"]
+            [tasks.a]
+            handler = "echo"
+            after = ["m"]
+            [tasks.b]
+            shell = "b"
+        "#;
+        assert_eq!(names(text).expect("is right"), ["m", "a", "z", "b"]);
+    }
+
+    #[test]
+    fn a_cycle_is_named() {
+        let text = r#"
+            [tasks]
+            a = { shell = "x", after = ["b"] }
+            b = { shell = "x", after = ["c"] }
+            c = { shell = "x", after = ["d", "b"] }
+            d = { shell = "x" }
+        "#;
+        let cycle = ["b", "c", "b"].map(str::to_owned).to_vec();
+        assert_eq!(names(text), Err(Problem::Cycle(cycle)));
+        let own = names("tasks.a = { shell = \"x\", after = [\"a\"] }");
+        assert_eq!(own, Err(Problem::Cycle(vec!["a".into(), "a".into()])));
+    }
+
+    #[test]
+    fn a_long_chain_and_a_wide_fan_are_no_trouble() {
+        let chain: String = (1..5_000)
+            .map(|n| format!("[tasks.t{n}]\nshell = \"x\"\nafter = [\"t{}\"]\n", n - 1))
+            .collect();
+        let all = names(&format!("[tasks.t0]\nshell = \"x\"\n{chain}")).expect("is right");
+        assert_eq!((all.len(), all[4_999].as_str()), (5_000, "t4999"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let problem = |text: &str| names(text).expect_err("is wrong");
+        assert_eq!(problem("[tasks]"), Problem::Empty);
+        let (task, other) = ("a".to_owned(), "b".to_owned());
+        assert_eq!(
+            problem("[tasks.a]\nshell = \"x\"\nafter = [\"b\"]"),
+            Problem::UnknownTask { task: task.clone(), other }
+        );
+        let field = "retrys".to_owned();
+        assert_eq!(
+            problem("[tasks.a]\nshell = \"x\"\nretrys = 1"),
+            Problem::UnknownField { task: task.clone(), field: field.clone() }
+        );
+        assert_eq!(
+            problem("[defaults]\nretrys = 1\n[tasks.a]\nshell = \"x\""),
+            Problem::UnknownField { task: "defaults".into(), field }
+        );
+        for work in ["", "shell = \"x\"\ncommand = [\"y\"]", "command = []"] {
+            let text = format!("[tasks.a]\n{work}");
+            assert_eq!(problem(&text), Problem::WorkNotClear { task: task.clone() }, "{work}");
+        }
+        for text in ["[tasks.a]\nshell = 1", "tasks = 1", "[tasks.a", "[other]"] {
+            assert!(matches!(problem(text), Problem::Unreadable(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_task_has_the_defaults_that_it_does_not_change() {
+        let text = r#"
+            [defaults]
+            queue = "q"
+            retries = 3
+            [tasks.a]
+            shell = "x"
+            retries = 0
+        "#;
+        let (_, task) = read(text).expect("is right").remove(0);
+        assert_eq!((task.common.queue.as_deref(), task.common.retries), (Some("q"), Some(0)));
+    }
+}

@@ -1,0 +1,166 @@
+//! What events do to tasks that wait for others.
+
+use std::collections::BTreeSet;
+
+use super::Applied;
+use crate::command::Condition;
+use crate::effect::TaskState;
+use crate::event::Blockage;
+use crate::ids::{ArrayId, Attempt, TaskId};
+use crate::state::State;
+use crate::state::slab::Slot;
+use crate::state::tasks::{Body, Seq, Task, Wait};
+use crate::state::transitions::Transition;
+
+/// How what others wait for stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Open,
+    Succeeded,
+    /// It ended otherwise.
+    Ended,
+}
+
+impl State {
+    /// Of a task or an array; `None` of what is not known.
+    pub fn fate(&self, id: TaskId) -> Option<Fate> {
+        let of_state = |state| match state {
+            TaskState::Queued | TaskState::Running => Fate::Open,
+            TaskState::Succeeded => Fate::Succeeded,
+            TaskState::Failed | TaskState::Cancelled | TaskState::Lost => Fate::Ended,
+        };
+        if let Some(slot) = self.tasks.find(id) {
+            return Some(of_state(self.tasks[slot].state()));
+        }
+        if let Some(slot) = self.arrays.find(ArrayId(id.0)) {
+            let array = &self.arrays[slot];
+            return Some(match (array.is_open(), array.has_succeeded()) {
+                (true, _) => Fate::Open,
+                (false, true) => Fate::Succeeded,
+                (false, false) => Fate::Ended,
+            });
+        }
+        // A task of an array without a record waits, or was cancelled; or is forgotten, which nobody can tell then.
+        let (slot, place) = self.arrays.find_task(id)?;
+        let array = &self.arrays[slot];
+        (place >= array.begun).then(|| if array.waits(place) { Fate::Open } else { Fate::Ended })
+    }
+
+    pub(super) fn task_blocked(&mut self, id: TaskId, blockage: &Blockage) -> Applied {
+        let slot = self.changing(id, Transition::Blocked)?;
+        let task = &self.tasks[slot];
+        if task.attempt != Attempt(0) || !matches!(task.body, Body::Queued { .. }) {
+            return Err("the task waits already, or has begun");
+        }
+        if self.arrays.find_task(id).is_some() {
+            return Err("tasks of arrays wait for no others");
+        }
+        let Blockage { after, condition, failed } = blockage;
+        let mut wait = Wait { open: BTreeSet::new(), condition: *condition, failed: *failed };
+        for other in after {
+            match self.fate(*other).ok_or("a task that is waited for is not known")? {
+                Fate::Open => drop(wait.open.insert(*other)),
+                Fate::Succeeded => {}
+                Fate::Ended => wait.note_end(*other, false),
+            }
+        }
+        self.count_out(slot);
+        let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
+        self.classes[class].line.remove(&mut self.tasks, slot);
+        self.dependents.extend(wait.open.iter().map(|other| ((*other, seq), slot)));
+        if wait.is_over() {
+            self.resolved.insert(seq, slot);
+        }
+        let body = &mut self.tasks[slot].body;
+        *body = Body::Blocked { payload: body.take_payload(), wait: Box::new(wait) };
+        self.count_in(slot);
+        Ok(())
+    }
+
+    /// It waits in its queue from now on.
+    pub(super) fn task_released(&mut self, id: TaskId) -> Applied {
+        let slot = self.changing(id, Transition::Released)?;
+        let wait = self.tasks[slot].wait().ok_or("the task waits for no others")?;
+        if !wait.is_over() || wait.failed.is_some() {
+            return Err("what the task waits for is not over, or did not succeed");
+        }
+        self.count_out(slot);
+        let task = &mut self.tasks[slot];
+        let (class, seq) = (task.class, task.seq);
+        task.body = Body::queued(task.body.take_payload(), 0);
+        self.resolved.remove(&seq);
+        self.classes[class].line.put_back(seq, slot);
+        self.count_in(slot);
+        Ok(())
+    }
+
+    /// It waits no longer, whatever follows.
+    pub(super) fn forget_wait(&mut self, slot: Slot<Task>) {
+        let task = &self.tasks[slot];
+        if let Some(wait) = task.wait() {
+            for other in &wait.open {
+                self.dependents.remove(&(*other, task.seq));
+            }
+            self.resolved.remove(&task.seq);
+        }
+    }
+
+    /// A task, which has a record, ended: tell those that wait for it, or for its array.
+    pub(super) fn note_end(&mut self, id: TaskId) {
+        if self.dependents.is_empty() {
+            return;
+        }
+        self.settle(id);
+        if let Some((slot, _)) = self.arrays.find_task(id)
+            && !self.arrays[slot].is_open()
+        {
+            self.settle(TaskId(self.arrays[slot].id.0));
+        }
+    }
+
+    /// What waited in the array was cancelled.
+    pub(super) fn note_array_cancelled(&mut self, id: ArrayId) {
+        // The array itself comes before its tasks.
+        let all = (TaskId(id.0), Seq(0))..=(id.task(u32::MAX - 1), Seq(u64::MAX));
+        let waited_for: BTreeSet<_> = self.dependents.range(all).map(|((id, _), _)| *id).collect();
+        for other in waited_for {
+            self.settle(other);
+        }
+    }
+
+    /// If it has ended, nobody waits for it any more.
+    fn settle(&mut self, id: TaskId) {
+        let has_succeeded = match self.fate(id) {
+            Some(Fate::Open) | None => return,
+            Some(fate) => fate == Fate::Succeeded,
+        };
+        let waiting: Vec<_> =
+            self.dependents.range((id, Seq(0))..=(id, Seq(u64::MAX))).map(|(_, s)| *s).collect();
+        for slot in waiting {
+            self.count_out(slot);
+            let seq = self.tasks[slot].seq;
+            self.dependents.remove(&(id, seq));
+            if let Body::Blocked { wait, .. } = &mut self.tasks[slot].body {
+                wait.note_end(id, has_succeeded);
+                if wait.is_over() {
+                    self.resolved.insert(seq, slot);
+                }
+            }
+            self.count_in(slot);
+        }
+    }
+}
+
+impl Wait {
+    fn note_end(&mut self, id: TaskId, has_succeeded: bool) {
+        self.open.remove(&id);
+        if !has_succeeded && self.condition == Condition::Succeeded {
+            self.failed.get_or_insert(id);
+        }
+    }
+
+    /// Its fate is known.
+    pub fn is_over(&self) -> bool {
+        self.open.is_empty() || self.failed.is_some()
+    }
+}

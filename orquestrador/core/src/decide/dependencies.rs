@@ -1,0 +1,90 @@
+//! Tasks that wait for others: who may, and what becomes of them.
+
+use std::collections::BTreeSet;
+
+use crate::command::{After, NewTask};
+use crate::effect::{Effect, Notice, TaskState};
+use crate::event::Event;
+use crate::ids::{ArrayId, TaskId, Timestamp, UserName};
+use crate::machine::{Machine, Step};
+use crate::rejection::Rejection;
+use crate::state::slab::Slot;
+use crate::state::tasks::{End, Task};
+
+impl Machine {
+    /// What they wait for is their owner's, or comes before them in their batch; and there is room for so many waits.
+    pub(super) fn check_dependencies(
+        &self,
+        owner: &UserName,
+        tasks: &[NewTask],
+        is_new: &[bool],
+    ) -> Result<(), Rejection> {
+        if tasks.iter().all(|task| task.after.is_none()) {
+            return Ok(());
+        }
+        let (mut before, mut waits) = (BTreeSet::new(), 0);
+        for (task, is_new) in tasks.iter().zip(is_new) {
+            if let Some(After { tasks, .. }) = task.after.as_deref().filter(|_| *is_new) {
+                let is_known =
+                    |other: &&TaskId| before.contains(*other) || self.owns(owner, **other);
+                if let Some(unknown) = tasks.iter().find(|other| !is_known(other)) {
+                    let (task, other) = (task.id, *unknown);
+                    return Err(Rejection::DependencyNotFound { task, other });
+                }
+                waits += tasks.len();
+            }
+            before.insert(task.id);
+        }
+        let limit = self.limits.max_dependencies;
+        if waits > 0 && self.state.dependents.len() + waits > limit {
+            let (limit, unit) = (limit as u64, "dependencies of tasks that wait");
+            return Err(Rejection::BacklogFull { limit, unit });
+        }
+        Ok(())
+    }
+
+    /// A task or an array of this owner that is still known.
+    fn owns(&self, owner: &UserName, id: TaskId) -> bool {
+        let state = &self.state;
+        let is_theirs = state.task_of(owner, id).is_some()
+            || state.array_of(owner, ArrayId(id.0)).is_some()
+            || state.without_record(owner, id).is_some();
+        is_theirs && state.fate(id).is_some()
+    }
+
+    /// Those whose wait is over; one batch at most, so that no step takes long.
+    pub(crate) fn resolve(&mut self, now: Timestamp, step: &mut Step) {
+        if self.state.resolved.is_empty() {
+            return;
+        }
+        for _ in 0..self.limits.wake_batch.max(1) {
+            let Some((_, slot)) = self.state.resolved.first_key_value() else { break };
+            self.resolve_one(now, *slot, step);
+        }
+        self.assign_ready(now, step);
+        self.prune(step);
+    }
+
+    fn resolve_one(&mut self, now: Timestamp, slot: Slot<Task>, step: &mut Step) {
+        let task = &self.state.tasks[slot];
+        let (id, class) = (task.id(), task.class);
+        match task.wait().and_then(|wait| wait.failed) {
+            None => {
+                self.record(Event::TaskReleased { task: id, at: now }, step);
+                self.office.refresh_class(&self.state, class);
+            }
+            Some(because) => {
+                self.record(Event::TaskSkipped { task: id, because, at: now }, step);
+                let end = self.state.tasks[slot].finished().map(|finished| &finished.end);
+                let failure = match end {
+                    Some(End::Failed(failure)) => Some(failure.clone()),
+                    Some(End::Succeeded { .. } | End::Cancelled | End::Lost(_)) | None => None,
+                };
+                let state = TaskState::Failed;
+                let finished = Notice::TaskFinished { task: id, state, failure };
+                step.effects.push(Effect::Notice(finished));
+            }
+        }
+        self.tell_change(slot, step);
+    }
+}
