@@ -1,10 +1,12 @@
-//! What the client says: sentences on standard error, words and headings of its tables.
+//! What the client says on standard error.
 
 use std::sync::Arc;
 
+use super::flow::FlowProblem;
+use super::words::{PendingReason, durability_text, pending_text, state_word, task_error_text};
 use super::{Message, io};
 use crate::lang::Lang;
-use crate::proto::{Durability, NodeRole, TaskState};
+use crate::proto::{Durability, TaskState};
 
 /// What the client tells the person who called it.
 #[derive(Clone, Debug)]
@@ -159,107 +161,6 @@ pub enum ClientMessage {
     },
     /// `cliente submit` and nothing more.
     NothingToSubmit,
-}
-
-/// What is wrong with a file of tasks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FlowProblem {
-    /// In the words of its parser.
-    Unreadable {
-        why: String,
-    },
-    Empty,
-    UnknownField {
-        task: String,
-        field: String,
-    },
-    UnknownTask {
-        task: String,
-        other: String,
-    },
-    /// Each comes after the next.
-    Cycle {
-        names: String,
-    },
-    WorkNotClear {
-        task: String,
-    },
-    BadValue {
-        task: String,
-        field: &'static str,
-        value: String,
-    },
-}
-
-impl FlowProblem {
-    fn portuguese(&self) -> String {
-        match self {
-            Self::Unreadable { why } => why.clone(),
-            Self::Empty => "não há nenhuma tarefa".into(),
-            Self::UnknownField { task, field } => format!("{task}: o campo {field} não existe"),
-            Self::UnknownTask { task, other } => {
-                format!("{task}: vem depois de {other}, que não está no arquivo")
-            }
-            Self::Cycle { names } => {
-                format!("um ciclo, em que cada uma vem depois da seguinte: {names}")
-            }
-            Self::WorkNotClear { task } => {
-                format!("{task}: informe command, shell ou handler, e só um deles")
-            }
-            Self::BadValue { task, field, value } => {
-                format!("{task}: {field} não pode ser {value}")
-            }
-        }
-    }
-
-    fn english(&self) -> String {
-        match self {
-            Self::Unreadable { why } => why.clone(),
-            Self::Empty => "there is no task".into(),
-            Self::UnknownField { task, field } => format!("{task}: there is no field {field}"),
-            Self::UnknownTask { task, other } => {
-                format!("{task}: comes after {other}, which is not in the file")
-            }
-            Self::Cycle { names } => {
-                format!("a cycle, in which each comes after the next: {names}")
-            }
-            Self::WorkNotClear { task } => {
-                format!("{task}: give command, shell or handler, and only one of them")
-            }
-            Self::BadValue { task, field, value } => format!("{task}: {field} cannot be {value}"),
-        }
-    }
-}
-
-/// Why a queued task is not running, as the wire says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PendingReason {
-    NoWorker,
-    NoWorkerForHandler,
-    AllBusy,
-    Backoff,
-    NotBefore,
-    Dependencies,
-    QueuePaused,
-    QueueLimit,
-    /// A word of a newer version.
-    Other(String),
-}
-
-impl From<&str> for PendingReason {
-    fn from(word: &str) -> Self {
-        match word {
-            "NO_WORKER" => Self::NoWorker,
-            "NO_WORKER_FOR_HANDLER" => Self::NoWorkerForHandler,
-            "ALL_BUSY" => Self::AllBusy,
-            "BACKOFF" => Self::Backoff,
-            "NOT_BEFORE" => Self::NotBefore,
-            "DEPENDENCIES" => Self::Dependencies,
-            "QUEUE_PAUSED" => Self::QueuePaused,
-            "QUEUE_LIMIT" => Self::QueueLimit,
-            other => Self::Other(other.to_owned()),
-        }
-    }
 }
 
 impl Message for ClientMessage {
@@ -546,128 +447,5 @@ impl ClientMessage {
                 "Nothing to submit: give --payload, --each-line, --handler or -- PROGRAM.".into()
             }
         }
-    }
-}
-
-/// A task's state, for people.
-pub fn state_word(state: TaskState, lang: Lang) -> &'static str {
-    match (lang, state) {
-        (_, TaskState::Unspecified) => "?",
-        (Lang::Pt, TaskState::Queued) => "RECEBIDA",
-        (Lang::Pt, TaskState::Running) => "EM_EXECUCAO",
-        (Lang::Pt, TaskState::Succeeded) => "CONCLUIDA",
-        (Lang::Pt, TaskState::Failed) => "FALHOU",
-        (Lang::Pt, TaskState::Cancelled) => "CANCELADA",
-        (Lang::Pt, TaskState::Lost) => "PERDIDA",
-        (Lang::En, TaskState::Queued) => "QUEUED",
-        (Lang::En, TaskState::Running) => "RUNNING",
-        (Lang::En, TaskState::Succeeded) => "SUCCEEDED",
-        (Lang::En, TaskState::Failed) => "FAILED",
-        (Lang::En, TaskState::Cancelled) => "CANCELLED",
-        (Lang::En, TaskState::Lost) => "LOST",
-    }
-}
-
-/// What went wrong with a task: the platform's own causes in the reader's language, a handler's in its
-/// own words.
-pub fn task_error_text<'a>(code: &str, message: &'a str, lang: Lang) -> &'a str {
-    match (lang, code) {
-        (Lang::Pt, "WORKER_SILENT") => {
-            "o worker ficou em silêncio; a tarefa não pode começar de novo"
-        }
-        (Lang::Pt, "WORKER_RESTARTED") => {
-            "o worker foi reiniciado; a tarefa não pode começar de novo"
-        }
-        (Lang::Pt, "DEPENDENCY_FAILED") => {
-            "viria depois de uma tarefa que não foi concluída; veja --explain"
-        }
-        (Lang::Pt, "EXPIRED") => "não começou a tempo",
-        (Lang::Pt, "DEADLINE_EXCEEDED") => "não terminou a tempo",
-        (Lang::En, "EXPIRED") => "it did not begin in time",
-        (Lang::En, "DEADLINE_EXCEEDED") => "it did not end in time",
-        (Lang::Pt | Lang::En, _) => message,
-    }
-}
-
-/// Where an accepted task is kept.
-pub fn durability_text(durability: Durability, lang: Lang) -> &'static str {
-    match (lang, durability) {
-        (Lang::Pt, Durability::Replicated) => "gravada no principal e no backup",
-        (Lang::Pt, Durability::LocalOnly | Durability::Unspecified) => {
-            "gravada só no principal: nenhum backup em sincronia"
-        }
-        (Lang::En, Durability::Replicated) => "stored on the principal and on the backup",
-        (Lang::En, Durability::LocalOnly | Durability::Unspecified) => {
-            "stored on the principal alone: no backup in sync"
-        }
-    }
-}
-
-/// Why a task waits, as a part of a sentence.
-pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String {
-    match (lang, reason) {
-        (Lang::Pt, PendingReason::NoWorker) => "nenhum worker está conectado".into(),
-        (Lang::Pt, PendingReason::NoWorkerForHandler) => {
-            format!("nenhum worker conectado oferece o handler {handler}")
-        }
-        (Lang::Pt, PendingReason::AllBusy) => "todos os workers estão ocupados".into(),
-        (Lang::Pt, PendingReason::NotBefore) => "ainda não é a hora de começar".into(),
-        (Lang::En, PendingReason::NotBefore) => "it is not to begin yet".into(),
-        (Lang::Pt, PendingReason::Backoff) => {
-            "a última tentativa falhou; a próxima vem depois".into()
-        }
-        (Lang::En, PendingReason::Backoff) => {
-            "the last attempt failed; the next one comes later".into()
-        }
-        (Lang::Pt, PendingReason::Dependencies) => "vem depois de outras tarefas".into(),
-        (Lang::En, PendingReason::Dependencies) => "it comes after other tasks".into(),
-        (Lang::Pt, PendingReason::QueuePaused) => "a fila está em pausa".into(),
-        (Lang::En, PendingReason::QueuePaused) => "its queue is paused".into(),
-        (Lang::Pt, PendingReason::QueueLimit) => {
-            "já executam tantas tarefas da fila quantas podem ao mesmo tempo".into()
-        }
-        (Lang::En, PendingReason::QueueLimit) => {
-            "as many tasks of its queue run as may at a time".into()
-        }
-        (Lang::En, PendingReason::NoWorker) => "no worker is connected".into(),
-        (Lang::En, PendingReason::NoWorkerForHandler) => {
-            format!("no connected worker offers the handler {handler}")
-        }
-        (Lang::En, PendingReason::AllBusy) => "all workers are busy".into(),
-        (_, PendingReason::Other(word)) => word.clone(),
-    }
-}
-
-/// A node's part in the cluster.
-pub fn role_word(role: NodeRole, lang: Lang) -> &'static str {
-    match (lang, role) {
-        (_, NodeRole::Principal) => "principal",
-        (Lang::Pt, NodeRole::Standby) => "backup",
-        (Lang::Pt, NodeRole::Learner) => "sincronizando",
-        (Lang::Pt, NodeRole::Waiting) => "aguardando",
-        (Lang::Pt, NodeRole::Foreign) => "de outro cluster",
-        (Lang::Pt, NodeRole::Unreachable | NodeRole::Unspecified) => "inacessível",
-        (Lang::En, NodeRole::Standby) => "backup",
-        (Lang::En, NodeRole::Learner) => "catching up",
-        (Lang::En, NodeRole::Waiting) => "waiting",
-        (Lang::En, NodeRole::Foreign) => "of another cluster",
-        (Lang::En, NodeRole::Unreachable | NodeRole::Unspecified) => "unreachable",
-    }
-}
-
-/// What a node waits for; a word of a later version stays what it is.
-pub fn waiting_text(word: &str, lang: Lang) -> &str {
-    match (lang, word) {
-        (Lang::Pt, "PRINCIPAL") => "um principal para seguir",
-        (Lang::Pt, "OTHER_ORCHESTRATOR") => {
-            "o outro orquestrador, que pode ter o que falta aqui; veja cliente cluster explain"
-        }
-        (Lang::Pt, "COMMIT") => "que seu histórico esteja gravado antes de atender",
-        (Lang::En, "PRINCIPAL") => "a principal to follow",
-        (Lang::En, "OTHER_ORCHESTRATOR") => {
-            "the other orchestrator, which may have what is not here; see cliente cluster explain"
-        }
-        (Lang::En, "COMMIT") => "its history to be stored before it serves",
-        (_, other) => other,
     }
 }

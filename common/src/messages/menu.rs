@@ -1,7 +1,7 @@
 //! What the interactive menu says.
 
 use super::Message;
-use super::client::durability_text;
+use super::words::durability_text;
 use crate::lang::Lang;
 use crate::proto::Durability;
 

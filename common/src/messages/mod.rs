@@ -13,6 +13,7 @@ pub mod command_line;
 pub mod drill;
 pub mod error;
 pub mod fault;
+pub mod flow;
 pub mod io;
 pub mod menu;
 pub mod node;
@@ -20,6 +21,7 @@ pub mod node_help;
 pub mod node_journal;
 pub mod operator;
 pub mod telemetry;
+pub mod words;
 pub mod worker;
 pub mod worker_help;
 

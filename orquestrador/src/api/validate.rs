@@ -1,19 +1,19 @@
 //! Wire messages into types that cannot be wrong. All that is wrong is named at once.
 
-use common::endpoint::MAX_PAYLOAD_BYTES;
+mod terms;
+
 use common::grpc_status;
 use common::proto;
-use orquestrador_core::command::{
-    After, AttemptRef, Condition, ConnectWorker, Delivery, NewArray, NewTask, Start, StateFilter,
-};
+use orquestrador_core::command::{AttemptRef, ConnectWorker, NewArray, NewTask, StateFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    ArrayId, Attempt, HandlerName, ProcessId, QueueName, SessionId, TaskId, Timestamp, WorkerId,
+    ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId,
 };
 use orquestrador_core::ranges::Ranges;
-use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 use tonic::Status;
 use uuid::Uuid;
+
+use terms::Way;
 
 /// Tasks in one request.
 pub const MAX_TASKS: usize = 10_000;
@@ -24,15 +24,6 @@ const DEFAULT_PAGE: usize = 100;
 pub const MAX_NAME: usize = 128;
 const MAX_TOKEN: usize = 256;
 pub const MIN_TOKEN: usize = 8;
-/// Of one task, that fail.
-const MAX_ATTEMPTS: u16 = 1_000;
-/// A day.
-const MAX_DELAY_MS: u32 = 86_400_000;
-const MAX_RETRY_CODES: usize = 16;
-/// 366 days.
-const MAX_START_DELAY_MS: u64 = 366 * MAX_DELAY_MS as u64;
-/// The end of the year 9999.
-const LAST_MOMENT_MS: u64 = 253_402_300_799_999;
 const MAX_SLOTS: u32 = 4_096;
 const MAX_HANDLERS: usize = 256;
 const MAX_LABELS: usize = 64;
@@ -44,17 +35,6 @@ const MAX_MESSAGE: usize = 4_096;
 /// What is wrong with a request, field by field.
 #[derive(Default)]
 struct Violations(Vec<(String, String)>);
-
-/// How tasks and arrays are to be run.
-struct Way<'a> {
-    delivery: i32,
-    retry: Option<proto::RetryPolicy>,
-    queue: &'a str,
-    priority: i32,
-    attempt_ms: Option<u64>,
-    begin_ms: Option<u64>,
-    end_ms: Option<u64>,
-}
 
 /// The tasks of a batch mostly have the same handler: its name is kept once.
 #[derive(Default)]
@@ -109,142 +89,6 @@ impl Violations {
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
         Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start, after })
-    }
-
-    fn start(
-        &mut self,
-        path: &impl Fn() -> String,
-        start: Option<proto::task_spec::Start>,
-    ) -> Start {
-        match start {
-            None => Start::Now,
-            Some(proto::task_spec::Start::StartDelayMs(ms)) => {
-                if ms > MAX_START_DELAY_MS {
-                    let why = format!("is {ms}, at most {MAX_START_DELAY_MS} is allowed");
-                    self.add(format!("{}.start_delay_ms", path()), why);
-                }
-                Start::After(ms)
-            }
-            Some(proto::task_spec::Start::NotBeforeMs(at)) => {
-                if at > LAST_MOMENT_MS {
-                    let why = format!("is {at}, at most {LAST_MOMENT_MS} is allowed");
-                    self.add(format!("{}.not_before_ms", path()), why);
-                }
-                Start::At(Timestamp(at))
-            }
-        }
-    }
-
-    fn after(
-        &mut self,
-        path: &impl Fn() -> String,
-        ids: &[String],
-        condition: i32,
-        is_delayed: bool,
-    ) -> Option<Box<After>> {
-        if ids.is_empty() {
-            return None;
-        }
-        if ids.len() > MAX_TASKS {
-            let why = format!("has {} ids, at most {MAX_TASKS} are allowed", ids.len());
-            self.add(format!("{}.after", path()), why);
-            return None;
-        }
-        if is_delayed {
-            let why = "is not for tasks that are not to begin before a moment";
-            self.add(format!("{}.after", path()), why);
-        }
-        let condition = match proto::Condition::try_from(condition) {
-            Ok(proto::Condition::Unspecified | proto::Condition::Succeeded) => Condition::Succeeded,
-            Ok(proto::Condition::Finished) => Condition::Finished,
-            Err(_) => {
-                let why = format!("{condition} is not a condition");
-                self.add(format!("{}.after_condition", path()), why);
-                return None;
-            }
-        };
-        let tasks = ids.iter().map(|id| parse_id(id)).collect::<Result<_, _>>();
-        let tasks = tasks.map_err(|why| self.add(format!("{}.after", path()), why)).ok()?;
-        Some(Box::new(After { tasks, condition }))
-    }
-
-    /// What tasks and arrays have in common.
-    fn work(
-        &mut self,
-        path: &impl Fn() -> String,
-        (handler, payload): (&str, &[u8]),
-        way: Way<'_>,
-    ) -> Option<Terms> {
-        let Way { delivery, retry, queue, priority, attempt_ms, begin_ms, end_ms } = way;
-        if let Some(why) = name_violation(handler) {
-            self.add(format!("{}.handler", path()), why);
-        }
-        let size = payload.len();
-        if size > MAX_PAYLOAD_BYTES {
-            let why = format!("has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
-            self.add(format!("{}.payload", path()), why);
-        }
-        let known = known_delivery(delivery);
-        if known.is_none() {
-            self.add(format!("{}.delivery", path()), format!("{delivery} is not a delivery mode"));
-        }
-        let retry = match retry {
-            Some(_) if known == Some(Delivery::AtMostOnce) => {
-                let why = "is not for tasks that may be started once at most";
-                self.add(format!("{}.retry", path()), why);
-                None
-            }
-            Some(retry) => self.retry(path, retry),
-            None => None,
-        };
-        if let Some(why) = name_violation(queue).filter(|_| !queue.is_empty()) {
-            self.add(format!("{}.queue", path()), why);
-        }
-        let queue = if queue.is_empty() { QueueName::default() } else { queue.into() };
-        let known_priority = i8::try_from(priority);
-        if known_priority.is_err() {
-            let why = format!("is {priority}, -128 to 127 are allowed");
-            self.add(format!("{}.priority", path()), why);
-        }
-        let fields = ["attempt_timeout_ms", "expires_after_ms", "deadline_after_ms"];
-        for (field, ms) in fields.into_iter().zip([attempt_ms, begin_ms, end_ms]) {
-            if ms.is_some_and(|ms| !(1..=MAX_START_DELAY_MS).contains(&ms)) {
-                let why = format!("must be 1 to {MAX_START_DELAY_MS}");
-                self.add(format!("{}.{field}", path()), why);
-            }
-        }
-        let times = TimeLimits { attempt_ms, begin_ms, end_ms };
-        let (delivery, priority) = (known?, known_priority.ok()?);
-        Some(Terms { delivery, retry: retry.map(Box::new), queue, priority, times })
-    }
-
-    fn retry(
-        &mut self,
-        path: &impl Fn() -> String,
-        retry: proto::RetryPolicy,
-    ) -> Option<RetryPolicy> {
-        let before = self.0.len();
-        let proto::RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, mut codes } = retry;
-        let attempts = u16::try_from(max_attempts).ok().filter(|n| (2..=MAX_ATTEMPTS).contains(n));
-        if attempts.is_none() {
-            let why = format!("is {max_attempts}, 2 to {MAX_ATTEMPTS} are allowed");
-            self.add(format!("{}.retry.max_attempts", path()), why);
-        }
-        if max_delay_ms > MAX_DELAY_MS || first_delay_ms > max_delay_ms {
-            let why = format!(
-                "is {max_delay_ms}, at least first_delay_ms ({first_delay_ms}) and at most {MAX_DELAY_MS} are allowed"
-            );
-            self.add(format!("{}.retry.max_delay_ms", path()), why);
-        }
-        if codes.len() > MAX_RETRY_CODES || codes.iter().any(|code| name_violation(code).is_some())
-        {
-            let why = format!("has more than {MAX_RETRY_CODES} codes, or one that is none");
-            self.add(format!("{}.retry.codes", path()), why);
-        }
-        codes.sort_unstable();
-        codes.dedup();
-        let max_attempts = attempts.filter(|_| self.0.len() == before)?;
-        Some(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes })
     }
 
     fn name(&mut self, field: &str, name: &str) {
@@ -429,13 +273,6 @@ pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
         }
     }
     violations.or(Page { filter, after, limit })
-}
-
-fn known_delivery(delivery: i32) -> Option<Delivery> {
-    match proto::Delivery::try_from(delivery).ok()? {
-        proto::Delivery::Unspecified | proto::Delivery::AtLeastOnce => Some(Delivery::AtLeastOnce),
-        proto::Delivery::AtMostOnce => Some(Delivery::AtMostOnce),
-    }
 }
 
 fn known_state(state: proto::TaskState) -> Option<TaskState> {

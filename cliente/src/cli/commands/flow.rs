@@ -6,7 +6,8 @@ use clap::ValueEnum as _;
 use cliente::{After, RetryPolicy, TaskSpec, TimeLimits};
 use common::exit;
 use common::messages::Message as _;
-use common::messages::client::{ClientMessage, FlowProblem};
+use common::messages::client::ClientMessage;
+use common::messages::flow::FlowProblem;
 use common::proto::{Task, TaskState, TaskUpdate};
 use serde_json::json;
 

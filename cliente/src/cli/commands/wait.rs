@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use common::exit;
 use common::messages::Message as _;
-use common::messages::client::{ClientMessage, PendingReason};
+use common::messages::client::ClientMessage;
+use common::messages::words::PendingReason;
 use common::proto::{Array, Receipt, TaskState, TaskUpdate};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

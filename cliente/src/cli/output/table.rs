@@ -2,10 +2,10 @@
 
 use comfy_table::presets;
 use common::lang::Lang;
-use common::messages::client::{
+use common::messages::client_tables::{Columns, Label};
+use common::messages::words::{
     PendingReason, pending_text, role_word, state_word, task_error_text, waiting_text,
 };
-use common::messages::client_tables::{Columns, Label};
 use common::proto::{
     Array, Delivery, GetClusterResponse, Queue, Receipt, StateCount, Task, TaskError, TaskState,
     User, Worker,

@@ -1,0 +1,71 @@
+//! What is wrong with files of tasks.
+
+/// What is wrong with a file of tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FlowProblem {
+    /// In the words of its parser.
+    Unreadable {
+        why: String,
+    },
+    Empty,
+    UnknownField {
+        task: String,
+        field: String,
+    },
+    UnknownTask {
+        task: String,
+        other: String,
+    },
+    /// Each comes after the next.
+    Cycle {
+        names: String,
+    },
+    WorkNotClear {
+        task: String,
+    },
+    BadValue {
+        task: String,
+        field: &'static str,
+        value: String,
+    },
+}
+
+impl FlowProblem {
+    pub(super) fn portuguese(&self) -> String {
+        match self {
+            Self::Unreadable { why } => why.clone(),
+            Self::Empty => "não há nenhuma tarefa".into(),
+            Self::UnknownField { task, field } => format!("{task}: o campo {field} não existe"),
+            Self::UnknownTask { task, other } => {
+                format!("{task}: vem depois de {other}, que não está no arquivo")
+            }
+            Self::Cycle { names } => {
+                format!("um ciclo, em que cada uma vem depois da seguinte: {names}")
+            }
+            Self::WorkNotClear { task } => {
+                format!("{task}: informe command, shell ou handler, e só um deles")
+            }
+            Self::BadValue { task, field, value } => {
+                format!("{task}: {field} não pode ser {value}")
+            }
+        }
+    }
+
+    pub(super) fn english(&self) -> String {
+        match self {
+            Self::Unreadable { why } => why.clone(),
+            Self::Empty => "there is no task".into(),
+            Self::UnknownField { task, field } => format!("{task}: there is no field {field}"),
+            Self::UnknownTask { task, other } => {
+                format!("{task}: comes after {other}, which is not in the file")
+            }
+            Self::Cycle { names } => {
+                format!("a cycle, in which each comes after the next: {names}")
+            }
+            Self::WorkNotClear { task } => {
+                format!("{task}: give command, shell or handler, and only one of them")
+            }
+            Self::BadValue { task, field, value } => format!("{task}: {field} cannot be {value}"),
+        }
+    }
+}

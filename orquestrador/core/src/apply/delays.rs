@@ -1,0 +1,83 @@
+//! What events do to tasks that wait until a moment.
+
+use super::Applied;
+use crate::ids::{Attempt, TaskId, Timestamp};
+use crate::state::State;
+use crate::state::slab::Slot;
+use crate::state::tasks::{Body, Delay, Seq, Task};
+use crate::state::transitions::Transition;
+
+impl State {
+    /// Queued only in a snapshot.
+    pub(super) fn task_retried(
+        &mut self,
+        (id, attempt): (TaskId, Attempt),
+        failed: u16,
+        delay: Delay,
+        at: Timestamp,
+    ) -> Applied {
+        let slot = self.changing(id, Transition::Retried)?;
+        let task = &self.tasks[slot];
+        if task.delay().is_some() || task.wait().is_some() || failed <= task.body.failed() {
+            return Err("the task waits already, or has failed as often");
+        }
+        if matches!(task.body, Body::Running { .. }) && attempt != task.attempt {
+            return Err("another attempt is running");
+        }
+        self.count_out(slot);
+        let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
+        match self.tasks[slot].body {
+            Body::Running { worker, .. } => self.workers.release(worker, seq),
+            Body::Queued { .. } => self.classes[class].line.remove(&mut self.tasks, slot),
+            Body::Delayed { .. } | Body::Blocked { .. } | Body::Finished(_) => {}
+        }
+        let task = &mut self.tasks[slot];
+        task.attempt = attempt;
+        if delay.until > at {
+            self.delay(slot, (seq, failed), delay);
+        } else {
+            task.body = Body::queued(task.body.take_payload(), failed);
+            self.classes[class].line.put_back(seq, slot);
+        }
+        self.count_in(slot);
+        Ok(())
+    }
+
+    pub(super) fn task_delayed(&mut self, id: TaskId, until: Timestamp) -> Applied {
+        let slot = self.changing(id, Transition::Delayed)?;
+        let task = &self.tasks[slot];
+        if task.attempt != Attempt(0) || !matches!(task.body, Body::Queued { .. }) {
+            return Err("the task waits already, or has begun");
+        }
+        if self.arrays.find_task(id).is_some() {
+            return Err("tasks of arrays are not delayed");
+        }
+        self.count_out(slot);
+        let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
+        self.classes[class].line.remove(&mut self.tasks, slot);
+        self.delay(slot, (seq, 0), Delay { until, error: Default::default() });
+        self.count_in(slot);
+        Ok(())
+    }
+
+    /// It stands in no queue.
+    fn delay(&mut self, slot: Slot<Task>, (seq, failed): (Seq, u16), delay: Delay) {
+        self.delayed.insert((delay.until, seq), slot);
+        let body = &mut self.tasks[slot].body;
+        let payload = body.take_payload();
+        *body = Body::Delayed { payload, failed, delay: Box::new(delay) };
+    }
+
+    pub(super) fn task_due(&mut self, id: TaskId) -> Applied {
+        let slot = self.changing(id, Transition::Due)?;
+        let until = self.tasks[slot].delay().ok_or("the task is not delayed")?.until;
+        self.count_out(slot);
+        let task = &mut self.tasks[slot];
+        let (class, seq, failed) = (task.class, task.seq, task.body.failed());
+        task.body = Body::queued(task.body.take_payload(), failed);
+        self.delayed.remove(&(until, seq));
+        self.classes[class].line.put_back(seq, slot);
+        self.count_in(slot);
+        Ok(())
+    }
+}
