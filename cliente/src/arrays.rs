@@ -8,7 +8,7 @@ use common::proto::{self, Array, Receipt};
 
 use crate::client::{epoch, incomplete, tasks};
 use crate::spec::{check_payload, wire_ms};
-use crate::{Client, Delivery, Error, Place, RetryPolicy, canonical_task_id};
+use crate::{Client, Delivery, Error, Needs, Place, RetryPolicy, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,6 +30,8 @@ pub struct ArraySpec {
     pub place: Place,
     /// What an attempt of one may take.
     pub attempt_timeout: Option<Duration>,
+    /// What the worker of each must have.
+    pub needs: Needs,
     /// Their numbers; not empty.
     pub numbers: Range<u32>,
 }
@@ -57,6 +59,7 @@ impl ArraySpec {
             retry: None,
             place: Place::default(),
             attempt_timeout: None,
+            needs: Needs::default(),
             numbers,
         }
     }
@@ -88,6 +91,7 @@ impl Client {
             retry,
             place,
             attempt_timeout,
+            needs,
             numbers,
         } = array;
         check_payload(&payload)?;
@@ -100,6 +104,7 @@ impl Client {
             queue: place.queue,
             priority: place.priority.into(),
             attempt_timeout_ms: wire_ms(attempt_timeout),
+            needs: needs.into(),
             first: numbers.start,
             count: numbers.end.saturating_sub(numbers.start),
         };

@@ -1,5 +1,6 @@
 //! What is submitted.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use common::endpoint::MAX_PAYLOAD_BYTES;
@@ -109,6 +110,27 @@ pub struct TaskSpec {
     pub times: TimeLimits,
     /// What it comes after.
     pub after: After,
+    /// What its worker must have.
+    pub needs: Needs,
+}
+
+/// What a task needs of its worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// 0 is 1.
+    pub slots: u32,
+    /// Which the worker must have, with these values.
+    pub labels: BTreeMap<String, String>,
+    /// How much of what the worker has a number of, at least 1 each.
+    pub resources: BTreeMap<String, u64>,
+}
+
+impl From<Needs> for Option<proto::Needs> {
+    fn from(needs: Needs) -> Self {
+        let Needs { slots, labels, resources } = needs.clone();
+        let (labels, resources) = (labels.into_iter().collect(), resources.into_iter().collect());
+        (needs != Needs::default()).then_some(proto::Needs { slots, labels, resources })
+    }
 }
 
 /// Tasks and arrays that must end before a task may begin. Not together with a [`Start`] that is later.
@@ -158,6 +180,7 @@ impl TaskSpec {
             place: Place::default(),
             times: TimeLimits::default(),
             after: After::default(),
+            needs: Needs::default(),
         }
     }
 
@@ -179,8 +202,18 @@ pub(crate) fn check_payload(payload: &[u8]) -> Result<(), Error> {
 
 impl From<TaskSpec> for WireSpec {
     fn from(spec: TaskSpec) -> Self {
-        let TaskSpec { task_id, handler, payload, delivery, retry, start, place, times, after } =
-            spec;
+        let TaskSpec {
+            task_id,
+            handler,
+            payload,
+            delivery,
+            retry,
+            start,
+            place,
+            times,
+            after,
+            needs,
+        } = spec;
         Self {
             task_id: canonical_task_id(&task_id),
             handler,
@@ -198,6 +231,7 @@ impl From<TaskSpec> for WireSpec {
                 true => proto::Condition::Finished.into(),
                 false => proto::Condition::Succeeded.into(),
             },
+            needs: needs.into(),
         }
     }
 }

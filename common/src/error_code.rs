@@ -70,6 +70,8 @@ error_codes! {
     InvalidArgument = "INVALID_ARGUMENT", InvalidArgument, retry: false;
     /// No worker has ever offered the handler.
     UnknownHandler = "UNKNOWN_HANDLER", InvalidArgument, retry: false;
+    /// None of the workers that offer the handler has what the task needs.
+    NeedsNotMet = "NEEDS_NOT_MET", InvalidArgument, retry: false;
     /// There is no such task, or it is another user's.
     TaskNotFound = "TASK_NOT_FOUND", NotFound, retry: false;
     /// There is no such array, or it is another user's.

@@ -29,6 +29,7 @@ fn machine() -> Machine {
             slots: 4_096,
             handlers: ["command", "echo", "mandelbrot", "simulated"].map(Into::into).to_vec(),
             labels: Vec::new(),
+            resources: Vec::new(),
             held: Vec::new(),
         };
         machine.handle(NOW, Command::ConnectWorker(worker), &mut step);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use common::auth::Secret;
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
@@ -12,6 +12,7 @@ use common::messages::io;
 use common::messages::node_help::{Problem, weak_token};
 use common::telemetry::LogFormat;
 use orquestrador_core::Limits;
+use orquestrador_core::policy::Policy;
 
 use crate::api::validate::MIN_TOKEN;
 use crate::tools::{self, Tool};
@@ -73,6 +74,8 @@ struct Flags {
     max_active_tasks: u64,
     #[arg(long, env = "MUTIRAO_MAX_ACTIVE_BYTES", value_name = "BYTES", default_value_t = ByteSize(Limits::default().max_active_bytes))]
     max_active_bytes: ByteSize,
+    #[arg(long, env = "MUTIRAO_POLICY", value_name = "POLICY", value_enum, default_value_t)]
+    policy: PolicyFlag,
     #[arg(long, env = "MUTIRAO_MAX_FINISHED_TASKS", value_name = "N", default_value_t = Limits::default().max_finished_tasks)]
     max_finished_tasks: u64,
     #[arg(long, env = "MUTIRAO_MAX_FINISHED_BYTES", value_name = "BYTES", default_value_t = ByteSize(Limits::default().max_finished_bytes))]
@@ -128,6 +131,23 @@ pub fn command(kind: Kind, lang: Lang) -> clap::Command {
     common::help::localize(command, lang, |id| {
         common::messages::node_help::text(id, kind == Kind::Backup, lang)
     })
+}
+
+/// How the next worker is chosen among those that are free.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum PolicyFlag {
+    #[default]
+    RoundRobin,
+    LeastLoaded,
+}
+
+impl From<PolicyFlag> for Policy {
+    fn from(flag: PolicyFlag) -> Self {
+        match flag {
+            PolicyFlag::RoundRobin => Self::RoundRobin,
+            PolicyFlag::LeastLoaded => Self::LeastLoaded,
+        }
+    }
 }
 
 impl Config {
@@ -198,6 +218,7 @@ impl Config {
                 worker_lease_ms: flags.worker_lease_ms,
                 max_active_tasks: flags.max_active_tasks,
                 max_active_bytes: flags.max_active_bytes.0,
+                policy: flags.policy.into(),
                 max_finished_tasks: flags.max_finished_tasks,
                 max_finished_bytes: flags.max_finished_bytes.0,
                 ..Limits::default()

@@ -179,6 +179,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 deadline_after_ms: terms.times.end_ms,
                 after: after.iter().map(ToString::to_string).collect(),
                 after_condition: convert::condition(condition).into(),
+                needs: convert::needs(terms),
             };
             let owner = owner.to_string();
             let submission =
@@ -223,6 +224,7 @@ fn array_submission(
         queue: terms.queue.to_string(),
         priority: terms.priority.into(),
         attempt_timeout_ms: terms.times.attempt_ms,
+        needs: convert::needs(terms),
     };
     let owner = owner.to_string();
     Some(proto::TailTask { owner, task: None, array: Some(array), except })

@@ -224,6 +224,7 @@ mod tests {
             slots: 1,
             handlers: Vec::new(),
             labels: Vec::new(),
+            resources: Vec::new(),
             at: AT,
         }
     }

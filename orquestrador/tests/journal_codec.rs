@@ -23,6 +23,7 @@ use orquestrador_core::event::{
     Blockage, Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask,
 };
 use orquestrador_core::ids::{ArrayId, Attempt, ProcessId, TaskId, Timestamp};
+use orquestrador_core::needs::Needs;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, RetryPolicy, Terms, TimeLimits};
 use proptest::prelude::*;
@@ -96,6 +97,7 @@ fn examples() -> Vec<Event> {
             slots: 4,
             handlers: vec!["command".into(), "echo".into()],
             labels: vec![("gpu".into(), "no".into()), ("zone".into(), "a".into())],
+            resources: vec![],
             at,
         },
         Event::HandlersLearned { handlers: vec!["echo".into()] },
@@ -201,6 +203,30 @@ fn examples() -> Vec<Event> {
         },
         Event::TaskReleased { task, at },
         Event::TaskSkipped { task, because: TaskId(1), at },
+        Event::WorkerRegistered {
+            worker: worker(),
+            incarnation: ProcessId(7),
+            slots: 4,
+            handlers: vec!["echo".into()],
+            labels: vec![],
+            resources: vec![("gpus".into(), 2), ("memory".into(), 64)],
+            at,
+        },
+        Event::TaskSubmitted {
+            task,
+            owner: "user1".into(),
+            handler: "echo".into(),
+            payload: b"hello"[..].into(),
+            terms: Terms {
+                needs: Some(Box::new(Needs {
+                    slots: 2,
+                    labels: vec![("zone".into(), "a".into())],
+                    resources: vec![("gpus".into(), 1)],
+                })),
+                ..Terms::default()
+            },
+            at,
+        },
     ]
 }
 
@@ -231,6 +257,7 @@ fn restored(end: RestoredEnd) -> Event {
         delivery,
         queue: "default".into(),
         priority: 0,
+        needs: None,
         end,
     }))
 }
@@ -319,6 +346,11 @@ fn any_event() -> impl Strategy<Value = Event> {
             queue: queue.as_str().into(),
             priority,
             times: TimeLimits { attempt_ms, begin_ms, end_ms },
+            needs: attempt_ms.map(|count| {
+                let labels = vec![("zone".to_owned(), "a".to_owned())];
+                let resources = vec![("gpus".to_owned(), count)];
+                Box::new(Needs { slots: 2, labels, resources })
+            }),
             retry: retry.map(|([first_delay_ms, max_delay_ms], max_attempts, codes)| {
                 Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes })
             }),
@@ -433,6 +465,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 slots,
                 handlers: handlers.iter().map(|h| h.as_str().into()).collect(),
                 labels: labels.into_iter().map(|l| (l.clone(), l)).collect(),
+                resources: vec![("gpus".to_owned(), at.0)],
                 at,
             }
         ),

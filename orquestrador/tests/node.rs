@@ -301,6 +301,7 @@ async fn bad_requests_name_their_fields() {
         deadline_after_ms: Some(0),
         after: vec!["x".into()],
         after_condition: 9,
+        needs: Some(proto::Needs { slots: 5_000, ..Default::default() }),
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
@@ -318,6 +319,7 @@ async fn bad_requests_name_their_fields() {
         "task.deadline_after_ms",
         "task.after",
         "task.after_condition",
+        "task.needs.slots",
     ] {
         assert!(status.message().contains(field), "{status}");
     }

@@ -9,6 +9,7 @@ use orquestrador_core::command::{
 };
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, Index, RequestId, TaskId, UserName};
+use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 use orquestrador_core::{Answer, Command, Rejection};
 use tonic::Status;
@@ -138,8 +139,18 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     };
     let priority = (id.0 % 5) as i8 - 2;
     let retry = is_retried.then(|| Box::new(retry));
-    Terms { delivery, retry, queue, priority, times }
+    let needs = Needs { resources: vec![(RESOURCE.to_owned(), 1)], ..Needs::default() };
+    let needs = needs_something(id).then(|| Box::new(needs));
+    Terms { delivery, retry, queue, priority, times, needs }
 }
+
+/// One in thirteen needs what each worker has one of.
+fn needs_something(id: TaskId) -> bool {
+    id.0.is_multiple_of(13)
+}
+
+/// What each worker has one of.
+pub const RESOURCE: &str = "gpus";
 
 /// Numbered from 1 on.
 fn new_array(id: ArrayId, count: u32) -> NewArray {
@@ -290,7 +301,10 @@ impl World {
         let workers = self.plan.workers as u64;
         let count = self.chance.between(workers, workers * u64::from(self.plan.slots));
         let client = &mut self.clients[0];
-        let ids: Vec<_> = (0..count).map(|_| client.next_id()).collect();
+        // For one that needs something, workers are equal no longer once one has given that.
+        let any = std::iter::repeat_with(|| client.next_id());
+        let plain = any.filter(|id| !needs_something(*id));
+        let ids: Vec<_> = plain.take(count as usize).collect();
         client.tasks.extend(&ids);
         self.ask(0, Question::Submit(ids));
     }

@@ -15,6 +15,7 @@ use orquestrador_core::ids::TaskId;
 use uuid::Uuid;
 use worker::slots::{Cancellation, Key, Reception, Slots};
 
+use crate::client::RESOURCE;
 use crate::clock::{MILLI, Micros};
 use crate::invariants::{Violation, epochs, one_outcome, started_once};
 use crate::network::{ConnId, End, Party, Side, Wire};
@@ -139,6 +140,7 @@ impl Worker {
             slots,
             handlers: vec!["simulated".into()],
             labels: std::collections::HashMap::default(),
+            resources: [(RESOURCE.to_owned(), 1)].into(),
             held,
             highest_epoch: self.highest_epoch,
             cluster_id: self.cluster_id.clone(),

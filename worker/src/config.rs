@@ -38,6 +38,8 @@ struct Flags {
     handlers: Vec<String>,
     #[arg(long, env = "MUTIRAO_LABELS", value_name = "KEY=VALUE", value_delimiter = ',')]
     labels: Vec<String>,
+    #[arg(long, env = "MUTIRAO_RESOURCES", value_name = "NAME=N", value_delimiter = ',')]
+    resources: Vec<String>,
     #[arg(long, env = "MUTIRAO_DRAIN_TIMEOUT_S", value_name = "S", default_value_t = 30)]
     drain_timeout_s: u64,
     #[arg(long, env = "MUTIRAO_FAIL_RATE", value_name = "0..1", default_value_t = 0.0)]
@@ -67,8 +69,10 @@ pub struct Config {
     pub slots: u32,
     /// Names of built-in handlers to offer.
     pub handlers: Vec<String>,
-    /// For people and, later, for matching.
+    /// For tasks that need them.
     pub labels: BTreeMap<String, String>,
+    /// What it has a number of, for tasks that need some.
+    pub resources: BTreeMap<String, u64>,
     /// How long an orderly end waits for running tasks.
     pub drain_timeout: Duration,
     /// Faults to inject.
@@ -130,6 +134,7 @@ impl Config {
             slots,
             handlers: handler_names(&flags.handlers)?,
             labels: labels(&flags.labels)?,
+            resources: resources(&flags.resources)?,
             drain_timeout: Duration::from_secs(flags.drain_timeout_s),
             faults: Faults {
                 fail_rate: flags.fail_rate,
@@ -185,6 +190,17 @@ fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Problem> {
         .collect()
 }
 
+fn resources(pairs: &[String]) -> Result<BTreeMap<String, u64>, Problem> {
+    let bad = |pair: &String| Problem::Resource { text: pair.clone() };
+    let pairs = pairs.iter().map(|pair| match pair.split_once('=') {
+        Some((name, count)) if !name.is_empty() => {
+            Ok((name.to_owned(), count.parse().map_err(|_| bad(pair))?))
+        }
+        Some(_) | None => Err(bad(pair)),
+    });
+    pairs.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +234,8 @@ mod tests {
             &["--port", "1", "--slowdown", "0.5"],
             &["--port", "1", "--handlers", "inexistente"],
             &["--port", "1", "--labels", "sem-valor"],
+            &["--port", "1", "--resources", "gpus"],
+            &["--port", "1", "--resources", "gpus=muitas"],
             &["--port", "1", "--advertise", ""],
             &["--port", "1", "--advertise", "a b c"],
             &["--port", "1", "--advertise", "sem-porta"],

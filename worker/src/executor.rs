@@ -25,7 +25,9 @@ pub struct Executor {
     worker_id: Arc<str>,
     faults: Faults,
     started: u64,
-    slots: usize,
+    slots: u32,
+    /// Of what runs.
+    taken: u32,
     running: HashMap<Key, Running>,
     /// The oldest first.
     waiting: VecDeque<Waiting>,
@@ -34,6 +36,7 @@ pub struct Executor {
 }
 
 struct Running {
+    slots: u32,
     cancelled: CancellationToken,
     began: Instant,
 }
@@ -43,6 +46,7 @@ struct Waiting {
     handler: Arc<dyn Handler>,
     payload: Vec<u8>,
     epoch: u64,
+    slots: u32,
     /// What it may take once it runs.
     timeout: Option<Duration>,
     since: Instant,
@@ -72,7 +76,8 @@ impl Executor {
             worker_id,
             faults,
             started: 0,
-            slots: slots.max(1),
+            slots: u32::try_from(slots.max(1)).unwrap_or(u32::MAX),
+            taken: 0,
             running: HashMap::new(),
             waiting: VecDeque::new(),
             attempts: JoinSet::new(),
@@ -100,6 +105,8 @@ impl Executor {
             return Start::Done(outcome(&key, Err(failure)), None);
         }
         let timeout = assignment.timeout_ms.map(Duration::from_millis);
+        // One that takes more than all would never start.
+        let slots = assignment.slots.clamp(1, self.slots);
         let payload = Vec::from(assignment.payload);
         let payload = if self.faults.slowdown > 1.0 {
             payload
@@ -121,6 +128,7 @@ impl Executor {
             handler,
             payload,
             epoch,
+            slots,
             timeout,
             since: Instant::now(),
         });
@@ -129,15 +137,17 @@ impl Executor {
     }
 
     fn fill_slots(&mut self) {
-        while self.running.len() < self.slots {
-            let Some(next) = self.waiting.pop_front() else { return };
+        while let Some(next) =
+            self.waiting.pop_front_if(|next| self.taken + next.slots <= self.slots)
+        {
             self.spawn(next);
         }
     }
 
-    fn spawn(&mut self, Waiting { key, handler, payload, epoch, timeout, .. }: Waiting) {
+    fn spawn(&mut self, Waiting { key, handler, payload, epoch, slots, timeout, .. }: Waiting) {
         let (cancelled, began) = (CancellationToken::new(), Instant::now());
-        self.running.insert(key.clone(), Running { cancelled: cancelled.clone(), began });
+        self.running.insert(key.clone(), Running { slots, cancelled: cancelled.clone(), began });
+        self.taken += slots;
         let context = Context {
             task_id: key.task_id.clone(),
             attempt: key.attempt,
@@ -178,9 +188,10 @@ impl Executor {
 
     /// An attempt came to its end; the next takes its slot. Gives how long it took.
     pub fn forget(&mut self, key: &Key) -> Option<Duration> {
-        let took = self.running.remove(key).map(|running| running.began.elapsed());
+        let ended = self.running.remove(key);
+        self.taken -= ended.as_ref().map_or(0, |running| running.slots);
         self.fill_slots();
-        took
+        ended.map(|running| running.began.elapsed())
     }
 
     /// Since when the one that has waited longest for a slot waits.

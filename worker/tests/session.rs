@@ -167,6 +167,7 @@ fn assignment(delivery: Delivery, task_id: &str, handler: &str) -> ToWorker {
         payload: b"x".to_vec().into(),
         delivery: delivery.into(),
         timeout_ms: None,
+        slots: 1,
     };
     ToWorker::Assignments(Assignments { assignments: vec![assignment] })
 }

@@ -220,11 +220,25 @@ pub struct Way {
     expires: Option<Duration>,
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]
     deadline: Option<Duration>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    slots: Option<u32>,
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=N", value_parser = resource)]
+    resource: Vec<(String, u64)>,
 }
 
 impl Way {
     pub fn place(&self) -> cliente::Place {
         cliente::Place { queue: self.queue.clone().unwrap_or_default(), priority: self.priority }
+    }
+
+    pub fn needs(&self) -> cliente::Needs {
+        cliente::Needs {
+            slots: self.slots.unwrap_or_default(),
+            labels: self.label.iter().cloned().collect(),
+            resources: self.resource.iter().cloned().collect(),
+        }
     }
 
     pub fn times(&self) -> cliente::TimeLimits {
@@ -499,6 +513,19 @@ pub fn duration(text: &str) -> Result<Duration, BadValue> {
         "h" => number.checked_mul(3_600).map(Duration::from_secs).ok_or_else(bad),
         _ => Err(bad()),
     }
+}
+
+/// `zone=a`.
+fn label(text: &str) -> Result<(String, String), BadValue> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or(BadValue::Pair)?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
+}
+
+/// `gpus=1`.
+fn resource(text: &str) -> Result<(String, u64), BadValue> {
+    let (name, count) = label(text)?;
+    let count = count.parse().ok().filter(|count| *count > 0).ok_or(BadValue::Pair)?;
+    Ok((name, count))
 }
 
 /// Not none at all.

@@ -132,6 +132,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::PermissionDenied
         | ErrorCode::InvalidArgument
         | ErrorCode::UnknownHandler
+        | ErrorCode::NeedsNotMet
         | ErrorCode::TaskFinished
         | ErrorCode::TaskIdConflict
         | ErrorCode::FirstUserNotAdmin

@@ -58,6 +58,9 @@ pub struct Common {
     pub attempt_timeout: Option<String>,
     pub expires: Option<String>,
     pub deadline: Option<String>,
+    pub slots: Option<u32>,
+    pub labels: Option<BTreeMap<String, String>>,
+    pub resources: Option<BTreeMap<String, u64>>,
     /// What nobody knows.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, toml::Value>,
@@ -99,6 +102,9 @@ impl Common {
             attempt_timeout: self.attempt_timeout.or_else(|| other.attempt_timeout.clone()),
             expires: self.expires.or_else(|| other.expires.clone()),
             deadline: self.deadline.or_else(|| other.deadline.clone()),
+            slots: self.slots.or(other.slots),
+            labels: self.labels.or_else(|| other.labels.clone()),
+            resources: self.resources.or_else(|| other.resources.clone()),
             unknown: self.unknown,
         }
     }

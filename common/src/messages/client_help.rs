@@ -51,6 +51,11 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.file" => "Um arquivo TOML com tarefas e a ordem entre elas, submetidas de uma vez",
         "queue" => "A fila em que a tarefa espera (padrão: default)",
         "priority" => "Prioridade na fila, -128 a 127: a maior vai primeiro (padrão: 0)",
+        "slots" => "Quantas vagas do worker a tarefa ocupa (padrão: 1)",
+        "label" => "Etiqueta que o worker precisa ter; pode ser repetida",
+        "resource" => {
+            "Quanto de um recurso do worker a tarefa ocupa, por exemplo gpus=1; pode ser repetida"
+        }
         "attempt_timeout" => {
             "Quanto uma tentativa pode durar; depois é encerrada e falha com TIMEOUT"
         }
@@ -201,6 +206,11 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.file" => "A TOML file with tasks and the order among them, submitted together",
         "queue" => "The queue that the task waits in (default: default)",
         "priority" => "Priority in the queue, -128 to 127: the highest goes first (default: 0)",
+        "slots" => "How many slots of the worker the task takes (default: 1)",
+        "label" => "Label that the worker must have; may be repeated",
+        "resource" => {
+            "How much of a resource of the worker the task takes, for example gpus=1; may be repeated"
+        }
         "attempt_timeout" => {
             "How long an attempt may take; then it is ended, and fails with TIMEOUT"
         }

@@ -34,8 +34,12 @@ impl Columns {
                 "SUBMITTED (UTC)",
                 "FINISHED (UTC)",
             ],
-            (Lang::Pt, Self::Workers) => &["WORKER", "SITUAÇÃO", "VAGAS", "ATRIBUÍDAS", "HANDLERS"],
-            (Lang::En, Self::Workers) => &["WORKER", "CONDITION", "SLOTS", "ASSIGNED", "HANDLERS"],
+            (Lang::Pt, Self::Workers) => {
+                &["WORKER", "SITUAÇÃO", "VAGAS", "ATRIBUÍDAS", "HANDLERS", "ETIQUETAS E RECURSOS"]
+            }
+            (Lang::En, Self::Workers) => {
+                &["WORKER", "CONDITION", "SLOTS", "ASSIGNED", "HANDLERS", "LABELS AND RESOURCES"]
+            }
             (Lang::Pt, Self::Nodes) => &["ORQUESTRADOR", "PAPEL", "EM SINCRONIA", "ÍNDICE"],
             (Lang::En, Self::Nodes) => &["ORCHESTRATOR", "ROLE", "IN SYNC", "INDEX"],
             (Lang::Pt, Self::Users) => &["USUÁRIO", "ADMINISTRADOR", "CRIADO (UTC)"],

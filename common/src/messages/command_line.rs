@@ -17,6 +17,7 @@ pub enum BadValue {
     Duration,
     Numbers,
     Moment,
+    Pair,
 }
 
 impl BadValue {
@@ -27,6 +28,8 @@ impl BadValue {
             }
             (Lang::Pt, Self::Duration) => "informe um tempo, como 500ms, 15s, 2m ou 1h",
             (Lang::Pt, Self::Moment) => "informe data, hora e fuso, como 2026-12-01T08:00:00-03:00",
+            (Lang::Pt, Self::Pair) => "informe um par, como zona=a ou gpus=1",
+            (Lang::En, Self::Pair) => "give a pair, like zone=a or gpus=1",
             (Lang::Pt, Self::Numbers) => {
                 "informe o primeiro e o último número, como 0-999; o último vai até 4294967294"
             }

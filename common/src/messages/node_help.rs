@@ -84,6 +84,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                 "Silêncio, em milissegundos, após o qual um worker é considerado falho"
             }
             "max_active_tasks" => "Tarefas não terminadas aceitas ao mesmo tempo",
+            "policy" => {
+                "Quem recebe a próxima tarefa: round-robin, em rodízio; least-loaded, quem tem a menor parte das vagas ocupada"
+            }
             "max_active_bytes" => "Bytes de dados das tarefas não terminadas, por exemplo 4GiB",
             "max_finished_tasks" => "Tarefas terminadas guardadas; as mais antigas são esquecidas",
             "max_finished_bytes" => "Bytes de resultados guardados; os mais antigos são esquecidos",
@@ -120,6 +123,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                 "Silence, in milliseconds, after which a worker is considered failed"
             }
             "max_active_tasks" => "Unfinished tasks accepted at the same time",
+            "policy" => {
+                "Who gets the next task: round-robin, in turn; least-loaded, whoever has the smallest part of its slots taken"
+            }
             "max_active_bytes" => "Payload bytes of unfinished tasks, for example 4GiB",
             "max_finished_tasks" => "Finished tasks kept; the oldest are forgotten",
             "max_finished_bytes" => "Result bytes kept; the oldest are forgotten",

@@ -8,6 +8,7 @@ use crate::proto::{Durability, NodeRole, TaskState};
 pub enum PendingReason {
     NoWorker,
     NoWorkerForHandler,
+    NoWorkerForNeeds,
     AllBusy,
     Backoff,
     NotBefore,
@@ -23,6 +24,7 @@ impl From<&str> for PendingReason {
         match word {
             "NO_WORKER" => Self::NoWorker,
             "NO_WORKER_FOR_HANDLER" => Self::NoWorkerForHandler,
+            "NO_WORKER_FOR_NEEDS" => Self::NoWorkerForNeeds,
             "ALL_BUSY" => Self::AllBusy,
             "BACKOFF" => Self::Backoff,
             "NOT_BEFORE" => Self::NotBefore,
@@ -94,6 +96,14 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
         (Lang::Pt, PendingReason::NoWorker) => "nenhum worker está conectado".into(),
         (Lang::Pt, PendingReason::NoWorkerForHandler) => {
             format!("nenhum worker conectado oferece o handler {handler}")
+        }
+        (Lang::Pt, PendingReason::NoWorkerForNeeds) => {
+            format!(
+                "nenhum worker conectado que oferece o handler {handler} tem o que a tarefa precisa"
+            )
+        }
+        (Lang::En, PendingReason::NoWorkerForNeeds) => {
+            format!("no connected worker that offers the handler {handler} has what the task needs")
         }
         (Lang::Pt, PendingReason::AllBusy) => "todos os workers estão ocupados".into(),
         (Lang::Pt, PendingReason::NotBefore) => "ainda não é a hora de começar".into(),

@@ -10,6 +10,7 @@ pub enum Problem {
     FailRate,
     Slowdown,
     UnknownHandler { name: String },
+    Resource { text: String },
     Label { text: String },
     Advertise { text: String },
 }
@@ -25,6 +26,9 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::UnknownHandler { name } => format!(
                 "--handlers: `{name}` não existe; há simulated, echo, mandelbrot, command, e os grupos default e all"
             ),
+            Problem::Resource { text } => {
+                format!("--resources: `{text}` não tem a forma NOME=NÚMERO")
+            }
             Problem::Label { text } => format!("--labels: `{text}` não tem a forma CHAVE=VALOR"),
             Problem::Advertise { text } => {
                 format!("--advertise: `{text}` não tem a forma HOST:PORTA")
@@ -39,6 +43,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "--handlers: there is no `{name}`; there are simulated, echo, mandelbrot, command, and the groups \
                  default and all"
             ),
+            Problem::Resource { text } => format!("--resources: `{text}` is not NAME=NUMBER"),
             Problem::Label { text } => format!("--labels: `{text}` is not KEY=VALUE"),
             Problem::Advertise { text } => format!("--advertise: `{text}` is not HOST:PORT"),
         },
@@ -59,7 +64,10 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
                 "O que executa: simulated, echo, mandelbrot, command; default são os três primeiros, all são todos. \
                  command executa qualquer programa que o usuário mandar"
             }
-            "labels" => "Etiquetas deste worker",
+            "labels" => "Etiquetas deste worker, para tarefas que as pedem com --label",
+            "resources" => {
+                "O que este worker tem e quanto, por exemplo gpus=2,memory=64; as tarefas pedem com --resource"
+            }
             "drain_timeout_s" => {
                 "Segundos que um encerramento ordenado (SIGTERM) espera pelas tarefas"
             }
@@ -86,7 +94,10 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
                 "What it runs: simulated, echo, mandelbrot, command; default is the first three, all is all of them. \
                  command runs any program that a user asks for"
             }
-            "labels" => "Labels of this worker",
+            "labels" => "Labels of this worker, for tasks that ask for them by --label",
+            "resources" => {
+                "What this worker has and how much, for example gpus=2,memory=64; tasks ask for it by --resource"
+            }
             "drain_timeout_s" => "Seconds that an orderly end (SIGTERM) waits for tasks",
             "fail_rate" => "Injected fault: fraction of the attempts that fail",
             "crash_after" => "Injected fault: the process aborts after N attempts",

@@ -191,6 +191,8 @@ pub struct ConnectWorker {
     pub handlers: Vec<HandlerName>,
     /// Sorted by key, keys without duplicates.
     pub labels: Vec<(String, String)>,
+    /// What it has a number of; sorted by name, names without duplicates.
+    pub resources: Vec<(String, u64)>,
     /// Attempts still running and outcomes not yet acknowledged.
     pub held: Vec<AttemptRef>,
 }

@@ -184,6 +184,12 @@ pub fn worker(worker: &Worker, handlers: &Handlers) -> u128 {
         bytes.text(key);
         bytes.text(value);
     }
+    // A worker without any keeps the digest that it had before there were any.
+    for (name, count) in &worker.resources {
+        bytes.number(u64::MAX);
+        bytes.text(name);
+        bytes.number(*count);
+    }
     bytes.hash(Kind::Worker)
 }
 

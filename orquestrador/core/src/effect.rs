@@ -52,6 +52,8 @@ pub struct Assignment {
     pub handler: HandlerName,
     pub payload: Blob,
     pub delivery: Delivery,
+    /// Of its worker.
+    pub slots: u32,
     /// What the attempt may take, from its start on.
     pub timeout_ms: Option<u64>,
 }
@@ -160,6 +162,8 @@ pub enum PendingReason {
     NoWorker,
     /// Workers are connected; none of them offers the handler.
     NoWorkerForHandler,
+    /// Workers offer the handler; none of them has the labels, slots or resources that the task needs.
+    NoWorkerForNeeds,
     /// Every worker that offers the handler is busy.
     AllBusy,
     /// Its last attempt failed, and the next one is not due yet.
@@ -221,6 +225,8 @@ pub struct WorkerSnapshot {
     pub busy: u32,
     pub handlers: Vec<HandlerName>,
     pub labels: Vec<(String, String)>,
+    pub resources: Vec<(String, u64)>,
+    pub resources_used: Vec<(String, u64)>,
     /// Since the last sign of life; `None` when not connected.
     pub silent_for_ms: Option<u64>,
     pub assigned_total: u64,

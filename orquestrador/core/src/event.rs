@@ -8,6 +8,7 @@ use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, ProcessId, QueueName, TaskId, Timestamp, UserName,
     WorkerId,
 };
+use crate::needs::Needs;
 use crate::settings::QueueSettings;
 use crate::terms::{Expiry, Terms};
 
@@ -141,6 +142,8 @@ pub enum Event {
         slots: u32,
         handlers: Vec<HandlerName>,
         labels: Vec<(String, String)>,
+        /// What it has a number of; sorted by name.
+        resources: Vec<(String, u64)>,
         at: Timestamp,
     },
     /// Handlers that a worker offered for the first time ever: a task for any other is refused.
@@ -212,6 +215,8 @@ pub struct RestoredTask {
     pub delivery: Delivery,
     pub queue: QueueName,
     pub priority: i8,
+    /// Of one whose cancelled attempt still holds a slot.
+    pub needs: Option<Box<Needs>>,
     pub end: RestoredEnd,
 }
 

@@ -5,7 +5,8 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use crate::event::{Blockage, Event, RestoredArray, RestoredEnd, RestoredTask};
-use crate::ids::{Attempt, HandlerName, Timestamp, UserName, WorkerId};
+use crate::ids::{Attempt, HandlerName, TaskId, Timestamp, UserName, WorkerId};
+use crate::needs::Needs;
 use crate::state::State;
 use crate::state::arrays::Array;
 use crate::state::classes::Class;
@@ -30,6 +31,8 @@ pub struct History {
     arrays: Shared<Array>,
     /// In the order of submission; each comes before its tasks.
     next_arrays: Peekable<std::vec::IntoIter<(Seq, Slot<Array>)>>,
+    /// What cancelled tasks that still hold a slot need.
+    held: BTreeMap<TaskId, Option<Box<Needs>>>,
     /// What follows the last submission.
     rest: VecDeque<Event>,
 }
@@ -62,6 +65,7 @@ impl History {
             heads: BTreeMap::new(),
             arrays: state.arrays.share(),
             next_arrays: arrays.into_iter().peekable(),
+            held: BTreeMap::new(),
             rest: VecDeque::new(),
         };
         for (_, owner) in state.owners.iter() {
@@ -76,6 +80,8 @@ impl History {
         }
         for (slot, worker) in state.workers.all() {
             *history.workers.get_mut(slot) = Some(worker.id.clone());
+            let held = worker.cancelled.iter().map(|(of, held)| (of.task, held.needs.clone()));
+            history.held.extend(held);
         }
         history
     }
@@ -126,6 +132,7 @@ impl History {
             delivery: terms.delivery,
             queue: terms.queue.clone(),
             priority: terms.priority,
+            needs: self.held.get(&task.id()).cloned().flatten(),
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
@@ -232,6 +239,7 @@ fn registration(state: &State, worker: &Worker) -> Event {
         slots: worker.slots,
         handlers: worker.handlers.iter().map(|h| state.handlers[*h].name.clone()).collect(),
         labels: worker.labels.clone(),
+        resources: worker.resources.clone(),
         // Nobody asks when it registered.
         at: Timestamp(0),
     }

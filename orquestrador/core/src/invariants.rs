@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::state::State;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, FinishOrder, Task};
+use crate::state::workers::{Held, Used};
 
 /// # Errors
 /// Says which invariant does not hold.
@@ -41,14 +42,14 @@ pub fn check(machine: &Machine) -> Result<(), String> {
 pub fn check_principal(machine: &Machine) -> Result<(), String> {
     check(machine)?;
     machine.office.check(&machine.state)?;
-    ensure(machine.office.next_assignment(&machine.state, Timestamp(u64::MAX), 0).is_none(), || {
+    ensure(machine.office.next_assignment(&machine.state, Timestamp(0), u64::MAX).is_none(), || {
         "a queued task waits although a worker is free for it".to_owned()
     })
 }
 
 /// By running attempts, and by cancelled ones that have not ended: 0 when every worker is free.
 pub fn slots_taken(machine: &Machine) -> u64 {
-    machine.state.workers.iter().map(|(_, worker)| u64::from(worker.busy())).sum()
+    machine.state.workers.iter().map(|(_, worker)| u64::from(worker.used.slots)).sum()
 }
 
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
@@ -241,7 +242,12 @@ fn slots(state: &State) -> Result<(), String> {
                 format!("task {} takes a slot of {}", task.id(), record.id)
             })?;
         }
-        for (attempt, slot) in &record.cancelled {
+        let mut used = Used::default();
+        for slot in record.running.values() {
+            used.take(state.terms_of(state.tasks[*slot].class).needs.as_deref());
+        }
+        for (attempt, Held { task: slot, needs }) in &record.cancelled {
+            used.take(needs.as_deref());
             let task = &state.tasks[*slot];
             let is_held = task.finished().is_some_and(|finished| {
                 finished.order.is_none() && finished.worker.as_ref() == Some(&record.id)
@@ -251,6 +257,7 @@ fn slots(state: &State) -> Result<(), String> {
                 format!("cancelled task {} holds a slot of {}", task.id(), record.id)
             })?;
         }
+        ensure(used == record.used, || format!("{:?} is taken of {}", record.used, record.id))?;
     }
     let expected: BTreeSet<Slot<Task>> =
         state.tasks.iter().filter(|(_, task)| takes_slot(task)).map(|(slot, _)| slot).collect();

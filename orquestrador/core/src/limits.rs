@@ -1,5 +1,7 @@
 //! Every bound has a name. Passed to the machine; these are the defaults.
 
+use crate::policy::Policy;
+
 /// Payloads that are longer are kept as they come, like all results: whoever brings them decides where they lie, and
 /// what they are part of. Shorter ones are copied, so that none keeps the message that it came in.
 pub const SMALL_BYTES: usize = 256;
@@ -40,6 +42,8 @@ pub struct Limits {
     /// Attempts lost with their worker before a task is quarantined.
     pub max_lost_attempts: u32,
     pub max_users: usize,
+    /// Which of the free workers gets the next task.
+    pub policy: Policy,
 }
 
 impl Default for Limits {
@@ -59,6 +63,7 @@ impl Default for Limits {
             worker_lease_ms: 3_000,
             max_lost_attempts: 5,
             max_users: 10_000,
+            policy: Policy::default(),
         }
     }
 }

@@ -56,7 +56,7 @@ impl Machine {
 
     /// The node became principal: no worker is connected yet, every lease starts now.
     pub fn take_office(&mut self, now: Timestamp, step: &mut Step) {
-        self.office = Office::new(&self.state, now);
+        self.office = Office::new(&self.state, self.limits.policy, now);
         self.tell_users(step);
     }
 

@@ -23,6 +23,8 @@ pub enum Rejection {
     ArrayConflict { array: ArrayId },
     #[error("no worker has ever offered the handler {handler}; offered: {offered}")]
     UnknownHandler { handler: HandlerName, offered: String },
+    #[error("no worker that offers {handler} has what the task needs: {needs}")]
+    NeedsNotMet { handler: HandlerName, needs: String },
     #[error("the backlog is full: {limit} {unit}")]
     BacklogFull { limit: u64, unit: &'static str },
     #[error("this can never be accepted: at most {limit} {unit} fit")]

@@ -4,6 +4,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::command::{Delivery, Failure};
 use crate::ids::{Attempt, QueueName, TaskId, Timestamp};
+use crate::needs::Needs;
 
 /// How a task is to be run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -15,6 +16,8 @@ pub struct Terms {
     /// Of two tasks in a queue, the one of the higher priority goes first.
     pub priority: i8,
     pub times: TimeLimits,
+    /// `None`: what every worker has that offers the handler.
+    pub needs: Option<Box<Needs>>,
 }
 
 /// How long things may take; `None`: as long as they do.
@@ -100,6 +103,23 @@ impl Terms {
                 bytes.extend(ms.map_or(0, |ms| ms.saturating_add(1)).to_le_bytes());
             }
         }
+        if let Some(Needs { slots, labels, resources }) = self.needs.as_deref() {
+            bytes.extend((u64::MAX - 2).to_le_bytes());
+            bytes.extend(slots.to_le_bytes());
+            let texts = |bytes: &mut Vec<u8>, text: &str| {
+                bytes.extend((text.len() as u64).to_le_bytes());
+                bytes.extend(text.as_bytes());
+            };
+            bytes.extend((labels.len() as u64).to_le_bytes());
+            for (key, value) in labels {
+                texts(&mut bytes, key);
+                texts(&mut bytes, value);
+            }
+            for (name, count) in resources {
+                texts(&mut bytes, name);
+                bytes.extend(count.to_le_bytes());
+            }
+        }
         if bytes.len() == 1 { self.delivery as u64 } else { xxh3_64(&bytes) }
     }
 
@@ -110,13 +130,13 @@ impl Terms {
 
     /// Whether they say what matters to a task that is not finished only.
     pub fn is_policy(&self) -> bool {
-        self.retry.is_some() || self.times != TimeLimits::default()
+        self.retry.is_some() || self.needs.is_some() || self.times != TimeLimits::default()
     }
 
     /// What still matters once the task is finished.
     #[must_use]
     pub fn ended(&self) -> Self {
-        Self { retry: None, times: TimeLimits::default(), ..self.clone() }
+        Self { retry: None, needs: None, times: TimeLimits::default(), ..self.clone() }
     }
 }
 
@@ -216,7 +236,9 @@ mod tests {
                     let other = TimeLimits { end_ms: Some(0), ..TimeLimits::default() };
                     let timed = [some, other].map(|times| Terms { times, ..queue.clone() });
                     let [timed, also] = timed;
-                    [Terms { priority: -1, ..terms.clone() }, terms, queue, timed, also]
+                    let needs = Needs { slots: 2, ..Needs::default() };
+                    let more = Terms { needs: Some(Box::new(needs)), ..also.clone() };
+                    [Terms { priority: -1, ..terms.clone() }, terms, queue, timed, also, more]
                 });
                 retry.collect::<Vec<_>>()
             })
@@ -224,6 +246,6 @@ mod tests {
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), 80);
+        assert_eq!(hashes.len(), 96);
     }
 }

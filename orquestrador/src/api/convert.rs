@@ -99,6 +99,14 @@ pub fn retry(terms: &Terms) -> Option<proto::RetryPolicy> {
     })
 }
 
+pub fn needs(terms: &Terms) -> Option<proto::Needs> {
+    terms.needs.as_ref().map(|needs| proto::Needs {
+        slots: needs.slots,
+        labels: needs.labels.iter().cloned().collect(),
+        resources: needs.resources.iter().cloned().collect(),
+    })
+}
+
 pub fn queue(snapshot: &QueueSnapshot) -> proto::Queue {
     proto::Queue {
         name: snapshot.queue.to_string(),
@@ -193,6 +201,7 @@ fn pending(reason: PendingReason) -> &'static str {
     match reason {
         PendingReason::NoWorker => "NO_WORKER",
         PendingReason::NoWorkerForHandler => "NO_WORKER_FOR_HANDLER",
+        PendingReason::NoWorkerForNeeds => "NO_WORKER_FOR_NEEDS",
         PendingReason::AllBusy => "ALL_BUSY",
         PendingReason::Backoff => "BACKOFF",
         PendingReason::NotBefore => "NOT_BEFORE",
@@ -227,6 +236,8 @@ pub fn worker(worker: &WorkerSnapshot) -> proto::Worker {
         labels: worker.labels.iter().cloned().collect(),
         heartbeat_age_ms: worker.silent_for_ms.unwrap_or_default(),
         assigned_total: worker.assigned_total,
+        resources: worker.resources.iter().cloned().collect(),
+        resources_used: worker.resources_used.iter().cloned().collect(),
     }
 }
 
@@ -238,6 +249,7 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
         payload: assignment.payload,
         delivery: delivery(assignment.delivery).into(),
         timeout_ms: assignment.timeout_ms,
+        slots: assignment.slots,
     }
 }
 

@@ -24,7 +24,7 @@ const DEFAULT_PAGE: usize = 100;
 pub const MAX_NAME: usize = 128;
 const MAX_TOKEN: usize = 256;
 pub const MIN_TOKEN: usize = 8;
-const MAX_SLOTS: u32 = 4_096;
+pub const MAX_SLOTS: u32 = 4_096;
 const MAX_HANDLERS: usize = 256;
 const MAX_LABELS: usize = 64;
 /// Violations that one answer names.
@@ -81,6 +81,7 @@ impl Violations {
             attempt_ms: spec.attempt_timeout_ms,
             begin_ms: spec.expires_after_ms,
             end_ms: spec.deadline_after_ms,
+            needs: spec.needs,
         };
         let terms = self.work(&path, (&spec.handler, &spec.payload), way);
         let is_delayed = spec.start.is_some();
@@ -157,6 +158,7 @@ pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
         attempt_ms: spec.attempt_timeout_ms,
         begin_ms: None,
         end_ms: None,
+        needs: spec.needs,
     };
     let terms = violations.work(&|| "array".to_owned(), what, way);
     if count == 0 || first.checked_add(count).is_none() {
@@ -321,6 +323,12 @@ pub fn registration(register: proto::Register) -> Result<ConnectWorker, Status> 
                 .add("labels", format!("the value of `{key}` is longer than {MAX_NAME} bytes"));
         }
     }
+    if register.resources.len() > MAX_LABELS {
+        violations.add("resources", format!("has more than {MAX_LABELS} resources"));
+    }
+    for name in register.resources.keys() {
+        violations.name("resources", name);
+    }
     let mut held = Vec::with_capacity(register.held.len());
     for attempt in &register.held {
         match parse_id(&attempt.task_id) {
@@ -334,6 +342,8 @@ pub fn registration(register: proto::Register) -> Result<ConnectWorker, Status> 
     handlers.dedup();
     let mut labels: Vec<_> = register.labels.into_iter().collect();
     labels.sort();
+    let mut resources: Vec<_> = register.resources.into_iter().collect();
+    resources.sort();
     violations.or(ConnectWorker {
         session: SessionId::default(),
         worker: WorkerId::from(register.worker_id.as_str()),
@@ -341,6 +351,7 @@ pub fn registration(register: proto::Register) -> Result<ConnectWorker, Status> 
         slots: register.slots,
         handlers,
         labels,
+        resources,
         held,
     })
 }

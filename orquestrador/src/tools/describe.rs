@@ -165,7 +165,7 @@ fn fields(event: &Event) -> Value {
             "task_id": text(task), "owner": text(owner), "handler": text(handler),
             "payload_bytes": payload.len(), "delivery": delivery_word(terms.delivery),
             "retry": retry(terms), "queue": text(&terms.queue), "priority": terms.priority,
-            "times": times(terms), "at_ms": at.0,
+            "times": times(terms), "needs": needs(terms), "at_ms": at.0,
         }),
         Event::ArraySubmitted {
             array,
@@ -182,7 +182,7 @@ fn fields(event: &Event) -> Value {
                 "array_id": text(array), "owner": text(owner), "handler": text(handler),
                 "payload_bytes": payload.len(), "delivery": delivery_word(terms.delivery),
                 "retry": retry(terms), "queue": text(&terms.queue), "priority": terms.priority,
-                "times": times(terms), "first": first, "count": count, "without": ranges(without), "at_ms": at.0,
+                "times": times(terms), "needs": needs(terms), "first": first, "count": count, "without": ranges(without), "at_ms": at.0,
             })
         }
         Event::ArrayCancelled { array, at } => {
@@ -235,11 +235,14 @@ fn fields(event: &Event) -> Value {
         Event::TasksPruned { tasks } => {
             json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
         }
-        Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at } => json!({
-            "worker_id": text(worker), "incarnation": text(incarnation), "slots": slots,
-            "handlers": handlers.iter().map(|handler| text(handler)).collect::<Vec<_>>(),
-            "labels": labels.iter().cloned().collect::<BTreeMap<_, _>>(), "at_ms": at.0,
-        }),
+        Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, resources, at } => {
+            json!({
+                "worker_id": text(worker), "incarnation": text(incarnation), "slots": slots,
+                "handlers": handlers.iter().map(|handler| text(handler)).collect::<Vec<_>>(),
+                "labels": labels.iter().cloned().collect::<BTreeMap<_, _>>(),
+                "resources": resources.iter().cloned().collect::<BTreeMap<_, _>>(), "at_ms": at.0,
+            })
+        }
         Event::HandlersLearned { handlers } => {
             json!({ "handlers": handlers.iter().map(|handler| text(handler)).collect::<Vec<_>>() })
         }
@@ -255,6 +258,7 @@ fn fields(event: &Event) -> Value {
             "payload_bytes": array.payload.len(), "delivery": delivery_word(array.terms.delivery),
             "retry": retry(&array.terms), "queue": text(&array.terms.queue),
             "priority": array.terms.priority, "times": times(&array.terms),
+            "needs": needs(&array.terms),
             "first": array.first, "count": array.count, "begun": array.begun,
             "early": ranges(&array.early), "forgotten": array.forgotten.total(), "at_ms": array.at.0,
         }),
@@ -301,6 +305,17 @@ fn retry(terms: &Terms) -> Value {
 fn times(terms: &Terms) -> Value {
     let TimeLimits { attempt_ms, begin_ms, end_ms } = terms.times;
     json!({ "attempt_ms": attempt_ms, "begin_ms": begin_ms, "end_ms": end_ms })
+}
+
+/// Null: one slot anywhere.
+fn needs(terms: &Terms) -> Value {
+    terms.needs.as_ref().map_or(Value::Null, |needs| {
+        json!({
+            "slots": needs.slots,
+            "labels": needs.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "resources": needs.resources.iter().cloned().collect::<BTreeMap<_, _>>(),
+        })
+    })
 }
 
 /// Beginning and length of each.

@@ -93,6 +93,7 @@ impl Worker {
             slots: self.config.slots,
             handlers: self.handler_names.clone(),
             labels: self.config.labels.clone().into_iter().collect(),
+            resources: self.config.resources.clone().into_iter().collect(),
             held: self.slots.held(),
             highest_epoch: self.highest_epoch,
             cluster_id: self.cluster_id.clone(),

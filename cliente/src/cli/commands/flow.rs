@@ -100,6 +100,11 @@ fn spec(task: &Written, ids: &BTreeMap<String, String>) -> Result<TaskSpec, BadV
         begin: time("expires", task.common.expires.as_deref())?,
         end: time("deadline", task.common.deadline.as_deref())?,
     };
+    spec.needs = cliente::Needs {
+        slots: task.common.slots.unwrap_or_default(),
+        labels: task.common.labels.clone().unwrap_or_default(),
+        resources: task.common.resources.clone().unwrap_or_default(),
+    };
     let after = task.after.iter().filter_map(|other| ids.get(other).cloned()).collect();
     spec.after = After { ids: after, any_end: task.after_any_end };
     Ok(spec)

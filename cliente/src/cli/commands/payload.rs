@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use cliente::{After, ArraySpec, Delivery, Place, RetryPolicy, Start, TaskSpec, TimeLimits};
+use cliente::{After, ArraySpec, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
@@ -35,6 +35,7 @@ pub struct Template {
     place: Place,
     times: TimeLimits,
     after: After,
+    needs: Needs,
     content: Content,
 }
 
@@ -81,7 +82,8 @@ impl Template {
         let (place, times) = (options.way.place(), options.way.times());
         let delivery = options.delivery.into();
         let after = After { ids: options.after.clone(), any_end: options.after_any_end };
-        Ok(Self { handler, delivery, retry, start, place, times, after, content })
+        let needs = options.way.needs();
+        Ok(Self { handler, delivery, retry, start, place, times, after, needs, content })
     }
 
     /// A new task with this payload.
@@ -93,6 +95,7 @@ impl Template {
             place: self.place.clone(),
             times: self.times,
             after: self.after.clone(),
+            needs: self.needs.clone(),
             ..TaskSpec::new(&self.handler, payload)
         }
     }
@@ -105,6 +108,7 @@ impl Template {
             retry: self.retry.clone(),
             place: self.place.clone(),
             attempt_timeout: self.times.attempt,
+            needs: self.needs.clone(),
             ..array
         }
     }

@@ -185,6 +185,8 @@ fn worker(worker: &Worker) -> Value {
         "labels": worker.labels.iter().collect::<std::collections::BTreeMap<_, _>>(),
         "heartbeat_age_ms": worker.connected.then_some(worker.heartbeat_age_ms),
         "assigned_total": worker.assigned_total,
+        "resources": worker.resources.iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "resources_used": worker.resources_used.iter().collect::<std::collections::BTreeMap<_, _>>(),
     })
 }
 

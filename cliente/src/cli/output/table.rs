@@ -210,6 +210,7 @@ impl Output for Table {
                 format!("{}/{}{beyond}", worker.busy - ahead, worker.slots),
                 worker.assigned_total.to_string(),
                 worker.handlers.join(","),
+                has(worker),
             ]
         };
         self.table(Columns::Workers, workers.iter().map(row))
@@ -274,6 +275,23 @@ impl Output for Table {
     fn promoted(&self, node: &str, epoch: u64) -> String {
         self.details(&[(Label::Principal, node.to_owned()), (Label::Epoch, epoch.to_string())])
     }
+}
+
+/// Labels, and how much of each resource is used: `zone=a gpus=1/2`.
+fn has(worker: &Worker) -> String {
+    let mut labels: Vec<_> = worker.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let mut resources: Vec<_> = worker
+        .resources
+        .iter()
+        .map(|(name, all)| {
+            let used = worker.resources_used.get(name).copied().unwrap_or_default();
+            format!("{name}={used}/{all}")
+        })
+        .collect();
+    labels.sort();
+    resources.sort();
+    labels.append(&mut resources);
+    labels.join(" ")
 }
 
 /// Only where it is not what everybody expects.

@@ -57,6 +57,7 @@ impl Fleet {
             slots: worker.slots,
             handlers: HANDLERS.iter().map(|(name, _)| (*name).into()).collect(),
             labels: Vec::new(),
+            resources: Vec::new(),
             held: worker.running.iter().copied().chain(done).collect(),
         }
     }

@@ -13,9 +13,7 @@ const TAG: u64 = 1;
 /// `None` for those that no day brings.
 pub fn of(event: &Event) -> Option<u64> {
     let message = match event {
-        Event::TaskSubmitted { owner, handler, payload, terms, at, .. }
-            if terms.retry.is_none() =>
-        {
+        Event::TaskSubmitted { owner, handler, payload, terms, at, .. } if terms.is_plain() => {
             let once = if terms.delivery == Delivery::AtMostOnce { TAG + 1 } else { 0 };
             ID + text(&owner.0) + text(&handler.0) + blob(payload) + number(at.0) + once
         }
@@ -40,11 +38,14 @@ pub fn of(event: &Event) -> Option<u64> {
             ID + number(attempt.0.into()) + number(*cause as u64) + number(at.0)
         }
         Event::TasksPruned { tasks } => tasks.len() as u64 * ID,
-        Event::WorkerRegistered { worker, slots, handlers, labels, at, .. } => {
+        Event::WorkerRegistered { worker, slots, handlers, labels, resources, at, .. } => {
             let offered: u64 = handlers.iter().map(|handler| text(&handler.0)).sum();
             let labels: u64 =
                 labels.iter().map(|(key, value)| bytes(text(key) + text(value))).sum();
-            text(&worker.0) + ID + number((*slots).into()) + offered + labels + number(at.0)
+            let resources: u64 =
+                resources.iter().map(|(name, count)| bytes(text(name) + number(*count))).sum();
+            let offers = offered + labels + resources;
+            text(&worker.0) + ID + number((*slots).into()) + offers + number(at.0)
         }
         Event::HandlersLearned { handlers } => {
             handlers.iter().map(|handler| text(&handler.0)).sum()

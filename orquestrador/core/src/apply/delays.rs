@@ -27,7 +27,7 @@ impl State {
         self.count_out(slot);
         let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
         match self.tasks[slot].body {
-            Body::Running { worker, .. } => self.workers.release(worker, seq),
+            Body::Running { worker, .. } => self.leave_worker(worker, slot),
             Body::Queued { .. } => self.classes[class].line.remove(&mut self.tasks, slot),
             Body::Delayed { .. } | Body::Blocked { .. } | Body::Finished(_) => {}
         }

@@ -9,6 +9,8 @@ mod dependencies;
 
 pub use dependencies::Fate;
 
+use std::sync::Arc;
+
 use crate::command::{AttemptRef, Failure};
 use crate::digest;
 use crate::effect::UserRecord;
@@ -20,11 +22,14 @@ use crate::state::kept::Kept;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, Delay, End, FinishOrder, Finished, Submission, Task};
 use crate::state::transitions::{Transition, next};
-use crate::state::workers::Worker;
+use crate::state::workers::{Held, Worker};
 use crate::terms::Terms;
 
 /// The failure code of a task that was to come after one that did not succeed.
 pub const DEPENDENCY_FAILED: &str = "DEPENDENCY_FAILED";
+
+/// What a worker offers: handlers, labels, resources.
+type Offer<'a> = (&'a [HandlerName], &'a [(String, String)], &'a [(String, u64)]);
 
 /// What does not fit, for developers.
 type Applied = Result<(), &'static str>;
@@ -112,8 +117,17 @@ impl State {
             }
             Event::TaskRestored(restored) => self.task_restored(restored),
             Event::ArrayRestored(restored) => self.array_restored(restored),
-            Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at: _ } => {
-                self.worker_registered(worker, *incarnation, *slots, (handlers, labels))
+            Event::WorkerRegistered {
+                worker,
+                incarnation,
+                slots,
+                handlers,
+                labels,
+                resources,
+                at: _,
+            } => {
+                let offer = (handlers.as_slice(), labels.as_slice(), resources.as_slice());
+                self.worker_registered(worker, *incarnation, *slots, offer)
             }
             Event::HandlersLearned { handlers } => {
                 for handler in handlers {
@@ -238,7 +252,10 @@ impl State {
         if let Body::Queued { payload, failed, .. } = task.body.take() {
             task.body = Body::Running { payload, failed, worker, started_at: at };
         }
-        self.workers[worker].running.insert(seq, slot);
+        let terms = Arc::clone(&self.classes[class].terms);
+        let runner = &mut self.workers[worker];
+        runner.running.insert(seq, slot);
+        runner.used.take(terms.needs.as_deref());
         self.count_in(slot);
         self.leave_front(slot);
         Ok(())
@@ -283,8 +300,11 @@ impl State {
                 finished.started_at = Some(started_at);
                 let is_stopped = matches!(transition, Transition::Cancelled | Transition::Expired);
                 holds_slot = is_stopped && !runner.lost;
+                let needs = self.classes[class].terms.needs.clone();
                 if holds_slot {
-                    runner.cancelled.insert(reference, slot);
+                    runner.cancelled.insert(reference, Held { task: slot, needs });
+                } else {
+                    runner.used.give_back(needs.as_deref());
                 }
                 self.workers.release(worker, seq);
             }
@@ -325,7 +345,7 @@ impl State {
             if let Body::Running { payload, failed, .. } = task.body.take() {
                 task.body = Body::queued(payload, failed);
             }
-            self.workers.release(worker, seq);
+            self.leave_worker(worker, slot);
             self.classes[class].line.put_back(seq, slot);
         }
         self.count_in(slot);
@@ -385,10 +405,20 @@ impl State {
                 let worker = restored.worker.as_ref().and_then(|id| self.workers.find(id));
                 let worker = worker.ok_or("the slot's worker is not registered")?;
                 let reference = AttemptRef { task: restored.task, attempt: restored.attempt };
-                self.workers[worker].cancelled.insert(reference, slot);
+                let needs = restored.needs.clone();
+                self.workers[worker].used.take(needs.as_deref());
+                self.workers[worker].cancelled.insert(reference, Held { task: slot, needs });
             }
         }
         Ok(())
+    }
+
+    /// It runs there no longer.
+    fn leave_worker(&mut self, worker: Slot<Worker>, slot: Slot<Task>) {
+        let task = &self.tasks[slot];
+        let terms = &self.classes[task.class].terms;
+        self.workers[worker].used.give_back(terms.needs.as_deref());
+        self.workers.release(worker, task.seq);
     }
 
     /// The task, if this may happen to it.
@@ -440,7 +470,7 @@ impl State {
         id: &WorkerId,
         incarnation: ProcessId,
         slots: u32,
-        (handlers, labels): (&[HandlerName], &[(String, String)]),
+        (handlers, labels, resources): Offer<'_>,
     ) -> Applied {
         let handlers = handlers.iter().map(|name| self.handlers.hold(name)).collect();
         let slot = match self.workers.find(id) {
@@ -456,6 +486,7 @@ impl State {
         let worker = &mut self.workers[slot];
         worker.slots = slots;
         worker.labels = labels.to_vec();
+        worker.resources = resources.to_vec();
         for before in std::mem::replace(&mut worker.handlers, handlers) {
             self.handlers.release(before);
         }
@@ -469,8 +500,9 @@ impl State {
             return Err("another incarnation is registered");
         }
         self.digest = self.digest.wrapping_sub(self.worker_hash(slot));
-        for task in std::mem::take(&mut self.workers[slot].cancelled).into_values() {
-            self.release_cancelled(task);
+        for held in std::mem::take(&mut self.workers[slot].cancelled).into_values() {
+            self.workers[slot].used.give_back(held.needs.as_deref());
+            self.release_cancelled(held.task);
         }
         for handler in std::mem::take(&mut self.workers[slot].handlers) {
             self.handlers.release(handler);
@@ -481,8 +513,10 @@ impl State {
 
     fn attempt_ended(&mut self, attempt: AttemptRef, worker: &WorkerId) -> Applied {
         let worker = self.workers.find(worker).ok_or("there is no such worker")?;
-        let task = self.workers[worker].cancelled.remove(&attempt);
-        self.release_cancelled(task.ok_or("the attempt holds no slot there")?);
+        let held = self.workers[worker].cancelled.remove(&attempt);
+        let Held { task, needs } = held.ok_or("the attempt holds no slot there")?;
+        self.workers[worker].used.give_back(needs.as_deref());
+        self.release_cancelled(task);
         Ok(())
     }
 

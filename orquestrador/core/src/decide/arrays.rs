@@ -27,6 +27,7 @@ impl Machine {
         }
         if !allow_unknown_handler {
             self.check_handler(&new.handler)?;
+            self.check_needs(&new.handler, new.terms.needs.as_deref())?;
         }
         self.check_terms(&owner, std::iter::once((&new.handler, &new.terms)))?;
         self.check_backlog(new.wanted().into(), new.payload.len() as u64)?;

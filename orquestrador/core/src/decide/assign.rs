@@ -56,6 +56,7 @@ impl Machine {
             handler: self.state.handler_of(task.class).name.clone(),
             payload: task.body.payload().map(Kept::to_blob).unwrap_or_default(),
             delivery: self.state.terms_of(task.class).delivery,
+            slots: self.state.terms_of(task.class).needs.as_deref().map_or(1, |needs| needs.slots),
             timeout_ms: self.state.terms_of(task.class).times.attempt_ms,
         };
         step.effects.push(Effect::Assign { session, assignment });

@@ -9,6 +9,7 @@ use crate::event::{Blockage, Event};
 use crate::ids::{HandlerName, RequestId, TaskId, Timestamp, UserName};
 use crate::limits::Limits;
 use crate::machine::{Machine, Step};
+use crate::needs::Needs;
 use crate::rejection::Rejection;
 use crate::terms::Terms;
 
@@ -96,6 +97,7 @@ impl Machine {
             if !repeated {
                 if !batch.allow_unknown_handler {
                     self.check_handler(&task.handler)?;
+                    self.check_needs(&task.handler, task.terms.needs.as_deref())?;
                 }
                 count += 1;
                 bytes += task.payload.len() as u64;
@@ -139,6 +141,28 @@ impl Machine {
         let offered: Vec<_> =
             handlers.learned().take(MAX_OFFERED_NAMES).map(|name| &*name.0).collect();
         Err(Rejection::UnknownHandler { handler: handler.clone(), offered: offered.join(", ") })
+    }
+
+    /// Of the workers that are registered and offer the handler, if there are any, one could run it.
+    pub(super) fn check_needs(
+        &self,
+        handler: &HandlerName,
+        needs: Option<&Needs>,
+    ) -> Result<(), Rejection> {
+        let Some((needs, slot)) = needs.zip(self.state.handlers.find(handler)) else {
+            return Ok(());
+        };
+        let workers = self.state.workers.iter().map(|(_, worker)| worker);
+        let mut offering = workers.filter(|worker| worker.handlers.contains(&slot)).peekable();
+        if offering.peek().is_none() || offering.any(|worker| worker.could_run(needs)) {
+            return Ok(());
+        }
+        let Needs { slots, labels, resources } = needs;
+        let labels = labels.iter().map(|(key, value)| format!("{key}={value}"));
+        let resources = resources.iter().map(|(name, count)| format!("{count} {name}"));
+        let slots = (*slots > 1).then(|| format!("{slots} slots"));
+        let all: Vec<_> = slots.into_iter().chain(resources).chain(labels).collect();
+        Err(Rejection::NeedsNotMet { handler: handler.clone(), needs: all.join(", ") })
     }
 
     /// There is room for the queues that are new, and for the policies.

@@ -101,9 +101,11 @@ impl Machine {
                 connected: presence.session.is_some(),
                 draining: presence.draining,
                 slots: worker.slots,
-                busy: worker.busy(),
+                busy: worker.used.slots,
                 handlers: self.handler_names(&worker.handlers),
                 labels: worker.labels.clone(),
+                resources: worker.resources.clone(),
+                resources_used: worker.used.resources.clone().into_iter().collect(),
                 silent_for_ms: presence.session.map(|_| now.0.saturating_sub(presence.last_seen.0)),
                 assigned_total: presence.assigned_total,
             }

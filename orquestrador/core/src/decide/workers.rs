@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::command::{AttemptRef, ConnectWorker, Delivery, Failure};
 use crate::effect::{CloseReason, Effect, Notice, TaskState};
 use crate::event::{Event, LossCause};
-use crate::ids::{Blob, SessionId, Timestamp};
+use crate::ids::{Blob, SessionId, TaskId, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
 use crate::state::slab::Slot;
@@ -69,11 +69,12 @@ impl Machine {
         known: Option<Slot<Worker>>,
         step: &mut Step,
     ) -> Option<Slot<Worker>> {
-        let ConnectWorker { worker, incarnation, slots, handlers, labels, .. } = connect;
+        let ConnectWorker { worker, incarnation, slots, handlers, labels, resources, .. } = connect;
         if let Some(slot) = known {
             let record = &self.state.workers[slot];
             let is_same = record.slots == slots
                 && record.labels == labels
+                && record.resources == resources
                 && self.handler_names(&record.handlers) == handlers;
             if is_same {
                 return known;
@@ -91,7 +92,15 @@ impl Machine {
         }
         let id = worker.clone();
         self.record(
-            Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at: now },
+            Event::WorkerRegistered {
+                worker,
+                incarnation,
+                slots,
+                handlers,
+                labels,
+                resources,
+                at: now,
+            },
             step,
         );
         let slot = self.state.workers.find(&id)?;
@@ -121,7 +130,7 @@ impl Machine {
         for attempt in held {
             if !self.is_wanted(*attempt, worker) {
                 if !self.state.workers[worker].cancelled.contains_key(attempt) {
-                    self.office.strays(worker, *attempt);
+                    self.office.strays(worker, *attempt, self.slots_of(attempt.task));
                 }
                 step.effects.push(Effect::CancelAttempt { session, attempt: *attempt });
             }
@@ -129,6 +138,16 @@ impl Machine {
         for attempt in ended {
             self.end_cancelled(attempt, worker, step);
         }
+    }
+
+    /// What the task takes; of one that is not known, a slot.
+    fn slots_of(&self, task: TaskId) -> u32 {
+        let terms = self
+            .state
+            .tasks
+            .find(task)
+            .map(|slot| self.state.terms_of(self.state.tasks[slot].class).needs.as_deref());
+        terms.flatten().map_or(1, |needs| needs.slots)
     }
 
     /// It runs there, or its outcome is recorded and only the acknowledgement was lost.
@@ -161,16 +180,19 @@ impl Machine {
         // A session that was replaced is over already.
         let Some(worker) = self.office.disconnect(session) else { return };
         self.office.refresh(&self.state, worker);
-        if self.office.presence(worker).draining && self.state.workers[worker].busy() == 0 {
+        if self.office.presence(worker).draining && self.state.workers[worker].used.slots == 0 {
             // An orderly leave is no failure, so nobody is told of one.
             self.forget(now, worker, step);
         }
+        // Another one may have been kept free for a task that no longer waits for that.
+        self.assign_ready(now, step);
     }
 
     pub(super) fn drain_worker(&mut self, now: Timestamp, session: SessionId, step: &mut Step) {
         let Some(worker) = self.hear(now, session, step) else { return };
         self.office.drain(worker);
         self.office.refresh(&self.state, worker);
+        self.assign_ready(now, step);
     }
 
     /// The worker is lost: its attempts go back to the queue, or end there.

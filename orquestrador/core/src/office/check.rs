@@ -1,11 +1,13 @@
 //! Whether the lists of an office say what they should; for the invariants.
 
+use std::collections::BTreeSet;
+
+use super::Office;
 use super::board::Post;
-use super::{Desk, Office};
+use super::desks::Desk;
 use crate::state::State;
 use crate::state::names::Handler;
 use crate::state::slab::Slot;
-use crate::state::workers::Worker;
 
 impl Office {
     /// # Errors
@@ -17,19 +19,22 @@ impl Office {
             }
         }
         for (handler, record) in state.handlers.iter() {
-            if !self.are_listed(state, handler) {
-                return Err(format!("the workers listed for {} are wrong", record.name));
+            for desk in self.desks.of_handler(handler) {
+                if !self.are_listed(state, handler, self.desks.get(*desk)) {
+                    return Err(format!("the workers listed for {} are wrong", record.name));
+                }
             }
         }
         let mut posted = 0;
         for (class, record) in state.classes.iter() {
             let head = record.line.first(&state.tasks).map(|(seq, _)| {
                 let (owner, priority) = (record.owner, record.terms.priority);
-                (record.queue, record.handler, Post { class, owner, priority, seq })
+                let desk = self.desks.find(record.handler, record.terms.needs.as_deref());
+                (record.queue, desk, Post { class, owner, priority, seq })
             });
             let place = self.lanes.place_of(class);
             posted += usize::from(head.is_some());
-            if place.map(|place| (place.queue, place.handler, place.post)) != head {
+            if place.map(|place| (place.queue, Some(place.desk), place.post)) != head {
                 return Err(format!(
                     "a class of {} is posted wrongly",
                     state.queues[record.queue].name
@@ -41,14 +46,12 @@ impl Office {
 
     fn check_boards(&self, state: &State, posted: usize) -> Result<(), String> {
         let mut stand = 0;
-        for (queue, handler, board) in self.lanes.boards() {
-            let wrong = |what: &str| {
-                format!("{} in {}: {what}", state.handlers[handler].name, state.queues[queue].name)
-            };
+        for (queue, desk, board) in self.lanes.boards() {
+            let wrong = |what: &str| format!("{desk:?} in {}: {what}", state.queues[queue].name);
             stand += board.posts().count();
             let is_there = |post: Post| {
                 let place = self.lanes.place_of(post.class);
-                place.is_some_and(|p| (p.queue, p.handler, p.post) == (queue, handler, post))
+                place.is_some_and(|p| (p.queue, p.desk, p.post) == (queue, desk, post))
             };
             if !board.posts().all(is_there) {
                 return Err(wrong("what stands there was not posted there"));
@@ -57,11 +60,11 @@ impl Office {
             if board.first().map(|post| post.priority) != highest {
                 return Err(wrong("the first one has not the highest priority"));
             }
-            let standing = self.lanes.standing(queue, handler);
-            if standing != self.counted_standing(state, queue, handler) {
+            let standing = self.lanes.standing(queue, desk);
+            if standing != self.counted_standing(state, queue, desk) {
                 return Err(wrong("it stands otherwise"));
             }
-            let listed = self.lanes.ready_in(queue).find(|(_, listed)| *listed == handler);
+            let listed = self.lanes.ready_in(queue).find(|(_, listed)| *listed == desk);
             if listed.map(|(precedence, _)| precedence) != standing.ready {
                 return Err(wrong("it is listed wrongly"));
             }
@@ -76,26 +79,16 @@ impl Office {
         }
     }
 
-    fn are_listed(&self, state: &State, handler: Slot<Handler>) -> bool {
-        let empty = Desk::default();
-        let desk = self.desks.get(handler).unwrap_or(&empty);
-        let offering: Vec<(Slot<Worker>, &Worker)> = state
-            .workers
-            .iter()
-            .filter(|(_, worker)| worker.handlers.contains(&handler))
-            .filter(|(slot, _)| {
-                let presence = self.presence(*slot);
-                presence.session.is_some() && !presence.draining
-            })
-            .collect();
-        let free = offering.iter().filter(|(slot, worker)| {
-            let most = worker.slots.saturating_add(self.presence(*slot).prefetch);
-            self.taken(state, *slot) < most
-        });
-        let mut expected: Vec<_> = free.map(|(slot, _)| *slot).collect();
-        expected.sort();
-        let mut listed: Vec<_> = desk.free.values().copied().collect();
-        listed.sort();
-        desk.offering == offering.len() && listed == expected
+    fn are_listed(&self, state: &State, handler: Slot<Handler>, desk: &Desk) -> bool {
+        let (mut offering, mut free) = (BTreeSet::new(), BTreeSet::new());
+        for (slot, worker) in state.workers.iter().filter(|(_, w)| w.handlers.contains(&handler)) {
+            let (offers, rank) = desk.place(self.policy, worker, self.condition(slot));
+            if offers {
+                offering.insert(slot);
+            }
+            free.extend(rank.map(|rank| (rank, slot)));
+        }
+        let listed: BTreeSet<_> = desk.free.iter().map(|(rank, slot)| (*rank, *slot)).collect();
+        desk.offering == offering && listed == free
     }
 }

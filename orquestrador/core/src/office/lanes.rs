@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::{Board, Post, Precedence};
+use super::desks::DeskId;
 use crate::state::classes::Class;
-use crate::state::names::Handler;
 use crate::state::queues::Queue;
 use crate::state::slab::{Beside, Slot};
+use crate::state::workers::Worker;
 
 /// By which a queue of weight 1 moves on.
 const STRIDE: u64 = 1 << 20;
@@ -20,22 +21,24 @@ pub struct Lanes {
     lanes: Beside<Queue, Lane>,
     /// Those with a task for which a worker is free, by how far on they are; among equals, by the hash of their name.
     ready: BTreeSet<(u64, u64, Slot<Queue>)>,
-    /// Those that have a board of this handler.
-    of_handler: Beside<Handler, BTreeSet<Slot<Queue>>>,
+    /// Those that have a board of this desk.
+    of_desk: BTreeMap<DeskId, BTreeSet<Slot<Queue>>>,
     /// Where each class stands.
     posts: Beside<Class, Option<Place>>,
     /// How far on the lane is that was served last.
     passed: u64,
+    /// Workers that are to become free enough for tasks of these queues.
+    reserved: BTreeMap<Slot<Worker>, BTreeMap<Precedence, Slot<Queue>>>,
 }
 
 #[derive(Default)]
 struct Lane {
     passed: u64,
     name_hash: u64,
-    boards: BTreeMap<Slot<Handler>, Board>,
+    boards: BTreeMap<DeskId, Board>,
     /// The boards of which a task could go to a worker, by that task.
-    ready: BTreeMap<Precedence, Slot<Handler>>,
-    standings: BTreeMap<Slot<Handler>, Standing>,
+    ready: BTreeMap<Precedence, DeskId>,
+    standings: BTreeMap<DeskId, Standing>,
 }
 
 /// A place on a board.
@@ -43,7 +46,7 @@ struct Lane {
 pub struct Place {
     pub queue: Slot<Queue>,
     pub queue_hash: u64,
-    pub handler: Slot<Handler>,
+    pub desk: DeskId,
     pub post: Post,
 }
 
@@ -54,6 +57,8 @@ pub struct Standing {
     pub ready: Option<Precedence>,
     /// Its first task, if that may not wait with a worker, and no slot is free for it.
     pub stuck: Option<Precedence>,
+    /// The worker that is to become free enough for that task, which takes more than any one slot.
+    pub reserved: Option<Slot<Worker>>,
 }
 
 impl Lanes {
@@ -63,7 +68,7 @@ impl Lanes {
         match (before, place) {
             (before, after) if before == after => {}
             (Some(before), Some(after))
-                if (before.queue, before.handler) == (after.queue, after.handler) =>
+                if (before.queue, before.desk) == (after.queue, after.desk) =>
             {
                 self.board_mut(after).replace(before.post, after.post);
             }
@@ -82,33 +87,40 @@ impl Lanes {
     fn board_mut(&mut self, place: Place) -> &mut Board {
         let lane = self.lanes.get_mut(place.queue);
         lane.name_hash = place.queue_hash;
-        lane.boards.entry(place.handler).or_insert_with(|| {
-            self.of_handler.get_mut(place.handler).insert(place.queue);
+        lane.boards.entry(place.desk).or_insert_with(|| {
+            self.of_desk.entry(place.desk).or_default().insert(place.queue);
             Board::default()
         })
     }
 
-    /// The queues that have a board of this handler.
-    pub fn queues_of(&self, handler: Slot<Handler>) -> impl Iterator<Item = Slot<Queue>> {
-        self.of_handler.get(handler).into_iter().flatten().copied()
+    /// The queues that have a board of this desk.
+    pub fn queues_of(&self, desk: DeskId) -> impl Iterator<Item = Slot<Queue>> {
+        self.of_desk.get(&desk).into_iter().flatten().copied()
     }
 
-    pub fn board(&self, queue: Slot<Queue>, handler: Slot<Handler>) -> Option<&Board> {
-        self.lanes.get(queue)?.boards.get(&handler)
+    pub fn board(&self, queue: Slot<Queue>, desk: DeskId) -> Option<&Board> {
+        self.lanes.get(queue)?.boards.get(&desk)
     }
 
     /// How the board stands from now on; one that nothing stands on is forgotten.
-    pub fn stand(&mut self, queue: Slot<Queue>, handler: Slot<Handler>, standing: Standing) {
+    pub fn stand(&mut self, queue: Slot<Queue>, desk: DeskId, standing: Standing) {
         let lane = self.lanes.get_mut(queue);
-        if lane.boards.get(&handler).is_some_and(Board::is_empty) {
-            lane.boards.remove(&handler);
-            self.of_handler.get_mut(handler).remove(&queue);
+        if lane.boards.get(&desk).is_some_and(Board::is_empty) {
+            lane.boards.remove(&desk);
+            if let Some(queues) = self.of_desk.get_mut(&desk) {
+                queues.remove(&queue);
+                if queues.is_empty() {
+                    self.of_desk.remove(&desk);
+                }
+            }
         }
         let before = match standing == Standing::default() {
-            true => lane.standings.remove(&handler),
-            false => lane.standings.insert(handler, standing),
+            true => lane.standings.remove(&desk),
+            false => lane.standings.insert(desk, standing),
         };
         let before = before.unwrap_or_default();
+        self.reserve(queue, before, standing);
+        let lane = self.lanes.get_mut(queue);
         if before.ready == standing.ready {
             return;
         }
@@ -117,7 +129,7 @@ impl Lanes {
             lane.ready.remove(&before);
         }
         if let Some(ready) = standing.ready {
-            lane.ready.insert(ready, handler);
+            lane.ready.insert(ready, desk);
         }
         match (was_ready, !lane.ready.is_empty()) {
             (true, false) => {
@@ -132,15 +144,42 @@ impl Lanes {
         }
     }
 
-    pub fn standing(&self, queue: Slot<Queue>, handler: Slot<Handler>) -> Standing {
-        let standing = self.lanes.get(queue).and_then(|lane| lane.standings.get(&handler));
+    fn reserve(&mut self, queue: Slot<Queue>, before: Standing, after: Standing) {
+        if (before.reserved, before.stuck) == (after.reserved, after.stuck) {
+            return;
+        }
+        if let Some((worker, stuck)) = before.reserved.zip(before.stuck)
+            && let Some(of_worker) = self.reserved.get_mut(&worker)
+        {
+            of_worker.remove(&stuck);
+            if of_worker.is_empty() {
+                self.reserved.remove(&worker);
+            }
+        }
+        if let Some((worker, stuck)) = after.reserved.zip(after.stuck) {
+            self.reserved.entry(worker).or_default().insert(stuck, queue);
+        }
+    }
+
+    /// The queues of tasks that come before this one and for which the worker is to become free enough.
+    pub fn reserved(
+        &self,
+        worker: Slot<Worker>,
+        before: Precedence,
+    ) -> impl Iterator<Item = Slot<Queue>> {
+        let of_worker = self.reserved.get(&worker);
+        of_worker.into_iter().flat_map(move |of| of.range(..before)).map(|(_, queue)| *queue)
+    }
+
+    pub fn standing(&self, queue: Slot<Queue>, desk: DeskId) -> Standing {
+        let standing = self.lanes.get(queue).and_then(|lane| lane.standings.get(&desk));
         standing.copied().unwrap_or_default()
     }
 
     /// A task of the class got a slot of a worker.
     pub fn serve(&mut self, place: Place, weight: u32) {
         let lane = self.lanes.get_mut(place.queue);
-        if let Some(board) = lane.boards.get_mut(&place.handler) {
+        if let Some(board) = lane.boards.get_mut(&place.desk) {
             board.serve(place.post.owner, place.post.priority);
         }
         self.passed = lane.passed;
@@ -157,12 +196,9 @@ impl Lanes {
     }
 
     /// The boards of this lane of which a task could go to a worker, the next one first.
-    pub fn ready_in(
-        &self,
-        queue: Slot<Queue>,
-    ) -> impl Iterator<Item = (Precedence, Slot<Handler>)> {
+    pub fn ready_in(&self, queue: Slot<Queue>) -> impl Iterator<Item = (Precedence, DeskId)> {
         let ready = self.lanes.get(queue).map(|lane| &lane.ready);
-        ready.into_iter().flatten().map(|(precedence, handler)| (*precedence, *handler))
+        ready.into_iter().flatten().map(|(precedence, desk)| (*precedence, *desk))
     }
 
     pub fn place_of(&self, class: Slot<Class>) -> Option<Place> {
@@ -170,9 +206,9 @@ impl Lanes {
     }
 
     /// The boards on which something stands.
-    pub fn boards(&self) -> impl Iterator<Item = (Slot<Queue>, Slot<Handler>, &Board)> {
+    pub fn boards(&self) -> impl Iterator<Item = (Slot<Queue>, DeskId, &Board)> {
         self.lanes.iter().flat_map(|(queue, lane)| {
-            lane.boards.iter().map(move |(handler, board)| (queue, *handler, board))
+            lane.boards.iter().map(move |(desk, board)| (queue, *desk, board))
         })
     }
 }

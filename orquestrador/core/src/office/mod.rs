@@ -3,23 +3,27 @@
 
 mod board;
 mod check;
+mod desks;
 mod lanes;
+mod pick;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use crate::command::{AttemptRef, Delivery};
 use crate::effect::PendingReason;
 use crate::ids::{SessionId, Timestamp};
 use crate::limits::MAX_WAITING_BYTES;
-use crate::policy::{Candidate, Policy, Rank};
+use crate::needs::Needs;
+use crate::policy::Policy;
 use crate::state::State;
 use crate::state::classes::Class;
-use crate::state::names::Handler;
 use crate::state::queues::Queue;
 use crate::state::slab::{Beside, Slot};
 use crate::state::tasks::Task;
 use crate::state::workers::Worker;
-use board::{Board, Post, Precedence};
+use board::{Board, Post};
+use desks::{Condition, Desk, DeskId, Desks};
 use lanes::{Lanes, Place, Standing};
 
 /// A registered worker, as this principal knows it.
@@ -33,28 +37,6 @@ pub struct Presence {
     /// Tasks that it takes beyond its slots.
     pub prefetch: u32,
     turn: u64,
-    /// Stands among those that offer its handlers.
-    offers: bool,
-    /// Stands among the free ones under this rank.
-    listed: Option<Rank>,
-}
-
-/// One assignment of so many is for a task that has been overtaken for long.
-const TURNS_OF_PATIENT: u64 = 8;
-
-/// The workers that offer one handler.
-#[derive(Default)]
-struct Desk {
-    free: BTreeMap<Rank, Slot<Worker>>,
-    /// Connected and not draining.
-    offering: usize,
-}
-
-impl Desk {
-    /// Of the worker whose turn it is.
-    fn first(&self) -> Option<Rank> {
-        self.free.first_key_value().map(|(rank, _)| *rank)
-    }
 }
 
 #[derive(Default)]
@@ -62,17 +44,17 @@ pub struct Office {
     policy: Policy,
     sessions: BTreeMap<SessionId, Slot<Worker>>,
     presences: Beside<Worker, Presence>,
-    /// What workers run although it is no longer theirs, until they say that it has ended: it takes a slot.
-    strays: BTreeMap<Slot<Worker>, BTreeSet<AttemptRef>>,
-    desks: Beside<Handler, Desk>,
+    /// What workers run although it is no longer theirs, until they say that it has ended: it takes so many slots.
+    strays: BTreeMap<Slot<Worker>, BTreeMap<AttemptRef, u32>>,
+    desks: Desks,
     lanes: Lanes,
     next_turn: u64,
 }
 
 impl Office {
     /// Nobody is connected yet, every lease begins now.
-    pub fn new(state: &State, now: Timestamp) -> Self {
-        let mut office = Self::default();
+    pub fn new(state: &State, policy: Policy, now: Timestamp) -> Self {
+        let mut office = Self { policy, ..Self::default() };
         for (worker, _) in state.workers.iter() {
             office.enter(worker, now);
         }
@@ -128,8 +110,8 @@ impl Office {
     }
 
     /// The worker runs what it is to stop; [`Office::refresh`] must follow.
-    pub fn strays(&mut self, worker: Slot<Worker>, attempt: AttemptRef) {
-        self.strays.entry(worker).or_default().insert(attempt);
+    pub fn strays(&mut self, worker: Slot<Worker>, attempt: AttemptRef, slots: u32) {
+        self.strays.entry(worker).or_default().insert(attempt, slots);
     }
 
     /// The attempt no longer runs there, if it did; [`Office::refresh`] must follow.
@@ -157,51 +139,51 @@ impl Office {
 
     /// Takes the worker off every list. Needed before its handlers change or it is lost.
     pub fn withdraw(&mut self, state: &State, worker: Slot<Worker>) {
-        self.list(state, worker, false, None);
+        let condition = Condition { offers: false, ..self.condition(worker) };
+        self.list(state, worker, condition);
     }
 
     /// Puts the worker on the lists where its present standing belongs.
     pub fn refresh(&mut self, state: &State, worker: Slot<Worker>) {
+        self.list(state, worker, self.condition(worker));
+    }
+
+    fn condition(&self, worker: Slot<Worker>) -> Condition {
+        let Presence { session, draining, turn, prefetch, .. } = self.presence(worker);
+        let strays = self.strays.get(&worker).map_or(0, |strays| strays.values().sum());
+        Condition { offers: session.is_some() && !draining, turn, strays, prefetch }
+    }
+
+    fn list(&mut self, state: &State, worker: Slot<Worker>, condition: Condition) {
         let record = &state.workers[worker];
-        let presence = self.presence(worker);
-        let offers = presence.session.is_some() && !presence.draining;
-        let taken = self.taken(state, worker);
-        let candidate = Candidate { turn: presence.turn, is_ahead: taken >= record.slots };
-        let takes_more = offers && taken < record.slots.saturating_add(presence.prefetch);
-        let rank = takes_more.then(|| self.policy.rank(candidate));
-        self.list(state, worker, offers, rank);
-    }
-
-    /// Slots, and places beyond them.
-    fn taken(&self, state: &State, worker: Slot<Worker>) -> u32 {
-        let strays = self.strays.get(&worker).map_or(0, BTreeSet::len);
-        state.workers[worker].busy().saturating_add(u32::try_from(strays).unwrap_or(u32::MAX))
-    }
-
-    fn list(&mut self, state: &State, worker: Slot<Worker>, offers: bool, rank: Option<Rank>) {
-        let presence = self.presences.get_mut(worker);
-        let before = std::mem::replace(&mut presence.listed, rank);
-        let offered = std::mem::replace(&mut presence.offers, offers);
-        if (before, offered) == (rank, offers) {
-            return;
-        }
-        // A free worker that stays free changes nobody's turn but its own.
-        let is_ahead = |rank: Rank| rank.is_ahead;
-        let stays = before.is_some() && before.map(is_ahead) == rank.map(is_ahead);
-        for handler in &state.workers[worker].handlers {
-            let desk = self.desks.get_mut(*handler);
-            desk.offering = desk.offering + usize::from(offers) - usize::from(offered);
-            if let Some(before) = before {
-                desk.free.remove(&before);
-            }
-            if let Some(rank) = rank {
-                desk.free.insert(rank, worker);
-            }
-            if !stays {
-                let queues: Vec<_> = self.lanes.queues_of(*handler).collect();
-                queues.into_iter().for_each(|queue| self.refresh_board(state, queue, *handler));
+        for handler in &record.handlers {
+            for nth in 0..self.desks.of_handler(*handler).len() {
+                let desk = self.desks.of_handler(*handler)[nth];
+                let place = self.desks.get(desk).place(self.policy, record, condition);
+                if self.desks.list(desk, worker, place) {
+                    let queues: Vec<_> = self.lanes.queues_of(desk).collect();
+                    queues.into_iter().for_each(|queue| self.refresh_board(state, queue, desk));
+                }
             }
         }
+    }
+
+    /// The desk for these tasks, with the workers that are there.
+    fn desk_for(&mut self, state: &State, class: &Class) -> DeskId {
+        let needs = class.terms.needs.as_deref();
+        if let Some(desk) = self.desks.find(class.handler, needs) {
+            return desk;
+        }
+        let lanes = &self.lanes;
+        let desk =
+            self.desks.open(class.handler, needs, |desk| lanes.queues_of(desk).next().is_some());
+        for (slot, worker) in state.workers.iter() {
+            if worker.handlers.contains(&class.handler) {
+                let place = self.desks.get(desk).place(self.policy, worker, self.condition(slot));
+                self.desks.list(desk, slot, place);
+            }
+        }
+        desk
     }
 
     /// Puts the class where its oldest waiting task belongs. It may be gone.
@@ -210,129 +192,63 @@ impl Office {
             let (seq, _) = record.line.first(&state.tasks)?;
             let (owner, priority) = (record.owner, record.terms.priority);
             let post = Post { class, owner, priority, seq };
-            let (queue, handler) = (record.queue, record.handler);
+            let (queue, desk) = (record.queue, self.desk_for(state, record));
             let queue_hash = state.queues[queue].name_hash;
-            Some(Place { queue, queue_hash, handler, post })
+            Some(Place { queue, queue_hash, desk, post })
         });
         let before = self.lanes.post(class, place);
         if before == place {
             return;
         }
-        let board = |place: Place| (place.queue, place.handler);
+        let board = |place: Place| (place.queue, place.desk);
         let boards = [before.map(board), place.map(board)];
         let only_one = boards[0] == boards[1];
-        for (queue, handler) in boards.into_iter().skip(usize::from(only_one)).flatten() {
-            self.refresh_board(state, queue, handler);
+        for (queue, desk) in boards.into_iter().skip(usize::from(only_one)).flatten() {
+            self.refresh_board(state, queue, desk);
         }
     }
 
     /// Looks whether a worker is free for the board's first task.
-    fn refresh_board(&mut self, state: &State, queue: Slot<Queue>, handler: Slot<Handler>) {
-        let standing = self.counted_standing(state, queue, handler);
-        self.lanes.stand(queue, handler, standing);
+    fn refresh_board(&mut self, state: &State, queue: Slot<Queue>, desk: DeskId) {
+        let standing = self.counted_standing(state, queue, desk);
+        self.lanes.stand(queue, desk, standing);
     }
 
-    fn counted_standing(
-        &self,
-        state: &State,
-        queue: Slot<Queue>,
-        handler: Slot<Handler>,
-    ) -> Standing {
-        let offered = self.desks.get(handler).filter(|desk| desk.offering > 0);
-        let board = self.lanes.board(queue, handler);
-        let Some((desk, head)) = offered.zip(board.and_then(Board::first)) else {
-            return Standing::default();
-        };
+    fn counted_standing(&self, state: &State, queue: Slot<Queue>, desk: DeskId) -> Standing {
+        let board = self.lanes.board(queue, desk);
+        let before = self.lanes.standing(queue, desk).reserved;
+        let desk = self.desks.get(desk);
+        let head = board.and_then(Board::first).filter(|_| !desk.offering.is_empty());
+        let Some(head) = head else { return Standing::default() };
         let may_wait = first_of(state, head).is_some_and(|task| may_wait(state, task));
         let first = desk.first();
         let can_start = first.is_some_and(|rank| !rank.is_ahead);
         let is_ready = can_start || first.is_some() && may_wait;
+        let is_stuck = !can_start && !may_wait;
+        let reserved = (is_stuck && !desk.needs.is_one_slot())
+            .then(|| self.to_become_free(state, desk, before))
+            .flatten();
         let head = head.precedence();
-        Standing {
-            ready: is_ready.then_some(head),
-            stuck: (!can_start && !may_wait).then_some(head),
-        }
+        let (ready, stuck) = (is_ready.then_some(head), is_stuck.then_some(head));
+        Standing { ready, stuck, reserved }
     }
 
-    /// The task that goes next among those for which a worker is free, and the worker whose turn it is. `patience_ms`:
-    /// after so long a task counts as overtaken.
-    pub fn next_assignment(
+    /// The worker that has the most room now, unless one was chosen before and is still there.
+    fn to_become_free(
         &self,
         state: &State,
-        now: Timestamp,
-        patience_ms: u64,
-    ) -> Option<(Slot<Task>, Slot<Worker>)> {
-        let is_open = |queue: &Slot<Queue>| state.queues[*queue].is_open();
-        self.lanes.in_turn().filter(is_open).find_map(|queue| {
-            let overtaken = match self.next_turn % TURNS_OF_PATIENT {
-                0 => self.overtaken(state, queue, now, patience_ms),
-                _ => None,
-            };
-            overtaken.or_else(|| {
-                let mut ready = self.lanes.ready_in(queue);
-                ready.find_map(|(precedence, handler)| {
-                    let worker = self.worker_for(state, handler, precedence)?;
-                    let head = self.lanes.board(queue, handler)?.first()?;
-                    Some((first_of(state, head)?, worker))
-                })
-            })
-        })
-    }
-
-    /// The oldest task of the queue that has seen those of a higher priority go first for too long.
-    fn overtaken(
-        &self,
-        state: &State,
-        queue: Slot<Queue>,
-        now: Timestamp,
-        patience_ms: u64,
-    ) -> Option<(Slot<Task>, Slot<Worker>)> {
-        let mut ready = self.lanes.ready_in(queue);
-        let (highest, _) = ready.next()?;
-        let (lowest, _) = self.lanes.ready_in(queue).last()?;
-        let boards = || {
-            let ready = self.lanes.ready_in(queue);
-            ready.filter_map(|(_, handler)| Some((handler, self.lanes.board(queue, handler)?)))
-        };
-        let has_many =
-            highest.0 != lowest.0 || boards().any(|(_, board)| board.has_many_priorities());
-        if !has_many {
-            return None;
-        }
-        let oldest = boards().filter_map(|(handler, board)| Some((handler, board.oldest()?)));
-        let (handler, post) = oldest.min_by_key(|(_, post)| post.seq)?;
-        let task = first_of(state, post)?;
-        let worker = self.worker_for(state, handler, post.precedence())?;
-        let may_go = self.can_start(handler) || may_wait(state, task);
-        let is_late = state.tasks[task].submitted_at.plus_ms(patience_ms) <= now;
-        (may_go && is_late).then_some((task, worker))
-    }
-
-    fn can_start(&self, handler: Slot<Handler>) -> bool {
-        self.desks.get(handler).and_then(Desk::first).is_some_and(|rank| !rank.is_ahead)
-    }
-
-    /// Whose turn it is, unless the next slot there is for another task.
-    fn worker_for(
-        &self,
-        state: &State,
-        handler: Slot<Handler>,
-        precedence: Precedence,
+        desk: &Desk,
+        before: Option<Slot<Worker>>,
     ) -> Option<Slot<Worker>> {
-        let (rank, worker) = self.desks.get(handler)?.free.first_key_value()?;
-        (!rank.is_ahead || !self.is_awaited(state, *worker, precedence)).then_some(*worker)
-    }
-
-    /// A task that precedes this one may not wait with the worker, and needs its next slot: with work ahead there might
-    /// never be one.
-    fn is_awaited(&self, state: &State, worker: Slot<Worker>, precedence: Precedence) -> bool {
-        let handlers = state.workers[worker].handlers.iter();
-        handlers.flat_map(|handler| self.lanes.queues_of(*handler).map(move |q| (q, *handler))).any(
-            |(queue, handler)| {
-                let stuck = self.lanes.standing(queue, handler).stuck;
-                stuck.is_some_and(|stuck| stuck < precedence) && state.queues[queue].is_open()
-            },
-        )
+        let stays = before.filter(|worker| desk.offering.contains(worker));
+        stays.or_else(|| {
+            let room = |worker: &Slot<Worker>| {
+                let record = &state.workers[*worker];
+                let room = record.slots.saturating_sub(record.used.slots);
+                (room, Reverse(self.presence(*worker).turn))
+            };
+            desk.offering.iter().copied().max_by_key(room)
+        })
     }
 
     pub fn worker_of(&self, session: SessionId) -> Option<Slot<Worker>> {
@@ -345,17 +261,23 @@ impl Office {
 
     /// Why a queued task of this class waits; `None` when a worker is free for it.
     pub fn pending_reason(&self, state: &State, class: Slot<Class>) -> Option<PendingReason> {
-        let class = &state.classes[class];
-        let queue = &state.queues[class.queue];
-        let desk = self.desks.get(class.handler);
+        let queue = &state.queues[state.classes[class].queue];
+        let desk = self.lanes.place_of(class).map(|place| self.desks.get(place.desk));
         if queue.settings.paused {
             Some(PendingReason::QueuePaused)
         } else if !queue.is_open() {
             Some(PendingReason::QueueFull)
         } else if self.sessions.is_empty() {
             Some(PendingReason::NoWorker)
-        } else if desk.is_none_or(|desk| desk.offering == 0) {
-            Some(PendingReason::NoWorkerForHandler)
+        } else if desk.is_none_or(|desk| desk.offering.is_empty()) {
+            let handler = state.classes[class].handler;
+            let is_offered = state.workers.iter().any(|(slot, worker)| {
+                worker.handlers.contains(&handler) && self.condition(slot).offers
+            });
+            Some(match is_offered {
+                true => PendingReason::NoWorkerForNeeds,
+                false => PendingReason::NoWorkerForHandler,
+            })
         } else if desk.and_then(Desk::first).is_none_or(|rank| rank.is_ahead) {
             Some(PendingReason::AllBusy)
         } else {
@@ -375,6 +297,7 @@ fn first_of(state: &State, post: Post) -> Option<Slot<Task>> {
 fn may_wait(state: &State, task: Slot<Task>) -> bool {
     let task = &state.tasks[task];
     state.terms_of(task.class).delivery == Delivery::AtLeastOnce
+        && state.terms_of(task.class).needs.as_deref().is_none_or(Needs::is_one_slot)
         && task.lost_attempts() == 0
         && task.body.payload_bytes() <= MAX_WAITING_BYTES as u64
 }

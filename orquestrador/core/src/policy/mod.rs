@@ -7,6 +7,8 @@ pub enum Policy {
     /// The one whose last turn is longest ago.
     #[default]
     RoundRobin,
+    /// The one with the smallest part of its slots taken; among equals, the one whose last turn is longest ago.
+    LeastLoaded,
 }
 
 /// What a policy may look at.
@@ -16,6 +18,8 @@ pub struct Candidate {
     pub turn: u64,
     /// All its slots are taken; it would hold the task ready for the next one that is free.
     pub is_ahead: bool,
+    pub taken: u32,
+    pub slots: u32,
 }
 
 /// The free worker of the lowest rank is chosen; no two workers have the same.
@@ -23,14 +27,18 @@ pub struct Candidate {
 pub struct Rank {
     /// Whoever can start a task at once comes before all who cannot.
     pub is_ahead: bool,
+    /// In parts of 65,536.
+    load: u64,
     turn: u64,
 }
 
 impl Policy {
     pub fn rank(self, candidate: Candidate) -> Rank {
-        let Candidate { turn, is_ahead } = candidate;
-        match self {
-            Self::RoundRobin => Rank { is_ahead, turn },
-        }
+        let Candidate { turn, is_ahead, taken, slots } = candidate;
+        let load = match self {
+            Self::RoundRobin => 0,
+            Self::LeastLoaded => (u64::from(taken) << 16) / u64::from(slots.max(1)),
+        };
+        Rank { is_ahead, load, turn }
     }
 }

@@ -227,6 +227,7 @@ fn registered(
         slots,
         handlers: handlers.iter().map(|name| (*name).into()).collect(),
         labels: labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        resources: vec![],
         at: Timestamp(0),
     }
 }
@@ -246,6 +247,7 @@ fn finished() -> RestoredTask {
         delivery: Delivery::AtLeastOnce,
         queue: QueueName::default(),
         priority: 0,
+        needs: None,
         end: RestoredEnd::Succeeded { result: b"result"[..].into() },
     }
 }

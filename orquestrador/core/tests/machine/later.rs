@@ -49,7 +49,8 @@ fn it_waits_for_its_moment_and_then_takes_its_place() {
 fn what_is_past_is_now() {
     let mut scene = Scene::new(Limits::default());
     scene.step(9, connect(1, 4));
-    for (id, start) in [(1, Start::After(0)), (2, Start::At(Timestamp(9))), (3, Start::At(Timestamp(1)))]
+    for (id, start) in
+        [(1, Start::After(0)), (2, Start::At(Timestamp(9))), (3, Start::At(Timestamp(1)))]
     {
         let step = scene.step(9, submit_later(id, start));
         assert_eq!(assigned(&step), [id]);
@@ -64,7 +65,8 @@ fn a_repetition_is_recognised_whatever_its_moment() {
     assert_eq!(scene.step(0, submit_later(1, Start::After(900))).events, []);
     assert_eq!(scene.step(0, submit(&[1])).events, []);
     assert_eq!(look(&mut scene, 0, 1).not_before, Some(Timestamp(500)));
-    let twice = [Start::After(3), Start::Now].map(|start| NewTask { start, ..task(2, "echo", "x") });
+    let twice =
+        [Start::After(3), Start::Now].map(|start| NewTask { start, ..task(2, "echo", "x") });
     let events = scene.step(0, submit_tasks("ana", twice.to_vec())).events;
     assert_eq!(events.len(), 2, "submitted once, delayed once: {events:?}");
 }

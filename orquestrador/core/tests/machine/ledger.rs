@@ -6,6 +6,7 @@ use orquestrador_core::command::{AttemptRef, Condition, Delivery};
 use orquestrador_core::ids::{
     Attempt, HandlerName, QueueName, RequestId, TaskId, Timestamp, UserName, WorkerId,
 };
+use orquestrador_core::needs::Needs;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Terms};
 use orquestrador_core::{Answer, Command, Effect, Event, Machine, Step};
@@ -19,10 +20,12 @@ pub struct Ledger {
     submissions: u64,
     slots: BTreeMap<WorkerId, u32>,
     handlers: BTreeMap<WorkerId, Vec<HandlerName>>,
+    labels: BTreeMap<WorkerId, Vec<(String, String)>>,
+    resources: BTreeMap<WorkerId, BTreeMap<String, u64>>,
     /// What each worker may hold beyond its slots: never more than it asked for lately.
     pub prefetch: BTreeMap<WorkerId, u32>,
-    /// Which attempts take a slot of which worker.
-    taken: BTreeMap<AttemptRef, WorkerId>,
+    /// Which attempts take what of which worker.
+    taken: BTreeMap<AttemptRef, (WorkerId, Needs)>,
     /// Those of them that are cancelled.
     cancelled: BTreeSet<AttemptRef>,
     queues: BTreeMap<QueueName, QueueSettings>,
@@ -114,15 +117,17 @@ impl Ledger {
                 let is_first = attempt.0 == entry.returned + u32::from(entry.failed) + 1;
                 assert!(!once || is_first, "{task} is given out again");
                 (entry.stage, entry.attempt) = (Stage::Running, *attempt);
-                let busy = self.taken.values().filter(|taker| *taker == worker).count();
-                let slots = self.slots[worker] as usize;
-                let prefetch = self.prefetch.get(worker).map_or(0, |tasks| *tasks as usize);
-                assert!(busy < slots + prefetch, "{worker} has no slot for {task}");
-                let may_wait = !once && is_first;
-                assert!(busy < slots || may_wait, "{task} must not wait at {worker}");
-                assert!(busy < slots || !self.passes(*task, worker), "{task} passes another");
+                let needs = entry.terms.needs.as_deref().cloned().unwrap_or_default();
+                let (slots, prefetch) =
+                    (self.slots[worker], self.prefetch.get(worker).copied().unwrap_or_default());
+                let after = self.busy(worker) + needs.slots;
+                assert!(after <= slots + prefetch, "{worker} has no slot for {task}");
+                let may_wait = !once && is_first && needs.is_one_slot();
+                assert!(after <= slots || may_wait, "{task} must not wait at {worker}");
+                assert!(after <= slots || !self.passes(*task, worker), "{task} passes another");
+                self.assert_met(*task, worker, &needs);
                 let reference = AttemptRef { task: *task, attempt: *attempt };
-                assert!(self.taken.insert(reference, worker.clone()).is_none());
+                assert!(self.taken.insert(reference, (worker.clone(), needs)).is_none());
             }
             Event::TaskSucceeded { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
@@ -228,19 +233,22 @@ impl Ledger {
                     assert_eq!(entry.stage, Stage::Finished);
                 }
             }
-            Event::WorkerRegistered { worker, slots, handlers, .. } => {
+            Event::WorkerRegistered { worker, slots, handlers, labels, resources, .. } => {
+                self.labels.insert(worker.clone(), labels.clone());
+                self.resources.insert(worker.clone(), resources.iter().cloned().collect());
                 self.slots.insert(worker.clone(), *slots);
                 self.handlers.insert(worker.clone(), handlers.clone());
             }
             Event::WorkerLost { worker, .. } => {
                 let Self { taken, cancelled, .. } = self;
-                taken.retain(|attempt, taker| taker != worker || !cancelled.remove(attempt));
+                taken.retain(|attempt, (taker, _)| taker != worker || !cancelled.remove(attempt));
                 self.slots.remove(worker);
             }
             Event::AttemptEnded { task, attempt, worker } => {
                 let reference = AttemptRef { task: *task, attempt: *attempt };
                 assert!(self.cancelled.remove(&reference));
-                assert_eq!(self.taken.remove(&reference).as_ref(), Some(worker));
+                let taken = self.taken.remove(&reference);
+                assert_eq!(taken.map(|(taker, _)| taker).as_ref(), Some(worker));
             }
             Event::QueueChanged { queue, settings, .. } => {
                 self.queues.insert(queue.clone(), *settings);
@@ -326,29 +334,57 @@ impl Ledger {
         assert!(self.taken.remove(&AttemptRef { task, attempt }).is_some(), "{task} had no slot");
     }
 
+    /// Slots that are taken.
+    fn busy(&self, worker: &WorkerId) -> u32 {
+        let of_worker = self.taken.values().filter(|(taker, _)| taker == worker);
+        of_worker.map(|(_, needs)| needs.slots).sum()
+    }
+
+    /// The worker has its labels, and what it needs is there.
+    fn assert_met(&self, task: TaskId, worker: &WorkerId, needs: &Needs) {
+        for label in &needs.labels {
+            assert!(self.labels[worker].contains(label), "{worker} has no {label:?} for {task}");
+        }
+        for (name, count) in &needs.resources {
+            let of_worker = self.taken.values().filter(|(taker, _)| taker == worker);
+            let of_name = of_worker.flat_map(|(_, taken)| &taken.resources);
+            let used: u64 = of_name.filter(|(other, _)| other == name).map(|(_, n)| n).sum();
+            let all = self.resources[worker].get(name).copied().unwrap_or_default();
+            assert!(used + count <= all, "{worker} has {used} of {all} {name}: {task}");
+        }
+    }
+
     /// A task elsewhere that precedes it may not wait with this worker, and so needs its next slot.
     fn passes(&self, task: TaskId, worker: &WorkerId) -> bool {
         let chosen = &self.tasks[&task];
         self.tasks.values().any(|other| {
             let is_first = other.attempt.0 == other.returned + u32::from(other.failed);
-            let is_beside =
-                (&other.handler, &other.terms.queue) == (&chosen.handler, &chosen.terms.queue);
+            let is_beside = (&other.handler, &other.terms.queue, &other.terms.needs)
+                == (&chosen.handler, &chosen.terms.queue, &chosen.terms.needs);
             other.stage == Stage::Queued
                 && !is_beside
                 && (chosen.terms.priority, other.seq) < (other.terms.priority, chosen.seq)
                 && self.handlers[worker].contains(&other.handler)
                 && !(is_first && other.terms.delivery == Delivery::AtLeastOnce)
+                && self.has_what_it_needs(worker, other)
                 && self.is_head(other)
                 && self.is_open(&other.terms.queue)
                 && !self.can_start(&other.handler)
         })
     }
 
+    fn has_what_it_needs(&self, worker: &WorkerId, entry: &Entry) -> bool {
+        // Of what takes more than one slot nobody knows here for which worker it waits.
+        let needs = entry.terms.needs.as_deref();
+        needs.is_none_or(|needs| {
+            needs.is_one_slot() && needs.labels.iter().all(|l| self.labels[worker].contains(l))
+        })
+    }
+
     /// A worker that may be there has a slot for it.
     fn can_start(&self, handler: &HandlerName) -> bool {
         self.slots.iter().any(|(worker, slots)| {
-            let busy = self.taken.values().filter(|taker| *taker == worker).count();
-            busy < *slots as usize && self.handlers[worker].contains(handler)
+            self.busy(worker) < *slots && self.handlers[worker].contains(handler)
         })
     }
 
@@ -356,7 +392,8 @@ impl Ledger {
     fn is_head(&self, entry: &Entry) -> bool {
         let is_beside = |other: &&Entry| {
             other.stage == Stage::Queued
-                && (&other.handler, &other.terms.queue) == (&entry.handler, &entry.terms.queue)
+                && (&other.handler, &other.terms.queue, &other.terms.needs)
+                    == (&entry.handler, &entry.terms.queue, &entry.terms.needs)
         };
         !self.tasks.values().filter(is_beside).any(|other| {
             let is_others = other.owner != entry.owner;
@@ -383,6 +420,7 @@ impl Ledger {
         let before = self.tasks.values().filter(|other| {
             other.stage == Stage::Queued
                 && (&other.handler, &other.terms.queue) == (&chosen.handler, queue)
+                && other.terms.needs == chosen.terms.needs
                 && (other.terms.priority > chosen.terms.priority
                     || other.terms.priority == chosen.terms.priority
                         && other.owner == chosen.owner
@@ -401,8 +439,7 @@ impl Ledger {
             panic!("an overview is always answered")
         };
         for worker in overview.workers {
-            let taken = self.taken.values().filter(|taker| **taker == worker.worker).count();
-            assert_eq!(worker.busy as usize, taken, "{}", worker.worker);
+            assert_eq!(worker.busy, self.busy(&worker.worker), "{}", worker.worker);
         }
     }
 }

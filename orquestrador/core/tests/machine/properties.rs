@@ -10,6 +10,7 @@ use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
     WorkerId,
 };
+use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 use orquestrador_core::{Answer, Command, Effect, Limits, Step, invariants};
 use proptest::prelude::*;
@@ -196,12 +197,27 @@ fn terms() -> impl Strategy<Value = Terms> {
         2 => retry.prop_map(|retry| Terms { retry: Some(Box::new(retry)), ..Terms::default() }),
     ];
     let priority = prop_oneof![2 => Just(0), 1 => -2..3i8];
-    (terms, queue(), priority, times()).prop_map(|(terms, queue, priority, times)| Terms {
-        queue,
-        priority,
-        times,
-        ..terms
+    let needs = proptest::option::weighted(0.3, needs());
+    let all = (terms, queue(), priority, times(), needs);
+    all.prop_map(|(terms, queue, priority, times, needs)| {
+        let needs = needs.filter(|needs| *needs != Needs::default()).map(Box::new);
+        Terms { queue, priority, times, needs, ..terms }
     })
+}
+
+fn needs() -> impl Strategy<Value = Needs> {
+    let labels =
+        subsequence(vec![label("zone", "a"), label("zone", "b"), label("gpu", "1")], 0..=1);
+    let resources = subsequence(vec![("gpus".to_owned(), 1), ("memory".to_owned(), 2)], 0..=2);
+    (1..3u32, labels, resources).prop_map(|(slots, labels, resources)| Needs {
+        slots,
+        labels,
+        resources,
+    })
+}
+
+fn label(key: &str, value: &str) -> (String, String) {
+    (key.to_owned(), value.to_owned())
 }
 
 fn times() -> impl Strategy<Value = TimeLimits> {
@@ -307,7 +323,14 @@ impl Surroundings {
                     incarnation: ProcessId(incarnation.into()),
                     slots,
                     handlers,
-                    labels: vec![],
+                    labels: match incarnation % 2 {
+                        0 => vec![label("gpu", "1"), label("zone", "a")],
+                        _ => vec![label("zone", "b")],
+                    },
+                    resources: match slots {
+                        0 | 1 => vec![],
+                        _ => vec![("gpus".to_owned(), 1), ("memory".to_owned(), 3)],
+                    },
                     held: held.into_iter().collect(),
                 }))
             }

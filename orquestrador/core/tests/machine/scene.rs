@@ -200,6 +200,7 @@ pub fn hello(worker: u64, slots: u32) -> ConnectWorker {
         slots,
         handlers: vec!["echo".into()],
         labels: vec![],
+        resources: vec![],
         held: vec![],
     }
 }

@@ -4,15 +4,18 @@ use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::proto;
 use orquestrador_core::command::{After, Condition, Delivery, Start};
 use orquestrador_core::ids::{QueueName, Timestamp};
+use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 
-use super::{MAX_TASKS, Violations, name_violation, parse_id};
+use super::{MAX_NAME, MAX_SLOTS, MAX_TASKS, Violations, name_violation, parse_id};
 
 /// Of one task, that fail.
 const MAX_ATTEMPTS: u16 = 1_000;
 /// A day.
 const MAX_DELAY_MS: u32 = 86_400_000;
 const MAX_RETRY_CODES: usize = 16;
+/// Labels, and resources, of one task.
+const MAX_NEEDS: usize = 16;
 /// 366 days.
 const MAX_START_DELAY_MS: u64 = 366 * MAX_DELAY_MS as u64;
 /// The end of the year 9999.
@@ -27,6 +30,7 @@ pub(super) struct Way<'a> {
     pub attempt_ms: Option<u64>,
     pub begin_ms: Option<u64>,
     pub end_ms: Option<u64>,
+    pub needs: Option<proto::Needs>,
 }
 
 impl Violations {
@@ -94,7 +98,8 @@ impl Violations {
         (handler, payload): (&str, &[u8]),
         way: Way<'_>,
     ) -> Option<Terms> {
-        let Way { delivery, retry, queue, priority, attempt_ms, begin_ms, end_ms } = way;
+        let Way { delivery, retry, queue, priority, attempt_ms, begin_ms, end_ms, needs } = way;
+        let needs = needs.and_then(|needs| self.needs(path, needs));
         if let Some(why) = name_violation(handler) {
             self.add(format!("{}.handler", path()), why);
         }
@@ -134,7 +139,34 @@ impl Violations {
         }
         let times = TimeLimits { attempt_ms, begin_ms, end_ms };
         let (delivery, priority) = (known?, known_priority.ok()?);
-        Some(Terms { delivery, retry: retry.map(Box::new), queue, priority, times })
+        let (retry, needs) = (retry.map(Box::new), needs.map(Box::new));
+        Some(Terms { delivery, retry, queue, priority, times, needs })
+    }
+
+    /// `None` also of needs that every worker meets.
+    fn needs(&mut self, path: &impl Fn() -> String, needs: proto::Needs) -> Option<Needs> {
+        let proto::Needs { slots, labels, resources } = needs;
+        if slots > MAX_SLOTS {
+            let why = format!("is {slots}, 1 to {MAX_SLOTS} are allowed");
+            self.add(format!("{}.needs.slots", path()), why);
+        }
+        let is_bad = |name: &String| name_violation(name).is_some();
+        let is_long = |value: &String| value.len() > MAX_NAME;
+        if labels.len() > MAX_NEEDS || labels.keys().any(is_bad) || labels.values().any(is_long) {
+            let why = format!("has more than {MAX_NEEDS} labels, or one that is none");
+            self.add(format!("{}.needs.labels", path()), why);
+        }
+        let is_none = resources.values().any(|count| *count == 0);
+        if resources.len() > MAX_NEEDS || resources.keys().any(is_bad) || is_none {
+            let why = format!("has more than {MAX_NEEDS} resources, or one that is none");
+            self.add(format!("{}.needs.resources", path()), why);
+        }
+        let (mut labels, mut resources): (Vec<_>, Vec<_>) =
+            (labels.into_iter().collect(), resources.into_iter().collect());
+        labels.sort();
+        resources.sort();
+        let needs = Needs { slots: slots.max(1), labels, resources };
+        (needs != Needs::default()).then_some(needs)
     }
 
     fn retry(

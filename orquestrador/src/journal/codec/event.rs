@@ -6,6 +6,7 @@ use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery, Failure};
 use orquestrador_core::event::{Blockage, LossCause};
 use orquestrador_core::ids::{Attempt, QueueName, TaskId, Timestamp};
+use orquestrador_core::needs::Needs;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, RetryPolicy, Terms, TimeLimits};
 
@@ -156,13 +157,14 @@ fn to_kind(event: &Event) -> Kind {
         Event::TasksPruned { tasks } => Kind::TasksPruned(proto::TasksPruned {
             task_ids: tasks.iter().map(|task| id(*task)).collect(),
         }),
-        Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, at } => {
+        Event::WorkerRegistered { worker, incarnation, slots, handlers, labels, resources, at } => {
             Kind::WorkerRegistered(proto::WorkerRegistered {
                 worker_id: worker.to_string(),
                 incarnation: incarnation.to_bytes().to_vec(),
                 slots: *slots,
                 handlers: handlers.iter().map(ToString::to_string).collect(),
                 labels: labels.iter().map(label_to_proto).collect(),
+                resources: resources.iter().map(resource_to_proto).collect(),
                 at_ms: at.0,
             })
         }
@@ -310,6 +312,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             slots: e.slots,
             handlers: e.handlers.iter().map(|h| h.as_str().into()).collect(),
             labels: e.labels.into_iter().map(|l| (l.key, l.value)).collect(),
+            resources: e.resources.into_iter().map(|r| (r.name, r.count)).collect(),
             at: Timestamp(e.at_ms),
         },
         Kind::HandlersLearned(e) => Event::HandlersLearned {
@@ -371,8 +374,9 @@ pub(super) fn terms(
     terms: Option<proto::TaskTerms>,
 ) -> Result<Terms, CodecError> {
     let delivery = delivery(at_most_once);
-    let proto::TaskTerms { queue, priority, attempt_ms, begin_ms, end_ms } =
-        terms.unwrap_or_default();
+    let terms = terms.unwrap_or_default();
+    let needs = needs(&terms);
+    let proto::TaskTerms { queue, priority, attempt_ms, begin_ms, end_ms, .. } = terms;
     let priority = i8::try_from(priority).map_err(|_| CodecError::Invalid("priority"))?;
     let times = TimeLimits { attempt_ms, begin_ms, end_ms };
     let retry = retry.map(|retry| -> Result<_, CodecError> {
@@ -381,12 +385,23 @@ pub(super) fn terms(
             u16::try_from(max_attempts).map_err(|_| CodecError::Invalid("max_attempts"))?;
         Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
     });
-    Ok(Terms { delivery, retry: retry.transpose()?, queue: named(&queue), priority, times })
+    let (queue, retry) = (named(&queue), retry.transpose()?);
+    Ok(Terms { delivery, retry, queue, priority, times, needs })
+}
+
+fn needs(terms: &proto::TaskTerms) -> Option<Box<Needs>> {
+    let needs = Needs {
+        slots: terms.slots.max(1),
+        labels: terms.labels.iter().map(|l| (l.key.clone(), l.value.clone())).collect(),
+        resources: terms.resources.iter().map(|r| (r.name.clone(), r.count)).collect(),
+    };
+    (needs != Needs::default()).then(|| Box::new(needs))
 }
 
 /// `None` where they say nothing.
 pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
-    let Terms { queue, priority, times, .. } = terms;
+    let Terms { queue, priority, times, needs, .. } = terms;
+    let needs = needs.as_deref().cloned().unwrap_or_default();
     let is_default = *queue == QueueName::default();
     let terms = proto::TaskTerms {
         queue: if is_default { String::new() } else { queue.to_string() },
@@ -394,6 +409,9 @@ pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
         attempt_ms: times.attempt_ms,
         begin_ms: times.begin_ms,
         end_ms: times.end_ms,
+        slots: if needs.slots == 1 { 0 } else { needs.slots },
+        labels: needs.labels.iter().map(label_to_proto).collect(),
+        resources: needs.resources.iter().map(resource_to_proto).collect(),
     };
     (terms != proto::TaskTerms::default()).then_some(terms)
 }
@@ -430,6 +448,10 @@ pub(super) fn cause_from_proto(cause: i32) -> Result<LossCause, CodecError> {
         Ok(proto::LossCause::WorkerRestarted) => Ok(LossCause::WorkerRestarted),
         Ok(proto::LossCause::Unspecified) | Err(_) => Err(CodecError::Invalid("cause")),
     }
+}
+
+fn resource_to_proto((name, count): &(String, u64)) -> proto::JournalResource {
+    proto::JournalResource { name: name.clone(), count: *count }
 }
 
 fn label_to_proto((key, value): &(String, String)) -> proto::JournalLabel {

@@ -38,13 +38,14 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
         terms: terms_to_proto(&Terms {
             queue: restored.queue.clone(),
             priority: restored.priority,
+            needs: restored.needs.clone(),
             ..Terms::default()
         }),
     }
 }
 
 pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
-    let Terms { delivery, queue, priority, .. } = terms(e.at_most_once, None, e.terms)?;
+    let Terms { delivery, queue, priority, needs, .. } = terms(e.at_most_once, None, e.terms)?;
     Ok(RestoredTask {
         task: task(&e.task_id)?,
         owner: e.owner.as_str().into(),
@@ -59,6 +60,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         delivery,
         queue,
         priority,
+        needs,
         end: match e.end.ok_or(CodecError::Missing("end"))? {
             End::Succeeded(result) => RestoredEnd::Succeeded { result: result.into() },
             End::Failed(RestoredFailure { code, message, output }) => {

@@ -1,0 +1,88 @@
+//! What tasks need of their workers: labels, slots and resources, while the principal is killed.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::exit;
+use harness::{Cli, Cluster, Layout};
+use rustix::process::Signal;
+use serde_json::json;
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn start(dir: &Path) -> anyhow::Result<(Cli, Cluster)> {
+    let mut layout = Layout::new(dir, 1)?;
+    let args = ["--handlers", "default,command", "--slots", "3"];
+    let has = ["--labels", "zone=a,disk=ssd", "--resources", "gpus=2,memory=64"];
+    layout.worker_args = args.into_iter().chain(has).map(str::to_owned).collect();
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    Ok((cli, cluster))
+}
+
+/// Fails where another one of the same kind runs at the same time.
+fn alone(dir: &Path, name: &str) -> String {
+    let lock = dir.join(name);
+    format!("mkdir {0} || exit 9; sleep 0.05; rmdir {0}", lock.display())
+}
+
+#[test]
+fn what_tasks_need_is_theirs_alone_through_a_failover() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = start(dir.path())?;
+    let submit = |needs: &[&str], name: &str| -> anyhow::Result<String> {
+        let program = ["--", "sh", "-c", &alone(dir.path(), name)];
+        let args = [&["submit", "--array", "1-15"], needs, &program[..]].concat();
+        let accepted = cli.json(&args)?.remove(0);
+        Ok(accepted["array_id"].as_str().unwrap_or_default().to_owned())
+    };
+    let arrays = [
+        submit(&["--resource", "gpus=2", "--label", "zone=a"], "gpus")?,
+        submit(&["--slots", "2"], "slots")?,
+        submit(&["--resource", "memory=40", "--label", "disk=ssd"], "memory")?,
+    ];
+    let counted = |id: &str, state: &str| -> anyhow::Result<u64> {
+        Ok(cli.json(&["status", id])?.remove(0)["tasks"][state].as_u64().unwrap_or_default())
+    };
+    let until = |least: u64| -> anyhow::Result<()> {
+        let deadline = Instant::now() + SOON;
+        for id in &arrays {
+            while counted(id, "SUCCEEDED")? < least {
+                assert_eq!(counted(id, "FAILED")?, 0, "two ran at a time");
+                assert!(Instant::now() < deadline, "they do not go on");
+            }
+        }
+        Ok(())
+    };
+    until(2)?;
+    let mut principal = cluster.principal.take().expect("it was started");
+    principal.signal(Signal::KILL)?;
+    principal.wait(SOON)?;
+    until(15)?;
+    let worker = cli.json(&["workers"])?.remove(0);
+    assert_eq!(worker["resources"], json!({ "gpus": 2, "memory": 64 }), "{worker}");
+    assert_eq!((&worker["resources_used"], &worker["busy"]), (&json!({}), &json!(0)), "{worker}");
+    Ok(())
+}
+
+#[test]
+fn what_nobody_has_is_refused_and_explained() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = start(dir.path())?;
+    for (needs, word) in [
+        (["--slots", "4"], "4 slots"),
+        (["--label", "zone=b"], "zone=b"),
+        (["--resource", "gpus=3"], "3 gpus"),
+    ] {
+        let refused = cli.run(&[&["submit"], &needs[..], &["--", "true"]].concat())?;
+        assert_eq!(refused.code, Some(i32::from(exit::REFUSED)), "{refused:?}");
+        assert!(refused.stderr.contains(word), "{refused:?}");
+    }
+    let bad = cli.run(&["submit", "--resource", "gpus=0", "--", "true"])?;
+    assert_eq!(bad.code, Some(i32::from(exit::USAGE)), "{bad:?}");
+    let waits = cli.submit(&["--allow-unknown-handler", "--slots", "4", "--", "true"])?;
+    let waits = cli.json(&["status", &waits])?.remove(0);
+    assert_eq!(waits["pending_reason"], "NO_WORKER_FOR_NEEDS", "{waits}");
+    Ok(())
+}
