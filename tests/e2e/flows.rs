@@ -173,6 +173,10 @@ fn a_file_with_a_mistake_submits_nothing() -> anyhow::Result<()> {
         assert_eq!(refused.code, Some(i32::from(exit::USAGE)), "{refused:?}");
         assert!(refused.stderr.contains(word) || word == "line 1", "{refused:?}");
     }
+    fs::write(&file, "[tasks.a]\nshell = \"x\"\n[tasks.b]\nshell = \"x\"\nretries = 5000")?;
+    let refused = cli.run(&["submit", "--file", &file])?;
+    assert_eq!(refused.code, Some(i32::from(exit::REFUSED)), "{refused:?}");
+    assert!(refused.stderr.contains("b.retry.max_attempts"), "it names the task: {refused:?}");
     assert_eq!(cli.json(&["list"])?, Vec::<Value>::new());
     fs::write(
         &file,
@@ -180,6 +184,11 @@ fn a_file_with_a_mistake_submits_nothing() -> anyhow::Result<()> {
     )?;
     let done = cli.run(&["submit", "--wait", "--file", &file])?;
     assert_eq!(done.code, Some(0), "{done:?}");
+    let flags = ["submit", "--queue", "fila", "--priority", "3", "--file", &file];
+    let accepted = cli.json(&flags)?.remove(0);
+    let id = accepted["task_id"].as_str().unwrap_or_default();
+    let status = cli.json(&["status", id])?.remove(0);
+    assert_eq!((&status["queue"], &status["priority"]), (&"fila".into(), &3.into()), "{status}");
     let lines: Vec<_> = done.stdout.lines().map(|line| line.split('\t').next()).collect();
     assert_eq!(lines, [Some("um"), Some("dois")], "{done:?}");
     Ok(())

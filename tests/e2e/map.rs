@@ -139,6 +139,18 @@ fn failures_are_told_with_their_input_and_may_end_the_rest() -> anyhow::Result<(
         cli.run(&[&flags[..], &["sh", "-c", &script, ":::", "0", "1", "0", "0"]].concat())?;
     assert_eq!(halted.code, Some(i32::from(exit::TASK_FAILED)), "{halted:?}");
     assert!(fs::read_to_string(&ran)?.lines().count() <= 3);
+    let many: Vec<_> = std::iter::repeat_n("x", 2_000).collect();
+    let product = [&[":::"], &many[..]].concat().repeat(4);
+    for (args, word) in [
+        ([&["map", "--", "true"], &product[..]].concat(), "4294967295"),
+        (vec!["map", "--", "true", "::::", "f"], "::::"),
+        (vec!["map", "--inputs", "f", "--", "true", ":::", "x"], ":::"),
+        (vec!["map", "--stdin-from", "-", "--", "cat"], ""),
+    ] {
+        let refused = cli.run(&args)?;
+        assert_eq!(refused.code, Some(i32::from(exit::USAGE)), "{refused:?}");
+        assert!(refused.stderr.contains(word), "{refused:?}");
+    }
     let missing = cli.run(&["map", "--inputs", "/nao/existe", "--", "echo"])?;
     assert_eq!(missing.code, Some(i32::from(exit::USAGE)), "{missing:?}");
     Ok(())

@@ -16,6 +16,9 @@ use crate::faults::Faults;
 use crate::handlers::{Context, Failure, Handler};
 use crate::slots::Key;
 
+/// How long an attempt that took too long may take to end by itself.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// An attempt that ended.
 pub type Ended = (Key, Outcome);
 
@@ -225,7 +228,9 @@ async fn within(
         return run.await;
     }
     cancelled.cancel();
-    let output = run.await.err().map(|failure| failure.output).unwrap_or_default();
+    // One that does not listen is dropped.
+    let ended = tokio::time::timeout(GRACE, run).await;
+    let output = ended.ok().and_then(Result::err).map(|failure| failure.output).unwrap_or_default();
     let text = format!("took longer than {} ms, and was stopped", timeout.as_millis());
     Err(Failure { output, ..Failure::new("TIMEOUT", text) })
 }

@@ -158,6 +158,29 @@ async fn cancelling_ends_the_whole_group() {
 }
 
 /// A process that was killed may still be waited for by its parent: then it is a zombie.
+/// Found by a reviewer: its leader, which does not listen, ended at once, and what it had started was killed with it.
+#[tokio::test]
+async fn what_a_stopped_program_has_started_has_its_time_to_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (began, done) = (dir.path().join("began"), dir.path().join("done"));
+    let inner = format!(
+        "trap 'sleep 0.2; echo done > {}; exit' TERM; echo > {}; while :; do sleep 0.05; done",
+        done.display(),
+        began.display()
+    );
+    let order = json!({ "argv": ["sh", "-c", "sh -c \"$0\" & wait", inner] }).to_string();
+    let context = context();
+    let stop = context.cancelled.clone();
+    let run = tokio::spawn(CommandHandler::default().run(context, order.into_bytes()));
+    while !began.exists() {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    let ended = run.await.expect("no panic").expect_err("it was cancelled");
+    assert_eq!(ended.code, "CANCELLED");
+    assert!(done.exists(), "it was killed while it ended");
+}
+
 async fn is_gone(pid: &str) -> bool {
     for _ in 0..500 {
         match std::fs::read_to_string(format!("/proc/{pid}/stat")) {

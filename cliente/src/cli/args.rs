@@ -298,8 +298,8 @@ pub struct Run {
 /// A program for each input.
 #[derive(Debug, clap::Args)]
 pub struct Map {
-    #[arg(long, value_name = "FILE|-", default_value = "-")]
-    pub inputs: String,
+    #[arg(long, value_name = "FILE|-")]
+    pub inputs: Option<String>,
     #[arg(long, short, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub jobs: u64,
     #[arg(long, short)]
@@ -529,7 +529,7 @@ fn resource(text: &str) -> Result<(String, u64), BadValue> {
 }
 
 /// Not none at all.
-fn positive_duration(text: &str) -> Result<Duration, BadValue> {
+pub fn positive_duration(text: &str) -> Result<Duration, BadValue> {
     duration(text).and_then(|time| if time.is_zero() { Err(BadValue::Duration) } else { Ok(time) })
 }
 

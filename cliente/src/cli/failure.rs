@@ -125,6 +125,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         ErrorCode::TaskNotFound
         | ErrorCode::ArrayNotFound
         | ErrorCode::DependencyNotFound
+        | ErrorCode::QueueNotFound
         | ErrorCode::UserNotFound
         | ErrorCode::TailNotFound => exit::NOT_FOUND,
         ErrorCode::TailDamaged => exit::BROKEN,

@@ -82,6 +82,11 @@ pub enum Problem {
     },
     /// The names of tasks each of which comes after the next; the first is the last.
     Cycle(Vec<String>),
+    /// It has a meaning beside another one only, which is not there.
+    Useless {
+        task: String,
+        field: &'static str,
+    },
     /// None of `command`, `shell` and `handler`, or more than one.
     WorkNotClear {
         task: String,
@@ -138,12 +143,33 @@ pub fn read(text: &str) -> Result<Vec<(String, Written)>, Problem> {
             return Err(Problem::WorkNotClear { task: name });
         }
         let common = written.common.clone().or(&file.defaults);
+        if let Some(field) = useless(&written, &common) {
+            return Err(Problem::Useless { task: name, field });
+        }
         tasks.push((name, Written { common, ..written }));
     }
     if tasks.is_empty() {
         return Err(Problem::Empty);
     }
     in_order(tasks)
+}
+
+/// A field that would change nothing.
+fn useless(task: &Written, common: &Common) -> Option<&'static str> {
+    let is_program = task.handler.is_none();
+    let retries = common.retries.unwrap_or_default() > 0;
+    [
+        (!is_program && task.cwd.is_some(), "cwd"),
+        (!is_program && !task.env.is_empty(), "env"),
+        (!is_program && !task.stdin.is_empty(), "stdin"),
+        (is_program && task.payload.is_some(), "payload"),
+        (task.after.is_empty() && task.after_any_end, "after_any_end"),
+        (!retries && task.common.retry_delay.is_some(), "retry_delay"),
+        (!retries && task.common.retry_max_delay.is_some(), "retry_max_delay"),
+        (!retries && task.common.retry_on.is_some(), "retry_on"),
+    ]
+    .into_iter()
+    .find_map(|(is_useless, field)| is_useless.then_some(field))
 }
 
 /// Each behind what it comes after, otherwise in the order of the file.
@@ -275,6 +301,15 @@ mod tests {
         for work in ["", "shell = \"x\"\ncommand = [\"y\"]", "command = []"] {
             let text = format!("[tasks.a]\n{work}");
             assert_eq!(problem(&text), Problem::WorkNotClear { task: task.clone() }, "{work}");
+        }
+        for (text, field) in [
+            ("handler = \"echo\"\ncwd = \"/\"", "cwd"),
+            ("shell = \"x\"\npayload = \"y\"", "payload"),
+            ("shell = \"x\"\nafter_any_end = true", "after_any_end"),
+            ("shell = \"x\"\nretry_delay = \"1s\"", "retry_delay"),
+        ] {
+            let text = format!("[tasks.a]\n{text}");
+            assert_eq!(problem(&text), Problem::Useless { task: task.clone(), field }, "{text}");
         }
         for text in ["[tasks.a]\nshell = 1", "tasks = 1", "[tasks.a", "[other]"] {
             assert!(matches!(problem(text), Problem::Unreadable(_)), "{text}");

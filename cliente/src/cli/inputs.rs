@@ -13,12 +13,25 @@ pub fn split(argv: &[String]) -> (Vec<String>, Vec<Vec<String>>) {
     (program, parts.collect())
 }
 
-/// Every combination of one from each source; the last source goes round first.
-pub fn combinations(sources: &[Vec<String>]) -> impl Iterator<Item = Inputs> + Send + use<> {
+/// What GNU parallel knows besides [`SEPARATOR`] and is not known here.
+pub fn foreign_separator(argv: &[String]) -> Option<&String> {
+    argv.iter().find(|arg| ["::::", ":::+", "::::+"].contains(&arg.as_str()))
+}
+
+/// How many combinations there are; `None` of more than anybody waits for.
+pub fn count(sources: &[Vec<String>]) -> Option<u32> {
+    let first = u32::from(!sources.is_empty());
+    let counts = sources.iter().map(Vec::len);
+    counts.into_iter().try_fold(first, |all, n| all.checked_mul(u32::try_from(n).ok()?))
+}
+
+/// Every combination of one from each source, `count` in all; the last source goes round first.
+pub fn combinations(
+    sources: &[Vec<String>],
+    count: u32,
+) -> impl Iterator<Item = Inputs> + Send + use<> {
     let sources = sources.to_vec();
-    let count = sources.iter().map(Vec::len).product::<usize>();
-    let count = if sources.is_empty() { 0 } else { count };
-    (0..count).map(move |nth| {
+    (0..count as usize).map(move |nth| {
         let mut rest = nth;
         let mut inputs: Inputs = sources
             .iter()
@@ -150,9 +163,12 @@ mod tests {
         let argv = texts(&["echo", ":::", "a", "b", ":::", "1", "2", "3"]);
         let (program, sources) = split(&argv);
         assert_eq!(program, ["echo"]);
-        let all: Vec<_> = combinations(&sources).map(|inputs| inputs.concat()).collect();
+        assert_eq!(count(&sources), Some(6));
+        let all: Vec<_> = combinations(&sources, 6).map(|inputs| inputs.concat()).collect();
         assert_eq!(all, ["a1", "a2", "a3", "b1", "b2", "b3"]);
-        assert_eq!(combinations(&[texts(&["a"]), vec![]]).count(), 0);
-        assert_eq!(combinations(&[]).count(), 0);
+        assert_eq!(count(&[texts(&["a"]), vec![]]), Some(0));
+        assert_eq!(count(&[]), Some(0));
+        let many = vec!["x".to_owned(); 256];
+        assert_eq!(count(&vec![many; 8]), None, "more than there are numbers for");
     }
 }

@@ -89,6 +89,14 @@ pub enum ClientMessage {
     UserRemoved {
         user: String,
     },
+    /// The program printed more than is kept.
+    OutputCut,
+    /// Of `cliente map`: what cannot be.
+    MapInputs,
+    MapSeparator {
+        word: String,
+    },
+    TooManyInputs,
     /// Of `cliente map`: the task for this input.
     MapFailed {
         input: String,
@@ -103,6 +111,7 @@ pub enum ClientMessage {
     QueuePurged {
         queue: String,
         tasks: u64,
+        left: u64,
     },
     Promoted {
         node: String,
@@ -191,6 +200,10 @@ impl Message for ClientMessage {
             Self::QueuePurged { .. } => "queue_purged",
             Self::Flow { .. } => "flow",
             Self::MapFailed { .. } => "map_failed",
+            Self::OutputCut => "output_cut",
+            Self::MapInputs => "map_inputs",
+            Self::MapSeparator { .. } => "map_separator",
+            Self::TooManyInputs => "too_many_inputs",
             Self::Promoted { .. } => "promoted",
             Self::NoCommand => "no_command",
             Self::NoCommandLine => "no_command_line",
@@ -280,11 +293,22 @@ impl ClientMessage {
             Self::UserAdded { user, admin: true } => format!("Usuário {user} gravado, como administrador."),
             Self::UserAdded { user, admin: false } => format!("Usuário {user} gravado."),
             Self::UserRemoved { user } => format!("Usuário {user} removido."),
+            Self::OutputCut => {
+                "A saída foi cortada: de cada uma só se guarda o primeiro MiB; mande o resto para um arquivo.".into()
+            }
+            Self::MapInputs => {
+                "As entradas vêm de um lugar só: de :::, de --inputs ou da entrada padrão.".into()
+            }
+            Self::MapSeparator { word } => format!("{word} não existe aqui; use ::: ou --inputs."),
+            Self::TooManyInputs => "São combinações demais: no máximo 4294967295.".into(),
             Self::MapFailed { input, code, message } => {
                 format!("{input}: {code}: {}", task_error_text(code, message, Lang::Pt))
             }
             Self::Flow { source, problem } => format!("{source}: {}", problem.portuguese()),
-            Self::QueuePurged { queue, tasks } => {
+            Self::QueuePurged { queue, tasks, left: 1.. } => {
+                format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas; outras chegam enquanto isso.")
+            }
+            Self::QueuePurged { queue, tasks, .. } => {
                 format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas.")
             }
             Self::Promoted { node, epoch } => format!("{node} é o principal da época {epoch}."),
@@ -393,11 +417,22 @@ impl ClientMessage {
             Self::UserAdded { user, admin: true } => format!("User {user} recorded, as administrator."),
             Self::UserAdded { user, admin: false } => format!("User {user} recorded."),
             Self::UserRemoved { user } => format!("User {user} removed."),
+            Self::OutputCut => {
+                "The output was cut: of each the first MiB is kept; send the rest to a file.".into()
+            }
+            Self::MapInputs => {
+                "Inputs come from one place: from :::, from --inputs or from standard input.".into()
+            }
+            Self::MapSeparator { word } => format!("there is no {word} here; use ::: or --inputs."),
+            Self::TooManyInputs => "Too many combinations: at most 4294967295.".into(),
             Self::MapFailed { input, code, message } => {
                 format!("{input}: {code}: {}", task_error_text(code, message, Lang::En))
             }
             Self::Flow { source, problem } => format!("{source}: {}", problem.english()),
-            Self::QueuePurged { queue, tasks } => {
+            Self::QueuePurged { queue, tasks, left: 1.. } => {
+                format!("{tasks} tasks that waited in the queue {queue} were cancelled; others come meanwhile.")
+            }
+            Self::QueuePurged { queue, tasks, .. } => {
                 format!("{tasks} tasks that waited in the queue {queue} were cancelled.")
             }
             Self::Promoted { node, epoch } => format!("{node} is the principal of epoch {epoch}."),

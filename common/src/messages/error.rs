@@ -36,6 +36,7 @@ fn portuguese(code: ErrorCode) -> &'static str {
             "Nenhum worker oferece este handler; verifique o nome ou inicie um worker que o ofereça."
         }
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
+        ErrorCode::QueueNotFound => "Fila não encontrada; veja cliente queues.",
         ErrorCode::NeedsNotMet => {
             "Nenhum worker que oferece o handler tem o que a tarefa precisa; veja cliente workers, ou use --allow-unknown-handler para esperar por um."
         }
@@ -90,6 +91,7 @@ fn english(code: ErrorCode) -> &'static str {
             "No worker offers this handler; check its name or start a worker that offers it."
         }
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
+        ErrorCode::QueueNotFound => "There is no such queue; see cliente queues.",
         ErrorCode::NeedsNotMet => {
             "No worker that offers the handler has what the task needs; see cliente workers, or use --allow-unknown-handler to wait for one."
         }

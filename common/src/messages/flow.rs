@@ -23,6 +23,10 @@ pub enum FlowProblem {
     WorkNotClear {
         task: String,
     },
+    Useless {
+        task: String,
+        field: &'static str,
+    },
     BadValue {
         task: String,
         field: &'static str,
@@ -45,6 +49,9 @@ impl FlowProblem {
             Self::WorkNotClear { task } => {
                 format!("{task}: informe command, shell ou handler, e só um deles")
             }
+            Self::Useless { task, field } => {
+                format!("{task}: {field} não tem efeito aqui; falta o campo que lhe dá sentido")
+            }
             Self::BadValue { task, field, value } => {
                 format!("{task}: {field} não pode ser {value}")
             }
@@ -64,6 +71,9 @@ impl FlowProblem {
             }
             Self::WorkNotClear { task } => {
                 format!("{task}: give command, shell or handler, and only one of them")
+            }
+            Self::Useless { task, field } => {
+                format!("{task}: {field} has no effect here without the field that gives it one")
             }
             Self::BadValue { task, field, value } => format!("{task}: {field} cannot be {value}"),
         }

@@ -365,7 +365,7 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("DUE", _) => "terminada a espera, volta à fila".into(),
         ("BLOCKED", _) => "espera por outras tarefas".into(),
         ("RELEASED", _) => "terminadas as outras, vai para a fila".into(),
-        ("SKIPPED", other) => format!("falhou: a tarefa {other} não foi concluída"),
+        ("SKIPPED", other) => format!("falhou: {other}, que viria antes, não foi concluído"),
         ("TASK_LOST", "WORKER_SILENT") => format!(
             "perdida na tentativa {attempt}: o worker ficou em silêncio; no máximo uma vez: não volta à fila"
         ),
@@ -399,7 +399,7 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("DUE", _) => "the wait is over; back to the queue".into(),
         ("BLOCKED", _) => "waits for other tasks".into(),
         ("RELEASED", _) => "the others have ended; to the queue".into(),
-        ("SKIPPED", other) => format!("failed: task {other} did not succeed"),
+        ("SKIPPED", other) => format!("failed: {other}, which was to come first, did not succeed"),
         ("TASK_LOST", "WORKER_SILENT") => format!(
             "lost in attempt {attempt}: the worker was silent; at most once: not back to the queue"
         ),

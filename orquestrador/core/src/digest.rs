@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 use crate::command::Failure;
 use crate::effect::UserRecord;
 use crate::event::Forgotten;
-use crate::ids::{HandlerName, QueueName};
+use crate::ids::{HandlerName, QueueName, TaskId};
 use crate::settings::QueueSettings;
 use crate::state::names::Handlers;
 use crate::state::tasks::{End, Finished, Wait};
@@ -69,13 +69,18 @@ pub struct TaskParts<'a> {
 
 /// What a task waits for; never 0.
 pub fn wait(wait: &Wait) -> u64 {
-    let mut bytes = Fields::default();
-    bytes.number(wait.condition as u64);
-    for id in wait.failed.iter().chain(&wait.open) {
-        bytes.0.extend(id.to_bytes());
+    let failed = wait.failed.map_or(0, one_of_wait);
+    let words = [wait.condition as u64, failed, wait.open.len() as u64, wait.open_hash];
+    let mut bytes = [0; 32];
+    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
     }
-    bytes.number(wait.failed.is_some().into());
-    xxh3_64(&bytes.0) | 1
+    xxh3_64(&bytes) | 1
+}
+
+/// What a task or an array adds to the hash of a wait for it.
+pub fn one_of_wait(id: TaskId) -> u64 {
+    xxh3_64(&id.to_bytes())
 }
 
 pub fn task(parts: &TaskParts<'_>) -> u128 {

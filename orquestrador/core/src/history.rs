@@ -192,7 +192,7 @@ impl Iterator for History {
 fn earlier(task: &Task) -> VecDeque<Event> {
     let (id, attempt, at) = (task.id(), task.attempt, task.submitted_at);
     let (returned, failed) = (task.returned, task.body.failed());
-    if let Some(Wait { open, condition, failed }) = task.wait() {
+    if let Some(Wait { open, condition, failed, .. }) = task.wait() {
         let after = open.iter().copied().collect();
         let blockage = Blockage { after, condition: *condition, failed: *failed };
         return VecDeque::from([Event::TaskBlocked { task: id, blockage, at }]);

@@ -136,6 +136,8 @@ fn queues(state: &State) -> Result<(), String> {
     let apart = waiting + (state.delayed.len() + blocked) as u64;
     let expected = state.totals.counts[TaskState::Queued as usize] - apart;
     ensure(queued == expected, || format!("{queued} tasks in lines, {expected} queued"))?;
+    let active = state.queues.iter().filter(|(_, queue)| queue.is_active()).count();
+    ensure(state.queues.active() == active, || "active queues are counted wrongly".to_owned())?;
     for (queue, record) in state.queues.iter() {
         let of_queue = |class| state.classes[class].queue == queue;
         let in_state = |state_: TaskState| {
@@ -145,7 +147,10 @@ fn queues(state: &State) -> Result<(), String> {
         let arrays = state.arrays.iter().filter(|(_, array)| of_queue(array.class));
         let waiting: u64 = arrays.map(|(_, array)| u64::from(array.waiting())).sum();
         let counted = (in_state(TaskState::Queued) + waiting, in_state(TaskState::Running));
-        ensure((record.queued, u64::from(record.running)) == counted, || {
+        let held = state.workers.all().flat_map(|(_, worker)| worker.cancelled.values());
+        let held = held.filter(|held| of_queue(state.tasks[held.task].class)).count();
+        let is_counted = record.held as usize == held;
+        ensure(is_counted && (record.queued, u64::from(record.running)) == counted, || {
             format!("queue {} counts wrongly", record.name)
         })?;
     }
@@ -170,9 +175,11 @@ fn waits(state: &State) -> Result<(), String> {
     let expected: BTreeSet<_> = waiting()
         .flat_map(|(slot, task, wait)| wait.open.iter().map(move |id| (*id, task.seq, slot)))
         .collect();
-    let listed: BTreeSet<_> =
-        state.dependents.iter().map(|((id, seq), slot)| (*id, *seq, *slot)).collect();
-    ensure(listed == expected, || "tasks that wait for others are listed wrongly".to_owned())?;
+    let listed: BTreeSet<_> = state.dependents.iter().collect();
+    let is_counted = state.dependents.len() == listed.len();
+    ensure(is_counted && listed == expected, || {
+        "tasks that wait for others are listed wrongly".to_owned()
+    })?;
     let over: BTreeSet<_> = waiting()
         .filter(|(_, _, wait)| wait.is_over())
         .map(|(slot, task, _)| (task.seq, slot))

@@ -33,7 +33,9 @@ pub struct Limits {
     pub max_policies: usize,
     /// Pairs of a task and another, not finished, that it waits for.
     pub max_dependencies: usize,
-    /// Queues that have tasks, finished ones included, or settings.
+    /// Tasks that wait for the same one, or the same array.
+    pub max_dependents: usize,
+    /// Queues that have unfinished tasks, or settings.
     pub max_queues: usize,
     /// A task that has waited for so long is no longer overtaken by all of a higher priority.
     pub patience_ms: u64,
@@ -57,7 +59,8 @@ impl Default for Limits {
             purge_batch: 5_000,
             wake_batch: 5_000,
             max_policies: 50_000,
-            max_dependencies: 1_000_000,
+            max_dependencies: 500_000,
+            max_dependents: 20_000,
             max_queues: 1_000,
             patience_ms: 60_000,
             worker_lease_ms: 3_000,

@@ -1,6 +1,6 @@
 //! Why a command was refused. A normal answer, not a fault.
 
-use crate::ids::{ArrayId, HandlerName, TaskId};
+use crate::ids::{ArrayId, HandlerName, QueueName, TaskId};
 
 /// Each has one error code on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +15,8 @@ pub enum Rejection {
     TaskIdConflict { task: TaskId },
     #[error("task {task} comes after {other}, which is not known")]
     DependencyNotFound { task: TaskId, other: TaskId },
+    #[error("there is no queue {queue}")]
+    QueueNotFound { queue: QueueName },
     #[error("there is no array {array}")]
     ArrayNotFound { array: ArrayId },
     #[error(

@@ -83,6 +83,13 @@ impl Violations {
             end_ms: spec.deadline_after_ms,
             needs: spec.needs,
         };
+        if let (Some(proto::task_spec::Start::StartDelayMs(delay)), Some(end)) =
+            (&spec.start, spec.expires_after_ms.into_iter().chain(spec.deadline_after_ms).min())
+            && *delay >= end
+        {
+            let why = format!("is {delay}, and the task is out of time after {end}");
+            self.add(format!("{}.start_delay_ms", path()), why);
+        }
         let terms = self.work(&path, (&spec.handler, &spec.payload), way);
         let is_delayed = spec.start.is_some();
         let start = self.start(&path, spec.start);

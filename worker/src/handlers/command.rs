@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use common::array_id;
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use futures::future::BoxFuture;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt as _;
@@ -37,6 +37,8 @@ const MAX_OUTPUT_LIMIT: usize = 1 << 20;
 /// Between asking a group to end and killing it; also how long streams may stay open after the program's
 /// end, in the hands of something that left the group.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether a group has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +84,13 @@ impl<'a> Group<'a> {
             && error != rustix::io::Errno::SRCH
         {
             tracing::warn!(%error, "failed to signal a process group");
+        }
+    }
+
+    /// Waits until nothing of it is left.
+    async fn emptied(&self) {
+        while self.id.is_some_and(|group| test_kill_process_group(group).is_ok()) {
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -186,7 +195,13 @@ async fn finish(
         let mut stopping = pin!(stopping(group, stop));
         loop {
             tokio::select! {
-                status = child.wait() => break status,
+                status = child.wait() => {
+                    if stop.is_cancelled() {
+                        // What it started has its time, too.
+                        tokio::select! { () = group.emptied() => {}, () = &mut stopping => {} }
+                    }
+                    break status;
+                }
                 () = &mut streams, if !closed => closed = true,
                 // The group was killed, and the program with it.
                 () = &mut stopping => break child.wait().await,

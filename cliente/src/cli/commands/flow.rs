@@ -28,13 +28,14 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let mut ids = BTreeMap::new();
     let mut specs = Vec::new();
     for (name, task) in &written {
-        let spec = spec(task, &ids).map_err(|(field, value)| {
+        let spec = spec(task, options, &ids).map_err(|(field, value)| {
             refused(FlowProblem::BadValue { task: name.clone(), field, value })
         })?;
         ids.insert(name.clone(), spec.task_id.clone());
         specs.push(spec);
     }
-    let batch = context.client.submit_together(specs, options.allow_unknown_handler).await?;
+    let submitted = context.client.submit_together(specs, options.allow_unknown_handler).await;
+    let batch = submitted.map_err(|error| by_name(error, &written))?;
     let names: BTreeMap<String, String> = ids.into_iter().map(|(name, id)| (id, name)).collect();
     if !context.is_json {
         say(&ClientMessage::AcceptedMany { count: batch.task_ids.len() as u64 }.text(context.lang));
@@ -63,6 +64,17 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     Ok(tally.exit_code())
 }
 
+/// The orchestrator knows the tasks by their number in the request.
+fn by_name(mut error: cliente::Error, tasks: &[(String, Written)]) -> cliente::Error {
+    for (nth, (name, _)) in tasks.iter().enumerate() {
+        let number = format!("tasks[{nth}]");
+        if error.message.contains(&number) {
+            error.message = error.message.replace(&number, name);
+        }
+    }
+    error
+}
+
 fn told(problem: Problem) -> FlowProblem {
     match problem {
         Problem::Unreadable(why) => FlowProblem::Unreadable { why },
@@ -71,6 +83,7 @@ fn told(problem: Problem) -> FlowProblem {
         Problem::UnknownTask { task, other } => FlowProblem::UnknownTask { task, other },
         Problem::Cycle(names) => FlowProblem::Cycle { names: names.join(" → ") },
         Problem::WorkNotClear { task } => FlowProblem::WorkNotClear { task },
+        Problem::Useless { task, field } => FlowProblem::Useless { task, field },
     }
 }
 
@@ -78,7 +91,12 @@ fn told(problem: Problem) -> FlowProblem {
 type BadValue = (&'static str, String);
 
 /// `ids`: of the tasks before it, by name.
-fn spec(task: &Written, ids: &BTreeMap<String, String>) -> Result<TaskSpec, BadValue> {
+/// What neither the task nor the file's defaults say is as the flags say.
+fn spec(
+    task: &Written,
+    options: &Submit,
+    ids: &BTreeMap<String, String>,
+) -> Result<TaskSpec, BadValue> {
     let Common { queue, priority, delivery, .. } = &task.common;
     let handler = task.handler.as_deref().unwrap_or(payload::COMMAND);
     let content = match &task.handler {
@@ -86,24 +104,35 @@ fn spec(task: &Written, ids: &BTreeMap<String, String>) -> Result<TaskSpec, BadV
         None => order(task),
     };
     let mut spec = TaskSpec::new(handler, content);
-    if let Some(mode) = delivery {
-        let known = args::Delivery::from_str(mode, false);
-        spec.delivery = known.map_err(|_| ("delivery", mode.clone()))?.into();
-    }
-    spec.place = cliente::Place {
-        queue: queue.clone().unwrap_or_default(),
-        priority: priority.unwrap_or_default(),
+    let (place, times, needs) = (options.way.place(), options.way.times(), options.way.needs());
+    spec.delivery = match delivery {
+        Some(mode) => {
+            let known = args::Delivery::from_str(mode, false);
+            known.map_err(|_| ("delivery", mode.clone()))?.into()
+        }
+        None => options.delivery.into(),
     };
-    spec.retry = retry(&task.common)?;
+    spec.place = cliente::Place {
+        queue: queue.clone().unwrap_or(place.queue),
+        priority: priority.unwrap_or(place.priority),
+    };
+    spec.retry = match task.common.retries {
+        Some(_) => retry(&task.common)?,
+        None => options.retry.policy(),
+    };
+    if spec.retry.is_some() && spec.delivery == cliente::Delivery::AtMostOnce {
+        return Err(("retries", "at-most-once".to_owned()));
+    }
+    let common = &task.common;
     spec.times = TimeLimits {
-        attempt: time("attempt_timeout", task.common.attempt_timeout.as_deref())?,
-        begin: time("expires", task.common.expires.as_deref())?,
-        end: time("deadline", task.common.deadline.as_deref())?,
+        attempt: time("attempt_timeout", common.attempt_timeout.as_deref())?.or(times.attempt),
+        begin: time("expires", common.expires.as_deref())?.or(times.begin),
+        end: time("deadline", common.deadline.as_deref())?.or(times.end),
     };
     spec.needs = cliente::Needs {
-        slots: task.common.slots.unwrap_or_default(),
-        labels: task.common.labels.clone().unwrap_or_default(),
-        resources: task.common.resources.clone().unwrap_or_default(),
+        slots: common.slots.unwrap_or(needs.slots),
+        labels: common.labels.clone().unwrap_or(needs.labels),
+        resources: common.resources.clone().unwrap_or(needs.resources),
     };
     let after = task.after.iter().filter_map(|other| ids.get(other).cloned()).collect();
     spec.after = After { ids: after, any_end: task.after_any_end };
@@ -142,6 +171,10 @@ fn retry(common: &Common) -> Result<Option<RetryPolicy>, BadValue> {
 }
 
 fn time(field: &'static str, text: Option<&str>) -> Result<Option<std::time::Duration>, BadValue> {
-    let parsed = text.map(|text| args::duration(text).map_err(|_| (field, text.to_owned())));
+    let bad = |text: &str| (field, text.to_owned());
+    let parsed = text.map(|text| match field {
+        "retry_delay" | "retry_max_delay" => args::duration(text).map_err(|_| bad(text)),
+        _ => args::positive_duration(text).map_err(|_| bad(text)),
+    });
     parsed.transpose()
 }

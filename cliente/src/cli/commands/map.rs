@@ -40,8 +40,12 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     if program.is_empty() {
         return Err(Failure::usage(ClientMessage::NoCommandLine));
     }
-    let inputs = self::inputs(&options, &sources)?;
-    let bar = bar(&sources);
+    check(&options, &sources)?;
+    let count = inputs::count(&sources);
+    let count = count.ok_or_else(|| Failure::usage(ClientMessage::TooManyInputs))?;
+    let inputs = self::inputs(&options, &sources, count)?;
+    // As long as their number is known.
+    let bar = if sources.is_empty() { ProgressBar::hidden() } else { wait::bar(count as usize) };
     let Map { jobs, keep_order, tag, halt_on_error, .. } = options;
     let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
     let submit = Submit::from(options.run);
@@ -49,7 +53,9 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
 
     let open = Open::default();
     let (client, of_end) = (context.client.clone(), Arc::clone(&open));
-    let until_it_ends = terminal::before_end(async move { cancel_all(&client, &of_end).await });
+    let until_it_ends = terminal::before_end(async move {
+        cancel_all(&client, &of_end).await;
+    });
     let tasks = inputs.enumerate().map(|(nth, inputs)| {
         let open = Arc::clone(&open);
         let work = inputs.map(|inputs| {
@@ -84,7 +90,7 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     };
     bar.finish_and_clear();
     // What is still under way is of no use to anybody.
-    cancel_all(&context.client, &open).await;
+    tally.cancelled(cancel_all(&context.client, &open).await);
     until_it_ends.over().await;
     if let Some(failure) = failure {
         return Err(failure);
@@ -95,28 +101,38 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     Ok(tally.exit_code())
 }
 
+/// What would be taken for something else than it is, or not at all.
+fn check(options: &Map, sources: &[Vec<String>]) -> Result<(), Failure> {
+    if let Some(word) = inputs::foreign_separator(&options.run.argv) {
+        return Err(Failure::usage(ClientMessage::MapSeparator { word: word.clone() }));
+    }
+    let of_lines = options.inputs.as_deref().unwrap_or(payload::STDIN);
+    let takes_lines = sources.is_empty() && of_lines == payload::STDIN;
+    if takes_lines && options.run.stdin_from.as_deref() == Some(payload::STDIN) {
+        return Err(Failure::usage(ClientMessage::TwoInputs));
+    }
+    match !sources.is_empty() && options.inputs.is_some() {
+        true => Err(Failure::usage(ClientMessage::MapInputs)),
+        false => Ok(()),
+    }
+}
+
 fn inputs(
     options: &Map,
     sources: &[Vec<String>],
+    count: u32,
 ) -> Result<impl Stream<Item = Result<Inputs, Failure>> + use<>, Failure> {
     if !sources.is_empty() {
-        return Ok(stream::iter(inputs::combinations(sources).map(Ok)).left_stream());
+        return Ok(stream::iter(inputs::combinations(sources, count).map(Ok)).left_stream());
     }
-    let lines = ReceiverStream::new(payload::lines(&options.inputs)?);
+    let lines =
+        ReceiverStream::new(payload::lines(options.inputs.as_deref().unwrap_or(payload::STDIN))?);
     Ok(lines
         .flat_map(|lines| match lines {
             Ok(lines) => stream::iter(lines).map(|line| Ok(vec![line])).left_stream(),
             Err(failure) => stream::iter([Err(failure)]).right_stream(),
         })
         .right_stream())
-}
-
-/// As long as their number is known.
-fn bar(sources: &[Vec<String>]) -> ProgressBar {
-    match sources {
-        [] => ProgressBar::hidden(),
-        sources => wait::bar(sources.iter().map(Vec::len).product()),
-    }
 }
 
 async fn one(
@@ -139,15 +155,17 @@ async fn one(
     Ok(Done { input, task, result })
 }
 
-/// Nobody waits for them any more.
-async fn cancel_all(client: &cliente::Client, open: &Open) {
+/// Nobody waits for them any more. Gives how many there were.
+async fn cancel_all(client: &cliente::Client, open: &Open) -> u64 {
     let ids = std::mem::take(&mut *lock(open));
+    let count = ids.len() as u64;
     let cancelled = stream::iter(ids).map(|id| async move { client.cancel(&id).await });
     let refused = cancelled.buffer_unordered(CANCELLATIONS).filter_map(|done| async { done.err() });
     let mut refused = pin!(refused);
     while let Some(error) = refused.next().await {
         tracing::debug!(%error, "a task under way was not cancelled");
     }
+    count
 }
 
 fn lock(open: &Open) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
@@ -175,6 +193,9 @@ fn show(context: &Context, done: &Done, tag: bool) -> Result<(), Failure> {
             true => say(text.strip_suffix('\n').unwrap_or(&text)),
             false => output::print(&text)?,
         }
+    }
+    if report["truncated"] == true {
+        say(&ClientMessage::OutputCut.text(context.lang));
     }
     if let Some(error) = &task.error {
         let (code, message) = (error.code.clone(), error.message.clone());

@@ -16,7 +16,7 @@ use super::super::failure::Failure;
 /// What takes the place of a line.
 const PLACEHOLDER: &str = "{}";
 /// The standard input, as a file's name.
-const STDIN: &str = "-";
+pub const STDIN: &str = "-";
 pub const COMMAND: &str = "command";
 const SIMULATED: &str = "simulated";
 /// Lines, and their bytes, that go on together.

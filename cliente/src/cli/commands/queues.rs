@@ -41,9 +41,9 @@ async fn purge(context: &Context, name: String) -> Result<(), Failure> {
         let (cancelled, left) = context.client.purge_queue(&name).await?;
         all += cancelled;
         if left == 0 || cancelled == 0 {
-            break;
+            let purged = ClientMessage::QueuePurged { queue: name, tasks: all, left };
+            say(&purged.text(context.lang));
+            return Ok(());
         }
     }
-    say(&ClientMessage::QueuePurged { queue: name, tasks: all }.text(context.lang));
-    Ok(())
 }

@@ -37,7 +37,12 @@ pub fn show(context: &Context, view: &TaskView, raw: bool) -> Result<u8, Failure
     let task = &view.task;
     if let Some(result) = &view.result {
         match report(&task.handler, result).filter(|_| !raw) {
-            Some(report) => show_report(&report)?,
+            Some(report) => {
+                show_report(&report)?;
+                if report["truncated"] == true {
+                    say(&ClientMessage::OutputCut.text(context.lang));
+                }
+            }
             None => output::bytes(result)?,
         }
     }

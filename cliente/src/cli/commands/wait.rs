@@ -56,6 +56,11 @@ impl Tally {
         }
     }
 
+    /// So many more.
+    pub fn cancelled(&mut self, tasks: u64) {
+        self.cancelled += tasks;
+    }
+
     /// The exit code of the work.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -143,7 +148,16 @@ pub async fn say_why_pending(context: &Context, id: &str) {
     match context.client.task(id).await {
         Ok((task, _)) => {
             let reason = PendingReason::from(task.pending_reason.as_str());
-            if matches!(reason, PendingReason::NoWorker | PendingReason::NoWorkerForHandler) {
+            let is_worth_a_word = matches!(
+                reason,
+                PendingReason::NoWorker
+                    | PendingReason::NoWorkerForHandler
+                    | PendingReason::NoWorkerForNeeds
+                    | PendingReason::QueuePaused
+                    | PendingReason::QueueLimit
+                    | PendingReason::Dependencies
+            );
+            if is_worth_a_word {
                 let handler = task.handler;
                 say(&ClientMessage::Pending { handler, reason }.text(context.lang));
             }

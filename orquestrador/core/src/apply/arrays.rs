@@ -233,7 +233,8 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_sub(self.array_hash(array));
         *self.totals.count(TaskState::Queued) -= u64::from(array.waiting());
-        self.queues[self.classes[array.class].queue].queued -= u64::from(array.waiting());
+        let queue = self.classes[array.class].queue;
+        self.queues.count_waiting(queue, array.waiting(), false);
     }
 
     /// After an array changed.
@@ -241,7 +242,8 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_add(self.array_hash(array));
         *self.totals.count(TaskState::Queued) += u64::from(array.waiting());
-        self.queues[self.classes[array.class].queue].queued += u64::from(array.waiting());
+        let queue = self.classes[array.class].queue;
+        self.queues.count_waiting(queue, array.waiting(), true);
     }
 }
 

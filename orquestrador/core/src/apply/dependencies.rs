@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::Applied;
 use crate::command::Condition;
+use crate::digest;
 use crate::effect::TaskState;
 use crate::event::Blockage;
 use crate::ids::{ArrayId, Attempt, TaskId};
 use crate::state::State;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Body, Seq, Task, Wait};
+use crate::state::tasks::{Body, Task, Wait};
 use crate::state::transitions::Transition;
 
 /// How what others wait for stands.
@@ -56,10 +57,11 @@ impl State {
             return Err("tasks of arrays wait for no others");
         }
         let Blockage { after, condition, failed } = blockage;
-        let mut wait = Wait { open: BTreeSet::new(), condition: *condition, failed: *failed };
+        let mut wait =
+            Wait { open: BTreeSet::new(), open_hash: 0, condition: *condition, failed: *failed };
         for other in after {
             match self.fate(*other).ok_or("a task that is waited for is not known")? {
-                Fate::Open => drop(wait.open.insert(*other)),
+                Fate::Open => wait.begin(*other),
                 Fate::Succeeded => {}
                 Fate::Ended => wait.note_end(*other, false),
             }
@@ -67,7 +69,9 @@ impl State {
         self.count_out(slot);
         let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
         self.classes[class].line.remove(&mut self.tasks, slot);
-        self.dependents.extend(wait.open.iter().map(|other| ((*other, seq), slot)));
+        for other in &wait.open {
+            self.dependents.insert(*other, seq, slot);
+        }
         if wait.is_over() {
             self.resolved.insert(seq, slot);
         }
@@ -99,7 +103,7 @@ impl State {
         let task = &self.tasks[slot];
         if let Some(wait) = task.wait() {
             for other in &wait.open {
-                self.dependents.remove(&(*other, task.seq));
+                self.dependents.remove(*other, task.seq);
             }
             self.resolved.remove(&task.seq);
         }
@@ -121,9 +125,7 @@ impl State {
     /// What waited in the array was cancelled.
     pub(super) fn note_array_cancelled(&mut self, id: ArrayId) {
         // The array itself comes before its tasks.
-        let all = (TaskId(id.0), Seq(0))..=(id.task(u32::MAX - 1), Seq(u64::MAX));
-        let waited_for: BTreeSet<_> = self.dependents.range(all).map(|((id, _), _)| *id).collect();
-        for other in waited_for {
+        for other in self.dependents.within(TaskId(id.0)..=id.task(u32::MAX - 1)) {
             self.settle(other);
         }
     }
@@ -134,12 +136,9 @@ impl State {
             Some(Fate::Open) | None => return,
             Some(fate) => fate == Fate::Succeeded,
         };
-        let waiting: Vec<_> =
-            self.dependents.range((id, Seq(0))..=(id, Seq(u64::MAX))).map(|(_, s)| *s).collect();
-        for slot in waiting {
+        for slot in self.dependents.take(id) {
             self.count_out(slot);
             let seq = self.tasks[slot].seq;
-            self.dependents.remove(&(id, seq));
             if let Body::Blocked { wait, .. } = &mut self.tasks[slot].body {
                 wait.note_end(id, has_succeeded);
                 if wait.is_over() {
@@ -152,8 +151,16 @@ impl State {
 }
 
 impl Wait {
+    fn begin(&mut self, id: TaskId) {
+        if self.open.insert(id) {
+            self.open_hash = self.open_hash.wrapping_add(digest::one_of_wait(id));
+        }
+    }
+
     fn note_end(&mut self, id: TaskId, has_succeeded: bool) {
-        self.open.remove(&id);
+        if self.open.remove(&id) {
+            self.open_hash = self.open_hash.wrapping_sub(digest::one_of_wait(id));
+        }
         if !has_succeeded && self.condition == Condition::Succeeded {
             self.failed.get_or_insert(id);
         }

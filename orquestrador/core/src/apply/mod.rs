@@ -303,6 +303,7 @@ impl State {
                 let needs = self.classes[class].terms.needs.clone();
                 if holds_slot {
                     runner.cancelled.insert(reference, Held { task: slot, needs });
+                    self.queues[self.classes[class].queue].held += 1;
                 } else {
                     runner.used.give_back(needs.as_deref());
                 }
@@ -408,6 +409,7 @@ impl State {
                 let needs = restored.needs.clone();
                 self.workers[worker].used.take(needs.as_deref());
                 self.workers[worker].cancelled.insert(reference, Held { task: slot, needs });
+                self.queues[self.classes[self.tasks[slot].class].queue].held += 1;
             }
         }
         Ok(())
@@ -522,6 +524,7 @@ impl State {
 
     /// From now on retention may forget it.
     fn release_cancelled(&mut self, slot: Slot<Task>) {
+        self.queues[self.classes[self.tasks[slot].class].queue].held -= 1;
         self.count_out(slot);
         let order = self.retain(slot);
         if let Body::Finished(finished) = &mut self.tasks[slot].body {

@@ -1,15 +1,16 @@
 //! Tasks that wait for others: who may, and what becomes of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{After, NewTask};
 use crate::effect::{Effect, Notice, TaskState};
 use crate::event::Event;
 use crate::ids::{ArrayId, TaskId, Timestamp, UserName};
+use crate::limits::Limits;
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
 use crate::state::slab::Slot;
-use crate::state::tasks::{End, Task};
+use crate::state::tasks::Task;
 
 impl Machine {
     /// What they wait for is their owner's, or comes before them in their batch; and there is room for so many waits.
@@ -23,6 +24,7 @@ impl Machine {
             return Ok(());
         }
         let (mut before, mut waits) = (BTreeSet::new(), 0);
+        let mut new = BTreeMap::<TaskId, usize>::new();
         for (task, is_new) in tasks.iter().zip(is_new) {
             if let Some(After { tasks, .. }) = task.after.as_deref().filter(|_| *is_new) {
                 let is_known =
@@ -32,13 +34,23 @@ impl Machine {
                     return Err(Rejection::DependencyNotFound { task, other });
                 }
                 waits += tasks.len();
+                tasks.iter().for_each(|other| *new.entry(*other).or_default() += 1);
             }
             before.insert(task.id);
         }
-        let limit = self.limits.max_dependencies;
-        if waits > 0 && self.state.dependents.len() + waits > limit {
-            let (limit, unit) = (limit as u64, "dependencies of tasks that wait");
-            return Err(Rejection::BacklogFull { limit, unit });
+        let Limits { max_dependencies, max_dependents, .. } = self.limits;
+        let most = new.iter().map(|(other, new)| self.state.dependents.count(*other) + new).max();
+        for (count, limit, unit) in [
+            (
+                self.state.dependents.len() + waits,
+                max_dependencies,
+                "dependencies of tasks that wait",
+            ),
+            (most.unwrap_or_default(), max_dependents, "tasks that come after the same one"),
+        ] {
+            if count > limit {
+                return Err(Rejection::BacklogFull { limit: limit as u64, unit });
+            }
         }
         Ok(())
     }
@@ -75,11 +87,7 @@ impl Machine {
             }
             Some(because) => {
                 self.record(Event::TaskSkipped { task: id, because, at: now }, step);
-                let end = self.state.tasks[slot].finished().map(|finished| &finished.end);
-                let failure = match end {
-                    Some(End::Failed(failure)) => Some(failure.clone()),
-                    Some(End::Succeeded { .. } | End::Cancelled | End::Lost(_)) | None => None,
-                };
+                let failure = self.state.tasks[slot].failure().cloned();
                 let state = TaskState::Failed;
                 let finished = Notice::TaskFinished { task: id, state, failure };
                 step.effects.push(Effect::Notice(finished));

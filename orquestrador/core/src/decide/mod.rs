@@ -94,7 +94,7 @@ impl Machine {
             Command::ListQueues { request } => answer(step, request, Ok(self.list_queues())),
             Command::PurgeQueue { request, queue } => {
                 let purged = self.purge_queue(now, &queue, step);
-                answer(step, request, Ok(purged));
+                answer(step, request, purged);
             }
             Command::ExpireTimers => self.expire_timers(now, step),
         }

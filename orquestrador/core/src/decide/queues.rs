@@ -12,7 +12,7 @@ use crate::settings::QueueSettings;
 use crate::state::classes::Class;
 use crate::state::queues::Queue;
 use crate::state::slab::Slot;
-use crate::state::tasks::Task;
+use crate::state::tasks::{Seq, Task};
 
 impl Machine {
     /// A queue is there once anybody has named it.
@@ -27,8 +27,10 @@ impl Machine {
         let before = known.map(|slot| self.state.queues[slot].settings).unwrap_or_default();
         let settings = change.apply(before);
         let limit = self.limits.max_queues;
-        if known.is_none() && self.state.queues.len() >= limit {
-            return Err(Rejection::BacklogFull { limit: limit as u64, unit: "queues" });
+        let is_active = known.is_some_and(|slot| self.state.queues[slot].is_active());
+        if !is_active && settings != before && self.state.queues.active() >= limit {
+            let (limit, unit) = (limit as u64, "queues with work or settings");
+            return Err(Rejection::BacklogFull { limit, unit });
         }
         if settings != before {
             let (queue, at) = (queue.clone(), now);
@@ -45,8 +47,14 @@ impl Machine {
 
     /// By name, and the default one even if nothing is in it.
     pub(super) fn list_queues(&self) -> Answer {
-        let mut queues: Vec<_> =
-            self.state.queues.iter().map(|(_, queue)| snapshot(queue)).collect();
+        let mut queues: Vec<_> = self
+            .state
+            .queues
+            .iter()
+            .map(|(_, queue)| queue)
+            .filter(|q| q.is_active())
+            .map(snapshot)
+            .collect();
         let default = QueueName::default();
         if let Err(place) = queues.binary_search_by(|queue| queue.queue.cmp(&default)) {
             let settings = QueueSettings::default();
@@ -62,10 +70,9 @@ impl Machine {
         now: Timestamp,
         queue: &QueueName,
         step: &mut Step,
-    ) -> Answer {
-        let Some(slot) = self.state.queues.find(queue) else {
-            return Answer::Purged { cancelled: 0, left: 0 };
-        };
+    ) -> Result<Answer, Rejection> {
+        let not_found = || Rejection::QueueNotFound { queue: queue.clone() };
+        let slot = self.state.queues.find(queue).ok_or_else(not_found)?;
         let before = self.state.queues[slot].queued;
         let of_queue = |class| self.state.classes[class].queue == slot;
         let arrays: Vec<_> = self
@@ -80,12 +87,13 @@ impl Machine {
             self.cancel_waiting_in(now, array, step);
         }
         self.cancel_delayed_in(now, slot, step);
+        self.cancel_blocked_in(now, slot, step);
         self.cancel_lines_of(now, slot, step);
         let left = self.state.queues.find(queue).map_or(0, |slot| self.state.queues[slot].queued);
         self.assign_ready(now, step);
         // Only now, because retention may forget even these.
         self.prune(step);
-        Answer::Purged { cancelled: before - left, left }
+        Ok(Answer::Purged { cancelled: before - left, left })
     }
 
     fn cancel_delayed_in(&mut self, now: Timestamp, queue: Slot<Queue>, step: &mut Step) {
@@ -94,6 +102,18 @@ impl Machine {
         let delayed = state.delayed.values().copied().filter(is_there);
         let delayed: Vec<_> = delayed.take(limits.purge_batch).collect();
         delayed.into_iter().for_each(|task| self.end_by_cancel(now, task, step));
+    }
+
+    /// Those that come after others, also where that has just been decided.
+    fn cancel_blocked_in(&mut self, now: Timestamp, queue: Slot<Queue>, step: &mut Step) {
+        let Self { state, limits, .. } = self;
+        let waiting = state.dependents.iter().map(|(_, seq, slot)| (seq, slot));
+        let over = state.resolved.iter().map(|(seq, slot)| (*seq, *slot));
+        let is_there =
+            |(_, slot): &(Seq, Slot<Task>)| state.classes[state.tasks[*slot].class].queue == queue;
+        let blocked: BTreeMap<_, _> = waiting.chain(over).filter(is_there).collect();
+        let blocked: Vec<_> = blocked.into_values().take(limits.purge_batch).collect();
+        blocked.into_iter().for_each(|task| self.end_by_cancel(now, task, step));
     }
 
     /// The oldest first.

@@ -178,7 +178,8 @@ impl Machine {
             if before.replace((handler, terms)) == Some((handler, terms)) {
                 continue;
             }
-            if self.state.queues.find(&terms.queue).is_none() {
+            let known = self.state.queues.find(&terms.queue);
+            if known.is_none_or(|slot| !self.state.queues[slot].is_active()) {
                 queues.insert(&terms.queue);
             }
             if terms.is_policy() && !self.state.has_class(owner, handler, terms) {
@@ -188,7 +189,7 @@ impl Machine {
         let Limits { max_queues, max_policies, .. } = self.limits;
         let classes = &self.state.classes;
         for (new, known, limit, unit) in [
-            (queues.len(), self.state.queues.len(), max_queues, "queues"),
+            (queues.len(), self.state.queues.active(), max_queues, "queues with work or settings"),
             (policies.len(), classes.policies(), max_policies, "different policies of tasks"),
         ] {
             if new > 0 && known + new > limit {

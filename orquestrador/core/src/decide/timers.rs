@@ -5,7 +5,7 @@ use crate::event::{Event, LossCause};
 use crate::ids::Timestamp;
 use crate::machine::{Machine, Step};
 use crate::state::slab::Slot;
-use crate::state::tasks::{End, Task};
+use crate::state::tasks::Task;
 use crate::state::workers::Worker;
 use crate::terms::Expiry;
 
@@ -62,10 +62,7 @@ impl Machine {
         if let Some(session) = session {
             step.effects.push(Effect::CancelAttempt { session, attempt });
         }
-        let failure = self.state.tasks[slot].finished().and_then(|finished| match &finished.end {
-            End::Failed(failure) => Some(failure.clone()),
-            End::Succeeded { .. } | End::Cancelled | End::Lost(_) => None,
-        });
+        let failure = self.state.tasks[slot].failure().cloned();
         let state = TaskState::Failed;
         step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
         self.tell_change(slot, step);

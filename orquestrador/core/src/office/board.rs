@@ -1,5 +1,5 @@
-//! Which task of a queue goes first, among those that one handler runs: the highest priority, of that the user whose
-//! turn it is, of theirs the oldest.
+//! Which task of a queue goes first, among those for one desk: the highest priority, of that the user whose turn it is,
+//! of theirs the oldest.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,9 +9,13 @@ use crate::state::names::Owner;
 use crate::state::slab::Slot;
 use crate::state::tasks::Seq;
 
-/// The lower one goes first: the higher priority, then the older.
+/// The lower one goes first, whosever turn it is: the higher priority, then the older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Precedence(pub Reverse<i8>, pub Seq);
+
+/// The lower one goes first in its queue: the higher priority, then the user whose turn it is, then the older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank(pub Reverse<i8>, pub u64, pub Seq);
 
 /// Where a class stands on a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ impl Post {
     }
 }
 
-/// The classes that have tasks waiting, of one queue and one handler.
+/// The classes that have tasks waiting, of one queue and one desk.
 #[derive(Default)]
 pub struct Board {
     levels: BTreeMap<Reverse<i8>, Level>,
@@ -40,7 +44,6 @@ pub struct Board {
 struct Level {
     turns: BTreeMap<u64, Slot<Owner>>,
     owners: BTreeMap<Slot<Owner>, Waiting>,
-    next_turn: u64,
 }
 
 /// Those of one user.
@@ -51,14 +54,13 @@ struct Waiting {
 }
 
 impl Board {
-    /// A user who has nothing else here comes after all others.
-    pub fn insert(&mut self, post: Post) {
+    /// `turn`: of the user, in the queue.
+    pub fn insert(&mut self, post: Post, turn: u64) {
         let level = self.levels.entry(Reverse(post.priority)).or_default();
         let waiting = level.owners.entry(post.owner).or_default();
         if waiting.classes.is_empty() {
-            level.next_turn += 1;
-            waiting.turn = level.next_turn;
-            level.turns.insert(waiting.turn, post.owner);
+            waiting.turn = turn;
+            level.turns.insert(turn, post.owner);
         }
         waiting.classes.insert(post.seq, post.class);
     }
@@ -77,28 +79,28 @@ impl Board {
         }
     }
 
-    /// What stands at `before` stands at `after` from now on, without losing its turn.
-    pub fn replace(&mut self, before: Post, after: Post) {
-        self.insert(after);
-        self.remove(before);
-    }
-
-    /// The user got a slot: the others of this priority come first now.
-    pub fn serve(&mut self, owner: Slot<Owner>, priority: i8) {
-        let Some(level) = self.levels.get_mut(&Reverse(priority)) else { return };
-        let Some(waiting) = level.owners.get_mut(&owner) else { return };
-        if level.turns.len() > 1 {
-            level.turns.remove(&waiting.turn);
-            level.next_turn += 1;
-            waiting.turn = level.next_turn;
-            level.turns.insert(waiting.turn, owner);
-        }
+    /// The user's turn comes then; false if nothing of theirs of this priority stands here.
+    pub fn set_turn(&mut self, owner: Slot<Owner>, priority: i8, turn: u64) -> bool {
+        let Some(level) = self.levels.get_mut(&Reverse(priority)) else { return false };
+        let Some(waiting) = level.owners.get_mut(&owner) else { return false };
+        level.turns.remove(&waiting.turn);
+        waiting.turn = turn;
+        level.turns.insert(turn, owner);
+        true
     }
 
     pub fn first(&self) -> Option<Post> {
         let (priority, level) = self.levels.first_key_value()?;
         let (_, owner) = level.turns.first_key_value()?;
         level.owners.get(owner)?.first(*owner, priority.0)
+    }
+
+    /// Of the first one.
+    pub fn rank(&self) -> Option<Rank> {
+        let (priority, level) = self.levels.first_key_value()?;
+        let (turn, owner) = level.turns.first_key_value()?;
+        let (seq, _) = level.owners.get(owner)?.classes.first_key_value()?;
+        Some(Rank(*priority, *turn, *seq))
     }
 
     /// Whatever its priority.

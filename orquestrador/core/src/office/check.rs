@@ -65,7 +65,7 @@ impl Office {
                 return Err(wrong("it stands otherwise"));
             }
             let listed = self.lanes.ready_in(queue).find(|(_, listed)| *listed == desk);
-            if listed.map(|(precedence, _)| precedence) != standing.ready {
+            if listed.map(|(rank, _)| rank) != standing.ready {
                 return Err(wrong("it is listed wrongly"));
             }
             if standing.ready.is_some() && !self.lanes.in_turn().any(|listed| listed == queue) {

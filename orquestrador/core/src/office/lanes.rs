@@ -4,17 +4,21 @@
 //! Proportional-Share Resource Management", MIT/LCS/TM-528, 1995): each slot given moves a lane on by the inverse of its
 //! weight, and the lane that is least far on is next.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::board::{Board, Post, Precedence};
+use super::board::{Board, Post, Precedence, Rank};
 use super::desks::DeskId;
 use crate::state::classes::Class;
+use crate::state::names::Owner;
 use crate::state::queues::Queue;
 use crate::state::slab::{Beside, Slot};
 use crate::state::workers::Worker;
 
 /// By which a queue of weight 1 moves on.
 const STRIDE: u64 = 1 << 20;
+/// Empty lanes that are remembered before those are forgotten of which nothing needs to be.
+const MAX_AHEAD: usize = 1_000;
 
 #[derive(Default)]
 pub struct Lanes {
@@ -27,6 +31,9 @@ pub struct Lanes {
     posts: Beside<Class, Option<Place>>,
     /// How far on the lane is that was served last.
     passed: u64,
+    /// Empty lanes that are further on, by the hash of their name.
+    ahead: BTreeMap<u64, u64>,
+    next_turn: u64,
     /// Workers that are to become free enough for tasks of these queues.
     reserved: BTreeMap<Slot<Worker>, BTreeMap<Precedence, Slot<Queue>>>,
 }
@@ -36,9 +43,21 @@ struct Lane {
     passed: u64,
     name_hash: u64,
     boards: BTreeMap<DeskId, Board>,
+    /// Whose turn it is among the users of a priority, whatever their tasks are for.
+    turns: BTreeMap<(Reverse<i8>, Slot<Owner>), Turn>,
+    /// Slots given to its tasks.
+    served: u64,
     /// The boards of which a task could go to a worker, by that task.
-    ready: BTreeMap<Precedence, DeskId>,
+    ready: BTreeMap<Rank, DeskId>,
     standings: BTreeMap<DeskId, Standing>,
+}
+
+/// When a user's turn comes.
+#[derive(Default)]
+struct Turn {
+    at: u64,
+    /// Of theirs, on all boards.
+    posts: usize,
 }
 
 /// A place on a board.
@@ -54,11 +73,29 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Its first task, if a worker is free for it.
-    pub ready: Option<Precedence>,
+    pub ready: Option<Rank>,
     /// Its first task, if that may not wait with a worker, and no slot is free for it.
     pub stuck: Option<Precedence>,
     /// The worker that is to become free enough for that task, which takes more than any one slot.
     pub reserved: Option<Slot<Worker>>,
+}
+
+impl Lane {
+    /// The user got a slot: the others of this priority come first now. Gives the boards that changed.
+    fn pass_turn(&mut self, owner: Slot<Owner>, priority: i8, next: &mut u64) -> Vec<DeskId> {
+        let all = self.turns.range((Reverse(priority), Slot::MIN)..=(Reverse(priority), Slot::MAX));
+        if all.take(2).count() < 2 {
+            return Vec::new();
+        }
+        *next += 1;
+        if let Some(turn) = self.turns.get_mut(&(Reverse(priority), owner)) {
+            turn.at = *next;
+        }
+        let boards = self.boards.iter_mut();
+        boards
+            .filter_map(|(desk, board)| board.set_turn(owner, priority, *next).then_some(*desk))
+            .collect()
+    }
 }
 
 impl Lanes {
@@ -67,30 +104,51 @@ impl Lanes {
         let before = std::mem::replace(self.posts.get_mut(class), place);
         match (before, place) {
             (before, after) if before == after => {}
-            (Some(before), Some(after))
-                if (before.queue, before.desk) == (after.queue, after.desk) =>
-            {
-                self.board_mut(after).replace(before.post, after.post);
-            }
             (before, after) => {
-                if let Some(before) = before {
-                    self.board_mut(before).remove(before.post);
-                }
+                // In this order: who stays does not lose their turn.
                 if let Some(after) = after {
-                    self.board_mut(after).insert(after.post);
+                    self.enter(after);
+                }
+                if let Some(before) = before {
+                    self.leave(before);
                 }
             }
         }
         before
     }
 
-    fn board_mut(&mut self, place: Place) -> &mut Board {
+    /// A user who has nothing else of this priority there comes after all others.
+    fn enter(&mut self, place: Place) {
         let lane = self.lanes.get_mut(place.queue);
-        lane.name_hash = place.queue_hash;
-        lane.boards.entry(place.desk).or_insert_with(|| {
+        if lane.boards.is_empty() {
+            lane.name_hash = place.queue_hash;
+            lane.passed = self.ahead.remove(&place.queue_hash).unwrap_or_default();
+        }
+        let turn = lane.turns.entry((Reverse(place.post.priority), place.post.owner)).or_default();
+        if turn.posts == 0 {
+            self.next_turn += 1;
+            turn.at = self.next_turn;
+        }
+        turn.posts += 1;
+        let board = lane.boards.entry(place.desk).or_insert_with(|| {
             self.of_desk.entry(place.desk).or_default().insert(place.queue);
             Board::default()
-        })
+        });
+        board.insert(place.post, turn.at);
+    }
+
+    fn leave(&mut self, place: Place) {
+        let lane = self.lanes.get_mut(place.queue);
+        if let Some(board) = lane.boards.get_mut(&place.desk) {
+            board.remove(place.post);
+        }
+        let key = (Reverse(place.post.priority), place.post.owner);
+        if let Some(turn) = lane.turns.get_mut(&key) {
+            turn.posts -= 1;
+            if turn.posts == 0 {
+                lane.turns.remove(&key);
+            }
+        }
     }
 
     /// The queues that have a board of this desk.
@@ -120,16 +178,25 @@ impl Lanes {
         };
         let before = before.unwrap_or_default();
         self.reserve(queue, before, standing);
-        let lane = self.lanes.get_mut(queue);
-        if before.ready == standing.ready {
-            return;
+        if before.ready != standing.ready {
+            self.list(queue, desk, (before.ready, standing.ready));
         }
+        self.put_away_if_empty(queue);
+    }
+
+    fn list(
+        &mut self,
+        queue: Slot<Queue>,
+        desk: DeskId,
+        (before, after): (Option<Rank>, Option<Rank>),
+    ) {
+        let lane = self.lanes.get_mut(queue);
         let was_ready = !lane.ready.is_empty();
-        if let Some(before) = before.ready {
+        if let Some(before) = before {
             lane.ready.remove(&before);
         }
-        if let Some(ready) = standing.ready {
-            lane.ready.insert(ready, desk);
+        if let Some(after) = after {
+            lane.ready.insert(after, desk);
         }
         match (was_ready, !lane.ready.is_empty()) {
             (true, false) => {
@@ -141,6 +208,23 @@ impl Lanes {
                 self.ready.insert((lane.passed, lane.name_hash, queue));
             }
             (true, true) | (false, false) => {}
+        }
+    }
+
+    /// How far on it is is remembered by its name: the queue may be gone, and its place become another's.
+    fn put_away_if_empty(&mut self, queue: Slot<Queue>) {
+        let lane = self.lanes.get_mut(queue);
+        if !lane.boards.is_empty() {
+            return;
+        }
+        let (name_hash, passed) = (lane.name_hash, lane.passed);
+        (lane.passed, lane.served) = (0, 0);
+        if passed > self.passed {
+            self.ahead.insert(name_hash, passed);
+        }
+        if self.ahead.len() > MAX_AHEAD {
+            let least = self.passed;
+            self.ahead.retain(|_, passed| *passed > least);
         }
     }
 
@@ -176,18 +260,25 @@ impl Lanes {
         standing.copied().unwrap_or_default()
     }
 
-    /// A task of the class got a slot of a worker.
-    pub fn serve(&mut self, place: Place, weight: u32) {
+    /// A task of the class got a slot of a worker. Gives the desks whose boards have changed by that.
+    pub fn serve(&mut self, place: Place, weight: u32) -> Vec<DeskId> {
         let lane = self.lanes.get_mut(place.queue);
-        if let Some(board) = lane.boards.get_mut(&place.desk) {
-            board.serve(place.post.owner, place.post.priority);
-        }
-        self.passed = lane.passed;
+        lane.served += 1;
+        let changed = lane.pass_turn(place.post.owner, place.post.priority, &mut self.next_turn);
         let is_ready = self.ready.remove(&(lane.passed, lane.name_hash, place.queue));
+        // One that was closed meanwhile has saved up nothing.
+        self.passed = self.passed.max(lane.passed);
+        lane.passed = self.passed;
         lane.passed += STRIDE / u64::from(weight.max(1));
         if is_ready {
             self.ready.insert((lane.passed, lane.name_hash, place.queue));
         }
+        changed
+    }
+
+    /// How many slots were given to tasks of this queue.
+    pub fn served(&self, queue: Slot<Queue>) -> u64 {
+        self.lanes.get(queue).map_or(0, |lane| lane.served)
     }
 
     /// Those with something to do, the next one first.
@@ -196,9 +287,9 @@ impl Lanes {
     }
 
     /// The boards of this lane of which a task could go to a worker, the next one first.
-    pub fn ready_in(&self, queue: Slot<Queue>) -> impl Iterator<Item = (Precedence, DeskId)> {
+    pub fn ready_in(&self, queue: Slot<Queue>) -> impl Iterator<Item = (Rank, DeskId)> {
         let ready = self.lanes.get(queue).map(|lane| &lane.ready);
-        ready.into_iter().flatten().map(|(precedence, desk)| (*precedence, *desk))
+        ready.into_iter().flatten().map(|(rank, desk)| (*rank, *desk))
     }
 
     pub fn place_of(&self, class: Slot<Class>) -> Option<Place> {

@@ -22,7 +22,7 @@ use crate::state::queues::Queue;
 use crate::state::slab::{Beside, Slot};
 use crate::state::tasks::Task;
 use crate::state::workers::Worker;
-use board::{Board, Post};
+use board::Post;
 use desks::{Condition, Desk, DeskId, Desks};
 use lanes::{Lanes, Place, Standing};
 
@@ -133,7 +133,10 @@ impl Office {
         presence.turn = turn;
         presence.assigned_total += 1;
         if let Some(place) = self.lanes.place_of(class) {
-            self.lanes.serve(place, state.queues[place.queue].settings.weight);
+            let weight = state.queues[place.queue].settings.weight;
+            for desk in self.lanes.serve(place, weight) {
+                self.refresh_board(state, place.queue, desk);
+            }
         }
     }
 
@@ -215,11 +218,12 @@ impl Office {
     }
 
     fn counted_standing(&self, state: &State, queue: Slot<Queue>, desk: DeskId) -> Standing {
-        let board = self.lanes.board(queue, desk);
         let before = self.lanes.standing(queue, desk).reserved;
+        let board = self.lanes.board(queue, desk);
         let desk = self.desks.get(desk);
-        let head = board.and_then(Board::first).filter(|_| !desk.offering.is_empty());
-        let Some(head) = head else { return Standing::default() };
+        let head =
+            board.filter(|_| !desk.offering.is_empty()).and_then(|b| b.first().zip(b.rank()));
+        let Some((head, rank)) = head else { return Standing::default() };
         let may_wait = first_of(state, head).is_some_and(|task| may_wait(state, task));
         let first = desk.first();
         let can_start = first.is_some_and(|rank| !rank.is_ahead);
@@ -229,7 +233,7 @@ impl Office {
             .then(|| self.to_become_free(state, desk, before))
             .flatten();
         let head = head.precedence();
-        let (ready, stuck) = (is_ready.then_some(head), is_stuck.then_some(head));
+        let (ready, stuck) = (is_ready.then_some(rank), is_stuck.then_some(head));
         Standing { ready, stuck, reserved }
     }
 

@@ -24,15 +24,16 @@ impl Office {
     ) -> Option<(Slot<Task>, Slot<Worker>)> {
         let is_open = |queue: &Slot<Queue>| state.queues[*queue].is_open();
         self.lanes.in_turn().filter(is_open).find_map(|queue| {
-            let overtaken = match self.next_turn % TURNS_OF_PATIENT {
+            let overtaken = match self.lanes.served(queue) % TURNS_OF_PATIENT {
                 0 => self.overtaken(state, queue, now, patience_ms),
                 _ => None,
             };
             overtaken.or_else(|| {
                 let mut ready = self.lanes.ready_in(queue);
-                ready.find_map(|(precedence, desk)| {
-                    let task = first_of(state, self.lanes.board(queue, desk)?.first()?)?;
-                    Some((task, self.worker_for(state, desk, (task, precedence))?))
+                ready.find_map(|(_, desk)| {
+                    let post = self.lanes.board(queue, desk)?.first()?;
+                    let task = first_of(state, post)?;
+                    Some((task, self.worker_for(state, desk, (task, post.precedence()))?))
                 })
             })
         })

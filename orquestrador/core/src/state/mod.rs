@@ -3,6 +3,7 @@
 
 pub mod arrays;
 pub mod classes;
+pub mod dependents;
 pub mod index;
 pub mod kept;
 pub mod line;
@@ -21,6 +22,7 @@ use crate::ids::{ArrayId, Attempt, HandlerName, TaskId, Timestamp, UserName};
 use crate::terms::{Expiry, Terms, TimeLimits};
 use arrays::{Array, Arrays};
 use classes::{Class, Classes};
+use dependents::Dependents;
 use names::{Handler, Handlers, Owner, Owners};
 use queues::Queues;
 use slab::Slot;
@@ -39,8 +41,7 @@ pub struct State {
     pub users: BTreeMap<UserName, UserRecord>,
     /// Tasks that wait until a moment.
     pub delayed: BTreeMap<(Timestamp, Seq), Slot<Task>>,
-    /// Tasks that wait for a task or an array, by its id.
-    pub dependents: BTreeMap<(TaskId, Seq), Slot<Task>>,
+    pub dependents: Dependents,
     /// Tasks whose wait for others is over, in the order of submission, until that has been decided.
     pub resolved: BTreeMap<Seq, Slot<Task>>,
     /// Unfinished tasks that fail at a moment unless something happens before.

@@ -15,6 +15,8 @@ pub struct Queue {
     pub settings: QueueSettings,
     /// Tasks that run, other than cancelled ones.
     pub running: u32,
+    /// Cancelled attempts that have not ended.
+    pub held: u32,
     /// Tasks that wait, with and without a record.
     pub queued: u64,
     /// Classes of tasks.
@@ -24,7 +26,13 @@ pub struct Queue {
 impl Queue {
     /// Whether one more of its tasks may run.
     pub fn is_open(&self) -> bool {
-        !self.settings.paused && self.settings.max_running.is_none_or(|most| self.running < most)
+        let taken = self.running.saturating_add(self.held);
+        !self.settings.paused && self.settings.max_running.is_none_or(|most| taken < most)
+    }
+
+    /// It has unfinished tasks, or settings.
+    pub fn is_active(&self) -> bool {
+        self.queued > 0 || self.running > 0 || self.settings != QueueSettings::default()
     }
 
     fn is_needed(&self) -> bool {
@@ -36,6 +44,7 @@ impl Queue {
 pub struct Queues {
     places: Slab<Queue>,
     by_name: BTreeMap<QueueName, Slot<Queue>>,
+    active: usize,
 }
 
 impl Queues {
@@ -54,15 +63,15 @@ impl Queues {
     /// The settings before, and the queue as long as anything needs it.
     pub fn set(&mut self, name: &QueueName, settings: QueueSettings) -> QueueSettings {
         let slot = self.find_or_insert(name);
-        let before = std::mem::replace(&mut self.places[slot].settings, settings);
+        let mut before = QueueSettings::default();
+        self.change(slot, |queue| before = std::mem::replace(&mut queue.settings, settings));
         self.sweep(slot);
         before
     }
 
     /// The state of one of its tasks was counted, or is no longer.
     pub fn count(&mut self, slot: Slot<Queue>, state: TaskState, is_counted: bool) {
-        let queue = &mut self.places[slot];
-        match (state, is_counted) {
+        self.change(slot, |queue| match (state, is_counted) {
             (TaskState::Queued, true) => queue.queued += 1,
             (TaskState::Queued, false) => queue.queued -= 1,
             (TaskState::Running, true) => queue.running += 1,
@@ -71,7 +80,28 @@ impl Queues {
                 TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Lost,
                 _,
             ) => {}
-        }
+        });
+    }
+
+    /// So many tasks without a record wait there from now on, or no longer.
+    pub fn count_waiting(&mut self, slot: Slot<Queue>, tasks: u32, is_counted: bool) {
+        let tasks = u64::from(tasks);
+        self.change(slot, |queue| match is_counted {
+            true => queue.queued += tasks,
+            false => queue.queued -= tasks,
+        });
+    }
+
+    fn change(&mut self, slot: Slot<Queue>, change: impl FnOnce(&mut Queue)) {
+        let queue = &mut self.places[slot];
+        let was_active = queue.is_active();
+        change(queue);
+        self.active = self.active + usize::from(queue.is_active()) - usize::from(was_active);
+    }
+
+    /// How many of them [are](Queue::is_active).
+    pub fn active(&self) -> usize {
+        self.active
     }
 
     fn find_or_insert(&mut self, name: &QueueName) -> Slot<Queue> {
@@ -83,6 +113,7 @@ impl Queues {
             name_hash: digest::text(&name.0),
             settings: QueueSettings::default(),
             running: 0,
+            held: 0,
             queued: 0,
             holders: 0,
         });
@@ -99,10 +130,6 @@ impl Queues {
 
     pub fn find(&self, name: &QueueName) -> Option<Slot<Queue>> {
         self.by_name.get(name).copied()
-    }
-
-    pub fn len(&self) -> usize {
-        self.by_name.len()
     }
 
     /// By name.

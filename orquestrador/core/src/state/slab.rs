@@ -20,6 +20,11 @@ const CHUNK: usize = 1024;
 pub struct Slot<T>(NonZeroU32, PhantomData<fn() -> T>);
 
 impl<T> Slot<T> {
+    /// Below all others, or the first.
+    pub const MIN: Self = Self(NonZeroU32::MIN, PhantomData);
+    /// Above all others.
+    pub const MAX: Self = Self(NonZeroU32::MAX, PhantomData);
+
     fn at(index: usize) -> Self {
         let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
         Self(number.expect("the limits keep every slab far below 2^32 records"), PhantomData)

@@ -85,6 +85,8 @@ pub struct Delay {
 pub struct Wait {
     /// Tasks and arrays that have not ended.
     pub open: BTreeSet<TaskId>,
+    /// The sum of their hashes.
+    pub open_hash: u64,
     pub condition: Condition,
     /// The first one that ended otherwise than it must.
     pub failed: Option<TaskId>,
@@ -267,6 +269,14 @@ impl Task {
             | Body::Delayed { .. }
             | Body::Blocked { .. }
             | Body::Running { .. } => None,
+        }
+    }
+
+    /// How it failed.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.finished()?.end {
+            End::Failed(failure) => Some(failure),
+            End::Succeeded { .. } | End::Cancelled | End::Lost(_) => None,
         }
     }
 

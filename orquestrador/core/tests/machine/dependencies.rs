@@ -1,6 +1,7 @@
 use orquestrador_core::command::{After, Condition, NewTask};
 use orquestrador_core::effect::PendingReason;
 use orquestrador_core::ids::TaskId;
+use orquestrador_core::terms::Terms;
 use orquestrador_core::{Answer, Command, Effect, Limits, Step};
 
 use crate::scene::*;
@@ -174,10 +175,26 @@ fn many_are_released_step_by_step() {
 }
 
 #[test]
+fn purging_a_queue_cancels_what_waits_there_for_others() {
+    let mut scene = scene(1);
+    scene.step(0, submit(&[1]));
+    let terms = Terms { queue: "a".into(), ..Terms::default() };
+    let blocked = NewTask { terms, ..waiting(2, Condition::Succeeded, &[1]) };
+    scene.step(0, submit_tasks("ana", vec![blocked]));
+    let step = scene.step(0, Command::PurgeQueue { request: REQUEST, queue: "a".into() });
+    assert_eq!(events(&step), ["cancelled 2"]);
+}
+
+#[test]
 fn there_are_as_many_dependencies_as_may_be() {
     let mut scene = Scene::new(Limits { max_dependencies: 2, ..Limits::default() });
     scene.step(0, submit(&[1, 2]));
     assert!(refusal(&scene.step(0, after(3, &[1, 2]))).is_none());
     assert!(refusal(&scene.step(0, after(4, &[1]))).is_some());
     assert!(refusal(&scene.step(0, submit(&[5]))).is_none());
+    let mut scene = Scene::new(Limits { max_dependents: 1, ..Limits::default() });
+    scene.step(0, submit(&[1, 2]));
+    assert!(refusal(&scene.step(0, after(3, &[1]))).is_none());
+    assert!(refusal(&scene.step(0, after(4, &[1]))).is_some());
+    assert!(refusal(&scene.step(0, after(5, &[2]))).is_none());
 }

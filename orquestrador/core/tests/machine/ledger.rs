@@ -406,9 +406,11 @@ impl Ledger {
     /// One more of its tasks may run.
     fn is_open(&self, queue: &QueueName) -> bool {
         let settings = self.queues.get(queue).copied().unwrap_or_default();
-        let is_running =
-            |entry: &&Entry| entry.stage == Stage::Running && entry.terms.queue == *queue;
-        let running = self.tasks.values().filter(is_running).count();
+        let of_queue = |task: &TaskId| {
+            // Of one that is forgotten nobody knows any more.
+            self.tasks.get(task).is_some_and(|entry| entry.terms.queue == *queue)
+        };
+        let running = self.taken.keys().filter(|attempt| of_queue(&attempt.task)).count();
         !settings.paused && settings.max_running.is_none_or(|most| running < most as usize)
     }
 

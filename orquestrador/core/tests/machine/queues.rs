@@ -123,6 +123,51 @@ fn users_take_turns_whoever_came_first_with_however_many() {
 }
 
 #[test]
+fn users_take_turns_whatever_their_tasks_are_for() {
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, submit_to("zip", &[1, 2, 3, 4]));
+    scene.step(0, submit_tasks("bia", vec![task(11, "echo", "x"), task(12, "echo", "x")]));
+    let mut both = hello(1, 1);
+    both.handlers = vec!["echo".into(), "zip".into()];
+    let first = assigned(&scene.step(0, Command::ConnectWorker(both)));
+    assert_eq!(drain(&mut scene, 0, &first), [1, 11, 2, 12, 3, 4]);
+}
+
+/// Found by a reviewer: one count for all queues fell on the same queue each time.
+#[test]
+fn what_has_been_overtaken_for_long_goes_in_every_queue() {
+    let limits = Limits { patience_ms: 1_000, ..Limits::default() };
+    let mut submissions = Vec::new();
+    for (queue, first) in [("a", 100), ("b", 200), ("c", 300)] {
+        submissions.push(in_queue("ana", (queue, -5), &[first]));
+        let high: Vec<_> = (first + 1..first + 60).collect();
+        submissions.push(in_queue("ana", (queue, 5), &high));
+    }
+    let (mut scene, first) = scene(limits, submissions);
+    let order = drain(&mut scene, 1_000, &first);
+    for low in [100, 200, 300] {
+        let place = order.iter().position(|task| *task == low);
+        assert!(place < Some(60), "{low} at {place:?}");
+    }
+}
+
+#[test]
+fn a_paused_queue_has_saved_up_nothing() {
+    let tasks = |from: u128| (from..from + 60).collect::<Vec<_>>();
+    let submissions =
+        [in_queue("ana", ("a", 0), &tasks(0)), in_queue("ana", ("b", 0), &tasks(100))];
+    let (mut scene, mut next) = scene(Limits::default(), submissions);
+    scene.step(0, pause("a", true));
+    for _ in 0..30 {
+        next = assigned(&scene.step(0, succeed(1, attempt(next[0], 1))));
+    }
+    scene.step(0, pause("a", false));
+    let order = drain(&mut scene, 0, &next);
+    let of_a = order[1..21].iter().filter(|task| **task < 100).count();
+    assert_eq!(of_a, 10, "{order:?}");
+}
+
+#[test]
 fn queues_share_slots_by_weight() {
     let tasks = |from: u128| (from..from + 60).collect::<Vec<_>>();
     let submissions = [
@@ -176,7 +221,8 @@ fn no_more_tasks_of_a_queue_run_than_may() {
     assert_eq!(pending(&mut scene, 3), Some(PendingReason::QueueFull));
     assert_eq!(assigned(&scene.step(0, in_queue("ana", ("default", 0), &[9]))), [9], "another");
     assert_eq!(assigned(&scene.step(0, succeed(1, attempt(1, 1)))), [3]);
-    assert_eq!(assigned(&scene.step(0, cancel(2))), [4], "a cancelled one no longer runs");
+    assert_eq!(assigned(&scene.step(0, cancel(2))), [], "a cancelled one runs until it has ended");
+    assert_eq!(assigned(&scene.step(0, ended(1, attempt(2, 1)))), [4]);
     let none = QueueChange { max_running: Some(None), ..QueueChange::default() };
     scene.step(0, in_queue("ana", ("api", 0), &[5]));
     assert_eq!(assigned(&scene.step(0, change("api", none))), [5]);
@@ -195,6 +241,8 @@ fn purging_cancels_what_waits_a_part_at_a_time_and_nothing_else() {
     assert_eq!(told(&scene.step(0, purge())), "> purged 3, 1 left");
     assert_eq!(told(&scene.step(0, purge())), "> purged 1, 0 left");
     assert_eq!(told(&scene.step(0, purge())), "> purged 0, 0 left");
+    let nowhere = Command::PurgeQueue { request: REQUEST, queue: "nowhere".into() };
+    assert!(told(&scene.step(0, nowhere)).contains("nowhere"));
     assert_eq!(assigned(&scene.step(0, succeed(1, attempt(1, 1)))), [6]);
 }
 
@@ -236,4 +284,10 @@ fn there_are_as_many_queues_as_may_be() {
     assert!(refused(scene.step(0, in_queue("ana", ("c", 0), &[3]))));
     assert!(refused(scene.step(0, pause("c", true))));
     assert!(!refused(scene.step(0, in_queue("ana", ("a", 9), &[4]))));
+    scene.step(0, cancel(1));
+    scene.step(0, cancel(4));
+    assert!(
+        !refused(scene.step(0, in_queue("ana", ("c", 0), &[5]))),
+        "finished tasks take no room"
+    );
 }
