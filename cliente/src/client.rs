@@ -299,6 +299,29 @@ impl Client {
         answer.task.zip(answer.receipt).ok_or_else(incomplete)
     }
 
+    /// Submits once more, as `new_task_id`, a task that failed or was lost: with the same payload and terms,
+    /// its times counted anew. Safe to repeat.
+    ///
+    /// # Errors
+    /// `NOT_RETRIABLE`, `TASK_NOT_FOUND`, `TASK_ID_CONFLICT` if the new id is taken, another refusal, or nobody
+    /// answered in time.
+    pub async fn retry(&self, task_id: &str, new_task_id: String) -> Result<Submitted, Error> {
+        let request = proto::RetryTaskRequest { task_id: canonical_task_id(task_id), new_task_id };
+        let answer = self
+            .targets
+            .call(
+                TRY_TIMEOUT,
+                |answer: &proto::RetryTaskResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).retry_task(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        let (task, receipt) = answer.task.zip(answer.receipt).ok_or_else(incomplete)?;
+        Ok(Submitted { task, receipt, existed: answer.existed })
+    }
+
     /// Who is who, from the principal if there is one, else from whoever knows most of the newest view.
     ///
     /// # Errors

@@ -46,6 +46,6 @@ pub use operator::Accident;
 pub use queues::QueueChange;
 pub use spec::{
     After, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, canonical_task_id,
-    new_task_id,
+    new_task_id, retry_id,
 };
 pub use watch::is_final;

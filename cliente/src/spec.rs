@@ -241,6 +241,17 @@ pub fn new_task_id() -> String {
     Uuid::now_v7().to_string()
 }
 
+/// The one id under which a task is done once more by whoever does so for all that failed: asked for twice, it
+/// is done once. Beside the task in the order of ids.
+pub fn retry_id(task_id: &str) -> String {
+    let of = Uuid::parse_str(task_id).unwrap_or_default();
+    let mut bytes = *Uuid::new_v5(&of, b"retry").as_bytes();
+    let time = 6;
+    bytes[..time].copy_from_slice(&of.as_bytes()[..time]);
+    let id = uuid::Builder::from_bytes(bytes).with_version(uuid::Version::SortRand);
+    id.with_variant(uuid::Variant::RFC4122).into_uuid().to_string()
+}
+
 /// The form in which orchestrators name a task: lower case, with hyphens. What is no UUID stays as it is.
 pub fn canonical_task_id(text: &str) -> String {
     Uuid::parse_str(text).map_or_else(|_| text.to_owned(), |id| id.hyphenated().to_string())

@@ -58,7 +58,7 @@ fn the_task_object_has_all_its_fields() {
         "queue": "default", "priority": 0,
         "attempt": 0, "worker_id": null,
         "owner": "ana", "submitted_at": "2026-01-01T00:00:00Z", "started_at": null,
-        "finished_at": null, "pending_reason": "NO_WORKER", "not_before": null, "waits_for": null, "result": null, "error": null,
+        "finished_at": null, "pending_reason": "NO_WORKER", "not_before": null, "waits_for": null, "retry_of": null, "result": null, "error": null,
         "durability": "REPLICATED", "epoch": 1, "journal_index": 7,
     });
     assert_eq!(accepted, [expected]);
@@ -246,6 +246,40 @@ fn a_task_that_cannot_be_cancelled_keeps_no_other_from_it() {
     let again = stage.run(&["cancel", ID]);
     assert_eq!(again.code, i32::from(exit::REFUSED));
     assert!(again.stderr.contains("já terminou"), "{again:?}");
+}
+
+#[test]
+fn what_failed_is_retried_as_a_new_task_and_what_did_not_is_refused() {
+    let stage = Stage::working();
+    stage.run(&["submit", "--id", ID, "--handler", "fail"]);
+    stage.run(&["submit", "--id", OTHER, "--handler", "echo", "--payload", "x"]);
+    let run = stage.run(&["retry", OTHER, ID]);
+    assert_eq!(run.code, i32::from(exit::REFUSED), "{run:?}");
+    let new = run.stdout.trim_end();
+    assert!(run.stderr.contains(&format!("Tarefa {ID} será feita de novo como {new}")), "{run:?}");
+    assert!(run.stderr.contains("Só se repete uma tarefa que falhou"), "{run:?}");
+    assert_eq!(stage.json(&["status", new])[0]["retry_of"], json!(ID));
+    let table = stage.run(&["status", new]).stdout;
+    let row = table.lines().find(|line| line.starts_with("Repete")).expect("it is told");
+    assert!(row.ends_with(ID), "{row}");
+    let waited = stage.run(&["--output", "json", "retry", ID, "--wait"]);
+    assert_eq!(waited.code, i32::from(exit::TASK_FAILED), "{waited:?}");
+    let ended: Value = serde_json::from_str(&waited.stdout).expect("one object");
+    assert_eq!((&ended["state"], &ended["retry_of"]), (&json!("FAILED"), &json!(ID)));
+}
+
+#[test]
+fn all_that_failed_is_retried_once_each() {
+    let stage = Stage::working();
+    stage.run(&["submit", "--handler", "fail", "--count", "3"]);
+    assert_eq!(stage.run(&["retry", "--failed"]).stdout.lines().count(), 3);
+    // The three that failed anew.
+    assert_eq!(stage.run(&["retry", "--failed"]).stdout.lines().count(), 3);
+    let none = Stage::working().run(&["retry", "--failed"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+    assert!(none.stderr.contains("Nenhuma tarefa a repetir"), "{none:?}");
+    assert_eq!(stage.run(&["retry"]).code, i32::from(exit::USAGE));
+    assert_eq!(stage.run(&["retry", ID, "--failed"]).code, i32::from(exit::USAGE));
 }
 
 #[test]

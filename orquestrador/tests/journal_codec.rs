@@ -20,12 +20,12 @@ use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery, Failure};
 use orquestrador_core::event::{
-    Blockage, Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask,
+    Blockage, Forgotten, LossCause, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
 };
 use orquestrador_core::ids::{ArrayId, Attempt, ProcessId, TaskId, Timestamp};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::settings::QueueSettings;
-use orquestrador_core::terms::{Expiry, RetryPolicy, Terms, TimeLimits};
+use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 use proptest::prelude::*;
 
 const TASK: TaskId = TaskId(0x0192_0000_0000_7000_8000_0000_0000_002a);
@@ -258,6 +258,8 @@ fn restored(end: RestoredEnd) -> Event {
         queue: "default".into(),
         priority: 0,
         needs: None,
+        origin: None,
+        again: None,
         end,
     }))
 }
@@ -346,6 +348,9 @@ fn any_event() -> impl Strategy<Value = Event> {
             queue: queue.as_str().into(),
             priority,
             times: TimeLimits { attempt_ms, begin_ms, end_ms },
+            origin: end_ms.map(|n| {
+                Box::new(Origin { of: TaskId(n.into()), first: TaskId(priority as u128) })
+            }),
             needs: attempt_ms.map(|count| {
                 let labels = vec![("zone".to_owned(), "a".to_owned())];
                 let resources = vec![("gpus".to_owned(), count)];
@@ -492,6 +497,12 @@ fn any_event() -> impl Strategy<Value = Event> {
                 task.finish_order = finish_order;
                 task.started_at = has_run.then_some(at);
                 (task.queue, task.priority) = ("night".into(), at.0 as i8);
+                let origin = Origin { of: TaskId(at.0.into()), first: TaskId(1) };
+                task.origin = has_run.then(|| Box::new(origin));
+                task.again = has_run.then(|| {
+                    let terms = Terms { priority: 3, ..retried() };
+                    Box::new(RestoredAgain { payload: b"hello"[..].into(), terms })
+                });
                 task.worker = task.worker.filter(|_| has_run);
                 Event::TaskRestored(task)
             }

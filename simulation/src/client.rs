@@ -46,6 +46,8 @@ pub enum Question {
     Result(TaskId),
     Cancel(TaskId),
     CancelArray(ArrayId),
+    /// Under the second name.
+    Retry(TaskId, TaskId),
     List,
     Overview,
 }
@@ -81,6 +83,7 @@ impl Call {
             }
             Question::Cancel(task) => Command::Cancel { request, owner, task: *task },
             Question::CancelArray(array) => Command::CancelArray { request, owner, array: *array },
+            Question::Retry(task, new) => Command::Retry { request, owner, task: *task, new: *new },
             Question::List => Command::List {
                 request,
                 owner,
@@ -141,7 +144,7 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     let retry = is_retried.then(|| Box::new(retry));
     let needs = Needs { resources: vec![(RESOURCE.to_owned(), 1)], ..Needs::default() };
     let needs = needs_something(id).then(|| Box::new(needs));
-    Terms { delivery, retry, queue, priority, times, needs }
+    Terms { delivery, retry, queue, priority, times, needs, origin: None }
 }
 
 /// One in thirteen needs what each worker has one of.
@@ -244,7 +247,12 @@ impl Client {
                 .in_array()
                 .map_or(Question::Overview, |(array, _)| Question::CancelArray(array)),
             (80..90, Some(task)) => Question::Cancel(task),
-            (90..96, Some(_)) => Question::List,
+            (90..94, Some(task)) => {
+                let new = self.next_id();
+                self.tasks.push(new);
+                Question::Retry(task, new)
+            }
+            (94..97, Some(_)) => Question::List,
             (_, Some(_)) => Question::Overview,
         }
     }
@@ -417,6 +425,11 @@ impl World {
                 }
                 linearizable::check_task(&self.truth, first, None, index)
             }
+            (Question::Retry(_, new), Ok(Answer::Submitted { first, .. })) => {
+                self.memory.acknowledged.on_submitted(&self.truth, *new)?;
+                linearizable::check_task(&self.truth, first, None, index)
+            }
+            (Question::Retry(..), Err(Rejection::NotRetriable { .. })) => Ok(()),
             (Question::SubmitArray(id, count), Ok(Answer::ArraySubmitted { snapshot, .. })) => {
                 for number in 1..=*count {
                     self.memory.acknowledged.on_submitted(&self.truth, id.task(number))?;
@@ -456,7 +469,10 @@ impl World {
                 linearizable::check_task(&self.truth, snapshot, None, index)
             }
             (
-                Question::Status(task) | Question::Result(task) | Question::Cancel(task),
+                Question::Status(task)
+                | Question::Result(task)
+                | Question::Cancel(task)
+                | Question::Retry(task, _),
                 Err(Rejection::TaskNotFound { .. }),
             ) => linearizable::check_absent(&self.truth, *task, index),
             (Question::Cancel(task), Err(Rejection::TaskFinished { .. })) => {

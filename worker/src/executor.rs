@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
-use crate::handlers::{Context, Failure, Handler};
+use crate::handlers::{Context, Failure, Handler, Origin};
 use crate::slots::Key;
 
 /// How long an attempt that took too long may take to end by itself.
@@ -52,6 +52,7 @@ struct Waiting {
     slots: u32,
     /// What it may take once it runs.
     timeout: Option<Duration>,
+    origin: Option<Box<Origin>>,
     since: Instant,
 }
 
@@ -108,6 +109,9 @@ impl Executor {
             return Start::Done(outcome(&key, Err(failure)), None);
         }
         let timeout = assignment.timeout_ms.map(Duration::from_millis);
+        let (of, first) = (assignment.retry_of, assignment.first_task_id);
+        let origin = Origin { task_id: of, first_task_id: first };
+        let origin = (!origin.task_id.is_empty()).then(|| Box::new(origin));
         // One that takes more than all would never start.
         let slots = assignment.slots.clamp(1, self.slots);
         let payload = Vec::from(assignment.payload);
@@ -133,6 +137,7 @@ impl Executor {
             epoch,
             slots,
             timeout,
+            origin,
             since: Instant::now(),
         });
         self.fill_slots();
@@ -147,7 +152,8 @@ impl Executor {
         }
     }
 
-    fn spawn(&mut self, Waiting { key, handler, payload, epoch, slots, timeout, .. }: Waiting) {
+    fn spawn(&mut self, waiting: Waiting) {
+        let Waiting { key, handler, payload, epoch, slots, timeout, origin, since: _ } = waiting;
         let (cancelled, began) = (CancellationToken::new(), Instant::now());
         self.running.insert(key.clone(), Running { slots, cancelled: cancelled.clone(), began });
         self.taken += slots;
@@ -156,6 +162,7 @@ impl Executor {
             attempt: key.attempt,
             epoch,
             worker_id: Arc::clone(&self.worker_id),
+            origin,
             cancelled: cancelled.clone(),
         };
         let (ended, faults) = (self.ended.clone(), self.faults.clone());

@@ -19,5 +19,5 @@ pub mod slots;
 mod witness;
 
 pub use config::Config;
-pub use handlers::{Context, Failure, Handler};
+pub use handlers::{Context, Failure, Handler, Origin};
 pub use run::{Error, run};

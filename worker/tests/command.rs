@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use worker::handlers::CommandHandler;
-use worker::{Context, Failure, Handler as _};
+use worker::{Context, Failure, Handler as _, Origin};
 
 fn context() -> Context {
     Context {
@@ -14,6 +14,7 @@ fn context() -> Context {
         attempt: 3,
         epoch: 7,
         worker_id: Arc::from("localhost:50061"),
+        origin: None,
         cancelled: CancellationToken::new(),
     }
 }
@@ -35,6 +36,19 @@ async fn output_and_exit_code_are_the_result() {
         result,
         json!({ "exit_code": 0, "stdout": "out\n", "stderr": "err\n", "truncated": false })
     );
+}
+
+#[tokio::test]
+async fn a_repetition_knows_what_it_repeats() {
+    let print = r#"echo "$MUTIRAO_RETRY_OF $MUTIRAO_ARRAY_ID $MUTIRAO_ARRAY_INDEX""#;
+    let order = json!({ "argv": ["sh", "-c", print] }).to_string().into_bytes();
+    let array = common::array_id::new();
+    let first_task_id = common::array_id::task(&array, 7).expect("it is the id of an array");
+    let origin = Some(Box::new(Origin { task_id: "the-second".into(), first_task_id }));
+    let context = Context { origin, ..context() };
+    let result = CommandHandler::default().run(context, order).await.expect("succeeds");
+    let result: Value = serde_json::from_slice(&result).expect("is JSON");
+    assert_eq!(result["stdout"], json!(format!("the-second {array} 7\n")));
 }
 
 #[tokio::test]

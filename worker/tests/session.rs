@@ -168,6 +168,7 @@ fn assignment(delivery: Delivery, task_id: &str, handler: &str) -> ToWorker {
         delivery: delivery.into(),
         timeout_ms: None,
         slots: 1,
+        ..Assignment::default()
     };
     ToWorker::Assignments(Assignments { assignments: vec![assignment] })
 }

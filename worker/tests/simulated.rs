@@ -14,6 +14,7 @@ fn context() -> Context {
         attempt: 1,
         epoch: 1,
         worker_id: Arc::from("localhost:50061"),
+        origin: None,
         cancelled: CancellationToken::new(),
     }
 }

@@ -140,6 +140,14 @@ pub enum Online {
         #[arg(value_name = "ID", required = true, value_parser = task_id)]
         task_ids: Vec<String>,
     },
+    Retry {
+        #[arg(value_name = "ID", required_unless_present = "failed", value_parser = task_id)]
+        task_ids: Vec<String>,
+        #[arg(long, conflicts_with = "task_ids")]
+        failed: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
     Workers,
     Queues {
         #[command(subcommand)]

@@ -135,6 +135,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::UnknownHandler
         | ErrorCode::NeedsNotMet
         | ErrorCode::TaskFinished
+        | ErrorCode::NotRetriable
         | ErrorCode::TaskIdConflict
         | ErrorCode::FirstUserNotAdmin
         | ErrorCode::LastAdmin

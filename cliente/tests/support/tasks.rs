@@ -286,6 +286,37 @@ impl TaskOrchestrator for Script {
         ))))
     }
 
+    async fn retry_task(
+        &self,
+        request: Request<RetryTaskRequest>,
+    ) -> Result<Response<RetryTaskResponse>, Status> {
+        let RetryTaskRequest { task_id, new_task_id } = request.get_ref().clone();
+        self.admit(format!("retry {task_id}"), &request).await?;
+        let Record { task, payload, .. } = self.find(&task_id)?;
+        if !matches!(task.state(), TaskState::Failed | TaskState::Lost) {
+            return Err(grpc_status::status(ErrorCode::NotRetriable, "it did not fail"));
+        }
+        let handler = task.handler;
+        let spec = TaskSpec {
+            task_id: new_task_id.clone(),
+            handler,
+            payload: payload.into(),
+            ..TaskSpec::default()
+        };
+        let (mut task, existed) = self.accept(&spec, true)?;
+        task.retry_of.clone_from(&task_id);
+        self.pair.change(|store| {
+            if let Some(record) = store.tasks.get_mut(&new_task_id) {
+                record.task.retry_of = task_id;
+            }
+        });
+        Ok(Response::new(RetryTaskResponse {
+            task: Some(task),
+            existed,
+            receipt: Some(self.receipt()),
+        }))
+    }
+
     async fn cancel_task(
         &self,
         request: Request<CancelTaskRequest>,

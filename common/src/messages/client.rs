@@ -21,6 +21,14 @@ pub enum ClientMessage {
     AcceptedMany {
         count: u64,
     },
+    /// A task was accepted that does another one once more.
+    Retried {
+        of: String,
+        task: String,
+        durability: Durability,
+    },
+    /// There is none to do once more.
+    NothingToRetry,
     /// An array was accepted, now or before.
     AcceptedArray {
         array: String,
@@ -177,6 +185,8 @@ impl Message for ClientMessage {
         match self {
             Self::Accepted { .. } => "accepted",
             Self::AcceptedMany { .. } => "accepted_many",
+            Self::Retried { .. } => "retried",
+            Self::NothingToRetry => "nothing_to_retry",
             Self::AcceptedArray { .. } => "accepted_array",
             Self::MayGoOn { .. } => "may_go_on",
             Self::IsAnArray { .. } => "is_an_array",
@@ -246,6 +256,11 @@ impl ClientMessage {
                 format!("Tarefa {task} já tinha sido recebida; nada foi duplicado.")
             }
             Self::AcceptedMany { count } => format!("{count} tarefas recebidas."),
+            Self::Retried { of, task, durability } => {
+                let durability = durability_text(*durability, Lang::Pt);
+                format!("Tarefa {of} será feita de novo como {task} ({durability}).")
+            }
+            Self::NothingToRetry => "Nenhuma tarefa a repetir: nenhuma das suas falhou ou se perdeu sem já ter sido repetida.".into(),
             Self::MayGoOn { task } => format!(
                 "A tarefa {task} pode ter sido recebida e continuar; consulte-a com cliente status."
             ),
@@ -370,6 +385,11 @@ impl ClientMessage {
                 format!("Task {task} had been accepted before; nothing was duplicated.")
             }
             Self::AcceptedMany { count } => format!("{count} tasks accepted."),
+            Self::Retried { of, task, durability } => {
+                let durability = durability_text(*durability, Lang::En);
+                format!("Task {of} will be done once more as {task} ({durability}).")
+            }
+            Self::NothingToRetry => "Nothing to retry: none of yours failed or was lost without having been retried.".into(),
             Self::MayGoOn { task } => format!(
                 "The task {task} may have been accepted, and go on; ask with cliente status."
             ),

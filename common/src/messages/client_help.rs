@@ -62,7 +62,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "expires" => "Se não começar até tanto depois de submetida, a tarefa falha: 30s, 10m, 2h",
         "deadline" => "Se não terminar até tanto depois de submetida, a tarefa é encerrada e falha",
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
-        "submit.wait" => "Espera terminarem; o código de saída é o do trabalho",
+        "submit.wait" | "retry.wait" => "Espera terminarem; o código de saída é o do trabalho",
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
             "Arquivo com a entrada padrão do programa (- é a entrada padrão)"
         }
@@ -99,9 +99,11 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "watch.about" => {
             "Acompanha tarefas até terminarem; sem nenhuma, todas as suas daqui em diante"
         }
-        "watch.task_ids" | "cancel.task_ids" => "Identificadores das tarefas",
+        "watch.task_ids" | "cancel.task_ids" | "retry.task_ids" => "Identificadores das tarefas",
         "task_id" => "Identificador da tarefa",
         "cancel.about" => "Cancela tarefas",
+        "retry.about" => "Faz de novo tarefas que falharam ou se perderam, como tarefas novas",
+        "retry.failed" => "Todas as suas que falharam ou se perderam, cada uma só uma vez",
         "workers.about" => "Mostra os workers",
         "cluster.about" => "Mostra os orquestradores, quem é o principal e os workers",
         "audit.about" => {
@@ -226,7 +228,9 @@ fn english(id: &str) -> Option<&'static str> {
             "Only failures with these codes are retried, for example NON_ZERO_EXIT,KILLED_BY_SIGNAL (default: all)"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
-        "submit.wait" => "Wait until they are finished; the exit code is that of the work",
+        "submit.wait" | "retry.wait" => {
+            "Wait until they are finished; the exit code is that of the work"
+        }
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
             "File with the program's standard input (- is standard input)"
         }
@@ -261,9 +265,11 @@ fn english(id: &str) -> Option<&'static str> {
         "watch.about" => {
             "Follows tasks until they are finished; without any, all of yours from now on"
         }
-        "watch.task_ids" | "cancel.task_ids" => "Ids of the tasks",
+        "watch.task_ids" | "cancel.task_ids" | "retry.task_ids" => "Ids of the tasks",
         "task_id" => "Id of the task",
         "cancel.about" => "Cancels tasks",
+        "retry.about" => "Does once more tasks that failed or were lost, as new tasks",
+        "retry.failed" => "All of yours that failed or were lost, each of them only once",
         "workers.about" => "Shows the workers",
         "cluster.about" => "Shows the orchestrators, who is principal, and the workers",
         "audit.about" => {

@@ -74,6 +74,8 @@ pub enum Label {
     Open,
     Worker,
     Attempt,
+    /// Which task it does once more.
+    RetryOf,
     Submitted,
     Started,
     Finished,
@@ -106,6 +108,8 @@ impl Label {
             (_, Self::Status) => "Status",
             (Lang::Pt, Self::Waiting) => "Aguardando",
             (Lang::En, Self::Waiting) => "Waiting",
+            (Lang::Pt, Self::RetryOf) => "Repete",
+            (Lang::En, Self::RetryOf) => "Retry of",
             (Lang::Pt, Self::NotBefore) => "Não antes de",
             (Lang::En, Self::NotBefore) => "Not before",
             (_, Self::Handler) => "Handler",

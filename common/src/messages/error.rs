@@ -36,6 +36,7 @@ fn portuguese(code: ErrorCode) -> &'static str {
             "Nenhum worker oferece este handler; verifique o nome ou inicie um worker que o ofereça."
         }
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
+        ErrorCode::NotRetriable => "Só se repete uma tarefa que falhou ou se perdeu.",
         ErrorCode::QueueNotFound => "Fila não encontrada; veja cliente queues.",
         ErrorCode::NeedsNotMet => {
             "Nenhum worker que oferece o handler tem o que a tarefa precisa; veja cliente workers, ou use --allow-unknown-handler para esperar por um."
@@ -91,6 +92,7 @@ fn english(code: ErrorCode) -> &'static str {
             "No worker offers this handler; check its name or start a worker that offers it."
         }
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
+        ErrorCode::NotRetriable => "Only a task that failed or was lost is retried.",
         ErrorCode::QueueNotFound => "There is no such queue; see cliente queues.",
         ErrorCode::NeedsNotMet => {
             "No worker that offers the handler has what the task needs; see cliente workers, or use --allow-unknown-handler to wait for one."

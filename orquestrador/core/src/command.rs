@@ -38,6 +38,8 @@ pub enum Command {
     /// The present state of these tasks (those unknown are left out), and from then on the shell
     /// hears of each change by [`Effect::TaskChanged`](crate::Effect).
     QueryMany { request: RequestId, owner: UserName, tasks: Vec<TaskId>, with_results: bool },
+    /// Submits a task that failed or was lost once more, as `new`.
+    Retry { request: RequestId, owner: UserName, task: TaskId, new: TaskId },
     /// Ends a task that is not finished.
     Cancel { request: RequestId, owner: UserName, task: TaskId },
 

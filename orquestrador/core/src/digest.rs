@@ -92,7 +92,14 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
         worker = finished.worker.as_ref().map_or(0, |id| text(&id.0));
         started = finished.started_at.map_or(0, |at| at.0.wrapping_add(1));
         finished_at = finished.finished_at.0;
-        content = finished.content_hash;
+        content = match &finished.again {
+            // One without keeps the digest that it had before any were kept.
+            None => finished.content_hash,
+            Some(again) => {
+                let payload = xxh3_64_with_seed(&again.payload, again.terms.hash());
+                finished.content_hash ^ payload.rotate_left(17)
+            }
+        };
         holds = u64::from(finished.order.is_none());
     }
     let (plain, terms) = plain_or_not(parts.terms_hash);

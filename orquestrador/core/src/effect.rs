@@ -9,6 +9,7 @@ use crate::ids::{
 };
 use crate::rejection::Rejection;
 use crate::settings::QueueSettings;
+use crate::terms::Origin;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Assignment {
     pub delivery: Delivery,
     /// Of its worker.
     pub slots: u32,
+    /// Which task it does once more.
+    pub origin: Option<Origin>,
     /// What the attempt may take, from its start on.
     pub timeout_ms: Option<u64>,
 }
@@ -123,6 +126,8 @@ pub struct TaskSnapshot {
     pub not_before: Option<Timestamp>,
     /// So many tasks and arrays must end first.
     pub waits_for: usize,
+    /// Which task it does once more.
+    pub retry_of: Option<TaskId>,
     pub queue: QueueName,
     pub priority: i8,
 }

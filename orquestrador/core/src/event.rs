@@ -10,7 +10,7 @@ use crate::ids::{
 };
 use crate::needs::Needs;
 use crate::settings::QueueSettings;
-use crate::terms::{Expiry, Terms};
+use crate::terms::{Expiry, Origin, Terms};
 
 /// A fact. Records the decision, so that changing a policy never changes history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,7 +217,17 @@ pub struct RestoredTask {
     pub priority: i8,
     /// Of one whose cancelled attempt still holds a slot.
     pub needs: Option<Box<Needs>>,
+    pub origin: Option<Box<Origin>>,
+    /// Of a failure or a loss: what is needed to do it once more.
+    pub again: Option<Box<RestoredAgain>>,
     pub end: RestoredEnd,
+}
+
+/// What a finished task was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredAgain {
+    pub payload: Blob,
+    pub terms: Terms,
 }
 
 /// An array; those of its tasks that have a record follow.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use crate::event::{Blockage, Event, RestoredArray, RestoredEnd, RestoredTask};
+use crate::event::{Blockage, Event, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::needs::Needs;
 use crate::state::State;
@@ -133,6 +133,11 @@ impl History {
             queue: terms.queue.clone(),
             priority: terms.priority,
             needs: self.held.get(&task.id()).cloned().flatten(),
+            origin: terms.origin.clone(),
+            again: finished.again.as_ref().map(|again| {
+                let payload = again.payload.to_blob();
+                Box::new(RestoredAgain { payload, terms: Terms::clone(&again.terms) })
+            }),
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),

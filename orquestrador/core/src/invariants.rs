@@ -10,7 +10,7 @@ use crate::ids::{Attempt, TaskId, Timestamp};
 use crate::machine::Machine;
 use crate::state::State;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Body, Chain, FinishOrder, Task};
+use crate::state::tasks::{Body, Chain, FinishOrder, Finished, Task};
 use crate::state::workers::{Held, Used};
 
 /// # Errors
@@ -61,7 +61,7 @@ fn totals(state: &State) -> Result<(), String> {
     for (slot, task) in state.tasks.iter() {
         counts[task.state() as usize] += 1;
         active += task.body.payload_bytes();
-        finished += task.finished().map_or(0, |finished| finished.end.bytes());
+        finished += task.finished().map_or(0, Finished::bytes);
         ensure(state.tasks.find(task.id()) == Some(slot), || {
             format!("task {} is not found by its id", task.id())
         })?;

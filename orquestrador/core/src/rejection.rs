@@ -15,6 +15,8 @@ pub enum Rejection {
     TaskIdConflict { task: TaskId },
     #[error("task {task} comes after {other}, which is not known")]
     DependencyNotFound { task: TaskId, other: TaskId },
+    #[error("task {task} neither failed nor was lost")]
+    NotRetriable { task: TaskId },
     #[error("there is no queue {queue}")]
     QueueNotFound { queue: QueueName },
     #[error("there is no array {array}")]

@@ -18,6 +18,16 @@ pub struct Terms {
     pub times: TimeLimits,
     /// `None`: what every worker has that offers the handler.
     pub needs: Option<Box<Needs>>,
+    /// Which task it does once more, by somebody's wish.
+    pub origin: Option<Box<Origin>>,
+}
+
+/// Which task another one does once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    pub of: TaskId,
+    /// The first one, of which `of` may be a repetition itself.
+    pub first: TaskId,
 }
 
 /// How long things may take; `None`: as long as they do.
@@ -120,12 +130,20 @@ impl Terms {
                 bytes.extend(count.to_le_bytes());
             }
         }
+        if let Some(Origin { of, first }) = self.origin.as_deref() {
+            bytes.extend((u64::MAX - 3).to_le_bytes());
+            bytes.extend(of.to_bytes());
+            bytes.extend(first.to_bytes());
+        }
         if bytes.len() == 1 { self.delivery as u64 } else { xxh3_64(&bytes) }
     }
 
     /// They say nothing but the delivery.
     pub fn is_plain(&self) -> bool {
-        !self.is_policy() && self.priority == 0 && self.queue == QueueName::default()
+        !self.is_policy()
+            && self.origin.is_none()
+            && self.priority == 0
+            && self.queue == QueueName::default()
     }
 
     /// Whether they say what matters to a task that is not finished only.
@@ -238,7 +256,10 @@ mod tests {
                     let [timed, also] = timed;
                     let needs = Needs { slots: 2, ..Needs::default() };
                     let more = Terms { needs: Some(Box::new(needs)), ..also.clone() };
-                    [Terms { priority: -1, ..terms.clone() }, terms, queue, timed, also, more]
+                    let origin = Origin { of: TaskId(1), first: TaskId(2) };
+                    let again = Terms { origin: Some(Box::new(origin)), ..more.clone() };
+                    let lower = Terms { priority: -1, ..terms.clone() };
+                    [lower, terms, queue, timed, also, more, again]
                 });
                 retry.collect::<Vec<_>>()
             })
@@ -246,6 +267,6 @@ mod tests {
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), 96);
+        assert_eq!(hashes.len(), 112);
     }
 }

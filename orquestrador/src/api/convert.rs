@@ -87,6 +87,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         queue: snapshot.queue.to_string(),
         priority: snapshot.priority.into(),
         waits_for: u32::try_from(snapshot.waits_for).unwrap_or(u32::MAX),
+        retry_of: snapshot.retry_of.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -242,6 +243,7 @@ pub fn worker(worker: &WorkerSnapshot) -> proto::Worker {
 }
 
 pub fn assignment(assignment: Assignment) -> proto::Assignment {
+    let origin = assignment.origin;
     proto::Assignment {
         task_id: assignment.attempt.task.to_string(),
         attempt: assignment.attempt.attempt.0,
@@ -250,6 +252,8 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
         delivery: delivery(assignment.delivery).into(),
         timeout_ms: assignment.timeout_ms,
         slots: assignment.slots,
+        retry_of: origin.map(|origin| origin.of.to_string()).unwrap_or_default(),
+        first_task_id: origin.map(|origin| origin.first.to_string()).unwrap_or_default(),
     }
 }
 

@@ -93,6 +93,7 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::ArrayNotFound { .. } => ErrorCode::ArrayNotFound,
         Rejection::DependencyNotFound { .. } => ErrorCode::DependencyNotFound,
         Rejection::UnknownHandler { .. } => ErrorCode::UnknownHandler,
+        Rejection::NotRetriable { .. } => ErrorCode::NotRetriable,
         Rejection::QueueNotFound { .. } => ErrorCode::QueueNotFound,
         Rejection::NeedsNotMet { .. } => ErrorCode::NeedsNotMet,
         Rejection::BacklogFull { .. } => ErrorCode::QueueFull,

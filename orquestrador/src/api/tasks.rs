@@ -12,9 +12,9 @@ use common::proto::{
     CancelArrayRequest, CancelArrayResponse, CancelTaskRequest, CancelTaskResponse,
     ExplainTaskRequest, ExplainTaskResponse, GetArrayRequest, GetArrayResponse, GetTaskRequest,
     GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse, ListTasksRequest,
-    ListTasksResponse, RunTaskRequest, RunTaskResponse, SubmitArrayRequest, SubmitArrayResponse,
-    SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
-    WatchTasksRequest, WatchTasksResponse,
+    ListTasksResponse, RetryTaskRequest, RetryTaskResponse, RunTaskRequest, RunTaskResponse,
+    SubmitArrayRequest, SubmitArrayResponse, SubmitTaskRequest, SubmitTaskResponse,
+    SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
 };
 use orquestrador_core::effect::TaskSnapshot;
 use orquestrador_core::ids::{Blob, Index, RequestId, TaskId, UserName};
@@ -325,6 +325,26 @@ impl TaskOrchestrator for Service {
         let farewell = futures::stream::once(async move { lagged.load(Ordering::Acquire) })
             .filter_map(|lagged| lagged.then(|| Err(crate::driver::lagged())));
         Ok(Response::new(Box::pin(ReceiverStream::new(updates).chain(farewell))))
+    }
+
+    async fn retry_task(
+        &self,
+        request: Request<RetryTaskRequest>,
+    ) -> Result<Response<RetryTaskResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let task = validate::task_id("task_id", &body.task_id)?;
+        let new = validate::new_task_id("new_task_id", &body.new_task_id)?;
+        let owner = caller.user;
+        let retry = |request| Command::Retry { request, owner, task, new };
+        let done = self.driver.submit(retry).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Submitted { accepted, first } => Ok(Response::new(RetryTaskResponse {
+                task: Some(convert::task(&first)),
+                existed: accepted == 0,
+                receipt: Some(done.receipt),
+            })),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn cancel_task(

@@ -67,10 +67,7 @@ impl Violations {
     ) -> Option<NewTask> {
         let before = self.0.len();
         let id = parse_id(&spec.task_id)
-            .and_then(|id| match id.is_for_arrays() {
-                false => Ok(id),
-                true => Err("must not be of version 8, which is for arrays".to_owned()),
-            })
+            .and_then(not_for_arrays)
             .map_err(|why| self.add(format!("{}.task_id", path()), why))
             .ok();
         let way = Way {
@@ -122,6 +119,22 @@ pub fn name_violation(name: &str) -> Option<String> {
 /// `INVALID_ARGUMENT` naming `field`.
 pub fn task_id(field: &str, text: &str) -> Result<TaskId, Status> {
     parse_id(text).map_err(|why| grpc_status::invalid([(field.to_owned(), why)]))
+}
+
+/// Of a task that is to be made.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` naming `field`.
+pub fn new_task_id(field: &str, text: &str) -> Result<TaskId, Status> {
+    let id = parse_id(text).and_then(not_for_arrays);
+    id.map_err(|why| grpc_status::invalid([(field.to_owned(), why)]))
+}
+
+fn not_for_arrays(id: TaskId) -> Result<TaskId, String> {
+    match id.is_for_arrays() {
+        false => Ok(id),
+        true => Err("must not be of version 8, which is for arrays".to_owned()),
+    }
 }
 
 fn parse_id(text: &str) -> Result<TaskId, String> {

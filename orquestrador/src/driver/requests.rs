@@ -324,6 +324,7 @@ fn is_request(command: &Command) -> bool {
         | Command::List { .. }
         | Command::QueryMany { .. }
         | Command::Cancel { .. }
+        | Command::Retry { .. }
         | Command::Overview { .. }
         | Command::AddUser { .. }
         | Command::RemoveUser { .. }

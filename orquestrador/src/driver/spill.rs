@@ -39,11 +39,16 @@ pub fn events(store: &impl Store, events: &mut [Event]) {
             Event::ArrayRestored(restored) => keep_payload(store, &mut restored.payload),
             Event::TaskSucceeded { result, .. } => results.push(result),
             Event::TaskFailed { failure, .. } => results.push(&mut failure.output),
-            Event::TaskRestored(restored) => match &mut restored.end {
-                RestoredEnd::Succeeded { result } => results.push(result),
-                RestoredEnd::Failed(failure) => results.push(&mut failure.output),
-                RestoredEnd::Cancelled | RestoredEnd::Lost(_) => {}
-            },
+            Event::TaskRestored(restored) => {
+                if let Some(again) = &mut restored.again {
+                    keep_payload(store, &mut again.payload);
+                }
+                match &mut restored.end {
+                    RestoredEnd::Succeeded { result } => results.push(result),
+                    RestoredEnd::Failed(failure) => results.push(&mut failure.output),
+                    RestoredEnd::Cancelled | RestoredEnd::Lost(_) => {}
+                }
+            }
             _ => {}
         }
     }

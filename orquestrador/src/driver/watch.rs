@@ -370,6 +370,7 @@ mod tests {
             queue: orquestrador_core::ids::QueueName::default(),
             priority: 0,
             waits_for: 0,
+            retry_of: None,
         };
         let mut readers: Vec<_> = [3, 4]
             .map(|number| {

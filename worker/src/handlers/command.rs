@@ -138,10 +138,16 @@ impl Handler for CommandHandler {
     }
 }
 
-/// For a task of an array: which array, and the task's number in it.
-fn array_variables(task_id: &str) -> Vec<(&'static str, String)> {
-    let Some((array, number)) = array_id::of_task(task_id) else { return Vec::new() };
-    vec![("MUTIRAO_ARRAY_ID", array), ("MUTIRAO_ARRAY_INDEX", number.to_string())]
+/// What a repetition repeats; for a task of an array, and for one that repeats it: which array, and the
+/// task's number in it.
+fn origin_variables(context: &Context) -> Vec<(&'static str, String)> {
+    let origin = context.origin.as_deref();
+    let of = origin.map(|origin| ("MUTIRAO_RETRY_OF", origin.task_id.clone()));
+    let first = origin.map_or(&context.task_id, |origin| &origin.first_task_id);
+    let array = array_id::of_task(first).map(|(array, number)| {
+        [("MUTIRAO_ARRAY_ID", array), ("MUTIRAO_ARRAY_INDEX", number.to_string())]
+    });
+    of.into_iter().chain(array.into_iter().flatten()).collect()
 }
 
 fn spawn(order: &Order, context: &Context) -> Result<Child, Failure> {
@@ -153,7 +159,7 @@ fn spawn(order: &Order, context: &Context) -> Result<Child, Failure> {
         .args(args)
         .envs(&order.env)
         .env("MUTIRAO_TASK_ID", &context.task_id)
-        .envs(array_variables(&context.task_id))
+        .envs(origin_variables(context))
         .env("MUTIRAO_ATTEMPT", context.attempt.to_string())
         .env("MUTIRAO_EPOCH", context.epoch.to_string())
         .env("MUTIRAO_WORKER_ID", context.worker_id.as_ref())

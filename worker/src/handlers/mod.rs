@@ -51,8 +51,19 @@ pub struct Context {
     pub epoch: u64,
     /// This worker.
     pub worker_id: Arc<str>,
+    /// Of a task that does once more what failed.
+    pub origin: Option<Box<Origin>>,
     /// Fires when the attempt is to stop.
     pub cancelled: CancellationToken,
+}
+
+/// What a repetition repeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The task that failed or was lost.
+    pub task_id: String,
+    /// The first one of all, which may be of an array.
+    pub first_task_id: String,
 }
 
 /// The attempt did not succeed.

@@ -14,6 +14,7 @@ pub mod menu;
 mod payload;
 mod queues;
 mod result;
+mod retry;
 mod run;
 mod status;
 mod submit;
@@ -52,6 +53,9 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             wait::within(wait_timeout, watch).await
         }
         Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
+        Online::Retry { task_ids, failed, wait } => {
+            retry::run(context, (!failed).then_some(task_ids), &wait).await
+        }
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers => workers::run(context).await,
         Online::Queues { action } => queues::run(context, action).await,

@@ -110,6 +110,7 @@ fn task(view: &TaskView) -> Value {
         "pending_reason": word(&task.pending_reason),
         "not_before": time(task.not_before_ms),
         "waits_for": (task.waits_for > 0).then_some(task.waits_for),
+        "retry_of": word(&task.retry_of),
         "result": result.as_ref().map(|result| result_value(&task.handler, result)),
         "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
         "durability": receipt.as_ref().map(durability),

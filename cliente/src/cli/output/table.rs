@@ -112,6 +112,7 @@ impl Output for Table {
             (Label::Queue, queue(&task.queue, task.priority)),
             (Label::Worker, task.worker_id.clone()),
             (Label::Attempt, attempt),
+            (Label::RetryOf, task.retry_of.clone()),
             (Label::Submitted, time(task.submitted_at_ms)),
             (Label::Started, time(task.started_at_ms)),
             (Label::Finished, time(task.finished_at_ms)),

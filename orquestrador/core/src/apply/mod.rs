@@ -20,7 +20,9 @@ use crate::state::State;
 use crate::state::classes::Class;
 use crate::state::kept::Kept;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Body, Chain, Delay, End, FinishOrder, Finished, Submission, Task};
+use crate::state::tasks::{
+    Again, Body, Chain, Delay, End, FinishOrder, Finished, Submission, Task,
+};
 use crate::state::transitions::{Transition, next};
 use crate::state::workers::{Held, Worker};
 use crate::terms::Terms;
@@ -285,7 +287,10 @@ impl State {
             started_at: None,
             finished_at: at,
             order: None,
+            again: None,
         };
+        let is_kept = matches!(finished.end, End::Failed(_) | End::Lost(_));
+        let terms = is_kept.then(|| Arc::clone(&self.classes[class].terms));
         let mut holds_slot = false;
         match &self.tasks[slot].body {
             Body::Queued { .. } => self.classes[class].line.remove(&mut self.tasks, slot),
@@ -314,9 +319,13 @@ impl State {
         if !holds_slot {
             finished.order = Some(self.retain(slot));
         }
-        self.totals.finished_bytes += finished.end.bytes();
         self.let_go_of_policy(slot);
         let task = &mut self.tasks[slot];
+        if let Some(terms) = terms {
+            let payload = task.body.take_payload();
+            finished.again = Some(Box::new(Again { payload, terms }));
+        }
+        self.totals.finished_bytes += finished.bytes();
         (task.body, task.returned) = (Body::Finished(Box::new(finished)), 0);
         self.count_in(slot);
         self.leave_front(slot);
@@ -357,7 +366,7 @@ impl State {
         let slot = self.tasks.find(id).ok_or("there is no such task")?;
         let finished = self.tasks[slot].finished().ok_or("the task is not finished")?;
         let order = finished.order.ok_or("the task still holds a slot")?;
-        self.totals.finished_bytes -= finished.end.bytes();
+        self.totals.finished_bytes -= finished.bytes();
         self.count_out(slot);
         self.retained.remove(&order);
         let owner = self.classes[self.tasks[slot].class].owner;
@@ -381,11 +390,15 @@ impl State {
         let names = (&restored.owner, &restored.handler);
         let (delivery, queue, priority) =
             (restored.delivery, restored.queue.clone(), restored.priority);
-        let terms = Terms { delivery, queue, priority, ..Terms::default() };
+        let origin = restored.origin.clone();
+        let terms = Terms { delivery, queue, priority, origin, ..Terms::default() };
         let empty: (&[u8], _) = (&[], &terms);
         let mut submission = self.submission(restored.task, names, empty, restored.submitted_at)?;
         submission.fingerprint = restored.fingerprint;
-        self.totals.finished_bytes += end.bytes();
+        let again = restored.again.as_ref().map(|again| {
+            let payload = Kept::new(&again.payload);
+            Box::new(Again { payload, terms: Arc::new(again.terms.clone()) })
+        });
         let finished = Finished {
             content_hash: digest::content(&end),
             end,
@@ -393,7 +406,9 @@ impl State {
             started_at: restored.started_at,
             finished_at: restored.finished_at,
             order: restored.finish_order.map(FinishOrder),
+            again,
         };
+        self.totals.finished_bytes += finished.bytes();
         let body = Body::Finished(Box::new(finished));
         let slot = self.insert(Task::new(submission, restored.attempt, body));
         self.note_record(slot);

@@ -1,6 +1,7 @@
 //! What follows from each command: one file per group. Decides and records events, never changes the
 //! replicated state in another way.
 
+mod again;
 mod arrays;
 mod assign;
 mod cancel;
@@ -53,6 +54,10 @@ impl Machine {
             }
             Command::QueryMany { request, owner, tasks, with_results } => {
                 answer(step, request, Ok(self.query_many(&owner, &tasks, with_results)));
+            }
+            Command::Retry { request, owner, task, new } => {
+                let submitted = self.submit_again(now, owner, (task, new), step);
+                answer(step, request, submitted);
             }
             Command::Cancel { request, owner, task } => {
                 let cancelled = self.cancel(now, &owner, task, step);

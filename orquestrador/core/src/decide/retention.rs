@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::machine::{Machine, Step};
+use crate::state::tasks::Finished;
 
 impl Machine {
     /// One batch at most, so that no step takes long; what is left follows with the next one.
@@ -17,7 +18,7 @@ impl Machine {
             }
             let task = &self.state.tasks[*slot];
             count -= 1;
-            bytes -= task.finished().map_or(0, |finished| finished.end.bytes());
+            bytes -= task.finished().map_or(0, Finished::bytes);
             tasks.push(task.id());
         }
         if !tasks.is_empty() {

@@ -55,7 +55,13 @@ impl Machine {
         super::answer(step, request, answer);
     }
 
-    fn accept(&mut self, now: Timestamp, owner: &UserName, task: NewTask, step: &mut Step) {
+    pub(super) fn accept(
+        &mut self,
+        now: Timestamp,
+        owner: &UserName,
+        task: NewTask,
+        step: &mut Step,
+    ) {
         let NewTask { id, handler, payload, terms, start, after } = task;
         let owner = owner.clone();
         self.record(

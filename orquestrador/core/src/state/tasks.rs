@@ -2,6 +2,7 @@
 //! results exist only once a task is finished, the payload only until then.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::classes::Class;
 use super::index::IdIndex;
@@ -12,6 +13,7 @@ use crate::command::{Condition, Failure};
 use crate::effect::TaskState;
 use crate::event::LossCause;
 use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
+use crate::terms::Terms;
 
 /// The order of submission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -103,6 +105,22 @@ pub struct Finished {
     pub content_hash: u64,
     /// `None` while the cancelled attempt still holds its slot.
     pub order: Option<FinishOrder>,
+    /// Of a failure or a loss: what is needed to do it once more.
+    pub again: Option<Box<Again>>,
+}
+
+/// What a task was.
+#[derive(Clone)]
+pub struct Again {
+    pub payload: Kept,
+    pub terms: Arc<Terms>,
+}
+
+impl Finished {
+    /// What retention counts.
+    pub fn bytes(&self) -> u64 {
+        self.end.bytes() + self.again.as_ref().map_or(0, |again| again.payload.len() as u64)
+    }
 }
 
 #[derive(Clone)]

@@ -248,6 +248,8 @@ fn finished() -> RestoredTask {
         queue: QueueName::default(),
         priority: 0,
         needs: None,
+        origin: None,
+        again: None,
         end: RestoredEnd::Succeeded { result: b"result"[..].into() },
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::single_range_in_vec_init, reason = "sets of one range are meant")]
 
+mod again;
 mod arrays;
 mod cancelling;
 mod delivery;

@@ -112,6 +112,9 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (session(), reference()).prop_map(|(session, attempt)| {
             Command::ReportEnded { session, attempts: vec![attempt] }
         }),
+        2 => (owner(), id(), (0..40u128).prop_map(TaskId)).prop_map(|(owner, task, new)| {
+            Command::Retry { request: REQUEST, owner, task, new }
+        }),
         1 => (owner(), any::<bool>()).prop_map(|(user, admin)| Command::AddUser {
             request: REQUEST, token_hash: user.to_string(), user, admin
         }),

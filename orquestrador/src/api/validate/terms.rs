@@ -140,7 +140,7 @@ impl Violations {
         let times = TimeLimits { attempt_ms, begin_ms, end_ms };
         let (delivery, priority) = (known?, known_priority.ok()?);
         let (retry, needs) = (retry.map(Box::new), needs.map(Box::new));
-        Some(Terms { delivery, retry, queue, priority, times, needs })
+        Some(Terms { delivery, retry, queue, priority, times, needs, origin: None })
     }
 
     /// `None` also of needs that every worker meets.

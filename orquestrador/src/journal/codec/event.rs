@@ -8,7 +8,7 @@ use orquestrador_core::event::{Blockage, LossCause};
 use orquestrador_core::ids::{Attempt, QueueName, TaskId, Timestamp};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::settings::QueueSettings;
-use orquestrador_core::terms::{Expiry, RetryPolicy, Terms, TimeLimits};
+use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 
 use super::{CodecError, array, restored};
 use orquestrador_wire::process;
@@ -376,6 +376,7 @@ pub(super) fn terms(
     let delivery = delivery(at_most_once);
     let terms = terms.unwrap_or_default();
     let needs = needs(&terms);
+    let origin = origin(&terms)?;
     let proto::TaskTerms { queue, priority, attempt_ms, begin_ms, end_ms, .. } = terms;
     let priority = i8::try_from(priority).map_err(|_| CodecError::Invalid("priority"))?;
     let times = TimeLimits { attempt_ms, begin_ms, end_ms };
@@ -386,7 +387,16 @@ pub(super) fn terms(
         Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
     });
     let (queue, retry) = (named(&queue), retry.transpose()?);
-    Ok(Terms { delivery, retry, queue, priority, times, needs })
+    Ok(Terms { delivery, retry, queue, priority, times, needs, origin })
+}
+
+fn origin(terms: &proto::TaskTerms) -> Result<Option<Box<Origin>>, CodecError> {
+    let (of, first) = match (&terms.origin, &terms.origin_first) {
+        (Some(of), Some(first)) => (task(of)?, task(first)?),
+        (None, None) => return Ok(None),
+        (Some(_), None) | (None, Some(_)) => return Err(CodecError::Missing("origin")),
+    };
+    Ok(Some(Box::new(Origin { of, first })))
 }
 
 fn needs(terms: &proto::TaskTerms) -> Option<Box<Needs>> {
@@ -400,7 +410,7 @@ fn needs(terms: &proto::TaskTerms) -> Option<Box<Needs>> {
 
 /// `None` where they say nothing.
 pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
-    let Terms { queue, priority, times, needs, .. } = terms;
+    let Terms { queue, priority, times, needs, origin, .. } = terms;
     let needs = needs.as_deref().cloned().unwrap_or_default();
     let is_default = *queue == QueueName::default();
     let terms = proto::TaskTerms {
@@ -412,6 +422,8 @@ pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
         slots: if needs.slots == 1 { 0 } else { needs.slots },
         labels: needs.labels.iter().map(label_to_proto).collect(),
         resources: needs.resources.iter().map(resource_to_proto).collect(),
+        origin: origin.as_deref().map(|origin| id(origin.of)),
+        origin_first: origin.as_deref().map(|origin| id(origin.first)),
     };
     (terms != proto::TaskTerms::default()).then_some(terms)
 }

@@ -1,15 +1,17 @@
 //! Finished tasks, as snapshots hold them.
 
+use common::proto;
 use common::proto::task_restored::End;
 use common::proto::{RestoredCancellation, RestoredFailure, TaskRestored};
 use orquestrador_core::command::Failure;
-use orquestrador_core::event::{RestoredEnd, RestoredTask};
+use orquestrador_core::event::{RestoredAgain, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, Timestamp};
 use orquestrador_core::terms::Terms;
 
 use super::CodecError;
 use super::event::{
-    cause_from_proto, cause_to_proto, id, is_at_most_once, task, terms, terms_to_proto,
+    cause_from_proto, cause_to_proto, id, is_at_most_once, retry_to_proto, task, terms,
+    terms_to_proto,
 };
 
 pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
@@ -39,13 +41,26 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
             queue: restored.queue.clone(),
             priority: restored.priority,
             needs: restored.needs.clone(),
+            origin: restored.origin.clone(),
             ..Terms::default()
+        }),
+        again: restored.again.as_ref().map(|again| proto::RestoredAgain {
+            payload: again.payload.to_vec(),
+            at_most_once: is_at_most_once(again.terms.delivery),
+            retry: retry_to_proto(&again.terms),
+            terms: terms_to_proto(&again.terms),
         }),
     }
 }
 
 pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
-    let Terms { delivery, queue, priority, needs, .. } = terms(e.at_most_once, None, e.terms)?;
+    let again = e.again.map(|again| -> Result<_, CodecError> {
+        let terms = terms(again.at_most_once, again.retry, again.terms)?;
+        Ok(Box::new(RestoredAgain { payload: again.payload.into(), terms }))
+    });
+    let again = again.transpose()?;
+    let Terms { delivery, queue, priority, needs, origin, .. } =
+        terms(e.at_most_once, None, e.terms)?;
     Ok(RestoredTask {
         task: task(&e.task_id)?,
         owner: e.owner.as_str().into(),
@@ -61,6 +76,8 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         queue,
         priority,
         needs,
+        origin,
+        again,
         end: match e.end.ok_or(CodecError::Missing("end"))? {
             End::Succeeded(result) => RestoredEnd::Succeeded { result: result.into() },
             End::Failed(RestoredFailure { code, message, output }) => {

@@ -1,0 +1,121 @@
+//! `cliente retry`
+
+use cliente::{Error, Submitted};
+use common::exit;
+use common::messages::Message as _;
+use common::messages::client::ClientMessage;
+use common::proto::{Receipt, TaskState};
+use futures::stream::{self, StreamExt as _};
+
+use super::super::Context;
+use super::super::args::Wait;
+use super::super::failure::{self, Failure};
+use super::super::output::{self, TaskView};
+use super::super::terminal::say;
+use super::{array, wait};
+
+/// Tasks asked for at once.
+const PAGE: u32 = 1_000;
+/// Tasks submitted at once.
+const AT_ONCE: usize = 64;
+
+/// `task_ids`: `None` for all that failed or were lost, and were not done once more yet. One that cannot be
+/// repeated keeps none of the others from it; its refusal is the exit code.
+pub async fn run(
+    context: &Context,
+    task_ids: Option<Vec<String>>,
+    options: &Wait,
+) -> Result<u8, Failure> {
+    let is_all = task_ids.is_none();
+    let of = match task_ids {
+        Some(ids) => ids,
+        None => ended_badly(context).await?,
+    };
+    for id in &of {
+        array::check_task(id)?;
+    }
+    let retried = stream::iter(of).map(|id| async {
+        let new = match is_all {
+            // The same each time it is asked for.
+            true => cliente::retry_id(&id),
+            false => cliente::new_task_id(),
+        };
+        (context.client.retry(&id, new).await, id)
+    });
+    let mut retried = retried.buffered(AT_ONCE);
+    let (mut code, mut open) = (exit::OK, Vec::new());
+    while let Some((done, of)) = retried.next().await {
+        match done {
+            Ok(Submitted { existed: true, .. }) => {}
+            Ok(done) => {
+                tell(context, &of, &done);
+                let id = done.task.task_id.clone();
+                if !(options.wait && context.is_json) {
+                    let view = TaskView::without_result(done.task, Some(done.receipt));
+                    output::print(&context.output.accepted(&[view]))?;
+                }
+                open.push((id, done.receipt));
+            }
+            Err(refusal) => code = refused(context, code, refusal)?,
+        }
+    }
+    if open.is_empty() && code == exit::OK && !context.is_json {
+        say(&ClientMessage::NothingToRetry.text(context.lang));
+    }
+    if !options.wait || open.is_empty() {
+        return Ok(code);
+    }
+    let ended = wait_for(context, open, options).await?;
+    Ok(if code == exit::OK { ended } else { code })
+}
+
+async fn ended_badly(context: &Context) -> Result<Vec<String>, Failure> {
+    let states = [TaskState::Failed, TaskState::Lost];
+    let (mut ids, mut token) = (Vec::new(), String::new());
+    loop {
+        let (tasks, next, _) = context.client.list(&states, PAGE, &token).await?;
+        ids.extend(tasks.into_iter().map(|task| task.task_id));
+        if next.is_empty() {
+            return Ok(ids);
+        }
+        token = next;
+    }
+}
+
+fn tell(context: &Context, of: &str, done: &Submitted) {
+    if !context.is_json {
+        let task = done.task.task_id.clone();
+        let durability = done.receipt.durability();
+        let message = ClientMessage::Retried { of: of.to_owned(), task, durability };
+        say(&message.text(context.lang));
+    }
+}
+
+fn refused(context: &Context, code: u8, refusal: Error) -> Result<u8, Failure> {
+    let its = failure::refused(refusal.code);
+    if its == exit::UNAVAILABLE {
+        return Err(refusal.into());
+    }
+    Failure::from(refusal).tell(context.is_json, context.lang);
+    Ok(if code == exit::OK { its } else { code })
+}
+
+async fn wait_for(
+    context: &Context,
+    open: Vec<(String, Receipt)>,
+    options: &Wait,
+) -> Result<u8, Failure> {
+    let ids = open.iter().map(|(id, _)| id.clone()).collect();
+    let receipts: std::collections::HashMap<_, _> = open.into_iter().collect();
+    let show = |update: common::proto::TaskUpdate| {
+        let id = update.task.as_ref().map(|task| &task.task_id);
+        let receipt = id.and_then(|id| receipts.get(id).copied());
+        wait::show_change(context, update, receipt)
+    };
+    let finished = wait::until_finished(context, ids, show);
+    let tally = wait::within(options.wait_timeout, finished).await?;
+    if !context.is_json {
+        say(&tally.summary().text(context.lang));
+    }
+    Ok(tally.exit_code())
+}

@@ -1,0 +1,72 @@
+//! `cliente retry`: what failed is done once more after its cause was mended, whoever is principal by then.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use common::exit;
+use harness::{Cli, Cluster, Layout};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn start(dir: &Path) -> anyhow::Result<(Cli, Cluster)> {
+    let mut layout = Layout::new(dir, 1)?;
+    layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    Ok((cli, cluster))
+}
+
+fn kill(process: Option<harness::process::Process>) -> anyhow::Result<()> {
+    let mut process = process.expect("it was started");
+    process.signal(Signal::KILL)?;
+    process.wait(SOON)?;
+    Ok(())
+}
+
+fn said(task: &Value) -> &str {
+    task["result"]["stdout"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn what_failed_is_done_once_more_when_its_cause_is_mended_and_the_principal_is_dead()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = start(dir.path())?;
+    let disk = dir.path().join("disk");
+    let script = r#"test -e "$0" && echo "$MUTIRAO_ARRAY_INDEX of $MUTIRAO_RETRY_OF""#;
+    let payload = json!({ "argv": ["sh", "-c", script, disk] }).to_string();
+    let submit = ["submit", "--array", "3-7", "--handler", "command", "--payload", &payload];
+    let failed = cli.run(&[&submit[..], &["--queue", "noite", "--wait"]].concat())?;
+    assert_eq!(failed.code, Some(exit::TASK_FAILED.into()), "{failed:?}");
+    let listed = cli.json(&["list", "--state", "failed"])?;
+    assert_eq!(listed.len(), 5);
+
+    fs::write(&disk, "")?;
+    kill(cluster.principal.take())?;
+    let again = cli.json(&["retry", "--failed", "--wait"])?;
+    assert_eq!(again.len(), 5, "{again:?}");
+    let told: BTreeSet<String> = again.iter().map(|task| said(task).to_owned()).collect();
+    let number = |task: &Value| {
+        let id = task["task_id"].as_str().expect("it has one");
+        common::array_id::of_task(id).map(|(_, number)| format!("{number} of {id}\n"))
+    };
+    let expected: BTreeSet<String> = listed.iter().filter_map(number).collect();
+    assert_eq!(told, expected);
+    assert!(again.iter().all(|task| task["queue"] == "noite"), "{again:?}");
+
+    let nothing = cli.run(&["retry", "--failed"])?;
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(0), ""), "each of them once");
+    let by_name = listed[0]["task_id"].as_str().expect("it has one");
+    let once_more = cli.run(&["retry", by_name, "--wait"])?;
+    assert_eq!(once_more.code, Some(0), "as often as it is named: {once_more:?}");
+    let new = again[0]["task_id"].as_str().expect("it has one");
+    let refused = cli.run(&["retry", new, by_name])?;
+    assert_eq!(refused.code, Some(exit::REFUSED.into()), "{refused:?}");
+    assert_eq!(refused.stdout.lines().count(), 1, "the other one is done: {refused:?}");
+    Ok(())
+}
