@@ -69,6 +69,33 @@ impl Client {
         Ok(answer.interrupted)
     }
 
+    /// Tells a worker to take no more tasks, to finish what it runs within `timeout` (by default its own) and to
+    /// end; gives how many of its slots were in use.
+    ///
+    /// # Errors
+    /// `WORKER_NOT_FOUND`, another refusal, or nobody answered in time.
+    pub async fn drain_worker(
+        &self,
+        worker_id: &str,
+        timeout: Option<Duration>,
+    ) -> Result<u32, Error> {
+        let timeout = timeout.map(|limit| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX));
+        let worker_id = worker_id.to_owned();
+        let request = proto::DrainWorkerRequest { worker_id, timeout_ms: timeout };
+        let answer = self
+            .targets()
+            .call(
+                SWITCHOVER_TIMEOUT,
+                |_: &proto::DrainWorkerResponse| None,
+                |channel| {
+                    let request = self.targets().request(request.clone());
+                    async move { Ok(operator(channel).drain_worker(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        Ok(answer.busy)
+    }
+
     /// Another machine takes the place of the dead orchestrator: from now on it is looked for at `address`.
     ///
     /// # Errors

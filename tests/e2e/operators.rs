@@ -364,3 +364,43 @@ fn a_task_is_explained() -> anyhow::Result<()> {
     assert!(shown.stdout.contains("submetida"), "{}", shown.stdout);
     Ok(())
 }
+
+#[test]
+fn a_worker_leaves_when_it_has_finished_what_it_runs_and_takes_nothing_more() -> anyhow::Result<()>
+{
+    let dir = tempfile::tempdir()?;
+    let mut layout = Layout::new(dir.path(), 2)?;
+    // Its own patience is not the operator's.
+    layout.worker_args = ["--drain-timeout-s", "0", "--slots", "1"].map(str::to_owned).to_vec();
+    let (cli, ports) = (Cli::new(&layout), layout.worker_ports.clone());
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let short = r#"{"seconds": 1}"#;
+    let ids = [0, 1].map(|_| cli.submit(&["--handler", "simulated", "--payload", short]));
+    let [first, second] = ids;
+    let (first, second) = (first?, second?);
+    let running = |task: &[Value]| task.iter().all(|t| t["state"].as_str() == Some("RUNNING"));
+    for id in [&first, &second] {
+        assert!(cli.until(&["status", id], TRIES, running)?.is_some());
+    }
+    let of = cli.json(&["status", &first])?.pop().expect("one object");
+    let leaving = of["worker_id"].as_str().expect("it runs").to_owned();
+    let drained = cli.run(&["workers", "drain", &leaving, "--within", "60s", "--wait"])?;
+    assert_eq!(drained.code, Some(0), "{drained:?}");
+    for id in [&first, &second] {
+        let task = cli.finished(id, TRIES)?.expect("it is known");
+        assert_eq!((&task["state"], &task["attempt"]), (&"SUCCEEDED".into(), &1.into()), "{task}");
+    }
+    let workers = cli.json(&["workers"])?;
+    let is_there = |id: &str| workers.iter().any(|worker| worker["worker_id"] == id);
+    assert!(!is_there(&leaving) && workers.len() == 1, "{workers:?}");
+    let other = cli.submit(&["--handler", "echo", "--payload", "x"])?;
+    let done = cli.finished(&other, TRIES)?.expect("it is known");
+    assert_ne!(done["worker_id"], leaving.as_str());
+    let nth = ports.iter().position(|port| leaving.ends_with(&format!(":{port}")));
+    let mut left = cluster.workers[nth.expect("it is one of them")].take().expect("was started");
+    assert_eq!(left.wait(SOON)?.code(), Some(0));
+    let unknown = cli.run(&["workers", "drain", &leaving])?;
+    assert_eq!(unknown.code, Some(i32::from(common::exit::NOT_FOUND)), "{unknown:?}");
+    Ok(())
+}

@@ -197,7 +197,7 @@ impl Worker {
         let (signal, limit) = tokio::select! {
             // Only a draining worker comes to an end by itself.
             ended = &mut work => return ended.map(|()| Signal::Terminate),
-            limit = ordered(&mut stop) => (Signal::Terminate, patience.min(limit)),
+            limit = ordered(&mut stop) => (Signal::Terminate, limit),
             signal = common::shutdown::wait() => (signal?, patience),
         };
         if signal == Signal::Terminate {

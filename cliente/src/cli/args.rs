@@ -148,7 +148,10 @@ pub enum Online {
         #[command(flatten)]
         wait: Wait,
     },
-    Workers,
+    Workers {
+        #[command(subcommand)]
+        action: Option<WorkersAction>,
+    },
     Queues {
         #[command(subcommand)]
         action: Option<QueuesAction>,
@@ -432,6 +435,19 @@ pub enum QueuesAction {
     Purge {
         #[arg(value_name = "NAME")]
         name: String,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum WorkersAction {
+    List,
+    Drain {
+        #[arg(value_name = "ID")]
+        worker_id: String,
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        within: Option<Duration>,
+        #[command(flatten)]
+        wait: Wait,
     },
 }
 

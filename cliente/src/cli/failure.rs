@@ -126,6 +126,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::ArrayNotFound
         | ErrorCode::DependencyNotFound
         | ErrorCode::QueueNotFound
+        | ErrorCode::WorkerNotFound
         | ErrorCode::UserNotFound
         | ErrorCode::TailNotFound => exit::NOT_FOUND,
         ErrorCode::TailDamaged => exit::BROKEN,

@@ -149,6 +149,13 @@ impl OperatorService for Script {
         Err(Status::unimplemented("not scripted"))
     }
 
+    async fn drain_worker(
+        &self,
+        _: Request<DrainWorkerRequest>,
+    ) -> Result<Response<DrainWorkerResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
     async fn replace_peer(
         &self,
         _: Request<ReplacePeerRequest>,

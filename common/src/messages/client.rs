@@ -121,6 +121,15 @@ pub enum ClientMessage {
         tasks: u64,
         left: u64,
     },
+    /// It was told to end when it has finished; so many slots are in use.
+    WorkerDraining {
+        worker: String,
+        busy: u32,
+    },
+    /// It has.
+    WorkerGone {
+        worker: String,
+    },
     Promoted {
         node: String,
         epoch: u64,
@@ -214,6 +223,8 @@ impl Message for ClientMessage {
             Self::MapInputs => "map_inputs",
             Self::MapSeparator { .. } => "map_separator",
             Self::TooManyInputs => "too_many_inputs",
+            Self::WorkerDraining { .. } => "worker_draining",
+            Self::WorkerGone { .. } => "worker_gone",
             Self::Promoted { .. } => "promoted",
             Self::NoCommand => "no_command",
             Self::NoCommandLine => "no_command_line",
@@ -326,6 +337,8 @@ impl ClientMessage {
             Self::QueuePurged { queue, tasks, .. } => {
                 format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas.")
             }
+            Self::WorkerDraining { worker, busy } => format!("O worker {worker} não recebe mais tarefas e encerra quando terminar o que executa (slots em uso: {busy})."),
+            Self::WorkerGone { worker } => format!("O worker {worker} encerrou."),
             Self::Promoted { node, epoch } => format!("{node} é o principal da época {epoch}."),
             Self::NoCommand => "Sem um terminal é preciso dizer um comando; veja cliente --help.".into(),
             Self::NoCommandLine => {
@@ -455,6 +468,8 @@ impl ClientMessage {
             Self::QueuePurged { queue, tasks, .. } => {
                 format!("{tasks} tasks that waited in the queue {queue} were cancelled.")
             }
+            Self::WorkerDraining { worker, busy } => format!("The worker {worker} takes no more tasks and ends when it has finished what it runs (slots in use: {busy})."),
+            Self::WorkerGone { worker } => format!("The worker {worker} has ended."),
             Self::Promoted { node, epoch } => format!("{node} is the principal of epoch {epoch}."),
             Self::NoCommand => "Without a terminal a command is needed; see cliente --help.".into(),
             Self::NoCommandLine => {

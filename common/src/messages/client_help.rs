@@ -104,7 +104,16 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "cancel.about" => "Cancela tarefas",
         "retry.about" => "Faz de novo tarefas que falharam ou se perderam, como tarefas novas",
         "retry.failed" => "Todas as suas que falharam ou se perderam, cada uma só uma vez",
-        "workers.about" => "Mostra os workers",
+        "workers.about" => "Mostra e administra os workers",
+        "workers.list.about" => "Mostra os workers (padrão)",
+        "workers.drain.about" => {
+            "Um worker termina o que executa, sem receber mais nada, e encerra"
+        }
+        "workers.drain.worker_id" => "Identificador do worker, como em cliente workers",
+        "workers.drain.within" => {
+            "Quanto isso pode levar: 30s, 10m, 2h (padrão: o --drain-timeout-s do worker)"
+        }
+        "workers.drain.wait" => "Espera até ele encerrar",
         "cluster.about" => "Mostra os orquestradores, quem é o principal e os workers",
         "audit.about" => {
             "Lê os diários dos orquestradores e prova que nada se perdeu nem se repetiu"
@@ -270,7 +279,14 @@ fn english(id: &str) -> Option<&'static str> {
         "cancel.about" => "Cancels tasks",
         "retry.about" => "Does once more tasks that failed or were lost, as new tasks",
         "retry.failed" => "All of yours that failed or were lost, each of them only once",
-        "workers.about" => "Shows the workers",
+        "workers.about" => "Shows and manages the workers",
+        "workers.list.about" => "Shows the workers (default)",
+        "workers.drain.about" => "A worker finishes what it runs, without taking more, and ends",
+        "workers.drain.worker_id" => "Id of the worker, as in cliente workers",
+        "workers.drain.within" => {
+            "How long that may take: 30s, 10m, 2h (default: the worker's --drain-timeout-s)"
+        }
+        "workers.drain.wait" => "Wait until it has ended",
         "cluster.about" => "Shows the orchestrators, who is principal, and the workers",
         "audit.about" => {
             "Read the journals of the orchestrators and prove that nothing was lost or done twice"

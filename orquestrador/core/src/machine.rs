@@ -4,7 +4,7 @@ use crate::command::Command;
 use crate::effect::{Effect, UserRecord};
 use crate::event::Event;
 use crate::history::History;
-use crate::ids::Timestamp;
+use crate::ids::{SessionId, Timestamp, WorkerId};
 use crate::limits::Limits;
 use crate::office::Office;
 use crate::state::State;
@@ -88,6 +88,12 @@ impl Machine {
     /// When [`Command::ExpireTimers`] is next worth sending.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.next_timer()
+    }
+
+    /// Through which a worker is connected.
+    pub fn session_of(&self, worker: &WorkerId) -> Option<SessionId> {
+        let slot = self.state.workers.find(worker)?;
+        self.office.presence(slot).session
     }
 
     /// As far as the state has them.

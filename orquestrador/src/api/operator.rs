@@ -10,17 +10,18 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
-    ArraySpec, AuditJournalRequest, AuditJournalResponse, DrillRequest, DrillResponse,
-    ExplainClusterRequest, ExplainClusterResponse, ForcedView, ListTailsRequest, ListTailsResponse,
-    PeerStatus, PlaceRange, ReadTailRequest, ReadTailResponse, ReplacePeerRequest,
-    ReplacePeerResponse, ResubmitRequest, ResubmitResponse, ShutdownRequest, ShutdownResponse,
-    SwitchoverRequest, SwitchoverResponse, TailTask, TaskSpec, ViewNote, WitnessStatus,
-    drill_request,
+    ArraySpec, AuditJournalRequest, AuditJournalResponse, DrainWorkerRequest, DrainWorkerResponse,
+    DrillRequest, DrillResponse, ExplainClusterRequest, ExplainClusterResponse, ForcedView,
+    ListTailsRequest, ListTailsResponse, PeerStatus, PlaceRange, ReadTailRequest, ReadTailResponse,
+    ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest, ResubmitResponse, ShutdownRequest,
+    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, TailTask, TaskSpec, ViewNote,
+    WitnessStatus, drill_request,
 };
-use orquestrador_core::ids::{Epoch, Index, UserName};
+use orquestrador_core::ids::{Epoch, Index, UserName, WorkerId};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
 use orquestrador_core::{Answer, Command, Limits};
 use orquestrador_wire::view_to_proto;
+use tokio::sync::oneshot;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
@@ -191,6 +192,27 @@ impl OperatorService for Service {
         self.driver.send(Input::Farewell { tell_the_other: true }).await?;
         self.end.soon();
         Ok(Response::new(ShutdownResponse { interrupted }))
+    }
+
+    async fn drain_worker(
+        &self,
+        request: Request<DrainWorkerRequest>,
+    ) -> Result<Response<DrainWorkerResponse>, Status> {
+        self.admin(&request).await?;
+        let DrainWorkerRequest { worker_id, timeout_ms: within_ms } = request.into_inner();
+        // Refuses where this is not the principal.
+        let overview = cluster::overview(&self.driver).await?;
+        let (reply, known) = oneshot::channel();
+        let worker = WorkerId::from(worker_id.as_str());
+        self.driver.send(Input::StopWorker { worker: worker.clone(), within_ms, reply }).await?;
+        let is_there = known.await.unwrap_or_default();
+        match overview.workers.iter().find(|known| known.worker == worker) {
+            Some(known) if is_there => Ok(Response::new(DrainWorkerResponse { busy: known.busy })),
+            Some(_) | None => {
+                let text = format!("no worker {worker_id} is connected");
+                Err(grpc_status::status(ErrorCode::WorkerNotFound, text))
+            }
+        }
     }
 
     async fn replace_peer(

@@ -1,6 +1,6 @@
 //! What reaches the driver, from every service, through one bounded queue.
 
-use orquestrador_core::ids::{Epoch, Index, ProcessId, RequestId, SessionId};
+use orquestrador_core::ids::{Epoch, Index, ProcessId, RequestId, SessionId, WorkerId};
 use orquestrador_core::role::{
     self, Candidate, EntryId, Failover, Hello, Sender, Standing, Testimony, View,
 };
@@ -110,6 +110,12 @@ pub enum Input {
     /// The operator ends the whole cluster: workers are told to finish and end, within that time.
     StopWorkers {
         within_ms: u32,
+    },
+    /// One worker is told to finish and end, within that time or its own. Answered with whether it is there.
+    StopWorker {
+        worker: WorkerId,
+        within_ms: Option<u32>,
+        reply: oneshot::Sender<bool>,
     },
     /// The workers have ended: the other node is told to end too, and from now on nobody takes over from
     /// whom. The receiver of a farewell takes it as its own.

@@ -140,6 +140,18 @@ impl<S: Store> Driver<S> {
                 self.sessions.send_all(self.role.epoch(), &stop);
                 Ok(())
             }
+            Input::StopWorker { worker, within_ms, reply } => {
+                let session = self.applied.machine.session_of(&worker);
+                if let Some(session) = session {
+                    let stop =
+                        proto::orchestrator_message::Message::Stop(proto::Stop { within_ms });
+                    self.sessions.send(session, self.role.epoch(), stop);
+                }
+                if reply.send(session.is_some()).is_err() {
+                    tracing::trace!("nobody waits for the word on a worker");
+                }
+                Ok(())
+            }
             Input::Farewell { tell_the_other } => {
                 self.ending = true;
                 if tell_the_other {

@@ -57,7 +57,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             retry::run(context, (!failed).then_some(task_ids), &wait).await
         }
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
-        Online::Workers => workers::run(context).await,
+        Online::Workers { action } => workers::run(context, action).await,
         Online::Queues { action } => queues::run(context, action).await,
         Online::Cluster { action } => cluster::run(context, action).await,
         Online::Users { action } => users::run(context, action).await,
