@@ -110,6 +110,42 @@ fn no_source_file_is_too_long_to_hold_one_thing() {
     }
 }
 
+/// Cargo finds it by its place.
+fn is_a_target(file: &Path) -> bool {
+    let dir = file.parent().expect("is in one");
+    let kinds = ["tests", "examples", "benches", "bin"];
+    let is_kind = dir.file_name().is_some_and(|name| kinds.iter().any(|kind| *kind == name));
+    let is_root = ["main.rs", "lib.rs", "build.rs"].iter().any(|name| file.ends_with(name));
+    is_root || is_kind && (dir.ends_with("bin") || dir.with_file_name("Cargo.toml").exists())
+}
+
+/// A file that nothing names is not compiled, and nobody notices.
+#[test]
+fn every_source_file_is_compiled() {
+    let files = rust_files(&root());
+    let lost = files.iter().filter(|file| !is_a_target(file)).filter(|file| {
+        let dir = file.parent().expect("is in one");
+        let stem = |path: &Path| path.file_stem().expect("has one").to_string_lossy().into_owned();
+        let (name, above) = match stem(file) {
+            name if name == "mod" => (stem(dir), dir.parent().expect("is in one")),
+            name => (name, dir),
+        };
+        let manifest =
+            file.ancestors().map(|dir| dir.join("Cargo.toml")).find(|file| file.exists());
+        let near = files.iter().filter(|other| {
+            other != file
+                && (other.parent() == Some(above) || **other == above.with_extension("rs"))
+        });
+        let text = |file: &PathBuf| fs::read_to_string(file).expect("is readable");
+        let of_module = format!("mod {name};");
+        let by_path = format!("/{name}.rs\"");
+        !near.map(text).any(|text| text.contains(&of_module))
+            && !files.iter().map(text).any(|text| text.contains(&by_path))
+            && !manifest.iter().map(text).any(|text| text.contains(&by_path))
+    });
+    assert_eq!(lost.collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+}
+
 #[test]
 fn links_of_the_documents_lead_somewhere() {
     for name in ["README.md", "README.pt-BR.md", "ARCHITECTURE.md"] {

@@ -155,3 +155,17 @@ fn failures_are_told_with_their_input_and_may_end_the_rest() -> anyhow::Result<(
     assert_eq!(missing.code, Some(i32::from(exit::USAGE)), "{missing:?}");
     Ok(())
 }
+
+#[test]
+fn what_is_no_text_comes_out_as_the_program_printed_it() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = start(dir.path(), 1)?;
+    let script = r"printf '\377\000\n'; printf '\376' >&2";
+    let printed = (b"\xff\0\n".to_vec(), b"\xfe".to_vec());
+    let ran = cli.command(&["run", "--", "sh", "-c", script]).output()?;
+    assert_eq!((ran.stdout, ran.stderr), printed);
+    let map = ["map", "-k", "--tag", "--", "sh", "-c", script, "{}", ":::", "a", "b"];
+    let mapped = cli.command(&map).output()?;
+    assert_eq!(mapped.stdout, b"a\t\xff\0\nb\t\xff\0\n");
+    Ok(())
+}

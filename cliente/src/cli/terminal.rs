@@ -23,6 +23,11 @@ pub fn say(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
+/// What a program printed there, as it was.
+pub fn say_bytes(data: &[u8]) {
+    drop(std::io::stderr().write_all(data));
+}
+
 /// Ctrl+C ends the process at once, with the terminal as it was found: a prompt may have changed it.
 pub fn end_when_interrupted() -> Result<(), Failure> {
     let found = tcgetattr(std::io::stdin()).ok();

@@ -10,7 +10,6 @@ use common::messages::client::ClientMessage;
 use common::proto::{Task, TaskState, TaskUpdate};
 use futures::stream::{self, Stream, StreamExt as _};
 use indicatif::ProgressBar;
-use serde_json::Value;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::Context;
@@ -20,6 +19,7 @@ use super::super::inputs::{self, Inputs};
 use super::super::output::{self, TaskView};
 use super::super::terminal::{self, say};
 use super::payload::{self, Template};
+use super::report::Report;
 use super::wait::{self, Tally};
 
 /// Tasks under way that are asked to end at the same time.
@@ -179,31 +179,12 @@ fn show(context: &Context, done: &Done, tag: bool) -> Result<(), Failure> {
     if context.is_json {
         return output::print(&context.output.named(("input", input), &view));
     }
-    let report: Value = serde_json::from_slice(result).unwrap_or_default();
-    for (stream, is_error) in [("stderr", true), ("stdout", false)] {
-        let text = match &report[stream] {
-            Value::Null => continue,
-            Value::String(text) if text.is_empty() => continue,
-            Value::String(text) => text.clone(),
-            // What is no text.
-            other => format!("{other}\n"),
-        };
-        let text = if tag { tagged(input, &text) } else { text };
-        match is_error {
-            true => say(text.strip_suffix('\n').unwrap_or(&text)),
-            false => output::print(&text)?,
-        }
-    }
-    if report["truncated"] == true {
-        say(&ClientMessage::OutputCut.text(context.lang));
+    if let Some(report) = Report::read(result) {
+        report.show(context, tag.then_some(input.as_str()))?;
     }
     if let Some(error) = &task.error {
         let (code, message) = (error.code.clone(), error.message.clone());
         say(&ClientMessage::MapFailed { input: input.clone(), code, message }.text(context.lang));
     }
     Ok(())
-}
-
-fn tagged(input: &str, text: &str) -> String {
-    text.lines().map(|line| format!("{input}\t{line}\n")).collect()
 }

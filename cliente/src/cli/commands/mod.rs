@@ -13,6 +13,7 @@ mod map;
 pub mod menu;
 mod payload;
 mod queues;
+mod report;
 mod result;
 mod retry;
 mod run;

@@ -4,13 +4,13 @@ use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::proto::TaskState;
-use serde_json::Value;
 
 use super::super::Context;
 use super::super::args::Wait;
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
+use super::report::Report;
 use super::wait;
 
 pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Result<u8, Failure> {
@@ -36,13 +36,9 @@ pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Re
 pub fn show(context: &Context, view: &TaskView, raw: bool) -> Result<u8, Failure> {
     let task = &view.task;
     if let Some(result) = &view.result {
-        match report(&task.handler, result).filter(|_| !raw) {
-            Some(report) => {
-                show_report(&report)?;
-                if report["truncated"] == true {
-                    say(&ClientMessage::OutputCut.text(context.lang));
-                }
-            }
+        let is_report = task.handler == "command" && !raw;
+        match is_report.then(|| Report::read(result)).flatten() {
+            Some(report) => report.show(context, None)?,
             None => output::bytes(result)?,
         }
     }
@@ -60,22 +56,4 @@ pub fn show(context: &Context, view: &TaskView, raw: bool) -> Result<u8, Failure
 /// The exit code of the work.
 pub fn exit_code(state: TaskState) -> u8 {
     if state == TaskState::Succeeded { exit::OK } else { exit::TASK_FAILED }
-}
-
-/// What the `command` handler says of a program.
-fn report(handler: &str, result: &[u8]) -> Option<Value> {
-    (handler == "command").then(|| serde_json::from_slice(result).ok()).flatten()
-}
-
-/// What the program printed goes where it printed it.
-fn show_report(report: &Value) -> Result<(), Failure> {
-    match &report["stderr"] {
-        Value::String(text) if text.is_empty() => {}
-        Value::String(text) => say(text.strip_suffix('\n').unwrap_or(text)),
-        other => say(&other.to_string()),
-    }
-    match &report["stdout"] {
-        Value::String(text) => output::print(text),
-        other => output::print(&format!("{other}\n")),
-    }
 }

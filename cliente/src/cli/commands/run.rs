@@ -4,7 +4,6 @@ use common::error_code::ErrorCode;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::proto::Task;
-use serde_json::Value;
 
 use super::super::Context;
 use super::super::args::{Run, Submit};
@@ -12,6 +11,7 @@ use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
 use super::super::terminal::{self, say};
 use super::payload::Template;
+use super::report::Report;
 use super::result;
 
 /// Ends with the exit code of the program. Ctrl+C ends the program, too.
@@ -43,23 +43,18 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
         }
     }
     let (task, result) = ran?;
-    let code = exit_code(&result).unwrap_or_else(|| result::exit_code(task.state()));
+    let program = Report::read(&result).and_then(|report| report.exit_code);
+    let code = program.unwrap_or_else(|| result::exit_code(task.state()));
     let view = TaskView::new(task, result, None);
     if context.is_json {
         output::print(&context.output.task(&view))?;
         return Ok(code);
     }
     let mut shown = view;
-    if exit_code(shown.result.as_deref().unwrap_or_default()).is_some() {
+    if program.is_some() {
         // What the program says of its failure is enough.
         shown.task.error = None;
     }
     result::show(context, &shown, false)?;
     Ok(code)
-}
-
-/// Of a program that ended by itself.
-fn exit_code(report: &[u8]) -> Option<u8> {
-    let report: Value = serde_json::from_slice(report).ok()?;
-    report["exit_code"].as_u64().and_then(|code| u8::try_from(code).ok())
 }

@@ -1,0 +1,89 @@
+//! What the `command` handler says of a program: a JSON object, with what is no text in base64.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use common::messages::Message as _;
+use common::messages::client::ClientMessage;
+use serde_json::Value;
+
+use super::super::Context;
+use super::super::failure::Failure;
+use super::super::output;
+use super::super::terminal::{say, say_bytes};
+
+pub struct Report {
+    /// Of a program that ended by itself.
+    pub exit_code: Option<u8>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// It printed more than is kept.
+    is_cut: bool,
+}
+
+impl Report {
+    /// `None` if it is something else.
+    pub fn read(result: &[u8]) -> Option<Self> {
+        let report: Value = serde_json::from_slice(result).ok()?;
+        Some(Self {
+            exit_code: report["exit_code"].as_u64().and_then(|code| u8::try_from(code).ok()),
+            stdout: printed(&report["stdout"])?,
+            stderr: printed(&report["stderr"])?,
+            is_cut: report["truncated"] == true,
+        })
+    }
+
+    /// What the program printed goes where it printed it, as it was. `tag`: what comes before each line.
+    pub fn show(&self, context: &Context, tag: Option<&str>) -> Result<(), Failure> {
+        let tagged =
+            |printed: &[u8]| tag.map_or_else(|| printed.to_vec(), |tag| lines(tag, printed));
+        let stderr = tagged(&self.stderr);
+        if !stderr.is_empty() {
+            say_bytes(&stderr);
+        }
+        output::bytes(&tagged(&self.stdout))?;
+        if self.is_cut {
+            say(&ClientMessage::OutputCut.text(context.lang));
+        }
+        Ok(())
+    }
+}
+
+fn printed(stream: &Value) -> Option<Vec<u8>> {
+    match stream {
+        Value::String(text) => Some(text.clone().into_bytes()),
+        other => BASE64.decode(other["base64"].as_str()?).ok(),
+    }
+}
+
+fn lines(tag: &str, printed: &[u8]) -> Vec<u8> {
+    let lines = printed.split_inclusive(|byte| *byte == b'\n');
+    let lines = lines.map(|line| [tag.as_bytes(), b"\t", line].concat());
+    let mut tagged = lines.collect::<Vec<_>>().concat();
+    if tagged.last().is_some_and(|last| *last != b'\n') {
+        tagged.push(b'\n');
+    }
+    tagged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_what_the_program_printed() {
+        let result =
+            br#"{"exit_code":3,"stdout":{"base64":"//4K"},"stderr":"s","truncated":false}"#;
+        let report = Report::read(result).expect("it is one");
+        assert_eq!((report.exit_code, report.stdout), (Some(3), b"\xff\xfe\n".to_vec()));
+        assert_eq!(report.stderr, b"s");
+        for other in [&b"text"[..], b"{}", br#"{"stdout":"x"}"#] {
+            assert!(Report::read(other).is_none());
+        }
+    }
+
+    #[test]
+    fn each_line_has_its_tag_and_an_end() {
+        assert_eq!(lines("a", b"1\n\xff"), b"a\t1\na\t\xff\n");
+        assert_eq!(lines("a", b""), b"");
+    }
+}
