@@ -275,6 +275,13 @@ fn all_that_failed_is_retried_once_each() {
     assert_eq!(stage.run(&["retry", "--failed"]).stdout.lines().count(), 3);
     // The three that failed anew.
     assert_eq!(stage.run(&["retry", "--failed"]).stdout.lines().count(), 3);
+    // By name too is that repetition the first one; each further one is another.
+    stage.run(&["submit", "--id", ID, "--handler", "fail"]);
+    let by_name = stage.run(&["retry", ID]).stdout;
+    assert_ne!(stage.run(&["retry", ID]).stdout, by_name);
+    let rest = stage.run(&["retry", "--failed"]).stdout;
+    assert!(!rest.contains(by_name.trim_end()), "{rest}");
+    assert_eq!(rest.lines().count(), 5, "three, and the two of the one that was named");
     let none = Stage::working().run(&["retry", "--failed"]);
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
     assert!(none.stderr.contains("Nenhuma tarefa a repetir"), "{none:?}");

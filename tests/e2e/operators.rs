@@ -404,3 +404,34 @@ fn a_worker_leaves_when_it_has_finished_what_it_runs_and_takes_nothing_more() ->
     assert_eq!(unknown.code, Some(i32::from(common::exit::NOT_FOUND)), "{unknown:?}");
     Ok(())
 }
+
+#[test]
+fn the_last_word_on_a_worker_counts_and_it_is_gone_when_it_is_gone() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 1)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let id = cli.submit(&["--handler", "simulated", "--payload", r#"{"seconds": 600}"#])?;
+    let running = |task: &[Value]| task.iter().all(|t| t["state"].as_str() == Some("RUNNING"));
+    assert!(cli.until(&["status", &id], TRIES, running)?.is_some());
+    let worker = cli.json(&["status", &id])?[0]["worker_id"].as_str().expect("it runs").to_owned();
+    let patient = cli.json(&["workers", "drain", &worker, "--within", "1h"])?;
+    assert_eq!(patient, [serde_json::json!({ "worker_id": worker, "busy": 1 })]);
+    let mut principal = cluster.principal.take().expect("it was started");
+    principal.kill()?;
+    let waits = ["workers", "drain", &worker, "--within", "1h", "--wait", "--wait-timeout", "2s"];
+    let waits = cli
+        .until(&["workers"], TRIES, |workers| {
+            workers.iter().all(|worker| worker["connected"] == true)
+        })?
+        .map(|_| cli.run(&waits));
+    let waits = waits.expect("it comes back")?;
+    assert_eq!(waits.code, Some(i32::from(common::exit::TIMEOUT)), "it runs: {waits:?}");
+    let ends = cli.run(&["workers", "drain", &worker, "--within", "0s", "--wait"])?;
+    assert_eq!(ends.code, Some(0), "{ends:?}");
+    assert_eq!(cli.json(&["workers"])?, Vec::<Value>::new());
+    cluster.workers[0].take().expect("it was started").wait(SOON)?;
+    assert_eq!(cli.json(&["status", &id])?[0]["state"], "QUEUED", "nothing is lost");
+    Ok(())
+}

@@ -140,6 +140,22 @@ async fn ordered(stop: &mut watch::Receiver<Option<Duration>>) -> Duration {
     }
 }
 
+/// When the operator says so once more.
+async fn another(stop: &mut watch::Receiver<Option<Duration>>) -> Duration {
+    match stop.changed().await {
+        Ok(()) => ordered(stop).await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Never, if there is no such moment.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn serve_health(listener: TcpListener) {
     let (health, service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
@@ -203,12 +219,18 @@ impl Worker {
         if signal == Signal::Terminate {
             console.info(&Line::Draining);
             drain.cancel();
-            tokio::select! {
-                finished = tokio::time::timeout(limit, work) => match finished {
-                    Ok(ended) => ended?,
-                    Err(_) => console.warn(&Line::DrainTimeout),
-                },
-                signal = common::shutdown::wait() => drop(signal?),
+            let mut until = Instant::now().checked_add(limit);
+            loop {
+                tokio::select! {
+                    ended = &mut work => break ended?,
+                    () = at(until) => break console.warn(&Line::DrainTimeout),
+                    signal = common::shutdown::wait() => {
+                        signal?;
+                        break;
+                    }
+                    // The operator's last word counts.
+                    limit = another(&mut stop) => until = Instant::now().checked_add(limit),
+                }
             }
         }
         Ok(signal)

@@ -271,7 +271,7 @@ impl ClientMessage {
                 let durability = durability_text(*durability, Lang::Pt);
                 format!("Tarefa {of} será feita de novo como {task} ({durability}).")
             }
-            Self::NothingToRetry => "Nenhuma tarefa a repetir: nenhuma das suas falhou ou se perdeu sem já ter sido repetida.".into(),
+            Self::NothingToRetry => "Nenhuma tarefa a repetir: nenhuma das suas falhou sem já ter sido repetida.".into(),
             Self::MayGoOn { task } => format!(
                 "A tarefa {task} pode ter sido recebida e continuar; consulte-a com cliente status."
             ),
@@ -402,7 +402,7 @@ impl ClientMessage {
                 let durability = durability_text(*durability, Lang::En);
                 format!("Task {of} will be done once more as {task} ({durability}).")
             }
-            Self::NothingToRetry => "Nothing to retry: none of yours failed or was lost without having been retried.".into(),
+            Self::NothingToRetry => "Nothing to retry: none of yours failed without having been retried.".into(),
             Self::MayGoOn { task } => format!(
                 "The task {task} may have been accepted, and go on; ask with cliente status."
             ),

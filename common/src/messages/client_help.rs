@@ -103,7 +103,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "task_id" => "Identificador da tarefa",
         "cancel.about" => "Cancela tarefas",
         "retry.about" => "Faz de novo tarefas que falharam ou se perderam, como tarefas novas",
-        "retry.failed" => "Todas as suas que falharam ou se perderam, cada uma só uma vez",
+        "retry.failed" => "Todas as suas que falharam por si, cada uma só uma vez",
         "workers.about" => "Mostra e administra os workers",
         "workers.list.about" => "Mostra os workers (padrão)",
         "workers.drain.about" => {
@@ -278,7 +278,7 @@ fn english(id: &str) -> Option<&'static str> {
         "task_id" => "Id of the task",
         "cancel.about" => "Cancels tasks",
         "retry.about" => "Does once more tasks that failed or were lost, as new tasks",
-        "retry.failed" => "All of yours that failed or were lost, each of them only once",
+        "retry.failed" => "All of yours that failed by themselves, each of them only once",
         "workers.about" => "Shows and manages the workers",
         "workers.list.about" => "Shows the workers (default)",
         "workers.drain.about" => "A worker finishes what it runs, without taking more, and ends",

@@ -89,7 +89,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             }
             "max_active_bytes" => "Bytes de dados das tarefas não terminadas, por exemplo 4GiB",
             "max_finished_tasks" => "Tarefas terminadas guardadas; as mais antigas são esquecidas",
-            "max_finished_bytes" => "Bytes de resultados guardados; os mais antigos são esquecidos",
+            "max_finished_bytes" => {
+                "Bytes guardados de resultados, e de payloads do que falhou; os mais antigos são esquecidos"
+            }
             "insecure_network" => {
                 "A rede é confiável: aceita escutar fora de loopback sem TLS nem segredo"
             }
@@ -128,7 +130,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             }
             "max_active_bytes" => "Payload bytes of unfinished tasks, for example 4GiB",
             "max_finished_tasks" => "Finished tasks kept; the oldest are forgotten",
-            "max_finished_bytes" => "Result bytes kept; the oldest are forgotten",
+            "max_finished_bytes" => {
+                "Bytes kept of results, and of payloads of what failed; the oldest are forgotten"
+            }
             "insecure_network" => {
                 "The network is trusted: listen beyond loopback without TLS or secret"
             }

@@ -151,6 +151,11 @@ impl Terms {
         self.retry.is_some() || self.needs.is_some() || self.times != TimeLimits::default()
     }
 
+    /// Whether they count for the limit of policies. Those of a repetition are its own, and few: no more than tasks failed.
+    pub fn is_counted(&self) -> bool {
+        self.is_policy() && self.origin.is_none()
+    }
+
     /// What still matters once the task is finished.
     #[must_use]
     pub fn ended(&self) -> Self {

@@ -4,7 +4,7 @@ use cliente::{Error, Submitted};
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
-use common::proto::{Receipt, TaskState};
+use common::proto::{Receipt, Task, TaskState};
 use futures::stream::{self, StreamExt as _};
 
 use super::super::Context;
@@ -19,8 +19,8 @@ const PAGE: u32 = 1_000;
 /// Tasks submitted at once.
 const AT_ONCE: usize = 64;
 
-/// `task_ids`: `None` for all that failed or were lost, and were not done once more yet. One that cannot be
-/// repeated keeps none of the others from it; its refusal is the exit code.
+/// `task_ids`: `None` for all that failed and were not done once more yet; those that are under way by then are
+/// waited for too. One that cannot be repeated keeps none of the others from it; its refusal is the exit code.
 pub async fn run(
     context: &Context,
     task_ids: Option<Vec<String>>,
@@ -29,24 +29,31 @@ pub async fn run(
     let is_all = task_ids.is_none();
     let of = match task_ids {
         Some(ids) => ids,
-        None => ended_badly(context).await?,
+        None => failed(context).await?,
     };
     for id in &of {
         array::check_task(id)?;
     }
     let retried = stream::iter(of).map(|id| async {
-        let new = match is_all {
-            // The same each time it is asked for.
-            true => cliente::retry_id(&id),
-            false => cliente::new_task_id(),
+        // The same each time it is asked for.
+        let first = context.client.retry(&id, cliente::retry_id(&id)).await;
+        let done = match first {
+            Ok(done) if done.existed && !is_all => {
+                context.client.retry(&id, cliente::new_task_id()).await
+            }
+            first => first,
         };
-        (context.client.retry(&id, new).await, id)
+        (done, id)
     });
     let mut retried = retried.buffered(AT_ONCE);
     let (mut code, mut open) = (exit::OK, Vec::new());
     while let Some((done, of)) = retried.next().await {
         match done {
-            Ok(Submitted { existed: true, .. }) => {}
+            Ok(Submitted { existed: true, task, receipt }) => {
+                if !cliente::is_final(task.state()) {
+                    open.push((task.task_id, receipt));
+                }
+            }
             Ok(done) => {
                 tell(context, &of, &done);
                 let id = done.task.task_id.clone();
@@ -69,13 +76,18 @@ pub async fn run(
     Ok(if code == exit::OK { ended } else { code })
 }
 
-async fn ended_badly(context: &Context) -> Result<Vec<String>, Failure> {
-    let states = [TaskState::Failed, TaskState::Lost];
+/// The oldest first. What came after something that failed is none of them: it would not wait for that now. Nor
+/// is what was lost: nobody knows whether it was done.
+async fn failed(context: &Context) -> Result<Vec<String>, Failure> {
+    let states = [TaskState::Failed];
     let (mut ids, mut token) = (Vec::new(), String::new());
     loop {
         let (tasks, next, _) = context.client.list(&states, PAGE, &token).await?;
-        ids.extend(tasks.into_iter().map(|task| task.task_id));
+        let is_own =
+            |task: &Task| task.error.as_ref().is_none_or(|error| error.code != "DEPENDENCY_FAILED");
+        ids.extend(tasks.into_iter().filter(is_own).map(|task| task.task_id));
         if next.is_empty() {
+            ids.reverse();
             return Ok(ids);
         }
         token = next;

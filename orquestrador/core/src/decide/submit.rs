@@ -188,7 +188,7 @@ impl Machine {
             if known.is_none_or(|slot| !self.state.queues[slot].is_active()) {
                 queues.insert(&terms.queue);
             }
-            if terms.is_policy() && !self.state.has_class(owner, handler, terms) {
+            if terms.is_counted() && !self.state.has_class(owner, handler, terms) {
                 policies.insert((handler, terms));
             }
         }

@@ -53,7 +53,7 @@ impl Classes {
             None => Arc::new(terms.clone()),
         };
         let terms_hash = terms.hash();
-        self.policies += usize::from(terms.is_policy());
+        self.policies += usize::from(terms.is_counted());
         let class = Class {
             owner,
             handler,
@@ -82,7 +82,7 @@ impl Classes {
             return None;
         }
         let class = self.places.remove(slot);
-        self.policies -= usize::from(class.terms.is_policy());
+        self.policies -= usize::from(class.terms.is_counted());
         if let Some(of_terms) = self.by_terms.get_mut(&class.terms) {
             of_terms.remove(&(class.owner, class.handler));
             if of_terms.is_empty() {

@@ -101,3 +101,19 @@ fn what_is_kept_for_it_counts_and_is_forgotten_with_the_task() {
     assert!(refusal(&scene.step(0, retry("ana", 1, 9))).is_some());
     assert_eq!(refusal(&scene.step(0, retry("ana", 3, 9))), None);
 }
+
+#[test]
+fn repetitions_use_up_no_policies() {
+    let mut scene = Scene::new(Limits { max_policies: 1, ..Limits::default() });
+    scene.step(0, connect(1, 9));
+    let times = TimeLimits { end_ms: Some(60_000), ..TimeLimits::default() };
+    let terms = Terms { times, ..Terms::default() };
+    let new = |id| NewTask { terms: terms.clone(), ..task(id, "echo", "") };
+    scene.step(0, submit_tasks("ana", vec![new(1), new(2)]));
+    for id in [1, 2] {
+        scene.step(0, fail(1, attempt(id, 1)));
+        assert_eq!(refusal(&scene.step(0, retry("ana", id, 10 + id))), None);
+    }
+    assert_eq!(refusal(&scene.step(0, submit_tasks("ana", vec![new(3)]))), None);
+    scene.rebuilt();
+}
