@@ -6,6 +6,7 @@ use common::proto;
 use common::proto::queue_service_client::QueueServiceClient;
 use tonic::transport::Channel;
 
+use crate::client::incomplete;
 use crate::{Client, Error};
 
 /// Of one request.
@@ -68,7 +69,7 @@ impl Client {
                 },
             )
             .await?;
-        Ok(answer.queue.unwrap_or_default())
+        answer.queue.ok_or_else(incomplete)
     }
 
     /// Cancels a part of what waits in a queue, whosever it is; gives how many were cancelled and how many are left. For

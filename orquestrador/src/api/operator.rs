@@ -21,7 +21,6 @@ use orquestrador_core::ids::{Epoch, Index, UserName, WorkerId};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
 use orquestrador_core::{Answer, Command, Limits};
 use orquestrador_wire::view_to_proto;
-use tokio::sync::oneshot;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
@@ -202,10 +201,9 @@ impl OperatorService for Service {
         let DrainWorkerRequest { worker_id, timeout_ms: within_ms } = request.into_inner();
         // Refuses where this is not the principal.
         let overview = cluster::overview(&self.driver).await?;
-        let (reply, known) = oneshot::channel();
         let worker = WorkerId::from(worker_id.as_str());
-        self.driver.send(Input::StopWorker { worker: worker.clone(), within_ms, reply }).await?;
-        let is_there = known.await.unwrap_or_default();
+        let stop = |reply| Input::StopWorker { worker: worker.clone(), within_ms, reply };
+        let is_there = self.driver.ask(stop).await?;
         match overview.workers.iter().find(|known| known.worker == worker) {
             Some(known) if is_there => Ok(Response::new(DrainWorkerResponse { busy: known.busy })),
             Some(_) | None => {

@@ -1,6 +1,7 @@
 //! `cliente retry`
 
 use cliente::{Error, Submitted};
+use common::error_code::ErrorCode;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -34,19 +35,9 @@ pub async fn run(
     for id in &of {
         array::check_task(id)?;
     }
-    let retried = stream::iter(of).map(|id| async {
-        // The same each time it is asked for.
-        let first = context.client.retry(&id, cliente::retry_id(&id)).await;
-        let done = match first {
-            Ok(done) if done.existed && !is_all => {
-                context.client.retry(&id, cliente::new_task_id()).await
-            }
-            first => first,
-        };
-        (done, id)
-    });
+    let retried = stream::iter(of).map(|id| async { (one(context, &id, is_all).await, id) });
     let mut retried = retried.buffered(AT_ONCE);
-    let (mut code, mut open) = (exit::OK, Vec::new());
+    let (mut code, mut open, mut is_any) = (exit::OK, Vec::new(), false);
     while let Some((done, of)) = retried.next().await {
         match done {
             Ok(Submitted { existed: true, task, receipt }) => {
@@ -55,6 +46,7 @@ pub async fn run(
                 }
             }
             Ok(done) => {
+                is_any = true;
                 tell(context, &of, &done);
                 let id = done.task.task_id.clone();
                 if !(options.wait && context.is_json) {
@@ -66,7 +58,7 @@ pub async fn run(
             Err(refusal) => code = refused(context, code, refusal)?,
         }
     }
-    if open.is_empty() && code == exit::OK && !context.is_json {
+    if !is_any && code == exit::OK && !context.is_json {
         say(&ClientMessage::NothingToRetry.text(context.lang));
     }
     if !options.wait || open.is_empty() {
@@ -74,6 +66,20 @@ pub async fn run(
     }
     let ended = wait_for(context, open, options).await?;
     Ok(if code == exit::OK { ended } else { code })
+}
+
+/// `existed`: it was done once more earlier, which is enough where all are. Whoever names a task gets another one
+/// then. That is asked before: a submission that had to be repeated, in a failover, is not known from one of earlier.
+async fn one(context: &Context, id: &str, is_all: bool) -> Result<Submitted, Error> {
+    let first = cliente::retry_id(id);
+    let new = match context.client.task(&first).await {
+        Ok((task, receipt)) if is_all => return Ok(Submitted { task, receipt, existed: true }),
+        Ok(_) => cliente::new_task_id(),
+        Err(error) if error.code == ErrorCode::TaskNotFound => first,
+        Err(error) => return Err(error),
+    };
+    let done = context.client.retry(id, new).await?;
+    Ok(Submitted { existed: false, ..done })
 }
 
 /// The oldest first. What came after something that failed is none of them: it would not wait for that now. Nor
