@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::cli::Cli;
 use crate::ports;
 use crate::process::{OnLine, Process};
 
@@ -100,6 +101,28 @@ impl Cluster {
     pub fn new(layout: Layout) -> Self {
         let workers = layout.worker_ports.iter().map(|_| None).collect();
         Self { layout, principal: None, backup: None, workers, on_line: None }
+    }
+
+    /// With workers that run programs too, all of it started. `args`: more of theirs.
+    ///
+    /// # Errors
+    /// As [`Layout::new`] and [`Cluster::start`].
+    pub fn with_programs(dir: &Path, workers: usize, args: &[&str]) -> anyhow::Result<(Cli, Self)> {
+        let mut layout = Layout::new(dir, workers)?;
+        let programs = ["--handlers", "default,command"].iter();
+        layout.worker_args = programs.chain(args).map(|arg| (*arg).to_owned()).collect();
+        let cli = Cli::new(&layout);
+        let mut cluster = Self::new(layout);
+        cluster.start()?;
+        Ok((cli, cluster))
+    }
+
+    /// As `kill -9` of the principal, and its end.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn kill_principal(&mut self) -> anyhow::Result<()> {
+        self.principal.take().context("the principal does not run")?.kill()
     }
 
     /// `on_line` gets the name of the process and each line that it prints.

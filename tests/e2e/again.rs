@@ -2,31 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
 
 use common::exit;
-use harness::{Cli, Cluster, Layout};
-use rustix::process::Signal;
+use harness::Cluster;
 use serde_json::{Value, json};
-
-const SOON: Duration = Duration::from_secs(60);
-
-fn start(dir: &Path) -> anyhow::Result<(Cli, Cluster)> {
-    let mut layout = Layout::new(dir, 1)?;
-    layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
-    let cli = Cli::new(&layout);
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cli, cluster))
-}
-
-fn kill(process: Option<harness::process::Process>) -> anyhow::Result<()> {
-    let mut process = process.expect("it was started");
-    process.signal(Signal::KILL)?;
-    process.wait(SOON)?;
-    Ok(())
-}
 
 fn said(task: &Value) -> &str {
     task["result"]["stdout"].as_str().unwrap_or_default()
@@ -36,7 +15,7 @@ fn said(task: &Value) -> &str {
 fn what_failed_is_done_once_more_when_its_cause_is_mended_and_the_principal_is_dead()
 -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path())?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
     let disk = dir.path().join("disk");
     let script = r#"test -e "$0" && echo "$MUTIRAO_ARRAY_INDEX of $MUTIRAO_RETRY_OF""#;
     let payload = json!({ "argv": ["sh", "-c", script, disk] }).to_string();
@@ -47,7 +26,7 @@ fn what_failed_is_done_once_more_when_its_cause_is_mended_and_the_principal_is_d
     assert_eq!(listed.len(), 5);
 
     fs::write(&disk, "")?;
-    kill(cluster.principal.take())?;
+    cluster.kill_principal()?;
     let again = cli.json(&["retry", "--failed", "--wait"])?;
     assert_eq!(again.len(), 5, "{again:?}");
     let told: BTreeSet<String> = again.iter().map(|task| said(task).to_owned()).collect();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use harness::{Cli, Cluster, Layout};
-use rustix::process::Signal;
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -36,9 +35,7 @@ fn every_task_runs_once_with_its_number_although_the_principal_dies() -> anyhow:
     while status(&cli)?["tasks"]["SUCCEEDED"].as_u64() < Some(20) {
         assert!(Instant::now() < deadline, "nothing of it runs");
     }
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.signal(Signal::KILL)?;
-    principal.wait(SOON)?;
+    cluster.kill_principal()?;
     let mut numbers = BTreeMap::new();
     for task in cli.json(&["watch", &array])? {
         if task["state"] == "SUCCEEDED" {

@@ -7,27 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::exit;
-use harness::{Cli, Cluster, Layout};
-use rustix::process::Signal;
+use harness::{Cli, Cluster};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(120);
-
-fn start(dir: &Path, workers: usize) -> anyhow::Result<(Cli, Cluster)> {
-    let mut layout = Layout::new(dir, workers)?;
-    layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
-    let cli = Cli::new(&layout);
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cli, cluster))
-}
-
-fn kill_principal(cluster: &mut Cluster) -> anyhow::Result<()> {
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.signal(Signal::KILL)?;
-    principal.wait(SOON)?;
-    Ok(())
-}
 
 /// Whatever the outcome.
 fn ended(cli: &Cli, id: &str) -> anyhow::Result<Value> {
@@ -38,7 +21,7 @@ fn ended(cli: &Cli, id: &str) -> anyhow::Result<Value> {
 #[test]
 fn a_task_comes_after_others_through_a_failover_and_fails_with_them() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path(), 1)?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
     let go = dir.path().join("go");
     let script = format!("until [ -e {} ]; do sleep 0.05; done; exit $0", go.display());
     let submit = |code: &str| cli.submit(&["--", "sh", "-c", &script, code]);
@@ -53,7 +36,7 @@ fn a_task_comes_after_others_through_a_failover_and_fails_with_them() -> anyhow:
         (&waits["pending_reason"], &waits["waits_for"]),
         (&"DEPENDENCIES".into(), &2.into())
     );
-    kill_principal(&mut cluster)?;
+    cluster.kill_principal()?;
     assert_eq!(cli.json(&["status", &after_both])?.remove(0)["waits_for"], 2);
     fs::write(&go, "")?;
     assert_eq!(ended(&cli, &after_good)?["result"]["stdout"], "after good\n");
@@ -72,7 +55,7 @@ fn a_task_comes_after_others_through_a_failover_and_fails_with_them() -> anyhow:
 #[test]
 fn a_reduction_comes_after_a_whole_array() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path(), 1)?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
     let parts = dir.path().join("parts");
     fs::create_dir(&parts)?;
     let map = format!("echo $MUTIRAO_ARRAY_INDEX > {}/$MUTIRAO_ARRAY_INDEX", parts.display());
@@ -122,7 +105,7 @@ fn project(dir: &Path, files: usize) -> anyhow::Result<String> {
 #[test]
 fn a_c_program_is_built_from_a_file_through_the_death_of_the_principal() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path(), 2)?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
     let source = dir.path().join("source");
     fs::create_dir(&source)?;
     let flow = dir.path().join("flow.toml");
@@ -139,7 +122,7 @@ fn a_c_program_is_built_from_a_file_through_the_death_of_the_principal() -> anyh
         assert!(Instant::now() < deadline, "{} objects", objects()?);
         std::thread::yield_now();
     }
-    kill_principal(&mut cluster)?;
+    cluster.kill_principal()?;
     let done = child.wait_with_output()?;
     let told = String::from_utf8(done.stdout)?;
     assert_eq!(done.status.code(), Some(0), "{told}{}", String::from_utf8_lossy(&done.stderr));
@@ -156,7 +139,7 @@ fn a_c_program_is_built_from_a_file_through_the_death_of_the_principal() -> anyh
 #[test]
 fn a_file_with_a_mistake_submits_nothing() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path(), 1)?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
     let file = dir.path().join("flow.toml").display().to_string();
     let mistakes = [
         (

@@ -2,24 +2,14 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::exit;
-use harness::{Cli, Cluster, Layout};
-use rustix::process::Signal;
+use harness::Cluster;
 
 const SOON: Duration = Duration::from_secs(120);
-
-fn start(dir: &Path, workers: usize) -> anyhow::Result<(Cli, Cluster)> {
-    let mut layout = Layout::new(dir, workers)?;
-    layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
-    let cli = Cli::new(&layout);
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cli, cluster))
-}
 
 /// Files that somebody else wrote, for nobody's benchmark.
 fn real_files(most: usize) -> Vec<PathBuf> {
@@ -39,18 +29,11 @@ fn real_files(most: usize) -> Vec<PathBuf> {
     files
 }
 
-fn kill(process: Option<harness::process::Process>) -> anyhow::Result<()> {
-    let mut process = process.expect("it was started");
-    process.signal(Signal::KILL)?;
-    process.wait(SOON)?;
-    Ok(())
-}
-
 #[test]
 fn hundreds_of_real_files_are_compressed_through_the_death_of_a_worker_and_of_the_principal()
 -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path(), 2)?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
     let files = real_files(400);
     assert!(files.len() >= 100, "only {} files", files.len());
     let out = dir.path().join("out");
@@ -74,9 +57,9 @@ fn hundreds_of_real_files_are_compressed_through_the_death_of_a_worker_and_of_th
         Ok(())
     };
     begun(files.len() / 8)?;
-    kill(cluster.workers[0].take())?;
+    cluster.workers[0].take().expect("it was started").kill()?;
     begun(files.len() / 4)?;
-    kill(cluster.principal.take())?;
+    cluster.kill_principal()?;
     let done = child.wait_with_output()?;
     let told = String::from_utf8_lossy(&done.stdout);
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
@@ -100,7 +83,7 @@ fn hundreds_of_real_files_are_compressed_through_the_death_of_a_worker_and_of_th
 fn inputs_come_from_arguments_files_and_pipes_and_outputs_can_be_told_apart() -> anyhow::Result<()>
 {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path(), 1)?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
     let product =
         cli.run(&["map", "-k", "--", "echo", "{2}", "{1}", ":::", "a", "b", ":::", "1", "2"])?;
     assert_eq!(
@@ -126,7 +109,7 @@ fn inputs_come_from_arguments_files_and_pipes_and_outputs_can_be_told_apart() ->
 #[test]
 fn failures_are_told_with_their_input_and_may_end_the_rest() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path(), 1)?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
     let some =
         cli.run(&["map", "-k", "--", "sh", "-c", "echo $0; exit $0", ":::", "0", "3", "0"])?;
     assert_eq!(some.code, Some(i32::from(exit::TASK_FAILED)), "{some:?}");
@@ -159,7 +142,7 @@ fn failures_are_told_with_their_input_and_may_end_the_rest() -> anyhow::Result<(
 #[test]
 fn what_is_no_text_comes_out_as_the_program_printed_it() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path(), 1)?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
     let script = r"printf '\377\000\n'; printf '\376' >&2";
     let printed = (b"\xff\0\n".to_vec(), b"\xfe".to_vec());
     let ran = cli.command(&["run", "--", "sh", "-c", script]).output()?;

@@ -4,22 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::exit;
-use harness::{Cli, Cluster, Layout};
-use rustix::process::Signal;
+use harness::Cluster;
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(60);
-
-fn start(dir: &Path) -> anyhow::Result<(Cli, Cluster)> {
-    let mut layout = Layout::new(dir, 1)?;
-    let args = ["--handlers", "default,command", "--slots", "3"];
-    let has = ["--labels", "zone=a,disk=ssd", "--resources", "gpus=2,memory=64"];
-    layout.worker_args = args.into_iter().chain(has).map(str::to_owned).collect();
-    let cli = Cli::new(&layout);
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cli, cluster))
-}
 
 /// Fails where another one of the same kind runs at the same time.
 fn alone(dir: &Path, name: &str) -> String {
@@ -27,10 +15,14 @@ fn alone(dir: &Path, name: &str) -> String {
     format!("mkdir {0} || exit 9; sleep 0.05; rmdir {0}", lock.display())
 }
 
+/// What it offers.
+const WORKER: [&str; 6] =
+    ["--slots", "3", "--labels", "zone=a,disk=ssd", "--resources", "gpus=2,memory=64"];
+
 #[test]
 fn what_tasks_need_is_theirs_alone_through_a_failover() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path())?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &WORKER)?;
     let submit = |needs: &[&str], name: &str| -> anyhow::Result<String> {
         let program = ["--", "sh", "-c", &alone(dir.path(), name)];
         let args = [&["submit", "--array", "1-15"], needs, &program[..]].concat();
@@ -56,9 +48,7 @@ fn what_tasks_need_is_theirs_alone_through_a_failover() -> anyhow::Result<()> {
         Ok(())
     };
     until(2)?;
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.signal(Signal::KILL)?;
-    principal.wait(SOON)?;
+    cluster.kill_principal()?;
     until(15)?;
     let worker = cli.json(&["workers"])?.remove(0);
     assert_eq!(worker["resources"], json!({ "gpus": 2, "memory": 64 }), "{worker}");
@@ -69,7 +59,7 @@ fn what_tasks_need_is_theirs_alone_through_a_failover() -> anyhow::Result<()> {
 #[test]
 fn what_nobody_has_is_refused_and_explained() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path())?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &WORKER)?;
     for (needs, word) in [
         (["--slots", "4"], "4 slots"),
         (["--label", "zone=b"], "zone=b"),

@@ -418,8 +418,7 @@ fn the_last_word_on_a_worker_counts_and_it_is_gone_when_it_is_gone() -> anyhow::
     let worker = cli.json(&["status", &id])?[0]["worker_id"].as_str().expect("it runs").to_owned();
     let patient = cli.json(&["workers", "drain", &worker, "--within", "1h"])?;
     assert_eq!(patient, [serde_json::json!({ "worker_id": worker, "busy": 1 })]);
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.kill()?;
+    cluster.kill_principal()?;
     let waits = ["workers", "drain", &worker, "--within", "1h", "--wait", "--wait-timeout", "2s"];
     let waits = cli
         .until(&["workers"], TRIES, |workers| {

@@ -1,32 +1,13 @@
 //! Named queues, priorities and turns, while the principal is killed.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::exit;
-use harness::{Cli, Cluster, Layout};
-use rustix::process::Signal;
+use harness::{Cli, Cluster};
 use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(60);
 const TOKEN: &str = "um-token-da-ana";
-
-fn start(dir: &Path, slots: &str) -> anyhow::Result<(Cli, Cluster)> {
-    let mut layout = Layout::new(dir, 1)?;
-    let args = ["--handlers", "default,command", "--slots", slots];
-    layout.worker_args = args.map(str::to_owned).to_vec();
-    let cli = Cli::new(&layout);
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cli, cluster))
-}
-
-fn kill_principal(cluster: &mut Cluster) -> anyhow::Result<()> {
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.signal(Signal::KILL)?;
-    principal.wait(SOON)?;
-    Ok(())
-}
 
 fn submit_array(cli: &Cli, args: &[&str]) -> anyhow::Result<String> {
     let accepted = cli.json(&[&["submit"], args].concat())?.remove(0);
@@ -44,7 +25,7 @@ fn until(what: &str, mut holds: impl FnMut() -> anyhow::Result<bool>) -> anyhow:
 #[test]
 fn a_paused_queue_stays_so_through_a_failover_and_then_goes_by_priority() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path(), "1")?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
     let order = dir.path().join("order");
     cli.ok(&["queues", "pause", "noite"])?;
     let submit = |priority: &str| {
@@ -57,7 +38,7 @@ fn a_paused_queue_stays_so_through_a_failover_and_then_goes_by_priority() -> any
     let waiting = cli.json(&["status", &ids[0]])?.remove(0);
     assert_eq!(waiting["pending_reason"], "QUEUE_PAUSED", "{waiting}");
     assert_eq!((&waiting["queue"], &waiting["priority"]), (&json!("noite"), &json!(0)));
-    kill_principal(&mut cluster)?;
+    cluster.kill_principal()?;
     let queues = cli.json(&["queues"])?;
     let night = queues.iter().find(|queue| queue["queue"] == "noite").expect("it is there");
     assert_eq!((&night["paused"], &night["queued"]), (&json!(true), &json!(5)), "{night}");
@@ -75,7 +56,7 @@ fn a_paused_queue_stays_so_through_a_failover_and_then_goes_by_priority() -> any
 #[test]
 fn no_more_run_at_a_time_than_their_queue_allows() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path(), "4")?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "4"])?;
     cli.ok(&["queues", "set", "api", "--max-running", "1", "--weight", "2"])?;
     let (lock, overlaps) = (dir.path().join("lock"), dir.path().join("overlaps"));
     let script = format!(
@@ -90,7 +71,7 @@ fn no_more_run_at_a_time_than_their_queue_allows() -> anyhow::Result<()> {
         Ok(status["tasks"]["SUCCEEDED"].as_u64().unwrap_or_default())
     };
     until("none of them runs", || Ok(done()? > 3))?;
-    kill_principal(&mut cluster)?;
+    cluster.kill_principal()?;
     until("they do not end", || Ok(done()? == 30))?;
     assert!(!overlaps.exists(), "two ran at a time");
     let queues = cli.json(&["queues"])?;
@@ -102,7 +83,7 @@ fn no_more_run_at_a_time_than_their_queue_allows() -> anyhow::Result<()> {
 #[test]
 fn a_purged_queue_is_empty_and_others_are_not() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path(), "1")?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
     for queue in ["a", "b"] {
         cli.ok(&["queues", "pause", queue])?;
     }
@@ -123,7 +104,7 @@ fn a_purged_queue_is_empty_and_others_are_not() -> anyhow::Result<()> {
 #[test]
 fn only_administrators_change_queues_and_bad_names_are_refused() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path(), "1")?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
     for (name, admin) in [("ana", true), ("bia", false)] {
         let add = ["users", "add", name, "--admin"];
         let add = if admin { &add[..] } else { &add[..3] };

@@ -3,20 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use harness::{Cli, Cluster, Layout};
-use rustix::process::Signal;
+use harness::{Cli, Cluster};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(60);
-
-fn start(dir: &Path) -> anyhow::Result<(Cli, Cluster)> {
-    let mut layout = Layout::new(dir, 2)?;
-    layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
-    let cli = Cli::new(&layout);
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cli, cluster))
-}
 
 /// Writes down that it runs, and fails before its `succeeds_in`th time.
 fn script(runs: &Path, succeeds_in: usize) -> String {
@@ -39,7 +29,7 @@ fn steps(cli: &Cli, id: &str) -> anyhow::Result<Vec<(String, String)>> {
 #[test]
 fn what_failed_waits_through_a_failover_and_is_tried_again() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path())?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
     let file = dir.path().join("runs");
     let retry = ["--retries", "3", "--retry-delay", "4s", "--retry-max-delay", "4s"];
     let program = ["--", "sh", "-c", &script(&file, 2)];
@@ -55,9 +45,7 @@ fn what_failed_waits_through_a_failover_and_is_tried_again() -> anyhow::Result<(
     assert_eq!((&waiting["state"], &waiting["attempt"]), (&"QUEUED".into(), &1.into()));
     assert_eq!(waiting["error"]["code"], "NON_ZERO_EXIT", "{waiting}");
     assert!(waiting["not_before"].is_string(), "{waiting}");
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.signal(Signal::KILL)?;
-    principal.wait(SOON)?;
+    cluster.kill_principal()?;
     let ended = cli.json(&["result", &id, "--wait"])?.remove(0);
     assert_eq!((&ended["state"], &ended["attempt"]), (&"SUCCEEDED".into(), &2.into()));
     assert_eq!(runs(&file)?, ["1", "2"]);
@@ -80,7 +68,7 @@ fn what_failed_waits_through_a_failover_and_is_tried_again() -> anyhow::Result<(
 #[test]
 fn retries_end_and_are_only_for_the_failures_that_are_named() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path())?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
     let (often, once) = (dir.path().join("often"), dir.path().join("once"));
     let run = |retry: &[&str], file: &Path| {
         let options = ["--output", "json", "run", "--retries", "2", "--retry-delay", "1ms"];
@@ -115,7 +103,7 @@ fn retries_end_and_are_only_for_the_failures_that_are_named() -> anyhow::Result<
 #[test]
 fn what_is_to_begin_later_does_so_under_another_principal() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path())?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
     let submit = ["--handler", "echo", "--payload", "x"];
     let soon = cli.submit(&[&submit[..], &["--delay", "3s"]].concat())?;
     let late =
@@ -125,9 +113,7 @@ fn what_is_to_begin_later_does_so_under_another_principal() -> anyhow::Result<()
     assert_eq!((&waiting["state"], &waiting["attempt"]), (&"QUEUED".into(), &0.into()));
     assert_eq!(waiting["pending_reason"], "NOT_BEFORE");
     assert_eq!(waiting["not_before"], "3000-01-01T02:00:00Z");
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.signal(Signal::KILL)?;
-    principal.wait(SOON)?;
+    cluster.kill_principal()?;
     for id in [&soon, &past] {
         assert_eq!(cli.json(&["result", id, "--wait"])?[0]["state"], "SUCCEEDED");
     }
@@ -140,7 +126,7 @@ fn what_is_to_begin_later_does_so_under_another_principal() -> anyhow::Result<()
 #[test]
 fn a_policy_that_cannot_be_is_refused() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path())?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
     let submit = ["submit", "--handler", "echo", "--payload", "x"];
     let once =
         cli.run(&[&submit[..], &["--retries", "2", "--delivery", "at-most-once"]].concat())?;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use cliente::TaskSpec;
 use common::proto::TaskState;
 use harness::{Cluster, Layout, chaos};
-use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -34,9 +33,7 @@ async fn the_result_comes_although_the_principal_dies_meanwhile() -> anyhow::Res
         client.run(TaskSpec::new("command", order.into_bytes()), false).await
     });
     until_exists(&started).await;
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.signal(Signal::KILL)?;
-    principal.wait(SOON)?;
+    cluster.kill_principal()?;
     std::fs::write(&go, "")?;
     let (task, result) = run.await??;
     assert_eq!(task.state(), TaskState::Succeeded, "{task:?}");

@@ -3,21 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use harness::{Cli, Cluster, Layout};
-use rustix::process::Signal;
+use harness::{Cli, Cluster};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(60);
-
-fn start(dir: &Path) -> anyhow::Result<(Cli, Cluster)> {
-    let mut layout = Layout::new(dir, 1)?;
-    let args = ["--handlers", "default,command", "--slots", "1"];
-    layout.worker_args = args.map(str::to_owned).to_vec();
-    let cli = Cli::new(&layout);
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cli, cluster))
-}
 
 /// Starts a program of its own, says which it is, and does not end.
 fn endless(pids: &Path) -> String {
@@ -50,7 +39,7 @@ fn ended(cli: &Cli, id: &str) -> anyhow::Result<Value> {
 #[test]
 fn an_attempt_that_takes_too_long_is_ended_whole_and_may_be_retried() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path())?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
     let file = dir.path().join("pids");
     let flags = ["--attempt-timeout", "700ms", "--retries", "1", "--retry-delay", "10ms"];
     let id = cli.submit(&[&flags[..], &["--", "sh", "-c", &endless(&file)]].concat())?;
@@ -66,7 +55,7 @@ fn an_attempt_that_takes_too_long_is_ended_whole_and_may_be_retried() -> anyhow:
 #[test]
 fn one_that_ends_in_time_has_its_outcome() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path())?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
     let times = ["--attempt-timeout", "50s", "--expires", "50s", "--deadline", "50s"];
     let done = cli.run(&[&["run"], &times[..], &["--", "sh", "-c", "echo ok; exit 4"]].concat())?;
     assert_eq!((done.code, done.stdout.as_str()), (Some(4), "ok\n"), "{done:?}");
@@ -76,14 +65,12 @@ fn one_that_ends_in_time_has_its_outcome() -> anyhow::Result<()> {
 #[test]
 fn a_deadline_holds_through_a_failover_and_the_slot_is_free_afterwards() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = start(dir.path())?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
     let file = dir.path().join("pids");
     let program = ["--deadline", "6s", "--", "sh", "-c", &endless(&file)];
     let id = cli.submit(&program)?;
     until("it does not begin", || !pids(&file).is_empty());
-    let mut principal = cluster.principal.take().expect("it was started");
-    principal.signal(Signal::KILL)?;
-    principal.wait(SOON)?;
+    cluster.kill_principal()?;
     let ended = ended(&cli, &id)?;
     assert_eq!((&ended["state"], &ended["attempt"]), (&"FAILED".into(), &1.into()), "{ended}");
     assert_eq!(ended["error"]["code"], "DEADLINE_EXCEEDED", "{ended}");
@@ -98,7 +85,7 @@ fn a_deadline_holds_through_a_failover_and_the_slot_is_free_afterwards() -> anyh
 #[test]
 fn what_does_not_begin_in_time_never_does() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, _cluster) = start(dir.path())?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
     cli.ok(&["queues", "pause", "default"])?;
     let file = dir.path().join("ran");
     let touch = file.display().to_string();
