@@ -45,7 +45,7 @@ pub use error::Error;
 pub use operator::Accident;
 pub use queues::QueueChange;
 pub use spec::{
-    After, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, canonical_task_id,
-    new_task_id, retry_id,
+    After, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, UniqueKey,
+    canonical_task_id, new_task_id, retry_id,
 };
 pub use watch::is_final;

@@ -33,8 +33,8 @@ impl Client {
             }
             done => return done,
         }
-        let id = task.task_id.clone();
-        self.submit(task, allow_unknown_handler).await?;
+        // Another one than this, if that has its key.
+        let id = self.submit(task, allow_unknown_handler).await?.task.task_id;
         let mut end = std::pin::pin!(self.wait_many(vec![id], true));
         let update = end.next().await.ok_or_else(incomplete)??;
         if update.not_found {

@@ -112,6 +112,25 @@ pub struct TaskSpec {
     pub after: After,
     /// What its worker must have.
     pub needs: Needs,
+    /// Keeps it from being done twice. Not for tasks submitted among others.
+    pub unique: Option<UniqueKey>,
+}
+
+/// While another task of the same user holds the key, that one is the answer to a submission, and no other is accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueKey {
+    /// 1 to 128 bytes, without spaces.
+    pub key: String,
+    /// A task holds its key as long as it is not finished, and for so long from its submission on; at most 366 days. With a
+    /// window, a task with another content is refused (`KEY_CONFLICT`).
+    pub window: Option<Duration>,
+}
+
+impl From<UniqueKey> for proto::UniqueKey {
+    fn from(unique: UniqueKey) -> Self {
+        let UniqueKey { key, window } = unique;
+        Self { key, window_ms: wire_ms(window).unwrap_or_default() }
+    }
 }
 
 /// What a task needs of its worker.
@@ -181,6 +200,7 @@ impl TaskSpec {
             times: TimeLimits::default(),
             after: After::default(),
             needs: Needs::default(),
+            unique: None,
         }
     }
 
@@ -213,6 +233,7 @@ impl From<TaskSpec> for WireSpec {
             times,
             after,
             needs,
+            unique,
         } = spec;
         Self {
             task_id: canonical_task_id(&task_id),
@@ -232,6 +253,7 @@ impl From<TaskSpec> for WireSpec {
                 false => proto::Condition::Succeeded.into(),
             },
             needs: needs.into(),
+            unique: unique.map(Into::into),
         }
     }
 }

@@ -88,6 +88,10 @@ error_codes! {
     TaskFinished = "TASK_FINISHED", FailedPrecondition, retry: false;
     /// The id belongs to a task or an array with other content.
     TaskIdConflict = "TASK_ID_CONFLICT", AlreadyExists, retry: false;
+    /// The key belongs to a task with other content.
+    KeyConflict = "KEY_CONFLICT", AlreadyExists, retry: false;
+    /// The task that had the key is forgotten; the key is not free yet.
+    KeySpent = "KEY_SPENT", FailedPrecondition, retry: false;
     /// There is no such user.
     UserNotFound = "USER_NOT_FOUND", NotFound, retry: false;
     /// The first user must be an administrator.

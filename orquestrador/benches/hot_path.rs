@@ -45,6 +45,7 @@ fn submission(first: u128) -> Command {
         terms: Delivery::AtLeastOnce.into(),
         start: Start::Now,
         after: None,
+        key: None,
     });
     Command::Submit {
         request: RequestId(1),

@@ -155,6 +155,8 @@ impl Audit {
                 }
             }
             Event::TaskAssigned { .. }
+            | Event::TaskKeyed { .. }
+            | Event::KeysReleased { .. }
             | Event::ArrayCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }

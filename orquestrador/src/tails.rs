@@ -180,6 +180,8 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 after: after.iter().map(ToString::to_string).collect(),
                 after_condition: convert::condition(condition).into(),
                 needs: convert::needs(terms),
+                // A task of the cluster may have it by now.
+                unique: None,
             };
             let owner = owner.to_string();
             let submission =

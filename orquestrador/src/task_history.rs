@@ -178,6 +178,8 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::TaskBlocked { .. }
             | Event::TaskReleased { .. }
             | Event::TaskSkipped { .. }
+            | Event::TaskKeyed { .. }
+            | Event::KeysReleased { .. }
             | Event::QueueChanged { .. }
             | Event::TasksPruned { .. }
             | Event::WorkerRegistered { .. }

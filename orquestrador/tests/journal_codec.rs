@@ -50,6 +50,8 @@ fn name(event: &Event) -> &'static str {
         Event::TaskBlocked { .. } => "task_blocked",
         Event::TaskReleased { .. } => "task_released",
         Event::TaskSkipped { .. } => "task_skipped",
+        Event::TaskKeyed { .. } => "task_keyed",
+        Event::KeysReleased { .. } => "keys_released",
         Event::QueueChanged { .. } => "queue_changed",
         Event::TaskRequeued { .. } => "task_requeued",
         Event::TaskReturned { .. } => "task_returned",
@@ -65,7 +67,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 27;
+const VARIANTS: usize = 29;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -203,6 +205,14 @@ fn examples() -> Vec<Event> {
         },
         Event::TaskReleased { task, at },
         Event::TaskSkipped { task, because: TaskId(1), at },
+        Event::TaskKeyed {
+            task,
+            owner: "user1".into(),
+            key: "invoice-4711".into(),
+            fingerprint: 0x0123_4567_89ab_cdef,
+            until: at,
+        },
+        Event::KeysReleased { keys: vec![("user1".into(), "invoice-4711".into())] },
         Event::WorkerRegistered {
             worker: worker(),
             incarnation: ProcessId(7),
@@ -416,6 +426,19 @@ fn any_event() -> impl Strategy<Value = Event> {
         ),
         (task(), at()).prop_map(|(task, at)| Event::TaskDue { task, at }),
         (task(), at()).prop_map(|(task, at)| Event::TaskReleased { task, at }),
+        (task(), text(), text(), any::<u64>(), at()).prop_map(
+            |(task, owner, key, fingerprint, until)| Event::TaskKeyed {
+                task,
+                owner: owner.as_str().into(),
+                key: key.as_str().into(),
+                fingerprint,
+                until,
+            }
+        ),
+        proptest::collection::vec((text(), text()), 0..4).prop_map(|keys| {
+            let keys = keys.iter().map(|(owner, key)| (owner.as_str().into(), key.as_str().into()));
+            Event::KeysReleased { keys: keys.collect() }
+        }),
         (task(), task(), at()).prop_map(|(task, because, at)| Event::TaskSkipped {
             task,
             because,

@@ -302,6 +302,7 @@ async fn bad_requests_name_their_fields() {
         after: vec!["x".into()],
         after_condition: 9,
         needs: Some(proto::Needs { slots: 5_000, ..Default::default() }),
+        unique: Some(proto::UniqueKey { key: String::new(), window_ms: u64::MAX }),
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
@@ -320,6 +321,8 @@ async fn bad_requests_name_their_fields() {
         "task.after",
         "task.after_condition",
         "task.needs.slots",
+        "task.unique.key",
+        "task.unique.window_ms",
     ] {
         assert!(status.message().contains(field), "{status}");
     }

@@ -125,6 +125,7 @@ fn new_task(id: TaskId) -> NewTask {
         terms: terms(id, delivery),
         start,
         after: None,
+        key: None,
     }
 }
 

@@ -187,6 +187,8 @@ impl Truth {
                 }
             }
             Event::TasksPruned { .. }
+            | Event::TaskKeyed { .. }
+            | Event::KeysReleased { .. }
             | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskRestored(_)

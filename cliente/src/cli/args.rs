@@ -1,7 +1,8 @@
 //! The flags; their texts are in the message catalogue.
 
+mod values;
+
 use std::ffi::OsString;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -10,10 +11,10 @@ use cliente::Start;
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
 use common::messages::client_help;
-use common::messages::command_line::BadValue;
 use common::proto::TaskState;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+
+pub use values::{Numbers, duration, positive_duration};
+use values::{label, moment, numbers, resource, task_id};
 
 const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
 
@@ -194,6 +195,8 @@ pub struct Submit {
     pub stdin_from: Option<String>,
     #[arg(long, value_name = "UUID", value_parser = task_id, conflicts_with_all = ["count", "each_line"])]
     pub id: Option<String>,
+    #[command(flatten)]
+    pub unique: Unique,
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub delivery: Delivery,
     #[command(flatten)]
@@ -216,6 +219,15 @@ pub struct Submit {
     pub allow_unknown_handler: bool,
     #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
     pub argv: Vec<String>,
+}
+
+/// What keeps a task from being done twice.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Unique {
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["count", "array", "each_line", "file"])]
+    key: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = positive_duration, requires = "key")]
+    key_window: Option<Duration>,
 }
 
 /// Where a task waits, and what may take how long.
@@ -324,6 +336,11 @@ pub struct Map {
 }
 
 impl Submit {
+    pub fn unique(&self) -> Option<cliente::UniqueKey> {
+        let Unique { key, key_window } = self.unique.clone();
+        key.map(|key| cliente::UniqueKey { key, window: key_window })
+    }
+
     pub fn start(&self) -> Start {
         match (self.delay, self.not_before) {
             (Some(delay), _) => Start::After(delay),
@@ -344,6 +361,7 @@ impl From<Run> for Submit {
             each_line: None,
             stdin_from,
             id: None,
+            unique: Unique::default(),
             delivery,
             retry,
             way,
@@ -500,63 +518,6 @@ pub fn command(lang: Lang) -> clap::Command {
     common::help::localize(Args::command(), lang, |id| client_help::text(id, lang))
 }
 
-/// A UUID may be written in several ways.
-fn task_id(text: &str) -> Result<String, BadValue> {
-    let id = uuid::Uuid::try_parse(text).map_err(|_| BadValue::TaskId)?;
-    Ok(id.hyphenated().to_string())
-}
-
-/// The numbers of the tasks of an array.
-#[derive(Clone, Debug)]
-pub struct Numbers(pub Range<u32>);
-
-/// `0-999`: both included.
-fn numbers(text: &str) -> Result<Numbers, BadValue> {
-    let (first, last) = text.split_once('-').ok_or(BadValue::Numbers)?;
-    let number = |text: &str| text.parse::<u32>().map_err(|_| BadValue::Numbers);
-    let (first, last) = (number(first)?, number(last)?);
-    let end = last.checked_add(1).filter(|end| first < *end).ok_or(BadValue::Numbers)?;
-    Ok(Numbers(first..end))
-}
-
-/// `2026-12-01T08:00:00-03:00`.
-fn moment(text: &str) -> Result<SystemTime, BadValue> {
-    let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| BadValue::Moment)?;
-    Ok(moment.into())
-}
-
-/// `500ms`, `15s`, `2m`, or seconds.
-pub fn duration(text: &str) -> Result<Duration, BadValue> {
-    let bad = || BadValue::Duration;
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| bad())?;
-    match &text[digits.len()..] {
-        "ms" => Ok(Duration::from_millis(number)),
-        "" | "s" => Ok(Duration::from_secs(number)),
-        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(bad),
-        "h" => number.checked_mul(3_600).map(Duration::from_secs).ok_or_else(bad),
-        _ => Err(bad()),
-    }
-}
-
-/// `zone=a`.
-fn label(text: &str) -> Result<(String, String), BadValue> {
-    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or(BadValue::Pair)?;
-    Ok((pair.0.to_owned(), pair.1.to_owned()))
-}
-
-/// `gpus=1`.
-fn resource(text: &str) -> Result<(String, u64), BadValue> {
-    let (name, count) = label(text)?;
-    let count = count.parse().ok().filter(|count| *count > 0).ok_or(BadValue::Pair)?;
-    Ok((name, count))
-}
-
-/// Not none at all.
-pub fn positive_duration(text: &str) -> Result<Duration, BadValue> {
-    duration(text).and_then(|time| if time.is_zero() { Err(BadValue::Duration) } else { Ok(time) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -565,15 +526,6 @@ mod tests {
     fn every_argument_has_help_in_both_languages() {
         for lang in [Lang::Pt, Lang::En] {
             assert_eq!(common::help::missing(&command(lang)), Vec::<String>::new());
-        }
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for text in ["depois", "", "1d", "-1s", "99999999999999999999s", "400000000000000000m"] {
-            assert!(duration(text).is_err(), "{text} was accepted");
         }
     }
 

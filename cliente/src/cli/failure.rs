@@ -138,6 +138,8 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::TaskFinished
         | ErrorCode::NotRetriable
         | ErrorCode::TaskIdConflict
+        | ErrorCode::KeyConflict
+        | ErrorCode::KeySpent
         | ErrorCode::FirstUserNotAdmin
         | ErrorCode::LastAdmin
         | ErrorCode::QueueFull

@@ -61,6 +61,12 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "expires" => "Se não começar até tanto depois de submetida, a tarefa falha: 30s, 10m, 2h",
         "deadline" => "Se não terminar até tanto depois de submetida, a tarefa é encerrada e falha",
+        "key" => {
+            "Chave sua: enquanto outra tarefa sua não terminada a tiver, esta não é aceita e a resposta é a outra"
+        }
+        "key_window" => {
+            "A chave também vale por tanto desde a submissão, mesmo terminada a tarefa; outro conteúdo é recusado"
+        }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
         "submit.wait" | "retry.wait" => "Espera terminarem; o código de saída é o do trabalho",
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
@@ -235,6 +241,12 @@ fn english(id: &str) -> Option<&'static str> {
         "retry_max_delay" => "How far that wait grows (default: 5m)",
         "retry_on" => {
             "Only failures with these codes are retried, for example NON_ZERO_EXIT,KILLED_BY_SIGNAL (default: all)"
+        }
+        "key" => {
+            "Your own key: while another unfinished task of yours has it, this one is not accepted, and that one is the answer"
+        }
+        "key_window" => {
+            "The key also holds for so long from the submission on, though the task be finished; another content is refused"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
         "submit.wait" | "retry.wait" => {

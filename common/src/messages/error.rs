@@ -52,6 +52,12 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::TaskIdConflict => {
             "Este identificador já pertence a outra tarefa ou outro array; gere um novo."
         }
+        ErrorCode::KeyConflict => {
+            "A chave já pertence a uma tarefa com outro conteúdo; use outra chave, ou espere o fim da janela dela."
+        }
+        ErrorCode::KeySpent => {
+            "A tarefa que tinha esta chave já terminou e foi esquecida, e a janela da chave ainda não passou."
+        }
         ErrorCode::UserNotFound => "Usuário não encontrado.",
         ErrorCode::PeerInUse => "O outro orquestrador ainda faz parte do cluster: pare-o antes.",
         ErrorCode::TailNotFound => "Não há histórico separado com este nome.",
@@ -108,6 +114,12 @@ fn english(code: ErrorCode) -> &'static str {
         ErrorCode::TaskFinished => "The task is finished and can no longer be cancelled.",
         ErrorCode::TaskIdConflict => {
             "This id already belongs to another task or array; choose a new one."
+        }
+        ErrorCode::KeyConflict => {
+            "The key belongs to a task with another content; use another key, or wait until its window is over."
+        }
+        ErrorCode::KeySpent => {
+            "The task that had this key ended and was forgotten, and the window of the key is not over yet."
         }
         ErrorCode::UserNotFound => "There is no such user.",
         ErrorCode::PeerInUse => {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId,
-    Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, RequestId, SessionId,
+    TaskId, Timestamp, UserName, WorkerId,
 };
 use crate::settings::QueueSettings;
 use crate::terms::Terms;
@@ -90,6 +90,17 @@ pub struct NewTask {
     pub start: Start,
     /// What it comes after. No part of what a repeated submission is compared with.
     pub after: Option<Box<After>>,
+    /// Only of a task submitted alone. No part of what a repeated submission is compared with.
+    pub key: Option<Box<UniqueKey>>,
+}
+
+/// Keeps a task from being accepted beside another one of the same user with the same key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueKey {
+    pub name: KeyName,
+    /// From the submission on, in which the key is held also when the task is finished, and a task with another
+    /// content is refused. 0: only as long as it is not finished, whatever the content.
+    pub window_ms: u64,
 }
 
 /// Which tasks and arrays a task comes after.

@@ -8,6 +8,7 @@ use crate::effect::UserRecord;
 use crate::event::Forgotten;
 use crate::ids::{HandlerName, QueueName, TaskId};
 use crate::settings::QueueSettings;
+use crate::state::keys::Key;
 use crate::state::names::Handlers;
 use crate::state::tasks::{End, Finished, Wait};
 use crate::state::workers::Worker;
@@ -21,6 +22,7 @@ enum Kind {
     Handler = 4,
     Array = 5,
     Queue = 6,
+    Key = 7,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -218,6 +220,16 @@ pub fn learned(handler: &HandlerName) -> u128 {
     let mut bytes = Fields::default();
     bytes.text(&handler.0);
     bytes.hash(Kind::Handler)
+}
+
+pub fn key(key: &Key) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.text(&key.owner.0);
+    bytes.text(&key.name.0);
+    bytes.0.extend(key.task.to_bytes());
+    bytes.number(key.fingerprint);
+    bytes.number(key.until.0);
+    bytes.hash(Kind::Key)
 }
 
 /// A queue that has no settings of its own adds nothing.

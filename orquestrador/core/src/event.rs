@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::command::{Condition, Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, ProcessId, QueueName, TaskId, Timestamp, UserName,
-    WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, TaskId, Timestamp,
+    UserName, WorkerId,
 };
 use crate::needs::Needs;
 use crate::settings::QueueSettings;
@@ -131,6 +131,20 @@ pub enum Event {
         task: TaskId,
         because: TaskId,
         at: Timestamp,
+    },
+    /// The task, which was submitted just now, holds a key of its owner; in the place of the one that held it before. In
+    /// snapshots the task may no longer be known.
+    TaskKeyed {
+        task: TaskId,
+        owner: UserName,
+        key: KeyName,
+        /// Of the task.
+        fingerprint: u64,
+        until: Timestamp,
+    },
+    /// Nothing holds these keys any more.
+    KeysReleased {
+        keys: Vec<(UserName, KeyName)>,
     },
     /// Finished tasks that retention forgets.
     TasksPruned {

@@ -11,6 +11,7 @@ use crate::state::State;
 use crate::state::arrays::Array;
 use crate::state::classes::Class;
 use crate::state::kept::Kept;
+use crate::state::keys::Key;
 use crate::state::slab::{Beside, Shared, Slot};
 use crate::state::tasks::{Body, Chain, End, Finished, Seq, Task, Wait};
 use crate::state::workers::Worker;
@@ -35,6 +36,9 @@ pub struct History {
     held: BTreeMap<TaskId, Option<Box<Needs>>>,
     /// What follows the last submission.
     rest: VecDeque<Event>,
+    /// After all tasks, because those that are forgotten hold keys, too.
+    next_keys: std::vec::IntoIter<Slot<Key>>,
+    keys: Shared<Key>,
 }
 
 impl History {
@@ -57,6 +61,7 @@ impl History {
             at: Timestamp(0),
         });
         let first: Vec<_> = users.chain(learned).chain(workers).chain(queues).collect();
+        let (next_keys, keys) = state.keys.share();
         let mut history = Self {
             first: first.into_iter(),
             tasks: state.tasks.share(),
@@ -67,6 +72,8 @@ impl History {
             next_arrays: arrays.into_iter().peekable(),
             held: BTreeMap::new(),
             rest: VecDeque::new(),
+            next_keys: next_keys.into_iter(),
+            keys,
         };
         for (_, owner) in state.owners.iter() {
             history.heads.extend(owner.tasks.first.map(|task| (state.tasks[task].seq, task)));
@@ -155,7 +162,9 @@ impl Iterator for History {
         if let Some(event) = self.first.next().or_else(|| self.rest.pop_front()) {
             return Some(event);
         }
-        let (head, _) = self.heads.first_key_value()?;
+        let Some((head, _)) = self.heads.first_key_value() else {
+            return self.next_keys.next().map(|slot| keyed(&self.keys[slot]));
+        };
         if let Some((_, array)) = self.next_arrays.next_if(|(seq, _)| seq <= head) {
             return Some(self.array(&self.arrays[array]));
         }
@@ -223,6 +232,16 @@ fn earlier(task: &Task) -> VecDeque<Event> {
     let give_back = (returned > 0).then_some(give_back);
     let retry = (failed > 0).then_some(retry);
     give_back.into_iter().chain(retry).chain(delay).collect()
+}
+
+fn keyed(key: &Key) -> Event {
+    Event::TaskKeyed {
+        task: key.task,
+        owner: key.owner.clone(),
+        key: key.name.clone(),
+        fingerprint: key.fingerprint,
+        until: key.until,
+    }
 }
 
 /// What the tasks of a class have in common.

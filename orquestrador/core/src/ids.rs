@@ -182,6 +182,10 @@ pub struct UserName(pub Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandlerName(pub Arc<str>);
 
+/// What a user calls a task by, so that it is not done twice; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyName(pub Arc<str>);
+
 /// A queue; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName(pub Arc<str>);
@@ -210,6 +214,7 @@ macro_rules! name_like {
 name_like!(WorkerId);
 name_like!(UserName);
 name_like!(HandlerName);
+name_like!(KeyName);
 name_like!(QueueName);
 
 impl Default for QueueName {

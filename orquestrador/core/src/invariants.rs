@@ -31,6 +31,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     slots(state)?;
     deliveries(state)?;
     retention(state)?;
+    keys(state)?;
     users(state)?;
     digest(machine)
 }
@@ -54,6 +55,21 @@ pub fn slots_taken(machine: &Machine) -> u64 {
 
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+/// Each key is found by its name and its task; exactly those whose task has not ended may be held by more than time.
+fn keys(state: &State) -> Result<(), String> {
+    let due: BTreeSet<_> = state.keys.due().map(|(_, slot)| slot).collect();
+    for (slot, key) in state.keys.iter() {
+        let wrong = |what: &str| format!("key {} of {}: {what}", key.name, key.owner);
+        ensure(state.keys.of_task(key.task) == Some(slot), || wrong("not found by its task"))?;
+        let found = state.keys.find(&key.owner, &key.name);
+        ensure(found == Some(slot), || wrong("not found by its name"))?;
+        let task = state.tasks.find(key.task).map(|slot| &state.tasks[slot]);
+        let is_active = task.is_some_and(|task| task.finished().is_none());
+        ensure(is_active || due.contains(&slot), || wrong("it is held for ever"))?;
+    }
+    Ok(())
 }
 
 fn totals(state: &State) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Why a command was refused. A normal answer, not a fault.
 
-use crate::ids::{ArrayId, HandlerName, QueueName, TaskId};
+use crate::ids::{ArrayId, HandlerName, KeyName, QueueName, TaskId};
 
 /// Each has one error code on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,10 @@ pub enum Rejection {
     DependencyNotFound { task: TaskId, other: TaskId },
     #[error("task {task} neither failed nor was lost")]
     NotRetriable { task: TaskId },
+    #[error("task {task} has the key {key}, and another handler, payload or way to be run")]
+    KeyConflict { key: KeyName, task: TaskId },
+    #[error("task {task}, which had the key {key}, ended and was forgotten since")]
+    KeySpent { key: KeyName, task: TaskId },
     #[error("there is no queue {queue}")]
     QueueNotFound { queue: QueueName },
     #[error("there is no array {array}")]

@@ -94,6 +94,8 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::DependencyNotFound { .. } => ErrorCode::DependencyNotFound,
         Rejection::UnknownHandler { .. } => ErrorCode::UnknownHandler,
         Rejection::NotRetriable { .. } => ErrorCode::NotRetriable,
+        Rejection::KeyConflict { .. } => ErrorCode::KeyConflict,
+        Rejection::KeySpent { .. } => ErrorCode::KeySpent,
         Rejection::QueueNotFound { .. } => ErrorCode::QueueNotFound,
         Rejection::NeedsNotMet { .. } => ErrorCode::NeedsNotMet,
         Rejection::BacklogFull { .. } => ErrorCode::QueueFull,

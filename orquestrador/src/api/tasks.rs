@@ -66,6 +66,18 @@ impl Service {
         }
     }
 
+    /// Which task the submission led to.
+    async fn submitted(
+        &self,
+        command: impl FnOnce(RequestId) -> Command,
+    ) -> Result<TaskId, Status> {
+        let done = self.driver.submit(command).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Submitted { first, .. } => Ok(first.id),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// How the task ends that the command is about; `None` if nothing is told of it.
     async fn end_of(
         &self,
@@ -204,8 +216,9 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<RunTaskResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let task = validate::new_task(body.task)?;
-        let (owner, id) = (caller.user, task.id);
+        let (owner, mut id) = (caller.user, task.id);
         self.driver.admit()?;
+        let is_unique = task.key.is_some();
         let (tasks, allow_unknown_handler) = (vec![task], body.allow_unknown_handler);
         let submit = |request| Command::Submit {
             request,
@@ -213,7 +226,10 @@ impl TaskOrchestrator for Service {
             tasks,
             allow_unknown_handler,
         };
-        if let Some(end) = self.end_of(&owner, id, submit).await? {
+        if is_unique {
+            // Another one may be the answer.
+            id = self.submitted(submit).await?;
+        } else if let Some(end) = self.end_of(&owner, id, submit).await? {
             return Ok(Response::new(end));
         }
         // It existed.

@@ -91,9 +91,10 @@ impl Violations {
         let is_delayed = spec.start.is_some();
         let start = self.start(&path, spec.start);
         let after = self.after(&path, &spec.after, spec.after_condition, is_delayed);
+        let key = spec.unique.and_then(|unique| self.key(&path, unique));
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
-        Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start, after })
+        Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start, after, key })
     }
 
     fn name(&mut self, field: &str, name: &str) {
@@ -243,6 +244,9 @@ pub fn new_tasks(specs: Vec<proto::TaskSpec>) -> Result<Vec<NewTask>, Status> {
     }
     let (mut tasks, mut names) = (Vec::with_capacity(specs.len()), LastName::default());
     for (nth, spec) in specs.into_iter().enumerate() {
+        if spec.unique.is_some() {
+            violations.add(format!("tasks[{nth}].unique"), "is only for a task submitted alone");
+        }
         tasks.extend(violations.task(|| format!("tasks[{nth}]"), spec, &mut names));
         if violations.0.len() >= MAX_VIOLATIONS {
             break;

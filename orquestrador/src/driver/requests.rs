@@ -365,6 +365,7 @@ fn content_bytes(event: &Event) -> usize {
         Event::TaskSucceeded { result, .. } => result.len(),
         Event::TaskFailed { failure, .. } => failure.output.len() + failure.message.len(),
         Event::TasksPruned { tasks } => tasks.len() * 16,
+        Event::KeysReleased { keys } => keys.len() * 64,
         Event::TaskBlocked { blockage, .. } => blockage.after.len() * 16,
         // Only in snapshots.
         Event::TaskRestored(_) | Event::ArrayRestored(_) => 0,
@@ -385,6 +386,7 @@ fn content_bytes(event: &Event) -> usize {
         | Event::TaskExpired { .. }
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
+        | Event::TaskKeyed { .. }
         | Event::QueueChanged { .. }
         | Event::UserRemoved { .. } => 0,
     }

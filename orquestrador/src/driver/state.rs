@@ -196,6 +196,8 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskBlocked { .. }
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
+        | Event::TaskKeyed { .. }
+        | Event::KeysReleased { .. }
         | Event::QueueChanged { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)

@@ -107,6 +107,8 @@ impl Fates {
             }
             // Only finished ones are forgotten, and their end stands before.
             Event::TasksPruned { .. }
+            | Event::TaskKeyed { .. }
+            | Event::KeysReleased { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }

@@ -104,6 +104,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskBlocked { task, .. }
         | Event::TaskReleased { task, .. }
         | Event::TaskSkipped { task, .. }
+        | Event::TaskKeyed { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::ArraySubmitted { array, .. } | Event::ArrayCancelled { array, .. } => {
             vec![TaskId(array.0)]
@@ -116,6 +117,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::WorkerLost { .. }
         | Event::UserAdded { .. }
         | Event::QueueChanged { .. }
+        | Event::KeysReleased { .. }
         | Event::UserRemoved { .. } => Vec::new(),
     }
 }
@@ -140,6 +142,8 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskBlocked { .. } => "TASK_BLOCKED",
         Event::TaskReleased { .. } => "TASK_RELEASED",
         Event::TaskSkipped { .. } => "TASK_SKIPPED",
+        Event::TaskKeyed { .. } => "TASK_KEYED",
+        Event::KeysReleased { .. } => "KEYS_RELEASED",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -232,6 +236,14 @@ fn fields(event: &Event) -> Value {
             "queue": text(queue), "weight": settings.weight, "max_running": settings.max_running,
             "paused": settings.paused, "at_ms": at.0,
         }),
+        Event::TaskKeyed { task, owner, key, until, .. } => json!({
+            "task_id": text(task), "owner": text(owner), "key": text(key), "until_ms": until.0,
+        }),
+        Event::KeysReleased { keys } => {
+            let keys =
+                keys.iter().map(|(owner, key)| json!({"owner": text(owner), "key": text(key)}));
+            json!({ "keys": keys.collect::<Vec<_>>() })
+        }
         Event::TasksPruned { tasks } => {
             json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
         }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use cliente::{After, ArraySpec, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits};
+use cliente::{
+    After, ArraySpec, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, UniqueKey,
+};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::{Value, json};
@@ -36,6 +38,7 @@ pub struct Template {
     times: TimeLimits,
     after: After,
     needs: Needs,
+    unique: Option<UniqueKey>,
     content: Content,
 }
 
@@ -82,8 +85,8 @@ impl Template {
         let (place, times) = (options.way.place(), options.way.times());
         let delivery = options.delivery.into();
         let after = After { ids: options.after.clone(), any_end: options.after_any_end };
-        let needs = options.way.needs();
-        Ok(Self { handler, delivery, retry, start, place, times, after, needs, content })
+        let (needs, unique) = (options.way.needs(), options.unique());
+        Ok(Self { handler, delivery, retry, start, place, times, after, needs, unique, content })
     }
 
     /// A new task with this payload.
@@ -96,6 +99,7 @@ impl Template {
             times: self.times,
             after: self.after.clone(),
             needs: self.needs.clone(),
+            unique: self.unique.clone(),
             ..TaskSpec::new(&self.handler, payload)
         }
     }

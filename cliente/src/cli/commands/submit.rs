@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::future::ready;
 use std::pin::pin;
 
-use cliente::TaskSpec;
+use cliente::{Submitted, TaskSpec};
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -63,8 +63,9 @@ async fn one(context: &Context, options: &Submit, template: &Template) -> Result
     if let Some(id) = &options.id {
         task.task_id.clone_from(id);
     }
-    let id = task.task_id.clone();
     let done = context.client.submit(task, options.allow_unknown_handler).await?;
+    // Another one than this, if that has its key.
+    let id = done.task.task_id.clone();
     let durability = done.receipt.durability();
     if !context.is_json {
         let accepted =
@@ -72,14 +73,14 @@ async fn one(context: &Context, options: &Submit, template: &Template) -> Result
         say(&accepted.text(context.lang));
     }
     if !options.wait.wait {
-        let view = TaskView::without_result(done.task, Some(done.receipt));
-        output::print(&context.output.accepted(&[view]))?;
+        output::print(&context.output.accepted(&[accepted(done)]))?;
         return Ok(exit::OK);
     }
     let mut code = exit::OK;
     let show = |update: TaskUpdate| {
         let Some(task) = update.task else { return Ok(()) };
         let view = TaskView::new(task, update.result, Some(done.receipt));
+        let view = TaskView { existed: Some(done.existed), ..view };
         code = if context.is_json {
             output::print(&context.output.task(&view))?;
             result::exit_code(view.task.state())
@@ -92,10 +93,14 @@ async fn one(context: &Context, options: &Submit, template: &Template) -> Result
     let waited = wait::within(options.wait.wait_timeout, finished).await;
     if waited.is_err() && context.is_json {
         // A person has read the id before.
-        let view = TaskView::without_result(done.task, Some(done.receipt));
-        output::print(&context.output.accepted(&[view]))?;
+        output::print(&context.output.accepted(&[accepted(done)]))?;
     }
     waited.map(|_| code)
+}
+
+fn accepted(done: Submitted) -> TaskView {
+    let view = TaskView::without_result(done.task, Some(done.receipt));
+    TaskView { existed: Some(done.existed), ..view }
 }
 
 async fn many(

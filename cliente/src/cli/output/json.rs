@@ -93,7 +93,7 @@ fn line(value: &Value) -> String {
 }
 
 fn task(view: &TaskView) -> Value {
-    let TaskView { task, result, receipt } = view;
+    let TaskView { task, result, receipt, existed } = view;
     json!({
         "task_id": task.task_id,
         "state": task.state().as_str_name().trim_start_matches("TASK_STATE_"),
@@ -108,6 +108,7 @@ fn task(view: &TaskView) -> Value {
         "started_at": time(task.started_at_ms),
         "finished_at": time(task.finished_at_ms),
         "pending_reason": word(&task.pending_reason),
+        "existed": existed,
         "not_before": time(task.not_before_ms),
         "waits_for": (task.waits_for > 0).then_some(task.waits_for),
         "retry_of": word(&task.retry_of),

@@ -22,17 +22,19 @@ pub struct TaskView {
     pub result: Option<Vec<u8>>,
     /// Of the answer, or of the submission.
     pub receipt: Option<Receipt>,
+    /// Of a submission: it was there before.
+    pub existed: Option<bool>,
 }
 
 impl TaskView {
     /// Only a task that has run has a result.
     pub fn new(task: Task, result: impl Into<Vec<u8>>, receipt: Option<Receipt>) -> Self {
         let has_result = matches!(task.state(), TaskState::Succeeded | TaskState::Failed);
-        Self { result: has_result.then(|| result.into()), task, receipt }
+        Self { result: has_result.then(|| result.into()), task, receipt, existed: None }
     }
 
     pub fn without_result(task: Task, receipt: Option<Receipt>) -> Self {
-        Self { task, result: None, receipt }
+        Self { task, result: None, receipt, existed: None }
     }
 }
 

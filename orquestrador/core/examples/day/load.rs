@@ -103,6 +103,7 @@ impl Load {
             terms: if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce }.into(),
             start: Start::Now,
             after: None,
+            key: None,
         }
     }
 

@@ -67,6 +67,8 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskBlocked { .. }
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
+        | Event::TaskKeyed { .. }
+        | Event::KeysReleased { .. }
         | Event::QueueChanged { .. }
         | Event::UserRemoved { .. } => return None,
     };

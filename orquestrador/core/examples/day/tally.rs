@@ -101,6 +101,8 @@ impl Tally {
             | Event::TaskBlocked { .. }
             | Event::TaskReleased { .. }
             | Event::TaskSkipped { .. }
+            | Event::TaskKeyed { .. }
+            | Event::KeysReleased { .. }
             | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => return,
         };

@@ -6,6 +6,7 @@
 mod arrays;
 mod delays;
 mod dependencies;
+mod keys;
 
 pub use dependencies::Fate;
 
@@ -19,6 +20,7 @@ use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserN
 use crate::state::State;
 use crate::state::classes::Class;
 use crate::state::kept::Kept;
+use crate::state::keys::Key;
 use crate::state::slab::Slot;
 use crate::state::tasks::{
     Again, Body, Chain, Delay, End, FinishOrder, Finished, Submission, Task,
@@ -114,6 +116,14 @@ impl State {
                 });
                 self.task_finished(*task, None, (Transition::Skipped, end), *at)
             }
+            Event::TaskKeyed { task, owner, key, fingerprint, until } => self.task_keyed(Key {
+                owner: owner.clone(),
+                name: key.clone(),
+                task: *task,
+                fingerprint: *fingerprint,
+                until: *until,
+            }),
+            Event::KeysReleased { keys } => self.keys_released(keys),
             Event::TasksPruned { tasks } => {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
             }
@@ -330,6 +340,7 @@ impl State {
         self.count_in(slot);
         self.leave_front(slot);
         self.note_end(id);
+        self.note_key_end(id, at);
         Ok(())
     }
 

@@ -40,6 +40,7 @@ impl Machine {
             terms: Terms { origin, ..Terms::clone(terms) },
             start: Start::Now,
             after: None,
+            key: None,
         };
         self.check_terms(&owner, std::iter::once((&again.handler, &again.terms)))?;
         self.check_backlog(1, again.payload.len() as u64)?;

@@ -6,6 +6,7 @@ mod arrays;
 mod assign;
 mod cancel;
 mod dependencies;
+mod keys;
 mod outcomes;
 mod prefetch;
 mod query;

@@ -35,6 +35,15 @@ impl Machine {
             // The edge refuses an empty batch; here it is a question about no task.
             return super::answer(step, request, Ok(Answer::Tasks { tasks: vec![], next: None }));
         };
+        if let [task] = batch.tasks.as_slice() {
+            let holder = self.holder_of_key(now, &batch.owner, task);
+            let first = holder.map(|holder| holder.map(|slot| self.snapshot(slot)));
+            let known =
+                first.map(|first| first.map(|first| Answer::Submitted { accepted: 0, first }));
+            if let Some(answer) = known.transpose() {
+                return super::answer(step, request, answer);
+            }
+        }
         let is_new = match self.admit(&batch) {
             Ok(is_new) => is_new,
             Err(rejection) => return super::answer(step, request, Err(rejection)),
@@ -62,7 +71,7 @@ impl Machine {
         task: NewTask,
         step: &mut Step,
     ) {
-        let NewTask { id, handler, payload, terms, start, after } = task;
+        let NewTask { id, handler, payload, terms, start, after, key } = task;
         let owner = owner.clone();
         self.record(
             Event::TaskSubmitted {
@@ -83,6 +92,9 @@ impl Machine {
             let After { tasks: after, condition } = *after;
             let blockage = Blockage { after, condition, failed: None };
             self.record(Event::TaskBlocked { task: id, blockage, at: now }, step);
+        }
+        if let Some(key) = key {
+            self.hold_key(now, (owner.clone(), id), *key, step);
         }
         let Some(slot) = self.state.tasks.find(id) else { return };
         self.office.refresh_class(&self.state, self.state.tasks[slot].class);
@@ -229,8 +241,8 @@ fn is_repeated_within<'a>(
     match seen.and_then(|seen| seen.insert(task.id, task)) {
         None => Ok(false),
         Some(before) => {
-            let (start, after) = (before.start, before.after.clone());
-            match (NewTask { start, after, ..task.clone() }) == *before {
+            let (start, after, key) = (before.start, before.after.clone(), before.key.clone());
+            match (NewTask { start, after, key, ..task.clone() }) == *before {
                 true => Ok(true),
                 false => Err(Rejection::TaskIdConflict { task: task.id }),
             }

@@ -23,6 +23,7 @@ impl Machine {
         }
         self.expire(now, step);
         self.wake(now, step);
+        self.release_keys(now, step);
         self.assign_ready(now, step);
         self.prune(step);
     }
@@ -75,7 +76,8 @@ impl Machine {
             return Some(Timestamp(0));
         }
         let expiring = self.state.expiring.first_key_value().map(|((due, _), _)| *due);
-        self.next_lease_end().into_iter().chain(due).chain(expiring).min()
+        let keys = self.state.keys.due().next().map(|(until, _)| until);
+        self.next_lease_end().into_iter().chain(due).chain(expiring).chain(keys).min()
     }
 
     fn lease_end(&self, worker: Slot<Worker>) -> Timestamp {

@@ -6,6 +6,7 @@ pub mod classes;
 pub mod dependents;
 pub mod index;
 pub mod kept;
+pub mod keys;
 pub mod line;
 pub mod names;
 pub mod queues;
@@ -23,6 +24,7 @@ use crate::terms::{Expiry, Terms, TimeLimits};
 use arrays::{Array, Arrays};
 use classes::{Class, Classes};
 use dependents::Dependents;
+use keys::Keys;
 use names::{Handler, Handlers, Owner, Owners};
 use queues::Queues;
 use slab::Slot;
@@ -46,6 +48,7 @@ pub struct State {
     pub resolved: BTreeMap<Seq, Slot<Task>>,
     /// Unfinished tasks that fail at a moment unless something happens before.
     pub expiring: BTreeMap<(Timestamp, Seq), Slot<Task>>,
+    pub keys: Keys,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
     pub totals: Totals,
@@ -193,7 +196,8 @@ impl State {
         let handlers = self.handlers.learned().map(digest::learned);
         let queues = self.queues.iter().map(|(_, q)| digest::queue(&q.name, q.settings));
         let users = self.users.values().map(digest::user);
+        let keys = self.keys.iter().map(|(_, key)| key.hash());
         let all = tasks.chain(arrays).chain(workers).chain(handlers).chain(queues).chain(users);
-        all.fold(0, u128::wrapping_add)
+        all.chain(keys).fold(0, u128::wrapping_add)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{AttemptRef, Condition, Delivery};
 use orquestrador_core::ids::{
-    Attempt, HandlerName, QueueName, RequestId, TaskId, Timestamp, UserName, WorkerId,
+    Attempt, HandlerName, KeyName, QueueName, RequestId, TaskId, Timestamp, UserName, WorkerId,
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::settings::QueueSettings;
@@ -35,6 +35,8 @@ pub struct Ledger {
     arrays: BTreeMap<TaskId, (Vec<TaskId>, bool)>,
     /// What tasks wait for, and what became of it.
     waits: BTreeMap<TaskId, Wait>,
+    /// Who holds which key, and until when at least.
+    keys: BTreeMap<(UserName, KeyName), (TaskId, Timestamp)>,
 }
 
 struct Entry {
@@ -226,6 +228,22 @@ impl Ledger {
                 self.assert_over(*task, Some(*because));
                 self.tasks.get_mut(task).expect("it was there just now").stage = Stage::Finished;
                 self.note_end(*task, false);
+            }
+            Event::TaskKeyed { task, owner, key, until, .. } => {
+                let entry = &self.tasks[task];
+                assert_eq!(entry.owner, *owner);
+                let name = (owner.clone(), key.clone());
+                if let Some((other, until)) = self.keys.insert(name, (*task, *until)) {
+                    let is_over = self.tasks.get(&other).is_none_or(|o| o.stage == Stage::Finished);
+                    assert!(is_over && until <= entry.submitted_at, "{other} still has {key}");
+                }
+            }
+            Event::KeysReleased { keys } => {
+                for name in keys {
+                    let (task, _) = self.keys.remove(name).expect("released keys were held");
+                    let is_over = self.tasks.get(&task).is_none_or(|o| o.stage == Stage::Finished);
+                    assert!(is_over, "{task} loses its key {name:?}");
+                }
             }
             Event::TasksPruned { tasks } => {
                 for task in tasks {

@@ -9,6 +9,7 @@ mod delivery;
 mod dependencies;
 mod digests;
 mod expiring;
+mod keys;
 mod later;
 mod ledger;
 mod needing;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
     After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome,
-    QueueChange, ReportedOutcome, Start, StateFilter,
+    QueueChange, ReportedOutcome, Start, StateFilter, UniqueKey,
 };
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
@@ -129,18 +129,26 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn submission() -> impl Strategy<Value = Command> {
-    let task =
-        (id(), handler(), 0..2u8, terms(), start(), proptest::option::weighted(0.3, after()));
-    let task = task.prop_map(|(id, handler, payload, terms, start, after)| NewTask {
-        id,
-        handler,
-        payload: vec![payload; 3].into(),
-        terms,
-        start: if after.is_some() { Start::Now } else { start },
-        after: after.map(Box::new),
-    });
-    let tasks = proptest::collection::vec(task, 1..6);
+    let task = || {
+        let after = proptest::option::weighted(0.3, after());
+        let key = proptest::option::weighted(0.5, key());
+        let task = (id(), handler(), 0..2u8, terms(), start(), after, key);
+        task.prop_map(|(id, handler, payload, terms, start, after, key)| NewTask {
+            id,
+            handler,
+            payload: vec![payload; 3].into(),
+            terms,
+            start: if after.is_some() { Start::Now } else { start },
+            after: after.map(Box::new),
+            key: key.map(Box::new),
+        })
+    };
+    let tasks = prop_oneof![Just(1), 1..6usize]
+        .prop_flat_map(move |n| proptest::collection::vec(task(), n));
     (owner(), tasks, any::<bool>()).prop_map(|(owner, tasks, allow_unknown_handler)| {
+        let is_alone = tasks.len() == 1;
+        let alone = |task: NewTask| NewTask { key: task.key.filter(|_| is_alone), ..task };
+        let tasks = tasks.into_iter().map(alone).collect();
         Command::Submit { request: REQUEST, owner, tasks, allow_unknown_handler }
     })
 }
@@ -176,6 +184,14 @@ fn after() -> impl Strategy<Value = After> {
     let tasks = proptest::collection::vec(other, 1..4);
     let condition = prop_oneof![Just(Condition::Succeeded), Just(Condition::Finished)];
     (tasks, condition).prop_map(|(tasks, condition)| After { tasks, condition })
+}
+
+fn key() -> impl Strategy<Value = UniqueKey> {
+    let windows = prop_oneof![Just(0), 1..3_000u64];
+    ((0..3u8), windows).prop_map(|(name, window_ms)| UniqueKey {
+        name: format!("key {name}").as_str().into(),
+        window_ms,
+    })
 }
 
 fn start() -> impl Strategy<Value = Start> {
@@ -527,6 +543,7 @@ proptest! {
                     terms: Delivery::default().into(),
                     start: Start::Now,
                     after: None,
+                    key: None,
                 }
             });
             let tasks = tasks.collect();

@@ -119,6 +119,7 @@ pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
         terms: Delivery::AtLeastOnce.into(),
         start: Start::Now,
         after: None,
+        key: None,
     }
 }
 
@@ -315,6 +316,10 @@ fn event(event: &Event) -> String {
         Event::TaskSkipped { task, because, .. } => {
             format!("skipped {} because of {}", shown(*task), shown(*because))
         }
+        Event::TaskKeyed { task, owner, key, until, .. } => {
+            format!("keyed {} of {owner} {key} until {}", shown(*task), until.0)
+        }
+        Event::KeysReleased { keys } => format!("released keys {keys:?}"),
         Event::TaskDue { task, .. } => format!("due {}", shown(*task)),
         Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),
         Event::TaskLost { task, attempt, cause, .. } => {

@@ -2,7 +2,7 @@
 
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::proto;
-use orquestrador_core::command::{After, Condition, Delivery, Start};
+use orquestrador_core::command::{After, Condition, Delivery, Start, UniqueKey};
 use orquestrador_core::ids::{QueueName, Timestamp};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
@@ -89,6 +89,22 @@ impl Violations {
         let tasks = ids.iter().map(|id| parse_id(id)).collect::<Result<_, _>>();
         let tasks = tasks.map_err(|why| self.add(format!("{}.after", path()), why)).ok()?;
         Some(Box::new(After { tasks, condition }))
+    }
+
+    pub(super) fn key(
+        &mut self,
+        path: &impl Fn() -> String,
+        unique: proto::UniqueKey,
+    ) -> Option<Box<UniqueKey>> {
+        let proto::UniqueKey { key, window_ms } = unique;
+        if let Some(why) = name_violation(&key) {
+            self.add(format!("{}.unique.key", path()), why);
+        }
+        if window_ms > MAX_START_DELAY_MS {
+            let why = format!("is {window_ms}, at most {MAX_START_DELAY_MS} is allowed");
+            self.add(format!("{}.unique.window_ms", path()), why);
+        }
+        Some(Box::new(UniqueKey { name: key.as_str().into(), window_ms }))
     }
 
     /// What tasks and arrays have in common.

@@ -5,7 +5,7 @@ use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery, Failure};
 use orquestrador_core::event::{Blockage, LossCause};
-use orquestrador_core::ids::{Attempt, QueueName, TaskId, Timestamp};
+use orquestrador_core::ids::{Attempt, KeyName, QueueName, TaskId, Timestamp, UserName};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
@@ -154,6 +154,22 @@ fn to_kind(event: &Event) -> Kind {
             because: id(*because),
             at_ms: at.0,
         }),
+        Event::TaskKeyed { task, owner, key, fingerprint, until } => {
+            Kind::TaskKeyed(proto::TaskKeyed {
+                task_id: id(*task),
+                owner: owner.to_string(),
+                key: key.to_string(),
+                fingerprint: *fingerprint,
+                until_ms: until.0,
+            })
+        }
+        Event::KeysReleased { keys } => {
+            let owned = |(owner, key): &(UserName, KeyName)| proto::OwnedKey {
+                owner: owner.to_string(),
+                key: key.to_string(),
+            };
+            Kind::KeysReleased(proto::KeysReleased { keys: keys.iter().map(owned).collect() })
+        }
         Event::TasksPruned { tasks } => Kind::TasksPruned(proto::TasksPruned {
             task_ids: tasks.iter().map(|task| id(*task)).collect(),
         }),
@@ -303,6 +319,17 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             because: task(&e.because)?,
             at: Timestamp(e.at_ms),
         },
+        Kind::TaskKeyed(e) => Event::TaskKeyed {
+            task: task(&e.task_id)?,
+            owner: e.owner.as_str().into(),
+            key: e.key.as_str().into(),
+            fingerprint: e.fingerprint,
+            until: Timestamp(e.until_ms),
+        },
+        Kind::KeysReleased(e) => {
+            let owned = |k: proto::OwnedKey| (k.owner.as_str().into(), k.key.as_str().into());
+            Event::KeysReleased { keys: e.keys.into_iter().map(owned).collect() }
+        }
         Kind::TasksPruned(e) => Event::TasksPruned {
             tasks: e.task_ids.iter().map(|id| task(id)).collect::<Result<_, _>>()?,
         },

@@ -1,0 +1,81 @@
+//! Words of the command line into what they mean.
+
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+
+use common::messages::command_line::BadValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A UUID may be written in several ways.
+pub fn task_id(text: &str) -> Result<String, BadValue> {
+    let id = uuid::Uuid::try_parse(text).map_err(|_| BadValue::TaskId)?;
+    Ok(id.hyphenated().to_string())
+}
+
+/// The numbers of the tasks of an array.
+#[derive(Clone, Debug)]
+pub struct Numbers(pub Range<u32>);
+
+/// `0-999`: both included.
+pub fn numbers(text: &str) -> Result<Numbers, BadValue> {
+    let (first, last) = text.split_once('-').ok_or(BadValue::Numbers)?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| BadValue::Numbers);
+    let (first, last) = (number(first)?, number(last)?);
+    let end = last.checked_add(1).filter(|end| first < *end).ok_or(BadValue::Numbers)?;
+    Ok(Numbers(first..end))
+}
+
+/// `2026-12-01T08:00:00-03:00`.
+pub fn moment(text: &str) -> Result<SystemTime, BadValue> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| BadValue::Moment)?;
+    Ok(moment.into())
+}
+
+/// `500ms`, `15s`, `2m`, `1h`, `7d`, or seconds.
+pub fn duration(text: &str) -> Result<Duration, BadValue> {
+    let bad = || BadValue::Duration;
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| bad())?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(bad),
+        "h" => number.checked_mul(3_600).map(Duration::from_secs).ok_or_else(bad),
+        "d" => number.checked_mul(86_400).map(Duration::from_secs).ok_or_else(bad),
+        _ => Err(bad()),
+    }
+}
+
+/// `zone=a`.
+pub fn label(text: &str) -> Result<(String, String), BadValue> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or(BadValue::Pair)?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
+}
+
+/// `gpus=1`.
+pub fn resource(text: &str) -> Result<(String, u64), BadValue> {
+    let (name, count) = label(text)?;
+    let count = count.parse().ok().filter(|count| *count > 0).ok_or(BadValue::Pair)?;
+    Ok((name, count))
+}
+
+/// Not none at all.
+pub fn positive_duration(text: &str) -> Result<Duration, BadValue> {
+    duration(text).and_then(|time| if time.is_zero() { Err(BadValue::Duration) } else { Ok(time) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        for text in ["depois", "", "1w", "-1s", "99999999999999999999s", "400000000000000000m"] {
+            assert!(duration(text).is_err(), "{text} was accepted");
+        }
+    }
+}
