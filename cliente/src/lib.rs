@@ -32,6 +32,7 @@ mod client;
 mod encoded;
 mod error;
 mod operator;
+mod output;
 mod queues;
 mod retry;
 mod run;

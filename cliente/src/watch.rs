@@ -275,22 +275,22 @@ impl Follower {
     }
 }
 
-fn given_up_if_retryable(refusal: Error) -> Error {
+pub(crate) fn given_up_if_retryable(refusal: Error) -> Error {
     if refusal.code.retryable() { given_up(refusal) } else { refusal }
 }
 
-/// Since when no orchestrator has served the watch.
-struct Search {
-    backoff: Backoff,
+/// Since when no orchestrator has answered as principal.
+pub(crate) struct Search {
+    pub backoff: Backoff,
     deadline: Instant,
 }
 
 impl Search {
-    fn begin(timeout: Duration) -> Self {
+    pub fn begin(timeout: Duration) -> Self {
         Self { backoff: Backoff::default(), deadline: Instant::now() + timeout }
     }
 
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         Instant::now() >= self.deadline
     }
 }

@@ -1,6 +1,7 @@
 //! The streams of workers: reads what they say into commands, carries what the driver tells them.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::error_code::ErrorCode;
@@ -8,8 +9,8 @@ use common::grpc_status;
 use common::proto::worker_message::Message;
 use common::proto::worker_service_server::WorkerService;
 use common::proto::{
-    HeartbeatEcho, OrchestratorMessage, Prefetch, Register, Registered, WorkerMessage,
-    orchestrator_message,
+    HeartbeatEcho, OrchestratorMessage, Outcomes, Prefetch, Register, Registered, WorkerMessage,
+    orchestrator_message, outcome,
 };
 use orquestrador_core::command::ConnectWorker;
 use orquestrador_core::ids::{ClusterId, Epoch, SessionId};
@@ -22,6 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::api::{convert, validate};
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input};
+use crate::output::Outputs;
 
 /// Messages waiting for a worker to read them; a worker further behind is cut off and comes back.
 const OUTBOX: usize = 1_024;
@@ -36,6 +38,7 @@ const MAX_PREFETCH: u32 = 4_096;
 /// Hands what workers say to the driver.
 pub struct Service {
     pub driver: DriverHandle,
+    pub outputs: Outputs,
 }
 
 type Outgoing = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
@@ -73,14 +76,23 @@ impl WorkerService for Service {
         };
         let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
         let session = self.driver.session_id();
+        let worker = Arc::from(register.worker_id.as_str());
         let command = connect(&node, session, register)?;
         let (outbox, stream) = mpsc::channel(OUTBOX);
         // The driver alone holds the stream open: when it cuts a session off, the worker sees its end.
         let echoes = outbox.downgrade();
         self.driver.send(Input::OpenSession { session, command, outbox }).await?;
+        let receiver = Receiver {
+            session,
+            worker,
+            driver: self.driver.clone(),
+            outputs: self.outputs.clone(),
+            echoes: echoes.clone(),
+            epoch: node.epoch,
+        };
         let driver = self.driver.clone();
         tokio::spawn(async move {
-            if let Err(status) = receive(incoming, session, &driver, &echoes, node.epoch).await {
+            if let Err(status) = receiver.run(incoming).await {
                 tracing::debug!(%status, session = session.0, "a worker's stream ended");
                 // Only a worker that still listens learns why.
                 if let Some(outbox) = echoes.upgrade()
@@ -132,27 +144,54 @@ fn admit(register: &Register, node: &Description) -> Result<(), Status> {
     Ok(())
 }
 
-async fn receive(
-    mut incoming: Streaming<WorkerMessage>,
+/// What comes from one worker.
+struct Receiver {
     session: SessionId,
-    driver: &DriverHandle,
-    echoes: &mpsc::WeakSender<Result<OrchestratorMessage, Status>>,
+    worker: Arc<str>,
+    driver: DriverHandle,
+    outputs: Outputs,
+    echoes: mpsc::WeakSender<Result<OrchestratorMessage, Status>>,
     epoch: Epoch,
-) -> Result<(), Status> {
-    while let Some(message) = incoming.next().await {
-        let Some(message) = message?.message else { continue };
-        let Some(outbox) = echoes.upgrade() else {
-            return Err(grpc_status::status(ErrorCode::Unavailable, "the session was cut off"));
-        };
-        if let Message::Heartbeat(beat) = &message
-            && outbox.try_send(Ok(echo(beat.sequence, epoch))).is_err()
-        {
-            tracing::debug!(session = session.0, "no room for a heartbeat's echo");
+}
+
+impl Receiver {
+    async fn run(self, mut incoming: Streaming<WorkerMessage>) -> Result<(), Status> {
+        while let Some(message) = incoming.next().await {
+            let Some(message) = message?.message else { continue };
+            let Some(outbox) = self.echoes.upgrade() else {
+                return Err(grpc_status::status(ErrorCode::Unavailable, "the session was cut off"));
+            };
+            if let Message::Heartbeat(beat) = &message
+                && outbox.try_send(Ok(echo(beat.sequence, self.epoch))).is_err()
+            {
+                tracing::debug!(session = self.session.0, "no room for a heartbeat's echo");
+            }
+            drop(outbox);
+            if let Message::Outcomes(outcomes) = &message {
+                self.note_ends(outcomes);
+            }
+            match message {
+                Message::Output(output) => {
+                    output.attempts.into_iter().for_each(|of| self.outputs.note(&self.worker, of));
+                }
+                message => {
+                    self.driver.send(Input::Session(command(self.session, message)?)).await?;
+                }
+            }
         }
-        drop(outbox);
-        driver.send(Input::Session(command(session, message)?)).await?;
+        Ok(())
     }
-    Ok(())
+
+    fn note_ends(&self, outcomes: &Outcomes) {
+        if self.outputs.is_empty() {
+            return;
+        }
+        for outcome in &outcomes.outcomes {
+            if let Some(outcome::Outcome::Succeeded(_)) = outcome.outcome {
+                self.outputs.succeeded(&outcome.task_id);
+            }
+        }
+    }
 }
 
 /// The answer to a heartbeat.
@@ -177,6 +216,8 @@ pub fn command(session: SessionId, message: Message) -> Result<Command, Status> 
         Message::Ended(ended) => {
             Command::ReportEnded { session, attempts: convert::attempts(ended.attempts)? }
         }
+        // Nothing that the machine decides by.
+        Message::Output(_) => Command::WorkerHeartbeat { session },
         Message::Drain(_) => Command::DrainWorker { session },
         Message::Prefetch(Prefetch { tasks }) if tasks <= MAX_PREFETCH => {
             Command::SetPrefetch { session, tasks }

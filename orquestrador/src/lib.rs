@@ -8,6 +8,7 @@ mod drill;
 pub mod driver;
 pub mod journal;
 pub mod node;
+mod output;
 mod peer;
 pub mod replication;
 pub mod tails;

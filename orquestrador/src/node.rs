@@ -29,6 +29,7 @@ use crate::driver::pulse::Pulse;
 use crate::driver::store::SystemClock;
 use crate::driver::{self, Disk, Driver, DriverHandle, Setup, Start, Tuning};
 use crate::journal::{self, Journal, Recovered};
+use crate::output::Outputs;
 use crate::peer::Peer;
 use crate::replication::dial::Dialler;
 use crate::users::{FirstUser, Users};
@@ -149,6 +150,7 @@ pub struct Node {
     own_loopback: bool,
     allow_drill: bool,
     witnesses: Witnesses,
+    outputs: Outputs,
     pulse: Pulse,
     clock: SystemClock,
     end: End,
@@ -276,6 +278,7 @@ async fn start(
         own_loopback,
         allow_drill,
         witnesses,
+        outputs: Outputs::default(),
         pulse,
         clock,
         end,

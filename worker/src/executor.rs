@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::proto::{self, Assignment, Outcome};
+use common::proto::{self, Assignment, AttemptOutput, Outcome};
 use futures::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -14,10 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
 use crate::handlers::{Context, Failure, Handler, Origin};
+use crate::live::Live;
 use crate::slots::Key;
 
 /// How long an attempt that took too long may take to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Of what attempts say, at once.
+const OUTPUT_BYTES: usize = 2 << 20;
 
 /// An attempt that ended.
 pub type Ended = (Key, Outcome);
@@ -41,6 +45,7 @@ pub struct Executor {
 struct Running {
     slots: u32,
     cancelled: CancellationToken,
+    live: Live,
     began: Instant,
 }
 
@@ -155,7 +160,9 @@ impl Executor {
     fn spawn(&mut self, waiting: Waiting) {
         let Waiting { key, handler, payload, epoch, slots, timeout, origin, since: _ } = waiting;
         let (cancelled, began) = (CancellationToken::new(), Instant::now());
-        self.running.insert(key.clone(), Running { slots, cancelled: cancelled.clone(), began });
+        let live = Live::default();
+        let running = Running { slots, cancelled: cancelled.clone(), live: live.clone(), began };
+        self.running.insert(key.clone(), running);
         self.taken += slots;
         let context = Context {
             task_id: key.task_id.clone(),
@@ -163,6 +170,7 @@ impl Executor {
             epoch,
             worker_id: Arc::clone(&self.worker_id),
             origin,
+            live,
             cancelled: cancelled.clone(),
         };
         let (ended, faults) = (self.ended.clone(), self.faults.clone());
@@ -196,12 +204,27 @@ impl Executor {
         self.waiting.len() == waited
     }
 
-    /// An attempt came to its end; the next takes its slot. Gives how long it took.
-    pub fn forget(&mut self, key: &Key) -> Option<Duration> {
+    /// An attempt came to its end; the next takes its slot. Gives how long it took, and what those who follow it have
+    /// not heard yet.
+    pub fn forget(&mut self, key: &Key) -> Option<(Duration, Option<AttemptOutput>)> {
         let ended = self.running.remove(key);
         self.taken -= ended.as_ref().map_or(0, |running| running.slots);
         self.fill_slots();
-        ended.map(|running| running.began.elapsed())
+        let Running { live, began, .. } = ended?;
+        let is_unheard = live.is_news() && live.was_told();
+        Some((began.elapsed(), is_unheard.then(|| live.news(key, OUTPUT_BYTES))))
+    }
+
+    /// What attempts said since this was asked last; only the end of what is too much at once.
+    pub fn output(&self) -> Vec<AttemptOutput> {
+        let news = || self.running.iter().filter(|(_, running)| running.live.is_news());
+        let most = OUTPUT_BYTES / news().count().max(1) / 2;
+        news().map(|(key, running)| running.live.news(key, most)).collect()
+    }
+
+    /// Whoever is principal now has heard nothing.
+    pub fn forget_told(&self) {
+        self.running.values().for_each(|running| running.live.forget_told());
     }
 
     /// Since when the one that has waited longest for a slot waits.

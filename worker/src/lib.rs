@@ -11,6 +11,7 @@ mod executor;
 mod faults;
 pub mod handlers;
 mod lines;
+pub mod live;
 mod prefetch;
 mod run;
 mod session;
@@ -20,4 +21,5 @@ mod witness;
 
 pub use config::Config;
 pub use handlers::{Context, Failure, Handler, Origin};
+pub use live::Live;
 pub use run::{Error, run};

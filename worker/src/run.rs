@@ -12,7 +12,7 @@ use common::console::Console;
 use common::lang::Lang;
 use common::messages::fault::Fault;
 use common::messages::worker::WorkerMessage as Line;
-use common::proto::{AttemptRef, Outcome};
+use common::proto::{AttemptOutput, AttemptRef, Outcome};
 use common::shutdown::Signal;
 use rand::Rng as _;
 use tokio::net::TcpListener;
@@ -117,6 +117,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         unreported_since: None,
         ends: Vec::new(),
         returned: Vec::new(),
+        said: Vec::new(),
         stop: watch::Sender::default(),
         drain: CancellationToken::new(),
         hanging: false,
@@ -193,6 +194,8 @@ struct Worker {
     ends: Vec<AttemptRef>,
     /// Attempts that were not started, to be sent back.
     returned: Vec<AttemptRef>,
+    /// What attempts said, to be sent before their outcomes.
+    said: Vec<AttemptOutput>,
     /// The operator ends the whole cluster, and gives so long to what runs.
     stop: watch::Sender<Option<Duration>>,
     /// Finish what runs, take no more, end.

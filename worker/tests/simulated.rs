@@ -15,6 +15,7 @@ fn context() -> Context {
         epoch: 1,
         worker_id: Arc::from("localhost:50061"),
         origin: None,
+        live: worker::Live::default(),
         cancelled: CancellationToken::new(),
     }
 }

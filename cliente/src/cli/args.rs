@@ -123,6 +123,12 @@ pub enum Online {
         #[command(flatten)]
         wait: Wait,
     },
+    Logs {
+        #[arg(value_name = "ID", value_parser = task_id)]
+        task_id: String,
+        #[arg(long, short)]
+        follow: bool,
+    },
     List {
         #[arg(long, value_enum, value_delimiter = ',', ignore_case = true)]
         state: Vec<State>,

@@ -286,6 +286,25 @@ impl TaskOrchestrator for Script {
         ))))
     }
 
+    type FollowOutputStream =
+        Pin<Box<dyn Stream<Item = Result<FollowOutputResponse, Status>> + Send>>;
+
+    /// Nothing but how the task stands now.
+    async fn follow_output(
+        &self,
+        request: Request<FollowOutputRequest>,
+    ) -> Result<Response<Self::FollowOutputStream>, Status> {
+        let id = request.get_ref().task_id.clone();
+        self.admit(format!("follow {id}"), &request).await?;
+        let Record { task, result, .. } = self.find(&id)?;
+        let now = FollowOutputResponse { task: Some(task), pieces: Vec::new(), result };
+        let rest = futures::stream::pending();
+        Ok(Response::new(Box::pin(futures::StreamExt::chain(
+            futures::stream::iter([Ok(now)]),
+            rest,
+        ))))
+    }
+
     async fn retry_task(
         &self,
         request: Request<RetryTaskRequest>,

@@ -97,6 +97,19 @@ pub enum ClientMessage {
     UserRemoved {
         user: String,
     },
+    /// What follows is said by another attempt.
+    NextAttempt {
+        attempt: u32,
+    },
+    /// So much of what it said is no longer known.
+    OutputMissing {
+        bytes: u64,
+    },
+    /// It has not said anything yet.
+    NothingSaid {
+        task: String,
+        state: TaskState,
+    },
     /// The program printed more than is kept.
     OutputCut,
     /// Of `cliente map`: what cannot be.
@@ -219,6 +232,9 @@ impl Message for ClientMessage {
             Self::QueuePurged { .. } => "queue_purged",
             Self::Flow { .. } => "flow",
             Self::MapFailed { .. } => "map_failed",
+            Self::NextAttempt { .. } => "next_attempt",
+            Self::OutputMissing { .. } => "output_missing",
+            Self::NothingSaid { .. } => "nothing_said",
             Self::OutputCut => "output_cut",
             Self::MapInputs => "map_inputs",
             Self::MapSeparator { .. } => "map_separator",
@@ -319,6 +335,11 @@ impl ClientMessage {
             Self::UserAdded { user, admin: true } => format!("Usuário {user} gravado, como administrador."),
             Self::UserAdded { user, admin: false } => format!("Usuário {user} gravado."),
             Self::UserRemoved { user } => format!("Usuário {user} removido."),
+            Self::NextAttempt { attempt } => format!("-- tentativa {attempt} --"),
+            Self::OutputMissing { bytes } => format!("-- faltam {bytes} bytes da saída --"),
+            Self::NothingSaid { task, state } => {
+                format!("A tarefa {task} está {} e ainda não disse nada.", state_word(*state, Lang::Pt))
+            }
             Self::OutputCut => {
                 "A saída foi cortada: de cada uma só se guarda o primeiro MiB; mande o resto para um arquivo.".into()
             }
@@ -450,6 +471,11 @@ impl ClientMessage {
             Self::UserAdded { user, admin: true } => format!("User {user} recorded, as administrator."),
             Self::UserAdded { user, admin: false } => format!("User {user} recorded."),
             Self::UserRemoved { user } => format!("User {user} removed."),
+            Self::NextAttempt { attempt } => format!("-- attempt {attempt} --"),
+            Self::OutputMissing { bytes } => format!("-- {bytes} bytes of the output are missing --"),
+            Self::NothingSaid { task, state } => {
+                format!("Task {task} is {} and has said nothing yet.", state_word(*state, Lang::En))
+            }
             Self::OutputCut => {
                 "The output was cut: of each the first MiB is kept; send the rest to a file.".into()
             }

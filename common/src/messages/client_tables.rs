@@ -76,6 +76,7 @@ pub enum Label {
     Attempt,
     /// Which task it does once more.
     RetryOf,
+    Progress,
     Submitted,
     Started,
     Finished,
@@ -110,6 +111,8 @@ impl Label {
             (Lang::En, Self::Waiting) => "Waiting",
             (Lang::Pt, Self::RetryOf) => "Repete",
             (Lang::En, Self::RetryOf) => "Retry of",
+            (Lang::Pt, Self::Progress) => "Progresso",
+            (Lang::En, Self::Progress) => "Progress",
             (Lang::Pt, Self::NotBefore) => "Não antes de",
             (Lang::En, Self::NotBefore) => "Not before",
             (_, Self::Handler) => "Handler",

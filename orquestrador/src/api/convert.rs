@@ -87,6 +87,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         queue: snapshot.queue.to_string(),
         priority: snapshot.priority.into(),
         waits_for: u32::try_from(snapshot.waits_for).unwrap_or(u32::MAX),
+        progress: None,
         retry_of: snapshot.retry_of.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }

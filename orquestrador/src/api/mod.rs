@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod convert;
+pub mod follow;
 pub mod operator;
 pub mod queues;
 pub mod tasks;

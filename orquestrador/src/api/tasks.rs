@@ -10,11 +10,12 @@ use common::proto;
 use common::proto::task_orchestrator_server::TaskOrchestrator;
 use common::proto::{
     CancelArrayRequest, CancelArrayResponse, CancelTaskRequest, CancelTaskResponse,
-    ExplainTaskRequest, ExplainTaskResponse, GetArrayRequest, GetArrayResponse, GetTaskRequest,
-    GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse, ListTasksRequest,
-    ListTasksResponse, RetryTaskRequest, RetryTaskResponse, RunTaskRequest, RunTaskResponse,
-    SubmitArrayRequest, SubmitArrayResponse, SubmitTaskRequest, SubmitTaskResponse,
-    SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
+    ExplainTaskRequest, ExplainTaskResponse, FollowOutputRequest, FollowOutputResponse,
+    GetArrayRequest, GetArrayResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest,
+    GetTaskResultResponse, ListTasksRequest, ListTasksResponse, RetryTaskRequest,
+    RetryTaskResponse, RunTaskRequest, RunTaskResponse, SubmitArrayRequest, SubmitArrayResponse,
+    SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
+    WatchTasksRequest, WatchTasksResponse,
 };
 use orquestrador_core::effect::TaskSnapshot;
 use orquestrador_core::ids::{Blob, Index, RequestId, TaskId, UserName};
@@ -24,10 +25,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use super::{authenticate, convert, rejected, unexpected, validate};
+use super::{authenticate, convert, follow, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
 use crate::driver::input::{Input, Watcher};
 use crate::journal::Journal;
+use crate::output::{Heard, Outputs};
 use crate::task_history::history;
 use crate::users::{Caller, Users};
 
@@ -39,6 +41,7 @@ pub struct Service {
     pub driver: DriverHandle,
     pub users: Users,
     pub journal: Journal,
+    pub outputs: Outputs,
 }
 
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
@@ -64,6 +67,14 @@ impl Service {
             Answer::Task { snapshot, result } => Ok((snapshot, result, done.receipt)),
             other => Err(unexpected(&other)),
         }
+    }
+
+    fn with_progress(&self, snapshot: &TaskSnapshot) -> proto::Task {
+        let mut task = convert::task(snapshot);
+        if task.state() == proto::TaskState::Running {
+            task.progress = self.outputs.progress(snapshot.id, (&task.worker_id, task.attempt));
+        }
+        task
     }
 
     /// Which task the submission led to.
@@ -250,10 +261,8 @@ impl TaskOrchestrator for Service {
         let (caller, body) = self.caller(request).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         let (snapshot, _, receipt) = self.query(caller, task, false).await?;
-        Ok(Response::new(GetTaskResponse {
-            task: Some(convert::task(&snapshot)),
-            receipt: Some(receipt),
-        }))
+        let task = Some(self.with_progress(&snapshot));
+        Ok(Response::new(GetTaskResponse { task, receipt: Some(receipt) }))
     }
 
     async fn get_task_result(
@@ -264,7 +273,7 @@ impl TaskOrchestrator for Service {
         let task = validate::task_id("task_id", &body.task_id)?;
         let (snapshot, result, receipt) = self.query(caller, task, true).await?;
         Ok(Response::new(GetTaskResultResponse {
-            task: Some(convert::task(&snapshot)),
+            task: Some(self.with_progress(&snapshot)),
             result: result.unwrap_or_default(),
             receipt: Some(receipt),
         }))
@@ -341,6 +350,21 @@ impl TaskOrchestrator for Service {
         let farewell = futures::stream::once(async move { lagged.load(Ordering::Acquire) })
             .filter_map(|lagged| lagged.then(|| Err(crate::driver::lagged())));
         Ok(Response::new(Box::pin(ReceiverStream::new(updates).chain(farewell))))
+    }
+
+    type FollowOutputStream = ReceiverStream<Result<FollowOutputResponse, Status>>;
+
+    async fn follow_output(
+        &self,
+        request: Request<FollowOutputRequest>,
+    ) -> Result<Response<Self::FollowOutputStream>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let task = validate::task_id("task_id", &body.task_id)?;
+        let FollowOutputRequest { attempt, stdout_from: stdout, stderr_from: stderr, .. } = body;
+        let heard = Heard { attempt, stdout, stderr };
+        let from = (&self.driver, &self.outputs);
+        let stream = follow::follow(from, caller.user, (task, heard)).await?;
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     async fn retry_task(

@@ -57,6 +57,7 @@ pub fn start(
         driver: driver.clone(),
         users: users.clone(),
         journal: node.journal.clone(),
+        outputs: node.outputs.clone(),
     };
     routes.add_service(
         Tasks::new(tasks)
@@ -68,7 +69,7 @@ pub fn start(
     let cluster = api::cluster::Service { driver: driver.clone(), users };
     routes.add_service(ClusterServiceServer::new(cluster));
     routes.add_service(
-        Workers::new(dispatch::Service { driver: driver.clone() })
+        Workers::new(dispatch::Service { driver: driver.clone(), outputs: node.outputs.clone() })
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::guardian::Guardian;
 use super::{Context, Failure, Handler, parse};
+use crate::live::Stream;
 
 /// `command`: only offered when the operator names it, because it runs what the submitter says.
 #[derive(Clone, Default)]
@@ -126,10 +127,9 @@ impl Handler for CommandHandler {
             let limit = order.output_limit.unwrap_or(DEFAULT_OUTPUT_LIMIT).min(MAX_OUTPUT_LIMIT);
             let mut child = spawn(&order, &context)?;
             let mut group = Group::of(&child, guardian);
-            let stop = context.cancelled;
-            let done = finish(&mut child, &mut group, order.stdin, limit, &stop).await;
+            let done = finish(&mut child, &mut group, order.stdin, limit, &context).await;
             match done {
-                done if !stop.is_cancelled() => done,
+                done if !context.cancelled.is_cancelled() => done,
                 Ok(output) | Err(Failure { output, .. }) => {
                     Err(Failure { output, ..Failure::new("CANCELLED", "cancelled") })
                 }
@@ -182,7 +182,7 @@ async fn finish(
     group: &mut Group<'_>,
     stdin: String,
     limit: usize,
-    stop: &CancellationToken,
+    Context { cancelled: stop, live, .. }: &Context,
 ) -> Result<Vec<u8>, Failure> {
     let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (mut out, mut err) = (Captured::default(), Captured::default());
@@ -193,7 +193,9 @@ async fn finish(
         }
     };
     let streams = async {
-        tokio::join!(feed, out.read(stdout, limit), err.read(stderr, limit));
+        let out = out.read(stdout, limit, |bytes| live.say(Stream::Stdout, bytes));
+        let err = err.read(stderr, limit, |bytes| live.say(Stream::Stderr, bytes));
+        tokio::join!(feed, out, err);
     };
     let mut streams = Box::pin(streams);
     let mut closed = false;
@@ -289,14 +291,20 @@ impl Captured {
         }
     }
 
-    /// Reads to the end, keeps what fits.
-    async fn read(&mut self, stream: Option<impl AsyncRead + Unpin>, limit: usize) {
+    /// Reads to the end, says what comes, keeps what fits.
+    async fn read(
+        &mut self,
+        stream: Option<impl AsyncRead + Unpin>,
+        limit: usize,
+        say: impl Fn(&[u8]),
+    ) {
         let Some(mut stream) = stream else { return };
         let mut buffer = vec![0; 16 << 10];
         loop {
             match stream.read(&mut buffer).await {
                 Ok(0) => return,
                 Ok(count) => {
+                    say(&buffer[..count]);
                     let room = limit - self.bytes.len();
                     self.truncated |= count > room;
                     self.bytes.extend_from_slice(&buffer[..count.min(room)]);

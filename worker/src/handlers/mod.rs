@@ -12,6 +12,8 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::live::Live;
+
 pub use command::CommandHandler;
 pub use echo::Echo;
 pub use mandelbrot::Mandelbrot;
@@ -53,6 +55,8 @@ pub struct Context {
     pub worker_id: Arc<str>,
     /// Of a task that does once more what failed.
     pub origin: Option<Box<Origin>>,
+    /// For those who follow the task while it runs.
+    pub live: Live,
     /// Fires when the attempt is to stop.
     pub cancelled: CancellationToken,
 }

@@ -8,8 +8,8 @@ use common::messages::worker::WorkerMessage as Line;
 use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
 use common::proto::{
-    Assignment, AttemptRef, AttemptsEnded, AttemptsReturned, Drain, OrchestratorMessage, Outcome,
-    Outcomes, Prefetch, WorkerMessage, outcome,
+    Assignment, AttemptOutput, AttemptRef, AttemptsEnded, AttemptsReturned, Drain, LiveOutput,
+    OrchestratorMessage, Outcome, Outcomes, Prefetch, WorkerMessage, outcome,
 };
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -24,6 +24,9 @@ use crate::slots::{Cancellation, Key, Reception};
 const REPORT_BYTES: usize = 4 << 20;
 /// Outcomes in one message.
 const REPORT_COUNT: usize = 5_000;
+
+/// Output of running attempts in one message.
+const OUTPUT_BYTES: usize = 4 << 20;
 
 /// So long outcomes wait for others.
 const GATHER: Duration = Duration::from_millis(8);
@@ -43,6 +46,8 @@ impl Worker {
         // What was reported before may have been lost with the stream before.
         self.reports = self.slots.outcomes();
         self.prefetch.forget_told();
+        self.executor.forget_told();
+        self.said.clear();
         let mut heard = tokio::time::Instant::now();
         let (drain, mut told_drain) = (self.drain.clone(), false);
         let mut next = None;
@@ -89,7 +94,10 @@ impl Worker {
                 () = drain.cancelled(), if !told_drain => {}
                 () = at(patience) => {}
                 () = at(gather) => {}
-                _ = tick.tick() => self.lines.tick(),
+                _ = tick.tick() => {
+                    self.lines.tick();
+                    self.said.extend(self.executor.output());
+                }
             }
         }
         heartbeat.abort();
@@ -195,8 +203,11 @@ impl Worker {
     }
 
     pub(super) fn finished(&mut self, key: &Key, outcome: Outcome) {
-        if let Some(took) = self.executor.forget(key) {
+        if let Some((took, unheard)) = self.executor.forget(key) {
             self.prefetch.observe(took);
+            // What was cut off here is in the outcome, as far as that keeps it.
+            let room = OUTPUT_BYTES.saturating_sub(self.said.iter().map(output_bytes).sum());
+            self.said.extend(unheard.filter(|unheard| output_bytes(unheard) <= room));
         }
         match &outcome.outcome {
             Some(outcome::Outcome::Failed(failure)) => {
@@ -224,6 +235,11 @@ impl Worker {
     /// Sends what has come together, in messages of bounded size.
     async fn report(&mut self, outbox: &mpsc::Sender<WorkerMessage>) -> Result<(), ()> {
         self.unreported_since = None;
+        if !self.said.is_empty() {
+            let attempts = std::mem::take(&mut self.said);
+            let sent = outbox.send(message(Message::Output(LiveOutput { attempts }))).await;
+            sent.map_err(drop)?;
+        }
         while !self.reports.is_empty() {
             let mut bytes = 0;
             let mut fits = |outcome: &Outcome| {
@@ -284,6 +300,10 @@ fn of_epoch(
 
 fn message(message: Message) -> WorkerMessage {
     WorkerMessage { message: Some(message) }
+}
+
+fn output_bytes(output: &AttemptOutput) -> usize {
+    64 + output.pieces.iter().map(|piece| piece.data.len()).sum::<usize>()
 }
 
 fn result_bytes(outcome: &Outcome) -> usize {

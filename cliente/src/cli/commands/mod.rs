@@ -7,8 +7,10 @@ mod cluster;
 mod explain;
 mod flow;
 mod list;
+mod live;
 pub mod login;
 pub mod logout;
+mod logs;
 mod map;
 pub mod menu;
 mod payload;
@@ -47,6 +49,10 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
         Online::Result { task_id, raw, wait } => {
             array::check_task(&task_id)?;
             result::run(context, &task_id, raw, &wait).await
+        }
+        Online::Logs { task_id, follow } => {
+            array::check_task(&task_id)?;
+            logs::run(context, &task_id, follow).await
         }
         Online::List { state, limit, all } => list::run(context, &state, limit, all).await,
         Online::Watch { task_ids, wait_timeout } => {

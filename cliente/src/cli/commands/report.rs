@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::proto::OutputStream;
 use serde_json::Value;
 
 use super::super::Context;
@@ -30,6 +31,34 @@ impl Report {
             stderr: printed(&report["stderr"])?,
             is_cut: report["truncated"] == true,
         })
+    }
+
+    /// What was printed from there on, as far as it is kept.
+    pub fn since(&self, stream: OutputStream, from: u64) -> &[u8] {
+        let kept = match stream {
+            OutputStream::Stdout => &self.stdout,
+            OutputStream::Stderr | OutputStream::Unspecified => &self.stderr,
+        };
+        usize::try_from(from).ok().and_then(|from| kept.get(from..)).unwrap_or_default()
+    }
+
+    /// Beyond what was shown while it ran: so many bytes of standard output and of standard error.
+    pub fn show_rest(
+        &self,
+        context: &Context,
+        (stdout, stderr): (u64, u64),
+    ) -> Result<(), Failure> {
+        let rest = self.since(OutputStream::Stderr, stderr);
+        if !rest.is_empty() {
+            say_bytes(rest);
+        }
+        output::bytes(self.since(OutputStream::Stdout, stdout))?;
+        // What was shown beyond what is kept was shown to the end.
+        let is_shown = stdout > self.stdout.len() as u64 || stderr > self.stderr.len() as u64;
+        if self.is_cut && !is_shown {
+            say(&ClientMessage::OutputCut.text(context.lang));
+        }
+        Ok(())
     }
 
     /// What the program printed goes where it printed it, as it was. `tag`: what comes before each line.

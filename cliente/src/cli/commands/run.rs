@@ -1,60 +1,149 @@
 //! `cliente run -- PROGRAM`: a program on a worker, as if it ran here.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use cliente::{TaskSpec, is_final};
 use common::error_code::ErrorCode;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::proto::Task;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 
 use super::super::Context;
 use super::super::args::{Run, Submit};
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
 use super::super::terminal::{self, say};
+use super::live::Live;
 use super::payload::Template;
 use super::report::Report;
 use super::result;
 
-/// Ends with the exit code of the program. Ctrl+C ends the program, too.
+/// What ends sooner is shown when it has ended.
+const LIVE_AFTER: Duration = Duration::from_millis(250);
+/// How long the last words may come after the end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+type Ran = Result<(Task, Vec<u8>), cliente::Error>;
+type Parts = BoxStream<'static, Result<common::proto::FollowOutputResponse, cliente::Error>>;
+
+/// Ends with the exit code of the program. Ctrl+C ends the program, too, and so does a reader of the output that leaves.
 pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     let options = Submit::from(options);
     let template = Template::read(&options)?;
     let task = template.task(template.only_payload());
     let (client, id) = (context.client.clone(), task.task_id.clone());
-    let until_it_ends = terminal::before_end(async move {
-        match client.cancel(&id).await {
-            Err(error) if error.code != ErrorCode::TaskNotFound => {
-                tracing::warn!(%error, task = id, "the program may go on");
-            }
-            Ok(_) | Err(_) => {}
-        }
-    });
-    let ran = context.client.run(task.clone(), options.allow_unknown_handler).await;
+    let until_it_ends = terminal::before_end(async move { cancel(&client, &id).await });
+    let mut live = Live::new(context);
+    let ran = while_it_runs(context, &task, options.allow_unknown_handler, &mut live).await;
     until_it_ends.over().await;
+    let ran = match ran {
+        Ok(ran) => ran,
+        Err(failure) => {
+            cancel(&context.client, &task.task_id).await;
+            return Err(failure);
+        }
+    };
     if let Err(error) = &ran
         && error.code.retryable()
     {
-        // It may have been accepted, and go on; whoever knows its id can ask.
-        let task = Task { task_id: task.task_id, handler: task.handler, ..Task::default() };
-        match context.is_json {
-            true => {
-                output::print(&context.output.accepted(&[TaskView::without_result(task, None)]))?
-            }
-            false => say(&ClientMessage::MayGoOn { task: task.task_id }.text(context.lang)),
-        }
+        tell_that_it_may_go_on(context, task)?;
     }
     let (task, result) = ran?;
     let program = Report::read(&result).and_then(|report| report.exit_code);
     let code = program.unwrap_or_else(|| result::exit_code(task.state()));
-    let view = TaskView::new(task, result, None);
     if context.is_json {
-        output::print(&context.output.task(&view))?;
+        output::print(&context.output.task(&TaskView::new(task, result, None)))?;
         return Ok(code);
     }
-    let mut shown = view;
+    let is_shown = live.rest(&task, &result)?.is_some();
+    let mut shown = TaskView::new(task, result, None);
+    if is_shown {
+        shown.result = None;
+    }
     if program.is_some() {
         // What the program says of its failure is enough.
         shown.task.error = None;
     }
     result::show(context, &shown, false)?;
     Ok(code)
+}
+
+/// Runs it, and shows what it says meanwhile. A failure is one of showing it.
+async fn while_it_runs(
+    context: &Context,
+    task: &TaskSpec,
+    allow_unknown_handler: bool,
+    live: &mut Live<'_>,
+) -> Result<Ran, Failure> {
+    let mut run = pin!(context.client.run(task.clone(), allow_unknown_handler));
+    let mut parts: Option<Parts> = None;
+    loop {
+        let next = async {
+            match &mut parts {
+                Some(parts) => parts.next().await,
+                None => {
+                    tokio::time::sleep(LIVE_AFTER).await;
+                    None
+                }
+            }
+        };
+        tokio::select! {
+            ran = &mut run => {
+                if ran.is_ok() && let Some(parts) = parts {
+                    last_words(parts, live).await?;
+                }
+                return Ok(ran);
+            }
+            part = next, if !context.is_json => match part {
+                Some(Ok(part)) => live.part(&part)?,
+                Some(Err(error)) => {
+                    // It may not be accepted yet.
+                    tracing::debug!(%error, "its output cannot be followed now");
+                    parts = None;
+                }
+                None if parts.is_none() => {
+                    parts = Some(context.client.follow_output(&task.task_id).boxed());
+                }
+                None => parts = None,
+            }
+        }
+    }
+}
+
+/// Those that the end has overtaken.
+async fn last_words(mut parts: Parts, live: &mut Live<'_>) -> Result<(), Failure> {
+    let until_its_end = async {
+        while let Some(Ok(part)) = parts.next().await {
+            live.part(&part)?;
+            if part.task.is_some_and(|task| is_final(task.state())) {
+                break;
+            }
+        }
+        Ok(())
+    };
+    // Without them there is still the result.
+    tokio::time::timeout(LAST_WORDS, until_its_end).await.unwrap_or(Ok(()))
+}
+
+/// Best effort: whoever asks has left.
+async fn cancel(client: &cliente::Client, id: &str) {
+    match client.cancel(id).await {
+        Err(error) if error.code != ErrorCode::TaskNotFound => {
+            tracing::warn!(%error, task = id, "the program may go on");
+        }
+        Ok(_) | Err(_) => {}
+    }
+}
+
+/// It may have been accepted, and go on; whoever knows its id can ask.
+fn tell_that_it_may_go_on(context: &Context, task: TaskSpec) -> Result<(), Failure> {
+    let task = Task { task_id: task.task_id, handler: task.handler, ..Task::default() };
+    if context.is_json {
+        return output::print(&context.output.accepted(&[TaskView::without_result(task, None)]));
+    }
+    say(&ClientMessage::MayGoOn { task: task.task_id }.text(context.lang));
+    Ok(())
 }

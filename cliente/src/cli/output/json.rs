@@ -109,6 +109,7 @@ fn task(view: &TaskView) -> Value {
         "finished_at": time(task.finished_at_ms),
         "pending_reason": word(&task.pending_reason),
         "existed": existed,
+        "progress": task.progress.as_ref().map(|progress| json!({ "fraction": progress.fraction, "message": progress.message })),
         "not_before": time(task.not_before_ms),
         "waits_for": (task.waits_for > 0).then_some(task.waits_for),
         "retry_of": word(&task.retry_of),

@@ -7,8 +7,8 @@ use common::messages::words::{
     PendingReason, pending_text, role_word, state_word, task_error_text, waiting_text,
 };
 use common::proto::{
-    Array, Delivery, GetClusterResponse, Queue, Receipt, StateCount, Task, TaskError, TaskState,
-    User, Worker,
+    Array, Delivery, GetClusterResponse, Progress, Queue, Receipt, StateCount, Task, TaskError,
+    TaskState, User, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -94,6 +94,11 @@ impl Table {
     }
 }
 
+fn progress(progress: &Progress) -> String {
+    let percent = progress.fraction * 100.0;
+    format!("{percent:.0} % {}", progress.message).trim_end().to_owned()
+}
+
 impl Output for Table {
     fn accepted(&self, tasks: &[TaskView]) -> String {
         tasks.iter().map(|view| format!("{}\n", view.task.task_id)).collect()
@@ -112,6 +117,7 @@ impl Output for Table {
             (Label::Queue, queue(&task.queue, task.priority)),
             (Label::Worker, task.worker_id.clone()),
             (Label::Attempt, attempt),
+            (Label::Progress, task.progress.as_ref().map(progress).unwrap_or_default()),
             (Label::RetryOf, task.retry_of.clone()),
             (Label::Submitted, time(task.submitted_at_ms)),
             (Label::Started, time(task.started_at_ms)),

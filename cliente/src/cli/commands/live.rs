@@ -1,0 +1,130 @@
+//! What attempts say, printed as it comes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use common::messages::Message as _;
+use common::messages::client::ClientMessage;
+use common::proto::{FollowOutputResponse, OutputPiece, OutputStream, Progress, Task};
+use serde_json::{Value, json};
+
+use super::super::Context;
+use super::super::failure::Failure;
+use super::super::output;
+use super::super::terminal::{say, say_bytes};
+use super::report::Report;
+
+pub struct Live<'a> {
+    context: &'a Context,
+    attempt: u32,
+    /// So much of each stream was printed, or is known to be missing.
+    stdout: u64,
+    stderr: u64,
+    progress: Option<Progress>,
+}
+
+impl<'a> Live<'a> {
+    pub fn new(context: &'a Context) -> Self {
+        Self { context, attempt: 0, stdout: 0, stderr: 0, progress: None }
+    }
+
+    pub fn part(&mut self, part: &FollowOutputResponse) -> Result<(), Failure> {
+        part.pieces.iter().try_for_each(|piece| self.piece(piece))?;
+        let progress = part.task.as_ref().and_then(|task| task.progress.as_ref());
+        match progress {
+            Some(progress) if self.progress.as_ref() != Some(progress) => {
+                self.progress = Some(progress.clone());
+                self.tell_progress(progress)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn piece(&mut self, piece: &OutputPiece) -> Result<(), Failure> {
+        if piece.attempt != self.attempt {
+            if self.attempt > 0 {
+                self.remark(&ClientMessage::NextAttempt { attempt: piece.attempt });
+            }
+            (self.attempt, self.stdout, self.stderr) = (piece.attempt, 0, 0);
+        }
+        let printed = match piece.stream() {
+            OutputStream::Stdout => &mut self.stdout,
+            OutputStream::Stderr | OutputStream::Unspecified => &mut self.stderr,
+        };
+        let missing = piece.offset.saturating_sub(*printed);
+        *printed = piece.offset + piece.data.len() as u64;
+        if missing > 0 {
+            self.remark(&ClientMessage::OutputMissing { bytes: missing });
+        }
+        if self.context.is_json {
+            let text = std::str::from_utf8(&piece.data);
+            let text =
+                text.map_or_else(|_| json!({ "base64": BASE64.encode(&piece.data) }), Value::from);
+            let stream = match piece.stream() {
+                OutputStream::Stdout => "stdout",
+                OutputStream::Stderr | OutputStream::Unspecified => "stderr",
+            };
+            let (attempt, offset) = (piece.attempt, piece.offset);
+            let line =
+                json!({ "attempt": attempt, "stream": stream, "offset": offset, "text": text });
+            return output::print(&format!("{line}\n"));
+        }
+        match piece.stream() {
+            OutputStream::Stdout => output::bytes(&piece.data),
+            OutputStream::Stderr | OutputStream::Unspecified => {
+                say_bytes(&piece.data);
+                Ok(())
+            }
+        }
+    }
+
+    /// The line that said so is on standard error already, if it was one of a program.
+    fn tell_progress(&self, progress: &Progress) -> Result<(), Failure> {
+        if !self.context.is_json {
+            return Ok(());
+        }
+        let Progress { fraction, message } = progress;
+        let line = json!({ "progress": { "fraction": fraction, "message": message } });
+        output::print(&format!("{line}\n"))
+    }
+
+    /// It has ended: what its record holds beyond what was printed. `None`: that holds nothing that was printed.
+    pub fn rest(&mut self, task: &Task, result: &[u8]) -> Result<Option<Report>, Failure> {
+        let report = (task.handler == "command").then(|| Report::read(result)).flatten();
+        let Some(report) = report else { return Ok(None) };
+        if task.attempt != self.attempt {
+            if self.attempt > 0 {
+                self.remark(&ClientMessage::NextAttempt { attempt: task.attempt });
+            }
+            (self.attempt, self.stdout, self.stderr) = (task.attempt, 0, 0);
+        }
+        if self.context.is_json {
+            for (stream, from) in
+                [(OutputStream::Stdout, self.stdout), (OutputStream::Stderr, self.stderr)]
+            {
+                let data = report.since(stream, from).to_vec();
+                let piece = OutputPiece {
+                    attempt: task.attempt,
+                    stream: stream.into(),
+                    offset: from,
+                    data,
+                };
+                if !piece.data.is_empty() {
+                    self.piece(&piece)?;
+                }
+            }
+        } else {
+            report.show_rest(self.context, (self.stdout, self.stderr))?;
+        }
+        Ok(Some(report))
+    }
+
+    pub fn has_printed(&self) -> bool {
+        self.attempt > 0
+    }
+
+    fn remark(&self, message: &ClientMessage) {
+        if !self.context.is_json {
+            say(&message.text(self.context.lang));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Following what a task says while it runs.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::{FollowOutputResponse, Task, TaskState, TaskUpdate, WatchTasksResponse};
+use orquestrador_core::Command;
+use orquestrador_core::ids::{TaskId, UserName};
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use crate::driver::DriverHandle;
+use crate::driver::input::{Input, Watcher};
+use crate::output::{Follower, Heard, Outputs};
+
+/// Messages that may wait for a reader; what is said meanwhile comes together.
+const QUEUE: usize = 4;
+/// Changes of one task that may wait.
+const CHANGES: usize = 64;
+
+/// One who follows a task.
+struct Following {
+    follower: Follower,
+    changes: mpsc::Receiver<Result<WatchTasksResponse, Status>>,
+    heard: Heard,
+    /// As it was told last.
+    task: Task,
+    reader: mpsc::Sender<Result<FollowOutputResponse, Status>>,
+}
+
+/// What the task says from now on, until it is finished.
+///
+/// # Errors
+/// There is no such task, or this node is not the principal.
+pub async fn follow(
+    (driver, outputs): (&DriverHandle, &Outputs),
+    owner: UserName,
+    (task, heard): (TaskId, Heard),
+) -> Result<mpsc::Receiver<Result<FollowOutputResponse, Status>>, Status> {
+    // Before the question, so that nothing is missed in between.
+    let follower = outputs.follow(task);
+    let (outbox, mut changes) = mpsc::channel(CHANGES);
+    let watcher = Watcher {
+        owner: owner.clone(),
+        tasks: Some(vec![task]),
+        include_results: true,
+        only_ends: false,
+        is_quiet: false,
+        outbox,
+        lagged: Arc::new(AtomicBool::new(false)),
+    };
+    let request = driver.request_id();
+    let tasks = vec![task];
+    let command = Command::QueryMany { request, owner, tasks, with_results: true };
+    driver.send(Input::Watch { request, command, watcher }).await?;
+    let first =
+        changes.recv().await.transpose()?.and_then(|first| first.updates.into_iter().next());
+    let Some(TaskUpdate { task: Some(first), result, not_found: false }) = first else {
+        let why = format!("there is no task {task}");
+        return Err(grpc_status::status(ErrorCode::TaskNotFound, why));
+    };
+    let (reader, stream) = mpsc::channel(QUEUE);
+    let mut following = Following { follower, changes, heard, task: first, reader };
+    tokio::spawn(async move {
+        // A reader that has left needs no more.
+        if following.tell(Some(result.to_vec())).await {
+            following.run().await;
+        }
+    });
+    Ok(stream)
+}
+
+impl Following {
+    async fn run(mut self) {
+        while !is_final(&self.task) {
+            let goes_on = tokio::select! {
+                change = self.changes.recv() => match change {
+                    Some(Ok(batch)) => self.changed(batch).await,
+                    Some(Err(status)) => self.end(status).await,
+                    None => {
+                        let why = "the changes of the task could not be followed";
+                        self.end(grpc_status::status(ErrorCode::Unavailable, why)).await
+                    }
+                },
+                () = self.follower.changed() => self.tell(None).await,
+                () = self.reader.closed() => false,
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// `false` from here on: nobody is to be told more.
+    async fn changed(&mut self, batch: WatchTasksResponse) -> bool {
+        for update in batch.updates {
+            let Some(task) = update.task else { continue };
+            self.task = task;
+            if !self.tell(Some(update.result.to_vec())).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What is new of the output, and of the task if it changed.
+    async fn tell(&mut self, changed: Option<Vec<u8>>) -> bool {
+        let of = (self.task.worker_id.as_str(), self.task.attempt);
+        let (pieces, progress) = self.follower.news(&mut self.heard, of);
+        let is_progress = self.task.progress != progress;
+        self.task.progress = progress;
+        if pieces.is_empty() && !is_progress && changed.is_none() {
+            return true;
+        }
+        let task = (changed.is_some() || is_progress).then(|| self.task.clone());
+        let result = changed.unwrap_or_default();
+        self.reader.send(Ok(FollowOutputResponse { task, pieces, result })).await.is_ok()
+    }
+
+    async fn end(&self, status: Status) -> bool {
+        // Whoever left need not know.
+        drop(self.reader.send(Err(status)).await);
+        false
+    }
+}
+
+fn is_final(task: &Task) -> bool {
+    match task.state() {
+        TaskState::Unspecified | TaskState::Queued | TaskState::Running => false,
+        TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Lost => true,
+    }
+}

@@ -1,0 +1,331 @@
+//! What running attempts say: kept by whoever is principal, in memory and never durably, for those who follow it. Workers tell
+//! a new principal the last of it again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use common::proto::{AttemptOutput, OutputPiece, OutputStream, Progress};
+use hashbrown::HashMap;
+use orquestrador_core::ids::TaskId;
+use tokio::sync::watch;
+
+/// Bytes of each stream of an attempt that are kept.
+const KEPT_BYTES: usize = 64 << 10;
+/// Of all attempts; beyond it those are forgotten that have been silent for longest.
+const MAX_KEPT_BYTES: usize = 64 << 20;
+/// What an attempt counts beside what it said.
+const ENTRY_BYTES: usize = 512;
+/// Bytes of a progress message that are kept.
+const MAX_MESSAGE: usize = 256;
+
+/// Shared by all sessions of workers and all who follow.
+#[derive(Clone, Default)]
+pub struct Outputs(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    by_task: HashMap<TaskId, Said>,
+    /// Which has been silent for longest.
+    by_age: BTreeMap<u64, TaskId>,
+    next_age: u64,
+    bytes: usize,
+}
+
+/// By the newest attempt that was heard of; 0 for none.
+struct Said {
+    worker: Arc<str>,
+    attempt: u32,
+    stdout: Tail,
+    stderr: Tail,
+    progress: Option<Progress>,
+    age: u64,
+    news: watch::Sender<()>,
+}
+
+/// The last part of a stream.
+#[derive(Default)]
+struct Tail {
+    kept: VecDeque<u8>,
+    /// Of the whole stream, as far as it was heard.
+    end: u64,
+}
+
+/// What somebody has heard of an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    pub attempt: u32,
+    pub stdout: u64,
+    pub stderr: u64,
+}
+
+/// Somebody who follows a task.
+pub struct Follower {
+    outputs: Outputs,
+    task: TaskId,
+    news: watch::Receiver<()>,
+}
+
+impl Outputs {
+    /// A worker tells what one of its attempts said. What is not well-formed is left out: nothing depends on it.
+    pub fn note(&self, worker: &Arc<str>, output: AttemptOutput) {
+        let Some(task) = task_id(&output.task_id) else { return };
+        let mut kept = self.kept();
+        let said = kept.said(task);
+        if output.attempt < said.attempt || output.attempt == 0 {
+            return;
+        }
+        let before = said.bytes();
+        if (output.attempt, worker) != (said.attempt, &said.worker) {
+            (said.attempt, said.worker) = (output.attempt, Arc::clone(worker));
+            (said.stdout, said.stderr, said.progress) = Default::default();
+        }
+        for piece in output.pieces {
+            match piece.stream() {
+                OutputStream::Stdout => said.stdout.note(piece.offset, &piece.data),
+                OutputStream::Stderr => said.stderr.note(piece.offset, &piece.data),
+                OutputStream::Unspecified => {}
+            }
+        }
+        if let Some(Progress { fraction, message }) = output.progress {
+            let message = message[..message.floor_char_boundary(MAX_MESSAGE)].to_owned();
+            said.progress = Some(Progress { fraction, message });
+        }
+        said.news.send_replace(());
+        kept.grown(task, before);
+        kept.forget_oldest();
+    }
+
+    /// The task has succeeded: its result has all that matters.
+    pub fn succeeded(&self, task_id: &str) {
+        let mut kept = self.kept();
+        if let Some(task) = self::task_id(task_id)
+            && kept.by_task.get(&task).is_some_and(|said| said.news.receiver_count() == 0)
+        {
+            kept.remove(task);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.kept().by_task.is_empty()
+    }
+
+    pub fn follow(&self, task: TaskId) -> Follower {
+        let news = self.kept().said(task).news.subscribe();
+        Follower { outputs: self.clone(), task, news }
+    }
+
+    /// How far this attempt is, as far as it said so.
+    pub fn progress(&self, task: TaskId, (worker, attempt): (&str, u32)) -> Option<Progress> {
+        let kept = self.kept();
+        let said = kept.by_task.get(&task).filter(|said| said.is_of(worker, attempt))?;
+        said.progress.clone()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn said(&mut self, task: TaskId) -> &mut Said {
+        let Self { by_task, by_age, next_age, bytes } = self;
+        by_task.entry(task).or_insert_with(|| {
+            *next_age += 1;
+            *bytes += ENTRY_BYTES;
+            by_age.insert(*next_age, task);
+            Said {
+                worker: Arc::from(""),
+                attempt: 0,
+                stdout: Tail::default(),
+                stderr: Tail::default(),
+                progress: None,
+                age: *next_age,
+                news: watch::Sender::default(),
+            }
+        })
+    }
+
+    /// It said something: it is the youngest now, and no longer as long as `before`.
+    fn grown(&mut self, task: TaskId, before: usize) {
+        let Some(said) = self.by_task.get_mut(&task) else { return };
+        self.next_age += 1;
+        self.by_age.remove(&said.age);
+        self.by_age.insert(self.next_age, task);
+        said.age = self.next_age;
+        self.bytes = self.bytes + said.bytes() - before;
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.bytes > MAX_KEPT_BYTES
+            && let Some((_, task)) = self.by_age.pop_first()
+        {
+            self.remove(task);
+        }
+    }
+
+    fn remove(&mut self, task: TaskId) {
+        if let Some(said) = self.by_task.remove(&task) {
+            self.by_age.remove(&said.age);
+            self.bytes -= said.bytes();
+        }
+    }
+}
+
+impl Said {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES + self.stdout.kept.len() + self.stderr.kept.len()
+    }
+
+    /// `worker`: empty where the attempt is over, and nobody remembers whose it was.
+    fn is_of(&self, worker: &str, attempt: u32) -> bool {
+        (worker.is_empty() || *self.worker == *worker) && self.attempt == attempt
+    }
+}
+
+impl Tail {
+    /// Parts may come twice; where one is missing, what came before it is forgotten.
+    fn note(&mut self, offset: u64, data: &[u8]) {
+        if offset > self.end {
+            self.kept.clear();
+            self.end = offset;
+        }
+        let known = usize::try_from(self.end - offset).unwrap_or(usize::MAX);
+        let Some(new) = data.get(known..) else { return };
+        self.end += new.len() as u64;
+        let new = &new[new.len().saturating_sub(KEPT_BYTES)..];
+        let room = KEPT_BYTES - new.len();
+        self.kept.drain(..self.kept.len().saturating_sub(room));
+        self.kept.extend(new);
+    }
+
+    /// What comes from there on, as far as it is kept.
+    fn since(&self, from: u64) -> Option<(u64, Vec<u8>)> {
+        let new = usize::try_from(self.end.checked_sub(from)?).unwrap_or(usize::MAX);
+        let count = new.min(self.kept.len());
+        let data = self.kept.range(self.kept.len() - count..).copied().collect();
+        (count > 0).then(|| (self.end - count as u64, data))
+    }
+}
+
+impl Follower {
+    /// Until something new may have been said.
+    pub async fn changed(&mut self) {
+        while self.news.changed().await.is_err() {
+            // It was forgotten, to make room for others.
+            self.news = self.outputs.kept().said(self.task).news.subscribe();
+        }
+    }
+
+    /// What this attempt has said since, and how far it is.
+    pub fn news(
+        &self,
+        heard: &mut Heard,
+        (worker, attempt): (&str, u32),
+    ) -> (Vec<OutputPiece>, Option<Progress>) {
+        let kept = self.outputs.kept();
+        let said = kept.by_task.get(&self.task).filter(|said| said.is_of(worker, attempt));
+        let Some(said) = said else { return Default::default() };
+        if heard.attempt != attempt {
+            *heard = Heard { attempt, ..Heard::default() };
+        }
+        let streams = [
+            (OutputStream::Stdout, &said.stdout, &mut heard.stdout),
+            (OutputStream::Stderr, &said.stderr, &mut heard.stderr),
+        ];
+        let pieces = streams.into_iter().filter_map(|(stream, tail, heard)| {
+            let (offset, data) = tail.since(*heard)?;
+            *heard = tail.end;
+            Some(OutputPiece { attempt, stream: stream.into(), offset, data })
+        });
+        (pieces.collect(), said.progress.clone())
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut kept = self.outputs.kept();
+        let said = kept.by_task.get(&self.task);
+        // This one is still counted.
+        if said.is_some_and(|said| said.attempt == 0 && said.news.receiver_count() <= 1) {
+            kept.remove(self.task);
+        }
+    }
+}
+
+fn task_id(text: &str) -> Option<TaskId> {
+    uuid::Uuid::try_parse(text).ok().map(|id| TaskId(id.as_u128()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: TaskId = TaskId(7);
+
+    fn said(attempt: u32, offset: u64, data: &str) -> AttemptOutput {
+        let (stream, data) = (OutputStream::Stdout.into(), data.as_bytes().to_vec());
+        let pieces = vec![OutputPiece { attempt, stream, offset, data }];
+        AttemptOutput { task_id: TASK.to_string(), attempt, pieces, progress: None }
+    }
+
+    fn heard(follower: &Follower, heard: &mut Heard, of: (&str, u32)) -> Vec<(u64, String)> {
+        let text = |piece: OutputPiece| (piece.offset, String::from_utf8_lossy(&piece.data).into());
+        follower.news(heard, of).0.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn each_follower_hears_each_part_once_although_it_is_told_twice() {
+        let (outputs, worker) = (Outputs::default(), Arc::from("w"));
+        outputs.note(&worker, said(1, 0, "one"));
+        let (follower, mut so_far) = (outputs.follow(TASK), Heard::default());
+        assert_eq!(heard(&follower, &mut so_far, ("w", 1)), [(0, "one".into())]);
+        outputs.note(&worker, said(1, 0, "onetwo"));
+        assert_eq!(heard(&follower, &mut so_far, ("w", 1)), [(3, "two".into())]);
+        outputs.note(&worker, said(1, 9, "later"));
+        assert_eq!(heard(&follower, &mut so_far, ("w", 1)), [(9, "later".into())], "with a gap");
+        assert_eq!(heard(&follower, &mut so_far, ("w", 1)), []);
+        assert_eq!(heard(&follower, &mut so_far, ("x", 1)), [], "of another worker");
+    }
+
+    #[test]
+    fn a_newer_attempt_takes_the_place_and_an_older_one_is_not_heard() {
+        let (outputs, worker) = (Outputs::default(), Arc::from("w"));
+        outputs.note(&worker, said(2, 0, "two"));
+        outputs.note(&worker, said(1, 0, "one"));
+        let (follower, mut so_far) = (outputs.follow(TASK), Heard::default());
+        assert_eq!(heard(&follower, &mut so_far, ("w", 1)), []);
+        assert_eq!(heard(&follower, &mut so_far, ("w", 2)), [(0, "two".into())]);
+        outputs.note(&worker, said(3, 0, "3"));
+        assert_eq!(heard(&follower, &mut so_far, ("w", 3)), [(0, "3".into())]);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_the_most_silent_is_forgotten() {
+        let (outputs, worker) = (Outputs::default(), Arc::from("w"));
+        let text = "x".repeat(3 * KEPT_BYTES);
+        let count = 2 * MAX_KEPT_BYTES / KEPT_BYTES;
+        for task in 0..count as u128 {
+            let task_id = TaskId(task).to_string();
+            outputs.note(&worker, AttemptOutput { task_id, ..said(1, 0, &text) });
+        }
+        let kept = outputs.kept();
+        assert!(kept.bytes <= MAX_KEPT_BYTES);
+        assert_eq!(kept.bytes, kept.by_task.values().map(Said::bytes).sum::<usize>());
+        assert!(!kept.by_task.contains_key(&TaskId(0)));
+        assert!(kept.by_task.contains_key(&TaskId(count as u128 - 1)));
+    }
+
+    #[test]
+    fn what_nobody_needs_is_not_kept() {
+        let (outputs, worker) = (Outputs::default(), Arc::from("w"));
+        drop(outputs.follow(TASK));
+        assert!(outputs.kept().by_task.is_empty());
+        outputs.note(&worker, said(1, 0, "one"));
+        let follower = outputs.follow(TASK);
+        outputs.succeeded(&TASK.to_string());
+        assert_eq!(heard(&follower, &mut Heard::default(), ("w", 1)).len(), 1);
+        drop(follower);
+        outputs.succeeded(&TASK.to_string());
+        assert_eq!(outputs.kept().bytes, 0);
+    }
+}
