@@ -9,9 +9,9 @@ use super::super::Context;
 use super::super::args::{Run, Submit};
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
+use super::super::report::Report;
 use super::super::terminal::{self, say};
 use super::payload::Template;
-use super::report::Report;
 use super::result;
 
 /// Ends with the exit code of the program. Ctrl+C ends the program, too.
