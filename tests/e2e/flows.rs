@@ -1,16 +1,13 @@
-//! Tasks that come after others: one by one, and from a file, while the principal is killed.
+//! Tasks that come after others: one by one, and from a file. A whole build is in `real_jobs.rs`.
 
-use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{BufRead as _, BufReader};
 
 use common::exit;
+use harness::cli::Run;
 use harness::{Cli, Cluster};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-const SOON: Duration = Duration::from_secs(120);
 
 /// Whatever the outcome.
 fn ended(cli: &Cli, id: &str) -> anyhow::Result<Value> {
@@ -71,68 +68,72 @@ fn a_reduction_comes_after_a_whole_array() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A program of several dozen files, and how it is built: each is compiled by itself, and then all are linked.
-fn project(dir: &Path, files: usize) -> anyhow::Result<String> {
-    let mut main = "#include <stdio.h>\n".to_owned();
-    let (mut sum, mut flow) = ("0".to_owned(), String::new());
-    let cwd = dir.display();
-    writeln!(flow, "[defaults]\nretries = 1\nqueue = \"build\"\n")?;
-    let mut objects = Vec::new();
-    for n in 0..files {
-        writeln!(main, "int part{n}(void);")?;
-        write!(sum, " + part{n}()")?;
-        fs::write(
-            dir.join(format!("part{n}.c")),
-            format!("int part{n}(void) {{ return {n}; }}\n"),
-        )?;
-        writeln!(
-            flow,
-            "[tasks.part{n}]\ncommand = [\"gcc\", \"-O2\", \"-c\", \"part{n}.c\", \"-o\", \"part{n}.o\"]\ncwd = \"{cwd}\"\n"
-        )?;
-        objects.push(format!("\"part{n}\""));
-    }
-    writeln!(main, "int main(void) {{ printf(\"%d\\n\", {sum}); return 0; }}")?;
-    fs::write(dir.join("main.c"), main)?;
-    let after = objects.join(", ");
-    writeln!(
-        flow,
-        "[tasks.link]\nshell = \"gcc -o program main.c part*.o\"\ncwd = \"{cwd}\"\nafter = [{after}]\n\n\
-         [tasks.check]\nshell = \"./program\"\ncwd = \"{cwd}\"\nafter = [\"link\"]\npriority = 5"
-    )?;
-    Ok(flow)
+#[test]
+fn a_build_that_fails_shows_what_the_compiler_says_where_the_user_is() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let source = dir.path().join("source");
+    fs::create_dir(&source)?;
+    fs::write(source.join("wrong.c"), "int main(void) { return zero; }\n")?;
+    fs::write(source.join("right.c"), "int one(void) { return 1; }\n")?;
+    let flow = source.join("flow.toml");
+    let compile = "command = [\"gcc\", \"-c\"";
+    let text = format!(
+        "[defaults]\ncwd = \".\"\n[tasks.right]\n{compile}, \"right.c\"]\n[tasks.wrong]\n{compile}, \"wrong.c\"]\n\
+         [tasks.link]\nshell = \"gcc *.o\"\nafter = [\"right\", \"wrong\"]"
+    );
+    fs::write(&flow, text)?;
+    // The worker's folder is another one.
+    let here = |args: &[&str]| cli.command(args).current_dir(&source).output().map(Run::from);
+    let failed = here(&["submit", "--wait", "--file", "flow.toml"])?;
+    assert_eq!(failed.code, Some(i32::from(exit::TASK_FAILED)), "{failed:?}");
+    assert!(failed.stderr.contains("    1 | int main(void) { return zero; }"), "{failed:?}");
+    let lines: Vec<_> = failed.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "a line for each: {failed:?}");
+    assert!(source.join("right.o").exists(), "what did not depend on it is done");
+    assert!(!failed.stdout.contains("{\"exit_code"), "{failed:?}");
+
+    fs::write(source.join("wrong.c"), "int main(void) { return 0; }\n")?;
+    let mended = here(&["submit", "--wait", "--file", "flow.toml"])?;
+    assert_eq!(mended.code, Some(0), "{mended:?}");
+    assert!(source.join("a.out").exists());
+    let missing = here(&["run", "--cwd", "nowhere", "--", "true"])?;
+    let nowhere = source.join("nowhere").display().to_string();
+    assert!(missing.stderr.contains(&nowhere), "the folder is told: {missing:?}");
+    Ok(())
 }
 
 #[test]
-fn a_c_program_is_built_from_a_file_through_the_death_of_the_principal() -> anyhow::Result<()> {
+fn a_wait_that_ends_early_says_what_goes_on() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
-    let source = dir.path().join("source");
-    fs::create_dir(&source)?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let go = dir.path().join("go");
     let flow = dir.path().join("flow.toml");
-    fs::write(&flow, project(&source, 40)?)?;
-    let mut submit = cli.command(&["--output", "json", "submit", "--wait", "--file"]);
-    submit.arg(&flow).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = submit.spawn()?;
-    let objects = || -> anyhow::Result<usize> {
-        let names = fs::read_dir(&source)?.flatten().map(|entry| entry.path());
-        Ok(names.filter(|path| path.extension().is_some_and(|end| end == "o")).count())
-    };
-    let deadline = Instant::now() + SOON;
-    while objects()? < 5 {
-        assert!(Instant::now() < deadline, "{} objects", objects()?);
-        std::thread::yield_now();
-    }
-    cluster.kill_principal()?;
-    let done = child.wait_with_output()?;
-    let told = String::from_utf8(done.stdout)?;
-    assert_eq!(done.status.code(), Some(0), "{told}{}", String::from_utf8_lossy(&done.stderr));
-    let tasks: Vec<Value> = told.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    assert_eq!(tasks.len(), 42);
-    let last = tasks.last().expect("there are some");
-    assert_eq!((&last["name"], &last["queue"]), (&"check".into(), &"build".into()));
-    assert_eq!(last["result"]["stdout"], format!("{}\n", (0..40).sum::<u32>()));
-    let program = Command::new(source.join("program")).output()?;
-    assert_eq!(program.stdout, b"780\n");
+    let text = format!(
+        "[tasks.early]\nshell = \"true\"\n\
+         [tasks.late]\nshell = \"until [ -e {} ]; do sleep 0.05; done\"\nafter = [\"early\"]\n\
+         [tasks.last]\nshell = \"echo done\"\nafter = [\"late\"]",
+        go.display()
+    );
+    fs::write(&flow, text)?;
+    let flow = flow.display().to_string();
+
+    let mut waiting = cli.start(&["submit", "--wait", "--file", &flow])?;
+    let mut first = String::new();
+    let mut stdout = BufReader::new(waiting.stdout.take().expect("is piped"));
+    stdout.read_line(&mut first)?;
+    assert!(first.starts_with("early\t"), "{first}");
+    kill_process(Pid::from_child(&waiting), Signal::INT)?;
+    let interrupted = Run::from(waiting.wait_with_output()?);
+    assert_eq!(interrupted.code, Some(i32::from(exit::INTERRUPTED)), "{interrupted:?}");
+    assert!(interrupted.stderr.contains("continua"), "{interrupted:?}");
+
+    let timed = cli.run(&["submit", "--wait", "--wait-timeout", "1s", "--file", &flow])?;
+    assert_eq!(timed.code, Some(i32::from(exit::TIMEOUT)), "{timed:?}");
+    let open: Vec<_> = timed.stdout.lines().filter_map(|line| line.split_once('\t')).collect();
+    let [.., ("late", _), ("last", last)] = open[..] else { panic!("not both: {timed:?}") };
+    fs::write(&go, "")?;
+    assert_eq!(ended(&cli, last)?["result"]["stdout"], "done\n");
     Ok(())
 }
 

@@ -1,83 +1,9 @@
-//! `cliente map`: a program for each input, while a worker and the principal are killed.
+//! `cliente map`: a program for each input. What it is for is in `real_jobs.rs`.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use common::exit;
 use harness::Cluster;
-
-const SOON: Duration = Duration::from_secs(120);
-
-/// Files that somebody else wrote, for nobody's benchmark.
-fn real_files(most: usize) -> Vec<PathBuf> {
-    let mut folders = vec![PathBuf::from("/usr/share/doc"), PathBuf::from("/usr/share/perl")];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(kind) if kind.is_file() => files.push(entry.path()),
-                Ok(_) | Err(_) => {}
-            }
-        }
-    }
-    files.sort();
-    files.truncate(most);
-    files
-}
-
-#[test]
-fn hundreds_of_real_files_are_compressed_through_the_death_of_a_worker_and_of_the_principal()
--> anyhow::Result<()> {
-    let dir = tempfile::tempdir()?;
-    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
-    let files = real_files(400);
-    assert!(files.len() >= 100, "only {} files", files.len());
-    let out = dir.path().join("out");
-    fs::create_dir(&out)?;
-    let target = out.join("{#}.gz").display().to_string();
-    let script = r#"gzip -9 -c "$1" > "$2" && echo "$2""#;
-    let map = ["map", "--keep-order", "--", "sh", "-c", script, "_", "{}", &target];
-    let mut map = cli.command(&map);
-    map.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = map.spawn()?;
-    let names: String = files.iter().map(|file| format!("{}\n", file.display())).collect();
-    child.stdin.take().expect("is piped").write_all(names.as_bytes())?;
-
-    let written = || fs::read_dir(&out).map(|entries| entries.count());
-    let begun = |count: usize| -> anyhow::Result<()> {
-        let deadline = Instant::now() + SOON;
-        while written()? < count {
-            assert!(Instant::now() < deadline, "{} of {count}", written()?);
-            std::thread::yield_now();
-        }
-        Ok(())
-    };
-    begun(files.len() / 8)?;
-    cluster.workers[0].take().expect("it was started").kill()?;
-    begun(files.len() / 4)?;
-    cluster.kill_principal()?;
-    let done = child.wait_with_output()?;
-    let told = String::from_utf8_lossy(&done.stdout);
-    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
-    let expected: String =
-        (1..=files.len()).map(|n| format!("{}\n", out.join(format!("{n}.gz")).display())).collect();
-    assert_eq!(told, expected, "each tells once, in the order of the inputs");
-    for (nth, file) in files.iter().enumerate() {
-        let packed = out.join(format!("{}.gz", nth + 1));
-        let unpacked = Command::new("gzip").arg("-dc").arg(&packed).output()?;
-        assert!(
-            unpacked.stdout == fs::read(file)?,
-            "{} is not {}",
-            packed.display(),
-            file.display()
-        );
-    }
-    Ok(())
-}
 
 #[test]
 fn inputs_come_from_arguments_files_and_pipes_and_outputs_can_be_told_apart() -> anyhow::Result<()>

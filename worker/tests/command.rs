@@ -113,6 +113,9 @@ async fn what_cannot_be_started_says_why() {
     let missing = failure(json!({ "argv": ["/nao/existe"] })).await;
     assert_eq!(missing.code, "SPAWN_FAILED");
     assert!(missing.message.contains("/nao/existe"), "{missing:?}");
+    let nowhere = failure(json!({ "argv": ["true"], "cwd": "/nao/existe" })).await;
+    assert_eq!(nowhere.code, "SPAWN_FAILED");
+    assert!(nowhere.message.contains("/nao/existe"), "the folder is missing: {nowhere:?}");
     assert_eq!(failure(json!({ "argv": [] })).await.code, "INVALID_PAYLOAD");
     assert_eq!(failure(json!({ "comando": "ls" })).await.code, "INVALID_PAYLOAD");
 }

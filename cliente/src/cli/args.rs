@@ -16,6 +16,8 @@ use common::proto::TaskState;
 pub use values::{Numbers, duration, positive_duration};
 use values::{label, moment, numbers, resource, task_id};
 
+use super::folder;
+
 const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
 
 #[derive(Debug, Parser)]
@@ -199,6 +201,8 @@ pub struct Submit {
     pub each_line: Option<String>,
     #[arg(long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
+    #[arg(long, value_name = "DIR", value_parser = folder::absolute)]
+    pub cwd: Option<String>,
     #[arg(long, value_name = "UUID", value_parser = task_id, conflicts_with_all = ["count", "each_line"])]
     pub id: Option<String>,
     #[command(flatten)]
@@ -312,6 +316,8 @@ impl Retry {
 pub struct Run {
     #[arg(long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
+    #[arg(long, value_name = "DIR", value_parser = folder::absolute)]
+    pub cwd: Option<String>,
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub delivery: Delivery,
     #[command(flatten)]
@@ -358,7 +364,7 @@ impl Submit {
 
 impl From<Run> for Submit {
     fn from(run: Run) -> Self {
-        let Run { stdin_from, delivery, retry, way, allow_unknown_handler, argv } = run;
+        let Run { stdin_from, cwd, delivery, retry, way, allow_unknown_handler, argv } = run;
         Self {
             handler: None,
             payload: None,
@@ -366,6 +372,7 @@ impl From<Run> for Submit {
             array: None,
             each_line: None,
             stdin_from,
+            cwd,
             id: None,
             unique: Unique::default(),
             delivery,

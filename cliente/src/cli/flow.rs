@@ -22,8 +22,6 @@ pub struct Written {
     pub command: Option<Vec<String>>,
     /// A line for `sh -c`.
     pub shell: Option<String>,
-    /// Where the program runs.
-    pub cwd: Option<String>,
     /// What is in its environment besides that of the worker.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
@@ -48,6 +46,8 @@ pub struct Written {
 /// What tasks may have in common; the words of the command line.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Common {
+    /// Where programs run.
+    pub cwd: Option<String>,
     pub queue: Option<String>,
     pub priority: Option<i8>,
     pub delivery: Option<String>,
@@ -97,6 +97,7 @@ impl Common {
     /// These, and the others where they say nothing.
     fn or(self, other: &Self) -> Self {
         Self {
+            cwd: self.cwd.or_else(|| other.cwd.clone()),
             queue: self.queue.or_else(|| other.queue.clone()),
             priority: self.priority.or(other.priority),
             delivery: self.delivery.or_else(|| other.delivery.clone()),
@@ -159,7 +160,7 @@ fn useless(task: &Written, common: &Common) -> Option<&'static str> {
     let is_program = task.handler.is_none();
     let retries = common.retries.unwrap_or_default() > 0;
     [
-        (!is_program && task.cwd.is_some(), "cwd"),
+        (!is_program && task.common.cwd.is_some(), "cwd"),
         (!is_program && !task.env.is_empty(), "env"),
         (!is_program && !task.stdin.is_empty(), "stdin"),
         (is_program && task.payload.is_some(), "payload"),

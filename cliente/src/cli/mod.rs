@@ -5,9 +5,11 @@ mod commands;
 mod credentials;
 mod failure;
 mod flow;
+mod folder;
 mod inputs;
 mod output;
 mod profile;
+mod report;
 mod terminal;
 
 use std::ffi::OsString;

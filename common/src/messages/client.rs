@@ -156,7 +156,9 @@ pub enum ClientMessage {
         handler: String,
     },
     /// `--stdin-from`, but for another handler or a payload.
-    StdinNotTaken,
+    OnlyForPrograms {
+        flag: &'static str,
+    },
     /// All tasks would be the same.
     NoPlaceholder,
     /// No node answers, or more than one.
@@ -245,7 +247,7 @@ impl Message for ClientMessage {
             Self::NoCommand => "no_command",
             Self::NoCommandLine => "no_command_line",
             Self::CommandLineNotTaken { .. } => "command_line_not_taken",
-            Self::StdinNotTaken => "stdin_not_taken",
+            Self::OnlyForPrograms { .. } => "only_for_programs",
             Self::NoPlaceholder => "no_placeholder",
             Self::WhichToPromote { .. } => "which_to_promote",
             Self::OnceIsNotRetried => "once_is_not_retried",
@@ -368,7 +370,7 @@ impl ClientMessage {
             Self::CommandLineNotTaken { handler } => {
                 format!("Só o handler command recebe um programa depois de --; para {handler} use --payload.")
             }
-            Self::StdinNotTaken => "--stdin-from só vale para um programa dado depois de --.".into(),
+            Self::OnlyForPrograms { flag } => format!("{flag} só vale para um programa dado depois de --."),
             Self::NoPlaceholder => {
                 "Com --each-line, diga com {} onde entra cada linha; sem isso todas as tarefas seriam iguais.".into()
             }
@@ -504,7 +506,7 @@ impl ClientMessage {
             Self::CommandLineNotTaken { handler } => {
                 format!("Only the handler command takes a program after --; for {handler} use --payload.")
             }
-            Self::StdinNotTaken => "--stdin-from is only for a program that is given after --.".into(),
+            Self::OnlyForPrograms { flag } => format!("{flag} is only for a program that is given after --."),
             Self::NoPlaceholder => {
                 "With --each-line, say with {} where each line goes; otherwise all tasks would be the same.".into()
             }

@@ -72,6 +72,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
             "Arquivo com a entrada padrão do programa (- é a entrada padrão)"
         }
+        "submit.cwd" | "run.cwd" | "map.cwd" => {
+            "Em que pasta do worker o programa roda (padrão: a do worker); uma relativa começa na pasta daqui"
+        }
         "result.wait" => "Espera terminar",
         "wait_timeout" => "Quanto esperar, no máximo: 30s, 10m, 2h",
         "submit.allow_unknown_handler"
@@ -257,6 +260,9 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
             "File with the program's standard input (- is standard input)"
+        }
+        "submit.cwd" | "run.cwd" | "map.cwd" => {
+            "In which folder of the worker the program runs (default: the worker's own); a relative one begins in the folder here"
         }
         "result.wait" => "Wait until it is finished",
         "wait_timeout" => "How long to wait at most: 30s, 10m, 2h",

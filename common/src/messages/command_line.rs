@@ -18,6 +18,7 @@ pub enum BadValue {
     Numbers,
     Moment,
     Pair,
+    Folder,
 }
 
 impl BadValue {
@@ -30,6 +31,8 @@ impl BadValue {
             (Lang::Pt, Self::Moment) => "informe data, hora e fuso, como 2026-12-01T08:00:00-03:00",
             (Lang::Pt, Self::Pair) => "informe um par, como zona=a ou gpus=1",
             (Lang::En, Self::Pair) => "give a pair, like zone=a or gpus=1",
+            (Lang::Pt, Self::Folder) => "informe uma pasta, cujo caminho inteiro seja texto UTF-8",
+            (Lang::En, Self::Folder) => "give a folder whose whole path is UTF-8 text",
             (Lang::Pt, Self::Numbers) => {
                 "informe o primeiro e o último número, como 0-999; o último vai até 4294967294"
             }

@@ -173,7 +173,12 @@ fn spawn(order: &Order, context: &Context) -> Result<Child, Failure> {
         command.current_dir(dir);
     }
     command.spawn().map_err(|error| {
-        Failure::new("SPAWN_FAILED", format!("failed to start `{program}`: {error}"))
+        // The system says the same of a missing folder as of a missing program.
+        let why = match order.cwd.as_ref().filter(|dir| !dir.is_dir()) {
+            Some(dir) => format!("this worker has no folder `{}`", dir.display()),
+            None => error.to_string(),
+        };
+        Failure::new("SPAWN_FAILED", format!("failed to start `{program}`: {why}"))
     })
 }
 

@@ -60,6 +60,7 @@ pub async fn submit(
 async fn until_finished(context: &Context, array: &Array) -> Result<Array, Failure> {
     let bar = wait::bar(array.count as usize);
     let begun = Instant::now();
+    let _until_it_ends = wait::tell_if_interrupted(context);
     let (mut pause, mut is_told) = (LOOK.0, context.is_json);
     loop {
         let now = match context.client.array(&array.array_id).await {

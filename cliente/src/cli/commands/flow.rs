@@ -8,14 +8,16 @@ use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::flow::FlowProblem;
-use common::proto::{Task, TaskState, TaskUpdate};
+use common::proto::{Receipt, Task, TaskState, TaskUpdate};
 use serde_json::json;
 
 use super::super::Context;
 use super::super::args::{self, Submit};
 use super::super::failure::Failure;
 use super::super::flow::{self, Common, Problem, Written};
+use super::super::folder;
 use super::super::output::{self, TaskView};
+use super::super::report;
 use super::super::terminal::say;
 use super::{payload, wait};
 
@@ -36,32 +38,47 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     }
     let submitted = context.client.submit_together(specs, options.allow_unknown_handler).await;
     let batch = submitted.map_err(|error| by_name(error, &written))?;
-    let names: BTreeMap<String, String> = ids.into_iter().map(|(name, id)| (id, name)).collect();
     if !context.is_json {
         say(&ClientMessage::AcceptedMany { count: batch.task_ids.len() as u64 }.text(context.lang));
     }
+    let accepted: Vec<_> = batch.task_ids.iter().map(String::as_str).zip(&written).collect();
     if !options.wait.wait {
-        for (task_id, (name, task)) in batch.task_ids.iter().zip(&written) {
-            let handler = task.handler.clone().unwrap_or_else(|| payload::COMMAND.to_owned());
-            let (task_id, state) = (task_id.clone(), TaskState::Queued.into());
-            let task = Task { task_id, handler, state, ..Task::default() };
-            let view = TaskView::without_result(task, Some(batch.receipt));
-            output::print(&context.output.named(("name", name), &view))?;
-        }
+        accepted.iter().try_for_each(|accepted| tell(context, *accepted, batch.receipt))?;
         return Ok(exit::OK);
     }
+    let mut open: BTreeMap<String, String> = ids.into_iter().map(|(name, id)| (id, name)).collect();
     let show = |update: TaskUpdate| {
         let Some(task) = update.task else { return Ok(()) };
-        let name = names.get(&task.task_id).cloned().unwrap_or_default();
+        let name = open.remove(&task.task_id).unwrap_or_default();
         let view = TaskView::new(task, update.result, Some(batch.receipt));
-        output::print(&context.output.named(("name", &name), &view))
+        output::print(&context.output.named(("name", &name), &view))?;
+        report::say_failure(context, &view);
+        Ok(())
     };
     let finished = wait::until_finished(context, batch.task_ids.clone(), show);
-    let tally = wait::within(options.wait.wait_timeout, finished).await?;
+    let waited = wait::within(options.wait.wait_timeout, finished).await;
+    if waited.is_err() {
+        let mut open = accepted.into_iter().filter(|(id, _)| open.contains_key(*id));
+        open.try_for_each(|accepted| tell(context, accepted, batch.receipt))?;
+    }
+    let tally = waited?;
     if !context.is_json {
         say(&tally.summary().text(context.lang));
     }
     Ok(tally.exit_code())
+}
+
+/// Of a task that is not finished its name and its id.
+fn tell(
+    context: &Context,
+    (id, (name, task)): (&str, &(String, Written)),
+    receipt: Receipt,
+) -> Result<(), Failure> {
+    let handler = task.handler.clone().unwrap_or_else(|| payload::COMMAND.to_owned());
+    let (task_id, state) = (id.to_owned(), TaskState::Queued.into());
+    let task = Task { task_id, handler, state, ..Task::default() };
+    let view = TaskView::without_result(task, Some(receipt));
+    output::print(&context.output.named(("name", name), &view))
 }
 
 /// The orchestrator knows the tasks by their number in the request.
@@ -101,7 +118,7 @@ fn spec(
     let handler = task.handler.as_deref().unwrap_or(payload::COMMAND);
     let content = match &task.handler {
         Some(_) => task.payload.clone().unwrap_or_default().into_bytes(),
-        None => order(task),
+        None => order(task, options.cwd.as_deref())?,
     };
     let mut spec = TaskSpec::new(handler, content);
     let (place, times, needs) = (options.way.place(), options.way.times(), options.way.needs());
@@ -139,16 +156,16 @@ fn spec(
     Ok(spec)
 }
 
-/// Of the handler `command`.
-fn order(task: &Written) -> Vec<u8> {
+/// Of the handler `command`. `cwd`: where its program runs unless the file says where.
+fn order(task: &Written, cwd: Option<&str>) -> Result<Vec<u8>, BadValue> {
     let argv = match (&task.command, &task.shell) {
         (Some(argv), _) => argv.clone(),
         (None, Some(line)) => vec!["sh".into(), "-c".into(), line.clone()],
         (None, None) => Vec::new(),
     };
     let mut order = json!({ "argv": argv });
-    if let Some(cwd) = &task.cwd {
-        order["cwd"] = cwd.as_str().into();
+    if let Some(dir) = task.common.cwd.as_deref().or(cwd) {
+        order["cwd"] = folder::absolute(dir).map_err(|_| ("cwd", dir.to_owned()))?.into();
     }
     if !task.env.is_empty() {
         order["env"] = json!(task.env);
@@ -156,7 +173,7 @@ fn order(task: &Written) -> Vec<u8> {
     if !task.stdin.is_empty() {
         order["stdin"] = task.stdin.as_str().into();
     }
-    order.to_string().into_bytes()
+    Ok(order.to_string().into_bytes())
 }
 
 fn retry(common: &Common) -> Result<Option<RetryPolicy>, BadValue> {

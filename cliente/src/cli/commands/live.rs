@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output;
+use super::super::report::Report;
 use super::super::terminal::{say, say_bytes};
-use super::report::Report;
 
 pub struct Live<'a> {
     context: &'a Context,
@@ -89,7 +89,7 @@ impl<'a> Live<'a> {
 
     /// It has ended: what its record holds beyond what was printed. `None`: that holds nothing that was printed.
     pub fn rest(&mut self, task: &Task, result: &[u8]) -> Result<Option<Report>, Failure> {
-        let report = (task.handler == "command").then(|| Report::read(result)).flatten();
+        let report = Report::of(task, result);
         let Some(report) = report else { return Ok(None) };
         if task.attempt != self.attempt {
             if self.attempt > 0 {

@@ -17,9 +17,9 @@ use super::super::args::{Map, Submit};
 use super::super::failure::Failure;
 use super::super::inputs::{self, Inputs};
 use super::super::output::{self, TaskView};
+use super::super::report::Report;
 use super::super::terminal::{self, say};
 use super::payload::{self, Template};
-use super::report::Report;
 use super::wait::{self, Tally};
 
 /// Tasks under way that are asked to end at the same time.

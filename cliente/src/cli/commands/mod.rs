@@ -15,7 +15,6 @@ mod map;
 pub mod menu;
 mod payload;
 mod queues;
-mod report;
 mod result;
 mod retry;
 mod run;

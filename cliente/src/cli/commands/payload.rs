@@ -52,6 +52,7 @@ enum Content {
     Program {
         argv: Vec<String>,
         stdin: String,
+        cwd: Option<String>,
     },
 }
 
@@ -71,7 +72,11 @@ impl Template {
                 Some(source) => text(source, read(source)?)?,
                 None => String::new(),
             };
-            Content::Program { argv: program(&options.argv, by_line), stdin }
+            Content::Program {
+                argv: program(&options.argv, by_line),
+                stdin,
+                cwd: options.cwd.clone(),
+            }
         } else {
             match (options.payload.as_deref(), by_line) {
                 (None, true) => Content::Text(PLACEHOLDER.to_owned()),
@@ -131,14 +136,15 @@ impl Template {
 
     /// The payload for this command line, with the standard input of every task.
     pub fn order(&self, argv: Vec<String>) -> Vec<u8> {
-        let order = match &self.content {
-            Content::Program { stdin, .. } if !stdin.is_empty() => {
-                json!({ "argv": argv, "stdin": stdin })
+        let mut order = json!({ "argv": argv });
+        if let Content::Program { stdin, cwd, .. } = &self.content {
+            if !stdin.is_empty() {
+                order["stdin"] = stdin.as_str().into();
             }
-            Content::Program { .. } | Content::Bytes(_) | Content::Text(_) | Content::Json(_) => {
-                json!({ "argv": argv })
+            if let Some(dir) = cwd {
+                order["cwd"] = dir.as_str().into();
             }
-        };
+        }
         order.to_string().into_bytes()
     }
 
@@ -163,7 +169,9 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
     } else if !options.argv.is_empty() && handler != COMMAND {
         ClientMessage::CommandLineNotTaken { handler: handler.to_owned() }
     } else if options.stdin_from.is_some() && options.argv.is_empty() {
-        ClientMessage::StdinNotTaken
+        ClientMessage::OnlyForPrograms { flag: "--stdin-from" }
+    } else if options.cwd.is_some() && options.argv.is_empty() {
+        ClientMessage::OnlyForPrograms { flag: "--cwd" }
     } else if handler == COMMAND && options.argv.is_empty() && options.payload.is_none() {
         ClientMessage::NoCommandLine
     } else if options.handler.is_none() && options.argv.is_empty() && !has_input {

@@ -9,8 +9,8 @@ use super::super::Context;
 use super::super::args::Wait;
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
+use super::super::report::Report;
 use super::super::terminal::say;
-use super::report::Report;
 use super::wait;
 
 pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Result<u8, Failure> {
@@ -36,8 +36,7 @@ pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Re
 pub fn show(context: &Context, view: &TaskView, raw: bool) -> Result<u8, Failure> {
     let task = &view.task;
     if let Some(result) = &view.result {
-        let is_report = task.handler == "command" && !raw;
-        match is_report.then(|| Report::read(result)).flatten() {
+        match if raw { None } else { Report::of(task, result) } {
             Some(report) => report.show(context, None)?,
             None => output::bytes(result)?,
         }

@@ -15,10 +15,10 @@ use super::super::Context;
 use super::super::args::{Run, Submit};
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
+use super::super::report::Report;
 use super::super::terminal::{self, say};
 use super::live::Live;
 use super::payload::Template;
-use super::report::Report;
 use super::result;
 
 /// What ends sooner is shown when it has ended.

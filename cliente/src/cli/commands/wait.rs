@@ -16,7 +16,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
-use super::super::terminal::say;
+use super::super::report;
+use super::super::terminal::{self, BeforeEnd, say};
 
 /// After this long a task that nobody can run is worth a word.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -88,6 +89,7 @@ pub async fn until_finished(
     let mut stuck = pin!(tokio::time::sleep(PATIENCE));
     let mut tally = Tally::default();
     let mut is_told = false;
+    let _until_it_ends = tell_if_interrupted(context);
     loop {
         tokio::select! {
             update = updates.next() => {
@@ -119,7 +121,16 @@ pub fn show_change(
     receipt: Option<Receipt>,
 ) -> Result<(), Failure> {
     let Some(task) = update.task else { return Ok(()) };
-    output::print(&context.output.change(&TaskView::new(task, update.result, receipt)))
+    let view = TaskView::new(task, update.result, receipt);
+    output::print(&context.output.change(&view))?;
+    report::say_failure(context, &view);
+    Ok(())
+}
+
+/// Ctrl+C ends the wait, and nothing else.
+pub fn tell_if_interrupted(context: &Context) -> Option<BeforeEnd> {
+    let text = ClientMessage::WaitTimedOut.text(context.lang);
+    (!context.is_json).then(|| terminal::before_end(async move { say(&text) }))
 }
 
 /// Ends a wait that takes too long. The work goes on.

@@ -13,6 +13,7 @@ use common::proto::{
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
+use super::super::report::Report;
 use super::{Output, TaskView, time_of};
 
 /// Characters of a result that are shown beside other things.
@@ -86,7 +87,10 @@ impl Table {
         self.label(if yes { Label::Yes } else { Label::No }).to_owned()
     }
 
-    fn result_text(&self, result: &[u8]) -> String {
+    fn result_text(&self, task: &Task, result: &[u8]) -> String {
+        if let Some(report) = Report::of(task, result) {
+            return report.text();
+        }
         match std::str::from_utf8(result) {
             Ok(text) => text.trim_end().to_owned(),
             Err(_) => format!("({} {})", result.len(), self.label(Label::Bytes)),
@@ -125,7 +129,7 @@ impl Output for Table {
             (Label::Error, self.error(task)),
             (
                 Label::Result,
-                view.result.as_deref().map(|r| self.result_text(r)).unwrap_or_default(),
+                view.result.as_deref().map(|r| self.result_text(task, r)).unwrap_or_default(),
             ),
         ])
     }
@@ -180,8 +184,8 @@ impl Output for Table {
             vec![task.task_id.clone(), format!("{:11}", self.state(task)), task.handler.clone()];
         parts.push(task.worker_id.clone());
         parts.push(self.error(task));
-        if let Some(result) = view.result.as_deref().filter(|result| !result.is_empty()) {
-            parts.push(shortened(&self.result_text(result)));
+        if let Some(result) = view.result.as_deref() {
+            parts.push(shortened(&self.result_text(task, result)));
         }
         parts.retain(|part| !part.is_empty());
         format!("{}\n", parts.join("  "))

@@ -4,13 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
-use common::proto::OutputStream;
+use common::proto::{OutputStream, Task, TaskState};
 use serde_json::Value;
 
-use super::super::Context;
-use super::super::failure::Failure;
-use super::super::output;
-use super::super::terminal::{say, say_bytes};
+use super::Context;
+use super::failure::Failure;
+use super::output::{self, TaskView};
+use super::terminal::{say, say_bytes};
+
+const HANDLER: &str = "command";
 
 pub struct Report {
     /// Of a program that ended by itself.
@@ -61,6 +63,18 @@ impl Report {
         Ok(())
     }
 
+    /// `None` of another handler.
+    pub fn of(task: &Task, result: &[u8]) -> Option<Self> {
+        if task.handler == HANDLER { Self::read(result) } else { None }
+    }
+
+    /// All that it printed, as text.
+    pub fn text(&self) -> String {
+        let streams = [&self.stdout, &self.stderr].map(|stream| String::from_utf8_lossy(stream));
+        let streams = streams.iter().map(|stream| stream.trim_end());
+        streams.filter(|stream| !stream.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+
     /// What the program printed goes where it printed it, as it was. `tag`: what comes before each line.
     pub fn show(&self, context: &Context, tag: Option<&str>) -> Result<(), Failure> {
         let tagged =
@@ -74,6 +88,22 @@ impl Report {
             say(&ClientMessage::OutputCut.text(context.lang));
         }
         Ok(())
+    }
+}
+
+/// The line of a task among others has no room for what its program said of its failure.
+pub fn say_failure(context: &Context, view: &TaskView) {
+    if context.is_json || view.task.state() != TaskState::Failed {
+        return;
+    }
+    let report = view.result.as_deref().and_then(|result| Report::of(&view.task, result));
+    let Some(report) = report else { return };
+    let text = report.text();
+    if !text.is_empty() {
+        say(&text);
+    }
+    if report.is_cut {
+        say(&ClientMessage::OutputCut.text(context.lang));
     }
 }
 
