@@ -60,6 +60,7 @@ impl Audit {
             Event::TaskSubmitted { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
+            | Event::OutputKept { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)

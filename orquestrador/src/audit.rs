@@ -146,7 +146,7 @@ impl Audit {
                     RestoredEnd::Succeeded { .. }
                     | RestoredEnd::Failed(_)
                     | RestoredEnd::Cancelled
-                    | RestoredEnd::Lost(_) => self.finish(restored.task),
+                    | RestoredEnd::Lost { .. } => self.finish(restored.task),
                 }
             }
             Event::TasksPruned { tasks } => {
@@ -157,6 +157,7 @@ impl Audit {
             Event::TaskAssigned { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
+            | Event::OutputKept { .. }
             | Event::ArrayCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }

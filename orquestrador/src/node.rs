@@ -255,6 +255,7 @@ async fn start(
         tuning: Tuning::default(),
     })?;
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
+    let outputs = machines.outputs();
     let ended = start_driver(machines, queue)?;
     tokio::spawn(tick(driver.clone()));
     let own_host = config.advertise.host().to_owned();
@@ -278,7 +279,7 @@ async fn start(
         own_loopback,
         allow_drill,
         witnesses,
-        outputs: Outputs::default(),
+        outputs,
         pulse,
         clock,
         end,

@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use common::proto::{AttemptOutput, OutputPiece, OutputStream, Progress};
 use hashbrown::HashMap;
 use orquestrador_core::ids::TaskId;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// Bytes of each stream of an attempt that are kept.
@@ -121,6 +124,19 @@ impl Outputs {
         said.progress.clone()
     }
 
+    /// What is kept of this attempt, in the form in which the `command` handler reports.
+    pub fn report(&self, task: TaskId, attempt: u32) -> Option<Vec<u8>> {
+        let kept = self.kept();
+        let said = kept.by_task.get(&task).filter(|said| said.attempt == attempt)?;
+        let (stdout, stderr) = (&said.stdout, &said.stderr);
+        let is_cut = |tail: &Tail| tail.end > tail.kept.len() as u64;
+        let report = json!({
+            "exit_code": null, "stdout": stdout.value(), "stderr": stderr.value(),
+            "truncated": is_cut(stdout) || is_cut(stderr),
+        });
+        (stdout.end + stderr.end > 0).then(|| report.to_string().into_bytes())
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,6 +212,15 @@ impl Tail {
         let room = KEPT_BYTES - new.len();
         self.kept.drain(..self.kept.len().saturating_sub(room));
         self.kept.extend(new);
+    }
+
+    /// Text where it is text. Its first character may have been cut off.
+    fn value(&self) -> Value {
+        let bytes: Vec<u8> = self.kept.iter().copied().collect();
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => text.into(),
+            Err(_) => json!({ "base64": BASE64.encode(bytes) }),
+        }
     }
 
     /// What comes from there on, as far as it is kept.

@@ -180,6 +180,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::TaskSkipped { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
+            | Event::OutputKept { .. }
             | Event::QueueChanged { .. }
             | Event::TasksPruned { .. }
             | Event::WorkerRegistered { .. }

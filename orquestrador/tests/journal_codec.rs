@@ -22,7 +22,7 @@ use orquestrador_core::command::{Condition, Delivery, Failure};
 use orquestrador_core::event::{
     Blockage, Forgotten, LossCause, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
 };
-use orquestrador_core::ids::{ArrayId, Attempt, ProcessId, TaskId, Timestamp};
+use orquestrador_core::ids::{ArrayId, Attempt, Blob, ProcessId, TaskId, Timestamp};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
@@ -52,6 +52,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskSkipped { .. } => "task_skipped",
         Event::TaskKeyed { .. } => "task_keyed",
         Event::KeysReleased { .. } => "keys_released",
+        Event::OutputKept { .. } => "output_kept",
         Event::QueueChanged { .. } => "queue_changed",
         Event::TaskRequeued { .. } => "task_requeued",
         Event::TaskReturned { .. } => "task_returned",
@@ -67,7 +68,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 29;
+const VARIANTS: usize = 30;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -125,7 +126,11 @@ fn examples() -> Vec<Event> {
         },
         Event::TaskLost { task, attempt, cause: LossCause::WorkerSilent, at },
         Event::TaskLost { task, attempt, cause: LossCause::WorkerRestarted, at },
-        restored(RestoredEnd::Lost(LossCause::WorkerRestarted)),
+        restored(RestoredEnd::Lost { cause: LossCause::WorkerRestarted, output: Blob::default() }),
+        restored(RestoredEnd::Lost {
+            cause: LossCause::WorkerSilent,
+            output: b"half of it"[..].into(),
+        }),
         Event::ArraySubmitted {
             array: ARRAY,
             owner: "user1".into(),
@@ -212,6 +217,7 @@ fn examples() -> Vec<Event> {
             fingerprint: 0x0123_4567_89ab_cdef,
             until: at,
         },
+        Event::OutputKept { task, output: b"half of it"[..].into() },
         Event::KeysReleased { keys: vec![("user1".into(), "invoice-4711".into())] },
         Event::WorkerRegistered {
             worker: worker(),
@@ -248,7 +254,7 @@ fn retried() -> Terms {
 
 fn restored(end: RestoredEnd) -> Event {
     let delivery = match end {
-        RestoredEnd::Lost(_) => Delivery::AtMostOnce,
+        RestoredEnd::Lost { .. } => Delivery::AtMostOnce,
         RestoredEnd::Succeeded { .. } | RestoredEnd::Failed(_) | RestoredEnd::Cancelled => {
             Delivery::AtLeastOnce
         }
@@ -435,6 +441,8 @@ fn any_event() -> impl Strategy<Value = Event> {
                 until,
             }
         ),
+        (task(), blob())
+            .prop_map(|(task, output)| Event::OutputKept { task, output: output.into() }),
         proptest::collection::vec((text(), text()), 0..4).prop_map(|keys| {
             let keys = keys.iter().map(|(owner, key)| (owner.as_str().into(), key.as_str().into()));
             Event::KeysReleased { keys: keys.collect() }

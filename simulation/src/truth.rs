@@ -189,6 +189,7 @@ impl Truth {
             Event::TasksPruned { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
+            | Event::OutputKept { .. }
             | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskRestored(_)

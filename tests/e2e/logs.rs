@@ -155,3 +155,23 @@ fn what_an_attempt_said_outlives_its_worker() -> anyhow::Result<()> {
     assert_ne!(other.code, Some(exit::OK.into()));
     Ok(())
 }
+
+#[test]
+fn the_last_words_of_a_task_that_ended_with_its_worker_stay_with_it() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let once = ["--delivery", "at-most-once", "--", "sh", "-c", "echo half; sleep 1000"];
+    let id = cli.submit(&once)?;
+    wait_for("its first words", || {
+        Ok(Some(cli.run(&["logs", &id])?).filter(|logs| logs.stdout == "half\n"))
+    })?;
+    let mut worker = cluster.workers[0].take().expect("it was started");
+    worker.signal(Signal::KILL)?;
+    worker.wait(SOON)?;
+    wait_for("its end", || Ok((status(&cli, &id)?["state"] == "LOST").then_some(())))?;
+    cluster.kill_principal()?;
+    let logs = cli.run(&["logs", &id])?;
+    assert_eq!(logs.stdout, "half\n", "{logs:?}");
+    assert_eq!(status(&cli, &id)?["result"]["stdout"], "half\n");
+    Ok(())
+}

@@ -57,6 +57,8 @@ pub enum Command {
     ReturnAttempts { session: SessionId, attempts: Vec<AttemptRef> },
     /// What attempts came to.
     ReportOutcomes { session: SessionId, outcomes: Vec<ReportedOutcome> },
+    /// What an attempt had said that was lost with its worker; only where that was the end of the task.
+    KeepOutput { attempt: AttemptRef, output: Blob },
     /// Cancelled attempts that no longer run.
     ReportEnded { session: SessionId, attempts: Vec<AttemptRef> },
 

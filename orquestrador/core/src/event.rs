@@ -146,6 +146,11 @@ pub enum Event {
     KeysReleased {
         keys: Vec<(UserName, KeyName)>,
     },
+    /// What the last attempt had said of a task that ended with its worker.
+    OutputKept {
+        task: TaskId,
+        output: Blob,
+    },
     /// Finished tasks that retention forgets.
     TasksPruned {
         tasks: Vec<TaskId>,
@@ -295,10 +300,16 @@ impl Forgotten {
 /// How it finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RestoredEnd {
-    Succeeded { result: Blob },
+    Succeeded {
+        result: Blob,
+    },
     Failed(Failure),
     Cancelled,
-    Lost(LossCause),
+    Lost {
+        cause: LossCause,
+        /// What the attempt had said, as far as anybody heard it.
+        output: Blob,
+    },
 }
 
 /// Why an attempt is lost. Whether it had begun, and how far it came, nobody knows.

@@ -149,7 +149,9 @@ impl History {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
                 End::Cancelled => RestoredEnd::Cancelled,
-                End::Lost(cause) => RestoredEnd::Lost(*cause),
+                End::Lost { cause, output } => {
+                    RestoredEnd::Lost { cause: *cause, output: output.clone() }
+                }
             },
         }))
     }

@@ -37,6 +37,7 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 use crate::journal::{self, Recovered};
+use crate::output::Outputs;
 use crate::users::Users;
 use crate::witness::Witnesses;
 use held::HeldWork;
@@ -244,6 +245,7 @@ pub struct Driver<S> {
     sessions: Sessions,
     watch: WatchHub,
     users: Users,
+    outputs: Outputs,
     lines: Lines,
     console: Console,
     tuning: Tuning,
@@ -349,6 +351,7 @@ impl<S: Store> Driver<S> {
             sessions: Sessions::default(),
             watch: WatchHub::default(),
             users,
+            outputs: Outputs::default(),
             lines: Lines::new(console),
             console,
             tuning,
@@ -392,6 +395,11 @@ impl<S: Store> Driver<S> {
     /// The control streams of the witnesses, for the service that holds them.
     pub fn witnesses(&self) -> Witnesses {
         self.witnesses.clone()
+    }
+
+    /// What running attempts say, for those who hear it and those who follow.
+    pub fn outputs(&self) -> Outputs {
+        self.outputs.clone()
     }
 
     /// Signs of life, for those who tell others.

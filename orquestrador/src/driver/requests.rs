@@ -3,9 +3,10 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
+use orquestrador_core::command::AttemptRef;
 use orquestrador_core::ids::Epoch;
 use orquestrador_core::role::{self, Failover, Log as _};
-use orquestrador_core::{Command, Event};
+use orquestrador_core::{Command, Event, QUARANTINED};
 use tonic::Status;
 
 use common::messages::node_journal::JournalMessage;
@@ -197,11 +198,35 @@ impl<S: Store> Driver<S> {
         let asks = is_request(&command);
         self.applied.machine.tell_changes(self.watch.is_needed());
         let before = self.step.events.len();
+        let may_lose = matches!(command, Command::ConnectWorker(_));
         self.applied.machine.handle(self.clock.wall(), command, &mut self.step);
+        if may_lose {
+            self.keep_last_words(before);
+        }
         if asks && self.step.events.len() == before {
             self.turn_has_read = true;
         }
         self.turn_bytes += self.step.events[before..].iter().map(content_bytes).sum::<usize>();
+    }
+
+    /// Of attempts that ended with their workers, and their tasks with them: what was heard is worth keeping.
+    pub(super) fn keep_last_words(&mut self, from: usize) {
+        let ended = |event: &Event| match event {
+            Event::TaskLost { task, attempt, .. } => Some((*task, *attempt)),
+            Event::TaskFailed { task, attempt, failure, .. } if failure.code == QUARANTINED => {
+                Some((*task, *attempt))
+            }
+            _ => None,
+        };
+        let ended: Vec<_> = self.step.events[from..].iter().filter_map(ended).collect();
+        for (task, attempt) in ended {
+            if let Some(report) = self.outputs.report(task, attempt.0) {
+                let attempt = AttemptRef { task, attempt };
+                let command = Command::KeepOutput { attempt, output: report.into() };
+                let command = spill::command(&self.store, command);
+                self.applied.machine.handle(self.clock.wall(), command, &mut self.step);
+            }
+        }
     }
 
     /// G3: a message of a lower epoch is answered with what is newer by the role machine itself; one of a
@@ -351,6 +376,7 @@ fn is_request(command: &Command) -> bool {
         | Command::SetPrefetch { .. }
         | Command::ReturnAttempts { .. }
         | Command::ReportOutcomes { .. }
+        | Command::KeepOutput { .. }
         | Command::ReportEnded { .. }
         | Command::ExpireTimers => false,
     }
@@ -365,6 +391,7 @@ fn content_bytes(event: &Event) -> usize {
         Event::TaskSucceeded { result, .. } => result.len(),
         Event::TaskFailed { failure, .. } => failure.output.len() + failure.message.len(),
         Event::TasksPruned { tasks } => tasks.len() * 16,
+        Event::OutputKept { output, .. } => output.len(),
         Event::KeysReleased { keys } => keys.len() * 64,
         Event::TaskBlocked { blockage, .. } => blockage.after.len() * 16,
         // Only in snapshots.

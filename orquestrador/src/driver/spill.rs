@@ -1,7 +1,7 @@
 //! Long payloads and all results are put where the kernel can take them out of memory, before the machine sees them:
 //! it keeps those as they come.
 
-use orquestrador_core::command::Outcome;
+use orquestrador_core::command::{Failure, Outcome};
 use orquestrador_core::event::RestoredEnd;
 use orquestrador_core::ids::Blob;
 use orquestrador_core::limits::SMALL_BYTES;
@@ -16,6 +16,7 @@ pub fn command(store: &impl Store, mut command: Command) -> Command {
             tasks.iter_mut().for_each(|task| keep_payload(store, &mut task.payload));
         }
         Command::SubmitArray { array, .. } => keep_payload(store, &mut array.payload),
+        Command::KeepOutput { output, .. } => keep_results(store, vec![output]),
         Command::ReportOutcomes { outcomes, .. } => {
             let results = outcomes.iter_mut().map(|reported| match &mut reported.outcome {
                 Outcome::Succeeded { result } => result,
@@ -39,14 +40,16 @@ pub fn events(store: &impl Store, events: &mut [Event]) {
             Event::ArrayRestored(restored) => keep_payload(store, &mut restored.payload),
             Event::TaskSucceeded { result, .. } => results.push(result),
             Event::TaskFailed { failure, .. } => results.push(&mut failure.output),
+            Event::OutputKept { output, .. } => results.push(output),
             Event::TaskRestored(restored) => {
                 if let Some(again) = &mut restored.again {
                     keep_payload(store, &mut again.payload);
                 }
                 match &mut restored.end {
                     RestoredEnd::Succeeded { result } => results.push(result),
-                    RestoredEnd::Failed(failure) => results.push(&mut failure.output),
-                    RestoredEnd::Cancelled | RestoredEnd::Lost(_) => {}
+                    RestoredEnd::Failed(Failure { output, .. })
+                    | RestoredEnd::Lost { output, .. } => results.push(output),
+                    RestoredEnd::Cancelled => {}
                 }
             }
             _ => {}

@@ -198,6 +198,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskSkipped { .. }
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
+        | Event::OutputKept { .. }
         | Event::QueueChanged { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)

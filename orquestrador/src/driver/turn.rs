@@ -131,7 +131,9 @@ impl<S: Store> Driver<S> {
         // Where heartbeats wait for the end of a handover, nobody is silent.
         if self.serving && !has_stalled && !self.is_giving_office_away() && !self.holds_any() {
             self.applied.machine.tell_changes(self.watch.is_needed());
+            let before = self.step.events.len();
             self.applied.machine.handle(self.clock.wall(), Command::ExpireTimers, &mut self.step);
+            self.keep_last_words(before);
             self.close_entry()?;
         }
         self.replicator.ask(&self.role, self.nonce);

@@ -109,6 +109,7 @@ impl Fates {
             Event::TasksPruned { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
+            | Event::OutputKept { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }

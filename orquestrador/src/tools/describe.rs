@@ -105,6 +105,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskReleased { task, .. }
         | Event::TaskSkipped { task, .. }
         | Event::TaskKeyed { task, .. }
+        | Event::OutputKept { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::ArraySubmitted { array, .. } | Event::ArrayCancelled { array, .. } => {
             vec![TaskId(array.0)]
@@ -144,6 +145,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskSkipped { .. } => "TASK_SKIPPED",
         Event::TaskKeyed { .. } => "TASK_KEYED",
         Event::KeysReleased { .. } => "KEYS_RELEASED",
+        Event::OutputKept { .. } => "OUTPUT_KEPT",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -244,6 +246,9 @@ fn fields(event: &Event) -> Value {
                 keys.iter().map(|(owner, key)| json!({"owner": text(owner), "key": text(key)}));
             json!({ "keys": keys.collect::<Vec<_>>() })
         }
+        Event::OutputKept { task, output } => {
+            json!({ "task_id": text(task), "output_bytes": output.len() })
+        }
         Event::TasksPruned { tasks } => {
             json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
         }
@@ -286,7 +291,7 @@ fn restored(task: &RestoredTask) -> Value {
         RestoredEnd::Succeeded { .. } => "SUCCEEDED",
         RestoredEnd::Failed(_) => "FAILED",
         RestoredEnd::Cancelled => "CANCELLED",
-        RestoredEnd::Lost(_) => "LOST",
+        RestoredEnd::Lost { .. } => "LOST",
     };
     json!({
         "task_id": task.task.to_string(),

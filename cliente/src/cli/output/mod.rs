@@ -27,10 +27,18 @@ pub struct TaskView {
 }
 
 impl TaskView {
-    /// Only a task that has run has a result.
+    /// Only a task that has run has a result; one that is lost has what was heard of it.
     pub fn new(task: Task, result: impl Into<Vec<u8>>, receipt: Option<Receipt>) -> Self {
-        let has_result = matches!(task.state(), TaskState::Succeeded | TaskState::Failed);
-        Self { result: has_result.then(|| result.into()), task, receipt, existed: None }
+        let result = result.into();
+        let has_result = match task.state() {
+            TaskState::Succeeded | TaskState::Failed => true,
+            TaskState::Lost => !result.is_empty(),
+            TaskState::Unspecified
+            | TaskState::Queued
+            | TaskState::Running
+            | TaskState::Cancelled => false,
+        };
+        Self { result: has_result.then_some(result), task, receipt, existed: None }
     }
 
     pub fn without_result(task: Task, receipt: Option<Receipt>) -> Self {

@@ -69,6 +69,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskSkipped { .. }
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
+        | Event::OutputKept { .. }
         | Event::QueueChanged { .. }
         | Event::UserRemoved { .. } => return None,
     };
@@ -84,7 +85,11 @@ fn restored(task: &RestoredTask) -> u64 {
             bytes(text(&failure.code) + text(&failure.message) + blob(&failure.output))
         }
         RestoredEnd::Cancelled => bytes(0),
-        RestoredEnd::Lost(cause) => TAG + varint(*cause as u64),
+        RestoredEnd::Lost { cause, output } => {
+            // The number of the field takes a byte more.
+            let tag = u64::from(!output.is_empty());
+            TAG + varint(*cause as u64) + blob(output) + tag
+        }
     };
     let fingerprint = if task.fingerprint == 0 { 0 } else { TAG + 8 };
     let names = text(&task.owner.0) + text(&task.handler.0) + fingerprint;

@@ -103,6 +103,7 @@ impl Tally {
             | Event::TaskSkipped { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
+            | Event::OutputKept { .. }
             | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => return,
         };

@@ -7,6 +7,7 @@ mod arrays;
 mod delays;
 mod dependencies;
 mod keys;
+mod output;
 
 pub use dependencies::Fate;
 
@@ -95,7 +96,7 @@ impl State {
             Event::TaskDelayed { task, until, at: _ } => self.task_delayed(*task, *until),
             Event::TaskDue { task, at: _ } => self.task_due(*task),
             Event::TaskLost { task, attempt, cause, at } => {
-                let end = End::Lost(*cause);
+                let end = End::Lost { cause: *cause, output: Blob::default() };
                 self.task_finished(*task, Some(*attempt), (Transition::Lost, end), *at)
             }
             Event::TaskExpired { task, expiry, at } => {
@@ -124,6 +125,7 @@ impl State {
                 until: *until,
             }),
             Event::KeysReleased { keys } => self.keys_released(keys),
+            Event::OutputKept { task, output } => self.output_kept(*task, output),
             Event::TasksPruned { tasks } => {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
             }
@@ -299,7 +301,7 @@ impl State {
             order: None,
             again: None,
         };
-        let is_kept = matches!(finished.end, End::Failed(_) | End::Lost(_));
+        let is_kept = matches!(finished.end, End::Failed(_) | End::Lost { .. });
         let terms = is_kept.then(|| Arc::clone(&self.classes[class].terms));
         let mut holds_slot = false;
         match &self.tasks[slot].body {
@@ -396,7 +398,9 @@ impl State {
             RestoredEnd::Succeeded { result } => End::Succeeded { result: result.clone() },
             RestoredEnd::Failed(failure) => End::Failed(failure.clone()),
             RestoredEnd::Cancelled => End::Cancelled,
-            RestoredEnd::Lost(cause) => End::Lost(*cause),
+            RestoredEnd::Lost { cause, output } => {
+                End::Lost { cause: *cause, output: output.clone() }
+            }
         };
         let names = (&restored.owner, &restored.handler);
         let (delivery, queue, priority) =

@@ -80,6 +80,7 @@ impl Machine {
             Command::ReportOutcomes { session, outcomes } => {
                 self.report_outcomes(now, session, outcomes, step);
             }
+            Command::KeepOutput { attempt, output } => self.keep_output(attempt, output, step),
             Command::ReportEnded { session, attempts } => {
                 self.report_ended(now, session, &attempts, step);
             }

@@ -1,10 +1,11 @@
 //! What attempts came to. An outcome counts only for the attempt that runs, from the worker that runs
 //! it; every other one is refused, and acknowledged all the same so that the worker forgets it.
 
+use super::workers::QUARANTINED;
 use crate::command::{AttemptRef, Failure, Outcome, ReportedOutcome};
 use crate::effect::{Effect, Notice, TaskState};
 use crate::event::Event;
-use crate::ids::{SessionId, Timestamp};
+use crate::ids::{Blob, SessionId, Timestamp};
 use crate::limits::MAX_WAITING_MESSAGE;
 use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
@@ -51,6 +52,26 @@ impl Machine {
             self.end_cancelled(*attempt, worker, step);
         }
         self.settle(now, worker, step);
+    }
+
+    /// The shell may have heard something of an attempt that was lost, and the task with it.
+    pub(super) fn keep_output(
+        &mut self,
+        AttemptRef { task, attempt }: AttemptRef,
+        output: Blob,
+        step: &mut Step,
+    ) {
+        let Some(slot) = self.state.tasks.find(task) else { return };
+        let record = &self.state.tasks[slot];
+        let ended_with_worker = record.finished().is_some_and(|finished| match &finished.end {
+            End::Lost { .. } => true,
+            End::Failed(failure) => failure.code == QUARANTINED,
+            End::Succeeded { .. } | End::Cancelled => false,
+        });
+        let is_news = record.finished().is_some_and(|f| f.end.output().is_none());
+        if ended_with_worker && is_news && record.attempt == attempt && !output.is_empty() {
+            self.record(Event::OutputKept { task, output }, step);
+        }
     }
 
     fn finish(&mut self, now: Timestamp, slot: Slot<Task>, outcome: Outcome, step: &mut Step) {
@@ -170,9 +191,10 @@ impl Machine {
                 (End::Failed(failure), Outcome::Failed(again)) => failure == again,
                 (End::Succeeded { .. }, Outcome::Failed(_))
                 | (End::Failed(_), Outcome::Succeeded { .. })
-                | (End::Cancelled | End::Lost(_), Outcome::Succeeded { .. } | Outcome::Failed(_)) => {
-                    false
-                }
+                | (
+                    End::Cancelled | End::Lost { .. },
+                    Outcome::Succeeded { .. } | Outcome::Failed(_),
+                ) => false,
             }
     }
 }

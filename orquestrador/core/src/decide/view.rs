@@ -59,7 +59,7 @@ impl Machine {
                 snapshot.result_bytes = finished.end.output_bytes();
                 snapshot.error = match &finished.end {
                     End::Failed(failure) => Some((failure.code.clone(), failure.message.clone())),
-                    End::Lost(cause) => Some((cause.code().into(), cause.message().into())),
+                    End::Lost { cause, .. } => Some((cause.code().into(), cause.message().into())),
                     End::Succeeded { .. } | End::Cancelled => None,
                 };
             }

@@ -128,7 +128,7 @@ pub enum End {
     Succeeded { result: Blob },
     Failed(Failure),
     Cancelled,
-    Lost(LossCause),
+    Lost { cause: LossCause, output: Blob },
 }
 
 /// Neighbours in a chain of tasks.
@@ -160,7 +160,7 @@ impl End {
             Self::Succeeded { .. } => TaskState::Succeeded,
             Self::Failed(_) => TaskState::Failed,
             Self::Cancelled => TaskState::Cancelled,
-            Self::Lost(_) => TaskState::Lost,
+            Self::Lost { .. } => TaskState::Lost,
         }
     }
 
@@ -171,7 +171,8 @@ impl End {
             Self::Failed(failure) => {
                 failure.code.len() + failure.message.len() + failure.output.len()
             }
-            Self::Cancelled | Self::Lost(_) => 0,
+            Self::Lost { output, .. } => output.len(),
+            Self::Cancelled => 0,
         };
         length as u64
     }
@@ -180,8 +181,10 @@ impl End {
     pub fn output(&self) -> Option<Blob> {
         match self {
             Self::Succeeded { result } => Some(result.clone()),
-            Self::Failed(failure) => (!failure.output.is_empty()).then(|| failure.output.clone()),
-            Self::Cancelled | Self::Lost(_) => None,
+            Self::Failed(Failure { output, .. }) | Self::Lost { output, .. } => {
+                (!output.is_empty()).then(|| output.clone())
+            }
+            Self::Cancelled => None,
         }
     }
 
@@ -189,8 +192,8 @@ impl End {
     pub fn output_bytes(&self) -> usize {
         match self {
             Self::Succeeded { result } => result.len(),
-            Self::Failed(failure) => failure.output.len(),
-            Self::Cancelled | Self::Lost(_) => 0,
+            Self::Failed(Failure { output, .. }) | Self::Lost { output, .. } => output.len(),
+            Self::Cancelled => 0,
         }
     }
 }
@@ -294,7 +297,7 @@ impl Task {
     pub fn failure(&self) -> Option<&Failure> {
         match &self.finished()?.end {
             End::Failed(failure) => Some(failure),
-            End::Succeeded { .. } | End::Cancelled | End::Lost(_) => None,
+            End::Succeeded { .. } | End::Cancelled | End::Lost { .. } => None,
         }
     }
 

@@ -23,10 +23,14 @@ fn the_digest_does_not_depend_on_the_path() {
     assert_eq!(one.principal.digest(), other.principal.digest());
 }
 
+fn lost(cause: LossCause, output: &str) -> RestoredEnd {
+    RestoredEnd::Lost { cause, output: output.as_bytes().to_vec().into() }
+}
+
 #[test]
 fn the_digest_covers_every_field_of_a_finished_task() {
     type Change = fn(&mut RestoredTask);
-    let changes: [Change; 17] = [
+    let changes: [Change; 18] = [
         |_| {},
         |task| task.task = TaskId(2),
         |task| task.owner = "bia".into(),
@@ -41,8 +45,9 @@ fn the_digest_covers_every_field_of_a_finished_task() {
         |task| task.end = RestoredEnd::Succeeded { result: b"other"[..].into() },
         |task| task.end = RestoredEnd::Cancelled,
         |task| task.delivery = Delivery::AtMostOnce,
-        |task| task.end = RestoredEnd::Lost(LossCause::WorkerSilent),
-        |task| task.end = RestoredEnd::Lost(LossCause::WorkerRestarted),
+        |task| task.end = lost(LossCause::WorkerSilent, ""),
+        |task| task.end = lost(LossCause::WorkerRestarted, ""),
+        |task| task.end = lost(LossCause::WorkerRestarted, "half"),
         |task| task.end = failed("CODE", "message", "output"),
     ];
     let ends = [("C", "message", "output"), ("CODE", "m", "output"), ("CODE", "message", "o")];

@@ -238,6 +238,9 @@ impl Ledger {
                     assert!(is_over && until <= entry.submitted_at, "{other} still has {key}");
                 }
             }
+            Event::OutputKept { task, .. } => {
+                assert_eq!(self.tasks[task].stage, Stage::Finished, "{task} goes on");
+            }
             Event::KeysReleased { keys } => {
                 for name in keys {
                     let (task, _) = self.keys.remove(name).expect("released keys were held");

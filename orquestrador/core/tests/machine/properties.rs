@@ -109,6 +109,9 @@ fn command() -> impl Strategy<Value = Command> {
             let outcomes = vec![ReportedOutcome { attempt, outcome }];
             Command::ReportOutcomes { session, outcomes }
         }),
+        1 => reference().prop_map(|attempt| Command::KeepOutput {
+            attempt, output: b"half"[..].into()
+        }),
         1 => (session(), reference()).prop_map(|(session, attempt)| {
             Command::ReportEnded { session, attempts: vec![attempt] }
         }),

@@ -319,6 +319,9 @@ fn event(event: &Event) -> String {
         Event::TaskKeyed { task, owner, key, until, .. } => {
             format!("keyed {} of {owner} {key} until {}", shown(*task), until.0)
         }
+        Event::OutputKept { task, output } => {
+            format!("kept of {}: {}", shown(*task), String::from_utf8_lossy(output))
+        }
         Event::KeysReleased { keys } => format!("released keys {keys:?}"),
         Event::TaskDue { task, .. } => format!("due {}", shown(*task)),
         Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),
@@ -344,7 +347,7 @@ fn event(event: &Event) -> String {
                 RestoredEnd::Succeeded { .. } => "succeeded",
                 RestoredEnd::Failed(_) => "failed",
                 RestoredEnd::Cancelled => "cancelled",
-                RestoredEnd::Lost(_) => "lost",
+                RestoredEnd::Lost { .. } => "lost",
             };
             format!("restored {} {end}", shown(restored.task))
         }

@@ -163,6 +163,9 @@ fn to_kind(event: &Event) -> Kind {
                 until_ms: until.0,
             })
         }
+        Event::OutputKept { task, output } => {
+            Kind::OutputKept(proto::OutputKept { task_id: id(*task), output: output.to_vec() })
+        }
         Event::KeysReleased { keys } => {
             let owned = |(owner, key): &(UserName, KeyName)| proto::OwnedKey {
                 owner: owner.to_string(),
@@ -326,6 +329,9 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             fingerprint: e.fingerprint,
             until: Timestamp(e.until_ms),
         },
+        Kind::OutputKept(e) => {
+            Event::OutputKept { task: task(&e.task_id)?, output: e.output.into() }
+        }
         Kind::KeysReleased(e) => {
             let owned = |k: proto::OwnedKey| (k.owner.as_str().into(), k.key.as_str().into());
             Event::KeysReleased { keys: e.keys.into_iter().map(owned).collect() }

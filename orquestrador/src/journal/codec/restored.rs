@@ -34,8 +34,14 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
                 output: failure.output.to_vec(),
             }),
             RestoredEnd::Cancelled => End::Cancelled(RestoredCancellation {}),
-            RestoredEnd::Lost(cause) => End::Lost(cause_to_proto(*cause).into()),
+            RestoredEnd::Lost { cause, .. } => End::Lost(cause_to_proto(*cause).into()),
         }),
+        lost_output: match &restored.end {
+            RestoredEnd::Lost { output, .. } => output.to_vec(),
+            RestoredEnd::Succeeded { .. } | RestoredEnd::Failed(_) | RestoredEnd::Cancelled => {
+                Vec::new()
+            }
+        },
         at_most_once: is_at_most_once(restored.delivery),
         terms: terms_to_proto(&Terms {
             queue: restored.queue.clone(),
@@ -84,7 +90,9 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
                 RestoredEnd::Failed(Failure { code, message, output: output.into() })
             }
             End::Cancelled(RestoredCancellation {}) => RestoredEnd::Cancelled,
-            End::Lost(cause) => RestoredEnd::Lost(cause_from_proto(cause)?),
+            End::Lost(cause) => {
+                RestoredEnd::Lost { cause: cause_from_proto(cause)?, output: e.lost_output.into() }
+            }
         },
     })
 }

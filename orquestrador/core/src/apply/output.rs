@@ -1,0 +1,31 @@
+//! What is kept of attempts that were lost, and their tasks with them.
+
+use super::Applied;
+use crate::command::Failure;
+use crate::digest;
+use crate::ids::{Blob, TaskId};
+use crate::state::State;
+use crate::state::tasks::{Body, End};
+
+impl State {
+    /// Of one that ended without any.
+    pub(super) fn output_kept(&mut self, id: TaskId, kept: &Blob) -> Applied {
+        let slot = self.tasks.find(id).ok_or("there is no such task")?;
+        self.count_out(slot);
+        let Body::Finished(finished) = &mut self.tasks[slot].body else {
+            return Err("the task is not finished");
+        };
+        match &mut finished.end {
+            End::Lost { output, .. } | End::Failed(Failure { output, .. }) if output.is_empty() => {
+                *output = kept.clone();
+            }
+            End::Lost { .. } | End::Failed(_) | End::Succeeded { .. } | End::Cancelled => {
+                return Err("the task has what it produced, or produced nothing");
+            }
+        }
+        finished.content_hash = digest::content(&finished.end);
+        self.totals.finished_bytes += kept.len() as u64;
+        self.count_in(slot);
+        Ok(())
+    }
+}
