@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ struct Flags {
     labels: Vec<String>,
     #[arg(long, env = "MUTIRAO_RESOURCES", value_name = "NAME=N", value_delimiter = ',')]
     resources: Vec<String>,
+    #[arg(long, env = "MUTIRAO_WORK_ROOT", value_name = "DIR")]
+    work_root: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_DRAIN_TIMEOUT_S", value_name = "S", default_value_t = 30)]
     drain_timeout_s: u64,
     #[arg(long, env = "MUTIRAO_FAIL_RATE", value_name = "0..1", default_value_t = 0.0)]
@@ -73,6 +76,8 @@ pub struct Config {
     pub labels: BTreeMap<String, String>,
     /// What it has a number of, for tasks that need some.
     pub resources: BTreeMap<String, u64>,
+    /// Where directories of attempts are made; absolute.
+    pub work_root: PathBuf,
     /// How long an orderly end waits for running tasks.
     pub drain_timeout: Duration,
     /// Faults to inject.
@@ -107,7 +112,7 @@ impl Config {
 
     /// The built-in handlers that it names.
     pub fn built_in_handlers(&self) -> Vec<Arc<dyn Handler>> {
-        self.handlers.iter().filter_map(|name| handlers::built_in(name)).collect()
+        self.handlers.iter().filter_map(|name| handlers::built_in(name, &self.work_root)).collect()
     }
 
     fn check(flags: Flags) -> Result<Self, Problem> {
@@ -135,6 +140,7 @@ impl Config {
             handlers: handler_names(&flags.handlers)?,
             labels: labels(&flags.labels)?,
             resources: resources(&flags.resources)?,
+            work_root: work_root(flags.work_root)?,
             drain_timeout: Duration::from_secs(flags.drain_timeout_s),
             faults: Faults {
                 fail_rate: flags.fail_rate,
@@ -156,6 +162,12 @@ fn identity(text: String) -> Result<String, Problem> {
     }
 }
 
+/// The system's temporary directory unless it is given. Programs are told of it from elsewhere, so it is absolute.
+fn work_root(wanted: Option<PathBuf>) -> Result<PathBuf, Problem> {
+    let dir = wanted.unwrap_or_else(std::env::temp_dir);
+    std::path::absolute(&dir).map_err(|_| Problem::WorkRoot { text: dir.display().to_string() })
+}
+
 /// One for each core.
 fn default_slots() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
@@ -171,7 +183,9 @@ fn handler_names(wanted: &[String]) -> Result<Vec<String>, Problem> {
                 names.extend(handlers::DEFAULT.map(str::to_owned));
                 names.push("command".to_owned());
             }
-            name if handlers::built_in(name).is_some() => names.push(name.to_owned()),
+            name if handlers::built_in(name, Path::new("")).is_some() => {
+                names.push(name.to_owned())
+            }
             name => return Err(Problem::UnknownHandler { name: name.to_owned() }),
         }
     }

@@ -89,6 +89,9 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         .map_err(|source| Error::Listen { address: config.listen.to_string(), source })?;
     serve_health(listener).await;
     console.info(&Line::Started { worker: config.worker_id.clone(), slots: config.slots });
+    for handler in &handlers {
+        handler.begin(&config.worker_id, console);
+    }
     let by_name: HashMap<_, _> = handlers.into_iter().map(|h| (h.name().to_owned(), h)).collect();
     let (executor, ended) = Executor::new(
         by_name.clone(),

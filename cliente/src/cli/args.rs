@@ -13,7 +13,7 @@ use common::lang::Lang;
 use common::messages::client_help;
 use common::proto::TaskState;
 
-pub use values::{Numbers, duration, positive_duration};
+pub use values::{Numbers, bytes, duration, positive_duration};
 use values::{label, moment, numbers, resource, task_id};
 
 use super::folder;
@@ -201,8 +201,8 @@ pub struct Submit {
     pub each_line: Option<String>,
     #[arg(long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
-    #[arg(long, value_name = "DIR", value_parser = folder::absolute)]
-    pub cwd: Option<String>,
+    #[command(flatten)]
+    pub surroundings: Surroundings,
     #[arg(long, value_name = "UUID", value_parser = task_id, conflicts_with_all = ["count", "each_line"])]
     pub id: Option<String>,
     #[command(flatten)]
@@ -229,6 +229,30 @@ pub struct Submit {
     pub allow_unknown_handler: bool,
     #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
     pub argv: Vec<String>,
+}
+
+/// Where a program runs, and what it may take there.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Surroundings {
+    #[arg(long, value_name = "DIR", value_parser = folder::absolute)]
+    pub cwd: Option<String>,
+    #[arg(long, conflicts_with = "cwd")]
+    pub own_dir: bool,
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub memory_limit: Option<u64>,
+}
+
+impl Surroundings {
+    /// A flag that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        [
+            (self.cwd.is_some(), "--cwd"),
+            (self.own_dir, "--own-dir"),
+            (self.memory_limit.is_some(), "--memory-limit"),
+        ]
+        .into_iter()
+        .find_map(|(is_given, flag)| is_given.then_some(flag))
+    }
 }
 
 /// What keeps a task from being done twice.
@@ -316,8 +340,8 @@ impl Retry {
 pub struct Run {
     #[arg(long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
-    #[arg(long, value_name = "DIR", value_parser = folder::absolute)]
-    pub cwd: Option<String>,
+    #[command(flatten)]
+    pub surroundings: Surroundings,
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub delivery: Delivery,
     #[command(flatten)]
@@ -364,7 +388,8 @@ impl Submit {
 
 impl From<Run> for Submit {
     fn from(run: Run) -> Self {
-        let Run { stdin_from, cwd, delivery, retry, way, allow_unknown_handler, argv } = run;
+        let Run { stdin_from, surroundings, delivery, retry, way, allow_unknown_handler, argv } =
+            run;
         Self {
             handler: None,
             payload: None,
@@ -372,7 +397,7 @@ impl From<Run> for Submit {
             array: None,
             each_line: None,
             stdin_from,
-            cwd,
+            surroundings,
             id: None,
             unique: Unique::default(),
             delivery,

@@ -48,6 +48,8 @@ pub struct Written {
 pub struct Common {
     /// Where programs run.
     pub cwd: Option<String>,
+    pub own_dir: Option<bool>,
+    pub memory_limit: Option<String>,
     pub queue: Option<String>,
     pub priority: Option<i8>,
     pub delivery: Option<String>,
@@ -87,6 +89,11 @@ pub enum Problem {
         task: String,
         field: &'static str,
     },
+    /// Two fields that say different things.
+    Contradiction {
+        task: String,
+        fields: [&'static str; 2],
+    },
     /// None of `command`, `shell` and `handler`, or more than one.
     WorkNotClear {
         task: String,
@@ -96,8 +103,13 @@ pub enum Problem {
 impl Common {
     /// These, and the others where they say nothing.
     fn or(self, other: &Self) -> Self {
+        // A place is one of the two: who names the one does not have the other from elsewhere.
+        let of_cwd = self.cwd.as_ref().map(|_| false);
+        let cwd = self.cwd.or_else(|| other.cwd.clone().filter(|_| self.own_dir != Some(true)));
         Self {
-            cwd: self.cwd.or_else(|| other.cwd.clone()),
+            cwd,
+            own_dir: self.own_dir.or(of_cwd).or(other.own_dir),
+            memory_limit: self.memory_limit.or_else(|| other.memory_limit.clone()),
             queue: self.queue.or_else(|| other.queue.clone()),
             priority: self.priority.or(other.priority),
             delivery: self.delivery.or_else(|| other.delivery.clone()),
@@ -126,6 +138,7 @@ pub fn read(text: &str) -> Result<Vec<(String, Written)>, Problem> {
     if let Some(field) = file.defaults.unknown.keys().next() {
         return Err(Problem::UnknownField { task: "defaults".into(), field: field.clone() });
     }
+    contradiction("defaults", &file.defaults)?;
     let mut tasks = Vec::new();
     for (name, value) in file.tasks {
         let of_task = |error: toml::de::Error| {
@@ -143,6 +156,7 @@ pub fn read(text: &str) -> Result<Vec<(String, Written)>, Problem> {
         if works.into_iter().filter(|is_given| *is_given).count() != 1 {
             return Err(Problem::WorkNotClear { task: name });
         }
+        contradiction(&name, &written.common)?;
         let common = written.common.clone().or(&file.defaults);
         if let Some(field) = useless(&written, &common) {
             return Err(Problem::Useless { task: name, field });
@@ -155,12 +169,22 @@ pub fn read(text: &str) -> Result<Vec<(String, Written)>, Problem> {
     in_order(tasks)
 }
 
+/// Fields that cannot both be meant.
+fn contradiction(task: &str, common: &Common) -> Result<(), Problem> {
+    match common.cwd.is_some() && common.own_dir == Some(true) {
+        true => Err(Problem::Contradiction { task: task.to_owned(), fields: ["cwd", "own_dir"] }),
+        false => Ok(()),
+    }
+}
+
 /// A field that would change nothing.
 fn useless(task: &Written, common: &Common) -> Option<&'static str> {
     let is_program = task.handler.is_none();
     let retries = common.retries.unwrap_or_default() > 0;
     [
         (!is_program && task.common.cwd.is_some(), "cwd"),
+        (!is_program && task.common.own_dir.is_some(), "own_dir"),
+        (!is_program && task.common.memory_limit.is_some(), "memory_limit"),
         (!is_program && !task.env.is_empty(), "env"),
         (!is_program && !task.stdin.is_empty(), "stdin"),
         (is_program && task.payload.is_some(), "payload"),
@@ -305,6 +329,8 @@ mod tests {
         }
         for (text, field) in [
             ("handler = \"echo\"\ncwd = \"/\"", "cwd"),
+            ("handler = \"echo\"\nown_dir = false", "own_dir"),
+            ("handler = \"echo\"\nmemory_limit = \"1GiB\"", "memory_limit"),
             ("shell = \"x\"\npayload = \"y\"", "payload"),
             ("shell = \"x\"\nafter_any_end = true", "after_any_end"),
             ("shell = \"x\"\nretry_delay = \"1s\"", "retry_delay"),
@@ -312,9 +338,31 @@ mod tests {
             let text = format!("[tasks.a]\n{text}");
             assert_eq!(problem(&text), Problem::Useless { task: task.clone(), field }, "{text}");
         }
+        let both = "cwd = \"/\"\nown_dir = true";
+        let fields = ["cwd", "own_dir"];
+        let of = |task: &str| Problem::Contradiction { task: task.to_owned(), fields };
+        assert_eq!(problem(&format!("[tasks.a]\nshell = \"x\"\n{both}")), of("a"));
+        let defaults = format!("[defaults]\n{both}\n[tasks.a]\nshell = \"x\"");
+        assert_eq!(problem(&defaults), of("defaults"));
         for text in ["[tasks.a]\nshell = 1", "tasks = 1", "[tasks.a", "[other]"] {
             assert!(matches!(problem(text), Problem::Unreadable(_)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_place_of_the_task_goes_before_that_of_the_defaults() {
+        let place = |defaults: &str, task: &str| {
+            let text = format!("[defaults]\n{defaults}\n[tasks.a]\nshell = \"x\"\n{task}");
+            let common = read(&text).expect("is right").remove(0).1.common;
+            (common.cwd, common.own_dir)
+        };
+        let (cwd, own_dir) = ("cwd = \"/\"", "own_dir = true");
+        assert_eq!(place(cwd, ""), (Some("/".into()), None));
+        assert_eq!(place(cwd, own_dir), (None, Some(true)));
+        assert_eq!(place(cwd, "own_dir = false"), (Some("/".into()), Some(false)));
+        assert_eq!(place(own_dir, ""), (None, Some(true)));
+        assert_eq!(place(own_dir, cwd), (Some("/".into()), Some(false)));
+        assert_eq!(place(own_dir, "own_dir = false"), (None, Some(false)));
     }
 
     #[test]

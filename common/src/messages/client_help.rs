@@ -44,7 +44,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "retry_max_delay" => "Quanto essa espera cresce, no máximo (padrão: 5m)",
         "retry_on" => {
-            "Só falhas com estes códigos são repetidas, por exemplo NON_ZERO_EXIT,KILLED_BY_SIGNAL (padrão: todas)"
+            "Só falhas com estes códigos são repetidas, por exemplo NON_ZERO_EXIT,OUT_OF_MEMORY (padrão: todas)"
         }
         "submit.after" => "Só começa depois que estas tarefas e arrays forem concluídos",
         "submit.after_any_end" => "Depois de --after: quando terminarem, seja como for",
@@ -71,6 +71,12 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.wait" | "retry.wait" => "Espera terminarem; o código de saída é o do trabalho",
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
             "Arquivo com a entrada padrão do programa (- é a entrada padrão)"
+        }
+        "own_dir" => {
+            "Cada tentativa executa numa pasta só sua, vazia, removida quando ela termina; o nome está em MUTIRAO_WORK_DIR"
+        }
+        "memory_limit" => {
+            "Quanta memória uma tentativa pode ter: 512MiB, 2GiB; com mais, falha com OUT_OF_MEMORY ou falta-lhe memória, conforme o worker"
         }
         "submit.cwd" | "run.cwd" | "map.cwd" => {
             "Em que pasta do worker o programa roda (padrão: a do worker); uma relativa começa na pasta daqui"
@@ -246,7 +252,7 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "retry_max_delay" => "How far that wait grows (default: 5m)",
         "retry_on" => {
-            "Only failures with these codes are retried, for example NON_ZERO_EXIT,KILLED_BY_SIGNAL (default: all)"
+            "Only failures with these codes are retried, for example NON_ZERO_EXIT,OUT_OF_MEMORY (default: all)"
         }
         "key" => {
             "Your own key: while another unfinished task of yours has it, this one is not accepted, and that one is the answer"
@@ -260,6 +266,12 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
             "File with the program's standard input (- is standard input)"
+        }
+        "own_dir" => {
+            "Each attempt runs in a folder of its own, empty, removed when it ends; its name is in MUTIRAO_WORK_DIR"
+        }
+        "memory_limit" => {
+            "How much memory an attempt may have: 512MiB, 2GiB; with more it fails with OUT_OF_MEMORY, or gets no more, as its worker can"
         }
         "submit.cwd" | "run.cwd" | "map.cwd" => {
             "In which folder of the worker the program runs (default: the worker's own); a relative one begins in the folder here"

@@ -19,6 +19,7 @@ pub enum BadValue {
     Moment,
     Pair,
     Folder,
+    Bytes,
 }
 
 impl BadValue {
@@ -32,6 +33,8 @@ impl BadValue {
             (Lang::Pt, Self::Pair) => "informe um par, como zona=a ou gpus=1",
             (Lang::En, Self::Pair) => "give a pair, like zone=a or gpus=1",
             (Lang::Pt, Self::Folder) => "informe uma pasta, cujo caminho inteiro seja texto UTF-8",
+            (Lang::Pt, Self::Bytes) => "informe um tamanho, como 512MiB ou 2GiB",
+            (Lang::En, Self::Bytes) => "give a size, like 512MiB or 2GiB",
             (Lang::En, Self::Folder) => "give a folder whose whole path is UTF-8 text",
             (Lang::Pt, Self::Numbers) => {
                 "informe o primeiro e o último número, como 0-999; o último vai até 4294967294"

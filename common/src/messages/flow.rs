@@ -27,6 +27,11 @@ pub enum FlowProblem {
         task: String,
         field: &'static str,
     },
+    /// Two fields that say different things.
+    Contradiction {
+        task: String,
+        fields: [&'static str; 2],
+    },
     BadValue {
         task: String,
         field: &'static str,
@@ -52,6 +57,9 @@ impl FlowProblem {
             Self::Useless { task, field } => {
                 format!("{task}: {field} não tem efeito aqui; falta o campo que lhe dá sentido")
             }
+            Self::Contradiction { task, fields: [one, other] } => {
+                format!("{task}: {one} e {other} se excluem; informe só um deles")
+            }
             Self::BadValue { task, field, value } => {
                 format!("{task}: {field} não pode ser {value}")
             }
@@ -74,6 +82,9 @@ impl FlowProblem {
             }
             Self::Useless { task, field } => {
                 format!("{task}: {field} has no effect here without the field that gives it one")
+            }
+            Self::Contradiction { task, fields: [one, other] } => {
+                format!("{task}: {one} and {other} exclude each other; give only one of them")
             }
             Self::BadValue { task, field, value } => format!("{task}: {field} cannot be {value}"),
         }

@@ -10,6 +10,17 @@ pub enum WorkerMessage {
         worker: String,
         slots: u32,
     },
+    /// Memory limits hold for all processes of an attempt together, in cgroups below this one.
+    MemoryByCgroup {
+        dir: String,
+    },
+    /// Memory limits hold for each process.
+    MemoryByUlimit,
+    /// No directories can be made for attempts.
+    WorkRootUnusable {
+        dir: String,
+        error: String,
+    },
     Connected {
         address: String,
         epoch: u64,
@@ -49,6 +60,9 @@ impl Message for WorkerMessage {
     fn event(&self) -> &'static str {
         match self {
             Self::Started { .. } => "worker_started",
+            Self::MemoryByCgroup { .. } => "memory_by_cgroup",
+            Self::MemoryByUlimit => "memory_by_ulimit",
+            Self::WorkRootUnusable { .. } => "work_root_unusable",
             Self::Connected { .. } => "connected",
             Self::Disconnected { .. } => "disconnected",
             Self::NoPrincipal { .. } => "no_principal",
@@ -83,6 +97,9 @@ impl Message for WorkerMessage {
             | Self::NoPrincipal { .. }
             | Self::ForeignCluster { .. }
             | Self::TasksAggregated { .. }
+            | Self::MemoryByCgroup { .. }
+            | Self::MemoryByUlimit
+            | Self::WorkRootUnusable { .. }
             | Self::Draining
             | Self::DrainTimeout => {}
         }
@@ -96,6 +113,15 @@ impl WorkerMessage {
             Self::Started { worker, slots } => {
                 format!("Worker {worker} iniciado com {slots} vaga(s)...")
             }
+            Self::MemoryByCgroup { dir } => {
+                format!("Limite de memória (--memory-limit): por tentativa, com cgroups em {dir}.")
+            }
+            Self::MemoryByUlimit => {
+                "Limite de memória (--memory-limit): por processo, com ulimit -v; não há cgroups v2 para este worker.".into()
+            }
+            Self::WorkRootUnusable { dir, error } => format!(
+                "AVISO: {dir} não pode ser usado ({error}); tarefas com --own-dir falharão. Corrija isso, ou inicie o worker com outro --work-root."
+            ),
             Self::Connected { address, epoch } => {
                 format!("Conectado ao principal em {address} (época {epoch}).")
             }
@@ -132,6 +158,15 @@ impl WorkerMessage {
             Self::Started { worker, slots } => {
                 format!("Worker {worker} started with {slots} slot(s)...")
             }
+            Self::MemoryByCgroup { dir } => {
+                format!("Memory limit (--memory-limit): per attempt, with cgroups in {dir}.")
+            }
+            Self::MemoryByUlimit => {
+                "Memory limit (--memory-limit): per process, with ulimit -v; there are no cgroups v2 for this worker.".into()
+            }
+            Self::WorkRootUnusable { dir, error } => format!(
+                "WARNING: {dir} cannot be used ({error}); tasks with --own-dir will fail. Mend that, or start the worker with another --work-root."
+            ),
             Self::Connected { address, epoch } => {
                 format!("Connected to the principal at {address} (epoch {epoch}).")
             }

@@ -13,6 +13,7 @@ pub enum Problem {
     Resource { text: String },
     Label { text: String },
     Advertise { text: String },
+    WorkRoot { text: String },
 }
 
 /// What is wrong, and what to do.
@@ -33,6 +34,9 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::Advertise { text } => {
                 format!("--advertise: `{text}` não tem a forma HOST:PORTA")
             }
+            Problem::WorkRoot { text } => {
+                format!("--work-root: `{text}` não é um diretório; informe um que exista")
+            }
         },
         Lang::En => match problem {
             Problem::PortZero => "--port must be 1 to 65535".into(),
@@ -46,6 +50,9 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::Resource { text } => format!("--resources: `{text}` is not NAME=NUMBER"),
             Problem::Label { text } => format!("--labels: `{text}` is not KEY=VALUE"),
             Problem::Advertise { text } => format!("--advertise: `{text}` is not HOST:PORT"),
+            Problem::WorkRoot { text } => {
+                format!("--work-root: `{text}` is no directory; give one that is there")
+            }
         },
     }
 }
@@ -67,6 +74,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "labels" => "Etiquetas deste worker, para tarefas que as pedem com --label",
             "resources" => {
                 "O que este worker tem e quanto, por exemplo gpus=2,memory=64; as tarefas pedem com --resource"
+            }
+            "work_root" => {
+                "Onde ficam os diretórios das tarefas com --own-dir; precisa existir [padrão: o diretório temporário do sistema]"
             }
             "drain_timeout_s" => {
                 "Segundos que um encerramento ordenado (SIGTERM) espera pelas tarefas"
@@ -97,6 +107,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "labels" => "Labels of this worker, for tasks that ask for them by --label",
             "resources" => {
                 "What this worker has and how much, for example gpus=2,memory=64; tasks ask for it by --resource"
+            }
+            "work_root" => {
+                "Where the directories of tasks with --own-dir are; must be there [default: the system's temporary directory]"
             }
             "drain_timeout_s" => "Seconds that an orderly end (SIGTERM) waits for tasks",
             "fail_rate" => "Injected fault: fraction of the attempts that fail",

@@ -1,45 +1,61 @@
 //! A real process, in a group of its own.
 
+mod captured;
+mod cgroup;
+mod group;
+mod memory;
+mod removal;
+mod work_dir;
+
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use common::array_id;
-use common::endpoint::MAX_PAYLOAD_BYTES;
+use common::console::Console;
+use common::messages::worker::WorkerMessage;
 use futures::future::BoxFuture;
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::os::unix::process::ExitStatusExt as _;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
-use tokio_util::sync::CancellationToken;
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, ChildStderr, Command};
 
+use self::captured::{Captured, report};
+use self::group::{Group, stopping};
+use self::memory::{Limit, Limits};
+use self::work_dir::{OwnDir, WorkRoot};
 use super::guardian::Guardian;
 use super::{Context, Failure, Handler, parse};
-use crate::live::Stream;
+use crate::live::{Live, Stream};
 
 /// `command`: only offered when the operator names it, because it runs what the submitter says.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct CommandHandler {
+    machine: Arc<Machine>,
+}
+
+/// What attempts share.
+struct Machine {
+    work_root: WorkRoot,
+    /// Found before the first program starts.
+    limits: OnceLock<Limits>,
     /// Started with the first program.
-    guardian: Arc<OnceLock<Guardian>>,
+    guardian: OnceLock<Guardian>,
 }
 
 /// Bytes of each stream that are kept unless the payload says otherwise.
 const DEFAULT_OUTPUT_LIMIT: usize = 1 << 20;
 /// Both streams and their JSON form must fit a result.
 const MAX_OUTPUT_LIMIT: usize = 1 << 20;
+/// What a shell says that could not start a program has this room at least.
+const OF_SHELL: usize = 4 << 10;
 /// Between asking a group to end and killing it; also how long streams may stay open after the program's
 /// end, in the hands of something that left the group.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often it is looked whether a group has ended.
-const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,62 +67,40 @@ struct Order {
     #[serde(default)]
     stdin: String,
     cwd: Option<PathBuf>,
+    /// In a directory of its own instead.
+    #[serde(default)]
+    own_dir: bool,
+    /// Bytes.
+    memory_limit: Option<u64>,
     output_limit: Option<usize>,
 }
 
-/// The result, and the output of a failure.
-#[derive(Serialize)]
-struct Report {
-    exit_code: Option<i32>,
-    stdout: Value,
-    stderr: Value,
-    truncated: bool,
-}
-
-/// Kills the whole group when the attempt ends, however it ends: nothing of it may go on.
-struct Group<'a> {
-    id: Option<Pid>,
-    /// Does the same should this process be killed.
-    guardian: &'a Guardian,
-}
-
-impl<'a> Group<'a> {
-    fn of(child: &Child, guardian: &'a Guardian) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(group) = id {
-            guardian.guard(group);
-        }
-        Self { id, guardian }
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.id
-            && let Err(error) = kill_process_group(group, signal)
-            && error != rustix::io::Errno::SRCH
-        {
-            tracing::warn!(%error, "failed to signal a process group");
-        }
-    }
-
-    /// Waits until nothing of it is left.
-    async fn emptied(&self) {
-        while self.id.is_some_and(|group| test_kill_process_group(group).is_ok()) {
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Kills what is left; afterwards the number may belong to another group.
-    fn end(&mut self) {
-        self.signal(Signal::KILL);
-        if let Some(group) = self.id.take() {
-            self.guardian.release(group);
-        }
+impl Order {
+    fn output_limit(&self) -> usize {
+        self.output_limit.unwrap_or(DEFAULT_OUTPUT_LIMIT).min(MAX_OUTPUT_LIMIT)
     }
 }
 
-impl Drop for Group<'_> {
-    fn drop(&mut self) {
-        self.end();
+/// How a program ended, and what it had printed.
+struct Ended {
+    status: ExitStatus,
+    stdout: Captured,
+    stderr: Captured,
+}
+
+impl CommandHandler {
+    /// Directories of attempts are made in this one, which must be there, by an absolute path.
+    pub fn in_root(work_root: PathBuf) -> Self {
+        let work_root = WorkRoot::new(work_root);
+        let (limits, guardian) = (OnceLock::new(), OnceLock::new());
+        Self { machine: Arc::new(Machine { work_root, limits, guardian }) }
+    }
+}
+
+/// Directories of attempts are made in the system's temporary directory.
+impl Default for CommandHandler {
+    fn default() -> Self {
+        Self::in_root(std::env::temp_dir())
     }
 }
 
@@ -115,26 +109,89 @@ impl Handler for CommandHandler {
         "command"
     }
 
+    fn begin(&self, worker_id: &str, console: Console) {
+        if let Err(work_dir::Error { place, source }) = self.machine.work_root.begin(worker_id) {
+            let (dir, error) = (place.display().to_string(), source.to_string());
+            console.warn(&WorkerMessage::WorkRootUnusable { dir, error });
+        }
+        console.info(&match self.machine.limits(worker_id) {
+            Limits::Cgroups(parent) => {
+                WorkerMessage::MemoryByCgroup { dir: parent.dir().display().to_string() }
+            }
+            Limits::Ulimit(why) => {
+                tracing::debug!(%why, "no cgroups for memory limits");
+                WorkerMessage::MemoryByUlimit
+            }
+        });
+    }
+
     fn run(
         &self,
         context: Context,
         payload: Vec<u8>,
     ) -> BoxFuture<'static, Result<Vec<u8>, Failure>> {
-        let guardian = Arc::clone(&self.guardian);
+        let machine = Arc::clone(&self.machine);
         Box::pin(async move {
-            let guardian = guardian.get_or_init(Guardian::start);
-            let order: Order = parse(&payload)?;
-            let limit = order.output_limit.unwrap_or(DEFAULT_OUTPUT_LIMIT).min(MAX_OUTPUT_LIMIT);
-            let mut child = spawn(&order, &context)?;
-            let mut group = Group::of(&child, guardian);
-            let done = finish(&mut child, &mut group, order.stdin, limit, &context).await;
-            match done {
-                done if !context.cancelled.is_cancelled() => done,
+            let stop = context.cancelled.clone();
+            match machine.run(&context, parse(&payload)?).await {
+                done if !stop.is_cancelled() => done,
                 Ok(output) | Err(Failure { output, .. }) => {
                     Err(Failure { output, ..Failure::new("CANCELLED", "cancelled") })
                 }
             }
         })
+    }
+}
+
+impl Machine {
+    fn limits(&self, worker_id: &str) -> &Limits {
+        self.limits.get_or_init(|| Limits::find(worker_id))
+    }
+
+    async fn run(&self, context: &Context, order: Order) -> Result<Vec<u8>, Failure> {
+        check(&order)?;
+        let limits = self.limits(&context.worker_id);
+        let guardian = self.guardian.get_or_init(Guardian::start);
+        let attempt = format!("{}-{}", context.task_id, context.attempt);
+        // Should the attempt be dropped, the program ends first: what is declared last is dropped first.
+        let own_dir = match order.own_dir {
+            true => Some(self.work_root.own_dir(&context.worker_id, &attempt)?),
+            false => None,
+        };
+        let memory = match order.memory_limit.map(|bytes| limits.limit(&attempt, bytes)) {
+            Some(limit) => Some(limit.map_err(|error| {
+                not_started(&order, format!("failed to limit its memory: {error}"))
+            })?),
+            None => None,
+        };
+        let mut child = spawn(&order, context, own_dir.as_ref(), memory.as_ref())?;
+        let mut group = Group::of(&child, guardian);
+        let ended = finish(&mut child, &mut group, &order, memory.as_ref(), context).await;
+        let done = ended.and_then(|ended| outcome(ended, &order, memory.as_ref()));
+        if let Some(memory) = memory {
+            memory.clear().await;
+        }
+        if let Some(own_dir) = own_dir {
+            own_dir.remove().await;
+        }
+        done
+    }
+}
+
+/// What could not mean anything, or not all that it says.
+fn check(order: &Order) -> Result<(), Failure> {
+    if order.own_dir && order.cwd.is_some() {
+        return Err(Failure::invalid_payload("own_dir and cwd exclude each other"));
+    }
+    if order.memory_limit == Some(0) {
+        return Err(Failure::invalid_payload("memory_limit must not be 0"));
+    }
+    let lost = order.env.keys().find(|name| !memory::can_be_kept(name));
+    match lost.filter(|_| order.memory_limit.is_some()) {
+        Some(name) => Err(Failure::invalid_payload(format!(
+            "with memory_limit the program cannot have a variable `{name}`: letters, digits and _ only"
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -150,57 +207,79 @@ fn origin_variables(context: &Context) -> Vec<(&'static str, String)> {
     of.into_iter().chain(array.into_iter().flatten()).collect()
 }
 
-fn spawn(order: &Order, context: &Context) -> Result<Child, Failure> {
+fn spawn(
+    order: &Order,
+    context: &Context,
+    own_dir: Option<&OwnDir>,
+    memory: Option<&Limit>,
+) -> Result<Child, Failure> {
     let [program, args @ ..] = order.argv.as_slice() else {
         return Err(Failure::invalid_payload("argv must not be empty"));
     };
-    let mut command = Command::new(program);
-    command
-        .args(args)
-        .envs(&order.env)
-        .env("MUTIRAO_TASK_ID", &context.task_id)
-        .envs(origin_variables(context))
-        .env("MUTIRAO_ATTEMPT", context.attempt.to_string())
-        .env("MUTIRAO_EPOCH", context.epoch.to_string())
-        .env("MUTIRAO_WORKER_ID", context.worker_id.as_ref())
-        // Not for the submitter's program, wherever the worker has it from.
-        .env_remove("MUTIRAO_TOKEN")
-        .stdin(if order.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
-    if let Some(dir) = &order.cwd {
+    let mut command = match memory {
+        Some(limit) => limit.command(&order.argv),
+        None => {
+            let mut command = Command::new(program);
+            command.args(args);
+            command
+        }
+    };
+    match own_dir {
+        Some(dir) => command.env("TMPDIR", dir.path()),
+        None => &mut command,
+    }
+    .envs(&order.env)
+    .env("MUTIRAO_TASK_ID", &context.task_id)
+    .envs(origin_variables(context))
+    .env("MUTIRAO_ATTEMPT", context.attempt.to_string())
+    .env("MUTIRAO_EPOCH", context.epoch.to_string())
+    .env("MUTIRAO_WORKER_ID", context.worker_id.as_ref())
+    // Not for the submitter's program, wherever the worker has it from.
+    .env_remove("MUTIRAO_TOKEN")
+    // That of another one, if the worker is itself a task.
+    .env_remove("MUTIRAO_WORK_DIR")
+    .stdin(if order.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .process_group(0);
+    if let Some(dir) = own_dir {
+        command.env("MUTIRAO_WORK_DIR", dir.path());
+    }
+    if let Some(dir) = own_dir.map(OwnDir::path).or(order.cwd.as_deref()) {
         command.current_dir(dir);
     }
-    command.spawn().map_err(|error| {
-        // The system says the same of a missing folder as of a missing program.
-        let why = match order.cwd.as_ref().filter(|dir| !dir.is_dir()) {
-            Some(dir) => format!("this worker has no folder `{}`", dir.display()),
-            None => error.to_string(),
-        };
-        Failure::new("SPAWN_FAILED", format!("failed to start `{program}`: {why}"))
-    })
+    command.spawn().map_err(|error| not_started(order, error))
+}
+
+fn not_started(order: &Order, why: impl Display) -> Failure {
+    let program = order.argv.first().map_or("", String::as_str);
+    // The system says the same of a missing folder as of a missing program.
+    let why = match order.cwd.as_ref().filter(|dir| !dir.is_dir()) {
+        Some(dir) => format!("this worker has no folder `{}`", dir.display()),
+        None => why.to_string(),
+    };
+    Failure::new("SPAWN_FAILED", format!("failed to start `{program}`: {why}"))
 }
 
 async fn finish(
     child: &mut Child,
     group: &mut Group<'_>,
-    stdin: String,
-    limit: usize,
+    order: &Order,
+    memory: Option<&Limit>,
     Context { cancelled: stop, live, .. }: &Context,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<Ended, Failure> {
     let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (mut out, mut err) = (Captured::default(), Captured::default());
     let feed = async {
         if let Some(mut input) = input {
             // A program that does not read all of its input is not a failure.
-            drop(input.write_all(stdin.as_bytes()).await);
+            drop(input.write_all(order.stdin.as_bytes()).await);
         }
     };
     let streams = async {
+        let limit = order.output_limit();
         let out = out.read(stdout, limit, |bytes| live.say(Stream::Stdout, bytes));
-        let err = err.read(stderr, limit, |bytes| live.say(Stream::Stderr, bytes));
-        tokio::join!(feed, out, err);
+        tokio::join!(feed, out, read_errors(&mut err, stderr, limit, memory, live));
     };
     let mut streams = Box::pin(streams);
     let mut closed = false;
@@ -228,97 +307,44 @@ async fn finish(
     }
     let status = status.map_err(|error| Failure::handler(format!("failed to wait: {error}")))?;
     drop(streams);
-    let output = report(status.code(), out, err)?;
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(output),
-        (Some(code), _) => {
-            Err(Failure { output, ..Failure::new("NON_ZERO_EXIT", format!("exit code {code}")) })
-        }
-        (None, signal) => {
-            let text = format!("killed by signal {}", signal.unwrap_or_default());
-            Err(Failure { output, ..Failure::new("KILLED_BY_SIGNAL", text) })
-        }
-    }
+    Ok(Ended { status, stdout: out, stderr: err })
 }
 
-/// Asks the group to end when the attempt is to stop, and kills it when it does not.
-async fn stopping(group: &Group<'_>, stop: &CancellationToken) {
-    stop.cancelled().await;
-    group.signal(Signal::TERM);
-    tokio::time::sleep(GRACE).await;
-    group.signal(Signal::KILL);
+/// Standard error; what a shell says that could not start the program is not told as the program's.
+async fn read_errors(
+    err: &mut Captured,
+    stderr: Option<ChildStderr>,
+    limit: usize,
+    memory: Option<&Limit>,
+    live: &Live,
+) {
+    let say = |bytes: &[u8]| live.say(Stream::Stderr, bytes);
+    let Some(mut words) = memory.map(Limit::words) else {
+        return err.read(stderr, limit, say).await;
+    };
+    err.read(stderr, limit.max(OF_SHELL), |bytes| words.hear(bytes, say)).await;
+    words.end(say);
 }
 
-/// The result. JSON takes up to six bytes for one of the output: what does not fit is cut, and said to be.
-fn report(
-    exit_code: Option<i32>,
-    mut stdout: Captured,
-    mut stderr: Captured,
-) -> Result<Vec<u8>, Failure> {
-    loop {
-        let report = Report {
-            exit_code,
-            truncated: stdout.truncated || stderr.truncated,
-            stdout: stdout.value(),
-            stderr: stderr.value(),
-        };
-        let output =
-            serde_json::to_vec(&report).map_err(|error| Failure::handler(error.to_string()))?;
-        if output.len() <= MAX_PAYLOAD_BYTES {
-            return Ok(output);
-        }
-        let longer =
-            if stdout.bytes.len() >= stderr.bytes.len() { &mut stdout } else { &mut stderr };
-        longer.bytes.truncate(longer.bytes.len() / 2);
-        longer.truncated = true;
+fn outcome(ended: Ended, order: &Order, memory: Option<&Limit>) -> Result<Vec<u8>, Failure> {
+    let Ended { status, stdout, mut stderr } = ended;
+    if let Some(why) = memory.and_then(|memory| memory.not_started(stderr.bytes())) {
+        return Err(not_started(order, why));
     }
-}
-
-#[derive(Default)]
-struct Captured {
-    bytes: Vec<u8>,
-    truncated: bool,
-}
-
-impl Captured {
-    /// Text where it is text; otherwise the bytes, under a name that says how.
-    fn value(&self) -> Value {
-        match std::str::from_utf8(&self.bytes) {
-            Ok(text) => text.into(),
-            Err(error) => {
-                // A limit may have cut a character; what is before it is still text.
-                let (valid, rest) = self.bytes.split_at(error.valid_up_to());
-                if self.truncated && rest.len() < 4 {
-                    return String::from_utf8_lossy(valid).into();
-                }
-                serde_json::json!({ "base64": BASE64.encode(&self.bytes) })
-            }
+    stderr.cut(order.output_limit());
+    let exceeded = memory.filter(|memory| !status.success() && memory.was_exceeded());
+    let output = report(status.code(), stdout, stderr)?;
+    let failure = match (exceeded, status.code()) {
+        (Some(memory), _) => {
+            let text = format!("killed: it needed more memory than {} bytes", memory.bytes());
+            Failure::new("OUT_OF_MEMORY", text)
         }
-    }
-
-    /// Reads to the end, says what comes, keeps what fits.
-    async fn read(
-        &mut self,
-        stream: Option<impl AsyncRead + Unpin>,
-        limit: usize,
-        say: impl Fn(&[u8]),
-    ) {
-        let Some(mut stream) = stream else { return };
-        let mut buffer = vec![0; 16 << 10];
-        loop {
-            match stream.read(&mut buffer).await {
-                Ok(0) => return,
-                Ok(count) => {
-                    say(&buffer[..count]);
-                    let room = limit - self.bytes.len();
-                    self.truncated |= count > room;
-                    self.bytes.extend_from_slice(&buffer[..count.min(room)]);
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "failed to read a program's output");
-                    return;
-                }
-            }
+        (None, Some(0)) => return Ok(output),
+        (None, Some(code)) => Failure::new("NON_ZERO_EXIT", format!("exit code {code}")),
+        (None, None) => {
+            let text = format!("killed by signal {}", status.signal().unwrap_or_default());
+            Failure::new("KILLED_BY_SIGNAL", text)
         }
-    }
+    };
+    Err(Failure { output, ..failure })
 }

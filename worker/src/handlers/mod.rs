@@ -6,8 +6,10 @@ mod guardian;
 pub mod mandelbrot;
 mod simulated;
 
+use std::path::Path;
 use std::sync::Arc;
 
+use common::console::Console;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,12 @@ pub use simulated::Simulated;
 pub trait Handler: Send + Sync + 'static {
     /// The name that tasks ask for.
     fn name(&self) -> &str;
+
+    /// Called once, when the worker has its port and before its first attempt: to look at the machine, and to say
+    /// what its operator should know.
+    fn begin(&self, worker_id: &str, console: Console) {
+        let _ = (worker_id, console);
+    }
 
     /// Does the work: payload in, result out. It may be run more than once for the same task (an attempt
     /// whose worker died is repeated elsewhere), so it should be idempotent.
@@ -104,13 +112,13 @@ fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
         .map_err(|error| Failure::invalid_payload(format!("not the expected JSON: {error}")))
 }
 
-/// The handlers of this name that come with the worker.
-pub fn built_in(name: &str) -> Option<Arc<dyn Handler>> {
+/// The handler of this name that comes with the worker; what it makes for attempts is below `work_root`.
+pub fn built_in(name: &str, work_root: &Path) -> Option<Arc<dyn Handler>> {
     Some(match name {
         "simulated" => Arc::new(Simulated),
         "echo" => Arc::new(Echo),
         "mandelbrot" => Arc::new(Mandelbrot),
-        "command" => Arc::new(CommandHandler::default()),
+        "command" => Arc::new(CommandHandler::in_root(work_root.to_owned())),
         _ => return None,
     })
 }

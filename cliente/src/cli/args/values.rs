@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
+use bytesize::ByteSize;
 use common::messages::command_line::BadValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -65,6 +66,12 @@ pub fn positive_duration(text: &str) -> Result<Duration, BadValue> {
     duration(text).and_then(|time| if time.is_zero() { Err(BadValue::Duration) } else { Ok(time) })
 }
 
+/// `2GiB`, `512MB`, or bytes; not none at all.
+pub fn bytes(text: &str) -> Result<u64, BadValue> {
+    let ByteSize(bytes) = text.parse().map_err(|_| BadValue::Bytes)?;
+    if bytes == 0 { Err(BadValue::Bytes) } else { Ok(bytes) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +83,16 @@ mod tests {
         assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
         for text in ["depois", "", "1w", "-1s", "99999999999999999999s", "400000000000000000m"] {
             assert!(duration(text).is_err(), "{text} was accepted");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes("2GiB"), Ok(2 << 30));
+        assert_eq!(bytes("1.5 MB"), Ok(1_500_000));
+        assert_eq!(bytes("4096"), Ok(4_096));
+        for text in ["", "muito", "0", "-1", "1 light-year"] {
+            assert!(bytes(text).is_err(), "{text} was accepted");
         }
     }
 }

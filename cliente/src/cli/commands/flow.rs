@@ -9,16 +9,16 @@ use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::flow::FlowProblem;
 use common::proto::{Receipt, Task, TaskState, TaskUpdate};
-use serde_json::json;
 
 use super::super::Context;
-use super::super::args::{self, Submit};
+use super::super::args::{self, Submit, Surroundings};
 use super::super::failure::Failure;
 use super::super::flow::{self, Common, Problem, Written};
 use super::super::folder;
 use super::super::output::{self, TaskView};
 use super::super::report;
 use super::super::terminal::say;
+use super::order::{Order, Place};
 use super::{payload, wait};
 
 pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result<u8, Failure> {
@@ -100,6 +100,7 @@ fn told(problem: Problem) -> FlowProblem {
         Problem::UnknownTask { task, other } => FlowProblem::UnknownTask { task, other },
         Problem::Cycle(names) => FlowProblem::Cycle { names: names.join(" → ") },
         Problem::WorkNotClear { task } => FlowProblem::WorkNotClear { task },
+        Problem::Contradiction { task, fields } => FlowProblem::Contradiction { task, fields },
         Problem::Useless { task, field } => FlowProblem::Useless { task, field },
     }
 }
@@ -118,7 +119,7 @@ fn spec(
     let handler = task.handler.as_deref().unwrap_or(payload::COMMAND);
     let content = match &task.handler {
         Some(_) => task.payload.clone().unwrap_or_default().into_bytes(),
-        None => order(task, options.cwd.as_deref())?,
+        None => order(task, &options.surroundings)?.payload(),
     };
     let mut spec = TaskSpec::new(handler, content);
     let (place, times, needs) = (options.way.place(), options.way.times(), options.way.needs());
@@ -156,24 +157,27 @@ fn spec(
     Ok(spec)
 }
 
-/// Of the handler `command`. `cwd`: where its program runs unless the file says where.
-fn order(task: &Written, cwd: Option<&str>) -> Result<Vec<u8>, BadValue> {
+/// Of the handler `command`. What the file does not say of its surroundings, the flags may.
+fn order(task: &Written, flags: &Surroundings) -> Result<Order, BadValue> {
     let argv = match (&task.command, &task.shell) {
         (Some(argv), _) => argv.clone(),
         (None, Some(line)) => vec!["sh".into(), "-c".into(), line.clone()],
         (None, None) => Vec::new(),
     };
-    let mut order = json!({ "argv": argv });
-    if let Some(dir) = task.common.cwd.as_deref().or(cwd) {
-        order["cwd"] = folder::absolute(dir).map_err(|_| ("cwd", dir.to_owned()))?.into();
-    }
-    if !task.env.is_empty() {
-        order["env"] = json!(task.env);
-    }
-    if !task.stdin.is_empty() {
-        order["stdin"] = task.stdin.as_str().into();
-    }
-    Ok(order.to_string().into_bytes())
+    let Common { cwd, own_dir, memory_limit, .. } = &task.common;
+    let place = match (cwd, own_dir) {
+        (Some(dir), _) => {
+            let dir = folder::absolute(dir).map_err(|_| ("cwd", dir.clone()))?;
+            Place { cwd: Some(dir), own_dir: false }
+        }
+        (None, Some(true)) => Place { cwd: None, own_dir: true },
+        (None, Some(false)) => Place { own_dir: false, ..flags.into() },
+        (None, None) => flags.into(),
+    };
+    let limit = memory_limit.as_ref();
+    let limit = limit.map(|text| args::bytes(text).map_err(|_| ("memory_limit", text.clone())));
+    let memory_limit = limit.transpose()?.or(flags.memory_limit);
+    Ok(Order { argv, env: task.env.clone(), stdin: task.stdin.clone(), place, memory_limit })
 }
 
 fn retry(common: &Common) -> Result<Option<RetryPolicy>, BadValue> {

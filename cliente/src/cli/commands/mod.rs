@@ -13,6 +13,7 @@ pub mod logout;
 mod logs;
 mod map;
 pub mod menu;
+mod order;
 mod payload;
 mod queues;
 mod result;

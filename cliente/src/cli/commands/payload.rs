@@ -9,11 +9,12 @@ use cliente::{
 };
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::super::args::{self, Submit};
+use super::super::args::{self, Submit, Surroundings};
 use super::super::failure::Failure;
+use super::order::Order;
 
 /// What takes the place of a line.
 const PLACEHOLDER: &str = "{}";
@@ -49,11 +50,7 @@ enum Content {
     Text(String),
     /// JSON with places for a line in its strings.
     Json(Value),
-    Program {
-        argv: Vec<String>,
-        stdin: String,
-        cwd: Option<String>,
-    },
+    Program(Order),
 }
 
 impl Template {
@@ -72,11 +69,10 @@ impl Template {
                 Some(source) => text(source, read(source)?)?,
                 None => String::new(),
             };
-            Content::Program {
-                argv: program(&options.argv, by_line),
-                stdin,
-                cwd: options.cwd.clone(),
-            }
+            let argv = program(&options.argv, by_line);
+            let Surroundings { memory_limit, .. } = options.surroundings;
+            let place = (&options.surroundings).into();
+            Content::Program(Order { argv, stdin, place, memory_limit, ..Order::default() })
         } else {
             match (options.payload.as_deref(), by_line) {
                 (None, true) => Content::Text(PLACEHOLDER.to_owned()),
@@ -128,31 +124,28 @@ impl Template {
             Content::Bytes(bytes) => bytes.clone(),
             Content::Text(text) => text.replace(PLACEHOLDER, line).into_bytes(),
             Content::Json(value) => filled(value, line).to_string().into_bytes(),
-            Content::Program { argv, .. } => {
+            Content::Program(Order { argv, .. }) => {
                 self.order(argv.iter().map(|arg| arg.replace(PLACEHOLDER, line)).collect())
             }
         }
     }
 
-    /// The payload for this command line, with the standard input of every task.
+    /// The payload for this command line, with the rest of every task.
     pub fn order(&self, argv: Vec<String>) -> Vec<u8> {
-        let mut order = json!({ "argv": argv });
-        if let Content::Program { stdin, cwd, .. } = &self.content {
-            if !stdin.is_empty() {
-                order["stdin"] = stdin.as_str().into();
-            }
-            if let Some(dir) = cwd {
-                order["cwd"] = dir.as_str().into();
+        match &self.content {
+            Content::Program(order) => Order { argv, ..order.clone() },
+            Content::Bytes(_) | Content::Text(_) | Content::Json(_) => {
+                Order { argv, ..Order::default() }
             }
         }
-        order.to_string().into_bytes()
+        .payload()
     }
 
     /// The payload where no line fills it.
     pub fn only_payload(&self) -> Vec<u8> {
         match &self.content {
             // An argument may well be `{}`.
-            Content::Program { .. } => self.payload(PLACEHOLDER),
+            Content::Program(_) => self.payload(PLACEHOLDER),
             Content::Bytes(_) | Content::Text(_) | Content::Json(_) => self.payload(""),
         }
     }
@@ -168,10 +161,8 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
         ClientMessage::OnceIsNotRetried
     } else if !options.argv.is_empty() && handler != COMMAND {
         ClientMessage::CommandLineNotTaken { handler: handler.to_owned() }
-    } else if options.stdin_from.is_some() && options.argv.is_empty() {
-        ClientMessage::OnlyForPrograms { flag: "--stdin-from" }
-    } else if options.cwd.is_some() && options.argv.is_empty() {
-        ClientMessage::OnlyForPrograms { flag: "--cwd" }
+    } else if let Some(flag) = program_flag(options).filter(|_| options.argv.is_empty()) {
+        ClientMessage::OnlyForPrograms { flag }
     } else if handler == COMMAND && options.argv.is_empty() && options.payload.is_none() {
         ClientMessage::NoCommandLine
     } else if options.handler.is_none() && options.argv.is_empty() && !has_input {
@@ -180,6 +171,11 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
         return Ok(());
     };
     Err(Failure::usage(problem))
+}
+
+/// One that was given and is for programs only.
+fn program_flag(options: &Submit) -> Option<&'static str> {
+    options.stdin_from.as_ref().map(|_| "--stdin-from").or(options.surroundings.given())
 }
 
 /// A line without a place of its own comes last.
@@ -392,11 +388,26 @@ mod tests {
     }
 
     #[test]
+    fn where_a_program_runs_and_what_it_may_take_are_in_its_order() {
+        let program = ["--", "true"];
+        let order = |flags: &[&'static str]| filled_with(&[flags, &program[..]].concat(), "");
+        assert_eq!(order(&["--own-dir"]), r#"{"argv":["true"],"own_dir":true}"#);
+        assert_eq!(
+            order(&["--cwd", "/srv", "--memory-limit", "2GiB"]),
+            r#"{"argv":["true"],"cwd":"/srv","memory_limit":2147483648}"#
+        );
+        let both = ["cliente", "submit", "--own-dir", "--cwd", ".", "--", "true"];
+        assert!(Args::try_parse_from(both).is_err());
+    }
+
+    #[test]
     fn what_cannot_work_is_refused() {
         for args in [
             &["--handler", "command"][..],
             &["--handler", "echo", "--", "true"],
             &["--handler", "echo", "--stdin-from", "f"],
+            &["--handler", "echo", "--payload", "x", "--own-dir"],
+            &["--handler", "command", "--payload", "{}", "--memory-limit", "1GiB"],
             &["--each-line", "-", "--stdin-from", "-", "--", "cat"],
             &["--each-line", "lines", "--handler", "echo", "--payload", "always the same"],
             &["--payload", "@/there/is/no/such/file"],
