@@ -1,18 +1,19 @@
 //! Following tasks through failovers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::error_code::ErrorCode;
-use common::proto::{TaskState, TaskUpdate, WatchTasksRequest, WatchTasksResponse};
+use common::proto::{Task, TaskState, TaskUpdate, WatchTasksRequest, WatchTasksResponse};
 use futures::stream::{Stream, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use crate::client::tasks;
+use crate::client::{incomplete, tasks};
 use crate::retry::{Backoff, Target, given_up, silent};
 use crate::{Client, Error, canonical_task_id};
 
@@ -92,6 +93,25 @@ impl Client {
             };
             std::future::ready(keep.then_some(update))
         })
+    }
+
+    /// The present state of those of these tasks that there are, by their ids.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time.
+    pub async fn tasks(&self, task_ids: &[String]) -> Result<HashMap<String, Task>, Error> {
+        let mut open: HashSet<_> = task_ids.iter().map(|id| canonical_task_id(id)).collect();
+        let mut known = HashMap::with_capacity(open.len());
+        // The first that is told of a task is how it stands.
+        let mut updates = pin!(self.watch(open.clone(), false));
+        while !open.is_empty() {
+            let update = updates.next().await.ok_or_else(incomplete)?;
+            let TaskUpdate { task: Some(task), not_found, .. } = update? else { continue };
+            if open.remove(&task.task_id) && !not_found {
+                known.insert(task.task_id.clone(), task);
+            }
+        }
+        Ok(known)
     }
 
     /// All changes of the caller's tasks from now on, without end. What changes during a failover itself may be

@@ -106,6 +106,16 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "logs.follow" => "Continua até a tarefa terminar",
         "list.about" => "Lista as suas tarefas, as mais novas primeiro",
         "list.state" => "Só nestes estados",
+        "list.queue" | "retry.queue" => "Só as desta fila",
+        "list.handler" | "retry.handler" => "Só as deste handler",
+        "list.worker" => {
+            "Só aquelas cuja tentativa atual, ou última, é deste worker, como em cliente workers"
+        }
+        "list.since" => {
+            "Só as submetidas daí em diante: há 30s, 10m, 2h, ou em 2026-12-01T08:00:00-03:00"
+        }
+        "list.until" => "Só as submetidas antes disso",
+        "list.after" => "Só as submetidas antes desta tarefa: a página seguinte",
         "list.limit" => "Quantas, no máximo",
         "list.all" => "Todas",
         "watch.about" => {
@@ -293,6 +303,16 @@ fn english(id: &str) -> Option<&'static str> {
         "logs.follow" => "Goes on until the task is finished",
         "list.about" => "Lists your tasks, newest first",
         "list.state" => "Only in these states",
+        "list.queue" | "retry.queue" => "Only those of this queue",
+        "list.handler" | "retry.handler" => "Only those of this handler",
+        "list.worker" => {
+            "Only those whose present, or last, attempt is this worker's, as in cliente workers"
+        }
+        "list.since" => {
+            "Only those submitted then or later: 30s, 10m, 2h ago, or at 2026-12-01T08:00:00-03:00"
+        }
+        "list.until" => "Only those submitted before that",
+        "list.after" => "Only those submitted before this task: the next page",
         "list.limit" => "How many at most",
         "list.all" => "All of them",
         "watch.about" => {

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use cliente::TaskSpec;
+use cliente::{TaskFilter, TaskSpec};
 use common::error_code::ErrorCode;
 use common::messages::error;
 use common::messages::menu::MenuMessage;
@@ -38,7 +38,7 @@ impl Menu {
     }
 
     pub(super) async fn list(&mut self) -> Result<(), Leave> {
-        let (tasks, _, _) = self.client.list(&[], LISTED, "").await?;
+        let (tasks, _, _) = self.client.list(&TaskFilter::default(), LISTED, "").await?;
         if tasks.is_empty() {
             return self.tell(&MenuMessage::NoTasks);
         }
