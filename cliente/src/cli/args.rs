@@ -11,6 +11,7 @@ use clap::{CommandFactory as _, Parser, ValueEnum};
 use cliente::{Start, TaskFilter};
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
+use common::manual::Manual;
 use common::messages::client_help;
 use common::proto::TaskState;
 
@@ -100,10 +101,8 @@ pub enum Subcommand {
     Login,
     Logout,
     Menu,
-    Completions {
-        #[arg(value_name = "SHELL", value_enum)]
-        shell: clap_complete::Shell,
-    },
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// What needs an orchestrator, and someone who asks.

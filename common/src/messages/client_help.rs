@@ -196,8 +196,6 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "login.about" => "Guarda usuário e token num arquivo só seu",
         "logout.about" => "Esquece usuário e token",
         "menu.about" => "O menu interativo",
-        "completions.about" => "Imprime o script de autocompletar para um shell",
-        "completions.shell" => "Qual shell",
         "run.about" => {
             "Executa um programa num worker como se fosse aqui: a saída dele, o código de saída dele"
         }
@@ -393,8 +391,6 @@ fn english(id: &str) -> Option<&'static str> {
         "login.about" => "Keeps user and token in a file of your own",
         "logout.about" => "Forgets user and token",
         "menu.about" => "The interactive menu",
-        "completions.about" => "Prints the completion script for a shell",
-        "completions.shell" => "Which shell",
         "run.about" => "Runs a program on a worker as if it were here: its output, its exit code",
         _ => return None,
     })
