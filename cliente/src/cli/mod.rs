@@ -10,6 +10,7 @@ mod inputs;
 mod output;
 mod profile;
 mod report;
+mod screen;
 mod terminal;
 
 use std::ffi::OsString;
