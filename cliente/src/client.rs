@@ -8,14 +8,14 @@ use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
 use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
-use common::proto::{self, Receipt, Task, TaskState};
+use common::proto::{self, Receipt, Task};
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use crate::encoded::{self, Encoded};
 use crate::retry::{Backoff, Target, Targets, is_of_principal, silent};
-use crate::{Error, TaskSpec, canonical_task_id};
+use crate::{Error, TaskFilter, TaskSpec, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -248,22 +248,19 @@ impl Client {
         }
     }
 
-    /// A page of the caller's tasks, newest first, and the token of the next page (empty on the last). A page
-    /// of a filtered list may be short although another follows.
+    /// A page of the caller's tasks, newest first, and the token of the next page (empty on the last). The id of one
+    /// of the caller's tasks is the token of those submitted before it. A page of a filtered list may be short although
+    /// another follows.
     ///
     /// # Errors
     /// A refusal, or nobody answered in time.
     pub async fn list(
         &self,
-        states: &[TaskState],
+        filter: &TaskFilter,
         page_size: u32,
         page_token: &str,
     ) -> Result<(Vec<Task>, String, Receipt), Error> {
-        let request = proto::ListTasksRequest {
-            states: states.iter().map(|state| (*state).into()).collect(),
-            page_size,
-            page_token: page_token.to_owned(),
-        };
+        let request = filter.page(page_size, page_token);
         let answer = self
             .targets
             .call(

@@ -31,6 +31,7 @@ mod audit;
 mod client;
 mod encoded;
 mod error;
+mod filter;
 mod operator;
 mod output;
 mod queues;
@@ -43,6 +44,7 @@ pub use arrays::{ArraySpec, SubmittedArray, task_ids as array_task_ids};
 pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
+pub use filter::TaskFilter;
 pub use operator::Accident;
 pub use queues::QueueChange;
 pub use spec::{

@@ -1,18 +1,18 @@
 //! Following tasks through failovers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::error_code::ErrorCode;
-use common::proto::{TaskState, TaskUpdate, WatchTasksRequest, WatchTasksResponse};
+use common::proto::{Task, TaskState, TaskUpdate, WatchTasksRequest, WatchTasksResponse};
 use futures::stream::{Stream, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use crate::client::tasks;
+use crate::client::{incomplete, tasks};
 use crate::retry::{Backoff, Target, given_up, silent};
 use crate::{Client, Error, canonical_task_id};
 
@@ -94,15 +94,47 @@ impl Client {
         })
     }
 
-    /// All changes of the caller's tasks from now on, without end. What changes during a failover itself may be
-    /// missing. Errors are those of [`Client::watch`].
+    /// The present state of those of these tasks that there are, by their ids.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time.
+    pub async fn tasks(&self, task_ids: &[String]) -> Result<HashMap<String, Task>, Error> {
+        let ids = task_ids.iter().map(|id| canonical_task_id(id)).collect();
+        let updates = self.present(ids, false).await?;
+        let known = updates.into_iter().filter(|update| !update.not_found);
+        Ok(known.filter_map(|update| update.task.map(|t| (t.task_id.clone(), t))).collect())
+    }
+
+    /// How each of these tasks stands.
+    async fn present(
+        &self,
+        mut open: HashSet<String>,
+        include_results: bool,
+    ) -> Result<Vec<TaskUpdate>, Error> {
+        let wish = Wish { include_results, only_ends: false };
+        // The first that is told of a task.
+        let mut updates = self.follow_each(open.clone().into_iter(), wish);
+        let mut present = Vec::with_capacity(open.len());
+        while !open.is_empty() {
+            let update = updates.next().await.ok_or_else(incomplete)??;
+            if update.task.as_ref().is_some_and(|task| open.remove(&task.task_id)) {
+                present.push(update);
+            }
+        }
+        Ok(present)
+    }
+
+    /// All changes of the caller's tasks from now on, without end. After a failover comes the present state of what was
+    /// told of and not finished; a task that came and ended within it may be missing. Errors are those of
+    /// [`Client::watch`].
     pub fn watch_all(
         &self,
         include_results: bool,
     ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let wish = Wish { include_results, only_ends: false };
-        tokio::spawn(self.follow(Scope::All, wish, &sender));
+        let scope = Scope::All { open: HashSet::new(), caught_up: HashSet::new() };
+        tokio::spawn(self.follow(scope, wish, &sender));
         ReceiverStream::new(receiver)
     }
 
@@ -135,21 +167,26 @@ enum Scope {
     /// These tasks; each is removed when it is finished.
     Unfinished(HashSet<String>),
     /// Whatever the caller has.
-    All,
+    All {
+        /// Told of, and not finished.
+        open: HashSet<String>,
+        /// Their ends were told before the present stream could tell of them.
+        caught_up: HashSet<String>,
+    },
 }
 
 impl Scope {
     fn is_done(&self) -> bool {
         match self {
             Self::Unfinished(open) => open.is_empty(),
-            Self::All => false,
+            Self::All { .. } => false,
         }
     }
 
     fn ids(&self) -> Vec<String> {
         match self {
             Self::Unfinished(open) => open.iter().cloned().collect(),
-            Self::All => Vec::new(),
+            Self::All { .. } => Vec::new(),
         }
     }
 
@@ -157,7 +194,14 @@ impl Scope {
     fn admits(&mut self, update: &TaskUpdate) -> bool {
         match (self, &update.task) {
             (_, None) => false,
-            (Self::All, Some(_)) => true,
+            (Self::All { caught_up, .. }, Some(task)) if caught_up.contains(&task.task_id) => false,
+            (Self::All { open, .. }, Some(task)) => {
+                match is_last(update) {
+                    true => open.remove(&task.task_id),
+                    false => open.insert(task.task_id.clone()),
+                };
+                true
+            }
             (Self::Unfinished(open), Some(task)) if is_last(update) => open.remove(&task.task_id),
             (Self::Unfinished(open), Some(task)) => open.contains(&task.task_id),
         }
@@ -242,6 +286,25 @@ impl Follower {
         Ended::Refused(refusal)
     }
 
+    /// What became meanwhile of what was told of by an earlier stream; the present one tells what follows.
+    async fn catch_up(&mut self) -> Result<(), Ended> {
+        let Scope::All { open, caught_up } = &mut self.scope else { return Ok(()) };
+        caught_up.clear();
+        // Where that fails, they are asked for again by the next stream.
+        let present = self.client.present(open.clone(), self.wish.include_results).await;
+        let present = present.map_err(Ended::Refused)?;
+        open.clear();
+        for update in present {
+            let Some(task) = &update.task else { continue };
+            match is_last(&update) {
+                true => caught_up.insert(task.task_id.clone()),
+                false => open.insert(task.task_id.clone()),
+            };
+            self.sender.send(Ok(update)).await.map_err(|_| Ended::Done)?;
+        }
+        Ok(())
+    }
+
     async fn pass_on_all(
         &mut self,
         target: &Arc<Target>,
@@ -251,6 +314,9 @@ impl Follower {
     ) -> Result<(), Ended> {
         let targets = self.client.targets.clone();
         let mut next = first;
+        if next.is_some() {
+            self.catch_up().await?;
+        }
         while let Some(batch) = next {
             for update in batch.updates {
                 if self.scope.admits(&update) {

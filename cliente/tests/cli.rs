@@ -11,7 +11,7 @@ use common::exit;
 use common::proto::{Durability, Worker};
 use serde_json::{Value, json};
 use support::stage::{ID, OTHER, Run, Stage, read, with_bytes, with_input};
-use support::{Mood, TOKEN};
+use support::{Mood, Node, TOKEN};
 
 #[track_caller]
 fn is(run: &Run, code: u8, stdout: &str, stderr: &str) {
@@ -282,11 +282,53 @@ fn all_that_failed_is_retried_once_each() {
     let rest = stage.run(&["retry", "--failed"]).stdout;
     assert!(!rest.contains(by_name.trim_end()), "{rest}");
     assert_eq!(rest.lines().count(), 5, "three, and the two of the one that was named");
+    let lookups = |node: &Node| node.calls().iter().filter(|call| *call == "get").count();
+    assert_eq!(lookups(&stage.principal), 2, "only of what is named is asked one by one");
     let none = Stage::working().run(&["retry", "--failed"]);
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
     assert!(none.stderr.contains("Nenhuma tarefa a repetir"), "{none:?}");
     assert_eq!(stage.run(&["retry"]).code, i32::from(exit::USAGE));
     assert_eq!(stage.run(&["retry", ID, "--failed"]).code, i32::from(exit::USAGE));
+}
+
+#[test]
+fn of_what_failed_one_queue_or_handler_is_retried() {
+    let stage = Stage::working();
+    let submit = ["submit", "--handler", "fail", "--count", "2"];
+    stage.run(&[&submit[..], &["--queue", "night"]].concat());
+    stage.run(&submit);
+    let retry = |flags: &[&str]| {
+        stage.run(&[&["retry", "--failed"], flags].concat()).stdout.lines().count()
+    };
+    assert_eq!(retry(&["--handler", "echo"]), 0);
+    assert_eq!(retry(&["--queue", "night", "--handler", "fail"]), 2);
+    assert_eq!(retry(&["--queue", "night"]), 0, "each of them once");
+    assert_eq!(retry(&[]), 4, "the others, and the two that failed anew elsewhere");
+    let usage = stage.run(&["retry", ID, "--queue", "night"]);
+    assert_eq!(usage.code, i32::from(exit::USAGE), "{usage:?}");
+}
+
+#[test]
+fn a_list_that_ends_early_tells_where_to_go_on() {
+    let stage = Stage::working();
+    stage.run(&["submit", "--handler", "echo", "--payload", "x", "--count", "5"]);
+    let ids = |run: &Run| -> Vec<String> {
+        let id = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+        run.stdout.lines().skip(1).map(id).collect()
+    };
+    let first = stage.run(&["list", "--limit", "3"]);
+    let after = ids(&first).pop().expect("three are shown");
+    assert_eq!(first.stderr, format!("Pode haver mais: continue com --after {after}\n"));
+    let rest = stage.run(&["list", "--limit", "3", "--after", &after]);
+    assert_eq!((ids(&rest).len(), rest.stderr.as_str()), (2, ""));
+    assert!(ids(&first).iter().all(|id| !ids(&rest).contains(id)));
+    let object = stage.run(&["--output", "json", "list", "--limit", "3"]);
+    let next: Value = serde_json::from_str(&object.stderr).expect("one object");
+    assert_eq!(next, json!({ "next": { "after": after } }));
+    for wrong in [["--since", "ontem"], ["--queue", ""], ["--after", "x"]] {
+        let run = stage.run(&[&["list"], &wrong[..]].concat());
+        assert_eq!(run.code, i32::from(exit::USAGE), "{run:?}");
+    }
 }
 
 #[test]

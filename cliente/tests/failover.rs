@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cliente::TaskSpec;
 use common::error_code::ErrorCode;
 use common::proto::TaskState;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use support::{Mood, Node, Pair, client, pair};
 
 /// Longer than anything takes on a machine that works.
@@ -283,6 +283,54 @@ async fn a_watch_leaves_a_principal_that_is_stuck_when_another_is_elected() {
         false
     };
     assert!(tokio::time::timeout(LONG / 2, follow).await.expect("it does not hang"));
+}
+
+#[tokio::test]
+async fn a_watch_of_all_tells_once_what_ended_within_a_failover() {
+    let (pair, mut principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    let mut updates = pin!(client.watch_all(true));
+    let tasks = [echo("a"), echo("b"), echo("c")];
+    let ids = tasks.each_ref().map(|task| task.task_id.clone());
+    // It is established once it tells of something.
+    let mut told: Vec<(String, TaskState)> = Vec::new();
+    while told.is_empty() {
+        client.submit(echo("probe"), false).await.expect("is accepted");
+        if let Some(update) = updates.next().now_or_never() {
+            let task = update.expect("goes on").expect("no error").task.expect("is set");
+            told.push((task.task_id.clone(), task.state()));
+        }
+        tokio::task::yield_now().await;
+    }
+    client.submit_many(tasks.to_vec(), false).await.expect("is accepted");
+    let mut next = async || updates.next().await.expect("goes on").expect("no error");
+    let of_ours = |told: &[(String, TaskState)], state| {
+        told.iter().filter(|(id, is)| ids.contains(id) && *is == state).count()
+    };
+    while of_ours(&told, TaskState::Queued) < 3 {
+        let task = next().await.task.expect("is set");
+        told.push((task.task_id.clone(), task.state()));
+    }
+    principal.kill();
+    pair.finish(&ids[0], b"a");
+    pair.finish(&ids[1], b"b");
+    standby.set_epoch(2);
+    standby.set(Mood::Principal);
+    told.clear();
+    while of_ours(&told, TaskState::Succeeded) < 2 {
+        let update = next().await;
+        let task = update.task.expect("is set");
+        assert!(task.state() == TaskState::Queued || !update.result.is_empty());
+        told.push((task.task_id.clone(), task.state()));
+    }
+    pair.finish(&ids[2], b"c");
+    while of_ours(&told, TaskState::Succeeded) < 3 {
+        let task = next().await.task.expect("is set");
+        told.push((task.task_id.clone(), task.state()));
+    }
+    told.retain(|(id, state)| ids.contains(id) && *state == TaskState::Succeeded);
+    let distinct: std::collections::BTreeSet<_> = told.iter().map(|(id, _)| id).collect();
+    assert_eq!((told.len(), distinct.len()), (3, 3), "{told:?}");
 }
 
 #[tokio::test]

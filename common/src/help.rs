@@ -3,6 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 use crate::lang::Lang;
+use crate::manual;
 
 /// Replaces every help text of `command` and its subcommands.
 ///
@@ -14,7 +15,7 @@ pub fn localize(
     lang: Lang,
     lookup: impl Fn(&str) -> Option<&'static str> + Copy,
 ) -> Command {
-    localize_at(command, lang, "", lookup)
+    localize_at(command, lang, "", move |id: &str| lookup(id).or_else(|| manual::help(id, lang)))
 }
 
 fn localize_at(

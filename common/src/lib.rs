@@ -11,6 +11,7 @@ pub mod exit;
 pub mod grpc_status;
 pub mod help;
 pub mod lang;
+pub mod manual;
 #[allow(missing_docs, reason = "the sentences say what their fields are")]
 pub mod messages;
 pub mod proto;

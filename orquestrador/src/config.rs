@@ -177,6 +177,7 @@ impl Config {
             dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
             peer: peer(kind, flags.peer)?,
             lang: flags.lang,
+            kind,
             command,
         })
     }

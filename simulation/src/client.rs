@@ -5,7 +5,7 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador::driver::input::Committed;
 use orquestrador_core::command::{
-    After, Condition, Delivery, NewArray, NewTask, Start, StateFilter,
+    After, Condition, Delivery, NewArray, NewTask, Start, TaskFilter,
 };
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, Index, RequestId, TaskId, UserName};
@@ -87,7 +87,7 @@ impl Call {
             Question::List => Command::List {
                 request,
                 owner,
-                filter: StateFilter::default(),
+                filter: Box::<TaskFilter>::default(),
                 after: None,
                 limit: PAGE,
             },

@@ -27,7 +27,9 @@ fn what_failed_is_done_once_more_when_its_cause_is_mended_and_the_principal_is_d
 
     fs::write(&disk, "")?;
     cluster.kill_principal()?;
-    let again = cli.json(&["retry", "--failed", "--wait"])?;
+    let elsewhere = cli.run(&["retry", "--failed", "--queue", "dia"])?;
+    assert_eq!((elsewhere.code, elsewhere.stdout.as_str()), (Some(0), ""), "{elsewhere:?}");
+    let again = cli.json(&["retry", "--failed", "--queue", "noite", "--wait"])?;
     assert_eq!(again.len(), 5, "{again:?}");
     let told: BTreeSet<String> = again.iter().map(|task| said(task).to_owned()).collect();
     let number = |task: &Value| {

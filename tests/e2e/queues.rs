@@ -129,3 +129,39 @@ fn only_administrators_change_queues_and_bad_names_are_refused() -> anyhow::Resu
     }
     Ok(())
 }
+
+#[test]
+fn an_administrator_pauses_and_resumes_a_queue_in_the_menu() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let unknown = ["--handler", "nenhum", "--payload", "x", "--allow-unknown-handler"];
+    cli.ok(&[&["submit", "--queue", "noite"], &unknown[..]].concat())?;
+    let paused = || -> anyhow::Result<Vec<bool>> {
+        let queues = cli.json(&["queues"])?;
+        let of_night = queues.iter().filter(|queue| queue["queue"] == "noite");
+        Ok(of_night.map(|queue| queue["paused"] == true).collect())
+    };
+    let menu = |input: &str| cli.run_with_input(&["menu"], input);
+    let run = menu("7\nnoite\n7\ndia\n9\n8\n")?;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for words in [
+        "7: Filas\n8: Sair\n",
+        "A fila noite está em pausa",
+        "Fila não encontrada",
+        "de 1 a 8",
+        "Até logo.",
+    ] {
+        assert!(run.stdout.contains(words), "no `{words}` in {}", run.stdout);
+    }
+    assert_eq!(paused()?, [true]);
+    assert!(menu("7\nnoite\n7\n\n8\n")?.stdout.contains("A fila noite foi retomada."));
+    assert_eq!(paused()?, [false]);
+
+    cli.run_with_input(&["users", "add", "chefe", "--admin"], TOKEN)?;
+    let chief = cli.with_credentials("chefe", TOKEN);
+    chief.run_with_input(&["users", "add", "ana"], TOKEN)?;
+    let ana = cli.with_credentials("ana", TOKEN).run_with_input(&["menu"], "7\n")?;
+    assert!(ana.stdout.contains("6: Workers e Cluster\n7: Sair\n"), "{ana:?}");
+    assert_eq!((ana.code, ana.stdout.contains("Filas")), (Some(0), false), "{ana:?}");
+    Ok(())
+}

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand as _};
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
+use common::manual::Manual;
 use common::messages::worker_help::{self, Problem};
 use common::telemetry::LogFormat;
 
@@ -55,7 +56,14 @@ struct Flags {
     slowdown: f64,
     #[arg(long, env = "MUTIRAO_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
-    #[arg(long, env = "MUTIRAO_LANG", value_name = "LANG", value_enum, default_value_t)]
+    #[arg(
+        long,
+        env = "MUTIRAO_LANG",
+        value_name = "LANG",
+        value_enum,
+        default_value_t,
+        global = true
+    )]
     lang: Lang,
 }
 
@@ -93,6 +101,37 @@ pub fn command(lang: Lang) -> clap::Command {
     common::help::localize(Flags::command(), lang, |id| worker_help::text(id, lang))
 }
 
+/// The same with what this program says of itself; that needs no port.
+pub fn program(lang: Lang) -> clap::Command {
+    let program = Manual::augment_subcommands(Flags::command()).subcommand_negates_reqs(true);
+    common::help::localize(program, lang, |id| worker_help::text(id, lang))
+}
+
+/// What was asked for.
+pub enum Invocation {
+    /// To work.
+    Work(Box<Config>),
+    /// Completions or manual pages, in this language.
+    Manual(Manual, Lang),
+}
+
+impl Invocation {
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn parse(args: Vec<String>) -> Result<Self, clap::Error> {
+        let lang = Lang::early(args.iter().cloned());
+        let mut command = program(lang);
+        let matches = command.clone().try_get_matches_from(args)?;
+        match matches.subcommand() {
+            Some(_) => Ok(Self::Manual(Manual::from_arg_matches(&matches)?, lang)),
+            None => Config::read(&matches, &mut command, lang)
+                .map(|config| Self::Work(Box::new(config))),
+        }
+    }
+}
+
 impl Config {
     /// Reads the command line and the environment.
     ///
@@ -101,8 +140,16 @@ impl Config {
     pub fn parse(args: Vec<String>) -> Result<Self, clap::Error> {
         let lang = Lang::early(args.iter().cloned());
         let mut command = command(lang);
-        let flags = Flags::from_arg_matches(&command.clone().try_get_matches_from(args)?)?;
-        Self::check(flags).map_err(|problem| {
+        let matches = command.clone().try_get_matches_from(args)?;
+        Self::read(&matches, &mut command, lang)
+    }
+
+    fn read(
+        matches: &ArgMatches,
+        command: &mut clap::Command,
+        lang: Lang,
+    ) -> Result<Self, clap::Error> {
+        Self::check(Flags::from_arg_matches(matches)?).map_err(|problem| {
             command.error(
                 clap::error::ErrorKind::ValueValidation,
                 worker_help::problem(&problem, lang),
@@ -263,7 +310,7 @@ mod tests {
     #[test]
     fn every_flag_has_help_in_both_languages() {
         for lang in [Lang::Pt, Lang::En] {
-            assert_eq!(common::help::missing(&command(lang)), Vec::<String>::new());
+            assert_eq!(common::help::missing(&program(lang)), Vec::<String>::new());
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
+use common::exit;
 use common::lang::Lang;
-use common::messages::{command_line, node_help};
-use worker::Config;
+use common::manual::Manual;
+use common::messages::{command_line, io, node_help};
+use worker::config::{self, Invocation};
 
 fn main() -> ExitCode {
-    let config = match Config::parse(std::env::args().collect()) {
-        Ok(config) => config,
+    let config = match Invocation::parse(std::env::args().collect()) {
+        Ok(Invocation::Work(config)) => *config,
+        Ok(Invocation::Manual(manual, lang)) => return write(&manual, lang),
         Err(error) => {
             let lang = Lang::early(std::env::args());
             return ExitCode::from(command_line::tell(&error, lang));
@@ -30,6 +33,17 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("{}", node_help::failure(&error.text(lang), lang));
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn write(manual: &Manual, lang: Lang) -> ExitCode {
+    match manual.write(config::program(lang), lang) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let why = format!("{}: {}", error.what, io::text(&error.source, lang));
+            eprintln!("{}", node_help::failure(&why, lang));
+            ExitCode::from(exit::RESOURCE)
         }
     }
 }

@@ -51,6 +51,14 @@ enum Task {
         #[arg(long, default_value_t = 0)]
         first: u64,
     },
+    /// Write the manual pages of the four binaries, for packages
+    Man {
+        /// Where to; made if it is not there
+        dir: PathBuf,
+        /// `pt` or `en`
+        #[arg(long, default_value = "pt")]
+        lang: String,
+    },
     /// Random faults under load: nothing acknowledged may be lost, done twice or answered wrongly
     ///
     /// With --minutes: kills, pauses, cut and slow links, lost and full disks, switch-overs, each process on a machine of its
@@ -99,6 +107,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             ];
             release("mutirao-chaos", &flags.into_iter().flatten().chain(args).collect::<Vec<_>>())
         }
+        Task::Man { dir, lang } => man(&std::path::absolute(dir)?, &lang),
         Task::Simulate { seeds, first } => simulate(seeds, first),
         Task::Test { args } => test(&args),
         Task::Verify => verify(),
@@ -122,6 +131,19 @@ fn test(args: &[String]) -> anyhow::Result<()> {
     let mut command = vec!["test", "--workspace"];
     command.extend(args.iter().map(String::as_str));
     cargo(&command)
+}
+
+fn man(dir: &Path, lang: &str) -> anyhow::Result<()> {
+    cargo(&["build", "--workspace", "--bins", "--exclude", "xtask"])?;
+    for binary in ["orquestrador", "orquestrador-backup", "worker", "cliente"] {
+        let mut command = Command::new(target_dir()?.join("debug").join(binary));
+        let status = command.args(["--lang", lang, "man"]).arg(dir).status();
+        let status = status.with_context(|| format!("failed to start {binary}"))?;
+        if !status.success() {
+            bail!("{binary} ended with {status}");
+        }
+    }
+    Ok(())
 }
 
 fn simulate(seeds: u64, first: u64) -> anyhow::Result<()> {

@@ -6,15 +6,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{CommandFactory as _, Parser, ValueEnum};
-use cliente::Start;
+use cliente::{Start, TaskFilter};
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
+use common::manual::Manual;
 use common::messages::client_help;
 use common::proto::TaskState;
 
 pub use values::{Numbers, bytes, duration, positive_duration};
-use values::{label, moment, numbers, resource, task_id};
+use values::{label, moment, numbers, past, resource, task_id};
 
 use super::folder;
 
@@ -99,10 +101,8 @@ pub enum Subcommand {
     Login,
     Logout,
     Menu,
-    Completions {
-        #[arg(value_name = "SHELL", value_enum)]
-        shell: clap_complete::Shell,
-    },
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// What needs an orchestrator, and someone who asks.
@@ -131,14 +131,7 @@ pub enum Online {
         #[arg(long, short)]
         follow: bool,
     },
-    List {
-        #[arg(long, value_enum, value_delimiter = ',', ignore_case = true)]
-        state: Vec<State>,
-        #[arg(long, value_name = "N", default_value_t = 100)]
-        limit: usize,
-        #[arg(long, conflicts_with = "limit")]
-        all: bool,
-    },
+    List(List),
     Watch {
         #[arg(value_name = "ID", value_parser = task_id)]
         task_ids: Vec<String>,
@@ -154,6 +147,10 @@ pub enum Online {
         task_ids: Vec<String>,
         #[arg(long, conflicts_with = "task_ids")]
         failed: bool,
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "task_ids")]
+        queue: Option<String>,
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "task_ids")]
+        handler: Option<String>,
         #[command(flatten)]
         wait: Wait,
     },
@@ -177,6 +174,42 @@ pub enum Online {
         #[command(subcommand)]
         action: UsersAction,
     },
+}
+
+/// Which of the caller's tasks are shown.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    #[arg(long, value_enum, value_delimiter = ',', ignore_case = true)]
+    state: Vec<State>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    queue: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    handler: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    worker: Option<String>,
+    #[arg(long, value_name = "TIME|RFC3339", value_parser = past)]
+    since: Option<SystemTime>,
+    #[arg(long, value_name = "TIME|RFC3339", value_parser = past)]
+    until: Option<SystemTime>,
+    #[arg(long, value_name = "ID", value_parser = task_id)]
+    pub after: Option<String>,
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+}
+
+impl List {
+    pub fn filter(&self) -> TaskFilter {
+        TaskFilter {
+            states: self.state.iter().map(|state| TaskState::from(*state)).collect(),
+            queue: self.queue.clone(),
+            handler: self.handler.clone(),
+            worker_id: self.worker.clone(),
+            since: self.since,
+            until: self.until,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -10,6 +10,7 @@ mod inputs;
 mod output;
 mod profile;
 mod report;
+mod screen;
 mod terminal;
 
 use std::ffi::OsString;
@@ -91,7 +92,11 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Subcommand::Menu => commands::menu::run(&global).await,
         Subcommand::Login => commands::login::run(&global).await,
         Subcommand::Logout => commands::logout::run(lang),
-        Subcommand::Completions { shell } => completions(shell, lang),
+        Subcommand::Manual(manual) => {
+            let written = manual.write(args::command(lang), lang);
+            written.map_err(|error| Failure::io(error.what)(error.source))?;
+            Ok(exit::OK)
+        }
         Subcommand::Online(command) => {
             let credentials = credentials::find_or_ask(&global)?;
             let context = Context {
@@ -104,14 +109,6 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
             commands::run(&context, command).await
         }
     }
-}
-
-/// A script for the shell, on standard output.
-fn completions(shell: clap_complete::Shell, lang: Lang) -> Result<u8, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut args::command(lang), "cliente", &mut script);
-    output::bytes(&script)?;
-    Ok(exit::OK)
 }
 
 /// Does not wait for a connection.

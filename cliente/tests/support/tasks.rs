@@ -246,8 +246,13 @@ impl TaskOrchestrator for Script {
         request: Request<ListTasksRequest>,
     ) -> Result<Response<ListTasksResponse>, Status> {
         self.admit("list".into(), &request).await?;
-        let ListTasksRequest { states, page_size, page_token } = request.get_ref().clone();
-        let wanted = |task: &Task| states.is_empty() || states.contains(&task.state);
+        let ListTasksRequest { states, page_size, page_token, queue, handler, .. } =
+            request.get_ref().clone();
+        let wanted = |task: &Task| {
+            (states.is_empty() || states.contains(&task.state))
+                && (queue.is_empty() || queue == task.queue)
+                && (handler.is_empty() || handler == task.handler)
+        };
         let store = self.pair.store();
         let mut rest = store
             .tasks

@@ -29,6 +29,13 @@ pub enum ClientMessage {
     },
     /// There is none to do once more.
     NothingToRetry,
+    MoreTasks {
+        after: String,
+    },
+    /// In a table that does not hold them.
+    MoreRows {
+        tasks: usize,
+    },
     /// An array was accepted, now or before.
     AcceptedArray {
         array: String,
@@ -211,6 +218,8 @@ impl Message for ClientMessage {
             Self::AcceptedMany { .. } => "accepted_many",
             Self::Retried { .. } => "retried",
             Self::NothingToRetry => "nothing_to_retry",
+            Self::MoreTasks { .. } => "more_tasks",
+            Self::MoreRows { .. } => "more_rows",
             Self::AcceptedArray { .. } => "accepted_array",
             Self::MayGoOn { .. } => "may_go_on",
             Self::IsAnArray { .. } => "is_an_array",
@@ -289,6 +298,8 @@ impl ClientMessage {
                 let durability = durability_text(*durability, Lang::Pt);
                 format!("Tarefa {of} será feita de novo como {task} ({durability}).")
             }
+            Self::MoreRows { tasks } => format!("… e mais {tasks}"),
+            Self::MoreTasks { after } => format!("Pode haver mais: continue com --after {after}"),
             Self::NothingToRetry => "Nenhuma tarefa a repetir: nenhuma das suas falhou sem já ter sido repetida.".into(),
             Self::MayGoOn { task } => format!(
                 "A tarefa {task} pode ter sido recebida e continuar; consulte-a com cliente status."
@@ -425,6 +436,8 @@ impl ClientMessage {
                 let durability = durability_text(*durability, Lang::En);
                 format!("Task {of} will be done once more as {task} ({durability}).")
             }
+            Self::MoreRows { tasks } => format!("… and {tasks} more"),
+            Self::MoreTasks { after } => format!("There may be more: go on with --after {after}"),
             Self::NothingToRetry => "Nothing to retry: none of yours failed without having been retried.".into(),
             Self::MayGoOn { task } => format!(
                 "The task {task} may have been accepted, and go on; ask with cliente status."

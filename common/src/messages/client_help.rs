@@ -112,6 +112,16 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "logs.follow" => "Continua até a tarefa terminar",
         "list.about" => "Lista as suas tarefas, as mais novas primeiro",
         "list.state" => "Só nestes estados",
+        "list.queue" | "retry.queue" => "Só as desta fila",
+        "list.handler" | "retry.handler" => "Só as deste handler",
+        "list.worker" => {
+            "Só aquelas cuja tentativa atual, ou última, é deste worker, como em cliente workers"
+        }
+        "list.since" => {
+            "Só as submetidas daí em diante: há 30s, 10m, 2h, ou em 2026-12-01T08:00:00-03:00"
+        }
+        "list.until" => "Só as submetidas antes disso",
+        "list.after" => "Só as submetidas antes desta tarefa: a página seguinte",
         "list.limit" => "Quantas, no máximo",
         "list.all" => "Todas",
         "watch.about" => {
@@ -192,8 +202,6 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "login.about" => "Guarda usuário e token num arquivo só seu",
         "logout.about" => "Esquece usuário e token",
         "menu.about" => "O menu interativo",
-        "completions.about" => "Imprime o script de autocompletar para um shell",
-        "completions.shell" => "Qual shell",
         "run.about" => {
             "Executa um programa num worker como se fosse aqui: a saída dele, o código de saída dele"
         }
@@ -305,6 +313,16 @@ fn english(id: &str) -> Option<&'static str> {
         "logs.follow" => "Goes on until the task is finished",
         "list.about" => "Lists your tasks, newest first",
         "list.state" => "Only in these states",
+        "list.queue" | "retry.queue" => "Only those of this queue",
+        "list.handler" | "retry.handler" => "Only those of this handler",
+        "list.worker" => {
+            "Only those whose present, or last, attempt is this worker's, as in cliente workers"
+        }
+        "list.since" => {
+            "Only those submitted then or later: 30s, 10m, 2h ago, or at 2026-12-01T08:00:00-03:00"
+        }
+        "list.until" => "Only those submitted before that",
+        "list.after" => "Only those submitted before this task: the next page",
         "list.limit" => "How many at most",
         "list.all" => "All of them",
         "watch.about" => {
@@ -385,8 +403,6 @@ fn english(id: &str) -> Option<&'static str> {
         "login.about" => "Keeps user and token in a file of your own",
         "logout.about" => "Forgets user and token",
         "menu.about" => "The interactive menu",
-        "completions.about" => "Prints the completion script for a shell",
-        "completions.shell" => "Which shell",
         "run.about" => "Runs a program on a worker as if it were here: its output, its exit code",
         _ => return None,
     })

@@ -6,6 +6,8 @@ use crate::lang::Lang;
 #[derive(Clone, Copy, Debug)]
 pub enum Columns {
     Tasks,
+    /// Of those that are followed.
+    Live,
     Workers,
     Nodes,
     Users,
@@ -34,6 +36,8 @@ impl Columns {
                 "SUBMITTED (UTC)",
                 "FINISHED (UTC)",
             ],
+            (Lang::Pt, Self::Live) => &["TAREFA", "STATUS", "IDADE", "FILA", "WORKER"],
+            (Lang::En, Self::Live) => &["TASK", "STATUS", "AGE", "QUEUE", "WORKER"],
             (Lang::Pt, Self::Workers) => {
                 &["WORKER", "SITUAÇÃO", "VAGAS", "ATRIBUÍDAS", "HANDLERS", "ETIQUETAS E RECURSOS"]
             }

@@ -17,6 +17,7 @@ pub enum BadValue {
     Duration,
     Numbers,
     Moment,
+    Past,
     Pair,
     Folder,
     Bytes,
@@ -45,6 +46,12 @@ impl BadValue {
             (Lang::En, Self::Duration) => "give a time, like 500ms, 15s, 2m or 1h",
             (Lang::En, Self::Moment) => {
                 "give date, time and offset, like 2026-12-01T08:00:00-03:00"
+            }
+            (Lang::Pt, Self::Past) => {
+                "informe há quanto tempo, como 15m ou 2h, ou data, hora e fuso, como 2026-12-01T08:00:00-03:00"
+            }
+            (Lang::En, Self::Past) => {
+                "give a time ago, like 15m or 2h, or date, time and offset, like 2026-12-01T08:00:00-03:00"
             }
             (Lang::En, Self::Numbers) => {
                 "give the first and the last number, like 0-999; the last one is at most 4294967294"

@@ -10,9 +10,13 @@ use crate::proto::Durability;
 pub enum MenuMessage {
     Welcome,
     /// The entries, one on each line.
-    Entries,
+    Entries {
+        is_admin: bool,
+    },
     AskChoice,
-    BadChoice,
+    BadChoice {
+        last: usize,
+    },
     /// The user or the token is wrong; both are asked for again.
     LoginFailed,
     AskDescription,
@@ -37,6 +41,14 @@ pub enum MenuMessage {
     },
     NoTasks,
     NoWorkers,
+    /// Which queue is to be paused, or no longer; none is an answer.
+    AskQueue,
+    QueuePaused {
+        queue: String,
+    },
+    QueueResumed {
+        queue: String,
+    },
     /// Another orchestrator answers now.
     Reconnected {
         address: String,
@@ -48,9 +60,9 @@ impl Message for MenuMessage {
     fn event(&self) -> &'static str {
         match self {
             Self::Welcome => "welcome",
-            Self::Entries => "entries",
+            Self::Entries { .. } => "entries",
             Self::AskChoice => "ask_choice",
-            Self::BadChoice => "bad_choice",
+            Self::BadChoice { .. } => "bad_choice",
             Self::LoginFailed => "login_failed",
             Self::AskDescription => "ask_description",
             Self::NoDescription => "no_description",
@@ -63,6 +75,9 @@ impl Message for MenuMessage {
             Self::Cancelled { .. } => "cancelled",
             Self::NoTasks => "no_tasks",
             Self::NoWorkers => "no_workers",
+            Self::AskQueue => "ask_queue",
+            Self::QueuePaused { .. } => "queue_paused",
+            Self::QueueResumed { .. } => "queue_resumed",
             Self::Reconnected { .. } => "reconnected",
             Self::Goodbye => "goodbye",
         }
@@ -82,16 +97,22 @@ impl MenuMessage {
             Self::Welcome => {
                 "Mutirão: plataforma distribuída de processamento colaborativo de tarefas".into()
             }
-            Self::Entries => "1: Submeter Tarefa\n\
-                              2: Verificar Status de Tarefa\n\
-                              3: Listar Tarefas\n\
-                              4: Acompanhar Tarefa\n\
-                              5: Cancelar Tarefa\n\
-                              6: Workers e Cluster\n\
-                              7: Sair"
-                .into(),
+            Self::Entries { is_admin } => {
+                let last = if *is_admin { "7: Filas\n8: Sair" } else { "7: Sair" };
+                format!(
+                    "1: Submeter Tarefa\n\
+                     2: Verificar Status de Tarefa\n\
+                     3: Listar Tarefas\n\
+                     4: Acompanhar Tarefa\n\
+                     5: Cancelar Tarefa\n\
+                     6: Workers e Cluster\n\
+                     {last}"
+                )
+            }
             Self::AskChoice => "Escolha uma opção: ".into(),
-            Self::BadChoice => "Opção inválida; digite um número de 1 a 7.".into(),
+            Self::BadChoice { last } => {
+                format!("Opção inválida; digite um número de 1 a {last}.")
+            }
             Self::LoginFailed => "Usuário ou token inválido; tente de novo.".into(),
             Self::AskDescription => "Descrição da tarefa (ou /handler conteúdo): ".into(),
             Self::NoDescription => "Escreva o que a tarefa deve fazer.".into(),
@@ -112,6 +133,11 @@ impl MenuMessage {
             Self::Cancelled { task } => format!("Tarefa {task} CANCELADA."),
             Self::NoTasks => "Nenhuma tarefa.".into(),
             Self::NoWorkers => "Nenhum worker registrado.".into(),
+            Self::AskQueue => "Fila a pausar ou a retomar (Enter: nenhuma): ".into(),
+            Self::QueuePaused { queue } => {
+                format!("A fila {queue} está em pausa: nenhuma das suas tarefas é atribuída.")
+            }
+            Self::QueueResumed { queue } => format!("A fila {queue} foi retomada."),
             Self::Reconnected { address } => {
                 format!("Reconectado ao outro orquestrador, em {address}.")
             }
@@ -124,16 +150,22 @@ impl MenuMessage {
             Self::Welcome => {
                 "Mutirão: distributed platform for collaborative task processing".into()
             }
-            Self::Entries => "1: Submit Task\n\
-                              2: Check Task Status\n\
-                              3: List Tasks\n\
-                              4: Follow Task\n\
-                              5: Cancel Task\n\
-                              6: Workers and Cluster\n\
-                              7: Quit"
-                .into(),
+            Self::Entries { is_admin } => {
+                let last = if *is_admin { "7: Queues\n8: Quit" } else { "7: Quit" };
+                format!(
+                    "1: Submit Task\n\
+                     2: Check Task Status\n\
+                     3: List Tasks\n\
+                     4: Follow Task\n\
+                     5: Cancel Task\n\
+                     6: Workers and Cluster\n\
+                     {last}"
+                )
+            }
             Self::AskChoice => "Choose an option: ".into(),
-            Self::BadChoice => "Not an option; type a number from 1 to 7.".into(),
+            Self::BadChoice { last } => {
+                format!("Not an option; type a number from 1 to {last}.")
+            }
             Self::LoginFailed => "Wrong user or token; try again.".into(),
             Self::AskDescription => "Description of the task (or /handler payload): ".into(),
             Self::NoDescription => "Say what the task should do.".into(),
@@ -154,6 +186,11 @@ impl MenuMessage {
             Self::Cancelled { task } => format!("Task {task} CANCELLED."),
             Self::NoTasks => "No tasks.".into(),
             Self::NoWorkers => "No worker is registered.".into(),
+            Self::AskQueue => "Queue to pause or to resume (Enter: none): ".into(),
+            Self::QueuePaused { queue } => {
+                format!("The queue {queue} is paused: none of its tasks is assigned.")
+            }
+            Self::QueueResumed { queue } => format!("The queue {queue} goes on."),
             Self::Reconnected { address } => {
                 format!("Reconnected to the other orchestrator, at {address}.")
             }

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use cliente::{Client, ClientConfig, Error, TaskSpec};
+use cliente::{Client, ClientConfig, Error, TaskFilter, TaskSpec};
 use common::auth::Credentials;
 use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
@@ -282,7 +282,7 @@ impl OneClient {
 
     async fn list(&self) {
         let began = self.shared.histories.now();
-        let tasks = match self.client.list(&[], PAGE, "").await {
+        let tasks = match self.client.list(&TaskFilter::default(), PAGE, "").await {
             Ok((tasks, _, _)) => tasks,
             Err(error) => {
                 self.definite(&error);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use cliente::{Client, TaskSpec};
+use cliente::{Client, TaskFilter, TaskSpec};
 use common::auth::Credentials;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
 use common::proto::{Durability, ListTasksRequest, Receipt, SubmitTaskRequest};
@@ -194,7 +194,10 @@ async fn user(client: &Client, shared: &Shared) -> anyhow::Result<()> {
         let (task, began) = (task(), Instant::now());
         let id = task.task_id.clone();
         let answered = if shared.quiet.load(Ordering::Relaxed) {
-            client.list(&[], 1, "").await.map(|(_, _, receipt)| (Kind::Read, receipt))
+            client
+                .list(&TaskFilter::default(), 1, "")
+                .await
+                .map(|(_, _, receipt)| (Kind::Read, receipt))
         } else {
             client.submit(task, true).await.map(|s| (Kind::Submit(id), s.receipt))
         };

@@ -31,7 +31,7 @@ pub enum Command {
     List {
         request: RequestId,
         owner: UserName,
-        filter: StateFilter,
+        filter: Box<TaskFilter>,
         after: Option<TaskId>,
         limit: usize,
     },
@@ -239,6 +239,20 @@ pub struct Failure {
     pub message: String,
     /// What had been produced by then.
     pub output: Blob,
+}
+
+/// Which tasks are listed: those of which all of this is true. What is not set admits every task.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TaskFilter {
+    pub states: StateFilter,
+    pub queue: Option<QueueName>,
+    pub handler: Option<HandlerName>,
+    /// Of the present or last attempt.
+    pub worker: Option<WorkerId>,
+    /// Submitted then or later.
+    pub since: Option<Timestamp>,
+    /// Submitted before.
+    pub until: Option<Timestamp>,
 }
 
 /// A set of task states; empty means all.

@@ -4,10 +4,10 @@ mod terms;
 
 use common::grpc_status;
 use common::proto;
-use orquestrador_core::command::{AttemptRef, ConnectWorker, NewArray, NewTask, StateFilter};
+use orquestrador_core::command::{AttemptRef, ConnectWorker, NewArray, NewTask, TaskFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, WorkerId,
+    ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, Timestamp, WorkerId,
 };
 use orquestrador_core::ranges::Ranges;
 use tonic::Status;
@@ -95,6 +95,15 @@ impl Violations {
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
         Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start, after, key })
+    }
+
+    /// Empty: none.
+    fn optional_name<'n>(&mut self, field: &str, name: &'n str) -> Option<&'n str> {
+        if name.is_empty() {
+            return None;
+        }
+        self.name(field, name);
+        Some(name)
     }
 
     fn name(&mut self, field: &str, name: &str) {
@@ -267,19 +276,19 @@ pub fn task_ids(field: &str, ids: &[String]) -> Result<Vec<TaskId>, Status> {
 
 /// What a listing asks for.
 pub struct Page {
-    pub filter: StateFilter,
+    pub filter: Box<TaskFilter>,
     pub after: Option<TaskId>,
     pub limit: usize,
 }
 
 /// # Errors
-/// `INVALID_ARGUMENT` for an unknown state, page size or token.
+/// `INVALID_ARGUMENT` for an unknown state, page size or token, or what cannot be a name.
 pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
     let mut violations = Violations::default();
-    let mut filter = StateFilter::default();
+    let mut filter = Box::<TaskFilter>::default();
     for wanted in &request.states {
         match proto::TaskState::try_from(*wanted).ok().and_then(known_state) {
-            Some(state) => filter.0 |= bit(state),
+            Some(state) => filter.states.0 |= bit(state),
             None => violations.add("states", format!("{wanted} is not a task state")),
         }
     }
@@ -298,6 +307,11 @@ pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
             Err(_) => violations.add("page_token", "is not the token of an earlier page"),
         }
     }
+    filter.queue = violations.optional_name("queue", &request.queue).map(Into::into);
+    filter.handler = violations.optional_name("handler", &request.handler).map(Into::into);
+    filter.worker = violations.optional_name("worker_id", &request.worker_id).map(Into::into);
+    filter.since = request.submitted_since_ms.map(Timestamp);
+    filter.until = request.submitted_until_ms.map(Timestamp);
     violations.or(Page { filter, after, limit })
 }
 

@@ -16,12 +16,13 @@ use clap::{Subcommand, ValueEnum};
 use common::endpoint::Endpoint;
 use common::exit;
 use common::lang::Lang;
+use common::manual::Manual;
 use common::messages::node_journal::JournalMessage;
-use common::messages::{Message as _, io};
+use common::messages::{Message as _, io, node_help};
 use orquestrador_core::ids::Index;
 
-use crate::journal;
 use crate::journal::inspect::{Damage, Inspection, Kind, Piece, State};
+use crate::{config, journal};
 
 /// A subcommand, and which node it is for.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub struct Tool {
     pub dir: PathBuf,
     pub peer: Endpoint,
     pub lang: Lang,
+    pub kind: config::Kind,
     pub command: Command,
 }
 
@@ -38,6 +40,8 @@ pub struct Tool {
 pub enum Command {
     #[command(subcommand)]
     Journal(JournalCommand),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,7 +91,10 @@ enum Error {
 
 /// Runs one; what it found goes to standard output, everything else to standard error.
 pub fn run(tool: &Tool) -> ExitCode {
-    let Command::Journal(command) = &tool.command;
+    let command = match &tool.command {
+        Command::Journal(command) => command,
+        Command::Manual(manual) => return ExitCode::from(tool.write(manual)),
+    };
     let done = match command {
         JournalCommand::Verify { output } => verify::run(tool, *output),
         JournalCommand::Dump { file: Some(file), output, .. } => dump::file(tool, file, *output),
@@ -116,6 +123,16 @@ pub fn start_refused(program: &str, dir: &Path, peer: &Endpoint) -> JournalMessa
 impl Tool {
     fn say(&self, message: &JournalMessage) {
         eprintln!("{}", message.text(self.lang));
+    }
+
+    fn write(&self, manual: &Manual) -> u8 {
+        match manual.write(config::command(self.kind, self.lang), self.lang) {
+            Ok(()) => exit::OK,
+            Err(error) => {
+                let why = io::text(&error.source, self.lang);
+                self.not_done(format!("{}: {why}", error.what))
+            }
+        }
     }
 
     fn dir(&self) -> String {
@@ -172,13 +189,16 @@ impl Tool {
     }
 
     fn not_done(&self, error: String) -> u8 {
-        let Command::Journal(command) = &self.command;
-        self.say(&match command {
-            JournalCommand::Verify { .. } | JournalCommand::Dump { .. } => {
+        self.say(&match &self.command {
+            Command::Journal(JournalCommand::Verify { .. } | JournalCommand::Dump { .. }) => {
                 JournalMessage::Failed { error }
             }
-            JournalCommand::Repair { .. } => {
+            Command::Journal(JournalCommand::Repair { .. }) => {
                 JournalMessage::RepairFailed { error, command: self.repair_command() }
+            }
+            Command::Manual(_) => {
+                eprintln!("{}", node_help::failure(&error, self.lang));
+                return exit::RESOURCE;
             }
         });
         exit::RESOURCE

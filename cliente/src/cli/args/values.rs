@@ -33,6 +33,12 @@ pub fn moment(text: &str) -> Result<SystemTime, BadValue> {
     Ok(moment.into())
 }
 
+/// So long ago, or then.
+pub fn past(text: &str) -> Result<SystemTime, BadValue> {
+    let ago = || duration(text).ok().and_then(|ago| SystemTime::now().checked_sub(ago));
+    moment(text).or_else(|_| ago().ok_or(BadValue::Past))
+}
+
 /// `500ms`, `15s`, `2m`, `1h`, `7d`, or seconds.
 pub fn duration(text: &str) -> Result<Duration, BadValue> {
     let bad = || BadValue::Duration;
@@ -94,5 +100,14 @@ mod tests {
         for text in ["", "muito", "0", "-1", "1 light-year"] {
             assert!(bytes(text).is_err(), "{text} was accepted");
         }
+    }
+
+    #[test]
+    fn what_is_past_is_a_moment_or_a_time_ago() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        assert_eq!(past("1970-01-01T01:00:00+01:00"), Ok(epoch));
+        assert!(past("2h").is_ok_and(|then| then < SystemTime::now() - Duration::from_secs(7_199)));
+        assert_eq!(past("ontem"), Err(BadValue::Past));
+        assert_eq!(past(&format!("{}s", u64::MAX)), Err(BadValue::Past));
     }
 }

@@ -1,29 +1,32 @@
 //! `cliente list`
 
 use common::exit;
-use common::proto::TaskState;
+use common::messages::Message as _;
+use common::messages::client::ClientMessage;
+use serde_json::json;
 
 use super::super::Context;
-use super::super::args::State;
+use super::super::args::List;
 use super::super::failure::Failure;
 use super::super::output;
+use super::super::terminal::say;
+use super::array;
 
 /// Tasks asked for at once.
 const PAGE: usize = 1_000;
 
-pub async fn run(
-    context: &Context,
-    states: &[State],
-    limit: usize,
-    all: bool,
-) -> Result<u8, Failure> {
-    let states: Vec<TaskState> = states.iter().map(|state| TaskState::from(*state)).collect();
-    let mut left = if all { usize::MAX } else { limit };
-    let mut token = String::new();
+pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
+    let filter = options.filter();
+    let mut left = if options.all { usize::MAX } else { options.limit };
+    let mut token = options.after.unwrap_or_default();
+    if !token.is_empty() {
+        array::check_task(&token)?;
+    }
     let mut rows = Vec::new();
-    while left > 0 {
+    let mut is_end = false;
+    while left > 0 && !is_end {
         let page = u32::try_from(left.min(PAGE)).unwrap_or(u32::MAX);
-        let (mut tasks, next, _) = context.client.list(&states, page, &token).await?;
+        let (mut tasks, next, _) = context.client.list(&filter, page, &token).await?;
         tasks.truncate(left);
         left -= tasks.len();
         if context.is_json {
@@ -32,13 +35,21 @@ pub async fn run(
             // The widths of a table depend on all of its rows.
             rows.append(&mut tasks);
         }
+        is_end = next.is_empty();
         token = next;
-        if token.is_empty() {
-            break;
-        }
     }
     if !context.is_json {
         output::print(&context.output.tasks(&rows))?;
     }
+    if !is_end && !token.is_empty() {
+        say_where_to_go_on(context, token);
+    }
     Ok(exit::OK)
+}
+
+fn say_where_to_go_on(context: &Context, after: String) {
+    say(&match context.is_json {
+        true => json!({ "next": { "after": after } }).to_string(),
+        false => ClientMessage::MoreTasks { after }.text(context.lang),
+    });
 }

@@ -26,7 +26,7 @@ mod wait;
 mod watch;
 mod workers;
 
-use cliente::Client;
+use cliente::{Client, TaskFilter};
 use common::array_id;
 
 use super::Context;
@@ -54,14 +54,18 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             array::check_task(&task_id)?;
             logs::run(context, &task_id, follow).await
         }
-        Online::List { state, limit, all } => list::run(context, &state, limit, all).await,
+        Online::List(options) => list::run(context, options).await,
         Online::Watch { task_ids, wait_timeout } => {
             let watch = watch::run(context, task_ids);
             wait::within(wait_timeout, watch).await
         }
         Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
-        Online::Retry { task_ids, failed, wait } => {
-            retry::run(context, (!failed).then_some(task_ids), &wait).await
+        Online::Retry { task_ids, failed, queue, handler, wait } => {
+            let of = match failed {
+                true => retry::Of::Failed { queue, handler },
+                false => retry::Of::These(task_ids),
+            };
+            retry::run(context, of, &wait).await
         }
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers { action } => workers::run(context, action).await,
@@ -73,5 +77,5 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
 
 /// Asks something harmless, to know whether the credentials are right.
 async fn check_credentials(client: &Client) -> Result<(), cliente::Error> {
-    client.list(&[], 1, "").await.map(|_| ())
+    client.list(&TaskFilter::default(), 1, "").await.map(|_| ())
 }

@@ -1,6 +1,6 @@
 //! `cliente retry`
 
-use cliente::{Error, Submitted};
+use cliente::{Error, Submitted, TaskFilter};
 use common::error_code::ErrorCode;
 use common::exit;
 use common::messages::Message as _;
@@ -20,31 +20,35 @@ const PAGE: u32 = 1_000;
 /// Tasks submitted at once.
 const AT_ONCE: usize = 64;
 
-/// `task_ids`: `None` for all that failed and were not done once more yet; those that are under way by then are
-/// waited for too. One that cannot be repeated keeps none of the others from it; its refusal is the exit code.
-pub async fn run(
-    context: &Context,
-    task_ids: Option<Vec<String>>,
-    options: &Wait,
-) -> Result<u8, Failure> {
-    let is_all = task_ids.is_none();
-    let of = match task_ids {
-        Some(ids) => ids,
-        None => failed(context).await?,
+/// What is done once more.
+pub enum Of {
+    These(Vec<String>),
+    /// All that failed and were not done once more yet; those that are under way by then are waited for too.
+    Failed {
+        queue: Option<String>,
+        handler: Option<String>,
+    },
+}
+
+/// One that cannot be repeated keeps none of the others from it; its refusal is the exit code.
+pub async fn run(context: &Context, of: Of, options: &Wait) -> Result<u8, Failure> {
+    let is_all = matches!(of, Of::Failed { .. });
+    let (of, mut open) = match of {
+        Of::These(ids) => (ids, Vec::new()),
+        Of::Failed { queue, handler } => {
+            let states = vec![TaskState::Failed];
+            let filter = TaskFilter { states, queue, handler, ..TaskFilter::default() };
+            not_retried(context, failed(context, &filter).await?).await?
+        }
     };
     for id in &of {
         array::check_task(id)?;
     }
     let retried = stream::iter(of).map(|id| async { (one(context, &id, is_all).await, id) });
     let mut retried = retried.buffered(AT_ONCE);
-    let (mut code, mut open, mut is_any) = (exit::OK, Vec::new(), false);
+    let (mut code, mut is_any) = (exit::OK, false);
     while let Some((done, of)) = retried.next().await {
         match done {
-            Ok(Submitted { existed: true, task, receipt }) => {
-                if !cliente::is_final(task.state()) {
-                    open.push((task.task_id, receipt));
-                }
-            }
             Ok(done) => {
                 is_any = true;
                 tell(context, &of, &done);
@@ -53,7 +57,7 @@ pub async fn run(
                     let view = TaskView::without_result(done.task, Some(done.receipt));
                     output::print(&context.output.accepted(&[view]))?;
                 }
-                open.push((id, done.receipt));
+                open.push((id, Some(done.receipt)));
             }
             Err(refusal) => code = refused(context, code, refusal)?,
         }
@@ -68,27 +72,27 @@ pub async fn run(
     Ok(if code == exit::OK { ended } else { code })
 }
 
-/// `existed`: it was done once more earlier, which is enough where all are. Whoever names a task gets another one
-/// then. That is asked before: a submission that had to be repeated, in a failover, is not known from one of earlier.
-async fn one(context: &Context, id: &str, is_all: bool) -> Result<Submitted, Error> {
+/// Whoever names a task gets another one if it was done once more earlier. That is asked before: a submission that
+/// had to be repeated, in a failover, is not known from one of earlier.
+async fn one(context: &Context, id: &str, is_first: bool) -> Result<Submitted, Error> {
     let first = cliente::retry_id(id);
+    if is_first {
+        return context.client.retry(id, first).await;
+    }
     let new = match context.client.task(&first).await {
-        Ok((task, receipt)) if is_all => return Ok(Submitted { task, receipt, existed: true }),
         Ok(_) => cliente::new_task_id(),
         Err(error) if error.code == ErrorCode::TaskNotFound => first,
         Err(error) => return Err(error),
     };
-    let done = context.client.retry(id, new).await?;
-    Ok(Submitted { existed: false, ..done })
+    context.client.retry(id, new).await
 }
 
 /// The oldest first. What came after something that failed is none of them: it would not wait for that now. Nor
 /// is what was lost: nobody knows whether it was done.
-async fn failed(context: &Context) -> Result<Vec<String>, Failure> {
-    let states = [TaskState::Failed];
+async fn failed(context: &Context, filter: &TaskFilter) -> Result<Vec<String>, Failure> {
     let (mut ids, mut token) = (Vec::new(), String::new());
     loop {
-        let (tasks, next, _) = context.client.list(&states, PAGE, &token).await?;
+        let (tasks, next, _) = context.client.list(filter, PAGE, &token).await?;
         let is_own =
             |task: &Task| task.error.as_ref().is_none_or(|error| error.code != "DEPENDENCY_FAILED");
         ids.extend(tasks.into_iter().filter(is_own).map(|task| task.task_id));
@@ -98,6 +102,20 @@ async fn failed(context: &Context) -> Result<Vec<String>, Failure> {
         }
         token = next;
     }
+}
+
+type Open = Vec<(String, Option<Receipt>)>;
+
+/// Those of them that were not done once more yet, and what is under way of the others.
+async fn not_retried(
+    context: &Context,
+    mut failed: Vec<String>,
+) -> Result<(Vec<String>, Open), Failure> {
+    let first: Vec<_> = failed.iter().map(|id| cliente::retry_id(id)).collect();
+    let known = context.client.tasks(&first).await?;
+    failed.retain(|id| !known.contains_key(&cliente::retry_id(id)));
+    let is_open = |id: &String| known.get(id).is_some_and(|task| !cliente::is_final(task.state()));
+    Ok((failed, first.into_iter().filter(is_open).map(|id| (id, None)).collect()))
 }
 
 fn tell(context: &Context, of: &str, done: &Submitted) {
@@ -118,16 +136,12 @@ fn refused(context: &Context, code: u8, refusal: Error) -> Result<u8, Failure> {
     Ok(if code == exit::OK { its } else { code })
 }
 
-async fn wait_for(
-    context: &Context,
-    open: Vec<(String, Receipt)>,
-    options: &Wait,
-) -> Result<u8, Failure> {
+async fn wait_for(context: &Context, open: Open, options: &Wait) -> Result<u8, Failure> {
     let ids = open.iter().map(|(id, _)| id.clone()).collect();
     let receipts: std::collections::HashMap<_, _> = open.into_iter().collect();
     let show = |update: common::proto::TaskUpdate| {
         let id = update.task.as_ref().map(|task| &task.task_id);
-        let receipt = id.and_then(|id| receipts.get(id).copied());
+        let receipt = id.and_then(|id| receipts.get(id).copied()).flatten();
         wait::show_change(context, update, receipt)
     };
     let finished = wait::until_finished(context, ids, show);

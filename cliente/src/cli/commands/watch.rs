@@ -1,42 +1,58 @@
 //! `cliente watch`
 
 use std::collections::HashMap;
-use std::pin::pin;
+use std::pin::Pin;
 
-use cliente::is_final;
+use cliente::{Error, is_final};
 use common::error_code::ErrorCode;
-use common::exit;
-use futures::StreamExt as _;
+use common::proto::TaskUpdate;
+use futures::{Stream, StreamExt as _};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::super::Context;
 use super::super::failure::Failure;
-use super::super::output::{self, TaskView};
+use super::super::output::TaskView;
+use super::super::screen::{REDRAW, Screen};
 use super::array;
 use super::wait::Tally;
 
+type Updates = Pin<Box<dyn Stream<Item = Result<TaskUpdate, Error>>>>;
+
 /// Every change of these tasks until they are finished; without any, of all tasks from now on.
 pub async fn run(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
-    if ids.is_empty() {
-        let mut updates = pin!(context.client.watch_all(true));
-        while let Some(update) = updates.next().await {
-            let update = update?;
-            if let Some(task) = update.task {
-                output::print(&context.output.change(&TaskView::new(task, update.result, None)))?;
-            }
-        }
-        return Ok(exit::OK);
-    }
-    let tasks = array::tasks(context, ids).await?;
-    let mut updates = pin!(context.client.watch(tasks, true));
+    let updates: Updates = match ids.is_empty() {
+        true => Box::pin(context.client.watch_all(true)),
+        false => Box::pin(context.client.watch(array::tasks(context, ids).await?, true)),
+    };
+    let mut screen = Screen::open(context);
+    let shown = show(context, updates, &mut screen).await;
+    screen.close()?;
+    Ok(shown?.exit_code())
+}
+
+async fn show(
+    context: &Context,
+    mut updates: Updates,
+    screen: &mut Screen,
+) -> Result<Tally, Failure> {
+    let mut redraw = interval(REDRAW);
+    redraw.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told: HashMap<String, (i32, u32)> = HashMap::new();
     let mut tally = Tally::default();
-    while let Some(update) = updates.next().await {
-        let update = update?;
+    loop {
+        let update = tokio::select! {
+            update = updates.next() => update,
+            _ = redraw.tick(), if screen.is_table() => {
+                screen.draw()?;
+                continue;
+            }
+        };
+        let Some(update) = update.transpose()? else { return Ok(tally) };
         tally.count(&update);
         let Some(task) = update.task else { continue };
         if update.not_found {
-            let refusal = cliente::Error::new(ErrorCode::TaskNotFound, task.task_id);
-            Failure::from(refusal).tell(context.is_json, context.lang);
+            let refusal = Error::new(ErrorCode::TaskNotFound, task.task_id);
+            screen.aside(|| Failure::from(refusal).tell(context.is_json, context.lang));
             continue;
         }
         // After a failover the present state comes again.
@@ -46,8 +62,7 @@ pub async fn run(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
             false => told.insert(task.task_id.clone(), state),
         };
         if before != Some(state) {
-            output::print(&context.output.change(&TaskView::new(task, update.result, None)))?;
+            screen.change(context, &TaskView::new(task, update.result, None))?;
         }
     }
-    Ok(tally.exit_code())
 }

@@ -1,6 +1,7 @@
 //! Data on standard output, for people or for programs.
 
 mod json;
+pub mod live;
 mod table;
 
 use std::io::{ErrorKind, Write as _};

@@ -51,7 +51,7 @@ impl Machine {
                 answer(step, request, self.query(&owner, task, with_result));
             }
             Command::List { request, owner, filter, after, limit } => {
-                answer(step, request, self.list(&owner, filter, after, limit));
+                answer(step, request, self.list(&owner, &filter, after, limit));
             }
             Command::QueryMany { request, owner, tasks, with_results } => {
                 answer(step, request, Ok(self.query_many(&owner, &tasks, with_results)));

@@ -1,14 +1,14 @@
 //! Answers that change nothing.
 
-use crate::command::StateFilter;
+use crate::command::{StateFilter, TaskFilter};
 use crate::effect::{Answer, TaskSnapshot, TaskState};
-use crate::ids::{Blob, HandlerName, TaskId, Timestamp, UserName};
+use crate::ids::{Blob, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::machine::Machine;
 use crate::rejection::Rejection;
 use crate::state::arrays::Array;
 use crate::state::names::Handler;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Chain, Task};
+use crate::state::tasks::{Body, Chain, Task};
 
 /// Records that one page of a list looks at. A page may end here with fewer tasks than asked for, or
 /// none; `next` then tells where to go on.
@@ -56,7 +56,7 @@ impl Machine {
     pub(super) fn list(
         &self,
         owner: &UserName,
-        filter: StateFilter,
+        filter: &TaskFilter,
         after: Option<TaskId>,
         limit: usize,
     ) -> Result<Answer, Rejection> {
@@ -70,22 +70,47 @@ impl Machine {
         let mut next = None;
         for _ in 0..MAX_SCANNED {
             let Some(place) = at.filter(|_| tasks.len() < limit.max(1)) else { break };
-            let (id, state) = match place {
-                Place::Record(slot) => {
-                    (self.state.tasks[slot].id(), self.state.tasks[slot].state())
-                }
-                // Only those that wait are walked.
-                Place::Apart(array, place) => {
-                    (self.state.arrays[array].task(place), TaskState::Queued)
-                }
-            };
-            if filter.admits(state) {
+            if self.admits(filter, place) {
                 tasks.push(self.look_at(place, false));
             }
-            next = Some(id);
+            next = Some(match place {
+                Place::Record(slot) => self.state.tasks[slot].id(),
+                Place::Apart(array, place) => self.state.arrays[array].task(place),
+            });
             at = self.older(place);
         }
         Ok(Answer::Tasks { tasks, next: next.filter(|_| at.is_some()) })
+    }
+
+    /// What is cheapest to know comes first: a page looks at many tasks.
+    fn admits(&self, filter: &TaskFilter, place: Place) -> bool {
+        let (state, submitted_at, class) = match place {
+            Place::Record(slot) => {
+                let task = &self.state.tasks[slot];
+                (task.state(), task.submitted_at, task.class)
+            }
+            // Only those that wait are walked.
+            Place::Apart(array, _) => {
+                let array = &self.state.arrays[array];
+                (TaskState::Queued, array.submitted_at, array.class)
+            }
+        };
+        filter.states.admits(state)
+            && filter.since.is_none_or(|since| submitted_at >= since)
+            && filter.until.is_none_or(|until| submitted_at < until)
+            && filter.queue.as_ref().is_none_or(|q| self.state.terms_of(class).queue == *q)
+            && filter.handler.as_ref().is_none_or(|h| self.state.handler_of(class).name == *h)
+            && filter.worker.as_ref().is_none_or(|w| self.worker_of(place) == Some(w))
+    }
+
+    /// Of the present or last attempt, as far as it is told.
+    fn worker_of(&self, place: Place) -> Option<&WorkerId> {
+        let Place::Record(slot) = place else { return None };
+        match &self.state.tasks[slot].body {
+            Body::Running { worker, .. } => Some(&self.state.workers[*worker].id),
+            Body::Finished(finished) => finished.worker.as_ref(),
+            Body::Queued { .. } | Body::Delayed { .. } | Body::Blocked { .. } => None,
+        }
     }
 
     fn place_of(&self, owner: &UserName, id: TaskId) -> Option<Place> {

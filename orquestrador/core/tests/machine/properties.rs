@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
     After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome,
-    QueueChange, ReportedOutcome, Start, StateFilter, UniqueKey,
+    QueueChange, ReportedOutcome, Start, StateFilter, TaskFilter, UniqueKey,
 };
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
@@ -12,11 +12,12 @@ use orquestrador_core::ids::{
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
-use orquestrador_core::{Answer, Command, Effect, Limits, Step, invariants};
+use orquestrador_core::{Command, Effect, Limits, Step, invariants};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use crate::ledger::Ledger;
+use crate::querying::{is_told, list_by_page};
 use crate::scene::{Scene, array_id, connect};
 
 const REQUEST: RequestId = RequestId(0);
@@ -97,9 +98,9 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (owner(), id()).prop_map(|(owner, task)| Command::Query {
             request: REQUEST, owner, task, with_result: true
         }),
-        1 => (owner(), 0..64u8, proptest::option::of(id()), 0..5usize).prop_map(
+        1 => (owner(), filter(), proptest::option::of(id()), 0..5usize).prop_map(
             |(owner, filter, after, limit)| Command::List {
-                request: REQUEST, owner, filter: StateFilter(filter), after, limit
+                request: REQUEST, owner, filter: Box::new(filter), after, limit
             }
         ),
         1 => session().prop_map(|session| Command::DisconnectWorker { session }),
@@ -253,6 +254,23 @@ fn times() -> impl Strategy<Value = TimeLimits> {
 
 fn queue() -> impl Strategy<Value = QueueName> {
     prop_oneof![2 => Just(QueueName::default()), 1 => Just("a".into()), 1 => Just("b".into())]
+}
+
+fn filter() -> impl Strategy<Value = TaskFilter> {
+    use proptest::option::{of, weighted};
+    let worker = (0..4u64).prop_map(|n| WorkerId::from(format!("w{n}").as_str()));
+    let time = || (0..60_000u64).prop_map(Timestamp);
+    let states = prop_oneof![1 => Just(0), 1 => 0..64u8].prop_map(StateFilter);
+    (states, of(queue()), of(handler()), weighted(0.2, worker), of(time()), of(time())).prop_map(
+        |(states, queue, handler, worker, since, until)| TaskFilter {
+            states,
+            queue,
+            handler,
+            worker,
+            since,
+            until,
+        },
+    )
 }
 
 fn queue_change() -> impl Strategy<Value = QueueChange> {
@@ -454,6 +472,7 @@ proptest! {
     fn a_list_tells_of_every_task_once_and_newest_first(
         actions in actions(80),
         limit in 1..5usize,
+        filter in filter(),
     ) {
         let (mut scene, mut ledger) = (Scene::new(limits()), Ledger::default());
         let mut around = Surroundings::default();
@@ -467,22 +486,12 @@ proptest! {
             around.follow(&step);
         }
         for owner in OWNERS.map(UserName::from) {
-            let (mut listed, mut after) = (Vec::new(), None);
-            loop {
-                let (owner, filter) = (owner.clone(), StateFilter(0));
-                let list = Command::List { request: REQUEST, owner, filter, after, limit };
-                let answer = scene.step(around.now, list).effects.pop();
-                let Some(Effect::Answer { answer: Ok(Answer::Tasks { tasks, next }), .. }) = answer
-                else {
-                    panic!("a list of what is known is always answered")
-                };
-                listed.extend(tasks.into_iter().map(|(task, _)| task.id));
-                after = next;
-                if after.is_none() {
-                    break;
-                }
-            }
+            let all = list_by_page(&mut scene, around.now, (&owner, &TaskFilter::default()), limit);
+            let listed: Vec<_> = all.iter().map(|task| task.id).collect();
             prop_assert_eq!(listed, ledger.listed(&owner));
+            let filtered = list_by_page(&mut scene, around.now, (&owner, &filter), limit);
+            let expected: Vec<_> = all.into_iter().filter(|task| is_told(&filter, task)).collect();
+            prop_assert_eq!(filtered, expected);
         }
     }
 

@@ -1,7 +1,8 @@
-use orquestrador_core::command::StateFilter;
-use orquestrador_core::effect::TaskState;
-use orquestrador_core::ids::{RequestId, TaskId};
-use orquestrador_core::{Command, Limits, MAX_SCANNED};
+use orquestrador_core::command::{NewTask, StateFilter, TaskFilter};
+use orquestrador_core::effect::{TaskSnapshot, TaskState};
+use orquestrador_core::ids::{RequestId, TaskId, Timestamp, UserName};
+use orquestrador_core::terms::Terms;
+use orquestrador_core::{Answer, Command, Effect, Limits, MAX_SCANNED};
 
 use crate::scene::*;
 
@@ -94,4 +95,95 @@ fn a_page_looks_at_a_bounded_number_of_tasks_and_says_where_to_go_on() {
     assert_eq!(lines(&page), ["> tasks [] next Some(2)"]);
     let page = scene.step(0, list(cancelled, Some(2), 9));
     assert_eq!(lines(&page), ["> tasks [1] next None"]);
+}
+
+#[test]
+fn a_list_is_filtered_by_queue_handler_worker_and_time() {
+    let night = Terms { queue: "night".into(), ..Terms::default() };
+    let at_night = |id| NewTask { terms: night.clone(), ..task(id, "echo", "p") };
+    let all = TaskFilter::default;
+    let (at, w1) = (|ms| Some(Timestamp(ms)), Some("w1".into()));
+    for (filter, expect) in [
+        (TaskFilter { queue: Some("night".into()), ..all() }, "[4, 2]"),
+        (TaskFilter { queue: Some("nigh".into()), ..all() }, "[]"),
+        (TaskFilter { handler: Some("echo".into()), ..all() }, "[6, 5, 4, 2, 1]"),
+        // One that was given back by a worker is at none.
+        (TaskFilter { worker: w1.clone(), ..all() }, "[2, 1]"),
+        (TaskFilter { since: at(20), ..all() }, "[6, 5, 4]"),
+        (TaskFilter { until: at(20), ..all() }, "[3, 2, 1]"),
+        (TaskFilter { since: at(10), until: at(20), queue: Some("night".into()), ..all() }, "[2]"),
+        (TaskFilter { since: at(20), worker: w1, ..all() }, "[]"),
+    ] {
+        let unknown = |mut command: Command| {
+            if let Command::Submit { allow_unknown_handler, .. } = &mut command {
+                *allow_unknown_handler = true;
+            }
+            command
+        };
+        check(
+            [
+                At(0, connect(1, 2)),
+                At(0, submit(&[1])),
+                At(10, submit_tasks("ana", vec![at_night(2)])),
+                At(10, succeed(1, attempt(1, 1))),
+                At(10, unknown(submit_to("zip", &[3]))),
+                At(20, submit_tasks("ana", vec![at_night(4)])),
+                At(20, submit(&[5])),
+                At(20, drain(1)),
+                At(20, give_back(1, &[attempt(4, 1)])),
+                At(30, submit(&[6])),
+            ],
+            list_of(filter, None, 9),
+            &format!("> tasks {expect} next None"),
+        );
+    }
+}
+
+#[test]
+fn a_filtered_page_goes_on_in_an_array_that_waits() {
+    let none = TaskFilter { until: Some(Timestamp(5)), ..TaskFilter::default() };
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, submit(&[1]));
+    scene.step(9, submit_array(1, 0..MAX_SCANNED as u32));
+    let page = scene.step(9, list_of(none.clone(), None, 9));
+    assert_eq!(lines(&page), ["> tasks [] next Some(a1.0)"]);
+    let page = scene.step(9, list_of(none, Some(in_array(1, 0)), 9));
+    assert_eq!(lines(&page), ["> tasks [1] next None"]);
+}
+
+/// All that a list tells.
+pub fn list_by_page(
+    scene: &mut Scene,
+    now: u64,
+    (owner, filter): (&UserName, &TaskFilter),
+    limit: usize,
+) -> Vec<TaskSnapshot> {
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let (owner, filter) = (owner.clone(), Box::new(filter.clone()));
+        let list = Command::List { request: REQUEST, owner, filter, after, limit };
+        let answer = scene.step(now, list).effects.pop();
+        let Some(Effect::Answer { answer: Ok(Answer::Tasks { tasks, next }), .. }) = answer else {
+            panic!("a list of what is known is always answered")
+        };
+        listed.extend(tasks.into_iter().map(|(task, _)| task));
+        after = next;
+        if after.is_none() {
+            return listed;
+        }
+    }
+}
+
+/// By what is told of the task.
+pub fn is_told(filter: &TaskFilter, task: &TaskSnapshot) -> bool {
+    fn fits<T: PartialEq>(wanted: &Option<T>, is: Option<&T>) -> bool {
+        wanted.is_none() || wanted.as_ref() == is
+    }
+    let TaskFilter { states, queue, handler, worker, since, until } = filter;
+    states.admits(task.state)
+        && fits(queue, Some(&task.queue))
+        && fits(handler, Some(&task.handler))
+        && fits(worker, task.worker.as_ref())
+        && since.is_none_or(|since| since <= task.submitted_at)
+        && until.is_none_or(|until| task.submitted_at < until)
 }

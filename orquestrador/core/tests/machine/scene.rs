@@ -2,7 +2,7 @@
 
 use orquestrador_core::command::{
     AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
-    Start, StateFilter,
+    Start, StateFilter, TaskFilter,
 };
 use orquestrador_core::effect::{ArraySnapshot, Notice, QueueSnapshot, TaskSnapshot};
 use orquestrador_core::event::RestoredEnd;
@@ -180,7 +180,11 @@ pub fn query(owner: &str, id: u128) -> Command {
 }
 
 pub fn list(filter: u8, after: Option<u128>, limit: usize) -> Command {
-    let (filter, after) = (StateFilter(filter), after.map(TaskId));
+    list_of(TaskFilter { states: StateFilter(filter), ..TaskFilter::default() }, after, limit)
+}
+
+pub fn list_of(filter: TaskFilter, after: Option<u128>, limit: usize) -> Command {
+    let (filter, after) = (Box::new(filter), after.map(TaskId));
     Command::List { request: REQUEST, owner: "ana".into(), filter, after, limit }
 }
 

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use cliente::TaskSpec;
+use cliente::{QueueChange, TaskFilter, TaskSpec};
 use common::error_code::ErrorCode;
 use common::messages::error;
 use common::messages::menu::MenuMessage;
@@ -38,7 +38,7 @@ impl Menu {
     }
 
     pub(super) async fn list(&mut self) -> Result<(), Leave> {
-        let (tasks, _, _) = self.client.list(&[], LISTED, "").await?;
+        let (tasks, _, _) = self.client.list(&TaskFilter::default(), LISTED, "").await?;
         if tasks.is_empty() {
             return self.tell(&MenuMessage::NoTasks);
         }
@@ -90,6 +90,25 @@ impl Menu {
             return self.tell(&MenuMessage::NoWorkers);
         }
         Ok(())
+    }
+
+    /// Pauses the queue that is named, or ends its pause.
+    pub(super) async fn queues(&mut self) -> Result<(), Leave> {
+        let queues = self.client.queues().await?;
+        output::print(&self.table.queues(&queues))?;
+        let queue = self.ask(&MenuMessage::AskQueue)?;
+        if queue.is_empty() {
+            return Ok(());
+        }
+        let Some(known) = queues.iter().find(|known| known.name == queue) else {
+            return self.say(&error::text(ErrorCode::QueueNotFound, "", self.lang));
+        };
+        let change = QueueChange { paused: Some(!known.paused), ..QueueChange::default() };
+        let changed = self.client.change_queue(&queue, change).await?;
+        self.tell(&match changed.paused {
+            true => MenuMessage::QueuePaused { queue },
+            false => MenuMessage::QueueResumed { queue },
+        })
     }
 
     /// Asks until it is an id; an empty answer is the last submitted task.

@@ -69,6 +69,7 @@ struct Menu {
     table: Table,
     lang: Lang,
     last_task: Option<String>,
+    is_admin: bool,
     /// Who answered last.
     endpoint: Option<Endpoint>,
 }
@@ -105,8 +106,10 @@ impl Menu {
             };
             match check_credentials(&client).await {
                 Ok(()) => {
-                    let (table, endpoint) = (Table::new(lang), client.endpoint());
-                    return Ok(Self { client, lines, table, lang, last_task: None, endpoint });
+                    let (table, is_admin) = (Table::new(lang), is_admin(&client).await?);
+                    let endpoint = client.endpoint();
+                    let last_task = None;
+                    return Ok(Self { client, lines, table, lang, last_task, is_admin, endpoint });
                 }
                 Err(refusal) if refusal.code == ErrorCode::Unauthenticated => {
                     output::print(&format!("{}\n", MenuMessage::LoginFailed.text(lang)))?;
@@ -117,7 +120,8 @@ impl Menu {
     }
 
     async fn step(&mut self) -> Result<(), Leave> {
-        self.say(&format!("\n{}", MenuMessage::Entries.text(self.lang)))?;
+        let entries = MenuMessage::Entries { is_admin: self.is_admin };
+        self.say(&format!("\n{}", entries.text(self.lang)))?;
         let choice = self.ask(&MenuMessage::AskChoice)?;
         match choice.as_str() {
             "1" => self.submit().await,
@@ -126,8 +130,10 @@ impl Menu {
             "4" => self.follow().await,
             "5" => self.cancel().await,
             "6" => self.cluster().await,
+            "7" if self.is_admin => self.queues().await,
             "7" => Err(Leave::Done),
-            _ => self.tell(&MenuMessage::BadChoice),
+            "8" if self.is_admin => Err(Leave::Done),
+            _ => self.tell(&MenuMessage::BadChoice { last: if self.is_admin { 8 } else { 7 } }),
         }
     }
 
@@ -152,6 +158,15 @@ impl Menu {
             self.endpoint = endpoint;
         }
         Ok(())
+    }
+}
+
+/// Only administrators are told who the users are.
+async fn is_admin(client: &Client) -> Result<bool, cliente::Error> {
+    match client.users().await {
+        Ok(_) => Ok(true),
+        Err(refusal) if refusal.code == ErrorCode::PermissionDenied => Ok(false),
+        Err(refusal) => Err(refusal),
     }
 }
 

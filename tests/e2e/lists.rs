@@ -1,0 +1,54 @@
+//! `cliente list`: filters, and pages that go on at the next principal.
+
+use std::collections::BTreeSet;
+
+use harness::{Cli, Cluster};
+use serde_json::Value;
+
+fn ids(tasks: &[Value]) -> Vec<String> {
+    tasks.iter().filter_map(|task| task["task_id"].as_str().map(str::to_owned)).collect()
+}
+
+fn list(cli: &Cli, flags: &[&str]) -> anyhow::Result<Vec<Value>> {
+    cli.json(&[&["list"], flags].concat())
+}
+
+#[test]
+fn a_filtered_list_goes_on_page_by_page_after_the_principal_is_dead() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
+    let echo = ["--handler", "echo", "--payload", "x"];
+    let submit = |flags: &[&str]| cli.ok(&[&["submit", "--wait"], flags].concat());
+    submit(&[&echo[..], &["--count", "6", "--queue", "noite"]].concat())?;
+    submit(&[&echo[..], &["--count", "5"]].concat())?;
+    submit(&["--queue", "noite", "--", "true"])?;
+    cli.ok(&["queues", "pause", "noite"])?;
+    cli.ok(&[&["submit"], &echo[..], &["--array", "0-3", "--queue", "noite"]].concat())?;
+
+    let night = list(&cli, &["--queue", "noite"])?;
+    assert_eq!(night.len(), 11, "{night:?}");
+    assert!(night.iter().all(|task| task["queue"] == "noite"));
+    let waiting = list(&cli, &["--queue", "noite", "--state", "queued"])?;
+    assert_eq!(ids(&waiting), ids(&night)[..4]);
+    assert_eq!(list(&cli, &["--handler", "command"])?.len(), 1);
+    let done: BTreeSet<_> = ids(&list(&cli, &["--state", "succeeded"])?).into_iter().collect();
+    let mut of_workers = BTreeSet::new();
+    for port in &cluster.layout.worker_ports {
+        let theirs = list(&cli, &["--worker", &format!("localhost:{port}")])?;
+        let at = format!("localhost:{port}");
+        assert!(theirs.iter().all(|task| task["worker_id"] == at), "{theirs:?}");
+        of_workers.extend(ids(&theirs));
+    }
+    assert_eq!(of_workers, done);
+    let first = night.last().and_then(|task| task["submitted_at"].as_str()).expect("it has one");
+    assert_eq!(list(&cli, &["--until", first])?.len(), 0);
+    assert_eq!(list(&cli, &["--since", first])?.len(), 16);
+    assert_eq!(list(&cli, &["--since", "1h", "--until", "0s", "--queue", "noite"])?.len(), 11);
+
+    let page = list(&cli, &["--queue", "noite", "--limit", "7"])?;
+    cluster.kill_principal()?;
+    let after = ids(&page).pop().expect("it has seven");
+    let rest = list(&cli, &["--queue", "noite", "--after", &after])?;
+    assert_eq!([ids(&page), ids(&rest)].concat(), ids(&night));
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! What the four programs say of themselves to `man` and to shells.
+
+use std::fs;
+use std::process::Command;
+
+use common::exit;
+use harness::Layout;
+
+const PAGES: [(&str, &str); 4] = [
+    ("cliente", "cliente-queues-set.1"),
+    ("orquestrador", "orquestrador-journal-verify.1"),
+    ("orquestrador-backup", "orquestrador-backup-journal-verify.1"),
+    ("worker", "worker.1"),
+];
+
+#[test]
+fn each_program_has_manual_pages_and_completions() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 1)?;
+    for (program, page) in PAGES {
+        for (lang, heading) in [("pt", ".SH OPÇÕES"), ("en", ".SH OPTIONS")] {
+            let pages = dir.path().join(lang).join("man1");
+            let mut command = Command::new(layout.binary(program));
+            let written = command.args(["--lang", lang, "man"]).arg(&pages).output()?;
+            assert!(written.status.success() && written.stdout.is_empty(), "{written:?}");
+            let main = fs::read_to_string(pages.join(format!("{program}.1")))?;
+            assert!(main.contains(heading) && main.contains("MUTIRAO_"), "{main}");
+            assert!(fs::read_to_string(pages.join(page))?.contains(heading));
+        }
+        let script = Command::new(layout.binary(program)).args(["completions", "bash"]).output()?;
+        let script = String::from_utf8(script.stdout)?;
+        assert!(script.contains("complete ") && script.contains("--lang"), "{script}");
+        let refused =
+            Command::new(layout.binary(program)).args(["man", "/dev/null/pages"]).output()?;
+        assert_eq!(refused.status.code(), Some(i32::from(exit::RESOURCE)), "{refused:?}");
+        assert!(String::from_utf8(refused.stderr)?.contains("/dev/null/pages"));
+    }
+    // What the worker cannot do without.
+    let worker = Command::new(layout.binary("worker")).env_remove("MUTIRAO_PORT").output()?;
+    assert_eq!(worker.status.code(), Some(i32::from(exit::USAGE)), "{worker:?}");
+    Ok(())
+}
