@@ -8,8 +8,8 @@ use crate::effect::UserRecord;
 use crate::event::Forgotten;
 use crate::ids::{HandlerName, QueueName, TaskId};
 use crate::settings::QueueSettings;
+use crate::state::handlers::Handlers;
 use crate::state::keys::Key;
-use crate::state::names::Handlers;
 use crate::state::tasks::{End, Finished, Wait};
 use crate::state::workers::Worker;
 

@@ -6,7 +6,7 @@ use crate::ids::{Blob, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::machine::Machine;
 use crate::rejection::Rejection;
 use crate::state::arrays::Array;
-use crate::state::names::Handler;
+use crate::state::handlers::Handler;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, Task};
 

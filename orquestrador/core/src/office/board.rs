@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::state::classes::Class;
-use crate::state::names::Owner;
+use crate::state::owners::Owner;
 use crate::state::slab::Slot;
 use crate::state::tasks::Seq;
 

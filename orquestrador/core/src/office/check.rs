@@ -6,7 +6,7 @@ use super::Office;
 use super::board::Post;
 use super::desks::Desk;
 use crate::state::State;
-use crate::state::names::Handler;
+use crate::state::handlers::Handler;
 use crate::state::slab::Slot;
 
 impl Office {

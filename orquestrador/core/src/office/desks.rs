@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::needs::Needs;
 use crate::policy::{Candidate, Policy, Rank};
-use crate::state::names::Handler;
+use crate::state::handlers::Handler;
 use crate::state::slab::{Beside, Slot};
 use crate::state::workers::Worker;
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::board::{Board, Post, Precedence, Rank};
 use super::desks::DeskId;
 use crate::state::classes::Class;
-use crate::state::names::Owner;
+use crate::state::owners::Owner;
 use crate::state::queues::Queue;
 use crate::state::slab::{Beside, Slot};
 use crate::state::workers::Worker;

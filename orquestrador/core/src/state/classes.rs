@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::handlers::Handler;
 use super::line::Line;
-use super::names::{Handler, Owner};
+use super::owners::Owner;
 use super::queues::Queue;
 use super::slab::{Slab, Slot};
 use crate::terms::Terms;

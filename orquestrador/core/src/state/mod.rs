@@ -4,11 +4,13 @@
 pub mod arrays;
 pub mod classes;
 pub mod dependents;
+pub mod handlers;
 pub mod index;
 pub mod kept;
 pub mod keys;
 pub mod line;
-pub mod names;
+
+pub mod owners;
 pub mod queues;
 pub mod slab;
 pub mod tasks;
@@ -24,8 +26,9 @@ use crate::terms::{Expiry, Terms, TimeLimits};
 use arrays::{Array, Arrays};
 use classes::{Class, Classes};
 use dependents::Dependents;
+use handlers::{Handler, Handlers};
 use keys::Keys;
-use names::{Handler, Handlers, Owner, Owners};
+use owners::{Owner, Owners};
 use queues::Queues;
 use slab::Slot;
 use tasks::{Body, FinishOrder, Seq, Task, Tasks};

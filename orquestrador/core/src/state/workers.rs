@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::names::Handler;
+use super::handlers::Handler;
 use super::slab::{Slab, Slot};
 use super::tasks::{Seq, Task};
 use crate::command::AttemptRef;
