@@ -6,6 +6,7 @@ use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, RequestId, SessionId,
     TaskId, Timestamp, UserName, WorkerId,
 };
+use crate::quota::Quota;
 use crate::settings::QueueSettings;
 use crate::terms::Terms;
 
@@ -68,8 +69,12 @@ pub enum Command {
     AddUser { request: RequestId, user: UserName, token_hash: String, admin: bool },
     /// Forgets a user.
     RemoveUser { request: RequestId, user: UserName },
-    /// Who is known.
+    /// Who is known, and what each may take and takes.
     ListUsers { request: RequestId },
+    /// What one user may take and takes.
+    QueryUser { request: RequestId, user: UserName },
+    /// Changes what a user may take; `None`: all users who have no quota of their own.
+    ChangeQuota { request: RequestId, user: Option<UserName>, change: QuotaChange },
 
     /// Changes how a queue is served.
     ChangeQueue { request: RequestId, queue: QueueName, change: QueueChange },
@@ -181,6 +186,35 @@ impl QueueChange {
             weight: self.weight.unwrap_or(before.weight).max(1),
             max_running: self.max_running.unwrap_or(before.max_running),
             paused: self.paused.unwrap_or(before.paused),
+        }
+    }
+}
+
+/// What is to become of a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaChange {
+    /// A user has the default one from now on; the default one limits nothing.
+    Clear,
+    /// The other limits stay as they apply now, also if they were not the user's own so far. `Some(None)`: no limit.
+    Set {
+        max_active: Option<Option<u64>>,
+        max_bytes: Option<Option<u64>>,
+        max_running: Option<Option<u32>>,
+        submit_rate: Option<Option<u32>>,
+    },
+}
+
+impl QuotaChange {
+    /// `None`: there is none any more.
+    pub(crate) fn apply(self, before: Quota) -> Option<Quota> {
+        match self {
+            Self::Clear => None,
+            Self::Set { max_active, max_bytes, max_running, submit_rate } => Some(Quota {
+                max_active: max_active.unwrap_or(before.max_active),
+                max_bytes: max_bytes.unwrap_or(before.max_bytes),
+                max_running: max_running.unwrap_or(before.max_running),
+                submit_rate: submit_rate.unwrap_or(before.submit_rate),
+            }),
         }
     }
 }

@@ -6,7 +6,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 use crate::command::Failure;
 use crate::effect::UserRecord;
 use crate::event::Forgotten;
-use crate::ids::{HandlerName, QueueName, TaskId};
+use crate::ids::{HandlerName, QueueName, TaskId, UserName};
+use crate::quota::Quota;
 use crate::settings::QueueSettings;
 use crate::state::handlers::Handlers;
 use crate::state::keys::Key;
@@ -23,6 +24,7 @@ enum Kind {
     Array = 5,
     Queue = 6,
     Key = 7,
+    Quota = 8,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -245,6 +247,22 @@ pub fn queue(name: &QueueName, settings: QueueSettings) -> u128 {
     bytes.number(settings.max_running.map_or(0, |most| u64::from(most) + 1));
     bytes.number(settings.paused.into());
     bytes.hash(Kind::Queue)
+}
+
+/// `user`: `None` of the default one, which adds nothing as long as it limits nothing.
+pub fn quota(user: Option<&UserName>, quota: Option<Quota>) -> u128 {
+    let Some(quota) = quota.filter(|quota| user.is_some() || *quota != Quota::default()) else {
+        return 0;
+    };
+    let Quota { max_active, max_bytes, max_running, submit_rate } = quota;
+    let mut bytes = Fields::default();
+    bytes.number(user.is_some().into());
+    bytes.text(user.map_or("", |user| &user.0));
+    for limit in [max_active, max_bytes, max_running.map(u64::from), submit_rate.map(u64::from)] {
+        // Each is at least 1.
+        bytes.number(limit.unwrap_or(0));
+    }
+    bytes.hash(Kind::Quota)
 }
 
 /// Fields one after another, each with its length.

@@ -7,6 +7,7 @@ use crate::ids::{
     ArrayId, Attempt, Blob, HandlerName, QueueName, RequestId, SessionId, TaskId, Timestamp,
     UserName, WorkerId,
 };
+use crate::quota::{Quota, Usage};
 use crate::rejection::Rejection;
 use crate::settings::QueueSettings;
 use crate::terms::Origin;
@@ -99,8 +100,13 @@ pub enum Answer {
     },
     UserAdded,
     UserRemoved,
+    /// By name: users, and whoever else has unfinished tasks or a quota.
     Users {
-        users: Vec<UserRecord>,
+        users: Vec<UserSnapshot>,
+        default_quota: Quota,
+    },
+    User {
+        user: UserSnapshot,
     },
 }
 
@@ -181,6 +187,8 @@ pub enum PendingReason {
     QueuePaused,
     /// As many tasks of its queue run as may.
     QueueFull,
+    /// As many tasks of its owner run as may.
+    UserLimit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,6 +219,19 @@ pub struct UserRecord {
     pub token_hash: String,
     pub admin: bool,
     pub added_at: Timestamp,
+}
+
+/// A user's part of the platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSnapshot {
+    pub user: UserName,
+    /// `None` of one that was removed, and of the demo's.
+    pub record: Option<UserRecord>,
+    /// What applies.
+    pub quota: Quota,
+    /// It is their own, and not the default one.
+    pub is_own: bool,
+    pub usage: Usage,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,6 +287,11 @@ pub enum Notice {
     QueueChanged {
         queue: QueueName,
         settings: QueueSettings,
+    },
+    /// `user`: `None` of the default one. `quota`: `None` of a user who has none of their own any more.
+    QuotaChanged {
+        user: Option<UserName>,
+        quota: Option<Quota>,
     },
     TaskAssigned {
         task: TaskId,

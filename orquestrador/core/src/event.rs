@@ -9,6 +9,7 @@ use crate::ids::{
     UserName, WorkerId,
 };
 use crate::needs::Needs;
+use crate::quota::Quota;
 use crate::settings::QueueSettings;
 use crate::terms::{Expiry, Origin, Terms};
 
@@ -190,6 +191,14 @@ pub enum Event {
     QueueChanged {
         queue: QueueName,
         settings: QueueSettings,
+        at: Timestamp,
+    },
+    /// What an administrator allows a user, or all users that have no quota of their own.
+    QuotaChanged {
+        /// `None`: all the others.
+        user: Option<UserName>,
+        /// `None`: no longer a quota of their own; of all the others, none at all.
+        quota: Option<Quota>,
         at: Timestamp,
     },
     UserAdded {

@@ -17,10 +17,10 @@ use crate::state::tasks::{Body, Chain, End, Finished, Seq, Task, Wait};
 use crate::state::workers::Worker;
 use crate::terms::Terms;
 
-/// Users, handlers, workers and queues, then all tasks in the order of their submission.
+/// Users, handlers, workers, queues and quotas, then all tasks in the order of their submission.
 ///
 /// Of the state at one moment: the machine may go on meanwhile, and the events may be taken elsewhere. Beginning
-/// one takes time for each owner, array, worker, user, queue and class, but not for each task.
+/// one takes time for each owner, array, worker, user, queue, quota and class, but not for each task.
 pub struct History {
     /// What comes before the tasks.
     first: std::vec::IntoIter<Event>,
@@ -60,7 +60,13 @@ impl History {
             // Nobody asks when.
             at: Timestamp(0),
         });
-        let first: Vec<_> = users.chain(learned).chain(workers).chain(queues).collect();
+        let quotas = state.owners.quotas().map(|(user, quota)| Event::QuotaChanged {
+            user: user.cloned(),
+            quota: Some(quota),
+            at: Timestamp(0),
+        });
+        let first = users.chain(learned).chain(workers).chain(queues).chain(quotas);
+        let first: Vec<_> = first.collect();
         let (next_keys, keys) = state.keys.share();
         let mut history = Self {
             first: first.into_iter(),

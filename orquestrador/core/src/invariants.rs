@@ -1,13 +1,14 @@
 //! What is always true of a machine between two commands. For property tests and the simulator:
 //! looks at everything, so it is slow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::Fate;
 use crate::command::{AttemptRef, Delivery};
 use crate::effect::TaskState;
 use crate::ids::{Attempt, TaskId, Timestamp};
 use crate::machine::Machine;
+use crate::quota::Usage;
 use crate::state::State;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, FinishOrder, Finished, Task};
@@ -28,6 +29,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     waits(state)?;
     classes(state)?;
     owners(state)?;
+    usage(state)?;
     slots(state)?;
     deliveries(state)?;
     retention(state)?;
@@ -248,6 +250,33 @@ fn owners(state: &State) -> Result<(), String> {
         }
     }
     ensure(count == state.tasks.len(), || format!("{count} of {} tasks", state.tasks.len()))
+}
+
+/// Owners know what theirs come to, and what they may.
+fn usage(state: &State) -> Result<(), String> {
+    let mut counted = BTreeMap::<_, Usage>::new();
+    for (_, task) in state.tasks.iter() {
+        let usage = counted.entry(state.classes[task.class].owner).or_default();
+        usage.active += u64::from(task.finished().is_none());
+        usage.bytes += task.body.payload_bytes();
+        usage.running += u32::from(task.state() == TaskState::Running);
+        usage.held += u32::from(task.finished().is_some() && takes_slot(task));
+    }
+    for (_, array) in state.arrays.iter() {
+        let usage = counted.entry(state.classes[array.class].owner).or_default();
+        usage.active += u64::from(array.waiting());
+        usage.bytes += array.payload.len() as u64;
+    }
+    for (slot, owner) in state.owners.iter() {
+        let expected = counted.get(&slot).copied().unwrap_or_default();
+        ensure(owner.usage == expected, || {
+            format!("owner {}: {:?}, counted {expected:?}", owner.name, owner.usage)
+        })?;
+        ensure(owner.quota == state.owners.quota_of(&owner.name), || {
+            format!("owner {} has another quota", owner.name)
+        })?;
+    }
+    Ok(())
 }
 
 /// A slot is taken by exactly each running attempt and each cancelled one that has not ended.

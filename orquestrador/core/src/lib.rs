@@ -17,6 +17,7 @@ pub mod mutation;
 pub mod needs;
 mod office;
 pub mod policy;
+pub mod quota;
 pub mod ranges;
 pub mod rejection;
 pub mod role;

@@ -56,6 +56,8 @@ impl Machine {
 
     /// The node became principal: no worker is connected yet, every lease starts now.
     pub fn take_office(&mut self, now: Timestamp, step: &mut Step) {
+        // A new office looks at all of them anyway.
+        self.state.owners.take_crossed();
         self.office = Office::new(&self.state, self.limits.policy, now);
         self.tell_users(step);
     }

@@ -1,6 +1,7 @@
 //! Why a command was refused. A normal answer, not a fault.
 
 use crate::ids::{ArrayId, HandlerName, KeyName, QueueName, TaskId};
+use crate::quota::UserLimit;
 
 /// Each has one error code on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,14 @@ pub enum Rejection {
     BacklogFull { limit: u64, unit: &'static str },
     #[error("this can never be accepted: at most {limit} {unit} fit")]
     NeverFits { limit: u64, unit: &'static str },
+    #[error("the user is at a limit: {limit} {what}")]
+    QuotaExceeded { limit: u64, what: UserLimit },
+    #[error("this can never be accepted: at most {limit} {what} fit")]
+    NeverFitsQuota { limit: u64, what: UserLimit },
+    #[error(
+        "the user is at a limit: {rate} submissions a second (submit_rate); the next one is taken in {retry_after_ms} ms"
+    )]
+    RateLimited { rate: u32, retry_after_ms: u64 },
     #[error("there is no user with this name")]
     UserNotFound,
     #[error("the first user must be an administrator")]

@@ -9,6 +9,7 @@ use crate::event::{Forgotten, RestoredArray};
 use crate::ids::{ArrayId, Attempt, Blob, HandlerName, TaskId, Timestamp, UserName};
 use crate::state::State;
 use crate::state::arrays::{Array, Early};
+use crate::state::classes::Class;
 use crate::state::kept::Kept;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, Seq, Submission, Task};
@@ -81,7 +82,7 @@ impl State {
             counts: [0; 6],
             forgotten,
         });
-        self.totals.active_bytes += restored.payload.len() as u64;
+        self.count_bytes(class, restored.payload.len() as u64, true);
         self.count_in_array(slot);
         Ok(slot)
     }
@@ -147,7 +148,7 @@ impl State {
             seq,
             class: self.classes.hold(class),
         };
-        self.totals.active_bytes += payload.len() as u64;
+        self.count_bytes(class, payload.len() as u64, true);
         let task = self.tasks.insert(Task::new(submission, Attempt(0), Body::queued(payload, 0)));
         let ends = &mut self.owners[owner].tasks;
         match behind {
@@ -216,7 +217,8 @@ impl State {
         let array = &mut self.arrays[slot];
         if array.waiting() == 0 {
             array.front = None;
-            self.totals.active_bytes -= std::mem::take(&mut array.payload).len() as u64;
+            let (class, payload) = (array.class, std::mem::take(&mut array.payload));
+            self.count_bytes(class, payload.len() as u64, false);
         }
     }
 
@@ -233,8 +235,9 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_sub(self.array_hash(array));
         *self.totals.count(TaskState::Queued) -= u64::from(array.waiting());
-        let queue = self.classes[array.class].queue;
+        let Class { owner, queue, .. } = self.classes[array.class];
         self.queues.count_waiting(queue, array.waiting(), false);
+        self.owners.count_waiting(owner, array.waiting(), false);
     }
 
     /// After an array changed.
@@ -242,8 +245,9 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_add(self.array_hash(array));
         *self.totals.count(TaskState::Queued) += u64::from(array.waiting());
-        let queue = self.classes[array.class].queue;
+        let Class { owner, queue, .. } = self.classes[array.class];
         self.queues.count_waiting(queue, array.waiting(), true);
+        self.owners.count_waiting(owner, array.waiting(), true);
     }
 }
 

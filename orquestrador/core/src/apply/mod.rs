@@ -163,6 +163,13 @@ impl State {
                 self.digest = self.digest.wrapping_add(digest::queue(queue, *settings));
                 Ok(())
             }
+            Event::QuotaChanged { user, quota, at: _ } => {
+                let user = user.as_ref();
+                let before = self.owners.set_quota(user, *quota);
+                self.digest = self.digest.wrapping_sub(digest::quota(user, before));
+                self.digest = self.digest.wrapping_add(digest::quota(user, *quota));
+                Ok(())
+            }
             Event::UserAdded { user, token_hash, admin, at } => {
                 self.user_added(UserRecord {
                     user: user.clone(),
@@ -196,7 +203,7 @@ impl State {
             true => self.classes[class].line.put_back(seq, slot),
             false => self.classes[class].line.append(&mut self.tasks, slot),
         }
-        self.totals.active_bytes += payload.len() as u64;
+        self.count_bytes(class, payload.len() as u64, true);
         Ok(())
     }
 
@@ -291,7 +298,8 @@ impl State {
         let task = &self.tasks[slot];
         let (class, seq) = (task.class, task.seq);
         let reference = AttemptRef { task: id, attempt: task.attempt };
-        self.totals.active_bytes -= task.body.payload_bytes();
+        let bytes = task.body.payload_bytes();
+        self.count_bytes(class, bytes, false);
         let mut finished = Finished {
             content_hash: digest::content(&end),
             end,
@@ -320,7 +328,7 @@ impl State {
                 let needs = self.classes[class].terms.needs.clone();
                 if holds_slot {
                     runner.cancelled.insert(reference, Held { task: slot, needs });
-                    self.queues[self.classes[class].queue].held += 1;
+                    self.count_held(class, true);
                 } else {
                     runner.used.give_back(needs.as_deref());
                 }
@@ -439,7 +447,7 @@ impl State {
                 let needs = restored.needs.clone();
                 self.workers[worker].used.take(needs.as_deref());
                 self.workers[worker].cancelled.insert(reference, Held { task: slot, needs });
-                self.queues[self.classes[self.tasks[slot].class].queue].held += 1;
+                self.count_held(self.tasks[slot].class, true);
             }
         }
         Ok(())
@@ -475,7 +483,9 @@ impl State {
         let (id, state, class) = (task.id(), task.state(), task.class);
         self.digest = self.digest.wrapping_sub(self.task_hash(task));
         *self.totals.count(state) -= 1;
-        self.queues.count(self.classes[class].queue, state, false);
+        let Class { owner, queue, .. } = self.classes[class];
+        self.queues.count(queue, state, false);
+        self.owners.count(owner, state, false);
         if let Some((due, _)) = self.expiry_of(task) {
             self.expiring.remove(&(due, task.seq));
         }
@@ -488,11 +498,30 @@ impl State {
         let (id, state, class) = (task.id(), task.state(), task.class);
         self.digest = self.digest.wrapping_add(self.task_hash(task));
         *self.totals.count(state) += 1;
-        self.queues.count(self.classes[class].queue, state, true);
+        let Class { owner, queue, .. } = self.classes[class];
+        self.queues.count(queue, state, true);
+        self.owners.count(owner, state, true);
         if let Some((due, _)) = self.expiry_of(task) {
             self.expiring.insert((due, task.seq), slot);
         }
         self.count_within_array(id, state, true);
+    }
+
+    /// A payload is kept for a task of this class that is not finished, or no longer.
+    fn count_bytes(&mut self, class: Slot<Class>, bytes: u64, is_counted: bool) {
+        match is_counted {
+            true => self.totals.active_bytes += bytes,
+            false => self.totals.active_bytes -= bytes,
+        }
+        self.owners.count_bytes(self.classes[class].owner, bytes, is_counted);
+    }
+
+    /// A cancelled attempt of a task of this class holds its slot, or no longer.
+    fn count_held(&mut self, class: Slot<Class>, is_counted: bool) {
+        let Class { owner, queue, .. } = self.classes[class];
+        let held = &mut self.queues[queue].held;
+        *held = if is_counted { *held + 1 } else { *held - 1 };
+        self.owners.count_held(owner, is_counted);
     }
 
     // ---- Workers. ----
@@ -554,7 +583,7 @@ impl State {
 
     /// From now on retention may forget it.
     fn release_cancelled(&mut self, slot: Slot<Task>) {
-        self.queues[self.classes[self.tasks[slot].class].queue].held -= 1;
+        self.count_held(self.tasks[slot].class, false);
         self.count_out(slot);
         let order = self.retain(slot);
         if let Body::Finished(finished) = &mut self.tasks[slot].body {

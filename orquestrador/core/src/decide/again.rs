@@ -43,7 +43,8 @@ impl Machine {
             key: None,
         };
         self.check_terms(&owner, std::iter::once((&again.handler, &again.terms)))?;
-        self.check_backlog(1, again.payload.len() as u64)?;
+        self.check_backlog(&owner, (1, again.payload.len() as u64))?;
+        self.take_rate(now, &owner, 1)?;
         self.accept(now, &owner, again, step);
         self.assign_ready(now, step);
         let slot = self.state.tasks.find(new).ok_or(Rejection::TaskNotFound { task: new })?;

@@ -30,7 +30,8 @@ impl Machine {
             self.check_needs(&new.handler, new.terms.needs.as_deref())?;
         }
         self.check_terms(&owner, std::iter::once((&new.handler, &new.terms)))?;
-        self.check_backlog(new.wanted().into(), new.payload.len() as u64)?;
+        self.check_backlog(&owner, (new.wanted().into(), new.payload.len() as u64))?;
+        self.take_rate(now, &owner, 1)?;
         let NewArray { id, handler, payload, terms, first, count, without } = new;
         self.record(
             Event::ArraySubmitted {

@@ -15,6 +15,7 @@ impl Machine {
     /// Ends when no queued task has a free worker: each turn takes a slot.
     pub(super) fn assign_ready(&mut self, now: Timestamp, step: &mut Step) {
         let patience_ms = self.limits.patience_ms;
+        self.heed_quotas();
         while let Some((task, worker)) = self.office.next_assignment(&self.state, now, patience_ms)
         {
             let Some(session) = self.office.presence(worker).session else { return };
@@ -40,6 +41,7 @@ impl Machine {
         }
         self.office.refresh(&self.state, worker);
         self.office.refresh_class(&self.state, class);
+        self.heed_quotas();
         step.effects.push(Effect::Notice(match is_again {
             true => Notice::TaskReassigned { task: id, worker: name },
             false => Notice::TaskAssigned { task: id, worker: name },

@@ -11,6 +11,7 @@ mod outcomes;
 mod prefetch;
 mod query;
 mod queues;
+mod quotas;
 mod retention;
 mod submit;
 mod timers;
@@ -90,10 +91,18 @@ impl Machine {
                 answer(step, request, added);
             }
             Command::RemoveUser { request, user } => {
-                let removed = self.remove_user(user, step);
+                let removed = self.remove_user(now, user, step);
                 answer(step, request, removed);
             }
             Command::ListUsers { request } => answer(step, request, Ok(self.list_users())),
+            Command::QueryUser { request, user } => {
+                let user = self.user_snapshot(&user);
+                answer(step, request, Ok(Answer::User { user }));
+            }
+            Command::ChangeQuota { request, user, change } => {
+                let changed = self.change_quota(now, user, change, step);
+                answer(step, request, changed);
+            }
             Command::ChangeQueue { request, queue, change } => {
                 let changed = self.change_queue(now, queue, change, step);
                 answer(step, request, changed);

@@ -48,7 +48,10 @@ impl Machine {
             Ok(is_new) => is_new,
             Err(rejection) => return super::answer(step, request, Err(rejection)),
         };
-        let accepted = is_new.iter().filter(|is_new| **is_new).count();
+        let new = is_new.iter().filter(|is_new| **is_new).count();
+        if let Err(rejection) = self.take_rate(now, &batch.owner, new) {
+            return super::answer(step, request, Err(rejection));
+        }
         let Batch { owner, tasks, .. } = batch;
         for (task, _) in tasks.into_iter().zip(is_new).filter(|(_, is_new)| *is_new) {
             self.accept(now, &owner, task, step);
@@ -56,7 +59,7 @@ impl Machine {
         self.assign_ready(now, step);
         let answer = match self.state.tasks.find(first) {
             Some(slot) => Ok(Answer::Submitted {
-                accepted: u32::try_from(accepted).unwrap_or(u32::MAX),
+                accepted: u32::try_from(new).unwrap_or(u32::MAX),
                 first: self.snapshot(slot),
             }),
             None => Err(Rejection::TaskNotFound { task: first }),
@@ -125,7 +128,7 @@ impl Machine {
         if count > 0 {
             let wanted = batch.tasks.iter().map(|task| (&task.handler, &task.terms));
             self.check_terms(&batch.owner, wanted)?;
-            self.check_backlog(count, bytes)?;
+            self.check_backlog(&batch.owner, (count, bytes))?;
             self.check_dependencies(&batch.owner, &batch.tasks, &is_new)?;
         }
         Ok(is_new)
@@ -217,7 +220,12 @@ impl Machine {
         Ok(())
     }
 
-    pub(super) fn check_backlog(&self, count: u64, bytes: u64) -> Result<(), Rejection> {
+    /// There is room for so many tasks and bytes, in all and of this owner.
+    pub(super) fn check_backlog(
+        &self,
+        owner: &UserName,
+        (count, bytes): (u64, u64),
+    ) -> Result<(), Rejection> {
         let totals = &self.state.totals;
         for (more, used, limit, unit) in [
             (count, totals.active(), self.limits.max_active_tasks, "tasks"),
@@ -230,7 +238,7 @@ impl Machine {
                 return Err(Rejection::BacklogFull { limit, unit });
             }
         }
-        Ok(())
+        self.check_quota(owner, (count, bytes))
     }
 }
 

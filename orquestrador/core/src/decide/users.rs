@@ -32,6 +32,7 @@ impl Machine {
 
     pub(super) fn remove_user(
         &mut self,
+        now: Timestamp,
         user: UserName,
         step: &mut Step,
     ) -> Result<Answer, Rejection> {
@@ -42,13 +43,13 @@ impl Machine {
         if !self.has_other_admin(&user) {
             return Err(Rejection::LastAdmin);
         }
-        self.record(Event::UserRemoved { user }, step);
+        self.record(Event::UserRemoved { user: user.clone() }, step);
+        if self.state.owners.own_quota(&user).is_some() {
+            self.set_quota(now, (Some(user), None), step);
+        }
         self.tell_users(step);
+        self.assign_ready(now, step);
         Ok(Answer::UserRemoved)
-    }
-
-    pub(super) fn list_users(&self) -> Answer {
-        Answer::Users { users: self.users() }
     }
 
     pub(crate) fn tell_users(&self, step: &mut Step) {

@@ -56,7 +56,11 @@ impl Office {
             if !board.posts().all(is_there) {
                 return Err(wrong("what stands there was not posted there"));
             }
-            let highest = board.posts().map(|post| post.priority).max();
+            let is_open = |post: &Post| state.owners[post.owner].is_open();
+            if board.posts().any(|post| board.has_open(post) != is_open(&post)) {
+                return Err(wrong("the turn of a user may come, or not, against their quota"));
+            }
+            let highest = board.posts().filter(is_open).map(|post| post.priority).max();
             if board.first().map(|post| post.priority) != highest {
                 return Err(wrong("the first one has not the highest priority"));
             }

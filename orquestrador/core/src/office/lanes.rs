@@ -29,6 +29,8 @@ pub struct Lanes {
     of_desk: BTreeMap<DeskId, BTreeSet<Slot<Queue>>>,
     /// Where each class stands.
     posts: Beside<Class, Option<Place>>,
+    /// Where each user's tasks stand.
+    of_owner: BTreeMap<Slot<Owner>, BTreeSet<(Slot<Queue>, DeskId, i8)>>,
     /// How far on the lane is that was served last.
     passed: u64,
     /// Empty lanes that are further on, by the hash of their name.
@@ -69,6 +71,13 @@ pub struct Place {
     pub post: Post,
 }
 
+impl Place {
+    /// Where what stands there belongs to its owner.
+    fn of_owner(&self) -> (Slot<Queue>, DeskId, i8) {
+        (self.queue, self.desk, self.post.priority)
+    }
+}
+
 /// How a board stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -99,15 +108,21 @@ impl Lane {
 }
 
 impl Lanes {
-    /// Where the class stands from now on. The boards that changed follow by [`Lanes::stand`].
-    pub fn post(&mut self, class: Slot<Class>, place: Option<Place>) -> Option<Place> {
+    /// Where the class stands from now on, and whether another task of its owner may run. The boards that changed
+    /// follow by [`Lanes::stand`].
+    pub fn post(
+        &mut self,
+        class: Slot<Class>,
+        place: Option<Place>,
+        is_open: bool,
+    ) -> Option<Place> {
         let before = std::mem::replace(self.posts.get_mut(class), place);
         match (before, place) {
             (before, after) if before == after => {}
             (before, after) => {
                 // In this order: who stays does not lose their turn.
                 if let Some(after) = after {
-                    self.enter(after);
+                    self.enter(after, is_open);
                 }
                 if let Some(before) = before {
                     self.leave(before);
@@ -118,7 +133,7 @@ impl Lanes {
     }
 
     /// A user who has nothing else of this priority there comes after all others.
-    fn enter(&mut self, place: Place) {
+    fn enter(&mut self, place: Place, is_open: bool) {
         let lane = self.lanes.get_mut(place.queue);
         if lane.boards.is_empty() {
             lane.name_hash = place.queue_hash;
@@ -134,13 +149,21 @@ impl Lanes {
             self.of_desk.entry(place.desk).or_default().insert(place.queue);
             Board::default()
         });
-        board.insert(place.post, turn.at);
+        if board.insert(place.post, turn.at, is_open) {
+            self.of_owner.entry(place.post.owner).or_default().insert(place.of_owner());
+        }
     }
 
     fn leave(&mut self, place: Place) {
         let lane = self.lanes.get_mut(place.queue);
-        if let Some(board) = lane.boards.get_mut(&place.desk) {
-            board.remove(place.post);
+        let board = lane.boards.get_mut(&place.desk);
+        if board.is_some_and(|board| board.remove(place.post))
+            && let Some(places) = self.of_owner.get_mut(&place.post.owner)
+        {
+            places.remove(&place.of_owner());
+            if places.is_empty() {
+                self.of_owner.remove(&place.post.owner);
+            }
         }
         let key = (Reverse(place.post.priority), place.post.owner);
         if let Some(turn) = lane.turns.get_mut(&key) {
@@ -149,6 +172,22 @@ impl Lanes {
                 lane.turns.remove(&key);
             }
         }
+    }
+
+    /// Another task of the user may run from now on, or not. Gives the boards that changed, which follow by
+    /// [`Lanes::stand`].
+    pub fn set_open(
+        &mut self,
+        owner: Slot<Owner>,
+        is_open: bool,
+    ) -> BTreeSet<(Slot<Queue>, DeskId)> {
+        let places = self.of_owner.get(&owner).into_iter().flatten();
+        for (queue, desk, priority) in places.clone() {
+            if let Some(board) = self.lanes.get_mut(*queue).boards.get_mut(desk) {
+                board.set_open(owner, *priority, is_open);
+            }
+        }
+        places.map(|(queue, desk, _)| (*queue, *desk)).collect()
     }
 
     /// The queues that have a board of this desk.

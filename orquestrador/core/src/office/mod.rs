@@ -6,6 +6,7 @@ mod check;
 mod desks;
 mod lanes;
 mod pick;
+mod rates;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::needs::Needs;
 use crate::policy::Policy;
 use crate::state::State;
 use crate::state::classes::Class;
+use crate::state::owners::Owner;
 use crate::state::queues::Queue;
 use crate::state::slab::{Beside, Slot};
 use crate::state::tasks::Task;
@@ -25,6 +27,7 @@ use crate::state::workers::Worker;
 use board::Post;
 use desks::{Condition, Desk, DeskId, Desks};
 use lanes::{Lanes, Place, Standing};
+use rates::Rates;
 
 /// A registered worker, as this principal knows it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,6 +51,7 @@ pub struct Office {
     strays: BTreeMap<Slot<Worker>, BTreeMap<AttemptRef, u32>>,
     desks: Desks,
     lanes: Lanes,
+    pub rates: Rates,
     next_turn: u64,
 }
 
@@ -199,7 +203,8 @@ impl Office {
             let queue_hash = state.queues[queue].name_hash;
             Some(Place { queue, queue_hash, desk, post })
         });
-        let before = self.lanes.post(class, place);
+        let is_open = place.is_none_or(|place| state.owners[place.post.owner].is_open());
+        let before = self.lanes.post(class, place, is_open);
         if before == place {
             return;
         }
@@ -207,6 +212,14 @@ impl Office {
         let boards = [before.map(board), place.map(board)];
         let only_one = boards[0] == boards[1];
         for (queue, desk) in boards.into_iter().skip(usize::from(only_one)).flatten() {
+            self.refresh_board(state, queue, desk);
+        }
+    }
+
+    /// Another task of this user may run, or not, if the user is still there.
+    pub fn refresh_owner(&mut self, state: &State, owner: Slot<Owner>) {
+        let Some(record) = state.owners.get(owner) else { return };
+        for (queue, desk) in self.lanes.set_open(owner, record.is_open()) {
             self.refresh_board(state, queue, desk);
         }
     }
@@ -271,6 +284,8 @@ impl Office {
             Some(PendingReason::QueuePaused)
         } else if !queue.is_open() {
             Some(PendingReason::QueueFull)
+        } else if !state.owner_of(class).is_open() {
+            Some(PendingReason::UserLimit)
         } else if self.sessions.is_empty() {
             Some(PendingReason::NoWorker)
         } else if desk.is_none_or(|desk| desk.offering.is_empty()) {

@@ -199,8 +199,9 @@ impl State {
         let handlers = self.handlers.learned().map(digest::learned);
         let queues = self.queues.iter().map(|(_, q)| digest::queue(&q.name, q.settings));
         let users = self.users.values().map(digest::user);
+        let quotas = self.owners.quotas().map(|(user, quota)| digest::quota(user, Some(quota)));
         let keys = self.keys.iter().map(|(_, key)| key.hash());
         let all = tasks.chain(arrays).chain(workers).chain(handlers).chain(queues).chain(users);
-        all.chain(keys).fold(0, u128::wrapping_add)
+        all.chain(keys).chain(quotas).fold(0, u128::wrapping_add)
     }
 }
