@@ -195,13 +195,17 @@ impl QueueChange {
 pub enum QuotaChange {
     /// A user has the default one from now on; the default one limits nothing.
     Clear,
-    /// The other limits stay as they apply now, also if they were not the user's own so far. `Some(None)`: no limit.
-    Set {
-        max_active: Option<Option<u64>>,
-        max_bytes: Option<Option<u64>>,
-        max_running: Option<Option<u32>>,
-        submit_rate: Option<Option<u32>>,
-    },
+    /// The other limits stay as they apply now, also if they were not the user's own so far.
+    Set(NewLimits),
+}
+
+/// `None`: it stays as it is. `Some(None)`: no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct NewLimits {
+    pub max_active: Option<Option<u64>>,
+    pub max_bytes: Option<Option<u64>>,
+    pub max_running: Option<Option<u32>>,
+    pub submit_rate: Option<Option<u32>>,
 }
 
 impl QuotaChange {
@@ -209,11 +213,11 @@ impl QuotaChange {
     pub(crate) fn apply(self, before: Quota) -> Option<Quota> {
         match self {
             Self::Clear => None,
-            Self::Set { max_active, max_bytes, max_running, submit_rate } => Some(Quota {
-                max_active: max_active.unwrap_or(before.max_active),
-                max_bytes: max_bytes.unwrap_or(before.max_bytes),
-                max_running: max_running.unwrap_or(before.max_running),
-                submit_rate: submit_rate.unwrap_or(before.submit_rate),
+            Self::Set(new) => Some(Quota {
+                max_active: new.max_active.unwrap_or(before.max_active),
+                max_bytes: new.max_bytes.unwrap_or(before.max_bytes),
+                max_running: new.max_running.unwrap_or(before.max_running),
+                submit_rate: new.submit_rate.unwrap_or(before.submit_rate),
             }),
         }
     }

@@ -71,6 +71,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }
         | Event::QueueChanged { .. }
+        | Event::QuotaChanged { .. }
         | Event::UserRemoved { .. } => return None,
     };
     // A message within the event, and the event within the entry.

@@ -105,6 +105,7 @@ impl Tally {
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
             | Event::QueueChanged { .. }
+            | Event::QuotaChanged { .. }
             | Event::UserRemoved { .. } => return,
         };
         self.events[place].count += 1;

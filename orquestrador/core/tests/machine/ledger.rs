@@ -7,6 +7,7 @@ use orquestrador_core::ids::{
     Attempt, HandlerName, KeyName, QueueName, RequestId, TaskId, Timestamp, UserName, WorkerId,
 };
 use orquestrador_core::needs::Needs;
+use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Terms};
 use orquestrador_core::{Answer, Command, Effect, Event, Machine, Step};
@@ -29,6 +30,8 @@ pub struct Ledger {
     /// Those of them that are cancelled.
     cancelled: BTreeSet<AttemptRef>,
     queues: BTreeMap<QueueName, QueueSettings>,
+    /// Of users, and of those that have none.
+    quotas: BTreeMap<Option<UserName>, Quota>,
     /// Whether what ended last under this name succeeded; of arrays too.
     ends: BTreeMap<TaskId, bool>,
     /// The tasks of each array, and whether some were left out.
@@ -274,6 +277,12 @@ impl Ledger {
             Event::QueueChanged { queue, settings, .. } => {
                 self.queues.insert(queue.clone(), *settings);
             }
+            Event::QuotaChanged { user, quota, .. } => {
+                match quota {
+                    Some(quota) => self.quotas.insert(user.clone(), *quota),
+                    None => self.quotas.remove(user),
+                };
+            }
             Event::HandlersLearned { .. } | Event::UserAdded { .. } | Event::UserRemoved { .. } => {
             }
             Event::TaskRestored(_) | Event::ArrayRestored(_) => panic!("nobody decides {event:?}"),
@@ -301,6 +310,22 @@ impl Ledger {
         self.submissions += 1;
         self.ends.remove(&task);
         assert!(self.tasks.insert(task, entry).is_none(), "{task} was submitted twice");
+        let active = self.tasks.values();
+        let active = active.filter(|e| e.owner == *owner && e.stage != Stage::Finished).count();
+        let most = self.quota_of(owner).max_active;
+        assert!(most.is_none_or(|most| active as u64 <= most), "{owner} has {active} of {most:?}");
+    }
+
+    fn quota_of(&self, owner: &UserName) -> Quota {
+        let own = self.quotas.get(&Some(owner.clone()));
+        own.or_else(|| self.quotas.get(&None)).copied().unwrap_or_default()
+    }
+
+    /// One more of this owner's tasks may run.
+    fn has_room(&self, owner: &UserName) -> bool {
+        let is_theirs = |task: &TaskId| self.tasks.get(task).is_some_and(|e| e.owner == *owner);
+        let running = self.taken.keys().filter(|attempt| is_theirs(&attempt.task)).count();
+        self.quota_of(owner).max_running.is_none_or(|most| running < most as usize)
     }
 
     /// All tasks of an owner, newest first.
@@ -390,6 +415,7 @@ impl Ledger {
                 && self.has_what_it_needs(worker, other)
                 && self.is_head(other)
                 && self.is_open(&other.terms.queue)
+                && self.has_room(&other.owner)
                 && !self.can_start(&other.handler)
         })
     }
@@ -440,8 +466,10 @@ impl Ledger {
         let chosen = &self.tasks[&task];
         let queue = &chosen.terms.queue;
         assert!(self.is_open(queue), "{task} is assigned although its queue {queue} is closed");
+        assert!(self.has_room(&chosen.owner), "{task} is one too many of {}", chosen.owner);
         let before = self.tasks.values().filter(|other| {
             other.stage == Stage::Queued
+                && self.has_room(&other.owner)
                 && (&other.handler, &other.terms.queue) == (&chosen.handler, queue)
                 && other.terms.needs == chosen.terms.needs
                 && (other.terms.priority > chosen.terms.priority

@@ -18,6 +18,7 @@ mod prefetching;
 mod properties;
 mod querying;
 mod queues;
+mod quotas;
 mod retention;
 mod retries;
 mod scene;

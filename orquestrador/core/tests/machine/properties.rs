@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
-    After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome,
-    QueueChange, ReportedOutcome, Start, StateFilter, TaskFilter, UniqueKey,
+    After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, NewArray, NewLimits, NewTask,
+    Outcome, QueueChange, QuotaChange, ReportedOutcome, Start, StateFilter, TaskFilter, UniqueKey,
 };
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
@@ -126,6 +126,9 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::Overview { request: REQUEST }),
         1 => (queue(), queue_change()).prop_map(|(queue, change)| Command::ChangeQueue {
             request: REQUEST, queue, change
+        }),
+        2 => (proptest::option::of(owner()), quota_change()).prop_map(|(user, change)| {
+            Command::ChangeQuota { request: REQUEST, user, change }
         }),
         1 => queue().prop_map(|queue| Command::PurgeQueue { request: REQUEST, queue }),
         2 => Just(Command::ExpireTimers),
@@ -281,6 +284,20 @@ fn queue_change() -> impl Strategy<Value = QueueChange> {
         proptest::option::of(proptest::bool::weighted(0.3)),
     );
     changes.prop_map(|(weight, max_running, paused)| QueueChange { weight, max_running, paused })
+}
+
+fn quota_change() -> impl Strategy<Value = QuotaChange> {
+    let most = || proptest::option::of(proptest::option::weighted(0.7, 1..4u32));
+    let wide = |most: Option<Option<u32>>, by| most.map(|m| m.map(|m| u64::from(m * by)));
+    let set = (most(), most(), most(), most());
+    let set = set.prop_map(move |(active, bytes, max_running, submit_rate)| NewLimits {
+        max_active: wide(active, 4),
+        max_bytes: wide(bytes, 10),
+        max_running,
+        submit_rate,
+    });
+    let set = set.prop_map(QuotaChange::Set);
+    prop_oneof![4 => set, 1 => Just(QuotaChange::Clear)]
 }
 
 fn reference() -> impl Strategy<Value = AttemptRef> {
@@ -445,7 +462,7 @@ fn nth_last<T: Copy>(items: &[T], nth: usize) -> Option<T> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// The invariants, an equal standby, one outcome per task, exact slots, priorities and FIFO, closed queues: all with
+    /// The invariants, an equal standby, one outcome per task, exact slots, priorities and FIFO, closed queues, quotas: all with
     /// changes of the principal in between.
     #[test]
     fn whatever_happens_the_books_are_right(actions in actions(120)) {

@@ -4,11 +4,12 @@ use orquestrador_core::command::{
     AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
     Start, StateFilter, TaskFilter,
 };
-use orquestrador_core::effect::{ArraySnapshot, Notice, QueueSnapshot, TaskSnapshot};
+use orquestrador_core::effect::{ArraySnapshot, Notice, QueueSnapshot, TaskSnapshot, UserSnapshot};
 use orquestrador_core::event::RestoredEnd;
 use orquestrador_core::ids::{
     ArrayId, Attempt, ProcessId, RequestId, SessionId, TaskId, Timestamp,
 };
+use orquestrador_core::quota::{Quota, Usage};
 use orquestrador_core::{Answer, Command, Effect, Event, Limits, Machine, Step, invariants};
 
 /// A command and when it comes.
@@ -311,6 +312,9 @@ fn event(event: &Event) -> String {
             format!("delayed {} until {}", shown(*task), until.0)
         }
         Event::QueueChanged { queue, settings, .. } => format!("queue {queue} {settings:?}"),
+        Event::QuotaChanged { user, quota, .. } => {
+            format!("quota of {} {quota:?}", user.as_ref().map_or("all", |user| &user.0))
+        }
         Event::TaskExpired { task, expiry, .. } => format!("expired {} {expiry:?}", shown(*task)),
         Event::TaskBlocked { task, blockage, .. } => {
             let after: Vec<_> = blockage.after.iter().map(|task| shown(*task)).collect();
@@ -437,11 +441,40 @@ fn answer(answer: &Answer) -> String {
         Answer::Purged { cancelled, left } => format!("purged {cancelled}, {left} left"),
         Answer::UserAdded => "user added".to_owned(),
         Answer::UserRemoved => "user removed".to_owned(),
-        Answer::Users { users } => {
-            let users: Vec<_> = users.iter().map(|user| (&*user.user.0, user.admin)).collect();
-            format!("users {users:?}")
+        Answer::Users { users, default_quota } => {
+            let users: Vec<_> = users.iter().map(user).collect();
+            let default = Some(default_quota).filter(|quota| **quota != Quota::default());
+            let default = default.map(|quota| format!("; default {}", self::quota(quota)));
+            format!("users {}{}", users.join(", "), default.unwrap_or_default())
         }
+        Answer::User { user } => self::user(user),
     }
+}
+
+/// With an asterisk if the quota is their own.
+fn user(user: &UserSnapshot) -> String {
+    let mut text = user.user.to_string();
+    match &user.record {
+        Some(record) if record.admin => text += " admin",
+        Some(_) => {}
+        None => text += " unknown",
+    }
+    if user.usage != Usage::default() {
+        let Usage { active, bytes, running, held } = user.usage;
+        text += &format!(" {active} active {bytes} bytes {running}+{held} running");
+    }
+    if user.quota != Quota::default() || user.is_own {
+        text += &format!(" of {}{}", quota(&user.quota), if user.is_own { "*" } else { "" });
+    }
+    text
+}
+
+/// Most often only some limits are set.
+fn quota(quota: &Quota) -> String {
+    let Quota { max_active, max_bytes, max_running, submit_rate } = *quota;
+    let limits = [max_active, max_bytes, max_running.map(u64::from), submit_rate.map(u64::from)];
+    let limits = limits.map(|limit| limit.map_or("-".to_owned(), |limit| limit.to_string()));
+    format!("[{}]", limits.join(" "))
 }
 
 /// Tasks of arrays as `a1.5`: array 1, number 5.
@@ -487,6 +520,10 @@ fn notice(notice: &Notice) -> String {
             format!("array {} without {tasks}", array.0 >> 96)
         }
         Notice::QueueChanged { queue, .. } => format!("queue {queue} is changed"),
+        Notice::QuotaChanged { user, quota } => {
+            let whose = user.as_ref().map_or("all", |user| &user.0);
+            format!("quota of {whose} is {}", quota.as_ref().map_or("none".to_owned(), self::quota))
+        }
         Notice::TaskAssigned { task, worker } => format!("task {} to {worker}", shown(*task)),
         Notice::TaskReassigned { task, worker } => {
             format!("task {} again, to {worker}", shown(*task))

@@ -27,7 +27,7 @@ fn users_are_added_and_replaced() {
     check(
         [add_user("bia", true).into(), add_user("ana", false).into()],
         Command::ListUsers { request: RequestId(1) },
-        r#"> users [("ana", false), ("bia", true)]"#,
+        "> users ana, bia admin",
     );
 }
 
