@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use crate::encoded::{self, Encoded};
-use crate::retry::{Backoff, Target, Targets, is_of_principal, silent};
+use crate::retry::{Backoff, Target, Targets, Waits, is_of_principal, silent};
 use crate::{Error, TaskFilter, TaskSpec, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
@@ -155,7 +155,8 @@ impl Client {
         self.submit_all(stream::iter([tasks]), allow_unknown_handler).try_collect().await
     }
 
-    /// The same for tasks that come in parts; what comes of each request is known, also after a refusal.
+    /// The same for tasks that come in parts; what comes of each request is known, also after a refusal. Where the caller
+    /// may submit only so fast, this goes on as fast as they may, whatever the timeout.
     pub fn submit_all(
         &self,
         tasks: impl Stream<Item = Vec<TaskSpec>>,
@@ -163,8 +164,9 @@ impl Client {
     ) -> impl Stream<Item = Result<Batch, Error>> {
         tasks
             .flat_map(|tasks| stream::iter(batches(tasks)))
-            .map(move |batch| self.submit_batch(batch, allow_unknown_handler))
+            .map(move |batch| self.submit_in_parts(batch, allow_unknown_handler))
             .buffered(BATCHES_IN_FLIGHT)
+            .flat_map(stream::iter)
     }
 
     /// All of these tasks or none, in one request: at most 10,000, and a few megabytes. One may come after others that stand before
@@ -185,15 +187,53 @@ impl Client {
         batch: Vec<TaskSpec>,
         allow_unknown_handler: bool,
     ) -> Result<Batch, Error> {
-        batch.iter().try_for_each(TaskSpec::check)?;
-        let batch: Vec<proto::TaskSpec> = batch.into_iter().map(Into::into).collect();
-        let task_ids = batch.iter().map(|task| task.task_id.clone()).collect();
-        let request = proto::SubmitTasksRequest { tasks: batch, allow_unknown_handler };
-        let request = Encoded::new(&request);
+        let request = together(batch, allow_unknown_handler)?;
+        self.send_batch(&request, Waits::Count).await
+    }
+
+    /// In halves, and in halves of those, what alone is more than the caller may have unfinished. Ends with the first
+    /// refusal.
+    async fn submit_in_parts(
+        &self,
+        batch: Vec<TaskSpec>,
+        allow_unknown_handler: bool,
+    ) -> Vec<Result<Batch, Error>> {
+        let mut left = match together(batch, allow_unknown_handler) {
+            Ok(request) => vec![request],
+            Err(error) => return vec![Err(error)],
+        };
+        let mut done = Vec::new();
+        while let Some(mut request) = left.pop() {
+            match self.send_batch(&request, Waits::AreGiven).await {
+                Err(refusal)
+                    if refusal.code == ErrorCode::QuotaTooSmall && request.tasks.len() > 1 =>
+                {
+                    let tasks = request.tasks.split_off(request.tasks.len() / 2);
+                    left.push(proto::SubmitTasksRequest { tasks, allow_unknown_handler });
+                    left.push(request);
+                }
+                Err(refusal) => {
+                    done.push(Err(refusal));
+                    break;
+                }
+                Ok(batch) => done.push(Ok(batch)),
+            }
+        }
+        done
+    }
+
+    async fn send_batch(
+        &self,
+        request: &proto::SubmitTasksRequest,
+        waits: Waits,
+    ) -> Result<Batch, Error> {
+        let task_ids = request.tasks.iter().map(|task| task.task_id.clone()).collect();
+        let request = Encoded::new(request);
         let answer = self
             .targets
-            .call(
+            .call_until(
                 BULK_TIMEOUT,
+                waits,
                 |answer: &proto::SubmitTasksResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
                     let request = self.targets.request(request.clone());
@@ -455,62 +495,6 @@ impl Client {
         Ok(self.once(node, asked).await?.epoch)
     }
 
-    /// Adds a user, or gives one another token.
-    ///
-    /// # Errors
-    /// A refusal, or nobody answered in time.
-    pub async fn add_user(&self, user: &str, token: &str, admin: bool) -> Result<(), Error> {
-        let request =
-            proto::AddUserRequest { user: user.to_owned(), token: token.to_owned(), admin };
-        self.targets
-            .call(
-                TRY_TIMEOUT,
-                |_: &()| None,
-                |channel| {
-                    let request = self.targets.request(request.clone());
-                    async move { cluster(channel).add_user(request).await.map(|_| ()) }
-                },
-            )
-            .await
-    }
-
-    /// Forgets a user.
-    ///
-    /// # Errors
-    /// `USER_NOT_FOUND`, `LAST_ADMIN`, another refusal, or nobody answered in time.
-    pub async fn remove_user(&self, user: &str) -> Result<(), Error> {
-        let request = proto::RemoveUserRequest { user: user.to_owned() };
-        self.targets
-            .call(
-                TRY_TIMEOUT,
-                |_: &()| None,
-                |channel| {
-                    let request = self.targets.request(request.clone());
-                    async move { cluster(channel).remove_user(request).await.map(|_| ()) }
-                },
-            )
-            .await
-    }
-
-    /// Everybody who is known.
-    ///
-    /// # Errors
-    /// A refusal, or nobody answered in time.
-    pub async fn users(&self) -> Result<Vec<proto::User>, Error> {
-        let answer = self
-            .targets
-            .call(
-                TRY_TIMEOUT,
-                |_: &proto::ListUsersResponse| None,
-                |channel| {
-                    let request = self.targets.request(proto::ListUsersRequest {});
-                    async move { Ok(cluster(channel).list_users(request).await?.into_inner()) }
-                },
-            )
-            .await?;
-        Ok(answer.users)
-    }
-
     pub(crate) fn channel(&self, node: &Endpoint) -> Channel {
         match self.targets.by_endpoint(node) {
             Some(target) => target.channel.clone(),
@@ -537,6 +521,16 @@ impl Client {
 }
 
 /// In order, each of bounded count and size.
+/// One request.
+fn together(
+    batch: Vec<TaskSpec>,
+    allow_unknown_handler: bool,
+) -> Result<proto::SubmitTasksRequest, Error> {
+    batch.iter().try_for_each(TaskSpec::check)?;
+    let tasks = batch.into_iter().map(Into::into).collect();
+    Ok(proto::SubmitTasksRequest { tasks, allow_unknown_handler })
+}
+
 fn batches(tasks: Vec<TaskSpec>) -> Vec<Vec<TaskSpec>> {
     let mut batches: Vec<Vec<TaskSpec>> = Vec::new();
     let mut bytes = 0;

@@ -1,5 +1,7 @@
 //! Why a call failed for good.
 
+use std::time::Duration;
+
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use tonic::{Code, Status};
@@ -14,12 +16,14 @@ pub struct Error {
     pub message: String,
     /// Where the refusing node believes the principal to be.
     pub principal: Option<String>,
+    /// How long to wait before asking again, where the refusing node says so.
+    pub retry_after: Option<Duration>,
 }
 
 impl Error {
     /// `message`: a lower-case English fragment.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), principal: None }
+        Self { code, message: message.into(), principal: None, retry_after: None }
     }
 
     /// Of the refusals of several nodes the one to act upon: whoever answered says more than one that did not,
@@ -40,9 +44,9 @@ impl Error {
 
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
-        let grpc_status::Meaning { code, principal } = grpc_status::meaning(&status);
+        let grpc_status::Meaning { code, principal, retry_after } = grpc_status::meaning(&status);
         let code = if was_made_by_the_transport(&status) { ErrorCode::Unavailable } else { code };
-        Self { code, message: status.message().to_owned(), principal }
+        Self { code, message: status.message().to_owned(), principal, retry_after }
     }
 }
 

@@ -38,6 +38,7 @@ mod queues;
 mod retry;
 mod run;
 mod spec;
+mod users;
 mod watch;
 
 pub use arrays::{ArraySpec, SubmittedArray, task_ids as array_task_ids};
@@ -51,4 +52,5 @@ pub use spec::{
     After, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, UniqueKey,
     canonical_task_id, new_task_id, retry_id,
 };
+pub use users::{NewLimits, QuotaChange};
 pub use watch::is_final;

@@ -41,6 +41,14 @@ enum Direction {
     Unknown,
 }
 
+/// Whether the time is a part of the timeout for which the principal asks to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waits {
+    Count,
+    /// Who has much to submit goes as fast as they may.
+    AreGiven,
+}
+
 /// One orchestrator.
 pub struct Target {
     pub endpoint: Endpoint,
@@ -166,7 +174,24 @@ impl Targets {
     where
         F: Future<Output = Result<T, Status>>,
     {
-        let deadline = Instant::now() + self.timeout;
+        self.call_until(try_timeout, Waits::Count, epoch, call).await
+    }
+
+    /// The same, with a choice.
+    ///
+    /// # Errors
+    /// As [`Targets::call`].
+    pub async fn call_until<T, F>(
+        &self,
+        try_timeout: Duration,
+        waits: Waits,
+        epoch: impl Fn(&T) -> Option<u64>,
+        call: impl Fn(Channel) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let mut deadline = Instant::now() + self.timeout;
         let mut backoff = Backoff::default();
         let mut last = None;
         let mut hops = 0;
@@ -202,6 +227,11 @@ impl Targets {
                 Direction::Elsewhere | Direction::Unknown => backoff.next(),
             };
             hops = 0;
+            let asked = refusal.retry_after.unwrap_or_default();
+            if waits == Waits::AreGiven {
+                deadline += asked.min(MAX_TIMEOUT);
+            }
+            let pause = pause.max(asked);
             if Instant::now() + pause >= deadline {
                 return Err(given_up(refusal));
             }
@@ -280,7 +310,14 @@ pub fn silent(endpoint: &Endpoint) -> Error {
 
 /// The principal is right, only busy.
 fn is_overload(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::QueueFull | ErrorCode::Overloaded | ErrorCode::WatchLagged)
+    matches!(
+        code,
+        ErrorCode::QueueFull
+            | ErrorCode::QuotaExceeded
+            | ErrorCode::RateLimited
+            | ErrorCode::Overloaded
+            | ErrorCode::WatchLagged
+    )
 }
 
 /// That somebody answered and is not the principal is kept: it calls for something else than that nobody did.

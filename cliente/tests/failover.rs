@@ -9,7 +9,7 @@ use cliente::TaskSpec;
 use common::error_code::ErrorCode;
 use common::proto::TaskState;
 use futures::{FutureExt as _, StreamExt as _};
-use support::{Mood, Node, Pair, client, pair};
+use support::{ASKED_TO_WAIT, Mood, Node, Pair, client, pair};
 
 /// Longer than anything takes on a machine that works.
 const LONG: Duration = Duration::from_secs(60);
@@ -103,7 +103,7 @@ async fn a_principal_that_does_not_answer_is_left_before_the_time_is_up() {
 
 #[tokio::test]
 async fn an_overloaded_principal_is_asked_again_and_nobody_else_is() {
-    for code in [ErrorCode::QueueFull, ErrorCode::Overloaded] {
+    for code in [ErrorCode::QueueFull, ErrorCode::QuotaExceeded, ErrorCode::Overloaded] {
         let (_pair, principal, standby) = pair();
         principal.set(Mood::Refuses(code, 3));
         let client = client(&[&principal, &standby], LONG);
@@ -122,6 +122,35 @@ async fn an_overload_that_lasts_is_reported_as_what_it_is() {
     let client = client(&[&principal, &standby], Duration::from_millis(300));
     let refusal = client.submit(echo("x"), false).await.expect_err("the queue stays full");
     assert_eq!(refusal.code, ErrorCode::QueueFull);
+}
+
+#[tokio::test]
+async fn who_is_asked_to_wait_longer_than_there_is_time_is_told_and_many_tasks_wait() {
+    let (_pair, principal, standby) = pair();
+    let client = client(&[&principal, &standby], ASKED_TO_WAIT - Duration::from_millis(100));
+    principal.set(Mood::Refuses(ErrorCode::RateLimited, 1));
+    let refusal = client.submit(echo("x"), false).await.expect_err("there is no time");
+    assert_eq!((refusal.code, refusal.retry_after), (ErrorCode::RateLimited, Some(ASKED_TO_WAIT)));
+    principal.set(Mood::Refuses(ErrorCode::RateLimited, 2));
+    let done = client.submit_many(vec![echo("x"), echo("y")], false).await.expect("in the end");
+    assert_eq!(done.iter().map(|batch| batch.accepted).sum::<u32>(), 2);
+    assert_eq!(standby.calls(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn more_than_a_user_may_have_unfinished_goes_in_parts() {
+    let (pair, principal, standby) = pair();
+    let client = client(&[&principal, &standby], LONG);
+    principal.set(Mood::Refuses(ErrorCode::QuotaTooSmall, 2));
+    let tasks: Vec<_> = (0..9).map(|n| echo(&n.to_string())).collect();
+    let ids: Vec<_> = tasks.iter().map(|task| task.task_id.clone()).collect();
+    let done = client.submit_many(tasks, false).await.expect("its parts fit");
+    assert_eq!(done.into_iter().flat_map(|batch| batch.task_ids).collect::<Vec<_>>(), ids);
+    assert_eq!(submissions(&principal), [9, 4, 2, 2, 5].map(|n| format!("submit {n} tasks")));
+    assert_eq!(pair.store().tasks.len(), 9);
+    principal.set(Mood::Refuses(ErrorCode::QuotaTooSmall, u32::MAX));
+    let refusal = client.submit_many(vec![echo("x")], false).await.expect_err("one is too much");
+    assert_eq!(refusal.code, ErrorCode::QuotaTooSmall);
 }
 
 #[tokio::test]

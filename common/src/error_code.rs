@@ -100,6 +100,12 @@ error_codes! {
     LastAdmin = "LAST_ADMIN", FailedPrecondition, retry: false;
     /// The backlog is at its limit; the message names it.
     QueueFull = "QUEUE_FULL", ResourceExhausted, retry: true;
+    /// The request alone is more than its user may have unfinished; the message names the limit.
+    QuotaTooSmall = "QUOTA_TOO_SMALL", FailedPrecondition, retry: false;
+    /// The user has as much unfinished as they may; the message names the limit.
+    QuotaExceeded = "QUOTA_EXCEEDED", ResourceExhausted, retry: true;
+    /// The user submits faster than they may; the message says when to come again.
+    RateLimited = "RATE_LIMITED", ResourceExhausted, retry: true;
     /// Too many requests are waiting.
     Overloaded = "OVERLOADED", ResourceExhausted, retry: true;
     /// The reader of a watch was too slow.

@@ -1,6 +1,7 @@
 //! The one place where error codes become gRPC statuses, and statuses error codes.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
@@ -38,6 +39,13 @@ pub fn invalid(violations: impl IntoIterator<Item = (String, String)>) -> Status
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
+/// A refusal of what may be asked again after so long, and not before.
+pub fn later(code: ErrorCode, message: impl Into<String>, after: Duration) -> Status {
+    let mut details = ErrorDetails::with_error_info(code.word(), DOMAIN, HashMap::new());
+    details.set_retry_info(Some(after));
+    Status::with_error_details(code.grpc(), message, details)
+}
+
 fn with_metadata(
     code: ErrorCode,
     message: impl Into<String>,
@@ -54,6 +62,8 @@ pub struct Meaning {
     pub code: ErrorCode,
     /// Where the sender believes the principal to be.
     pub principal: Option<String>,
+    /// How long to wait before asking again, where the sender says so.
+    pub retry_after: Option<Duration>,
 }
 
 /// Reads a status back.
@@ -63,9 +73,11 @@ pub fn meaning(status: &Status) -> Meaning {
         && info.domain == DOMAIN
         && let Ok(code) = info.reason.parse()
     {
-        return Meaning { code, principal: info.metadata.get(PRINCIPAL_KEY).cloned() };
+        let principal = info.metadata.get(PRINCIPAL_KEY).cloned();
+        let retry_after = details.retry_info().and_then(|retry| retry.retry_delay);
+        return Meaning { code, principal, retry_after };
     }
-    Meaning { code: nearest(status.code()), principal: None }
+    Meaning { code: nearest(status.code()), principal: None, retry_after: None }
 }
 
 /// Statuses that the transport made: a broken connection is worth a retry, a fault is not.
@@ -105,6 +117,13 @@ mod tests {
     fn a_standby_names_the_principal() {
         let refusal = not_primary(Some("http://localhost:50052"));
         assert_eq!(meaning(&refusal).principal.as_deref(), Some("http://localhost:50052"));
+    }
+
+    #[test]
+    fn who_comes_too_early_is_told_when_to_come_again() {
+        let after = Duration::from_millis(1_500);
+        let meaning = meaning(&later(ErrorCode::RateLimited, "too fast", after));
+        assert_eq!((meaning.code, meaning.retry_after), (ErrorCode::RateLimited, Some(after)));
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Audit {
             | Event::AttemptEnded { .. }
             | Event::UserAdded { .. }
             | Event::QueueChanged { .. }
+            | Event::QuotaChanged { .. }
             | Event::TaskBlocked { .. }
             | Event::TaskReleased { .. }
             | Event::UserRemoved { .. } => {}

@@ -182,6 +182,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
             | Event::QueueChanged { .. }
+            | Event::QuotaChanged { .. }
             | Event::TasksPruned { .. }
             | Event::WorkerRegistered { .. }
             | Event::HandlersLearned { .. }

@@ -24,6 +24,7 @@ use orquestrador_core::event::{
 };
 use orquestrador_core::ids::{ArrayId, Attempt, Blob, ProcessId, TaskId, Timestamp};
 use orquestrador_core::needs::Needs;
+use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 use proptest::prelude::*;
@@ -54,6 +55,7 @@ fn name(event: &Event) -> &'static str {
         Event::KeysReleased { .. } => "keys_released",
         Event::OutputKept { .. } => "output_kept",
         Event::QueueChanged { .. } => "queue_changed",
+        Event::QuotaChanged { .. } => "quota_changed",
         Event::TaskRequeued { .. } => "task_requeued",
         Event::TaskReturned { .. } => "task_returned",
         Event::TaskLost { .. } => "task_lost",
@@ -182,6 +184,18 @@ fn examples() -> Vec<Event> {
             settings: QueueSettings { weight: 3, max_running: Some(7), paused: true },
             at,
         },
+        Event::QuotaChanged {
+            user: Some("maria".into()),
+            quota: Some(Quota {
+                max_active: Some(1_000),
+                max_bytes: Some(1 << 30),
+                max_running: Some(7),
+                submit_rate: Some(50),
+            }),
+            at,
+        },
+        Event::QuotaChanged { user: Some("maria".into()), quota: Some(Quota::default()), at },
+        Event::QuotaChanged { user: None, quota: None, at },
         Event::TaskSubmitted {
             task,
             owner: "user1".into(),
@@ -468,6 +482,12 @@ fn any_event() -> impl Strategy<Value = Event> {
                 at,
             }
         ),
+        (proptest::option::of(".{1,8}"), proptest::option::of(quota()), at()).prop_map(
+            |(user, quota, at)| {
+                let user = user.map(|user| user.as_str().into());
+                Event::QuotaChanged { user, quota, at }
+            }
+        ),
         (task(), at(), at()).prop_map(|(task, until, at)| Event::TaskDelayed { task, until, at }),
         (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {
             Event::TaskLost { task, attempt, cause, at }
@@ -543,6 +563,16 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
         text().prop_map(|user| Event::UserRemoved { user: user.as_str().into() }),
     ]
+}
+
+fn quota() -> impl Strategy<Value = Quota> {
+    let limits = any::<(Option<u64>, Option<u64>, Option<u32>, Option<u32>)>();
+    limits.prop_map(|(max_active, max_bytes, max_running, submit_rate)| Quota {
+        max_active,
+        max_bytes,
+        max_running,
+        submit_rate,
+    })
 }
 
 proptest! {

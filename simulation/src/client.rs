@@ -509,6 +509,7 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
             Answer::UserAdded
             | Answer::UserRemoved
             | Answer::Users { .. }
+            | Answer::User { .. }
             | Answer::Queues { .. }
             | Answer::Purged { .. },
         ) => "done".into(),

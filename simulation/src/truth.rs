@@ -200,6 +200,7 @@ impl Truth {
             | Event::AttemptEnded { .. }
             | Event::UserAdded { .. }
             | Event::QueueChanged { .. }
+            | Event::QuotaChanged { .. }
             | Event::TaskReleased { .. }
             | Event::UserRemoved { .. } => {}
         }

@@ -321,7 +321,7 @@ impl World {
         let message = match message {
             Ok(message) => message,
             Err(status) => {
-                let Meaning { code, principal } = grpc_status::meaning(&status);
+                let Meaning { code, principal, retry_after: _ } = grpc_status::meaning(&status);
                 if code == ErrorCode::ForeignCluster {
                     let what = "a worker met a foreign cluster, but there is only one";
                     return Err(Violation::new("one history", what));

@@ -83,7 +83,7 @@ async fn open(endpoint: &Endpoint, register: Register) -> Result<Session, tonic:
 }
 
 fn refusal(status: &tonic::Status) -> Refusal {
-    let Meaning { code, principal } = grpc_status::meaning(status);
+    let Meaning { code, principal, retry_after: _ } = grpc_status::meaning(status);
     match code {
         ErrorCode::ForeignCluster => Refusal::ForeignCluster,
         ErrorCode::InvalidArgument => Refusal::Invalid { why: status.message().to_owned() },

@@ -143,6 +143,9 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::FirstUserNotAdmin
         | ErrorCode::LastAdmin
         | ErrorCode::QueueFull
+        | ErrorCode::QuotaTooSmall
+        | ErrorCode::QuotaExceeded
+        | ErrorCode::RateLimited
         | ErrorCode::Overloaded
         | ErrorCode::WatchLagged
         | ErrorCode::NotPromotable

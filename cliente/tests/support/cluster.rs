@@ -82,7 +82,9 @@ impl ClusterService for Script {
     ) -> Result<Response<AddUserResponse>, Status> {
         self.admit("add user".into(), &request).await?;
         let AddUserRequest { user, admin, .. } = request.into_inner();
-        self.pair.change(|store| store.users.push(User { user, admin, added_at_ms: WHEN }));
+        self.pair.change(|store| {
+            store.users.push(User { user, admin, added_at_ms: WHEN, ..User::default() })
+        });
         Ok(Response::new(AddUserResponse {}))
     }
 
@@ -108,6 +110,43 @@ impl ClusterService for Script {
         if self.pair.store().users.is_empty() {
             return Err(grpc_status::status(ErrorCode::PermissionDenied, "for administrators"));
         }
-        Ok(Response::new(ListUsersResponse { users: self.pair.store().users.clone() }))
+        let store = self.pair.store();
+        let (users, default_quota) = (store.users.clone(), store.default_quota);
+        Ok(Response::new(ListUsersResponse { users, default_quota, others: vec![] }))
+    }
+
+    async fn set_quota(
+        &self,
+        request: Request<SetQuotaRequest>,
+    ) -> Result<Response<SetQuotaResponse>, Status> {
+        self.admit("set quota".into(), &request).await?;
+        let SetQuotaRequest { user: name, max_active, max_bytes, max_running, submit_rate, clear } =
+            request.into_inner();
+        let quota = Quota { max_active, max_bytes, max_running, submit_rate };
+        let quota = Some(quota).filter(|_| !clear);
+        let mut changed = None;
+        self.pair.change(|store| match &name {
+            None => store.default_quota = quota,
+            Some(name) => {
+                if let Some(user) = store.users.iter_mut().find(|user| user.user == *name) {
+                    (user.quota, user.has_own_quota) = (quota, quota.is_some());
+                    changed = Some(user.clone());
+                }
+            }
+        });
+        if name.is_some() && changed.is_none() {
+            return Err(grpc_status::status(ErrorCode::UserNotFound, "there is no such user"));
+        }
+        let default_quota = self.pair.store().default_quota;
+        Ok(Response::new(SetQuotaResponse { user: changed, default_quota }))
+    }
+
+    async fn get_own_user(
+        &self,
+        request: Request<GetOwnUserRequest>,
+    ) -> Result<Response<GetOwnUserResponse>, Status> {
+        self.admit("own user".into(), &request).await?;
+        let user = self.pair.store().users.first().cloned();
+        Ok(Response::new(GetOwnUserResponse { user }))
     }
 }

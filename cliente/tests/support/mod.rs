@@ -10,6 +10,7 @@ mod tasks;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use cliente::{Client, ClientConfig};
 use common::auth::{Credentials, TOKEN_KEY};
@@ -20,7 +21,7 @@ use common::proto::cluster_service_server::ClusterServiceServer;
 use common::proto::operator_service_server::OperatorServiceServer;
 use common::proto::task_orchestrator_server::TaskOrchestratorServer;
 use common::proto::{
-    Durability, GetClusterResponse, Receipt, Task, TaskError, TaskState, User, Worker,
+    Durability, GetClusterResponse, Quota, Receipt, Task, TaskError, TaskState, User, Worker,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -28,6 +29,8 @@ use tonic::{Request, Status};
 
 pub const TOKEN: &str = "token-of-the-test";
 pub const WHEN: u64 = 1_767_225_600_000;
+/// By a node that refuses for a rate.
+pub const ASKED_TO_WAIT: Duration = Duration::from_millis(400);
 
 /// What a node does with a request.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +64,7 @@ pub struct Record {
 pub struct Store {
     pub tasks: BTreeMap<String, Record>,
     pub users: Vec<User>,
+    pub default_quota: Option<Quota>,
     pub workers: Vec<Worker>,
     pub durability: Durability,
     /// Handlers that tasks may ask for; empty for all.
@@ -255,6 +259,10 @@ impl Script {
                 Mood::Standby(named) => Some(grpc_status::not_primary(named.as_deref())),
                 Mood::Silent => None,
                 Mood::Refuses(_, 0) => return Ok(()),
+                Mood::Refuses(code @ ErrorCode::RateLimited, left) => {
+                    *left -= 1;
+                    Some(grpc_status::later(*code, "as the script says", ASKED_TO_WAIT))
+                }
                 Mood::Refuses(code, left) => {
                     *left -= 1;
                     Some(grpc_status::status(*code, "as the script says"))

@@ -196,7 +196,19 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "users.about" => "Administra usuários",
         "users.add.about" => "Cria um usuário ou troca o seu token, que é perguntado",
         "users.add.admin" => "Com poderes de administrador",
-        "users.add.name" | "users.remove.name" => "Nome do usuário",
+        "users.add.name" | "users.remove.name" | "users.limit.name" => "Nome do usuário",
+        "users.me.about" => "Mostra quem você é, o que pode e o que ocupa",
+        "users.limit.about" => {
+            "Limita o que um usuário pode ocupar; o que não é dado fica como vale para ele"
+        }
+        "users.limit.default" => "O limite de todos os que não têm um só seu",
+        "users.limit.max_active" => "Quantas tarefas por terminar pode ter; 0: sem limite",
+        "users.limit.max_bytes" => {
+            "Quantos bytes de entrada das tarefas por terminar, por exemplo 200MiB; 0: sem limite"
+        }
+        "users.limit.max_running" => "Quantas tarefas podem executar ao mesmo tempo; 0: sem limite",
+        "users.limit.submit_rate" => "Quantas submissões por segundo; 0: sem limite",
+        "users.limit.clear" => "Volta ao limite padrão; com --default, tira-o",
         "users.remove.about" => "Remove um usuário",
         "users.list.about" => "Lista os usuários",
         "login.about" => "Guarda usuário e token num arquivo só seu",
@@ -397,7 +409,19 @@ fn english(id: &str) -> Option<&'static str> {
         "users.about" => "Manages users",
         "users.add.about" => "Creates a user or changes its token, which is asked for",
         "users.add.admin" => "With the powers of an administrator",
-        "users.add.name" | "users.remove.name" => "Name of the user",
+        "users.add.name" | "users.remove.name" | "users.limit.name" => "Name of the user",
+        "users.me.about" => "Shows who you are, what you may take and what you take",
+        "users.limit.about" => {
+            "Limits what a user may take; what is not given stays as it applies to them"
+        }
+        "users.limit.default" => "The limit of all who have none of their own",
+        "users.limit.max_active" => "How many unfinished tasks they may have; 0: no limit",
+        "users.limit.max_bytes" => {
+            "How many bytes of input of unfinished tasks, for example 200MiB; 0: no limit"
+        }
+        "users.limit.max_running" => "How many tasks may run at a time; 0: no limit",
+        "users.limit.submit_rate" => "How many submissions a second; 0: no limit",
+        "users.limit.clear" => "Back to the default limit; with --default, takes that away",
         "users.remove.about" => "Removes a user",
         "users.list.about" => "Lists the users",
         "login.about" => "Keeps user and token in a file of your own",

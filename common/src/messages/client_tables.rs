@@ -46,14 +46,32 @@ impl Columns {
             }
             (Lang::Pt, Self::Nodes) => &["ORQUESTRADOR", "PAPEL", "EM SINCRONIA", "ÍNDICE"],
             (Lang::En, Self::Nodes) => &["ORCHESTRATOR", "ROLE", "IN SYNC", "INDEX"],
-            (Lang::Pt, Self::Users) => &["USUÁRIO", "ADMINISTRADOR", "CRIADO (UTC)"],
+            (Lang::Pt, Self::Users) => &[
+                "USUÁRIO",
+                "ADMINISTRADOR",
+                "CRIADO (UTC)",
+                "POR TERMINAR",
+                "BYTES",
+                "EXECUTANDO",
+                "POR SEGUNDO",
+                "COTA",
+            ],
             (Lang::Pt, Self::Queues) => {
                 &["FILA", "SITUAÇÃO", "AGUARDANDO", "EXECUTANDO", "NO MÁXIMO", "PESO"]
             }
             (Lang::En, Self::Queues) => {
                 &["QUEUE", "CONDITION", "WAITING", "RUNNING", "AT MOST", "WEIGHT"]
             }
-            (Lang::En, Self::Users) => &["USER", "ADMINISTRATOR", "ADDED (UTC)"],
+            (Lang::En, Self::Users) => &[
+                "USER",
+                "ADMINISTRATOR",
+                "ADDED (UTC)",
+                "UNFINISHED",
+                "BYTES",
+                "RUNNING",
+                "PER SECOND",
+                "QUOTA",
+            ],
         }
     }
 }
@@ -96,6 +114,12 @@ pub enum Label {
     None,
     Yes,
     No,
+    /// A quota of a user's own.
+    Own,
+    /// The quota of all who have none of their own.
+    Default,
+    /// Who is no user.
+    Unknown,
     Connected,
     Draining,
     Silent,
@@ -105,6 +129,12 @@ impl Label {
     /// The word.
     pub fn text(self, lang: Lang) -> &'static str {
         match (lang, self) {
+            (Lang::Pt, Self::Own) => "própria",
+            (Lang::En, Self::Own) => "own",
+            (Lang::Pt, Self::Default) => "padrão",
+            (Lang::En, Self::Default) => "default",
+            (Lang::Pt, Self::Unknown) => "sem cadastro",
+            (Lang::En, Self::Unknown) => "no account",
             (Lang::Pt, Self::Task) => "Tarefa",
             (Lang::En, Self::Task) => "Task",
             (_, Self::Array) => "Array",

@@ -72,6 +72,15 @@ fn portuguese(code: ErrorCode) -> &'static str {
         }
         ErrorCode::LastAdmin => "É o último administrador; nomeie outro antes de removê-lo.",
         ErrorCode::QueueFull => "A fila está cheia; tente de novo em instantes.",
+        ErrorCode::QuotaTooSmall => {
+            "Isto é mais do que o usuário pode ter por terminar; divida-o em partes, ou peça outro limite: cliente users me."
+        }
+        ErrorCode::QuotaExceeded => {
+            "O usuário já tem por terminar tanto quanto pode; espere, cancele, ou veja os limites: cliente users me."
+        }
+        ErrorCode::RateLimited => {
+            "O usuário submete mais depressa do que pode; tente de novo depois."
+        }
         ErrorCode::Overloaded => "O orquestrador está sobrecarregado; tente de novo em instantes.",
         ErrorCode::WatchLagged => "O acompanhamento ficou para trás e foi encerrado; recomece.",
         ErrorCode::NotPromotable => "Este orquestrador não pode ser promovido.",
@@ -135,6 +144,13 @@ fn english(code: ErrorCode) -> &'static str {
         ErrorCode::FirstUserNotAdmin => "The first user must be an administrator; use --admin.",
         ErrorCode::LastAdmin => "This is the last administrator; name another one first.",
         ErrorCode::QueueFull => "The queue is full; try again shortly.",
+        ErrorCode::QuotaTooSmall => {
+            "This is more than the user may have unfinished; divide it, or ask for another limit: cliente users me."
+        }
+        ErrorCode::QuotaExceeded => {
+            "The user has as much unfinished as they may; wait, cancel, or see the limits: cliente users me."
+        }
+        ErrorCode::RateLimited => "The user submits faster than they may; try again later.",
         ErrorCode::Overloaded => "The orchestrator is overloaded; try again shortly.",
         ErrorCode::WatchLagged => "The watch fell behind and was ended; start it again.",
         ErrorCode::NotPromotable => "This orchestrator cannot be promoted.",

@@ -58,6 +58,14 @@ pub enum NodeMessage {
         max_running: Option<u32>,
         paused: bool,
     },
+    /// `user`: `None` of all who have no quota of their own.
+    QuotaChanged {
+        user: Option<String>,
+        max_active: Option<u64>,
+        max_bytes: Option<u64>,
+        max_running: Option<u32>,
+        submit_rate: Option<u32>,
+    },
     /// First assignment.
     TaskAssigned {
         task: String,
@@ -205,6 +213,7 @@ impl Message for NodeMessage {
             Self::ArraySubmitted { .. } => "array_submitted",
             Self::ArrayCancelled { .. } => "array_cancelled",
             Self::QueueChanged { .. } => "queue_changed",
+            Self::QuotaChanged { .. } => "quota_changed",
             Self::TaskAssigned { .. } => "task_assigned",
             Self::TaskReassigned { .. } => "task_reassigned",
             Self::TaskSucceeded { .. } => "task_succeeded",
@@ -297,6 +306,7 @@ impl Message for NodeMessage {
             | Self::ArraySubmitted { .. }
             | Self::ArrayCancelled { .. }
             | Self::QueueChanged { .. }
+            | Self::QuotaChanged { .. }
             | Self::PromotionForced => {}
         }
         fields
@@ -330,6 +340,19 @@ impl NodeMessage {
             Self::QueueChanged { queue, weight, max_running, .. } => {
                 let most = max_running.map_or("sem limite".to_owned(), |most| format!("no máximo {most} ao mesmo tempo"));
                 format!("Fila [{queue}]: peso {weight}, {most}.")
+            }
+            Self::QuotaChanged { user, max_active, max_bytes, max_running, submit_rate } => {
+                let limits = limits([
+                    max_active.map(|most| format!("{most} tarefas por terminar")),
+                    max_bytes.map(|most| format!("{most} bytes")),
+                    max_running.map(|most| format!("{most} em execução")),
+                    submit_rate.map(|most| format!("{most} submissões por segundo")),
+                ]);
+                let limits = limits.unwrap_or("sem limites próprios".to_owned());
+                match user {
+                    Some(user) => format!("Cota de {user}: {limits}."),
+                    None => format!("Cota padrão dos usuários: {limits}."),
+                }
             }
             Self::TaskAssigned { task, worker } => format!("Tarefa [{task}] atribuída ao worker [{worker}]"),
             Self::TaskReassigned { task, worker } => {
@@ -443,6 +466,19 @@ impl NodeMessage {
                 let most = max_running.map_or("no limit".to_owned(), |most| format!("at most {most} at a time"));
                 format!("Queue [{queue}]: weight {weight}, {most}.")
             }
+            Self::QuotaChanged { user, max_active, max_bytes, max_running, submit_rate } => {
+                let limits = limits([
+                    max_active.map(|most| format!("{most} unfinished tasks")),
+                    max_bytes.map(|most| format!("{most} bytes")),
+                    max_running.map(|most| format!("{most} running")),
+                    submit_rate.map(|most| format!("{most} submissions a second")),
+                ]);
+                let limits = limits.unwrap_or("no limits of its own".to_owned());
+                match user {
+                    Some(user) => format!("Quota of {user}: {limits}."),
+                    None => format!("Default quota of users: {limits}."),
+                }
+            }
             Self::TaskAssigned { task, worker } => format!("Task [{task}] assigned to worker [{worker}]"),
             Self::TaskReassigned { task, worker } => format!("Reassigning task [{task}] to worker [{worker}]."),
             Self::TaskSucceeded { task } => format!("Task [{task}] succeeded."),
@@ -525,6 +561,12 @@ impl NodeMessage {
             Self::PromotionForced => "WARNING: promotion forced by the operator.".into(),
         }
     }
+}
+
+/// `None` when there are none.
+fn limits(limits: [Option<String>; 4]) -> Option<String> {
+    let limits: Vec<_> = limits.into_iter().flatten().collect();
+    (!limits.is_empty()).then(|| limits.join(", "))
 }
 
 #[cfg(test)]

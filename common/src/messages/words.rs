@@ -15,6 +15,7 @@ pub enum PendingReason {
     Dependencies,
     QueuePaused,
     QueueLimit,
+    UserLimit,
     /// A word of a newer version.
     Other(String),
 }
@@ -31,6 +32,7 @@ impl From<&str> for PendingReason {
             "DEPENDENCIES" => Self::Dependencies,
             "QUEUE_PAUSED" => Self::QueuePaused,
             "QUEUE_LIMIT" => Self::QueueLimit,
+            "USER_LIMIT" => Self::UserLimit,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -123,6 +125,12 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
         }
         (Lang::En, PendingReason::QueueLimit) => {
             "as many tasks of its queue run as may at a time".into()
+        }
+        (Lang::Pt, PendingReason::UserLimit) => {
+            "já executam tantas tarefas do usuário quantas podem ao mesmo tempo".into()
+        }
+        (Lang::En, PendingReason::UserLimit) => {
+            "as many tasks of the user run as may at a time".into()
         }
         (Lang::En, PendingReason::NoWorker) => "no worker is connected".into(),
         (Lang::En, PendingReason::NoWorkerForHandler) => {

@@ -3,9 +3,10 @@
 use common::grpc_status;
 use common::proto::cluster_service_server::ClusterService;
 use common::proto::{
-    AddUserRequest, AddUserResponse, GetClusterRequest, GetClusterResponse, ListUsersRequest,
-    ListUsersResponse, ListWorkersRequest, ListWorkersResponse, NodeRole, NodeStatus,
-    PromoteRequest, PromoteResponse, RemoveUserRequest, RemoveUserResponse, StateCount, User,
+    AddUserRequest, AddUserResponse, GetClusterRequest, GetClusterResponse, GetOwnUserRequest,
+    GetOwnUserResponse, ListUsersRequest, ListUsersResponse, ListWorkersRequest,
+    ListWorkersResponse, NodeRole, NodeStatus, PromoteRequest, PromoteResponse, RemoveUserRequest,
+    RemoveUserResponse, SetQuotaRequest, SetQuotaResponse, StateCount, User,
 };
 use orquestrador_core::effect::{Overview, TaskState};
 use orquestrador_core::ids::UserName;
@@ -14,7 +15,8 @@ use orquestrador_core::{Answer, Command};
 use tonic::{Request, Response, Status};
 
 use super::{
-    authenticate, authenticate_here, convert, only_for_admins, rejected, unexpected, validate,
+    authenticate, authenticate_here, convert, only_for_admins, rejected, unexpected, users,
+    validate,
 };
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input, PeerDescription};
@@ -134,16 +136,46 @@ impl ClusterService for Service {
     ) -> Result<Response<ListUsersResponse>, Status> {
         self.admin(&request).await?;
         match self.ask(|request| Command::ListUsers { request }).await? {
-            Answer::Users { users } => {
-                let users = users
-                    .into_iter()
-                    .map(|user| User {
-                        user: user.user.to_string(),
-                        admin: user.admin,
-                        added_at_ms: user.added_at.0,
-                    })
-                    .collect();
-                Ok(Response::new(ListUsersResponse { users }))
+            Answer::Users { users, default_quota } => {
+                let (users, others): (Vec<_>, Vec<_>) =
+                    users.iter().partition(|user| user.record.is_some());
+                Ok(Response::new(ListUsersResponse {
+                    users: users.into_iter().map(users::user).collect(),
+                    others: others.into_iter().map(users::user).collect(),
+                    default_quota: Some(users::quota(default_quota)),
+                }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn set_quota(
+        &self,
+        request: Request<SetQuotaRequest>,
+    ) -> Result<Response<SetQuotaResponse>, Status> {
+        self.admin(&request).await?;
+        let body = request.into_inner();
+        let change = users::quota_change(&body)?;
+        let user = body.user.as_deref().map(UserName::from);
+        match self.ask(|request| Command::ChangeQuota { request, user, change }).await? {
+            Answer::Users { users, default_quota } => Ok(Response::new(SetQuotaResponse {
+                user: users.first().map(users::user),
+                default_quota: Some(users::quota(default_quota)),
+            })),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn get_own_user(
+        &self,
+        request: Request<GetOwnUserRequest>,
+    ) -> Result<Response<GetOwnUserResponse>, Status> {
+        let Caller { user, admin } = self.caller(&request).await?;
+        match self.ask(|request| Command::QueryUser { request, user }).await? {
+            Answer::User { user } => {
+                // The demo's user is not in the state.
+                let user = User { admin, ..users::user(&user) };
+                Ok(Response::new(GetOwnUserResponse { user: Some(user) }))
             }
             other => Err(unexpected(&other)),
         }

@@ -210,6 +210,7 @@ fn pending(reason: PendingReason) -> &'static str {
         PendingReason::Dependencies => "DEPENDENCIES",
         PendingReason::QueuePaused => "QUEUE_PAUSED",
         PendingReason::QueueFull => "QUEUE_LIMIT",
+        PendingReason::UserLimit => "USER_LIMIT",
     }
 }
 

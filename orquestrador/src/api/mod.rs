@@ -6,7 +6,10 @@ pub mod follow;
 pub mod operator;
 pub mod queues;
 pub mod tasks;
+mod users;
 pub mod validate;
+
+use std::time::Duration;
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
@@ -101,6 +104,12 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::NeedsNotMet { .. } => ErrorCode::NeedsNotMet,
         Rejection::BacklogFull { .. } => ErrorCode::QueueFull,
         Rejection::NeverFits { .. } => ErrorCode::InvalidArgument,
+        Rejection::NeverFitsQuota { .. } => ErrorCode::QuotaTooSmall,
+        Rejection::QuotaExceeded { .. } => ErrorCode::QuotaExceeded,
+        Rejection::RateLimited { retry_after_ms, .. } => {
+            let after = Duration::from_millis(*retry_after_ms);
+            return grpc_status::later(ErrorCode::RateLimited, rejection.to_string(), after);
+        }
         Rejection::UserNotFound => ErrorCode::UserNotFound,
         Rejection::FirstUserNotAdmin => ErrorCode::FirstUserNotAdmin,
         Rejection::LastAdmin => ErrorCode::LastAdmin,

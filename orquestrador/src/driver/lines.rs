@@ -68,6 +68,16 @@ impl Lines {
                     paused: settings.paused,
                 });
             }
+            Notice::QuotaChanged { user, quota } => {
+                let quota = quota.unwrap_or_default();
+                self.console.info(&NodeMessage::QuotaChanged {
+                    user: user.map(|user| user.to_string()),
+                    max_active: quota.max_active,
+                    max_bytes: quota.max_bytes,
+                    max_running: quota.max_running,
+                    submit_rate: quota.submit_rate,
+                });
+            }
             Notice::TaskAssigned { task, worker } => self.task_line(
                 |c| &mut c.assigned,
                 || NodeMessage::TaskAssigned { task: task.to_string(), worker: worker.to_string() },

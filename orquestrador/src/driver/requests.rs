@@ -366,6 +366,8 @@ fn is_request(command: &Command) -> bool {
         | Command::AddUser { .. }
         | Command::RemoveUser { .. }
         | Command::ListUsers { .. }
+        | Command::QueryUser { .. }
+        | Command::ChangeQuota { .. }
         | Command::ListQueues { .. }
         | Command::ChangeQueue { .. }
         | Command::PurgeQueue { .. }
@@ -415,6 +417,7 @@ fn content_bytes(event: &Event) -> usize {
         | Event::TaskSkipped { .. }
         | Event::TaskKeyed { .. }
         | Event::QueueChanged { .. }
+        | Event::QuotaChanged { .. }
         | Event::UserRemoved { .. } => 0,
     }
 }

@@ -200,6 +200,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }
         | Event::QueueChanged { .. }
+        | Event::QuotaChanged { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)
         | Event::ArrayRestored(_)

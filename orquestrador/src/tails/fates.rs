@@ -121,6 +121,7 @@ impl Fates {
             | Event::WorkerLost { .. }
             | Event::UserAdded { .. }
             | Event::QueueChanged { .. }
+            | Event::QuotaChanged { .. }
             | Event::UserRemoved { .. } => {}
         }
     }

@@ -118,6 +118,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::WorkerLost { .. }
         | Event::UserAdded { .. }
         | Event::QueueChanged { .. }
+        | Event::QuotaChanged { .. }
         | Event::KeysReleased { .. }
         | Event::UserRemoved { .. } => Vec::new(),
     }
@@ -140,6 +141,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskLost { .. } => "TASK_LOST",
         Event::TaskExpired { .. } => "TASK_EXPIRED",
         Event::QueueChanged { .. } => "QUEUE_CHANGED",
+        Event::QuotaChanged { .. } => "QUOTA_CHANGED",
         Event::TaskBlocked { .. } => "TASK_BLOCKED",
         Event::TaskReleased { .. } => "TASK_RELEASED",
         Event::TaskSkipped { .. } => "TASK_SKIPPED",
@@ -237,6 +239,14 @@ fn fields(event: &Event) -> Value {
         Event::QueueChanged { queue, settings, at } => json!({
             "queue": text(queue), "weight": settings.weight, "max_running": settings.max_running,
             "paused": settings.paused, "at_ms": at.0,
+        }),
+        Event::QuotaChanged { user, quota, at } => json!({
+            "user": user.as_ref().map(|user| text(user)),
+            "quota": quota.map(|quota| json!({
+                "max_active": quota.max_active, "max_bytes": quota.max_bytes,
+                "max_running": quota.max_running, "submit_rate": quota.submit_rate,
+            })),
+            "at_ms": at.0,
         }),
         Event::TaskKeyed { task, owner, key, until, .. } => json!({
             "task_id": text(task), "owner": text(owner), "key": text(key), "until_ms": until.0,

@@ -78,9 +78,24 @@ pub fn bytes(text: &str) -> Result<u64, BadValue> {
     if bytes == 0 { Err(BadValue::Bytes) } else { Ok(bytes) }
 }
 
+/// The same as a limit; 0: none.
+pub fn most_bytes(text: &str) -> Result<u64, BadValue> {
+    if text == "0" { Ok(0) } else { bytes(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes("500"), Ok(500));
+        assert_eq!(most_bytes("0"), Ok(0), "no limit");
+        assert_eq!(most_bytes("64KiB"), Ok(64 << 10));
+        for text in ["", "GiB", "-1", "much", "0"] {
+            assert_eq!(bytes(text), Err(BadValue::Bytes), "{text}");
+        }
+    }
 
     #[test]
     fn times_have_units() {

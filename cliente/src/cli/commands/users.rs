@@ -6,9 +6,10 @@ use common::exit;
 use common::lang::Lang;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::proto::ListUsersResponse;
 
 use super::super::Context;
-use super::super::args::UsersAction;
+use super::super::args::{Limit, UsersAction};
 use super::super::failure::Failure;
 use super::super::output;
 use super::super::terminal::{ask_token, say};
@@ -27,8 +28,24 @@ pub async fn run(context: &Context, action: UsersAction) -> Result<u8, Failure> 
         UsersAction::List => {
             output::print(&context.output.users(&context.client.users().await?))?;
         }
+        UsersAction::Me => {
+            let users = vec![context.client.own_user().await?];
+            let own = ListUsersResponse { users, ..ListUsersResponse::default() };
+            output::print(&context.output.users(&own))?;
+        }
+        UsersAction::Limit(limit) => self::limit(context, &limit).await?,
     }
     Ok(exit::OK)
+}
+
+/// Shows how it stands then.
+async fn limit(context: &Context, limit: &Limit) -> Result<(), Failure> {
+    let user = limit.name.as_deref();
+    let done = context.client.set_quota(user, limit.change()).await?;
+    let default_quota = done.default_quota.filter(|_| user.is_none());
+    let (users, others) =
+        done.user.into_iter().partition(|user: &common::proto::User| user.added_at_ms > 0);
+    output::print(&context.output.users(&ListUsersResponse { users, others, default_quota }))
 }
 
 /// Twice, so that a slip is noticed; once when it does not come from a terminal.

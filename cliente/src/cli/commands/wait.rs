@@ -166,6 +166,7 @@ pub async fn say_why_pending(context: &Context, id: &str) {
                     | PendingReason::NoWorkerForNeeds
                     | PendingReason::QueuePaused
                     | PendingReason::QueueLimit
+                    | PendingReason::UserLimit
                     | PendingReason::Dependencies
             );
             if is_worth_a_word {

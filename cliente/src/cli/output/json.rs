@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::proto::{
-    Array, Delivery, Durability, GetClusterResponse, NodeRole, NodeStatus, Queue, Receipt, Task,
-    User, Worker,
+    Array, Delivery, Durability, GetClusterResponse, ListUsersResponse, NodeRole, NodeStatus,
+    Queue, Quota, Receipt, Task, Usage, User, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -68,9 +68,20 @@ impl Output for Json {
         }))
     }
 
-    fn users(&self, users: &[User]) -> String {
-        let user = |user: &User| json!({ "user": user.user, "admin": user.admin, "added_at": time(user.added_at_ms) });
-        users.iter().map(|u| line(&user(u))).collect()
+    fn users(&self, all: &ListUsersResponse) -> String {
+        let ListUsersResponse { users, others, default_quota } = all;
+        let user = |user: &User| {
+            let Usage { active, bytes, running } = user.usage.unwrap_or_default();
+            json!({
+                "user": user.user, "admin": user.admin, "added_at": time(user.added_at_ms),
+                "quota": quota(user.quota.unwrap_or_default()), "has_own_quota": user.has_own_quota,
+                "active": active, "bytes": bytes, "running": running,
+            })
+        };
+        // A line that is nobody's, where there is one.
+        let default = default_quota.filter(|quota| *quota != Quota::default());
+        let default = default.map(|default| json!({ "user": null, "quota": quota(default) }));
+        users.iter().chain(others).map(user).chain(default).map(|value| line(&value)).collect()
     }
 
     fn queues(&self, queues: &[Queue]) -> String {
@@ -90,6 +101,14 @@ impl Output for Json {
 
 fn line(value: &Value) -> String {
     format!("{value}\n")
+}
+
+fn quota(quota: Quota) -> Value {
+    let Quota { max_active, max_bytes, max_running, submit_rate } = quota;
+    json!({
+        "max_active": max_active, "max_bytes": max_bytes,
+        "max_running": max_running, "submit_rate": submit_rate,
+    })
 }
 
 fn task(view: &TaskView) -> Value {

@@ -7,7 +7,9 @@ mod table;
 use std::io::{ErrorKind, Write as _};
 
 use common::lang::Lang;
-use common::proto::{Array, GetClusterResponse, Queue, Receipt, Task, TaskState, User, Worker};
+use common::proto::{
+    Array, GetClusterResponse, ListUsersResponse, Queue, Receipt, Task, TaskState, Worker,
+};
 use time::OffsetDateTime;
 
 use super::args::Format;
@@ -64,7 +66,7 @@ pub trait Output: Send + Sync {
     fn tasks(&self, tasks: &[Task]) -> String;
     fn workers(&self, workers: &[Worker]) -> String;
     fn cluster(&self, cluster: &GetClusterResponse) -> String;
-    fn users(&self, users: &[User]) -> String;
+    fn users(&self, users: &ListUsersResponse) -> String;
     fn queues(&self, queues: &[Queue]) -> String;
     /// The epoch that `node` is principal of.
     fn promoted(&self, node: &str, epoch: u64) -> String;

@@ -7,8 +7,8 @@ use common::messages::words::{
     PendingReason, pending_text, role_word, state_word, task_error_text, waiting_text,
 };
 use common::proto::{
-    Array, Delivery, GetClusterResponse, Progress, Queue, Receipt, StateCount, Task, TaskError,
-    TaskState, User, Worker,
+    Array, Delivery, GetClusterResponse, ListUsersResponse, Progress, Queue, Quota, Receipt,
+    StateCount, Task, TaskError, TaskState, Usage, User, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -56,6 +56,31 @@ impl Table {
             format!("{:width$} {value}\n", format!("{}:", self.label(*label)))
         };
         shown().map(line).collect()
+    }
+
+    /// What they take, of what they may.
+    fn user(&self, user: &User, admin: String) -> Vec<String> {
+        let Quota { max_active, max_bytes, max_running, submit_rate } =
+            user.quota.unwrap_or_default();
+        let Usage { active, bytes, running } = user.usage.unwrap_or_default();
+        let of = |used: u64, most: Option<u64>| {
+            most.map_or(used.to_string(), |most| format!("{used}/{most}"))
+        };
+        let quota = match (user.has_own_quota, user.quota.unwrap_or_default()) {
+            (true, _) => self.label(Label::Own),
+            (false, quota) if quota != Quota::default() => self.label(Label::Default),
+            (false, _) => "-",
+        };
+        vec![
+            user.user.clone(),
+            admin,
+            time(user.added_at_ms),
+            of(active, max_active),
+            of(bytes, max_bytes),
+            of(running.into(), max_running.map(Into::into)),
+            submit_rate.map_or("-".to_owned(), |rate| rate.to_string()),
+            quota.to_owned(),
+        ]
     }
 
     fn pending(&self, task: &Task) -> String {
@@ -262,10 +287,22 @@ impl Output for Table {
         text
     }
 
-    fn users(&self, users: &[User]) -> String {
-        let row =
-            |user: &User| vec![user.user.clone(), self.yes_no(user.admin), time(user.added_at_ms)];
-        self.table(Columns::Users, users.iter().map(row))
+    fn users(&self, all: &ListUsersResponse) -> String {
+        let ListUsersResponse { users, others, default_quota } = all;
+        let users = users.iter().map(|user| self.user(user, self.yes_no(user.admin)));
+        let others =
+            others.iter().map(|user| self.user(user, self.label(Label::Unknown).to_owned()));
+        let default = default_quota.filter(|quota| *quota != Quota::default()).map(|quota| {
+            let Quota { max_active, max_bytes, max_running, submit_rate } = quota;
+            let limits = [max_active, max_bytes, max_running.map(Into::into)];
+            let limits =
+                limits.map(|limit| limit.map_or("-".to_owned(), |most| format!("/{most}")));
+            let rate = submit_rate.map_or("-".to_owned(), |rate| rate.to_string());
+            let own = ["*".to_owned(), "-".to_owned(), String::new()];
+            let default = self.label(Label::Default).to_owned();
+            own.into_iter().chain(limits).chain([rate, default]).collect()
+        });
+        self.table(Columns::Users, users.chain(others).chain(default))
     }
 
     fn queues(&self, queues: &[Queue]) -> String {

@@ -11,7 +11,7 @@ use crate::quota::{Quota, Usage, UserLimit};
 use crate::rejection::Rejection;
 
 impl Machine {
-    /// Answers how all stand then.
+    /// Answers how the user stands then.
     pub(super) fn change_quota(
         &mut self,
         now: Timestamp,
@@ -36,10 +36,11 @@ impl Machine {
             None => quota.unwrap_or_default() == applies,
         };
         if !is_same {
-            self.set_quota(now, (user, quota), step);
+            self.set_quota(now, (user.clone(), quota), step);
         }
         self.assign_ready(now, step);
-        Ok(self.list_users())
+        let users = user.iter().map(|user| self.user_snapshot(user)).collect();
+        Ok(Answer::Users { users, default_quota: self.state.owners.default_quota() })
     }
 
     pub(super) fn set_quota(

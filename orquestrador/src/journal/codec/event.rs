@@ -7,6 +7,7 @@ use orquestrador_core::command::{Condition, Delivery, Failure};
 use orquestrador_core::event::{Blockage, LossCause};
 use orquestrador_core::ids::{Attempt, KeyName, QueueName, TaskId, Timestamp, UserName};
 use orquestrador_core::needs::Needs;
+use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 
@@ -137,6 +138,16 @@ fn to_kind(event: &Event) -> Kind {
             weight: settings.weight,
             max_running: settings.max_running,
             paused: settings.paused,
+            at_ms: at.0,
+        }),
+        Event::QuotaChanged { user, quota, at } => Kind::QuotaChanged(proto::QuotaChanged {
+            user: user.as_ref().map(ToString::to_string),
+            quota: quota.map(|quota| proto::JournalQuota {
+                max_active: quota.max_active,
+                max_bytes: quota.max_bytes,
+                max_running: quota.max_running,
+                submit_rate: quota.submit_rate,
+            }),
             at_ms: at.0,
         }),
         Event::TaskBlocked { task, blockage, at } => Kind::TaskBlocked(proto::TaskBlocked {
@@ -303,6 +314,16 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
                 max_running: e.max_running,
                 paused: e.paused,
             },
+            at: Timestamp(e.at_ms),
+        },
+        Kind::QuotaChanged(e) => Event::QuotaChanged {
+            user: e.user.map(|user| user.as_str().into()),
+            quota: e.quota.map(|quota| Quota {
+                max_active: quota.max_active,
+                max_bytes: quota.max_bytes,
+                max_running: quota.max_running,
+                submit_rate: quota.submit_rate,
+            }),
             at: Timestamp(e.at_ms),
         },
         Kind::TaskBlocked(e) => Event::TaskBlocked {
