@@ -407,8 +407,8 @@ fn users_are_limited_and_see_what_they_may() {
         "user": "rui", "admin": false, "added_at": "2026-01-01T00:00:00Z", "quota": quota,
         "has_own_quota": true, "active": 0, "bytes": 0, "running": 0,
     });
-    assert_eq!(limits, [expected.clone()]);
-    assert_eq!(shown(&["me"]), [expected.clone()]);
+    assert_eq!(limits, std::slice::from_ref(&expected));
+    assert_eq!(shown(&["me"]), std::slice::from_ref(&expected));
     let all = shown(&["limit", "--default", "--max-active", "7"]);
     let default =
         json!({ "max_active": 7, "max_bytes": null, "max_running": null, "submit_rate": null });

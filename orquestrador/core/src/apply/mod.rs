@@ -4,6 +4,7 @@
 //! versions of this code disagree, and that the node must stop.
 
 mod arrays;
+mod counts;
 mod delays;
 mod dependencies;
 mod keys;
@@ -475,53 +476,6 @@ impl State {
         self.next_order = FinishOrder(order.0 + 1);
         self.retained.insert(order, slot);
         order
-    }
-
-    /// Before a record changes.
-    fn count_out(&mut self, slot: Slot<Task>) {
-        let task = &self.tasks[slot];
-        let (id, state, class) = (task.id(), task.state(), task.class);
-        self.digest = self.digest.wrapping_sub(self.task_hash(task));
-        *self.totals.count(state) -= 1;
-        let Class { owner, queue, .. } = self.classes[class];
-        self.queues.count(queue, state, false);
-        self.owners.count(owner, state, false);
-        if let Some((due, _)) = self.expiry_of(task) {
-            self.expiring.remove(&(due, task.seq));
-        }
-        self.count_within_array(id, state, false);
-    }
-
-    /// After a record changed.
-    fn count_in(&mut self, slot: Slot<Task>) {
-        let task = &self.tasks[slot];
-        let (id, state, class) = (task.id(), task.state(), task.class);
-        self.digest = self.digest.wrapping_add(self.task_hash(task));
-        *self.totals.count(state) += 1;
-        let Class { owner, queue, .. } = self.classes[class];
-        self.queues.count(queue, state, true);
-        self.owners.count(owner, state, true);
-        if let Some((due, _)) = self.expiry_of(task) {
-            self.expiring.insert((due, task.seq), slot);
-        }
-        self.count_within_array(id, state, true);
-    }
-
-    /// A payload is kept for a task of this class that is not finished, or no longer.
-    fn count_bytes(&mut self, class: Slot<Class>, bytes: u64, is_counted: bool) {
-        match is_counted {
-            true => self.totals.active_bytes += bytes,
-            false => self.totals.active_bytes -= bytes,
-        }
-        self.owners.count_bytes(self.classes[class].owner, bytes, is_counted);
-    }
-
-    /// A cancelled attempt of a task of this class holds its slot, or no longer.
-    fn count_held(&mut self, class: Slot<Class>, is_counted: bool) {
-        let Class { owner, queue, .. } = self.classes[class];
-        let held = &mut self.queues[queue].held;
-        *held = if is_counted { *held + 1 } else { *held - 1 };
-        self.owners.count_held(owner, is_counted);
     }
 
     // ---- Workers. ----

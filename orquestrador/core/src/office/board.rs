@@ -114,21 +114,21 @@ impl Board {
     }
 
     pub fn first(&self) -> Option<Post> {
-        let (priority, level, (_, owner)) = self.first_turn()?;
+        let (priority, level, _, owner) = self.first_turn()?;
         level.owners.get(&owner)?.first(owner, priority.0)
     }
 
     /// Of the first one.
     pub fn rank(&self) -> Option<Rank> {
-        let (priority, level, (turn, owner)) = self.first_turn()?;
+        let (priority, level, turn, owner) = self.first_turn()?;
         let (seq, _) = level.owners.get(&owner)?.classes.first_key_value()?;
         Some(Rank(priority, turn, *seq))
     }
 
-    fn first_turn(&self) -> Option<(Reverse<i8>, &Level, (u64, Slot<Owner>))> {
+    fn first_turn(&self) -> Option<(Reverse<i8>, &Level, u64, Slot<Owner>)> {
         self.levels.iter().find_map(|(priority, level)| {
             let (turn, owner) = level.turns.first_key_value()?;
-            Some((*priority, level, (*turn, *owner)))
+            Some((*priority, level, *turn, *owner))
         })
     }
 

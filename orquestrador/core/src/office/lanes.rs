@@ -20,6 +20,9 @@ const STRIDE: u64 = 1 << 20;
 /// Empty lanes that are remembered before those are forgotten of which nothing needs to be.
 const MAX_AHEAD: usize = 1_000;
 
+/// Where a user's tasks stand: queue, desk, priority.
+type OwnersPlace = (Slot<Queue>, DeskId, i8);
+
 #[derive(Default)]
 pub struct Lanes {
     lanes: Beside<Queue, Lane>,
@@ -30,7 +33,7 @@ pub struct Lanes {
     /// Where each class stands.
     posts: Beside<Class, Option<Place>>,
     /// Where each user's tasks stand.
-    of_owner: BTreeMap<Slot<Owner>, BTreeSet<(Slot<Queue>, DeskId, i8)>>,
+    of_owner: BTreeMap<Slot<Owner>, BTreeSet<OwnersPlace>>,
     /// How far on the lane is that was served last.
     passed: u64,
     /// Empty lanes that are further on, by the hash of their name.
@@ -73,7 +76,7 @@ pub struct Place {
 
 impl Place {
     /// Where what stands there belongs to its owner.
-    fn of_owner(&self) -> (Slot<Queue>, DeskId, i8) {
+    fn of_owner(&self) -> OwnersPlace {
         (self.queue, self.desk, self.post.priority)
     }
 }
