@@ -399,8 +399,16 @@ fn users_are_limited_and_see_what_they_may() {
         assert_eq!(run.code, 0, "{run:?}");
         run.stdout.lines().map(|line| serde_json::from_str(line).expect("is JSON")).collect()
     };
-    let limits: Vec<Value> =
-        shown(&["limit", "rui", "--max-running", "3", "--max-bytes", "64KiB", "--submit-rate", "9"]);
+    let limits: Vec<Value> = shown(&[
+        "limit",
+        "rui",
+        "--max-running",
+        "3",
+        "--max-bytes",
+        "64KiB",
+        "--submit-rate",
+        "9",
+    ]);
     let quota =
         json!({ "max_active": null, "max_bytes": 65_536, "max_running": 3, "submit_rate": 9 });
     let expected = json!({

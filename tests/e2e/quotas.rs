@@ -60,7 +60,7 @@ fn a_flood_is_refused_before_and_after_a_failover_and_gets_through_in_parts() ->
     let dir = tempfile::tempdir()?;
     let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "2"])?;
     let [root, ana, bia] = people(&cli)?;
-    root.ok(&["users", "limit", "--default", "--max-active", "5", "--max-bytes", "4K"])?;
+    root.ok(&["users", "limit", "--default", "--max-active", "5", "--max-bytes", "4KiB"])?;
     root.ok(&["users", "limit", "root", "--max-active", "0"])?;
     let later = ["--handler", "echo", "--payload", "x", "--delay", "1h"];
     let five = ana.json(&[&["submit", "--count", "5"], &later[..]].concat())?;

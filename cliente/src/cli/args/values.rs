@@ -88,13 +88,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_units() {
-        assert_eq!(bytes("500"), Ok(500));
-        assert_eq!(most_bytes("0"), Ok(0), "no limit");
+    fn a_limit_of_nothing_is_none() {
+        assert_eq!(most_bytes("0"), Ok(0));
         assert_eq!(most_bytes("64KiB"), Ok(64 << 10));
-        for text in ["", "GiB", "-1", "much", "0"] {
-            assert_eq!(bytes(text), Err(BadValue::Bytes), "{text}");
-        }
+        assert!(most_bytes("-1").is_err());
     }
 
     #[test]
