@@ -1,5 +1,6 @@
 //! The flags; their texts are in the message catalogue.
 
+mod users;
 mod values;
 
 use std::ffi::OsString;
@@ -15,8 +16,9 @@ use common::manual::Manual;
 use common::messages::client_help;
 use common::proto::TaskState;
 
+pub use users::{Limit, UsersAction};
 pub use values::{Numbers, bytes, duration, positive_duration};
-use values::{label, moment, most_bytes, numbers, past, resource, task_id};
+use values::{label, moment, numbers, past, resource, task_id};
 
 use super::folder;
 
@@ -485,58 +487,6 @@ pub struct Drill {
     pub load: Duration,
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=256))]
     pub clients: u64,
-}
-
-#[derive(Debug, clap::Subcommand)]
-pub enum UsersAction {
-    Add {
-        #[arg(value_name = "NAME")]
-        name: String,
-        #[arg(long)]
-        admin: bool,
-    },
-    Remove {
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    List,
-    Me,
-    Limit(Limit),
-}
-
-/// What a user may take.
-#[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("limits").required(true).multiple(true))]
-pub struct Limit {
-    #[arg(value_name = "NAME", required_unless_present = "default")]
-    pub name: Option<String>,
-    #[arg(long, conflicts_with = "name")]
-    pub default: bool,
-    #[arg(long, value_name = "N", group = "limits")]
-    max_active: Option<u64>,
-    #[arg(long, value_name = "SIZE", value_parser = most_bytes, group = "limits")]
-    max_bytes: Option<u64>,
-    #[arg(long, value_name = "N", group = "limits")]
-    max_running: Option<u32>,
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000), group = "limits")]
-    submit_rate: Option<u32>,
-    #[arg(long, group = "limits", conflicts_with_all = ["max_active", "max_bytes", "max_running", "submit_rate"])]
-    clear: bool,
-}
-
-impl Limit {
-    pub fn change(&self) -> cliente::QuotaChange {
-        let Self { max_active, max_bytes, max_running, submit_rate, .. } = *self;
-        match self.clear {
-            true => cliente::QuotaChange::Clear,
-            false => cliente::QuotaChange::Set(cliente::NewLimits {
-                max_active,
-                max_bytes,
-                max_running,
-                submit_rate,
-            }),
-        }
-    }
 }
 
 #[derive(Debug, clap::Subcommand)]
