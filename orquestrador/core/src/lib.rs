@@ -20,6 +20,7 @@ pub mod policy;
 pub mod ranges;
 pub mod rejection;
 pub mod role;
+pub mod schedule;
 pub mod settings;
 mod state;
 pub mod terms;

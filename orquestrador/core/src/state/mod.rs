@@ -10,6 +10,7 @@ pub mod keys;
 pub mod line;
 pub mod names;
 pub mod queues;
+pub mod schedules;
 pub mod slab;
 pub mod tasks;
 pub mod transitions;
@@ -27,6 +28,7 @@ use dependents::Dependents;
 use keys::Keys;
 use names::{Handler, Handlers, Owner, Owners};
 use queues::Queues;
+use schedules::Schedules;
 use slab::Slot;
 use tasks::{Body, FinishOrder, Seq, Task, Tasks};
 use workers::Workers;
@@ -49,6 +51,7 @@ pub struct State {
     /// Unfinished tasks that fail at a moment unless something happens before.
     pub expiring: BTreeMap<(Timestamp, Seq), Slot<Task>>,
     pub keys: Keys,
+    pub schedules: Schedules,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
     pub totals: Totals,
@@ -198,6 +201,7 @@ impl State {
         let users = self.users.values().map(digest::user);
         let keys = self.keys.iter().map(|(_, key)| key.hash());
         let all = tasks.chain(arrays).chain(workers).chain(handlers).chain(queues).chain(users);
-        all.chain(keys).fold(0, u128::wrapping_add)
+        let schedules = self.schedules.iter().map(|(key, entry)| schedules::hash(key, entry));
+        all.chain(keys).chain(schedules).fold(0, u128::wrapping_add)
     }
 }

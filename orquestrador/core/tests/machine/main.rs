@@ -21,6 +21,8 @@ mod queues;
 mod retention;
 mod retries;
 mod scene;
+mod schedules;
 mod submitting;
+mod timetable;
 mod users;
 mod workers;
