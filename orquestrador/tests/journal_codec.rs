@@ -13,6 +13,7 @@ use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use journal_common::view;
 use orquestrador::journal::codec::{role_from_proto, role_to_proto};
@@ -20,10 +21,11 @@ use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery, Failure};
 use orquestrador_core::event::{
-    Blockage, Forgotten, LossCause, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
+    Blockage, Firing, Forgotten, LossCause, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
 };
 use orquestrador_core::ids::{ArrayId, Attempt, Blob, ProcessId, TaskId, Timestamp};
 use orquestrador_core::needs::Needs;
+use orquestrador_core::schedule::{CatchUp, Overlap, Schedule};
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 use proptest::prelude::*;
@@ -53,6 +55,9 @@ fn name(event: &Event) -> &'static str {
         Event::TaskKeyed { .. } => "task_keyed",
         Event::KeysReleased { .. } => "keys_released",
         Event::OutputKept { .. } => "output_kept",
+        Event::ScheduleSet { .. } => "schedule_set",
+        Event::ScheduleFired { .. } => "schedule_fired",
+        Event::ScheduleRemoved { .. } => "schedule_removed",
         Event::QueueChanged { .. } => "queue_changed",
         Event::TaskRequeued { .. } => "task_requeued",
         Event::TaskReturned { .. } => "task_returned",
@@ -68,7 +73,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 30;
+const VARIANTS: usize = 33;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -219,6 +224,29 @@ fn examples() -> Vec<Event> {
         },
         Event::OutputKept { task, output: b"half of it"[..].into() },
         Event::KeysReleased { keys: vec![("user1".into(), "invoice-4711".into())] },
+        Event::ScheduleSet {
+            owner: "user1".into(),
+            name: "nightly".into(),
+            schedule: Arc::new(nightly()),
+            paused: false,
+            created: at,
+            next: Some(Timestamp(1_700_000_060_000)),
+            at,
+        },
+        fired(Firing::Made(task)),
+        fired(Firing::ByHand(task)),
+        fired(Firing::Missed),
+        fired(Firing::Overlapped),
+        fired(Firing::Refused { why: "the backlog is full".into() }),
+        Event::ScheduleRemoved { owner: "user1".into(), name: "nightly".into(), at },
+        Event::TaskSubmitted {
+            task,
+            owner: "user1".into(),
+            handler: "echo".into(),
+            payload: b"hello"[..].into(),
+            terms: Terms { schedule: Some("nightly".into()), ..Terms::default() },
+            at,
+        },
         Event::WorkerRegistered {
             worker: worker(),
             incarnation: ProcessId(7),
@@ -244,6 +272,29 @@ fn examples() -> Vec<Event> {
             at,
         },
     ]
+}
+
+fn fired(firing: Firing) -> Event {
+    Event::ScheduleFired {
+        owner: "user1".into(),
+        name: "nightly".into(),
+        due: Timestamp(1_700_000_000_000),
+        firing,
+        next: Some(Timestamp(1_700_000_060_000)),
+        at: Timestamp(1_700_000_000_123),
+    }
+}
+
+fn nightly() -> Schedule {
+    Schedule {
+        expression: "0 3 * * 1-5".into(),
+        zone: "America/Sao_Paulo".into(),
+        catch_up: CatchUp::One,
+        overlap: Overlap::Skip,
+        handler: "echo".into(),
+        payload: b"hello"[..].into(),
+        terms: Terms { priority: 3, ..Terms::default() },
+    }
 }
 
 fn retried() -> Terms {
@@ -275,6 +326,7 @@ fn restored(end: RestoredEnd) -> Event {
         priority: 0,
         needs: None,
         origin: None,
+        schedule: None,
         again: None,
         end,
     }))
@@ -346,6 +398,17 @@ fn half_an_acceptance_is_an_error() {
     assert_eq!(role_from_proto(without_view), Err(CodecError::Missing("accepted_view")));
 }
 
+fn firing() -> impl Strategy<Value = Firing> {
+    let task = || any::<u128>().prop_map(TaskId);
+    prop_oneof![
+        task().prop_map(Firing::Made),
+        task().prop_map(Firing::ByHand),
+        Just(Firing::Missed),
+        Just(Firing::Overlapped),
+        ".{0,12}".prop_map(|why| Firing::Refused { why }),
+    ]
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let task = || any::<u128>().prop_map(TaskId);
     let attempt = || any::<u32>().prop_map(Attempt);
@@ -367,6 +430,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             origin: end_ms.map(|n| {
                 Box::new(Origin { of: TaskId(n.into()), first: TaskId(priority as u128) })
             }),
+            schedule: end_ms.map(|_| "nightly".into()),
             needs: attempt_ms.map(|count| {
                 let labels = vec![("zone".to_owned(), "a".to_owned())];
                 let resources = vec![("gpus".to_owned(), count)];
@@ -446,6 +510,27 @@ fn any_event() -> impl Strategy<Value = Event> {
         proptest::collection::vec((text(), text()), 0..4).prop_map(|keys| {
             let keys = keys.iter().map(|(owner, key)| (owner.as_str().into(), key.as_str().into()));
             Event::KeysReleased { keys: keys.collect() }
+        }),
+        (text(), text(), blob(), terms(), proptest::option::of(at()), at()).prop_map(
+            |(owner, name, payload, terms, next, at)| Event::ScheduleSet {
+                owner: owner.as_str().into(),
+                name: name.as_str().into(),
+                schedule: Arc::new(Schedule { payload: payload.into(), terms, ..nightly() }),
+                paused: next.is_none(),
+                created: at,
+                next,
+                at,
+            }
+        ),
+        (text(), at(), firing(), proptest::option::of(at()), at()).prop_map(
+            |(name, due, firing, next, at)| {
+                let (owner, name) = (name.as_str().into(), name.as_str().into());
+                Event::ScheduleFired { owner, name, due, firing, next, at }
+            }
+        ),
+        (text(), at()).prop_map(|(name, at)| {
+            let (owner, name) = (name.as_str().into(), name.as_str().into());
+            Event::ScheduleRemoved { owner, name, at }
         }),
         (task(), task(), at()).prop_map(|(task, because, at)| Event::TaskSkipped {
             task,
@@ -530,6 +615,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 (task.queue, task.priority) = ("night".into(), at.0 as i8);
                 let origin = Origin { of: TaskId(at.0.into()), first: TaskId(1) };
                 task.origin = has_run.then(|| Box::new(origin));
+                task.schedule = has_run.then(|| "nightly".into());
                 task.again = has_run.then(|| {
                     let terms = Terms { priority: 3, ..retried() };
                     Box::new(RestoredAgain { payload: b"hello"[..].into(), terms })

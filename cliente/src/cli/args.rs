@@ -1,5 +1,6 @@
 //! The flags; their texts are in the message catalogue.
 
+pub mod schedule;
 mod values;
 
 use std::ffi::OsString;
@@ -161,6 +162,10 @@ pub enum Online {
     Queues {
         #[command(subcommand)]
         action: Option<QueuesAction>,
+    },
+    Schedule {
+        #[command(subcommand)]
+        action: schedule::ScheduleAction,
     },
     Audit {
         #[arg(long, value_name = "FILE|-")]

@@ -2,12 +2,15 @@
 
 mod json;
 pub mod live;
+mod schedules;
 mod table;
 
 use std::io::{ErrorKind, Write as _};
 
 use common::lang::Lang;
-use common::proto::{Array, GetClusterResponse, Queue, Receipt, Task, TaskState, User, Worker};
+use common::proto::{
+    Array, GetClusterResponse, Queue, Receipt, Schedule, Task, TaskState, User, Worker,
+};
 use time::OffsetDateTime;
 
 use super::args::Format;
@@ -66,6 +69,9 @@ pub trait Output: Send + Sync {
     fn cluster(&self, cluster: &GetClusterResponse) -> String;
     fn users(&self, users: &[User]) -> String;
     fn queues(&self, queues: &[Queue]) -> String;
+    fn schedules(&self, schedules: &[Schedule]) -> String;
+    /// All that is known of one schedule.
+    fn schedule(&self, schedule: &Schedule) -> String;
     /// The epoch that `node` is principal of.
     fn promoted(&self, node: &str, epoch: u64) -> String;
 }
