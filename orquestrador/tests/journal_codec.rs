@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod journal_common;
+#[path = "journal_codec/schedules.rs"]
+mod schedules;
 #[path = "../core/examples/day/size.rs"]
 mod size;
 
@@ -13,7 +15,6 @@ use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use journal_common::view;
 use orquestrador::journal::codec::{role_from_proto, role_to_proto};
@@ -21,11 +22,10 @@ use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery, Failure};
 use orquestrador_core::event::{
-    Blockage, Firing, Forgotten, LossCause, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
+    Blockage, Forgotten, LossCause, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
 };
 use orquestrador_core::ids::{ArrayId, Attempt, Blob, ProcessId, TaskId, Timestamp};
 use orquestrador_core::needs::Needs;
-use orquestrador_core::schedule::{CatchUp, Overlap, Schedule};
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 use proptest::prelude::*;
@@ -83,7 +83,7 @@ fn examples() -> Vec<Event> {
         message: "código de saída 3".into(),
         output: vec![0, 0xff].into(),
     };
-    vec![
+    let all = vec![
         Event::TaskSubmitted {
             task,
             owner: "user1".into(),
@@ -224,29 +224,6 @@ fn examples() -> Vec<Event> {
         },
         Event::OutputKept { task, output: b"half of it"[..].into() },
         Event::KeysReleased { keys: vec![("user1".into(), "invoice-4711".into())] },
-        Event::ScheduleSet {
-            owner: "user1".into(),
-            name: "nightly".into(),
-            schedule: Arc::new(nightly()),
-            paused: false,
-            created: at,
-            next: Some(Timestamp(1_700_000_060_000)),
-            at,
-        },
-        fired(Firing::Made(task)),
-        fired(Firing::ByHand(task)),
-        fired(Firing::Missed),
-        fired(Firing::Overlapped),
-        fired(Firing::Refused { why: "the backlog is full".into() }),
-        Event::ScheduleRemoved { owner: "user1".into(), name: "nightly".into(), at },
-        Event::TaskSubmitted {
-            task,
-            owner: "user1".into(),
-            handler: "echo".into(),
-            payload: b"hello"[..].into(),
-            terms: Terms { schedule: Some("nightly".into()), ..Terms::default() },
-            at,
-        },
         Event::WorkerRegistered {
             worker: worker(),
             incarnation: ProcessId(7),
@@ -271,30 +248,8 @@ fn examples() -> Vec<Event> {
             },
             at,
         },
-    ]
-}
-
-fn fired(firing: Firing) -> Event {
-    Event::ScheduleFired {
-        owner: "user1".into(),
-        name: "nightly".into(),
-        due: Timestamp(1_700_000_000_000),
-        firing,
-        next: Some(Timestamp(1_700_000_060_000)),
-        at: Timestamp(1_700_000_000_123),
-    }
-}
-
-fn nightly() -> Schedule {
-    Schedule {
-        expression: "0 3 * * 1-5".into(),
-        zone: "America/Sao_Paulo".into(),
-        catch_up: CatchUp::One,
-        overlap: Overlap::Skip,
-        handler: "echo".into(),
-        payload: b"hello"[..].into(),
-        terms: Terms { priority: 3, ..Terms::default() },
-    }
+    ];
+    all.into_iter().chain(schedules::examples(task, at)).collect()
 }
 
 fn retried() -> Terms {
@@ -396,17 +351,6 @@ fn half_an_acceptance_is_an_error() {
     assert_eq!(role_from_proto(whole.clone()), Ok(role));
     let without_view = common::proto::RoleState { accepted_view: None, ..whole };
     assert_eq!(role_from_proto(without_view), Err(CodecError::Missing("accepted_view")));
-}
-
-fn firing() -> impl Strategy<Value = Firing> {
-    let task = || any::<u128>().prop_map(TaskId);
-    prop_oneof![
-        task().prop_map(Firing::Made),
-        task().prop_map(Firing::ByHand),
-        Just(Firing::Missed),
-        Just(Firing::Overlapped),
-        ".{0,12}".prop_map(|why| Firing::Refused { why }),
-    ]
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -511,27 +455,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             let keys = keys.iter().map(|(owner, key)| (owner.as_str().into(), key.as_str().into()));
             Event::KeysReleased { keys: keys.collect() }
         }),
-        (text(), text(), blob(), terms(), proptest::option::of(at()), at()).prop_map(
-            |(owner, name, payload, terms, next, at)| Event::ScheduleSet {
-                owner: owner.as_str().into(),
-                name: name.as_str().into(),
-                schedule: Arc::new(Schedule { payload: payload.into(), terms, ..nightly() }),
-                paused: next.is_none(),
-                created: at,
-                next,
-                at,
-            }
-        ),
-        (text(), at(), firing(), proptest::option::of(at()), at()).prop_map(
-            |(name, due, firing, next, at)| {
-                let (owner, name) = (name.as_str().into(), name.as_str().into());
-                Event::ScheduleFired { owner, name, due, firing, next, at }
-            }
-        ),
-        (text(), at()).prop_map(|(name, at)| {
-            let (owner, name) = (name.as_str().into(), name.as_str().into());
-            Event::ScheduleRemoved { owner, name, at }
-        }),
+        schedules::any_event(terms().boxed()),
         (task(), task(), at()).prop_map(|(task, because, at)| Event::TaskSkipped {
             task,
             because,

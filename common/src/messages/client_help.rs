@@ -70,7 +70,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "A chave também vale por tanto desde a submissão, mesmo terminada a tarefa; outro conteúdo é recusado"
         }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
-        "submit.wait" | "retry.wait" => "Espera terminarem; o código de saída é o do trabalho",
+        "submit.wait" | "retry.wait" | "schedule.run.wait" => {
+            "Espera terminarem; o código de saída é o do trabalho"
+        }
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" | "schedule.set.stdin_from" => {
             "Arquivo com a entrada padrão do programa (- é a entrada padrão)"
         }
@@ -302,7 +304,7 @@ fn english(id: &str) -> Option<&'static str> {
             "The key also holds for so long from the submission on, though the task be finished; another content is refused"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
-        "submit.wait" | "retry.wait" => {
+        "submit.wait" | "retry.wait" | "schedule.run.wait" => {
             "Wait until they are finished; the exit code is that of the work"
         }
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" | "schedule.set.stdin_from" => {
