@@ -128,15 +128,17 @@ fn what_is_wrong_with_a_schedule_is_named() -> anyhow::Result<()> {
         (&["s", "--cron", "@daily", "--zone", "Sao_Paulo"], "spec.zone: `Sao_Paulo` is not"),
     ] {
         let program = ["--", "true"];
-        let refused = cli.run(&[&["schedule", "set"], wrong, &program].concat())?;
+        let set = ["--output", "json", "schedule", "set"];
+        let refused = cli.run(&[&set[..], wrong, &program].concat())?;
         assert_eq!(refused.code, Some(exit::REFUSED.into()), "{refused:?}");
         assert!(refused.stderr.contains("INVALID_ARGUMENT"), "{refused:?}");
         assert!(refused.stderr.contains(expect), "{expect}: {refused:?}");
     }
-    let unknown = ["schedule", "set", "s", "--cron", "@daily", "--handler", "nobody"];
+    let unknown =
+        ["--output", "json", "schedule", "set", "s", "--cron", "@daily", "--handler", "nobody"];
     assert!(cli.run(&unknown)?.stderr.contains("UNKNOWN_HANDLER"));
     for verb in ["show", "pause", "resume", "run", "remove"] {
-        let refused = cli.run(&["schedule", verb, "nothing"])?;
+        let refused = cli.run(&["--output", "json", "schedule", verb, "nothing"])?;
         assert_eq!(refused.code, Some(exit::NOT_FOUND.into()), "{verb}: {refused:?}");
         assert!(refused.stderr.contains("SCHEDULE_NOT_FOUND"), "{refused:?}");
     }
