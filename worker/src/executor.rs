@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
-use crate::live::Live;
 use crate::handlers::{Context, Failure, Handler, Origin, Scheduled};
+use crate::live::Live;
 use crate::slots::Key;
 
 /// How long an attempt that took too long may take to end by itself.

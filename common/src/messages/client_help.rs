@@ -82,7 +82,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "memory_limit" => {
             "Quanta memória uma tentativa pode ter: 512MiB, 2GiB; com mais, falha com OUT_OF_MEMORY ou falta-lhe memória, conforme o worker"
         }
-        "submit.cwd" | "run.cwd" | "map.cwd" => {
+        "submit.cwd" | "run.cwd" | "map.cwd" | "schedule.set.cwd" => {
             "Em que pasta do worker o programa roda (padrão: a do worker); uma relativa começa na pasta daqui"
         }
         "result.wait" => "Espera terminar",
@@ -316,7 +316,7 @@ fn english(id: &str) -> Option<&'static str> {
         "memory_limit" => {
             "How much memory an attempt may have: 512MiB, 2GiB; with more it fails with OUT_OF_MEMORY, or gets no more, as its worker can"
         }
-        "submit.cwd" | "run.cwd" | "map.cwd" => {
+        "submit.cwd" | "run.cwd" | "map.cwd" | "schedule.set.cwd" => {
             "In which folder of the worker the program runs (default: the worker's own); a relative one begins in the folder here"
         }
         "result.wait" => "Wait until it is finished",

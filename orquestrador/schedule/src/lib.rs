@@ -124,8 +124,8 @@ fn wall(fields: &str, zone: Tz) -> Result<Wall, Error> {
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
     let parsed = parser.parse(fields);
     let cron: Cron = parsed.map_err(|error| Error::Expression { why: error.to_string() })?;
-    let hours = (0..HOURS).map(|hour| cron.pattern.hour_match(hour.into()));
-    let every_hour = hours.map(|hour| hour.unwrap_or(false)).all(|hour| hour);
+    let mut hours = (0..HOURS).map(|hour| cron.pattern.hour_match(hour.into()));
+    let every_hour = hours.all(|hour| hour.unwrap_or(false));
     // The library would look for it up to the year 5000, which takes long.
     if !has_a_day(&cron) {
         return Err(Error::Never);

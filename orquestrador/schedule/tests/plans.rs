@@ -1,5 +1,7 @@
 //! Expressions, zones, and the days on which clocks are changed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use chrono::{DateTime, Duration, NaiveDateTime, SecondsFormat, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use orquestrador_schedule::{Error, Plan};

@@ -57,6 +57,8 @@ pub struct ScheduledTask {
     payload: Option<String>,
     #[arg(long, value_name = "FILE|-")]
     stdin_from: Option<String>,
+    #[arg(long, value_name = "DIR", value_parser = super::folder::absolute)]
+    cwd: Option<String>,
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     delivery: Delivery,
     #[command(flatten)]
@@ -71,7 +73,7 @@ pub struct ScheduledTask {
 
 impl From<ScheduledTask> for Submit {
     fn from(task: ScheduledTask) -> Self {
-        let ScheduledTask { handler, payload, stdin_from, delivery, retry, way, .. } = task;
+        let ScheduledTask { handler, payload, stdin_from, cwd, delivery, retry, way, .. } = task;
         Self {
             handler,
             payload,
@@ -79,6 +81,7 @@ impl From<ScheduledTask> for Submit {
             array: None,
             each_line: None,
             stdin_from,
+            cwd,
             id: None,
             unique: Unique::default(),
             delivery,

@@ -8,8 +8,7 @@ use common::messages::words::{
 };
 use common::proto::{
     Array, Delivery, GetClusterResponse, Progress, Queue, Receipt, Schedule, StateCount, Task,
-    TaskError,
-    TaskState, User, Worker,
+    TaskError, TaskState, User, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
