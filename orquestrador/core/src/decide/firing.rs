@@ -25,7 +25,7 @@ impl Machine {
     fn fire(&mut self, now: Timestamp, key: &ScheduleKey, step: &mut Step) {
         let Some(entry) = self.state.schedules.find(key) else { return };
         let Some(due) = entry.due() else { return };
-        let plan = match entry.schedule.plan() {
+        let plan = match self.office.agenda.plan(key, &entry.schedule) {
             Ok(plan) => plan,
             // Another build accepted it.
             Err(error) => return self.refuse_firing(now, (key, due), error.to_string(), step),

@@ -111,6 +111,7 @@ impl Machine {
         let (owner, name) = key.clone();
         self.record(Event::ScheduleSet { owner, name, schedule, paused, created, next, at }, step);
         let due = self.state.schedules.find(&key).and_then(Entry::due);
+        self.office.agenda.forget_plan(&key);
         self.office.agenda.put(&key, due);
     }
 
@@ -126,6 +127,7 @@ impl Machine {
     }
 
     pub(super) fn forget_schedule(&mut self, at: Timestamp, key: ScheduleKey, step: &mut Step) {
+        self.office.agenda.forget_plan(&key);
         self.office.agenda.put(&key, None);
         let (owner, name) = key;
         self.record(Event::ScheduleRemoved { owner, name, at }, step);

@@ -1,14 +1,20 @@
 //! Which schedule is to be looked at next: each when it is due, or later if it was refused then.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use orquestrador_schedule::{Error, Plan};
 
 use crate::ids::Timestamp;
+use crate::schedule::Schedule;
 use crate::state::schedules::ScheduleKey;
 
 #[derive(Default)]
 pub struct Agenda {
     at: BTreeMap<ScheduleKey, Timestamp>,
     in_order: BTreeSet<(Timestamp, ScheduleKey)>,
+    /// Of schedules that have fired: to parse one costs as much as a hundred firings.
+    plans: BTreeMap<ScheduleKey, Arc<Plan>>,
 }
 
 impl Agenda {
@@ -22,6 +28,24 @@ impl Agenda {
             self.in_order.remove(&(before, key.clone()));
         }
         self.in_order.extend(at.map(|at| (at, key.clone())));
+    }
+
+    /// What the schedule says, which may not have changed since [`Agenda::forget_plan`].
+    ///
+    /// # Errors
+    /// It is none that this build knows.
+    pub fn plan(&mut self, key: &ScheduleKey, schedule: &Schedule) -> Result<Arc<Plan>, Error> {
+        if let Some(plan) = self.plans.get(key) {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Arc::new(schedule.plan()?);
+        self.plans.insert(key.clone(), Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// The schedule says something else, or is gone.
+    pub fn forget_plan(&mut self, key: &ScheduleKey) {
+        self.plans.remove(key);
     }
 
     pub fn first(&self) -> Option<Timestamp> {
