@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::{Delivery, Retry, Submit, Unique, Wait, Way};
+use super::{Delivery, Retry, Submit, Surroundings, Unique, Wait, Way};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum ScheduleAction {
@@ -57,8 +57,8 @@ pub struct ScheduledTask {
     payload: Option<String>,
     #[arg(long, value_name = "FILE|-")]
     stdin_from: Option<String>,
-    #[arg(long, value_name = "DIR", value_parser = super::folder::absolute)]
-    cwd: Option<String>,
+    #[command(flatten)]
+    surroundings: Surroundings,
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     delivery: Delivery,
     #[command(flatten)]
@@ -73,7 +73,9 @@ pub struct ScheduledTask {
 
 impl From<ScheduledTask> for Submit {
     fn from(task: ScheduledTask) -> Self {
-        let ScheduledTask { handler, payload, stdin_from, cwd, delivery, retry, way, .. } = task;
+        let ScheduledTask {
+            handler, payload, stdin_from, surroundings, delivery, retry, way, ..
+        } = task;
         Self {
             handler,
             payload,
@@ -81,7 +83,7 @@ impl From<ScheduledTask> for Submit {
             array: None,
             each_line: None,
             stdin_from,
-            cwd,
+            surroundings,
             id: None,
             unique: Unique::default(),
             delivery,
