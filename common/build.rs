@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 8] = [
+const PROTOS: [&str; 9] = [
     "mutirao/v1/task.proto",
     "mutirao/v1/worker.proto",
     "mutirao/v1/replication.proto",
@@ -13,10 +13,11 @@ const PROTOS: [&str; 8] = [
     "mutirao/v1/witness.proto",
     "mutirao/v1/operator.proto",
     "mutirao/v1/queue.proto",
+    "mutirao/v1/schedule.proto",
 ];
 
 /// What is large or frequent: fields that refer to the message that they came in instead of copying it.
-const SHARED_BYTES: [&str; 14] = [
+const SHARED_BYTES: [&str; 15] = [
     ".mutirao.v1.JournalEntry",
     ".mutirao.v1.TaskSpec.payload",
     ".mutirao.v1.ArraySpec.payload",
@@ -28,6 +29,7 @@ const SHARED_BYTES: [&str; 14] = [
     ".mutirao.v1.TaskSubmitted",
     ".mutirao.v1.ArraySubmitted.payload",
     ".mutirao.v1.ArrayRestored.payload",
+    ".mutirao.v1.ScheduleSet.payload",
     ".mutirao.v1.TaskAssigned",
     ".mutirao.v1.TaskSucceeded",
     ".mutirao.v1.SnapshotChunk.content",

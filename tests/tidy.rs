@@ -45,8 +45,8 @@ fn dependencies(member: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_core_depends_on_no_runtime_and_on_nothing_of_ours() {
-    let allowed = ["bytes", "thiserror", "xxhash-rust", "hashbrown"];
+fn the_core_depends_on_no_runtime_and_of_ours_on_what_is_pure() {
+    let allowed = ["bytes", "thiserror", "xxhash-rust", "hashbrown", "orquestrador-schedule"];
     for name in dependencies("orquestrador/core") {
         assert!(allowed.contains(&name.as_str()), "the core depends on {name}");
     }
@@ -62,10 +62,13 @@ fn the_core_reads_no_clock_and_does_no_io() {
         "std::env",
         "Instant::now",
         "SystemTime",
+        "Utc::now",
+        "chrono::Local",
         "println!",
         "async fn",
     ];
-    for path in rust_files(&root().join("orquestrador/core/src")) {
+    let pure = ["orquestrador/core/src", "orquestrador/schedule/src"];
+    for path in pure.iter().flat_map(|dir| rust_files(&root().join(dir))) {
         let text = fs::read_to_string(&path).expect("is readable");
         for word in forbidden {
             assert!(!text.contains(word), "{} contains {word}", path.display());
@@ -77,6 +80,7 @@ fn the_core_reads_no_clock_and_does_no_io() {
 fn dependencies_point_one_way() {
     let ours = [
         "orquestrador",
+        "orquestrador-schedule",
         "orquestrador-core",
         "orquestrador-wire",
         "worker",
@@ -85,9 +89,14 @@ fn dependencies_point_one_way() {
         "simulation",
         "common",
     ];
-    let allowed: [(&str, &[&str]); 7] = [
+    let allowed: [(&str, &[&str]); 9] = [
         ("common", &[]),
-        ("orquestrador", &["common", "orquestrador-core", "orquestrador-wire"]),
+        ("orquestrador/schedule", &[]),
+        ("orquestrador/core", &["orquestrador-schedule"]),
+        (
+            "orquestrador",
+            &["common", "orquestrador-core", "orquestrador-schedule", "orquestrador-wire"],
+        ),
         ("orquestrador/wire", &["common", "orquestrador-core"]),
         ("orquestrador-backup", &["orquestrador"]),
         // Its witness is of the core.

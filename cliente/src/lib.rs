@@ -37,6 +37,7 @@ mod output;
 mod queues;
 mod retry;
 mod run;
+mod schedules;
 mod spec;
 mod users;
 mod watch;
@@ -48,6 +49,7 @@ pub use error::Error;
 pub use filter::TaskFilter;
 pub use operator::Accident;
 pub use queues::QueueChange;
+pub use schedules::{CatchUp, Overlap, ScheduleSpec};
 pub use spec::{
     After, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, UniqueKey,
     canonical_task_id, new_task_id, retry_id,

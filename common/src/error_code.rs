@@ -80,6 +80,8 @@ error_codes! {
     NotRetriable = "NOT_RETRIABLE", FailedPrecondition, retry: false;
     /// There is no such queue.
     QueueNotFound = "QUEUE_NOT_FOUND", NotFound, retry: false;
+    /// There is no such schedule, or it is another user's.
+    ScheduleNotFound = "SCHEDULE_NOT_FOUND", NotFound, retry: false;
     /// No such worker is connected.
     WorkerNotFound = "WORKER_NOT_FOUND", NotFound, retry: false;
     /// A task is to come after one that is not known.

@@ -61,6 +61,9 @@ impl Audit {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::ScheduleSet { .. }
+            | Event::ScheduleFired { .. }
+            | Event::ScheduleRemoved { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)

@@ -158,6 +158,9 @@ impl Audit {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::ScheduleSet { .. }
+            | Event::ScheduleFired { .. }
+            | Event::ScheduleRemoved { .. }
             | Event::ArrayCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }

@@ -101,9 +101,9 @@ struct Flags {
 
 /// What was asked for.
 pub enum Invocation {
-    Node(Config),
+    Node(Box<Config>),
     /// A subcommand for a node that does not run.
-    Tool(Tool),
+    Tool(Box<Tool>),
 }
 
 /// Everything a node is told.
@@ -161,8 +161,10 @@ impl Config {
         let matches = command.clone().try_get_matches_from(args)?;
         let mut flags = Flags::from_arg_matches(&matches)?;
         let checked = match flags.command.take() {
-            Some(tool) => Self::tool(kind, flags, tool).map(Invocation::Tool),
-            None => Self::check(kind, flags).map(Invocation::Node),
+            Some(tool) => {
+                Self::tool(kind, flags, tool).map(|tool| Invocation::Tool(Box::new(tool)))
+            }
+            None => Self::check(kind, flags).map(|config| Invocation::Node(Box::new(config))),
         };
         checked.map_err(|problem| {
             let text = common::messages::node_help::problem(&problem, lang);

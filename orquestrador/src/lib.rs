@@ -28,7 +28,7 @@ use config::{Config, Invocation, Kind};
 /// What both `main` functions do: parse, run, map the result to an exit code.
 pub fn main(kind: Kind) -> ExitCode {
     let config = match Config::parse(kind, std::env::args().collect()) {
-        Ok(Invocation::Node(config)) => config,
+        Ok(Invocation::Node(config)) => *config,
         Ok(Invocation::Tool(tool)) => return tools::run(&tool),
         Err(error) => {
             let lang = Lang::early(std::env::args());

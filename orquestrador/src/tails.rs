@@ -163,6 +163,12 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
     match event {
         // Of an array the tasks are told with it.
         Event::TaskSubmitted { task, .. } if task.in_array().is_some() => None,
+        // Whoever is principal makes them, under the same ids.
+        Event::TaskSubmitted { terms, .. }
+            if terms.schedule.is_some() && terms.origin.is_none() =>
+        {
+            None
+        }
         Event::TaskSubmitted { task, owner, handler, payload, terms, .. } => {
             let (after, condition) = fates.waits_for(*task).unwrap_or_default();
             let spec = proto::TaskSpec {

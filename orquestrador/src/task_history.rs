@@ -181,6 +181,9 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::ScheduleSet { .. }
+            | Event::ScheduleFired { .. }
+            | Event::ScheduleRemoved { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::TasksPruned { .. }

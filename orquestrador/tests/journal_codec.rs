@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod journal_common;
+#[path = "journal_codec/schedules.rs"]
+mod schedules;
 #[path = "../core/examples/day/size.rs"]
 mod size;
 
@@ -53,6 +55,9 @@ fn name(event: &Event) -> &'static str {
         Event::TaskKeyed { .. } => "task_keyed",
         Event::KeysReleased { .. } => "keys_released",
         Event::OutputKept { .. } => "output_kept",
+        Event::ScheduleSet { .. } => "schedule_set",
+        Event::ScheduleFired { .. } => "schedule_fired",
+        Event::ScheduleRemoved { .. } => "schedule_removed",
         Event::QueueChanged { .. } => "queue_changed",
         Event::QuotaChanged { .. } => "quota_changed",
         Event::TaskRequeued { .. } => "task_requeued",
@@ -69,7 +74,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 31;
+const VARIANTS: usize = 34;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -79,7 +84,7 @@ fn examples() -> Vec<Event> {
         message: "código de saída 3".into(),
         output: vec![0, 0xff].into(),
     };
-    vec![
+    let all = vec![
         Event::TaskSubmitted {
             task,
             owner: "user1".into(),
@@ -256,7 +261,8 @@ fn examples() -> Vec<Event> {
             },
             at,
         },
-    ]
+    ];
+    all.into_iter().chain(schedules::examples(task, at)).collect()
 }
 
 fn retried() -> Terms {
@@ -288,6 +294,7 @@ fn restored(end: RestoredEnd) -> Event {
         priority: 0,
         needs: None,
         origin: None,
+        schedule: None,
         again: None,
         end,
     }))
@@ -351,6 +358,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             origin: end_ms.map(|n| {
                 Box::new(Origin { of: TaskId(n.into()), first: TaskId(priority as u128) })
             }),
+            schedule: end_ms.map(|_| "nightly".into()),
             needs: attempt_ms.map(|count| {
                 let labels = vec![("zone".to_owned(), "a".to_owned())];
                 let resources = vec![("gpus".to_owned(), count)];
@@ -431,6 +439,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             let keys = keys.iter().map(|(owner, key)| (owner.as_str().into(), key.as_str().into()));
             Event::KeysReleased { keys: keys.collect() }
         }),
+        schedules::any_event(terms().boxed()),
         (task(), task(), at()).prop_map(|(task, because, at)| Event::TaskSkipped {
             task,
             because,
@@ -520,6 +529,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 (task.queue, task.priority) = ("night".into(), at.0 as i8);
                 let origin = Origin { of: TaskId(at.0.into()), first: TaskId(1) };
                 task.origin = has_run.then(|| Box::new(origin));
+                task.schedule = has_run.then(|| "nightly".into());
                 task.again = has_run.then(|| {
                     let terms = Terms { priority: 3, ..retried() };
                     Box::new(RestoredAgain { payload: b"hello"[..].into(), terms })

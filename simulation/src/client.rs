@@ -145,7 +145,7 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     let retry = is_retried.then(|| Box::new(retry));
     let needs = Needs { resources: vec![(RESOURCE.to_owned(), 1)], ..Needs::default() };
     let needs = needs_something(id).then(|| Box::new(needs));
-    Terms { delivery, retry, queue, priority, times, needs, origin: None }
+    Terms { delivery, retry, queue, priority, times, needs, origin: None, schedule: None }
 }
 
 /// One in thirteen needs what each worker has one of.
@@ -511,6 +511,8 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
             | Answer::Users { .. }
             | Answer::User { .. }
             | Answer::Queues { .. }
+            | Answer::Schedule { .. }
+            | Answer::Schedules { .. }
             | Answer::Purged { .. },
         ) => "done".into(),
         Err(rejection) => rejection.to_string(),

@@ -190,6 +190,9 @@ impl Truth {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::ScheduleSet { .. }
+            | Event::ScheduleFired { .. }
+            | Event::ScheduleRemoved { .. }
             | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskRestored(_)

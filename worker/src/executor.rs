@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
-use crate::handlers::{Context, Failure, Handler, Origin};
+use crate::handlers::{Context, Failure, Handler, Origin, Scheduled};
 use crate::live::Live;
 use crate::slots::Key;
 
@@ -58,6 +58,7 @@ struct Waiting {
     /// What it may take once it runs.
     timeout: Option<Duration>,
     origin: Option<Box<Origin>>,
+    scheduled: Option<Box<Scheduled>>,
     since: Instant,
 }
 
@@ -117,6 +118,8 @@ impl Executor {
         let (of, first) = (assignment.retry_of, assignment.first_task_id);
         let origin = Origin { task_id: of, first_task_id: first };
         let origin = (!origin.task_id.is_empty()).then(|| Box::new(origin));
+        let (schedule, at_ms) = (assignment.schedule, assignment.scheduled_at_ms);
+        let scheduled = (!schedule.is_empty()).then(|| Box::new(Scheduled { schedule, at_ms }));
         // One that takes more than all would never start.
         let slots = assignment.slots.clamp(1, self.slots);
         let payload = Vec::from(assignment.payload);
@@ -143,6 +146,7 @@ impl Executor {
             slots,
             timeout,
             origin,
+            scheduled,
             since: Instant::now(),
         });
         self.fill_slots();
@@ -158,7 +162,8 @@ impl Executor {
     }
 
     fn spawn(&mut self, waiting: Waiting) {
-        let Waiting { key, handler, payload, epoch, slots, timeout, origin, since: _ } = waiting;
+        let Waiting { key, handler, payload, epoch, slots, timeout, origin, scheduled, since: _ } =
+            waiting;
         let (cancelled, began) = (CancellationToken::new(), Instant::now());
         let live = Live::default();
         let running = Running { slots, cancelled: cancelled.clone(), live: live.clone(), began };
@@ -171,6 +176,7 @@ impl Executor {
             worker_id: Arc::clone(&self.worker_id),
             origin,
             live,
+            scheduled,
             cancelled: cancelled.clone(),
         };
         let (ended, faults) = (self.ended.clone(), self.faults.clone());

@@ -20,6 +20,6 @@ pub mod slots;
 mod witness;
 
 pub use config::Config;
-pub use handlers::{Context, Failure, Handler, Origin};
+pub use handlers::{Context, Failure, Handler, Origin, Scheduled};
 pub use live::Live;
 pub use run::{Error, run};

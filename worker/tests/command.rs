@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use worker::handlers::CommandHandler;
-use worker::{Context, Failure, Handler as _, Origin};
+use worker::{Context, Failure, Handler as _, Origin, Scheduled};
 
 fn context() -> Context {
     Context {
@@ -16,6 +16,7 @@ fn context() -> Context {
         worker_id: Arc::from("localhost:50061"),
         origin: None,
         live: worker::Live::default(),
+        scheduled: None,
         cancelled: CancellationToken::new(),
     }
 }
@@ -50,6 +51,17 @@ async fn a_repetition_knows_what_it_repeats() {
     let result = CommandHandler::default().run(context, order).await.expect("succeeds");
     let result: Value = serde_json::from_slice(&result).expect("is JSON");
     assert_eq!(result["stdout"], json!(format!("the-second {array} 7\n")));
+}
+
+#[tokio::test]
+async fn a_task_of_a_schedule_knows_when_it_was_due() {
+    let print = r#"echo "$MUTIRAO_SCHEDULE $MUTIRAO_SCHEDULED_AT""#;
+    let order = json!({ "argv": ["sh", "-c", print] }).to_string().into_bytes();
+    let scheduled = Scheduled { schedule: "nightly".into(), at_ms: 1_796_108_400_000 };
+    let context = Context { scheduled: Some(Box::new(scheduled)), ..context() };
+    let result = CommandHandler::default().run(context, order).await.expect("succeeds");
+    let result: Value = serde_json::from_slice(&result).expect("is JSON");
+    assert_eq!(result["stdout"], json!("nightly 2026-12-01T07:00:00Z\n"));
 }
 
 #[tokio::test]

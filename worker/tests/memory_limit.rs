@@ -21,6 +21,7 @@ async fn run(handler: &CommandHandler, order: Value) -> Result<Value, Failure> {
         epoch: 7,
         worker_id: Arc::from(format!("{WORKER}-{:?}", std::thread::current().id())),
         origin: None,
+        scheduled: None,
         live: worker::Live::default(),
         cancelled: CancellationToken::new(),
     };

@@ -22,6 +22,7 @@ fn context() -> Context {
         epoch: 7,
         worker_id: Arc::from(WORKER),
         origin: None,
+        scheduled: None,
         live: worker::Live::default(),
         cancelled: CancellationToken::new(),
     }

@@ -16,6 +16,7 @@ fn context() -> Context {
         worker_id: Arc::from("localhost:50061"),
         origin: None,
         live: worker::Live::default(),
+        scheduled: None,
         cancelled: CancellationToken::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! The flags; their texts are in the message catalogue.
 
+pub mod schedule;
 mod users;
 mod values;
 
@@ -163,6 +164,10 @@ pub enum Online {
     Queues {
         #[command(subcommand)]
         action: Option<QueuesAction>,
+    },
+    Schedule {
+        #[command(subcommand)]
+        action: schedule::ScheduleAction,
     },
     Audit {
         #[arg(long, value_name = "FILE|-")]

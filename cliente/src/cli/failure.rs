@@ -126,6 +126,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::ArrayNotFound
         | ErrorCode::DependencyNotFound
         | ErrorCode::QueueNotFound
+        | ErrorCode::ScheduleNotFound
         | ErrorCode::WorkerNotFound
         | ErrorCode::UserNotFound
         | ErrorCode::TailNotFound => exit::NOT_FOUND,

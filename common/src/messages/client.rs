@@ -136,6 +136,9 @@ pub enum ClientMessage {
         source: String,
         problem: FlowProblem,
     },
+    ScheduleRemoved {
+        schedule: String,
+    },
     QueuePurged {
         queue: String,
         tasks: u64,
@@ -240,6 +243,7 @@ impl Message for ClientMessage {
             Self::NotLoggedIn => "not_logged_in",
             Self::UserAdded { .. } => "user_added",
             Self::UserRemoved { .. } => "user_removed",
+            Self::ScheduleRemoved { .. } => "schedule_removed",
             Self::QueuePurged { .. } => "queue_purged",
             Self::Flow { .. } => "flow",
             Self::MapFailed { .. } => "map_failed",
@@ -365,6 +369,9 @@ impl ClientMessage {
                 format!("{input}: {code}: {}", task_error_text(code, message, Lang::Pt))
             }
             Self::Flow { source, problem } => format!("{source}: {}", problem.portuguese()),
+            Self::ScheduleRemoved { schedule } => {
+                format!("Agendamento {schedule} removido; as tarefas que criou continuam.")
+            }
             Self::QueuePurged { queue, tasks, left: 1.. } => {
                 format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas; outras chegam enquanto isso.")
             }
@@ -503,6 +510,9 @@ impl ClientMessage {
                 format!("{input}: {code}: {}", task_error_text(code, message, Lang::En))
             }
             Self::Flow { source, problem } => format!("{source}: {}", problem.english()),
+            Self::ScheduleRemoved { schedule } => {
+                format!("Schedule {schedule} removed; the tasks that it made stay.")
+            }
             Self::QueuePurged { queue, tasks, left: 1.. } => {
                 format!("{tasks} tasks that waited in the queue {queue} were cancelled; others come meanwhile.")
             }

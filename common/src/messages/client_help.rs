@@ -22,10 +22,12 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "timeout" => "Quanto tempo cada pedido procura um orquestrador: 500ms, 15s, 2m",
         "lang" => "Idioma das mensagens",
         "submit.about" => "Submete tarefas",
-        "submit.handler" => {
+        "submit.handler" | "schedule.set.handler" => {
             "Que trabalho é: simulated (padrão), echo, mandelbrot, command (padrão com --) ou um seu"
         }
-        "submit.payload" => "O que o handler recebe; @ARQUIVO lê um arquivo, - a entrada padrão",
+        "submit.payload" | "schedule.set.payload" => {
+            "O que o handler recebe; @ARQUIVO lê um arquivo, - a entrada padrão"
+        }
         "submit.count" => "Quantas tarefas iguais",
         "submit.array" => {
             "Um array: tarefas com estes números, submetidas de uma vez; um programa lê o seu em MUTIRAO_ARRAY_INDEX"
@@ -33,7 +35,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.each_line" => {
             "Uma tarefa por linha do arquivo (- é a entrada padrão); a linha substitui {} no conteúdo ou nos argumentos"
         }
-        "submit.delivery" | "run.delivery" | "map.delivery" => {
+        "submit.delivery" | "run.delivery" | "map.delivery" | "schedule.set.delivery" => {
             "at-least-once (padrão): perdido o worker, outro a executa; at-most-once: nunca começa duas vezes, termina como PERDIDA"
         }
         "submit.delay" => "Quanto depois de recebida a tarefa pode começar: 30s, 10m, 2h",
@@ -68,8 +70,10 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "A chave também vale por tanto desde a submissão, mesmo terminada a tarefa; outro conteúdo é recusado"
         }
         "submit.id" => "Identificador da tarefa, para repetir uma submissão sem duplicar",
-        "submit.wait" | "retry.wait" => "Espera terminarem; o código de saída é o do trabalho",
-        "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
+        "submit.wait" | "retry.wait" | "schedule.run.wait" => {
+            "Espera terminarem; o código de saída é o do trabalho"
+        }
+        "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" | "schedule.set.stdin_from" => {
             "Arquivo com a entrada padrão do programa (- é a entrada padrão)"
         }
         "own_dir" => {
@@ -78,13 +82,14 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "memory_limit" => {
             "Quanta memória uma tentativa pode ter: 512MiB, 2GiB; com mais, falha com OUT_OF_MEMORY ou falta-lhe memória, conforme o worker"
         }
-        "submit.cwd" | "run.cwd" | "map.cwd" => {
+        "submit.cwd" | "run.cwd" | "map.cwd" | "schedule.set.cwd" => {
             "Em que pasta do worker o programa roda (padrão: a do worker); uma relativa começa na pasta daqui"
         }
         "result.wait" => "Espera terminar",
         "wait_timeout" => "Quanto esperar, no máximo: 30s, 10m, 2h",
         "submit.allow_unknown_handler"
         | "run.allow_unknown_handler"
+        | "schedule.set.allow_unknown_handler"
         | "map.allow_unknown_handler" => {
             "Aceita mesmo que nenhum worker tenha oferecido este handler"
         }
@@ -100,7 +105,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "map.keep_order" => "Mostra as saídas na ordem das entradas",
         "map.tag" => "Cada linha da saída começa com a entrada e um tab",
         "map.halt_on_error" => "A primeira falha cancela o que resta",
-        "submit.argv" => "Depois de --: o programa e os argumentos, para o handler command",
+        "submit.argv" | "schedule.set.argv" => {
+            "Depois de --: o programa e os argumentos, para o handler command"
+        }
         "status.explain" => {
             "Explica passo a passo: por que espera, por que rodou de novo, como terminou"
         }
@@ -180,6 +187,32 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "cluster.promote.accept_incomplete" => {
             "Também um nó que só recebia o histórico: o que falta no diário dele se perde"
         }
+        "schedule.about" => "Agendamentos: tarefas que o principal cria de novo e de novo",
+        "schedule.set.about" => {
+            "Cria um agendamento, ou dá outro conteúdo ao que tem este nome; em pausa, continua em pausa"
+        }
+        "schedule.set.cron" => {
+            "Quando: minuto, hora, dia do mês, mês e dia da semana, como no cron (seis campos: segundos antes), @hourly, @daily, @weekly, @monthly, @yearly, ou @every 90s"
+        }
+        "schedule.set.zone" => "Fuso horário, por exemplo America/Sao_Paulo (padrão: UTC)",
+        "schedule.set.catch_up" => {
+            "O que se perdeu em pausa, ou sem principal por mais de um minuto: skip (padrão): nada; one: uma tarefa por todas; all: uma por cada, as últimas cem"
+        }
+        "schedule.set.overlap" => {
+            "Enquanto a tarefa anterior não terminou: allow (padrão): cria outra; skip: não cria"
+        }
+        "schedule.list.about" => "Lista os seus agendamentos",
+        "schedule.show.about" => "Mostra um agendamento e as próximas cinco vezes",
+        "schedule.pause.about" => "Deixa de criar tarefas",
+        "schedule.resume.about" => "Termina a pausa",
+        "schedule.run.about" => "Cria uma tarefa agora, além das que têm hora",
+        "schedule.remove.about" => "Esquece um agendamento; as tarefas que criou continuam",
+        "schedule.set.name"
+        | "schedule.show.name"
+        | "schedule.pause.name"
+        | "schedule.resume.name"
+        | "schedule.run.name"
+        | "schedule.remove.name" => "Nome do agendamento",
         "queues.about" => "Lista e administra as filas",
         "queues.list.about" => "Lista as filas (padrão)",
         "queues.set.about" => "Muda como uma fila é atendida",
@@ -235,10 +268,12 @@ fn english(id: &str) -> Option<&'static str> {
         "timeout" => "How long each request looks for an orchestrator: 500ms, 15s, 2m",
         "lang" => "Language of the messages",
         "submit.about" => "Submits tasks",
-        "submit.handler" => {
+        "submit.handler" | "schedule.set.handler" => {
             "What work it is: simulated (default), echo, mandelbrot, command (default with --) or one of your own"
         }
-        "submit.payload" => "What the handler is given; @FILE reads a file, - standard input",
+        "submit.payload" | "schedule.set.payload" => {
+            "What the handler is given; @FILE reads a file, - standard input"
+        }
         "submit.count" => "How many equal tasks",
         "submit.array" => {
             "An array: tasks with these numbers, submitted at once; a program reads its own in MUTIRAO_ARRAY_INDEX"
@@ -246,7 +281,7 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.each_line" => {
             "One task per line of the file (- is standard input); the line replaces {} in the payload or the arguments"
         }
-        "submit.delivery" | "run.delivery" | "map.delivery" => {
+        "submit.delivery" | "run.delivery" | "map.delivery" | "schedule.set.delivery" => {
             "at-least-once (default): if its worker is lost, another runs it; at-most-once: never started twice, it ends as LOST"
         }
         "submit.delay" => "How long after it was accepted the task may begin: 30s, 10m, 2h",
@@ -281,10 +316,10 @@ fn english(id: &str) -> Option<&'static str> {
             "The key also holds for so long from the submission on, though the task be finished; another content is refused"
         }
         "submit.id" => "Id of the task, to repeat a submission without duplicating it",
-        "submit.wait" | "retry.wait" => {
+        "submit.wait" | "retry.wait" | "schedule.run.wait" => {
             "Wait until they are finished; the exit code is that of the work"
         }
-        "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" => {
+        "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" | "schedule.set.stdin_from" => {
             "File with the program's standard input (- is standard input)"
         }
         "own_dir" => {
@@ -293,13 +328,14 @@ fn english(id: &str) -> Option<&'static str> {
         "memory_limit" => {
             "How much memory an attempt may have: 512MiB, 2GiB; with more it fails with OUT_OF_MEMORY, or gets no more, as its worker can"
         }
-        "submit.cwd" | "run.cwd" | "map.cwd" => {
+        "submit.cwd" | "run.cwd" | "map.cwd" | "schedule.set.cwd" => {
             "In which folder of the worker the program runs (default: the worker's own); a relative one begins in the folder here"
         }
         "result.wait" => "Wait until it is finished",
         "wait_timeout" => "How long to wait at most: 30s, 10m, 2h",
         "submit.allow_unknown_handler"
         | "run.allow_unknown_handler"
+        | "schedule.set.allow_unknown_handler"
         | "map.allow_unknown_handler" => "Accept although no worker has offered this handler",
         "run.argv" => "After --: the program and its arguments",
         "map.about" => {
@@ -313,7 +349,9 @@ fn english(id: &str) -> Option<&'static str> {
         "map.keep_order" => "Shows outputs in the order of the inputs",
         "map.tag" => "Each line of output begins with the input and a tab",
         "map.halt_on_error" => "The first failure cancels the rest",
-        "submit.argv" => "After --: the program and its arguments, for the handler command",
+        "submit.argv" | "schedule.set.argv" => {
+            "After --: the program and its arguments, for the handler command"
+        }
         "status.explain" => {
             "Explain step by step: why it waits, why it was run again, how it ended"
         }
@@ -395,6 +433,32 @@ fn english(id: &str) -> Option<&'static str> {
         "cluster.promote.accept_incomplete" => {
             "Even a node that was only catching up: what its journal lacks is lost"
         }
+        "schedule.about" => "Schedules: tasks that the principal makes again and again",
+        "schedule.set.about" => {
+            "Creates a schedule, or gives the one of this name another content; a paused one stays paused"
+        }
+        "schedule.set.cron" => {
+            "When: minute, hour, day of the month, month and day of the week, as in cron (six fields: seconds before them), @hourly, @daily, @weekly, @monthly, @yearly, or @every 90s"
+        }
+        "schedule.set.zone" => "Time zone, for example America/Sao_Paulo (default: UTC)",
+        "schedule.set.catch_up" => {
+            "What was missed in a pause, or without a principal for more than a minute: skip (default): nothing; one: one task for all; all: one for each, the last hundred"
+        }
+        "schedule.set.overlap" => {
+            "While the task before has not ended: allow (default): makes another; skip: makes none"
+        }
+        "schedule.list.about" => "Lists your schedules",
+        "schedule.show.about" => "Shows a schedule and its next five firings",
+        "schedule.pause.about" => "Makes no more tasks",
+        "schedule.resume.about" => "Ends the pause",
+        "schedule.run.about" => "Makes a task now, beside those that are due",
+        "schedule.remove.about" => "Forgets a schedule; the tasks that it made stay",
+        "schedule.set.name"
+        | "schedule.show.name"
+        | "schedule.pause.name"
+        | "schedule.resume.name"
+        | "schedule.run.name"
+        | "schedule.remove.name" => "Name of the schedule",
         "queues.about" => "Lists and manages queues",
         "queues.list.about" => "Lists the queues (default)",
         "queues.set.about" => "Changes how a queue is served",

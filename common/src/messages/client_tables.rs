@@ -12,6 +12,9 @@ pub enum Columns {
     Nodes,
     Users,
     Queues,
+    Schedules,
+    /// When a schedule is due.
+    Upcoming,
 }
 
 impl Columns {
@@ -72,6 +75,28 @@ impl Columns {
                 "PER SECOND",
                 "QUOTA",
             ],
+            (Lang::Pt, Self::Schedules) => &[
+                "AGENDAMENTO",
+                "SITUAÇÃO",
+                "QUANDO",
+                "FUSO",
+                "PRÓXIMA (UTC)",
+                "ÚLTIMA (UTC)",
+                "TAREFA",
+                "DEPOIS DELA",
+            ],
+            (Lang::En, Self::Schedules) => &[
+                "SCHEDULE",
+                "CONDITION",
+                "WHEN",
+                "ZONE",
+                "NEXT (UTC)",
+                "LAST (UTC)",
+                "TASK",
+                "SINCE THEN",
+            ],
+            (Lang::Pt, Self::Upcoming) => &["PRÓXIMAS (UTC)"],
+            (Lang::En, Self::Upcoming) => &["NEXT (UTC)"],
         }
     }
 }
@@ -99,6 +124,18 @@ pub enum Label {
     /// Which task it does once more.
     RetryOf,
     Progress,
+    /// Which schedule made it, or is meant.
+    Schedule,
+    /// A schedule that is not paused.
+    Active,
+    /// When a schedule is due: its expression and its zone.
+    Expression,
+    CatchUp,
+    Overlap,
+    Payload,
+    LastFiring,
+    /// A firing that made no task.
+    Unmade,
     Submitted,
     Started,
     Finished,
@@ -147,6 +184,22 @@ impl Label {
             (Lang::En, Self::RetryOf) => "Retry of",
             (Lang::Pt, Self::Progress) => "Progresso",
             (Lang::En, Self::Progress) => "Progress",
+            (Lang::Pt, Self::Schedule) => "Agendamento",
+            (Lang::En, Self::Schedule) => "Schedule",
+            (Lang::Pt, Self::Active) => "ativo",
+            (Lang::En, Self::Active) => "active",
+            (Lang::Pt, Self::Expression) => "Quando",
+            (Lang::En, Self::Expression) => "When",
+            (Lang::Pt, Self::CatchUp) => "Perdidas",
+            (Lang::En, Self::CatchUp) => "Missed",
+            (Lang::Pt, Self::Overlap) => "Simultâneas",
+            (Lang::En, Self::Overlap) => "Overlap",
+            (Lang::Pt, Self::Payload) => "Conteúdo",
+            (Lang::En, Self::Payload) => "Payload",
+            (Lang::Pt, Self::LastFiring) => "Última",
+            (Lang::En, Self::LastFiring) => "Last",
+            (Lang::Pt, Self::Unmade) => "Sem tarefa",
+            (Lang::En, Self::Unmade) => "No task",
             (Lang::Pt, Self::NotBefore) => "Não antes de",
             (Lang::En, Self::NotBefore) => "Not before",
             (_, Self::Handler) => "Handler",

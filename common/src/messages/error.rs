@@ -40,6 +40,7 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::WorkerNotFound => {
             "Nenhum worker com este identificador está conectado; veja cliente workers."
         }
+        ErrorCode::ScheduleNotFound => "Agendamento não encontrado; veja cliente schedule list.",
         ErrorCode::QueueNotFound => "Fila não encontrada; veja cliente queues.",
         ErrorCode::NeedsNotMet => {
             "Nenhum worker que oferece o handler tem o que a tarefa precisa; veja cliente workers, ou use --allow-unknown-handler para esperar por um."
@@ -112,6 +113,7 @@ fn english(code: ErrorCode) -> &'static str {
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
         ErrorCode::NotRetriable => "Only a task that failed or was lost is retried.",
         ErrorCode::WorkerNotFound => "No worker of this id is connected; see cliente workers.",
+        ErrorCode::ScheduleNotFound => "There is no such schedule; see cliente schedule list.",
         ErrorCode::QueueNotFound => "There is no such queue; see cliente queues.",
         ErrorCode::NeedsNotMet => {
             "No worker that offers the handler has what the task needs; see cliente workers, or use --allow-unknown-handler to wait for one."

@@ -141,6 +141,19 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
     }
 }
 
+/// Why a schedule made no task; a word of a later version stays what it is. `detail` is for developers.
+pub fn unmade_text(reason: &str, detail: &str, lang: Lang) -> String {
+    match (lang, reason) {
+        (Lang::Pt, "MISSED") => "perdida".into(),
+        (Lang::Pt, "OVERLAPPED") => "a anterior ainda não terminou".into(),
+        (Lang::Pt, "REFUSED") => format!("ainda não pôde ser recebida [{detail}]"),
+        (Lang::En, "MISSED") => "missed".into(),
+        (Lang::En, "OVERLAPPED") => "the one before had not ended".into(),
+        (Lang::En, "REFUSED") => format!("could not be accepted yet [{detail}]"),
+        (_, other) => other.to_owned(),
+    }
+}
+
 /// A node's part in the cluster.
 pub fn role_word(role: NodeRole, lang: Lang) -> &'static str {
     match (lang, role) {

@@ -1,12 +1,14 @@
 //! What was asked of the task machine.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, RequestId, SessionId,
-    TaskId, Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, RequestId, ScheduleName,
+    SessionId, TaskId, Timestamp, UserName, WorkerId,
 };
 use crate::quota::Quota;
+use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 use crate::terms::Terms;
 
@@ -82,6 +84,25 @@ pub enum Command {
     ListQueues { request: RequestId },
     /// Cancels what waits in a queue, a part at a time.
     PurgeQueue { request: RequestId, queue: QueueName },
+
+    /// Creates a schedule, or gives the one of this name another content; whether it is paused stays as it is.
+    SetSchedule {
+        request: RequestId,
+        owner: UserName,
+        name: ScheduleName,
+        schedule: Arc<Schedule>,
+        allow_unknown_handler: bool,
+    },
+    /// A paused schedule makes no tasks.
+    PauseSchedule { request: RequestId, owner: UserName, name: ScheduleName, paused: bool },
+    /// Its tasks stay.
+    RemoveSchedule { request: RequestId, owner: UserName, name: ScheduleName },
+    /// One of the owner's schedules.
+    QuerySchedule { request: RequestId, owner: UserName, name: ScheduleName },
+    /// The owner's schedules.
+    ListSchedules { request: RequestId, owner: UserName },
+    /// Makes a task now, beside those that are due, even of a paused schedule.
+    RunSchedule { request: RequestId, owner: UserName, name: ScheduleName, task: TaskId },
 
     /// Time has passed: leases may have ended, retention may be due.
     ExpireTimers,

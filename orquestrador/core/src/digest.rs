@@ -5,12 +5,14 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::command::Failure;
 use crate::effect::UserRecord;
-use crate::event::Forgotten;
+use crate::event::{Firing, Forgotten};
 use crate::ids::{HandlerName, QueueName, TaskId, UserName};
 use crate::quota::Quota;
+use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 use crate::state::handlers::Handlers;
 use crate::state::keys::Key;
+use crate::state::schedules::{Entry, Made, ScheduleKey, Unmade};
 use crate::state::tasks::{End, Finished, Wait};
 use crate::state::workers::Worker;
 
@@ -25,6 +27,7 @@ enum Kind {
     Queue = 6,
     Key = 7,
     Quota = 8,
+    Schedule = 9,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -234,6 +237,43 @@ pub fn key(key: &Key) -> u128 {
     bytes.number(key.fingerprint);
     bytes.number(key.until.0);
     bytes.hash(Kind::Key)
+}
+
+pub fn schedule((owner, name): &ScheduleKey, entry: &Entry) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.text(&owner.0);
+    bytes.text(&name.0);
+    let Schedule { expression, zone, catch_up, overlap, handler, payload, terms } =
+        &*entry.schedule;
+    for text in [expression, zone, &*handler.0] {
+        bytes.text(text);
+    }
+    bytes.number(xxh3_64(payload));
+    bytes.number(terms.hash());
+    bytes.number(*catch_up as u64);
+    bytes.number(*overlap as u64);
+    bytes.number(entry.paused.into());
+    bytes.number(entry.created.0);
+    bytes.number(entry.changed.0);
+    bytes.number(entry.next.map_or(0, |next| next.0.wrapping_add(1)));
+    bytes.number(entry.made.is_some().into());
+    if let Some(Made { due, task, by_hand, at }) = &entry.made {
+        bytes.0.extend(task.to_bytes());
+        [due.0, u64::from(*by_hand), at.0].into_iter().for_each(|number| bytes.number(number));
+    }
+    if let Some(Unmade { due, firing, at }) = &entry.unmade {
+        [due.0, at.0].into_iter().for_each(|number| bytes.number(number));
+        match firing {
+            Firing::Made(_) | Firing::ByHand(_) => {}
+            Firing::Missed => bytes.text("missed"),
+            Firing::Overlapped => bytes.text("overlapped"),
+            Firing::Refused { why } => {
+                bytes.text("refused");
+                bytes.text(why);
+            }
+        }
+    }
+    bytes.hash(Kind::Schedule)
 }
 
 /// A queue that has no settings of its own adds nothing.

@@ -1,14 +1,17 @@
 //! What the shell must do, once the step's events are committed. Plain data: no channel, no future.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::command::{AttemptRef, Delivery, Failure};
+use crate::event::Firing;
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, QueueName, RequestId, SessionId, TaskId, Timestamp,
-    UserName, WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, QueueName, RequestId, ScheduleName, SessionId, TaskId,
+    Timestamp, UserName, WorkerId,
 };
 use crate::quota::{Quota, Usage};
 use crate::rejection::Rejection;
+use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 use crate::terms::Origin;
 
@@ -58,6 +61,8 @@ pub struct Assignment {
     pub slots: u32,
     /// Which task it does once more.
     pub origin: Option<Origin>,
+    /// Which schedule of its owner's made it.
+    pub schedule: Option<ScheduleName>,
     /// What the attempt may take, from its start on.
     pub timeout_ms: Option<u64>,
 }
@@ -92,6 +97,13 @@ pub enum Answer {
     Overview(Overview),
     Queues {
         queues: Vec<QueueSnapshot>,
+    },
+    Schedule {
+        snapshot: ScheduleSnapshot,
+    },
+    /// By name.
+    Schedules {
+        schedules: Vec<ScheduleSnapshot>,
     },
     /// So many were cancelled, and so many still wait in the queue.
     Purged {
@@ -134,6 +146,8 @@ pub struct TaskSnapshot {
     pub waits_for: usize,
     /// Which task it does once more.
     pub retry_of: Option<TaskId>,
+    /// Which schedule of its owner's made it.
+    pub schedule: Option<ScheduleName>,
     pub queue: QueueName,
     pub priority: i8,
 }
@@ -164,6 +178,22 @@ pub struct QueueSnapshot {
     pub settings: QueueSettings,
     pub queued: u64,
     pub running: u32,
+}
+
+/// A schedule as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleSnapshot {
+    pub name: ScheduleName,
+    pub schedule: Arc<Schedule>,
+    pub paused: bool,
+    pub created: Timestamp,
+    pub changed: Timestamp,
+    /// When it is due; `None`: never again.
+    pub next: Option<Timestamp>,
+    /// When the last task was due that it made, and which that is; and whether somebody wanted it then.
+    pub made: Option<(Timestamp, TaskId, bool)>,
+    /// When the firing after that was due, and what became of it.
+    pub unmade: Option<(Timestamp, Firing)>,
 }
 
 /// Why a queued task is not running yet.

@@ -1,15 +1,17 @@
 //! What happened. Journalled and replicated; [`Machine::apply`](crate::Machine::apply) is their only reader.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::command::{Condition, Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, TaskId, Timestamp,
-    UserName, WorkerId,
+    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, ScheduleName, TaskId,
+    Timestamp, UserName, WorkerId,
 };
 use crate::needs::Needs;
 use crate::quota::Quota;
+use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 use crate::terms::{Expiry, Origin, Terms};
 
@@ -201,6 +203,33 @@ pub enum Event {
         quota: Option<Quota>,
         at: Timestamp,
     },
+    /// There is such a schedule from now on; in the place of one of the same name, if there was any.
+    ScheduleSet {
+        owner: UserName,
+        name: ScheduleName,
+        schedule: Arc<Schedule>,
+        paused: bool,
+        /// When its name was first set.
+        created: Timestamp,
+        /// When it is due; `None`: never again.
+        next: Option<Timestamp>,
+        at: Timestamp,
+    },
+    /// What became of a firing, and when the next one is due. The task that was made was submitted just before; in snapshots
+    /// it may no longer be known.
+    ScheduleFired {
+        owner: UserName,
+        name: ScheduleName,
+        due: Timestamp,
+        firing: Firing,
+        next: Option<Timestamp>,
+        at: Timestamp,
+    },
+    ScheduleRemoved {
+        owner: UserName,
+        name: ScheduleName,
+        at: Timestamp,
+    },
     UserAdded {
         user: UserName,
         token_hash: String,
@@ -210,6 +239,21 @@ pub enum Event {
     UserRemoved {
         user: UserName,
     },
+}
+
+/// What became of a firing of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Firing {
+    /// It made this task.
+    Made(TaskId),
+    /// Somebody wanted it now: it made this task, and those that are due stay so.
+    ByHand(TaskId),
+    /// It was missed, and so were those between it and the next one: nothing is made of them.
+    Missed,
+    /// The task of the firing before had not ended: nothing is made of it.
+    Overlapped,
+    /// Its task could not be accepted: it stays due, and is tried again.
+    Refused { why: String },
 }
 
 /// What a task waits for.
@@ -246,6 +290,8 @@ pub struct RestoredTask {
     /// Of one whose cancelled attempt still holds a slot.
     pub needs: Option<Box<Needs>>,
     pub origin: Option<Box<Origin>>,
+    /// Which schedule of its owner's made it.
+    pub schedule: Option<ScheduleName>,
     /// Of a failure or a loss: what is needed to do it once more.
     pub again: Option<Box<RestoredAgain>>,
     pub end: RestoredEnd,

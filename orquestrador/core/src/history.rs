@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use crate::event::{Blockage, Event, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask};
+use crate::event::{
+    Blockage, Event, Firing, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
+};
 use crate::ids::{Attempt, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::needs::Needs;
 use crate::state::State;
@@ -12,6 +14,7 @@ use crate::state::arrays::Array;
 use crate::state::classes::Class;
 use crate::state::kept::Kept;
 use crate::state::keys::Key;
+use crate::state::schedules::{Entry, ScheduleKey};
 use crate::state::slab::{Beside, Shared, Slot};
 use crate::state::tasks::{Body, Chain, End, Finished, Seq, Task, Wait};
 use crate::state::workers::Worker;
@@ -65,8 +68,9 @@ impl History {
             quota: Some(quota),
             at: Timestamp(0),
         });
+        let schedules = state.schedules.iter().flat_map(|(key, entry)| scheduled(key, entry));
         let first = users.chain(learned).chain(workers).chain(queues).chain(quotas);
-        let first: Vec<_> = first.collect();
+        let first: Vec<_> = first.chain(schedules).collect();
         let (next_keys, keys) = state.keys.share();
         let mut history = Self {
             first: first.into_iter(),
@@ -147,6 +151,7 @@ impl History {
             priority: terms.priority,
             needs: self.held.get(&task.id()).cloned().flatten(),
             origin: terms.origin.clone(),
+            schedule: terms.schedule.clone(),
             again: finished.again.as_ref().map(|again| {
                 let payload = again.payload.to_blob();
                 Box::new(RestoredAgain { payload, terms: Terms::clone(&again.terms) })
@@ -250,6 +255,29 @@ fn keyed(key: &Key) -> Event {
         fingerprint: key.fingerprint,
         until: key.until,
     }
+}
+
+fn scheduled((owner, name): &ScheduleKey, entry: &Entry) -> impl Iterator<Item = Event> {
+    let set = Event::ScheduleSet {
+        owner: owner.clone(),
+        name: name.clone(),
+        schedule: Arc::clone(&entry.schedule),
+        paused: entry.paused,
+        created: entry.created,
+        next: entry.next,
+        at: entry.changed,
+    };
+    let fired = |due, firing, at| {
+        let (owner, name) = (owner.clone(), name.clone());
+        Event::ScheduleFired { owner, name, due, firing, next: entry.next, at }
+    };
+    let made = entry.made.as_ref().map(|made| {
+        let firing = if made.by_hand { Firing::ByHand } else { Firing::Made };
+        fired(made.due, firing(made.task), made.at)
+    });
+    let unmade = entry.unmade.as_ref();
+    let unmade = unmade.map(|unmade| fired(unmade.due, unmade.firing.clone(), unmade.at));
+    [Some(set), made, unmade].into_iter().flatten()
 }
 
 /// What the tasks of a class have in common.

@@ -186,6 +186,10 @@ pub struct HandlerName(pub Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyName(pub Arc<str>);
 
+/// A schedule of a user's; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScheduleName(pub Arc<str>);
+
 /// A queue; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName(pub Arc<str>);
@@ -216,6 +220,7 @@ name_like!(UserName);
 name_like!(HandlerName);
 name_like!(KeyName);
 name_like!(QueueName);
+name_like!(ScheduleName);
 
 impl Default for QueueName {
     /// The queue of tasks that name none.

@@ -34,6 +34,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     deliveries(state)?;
     retention(state)?;
     keys(state)?;
+    schedules(state)?;
     users(state)?;
     digest(machine)
 }
@@ -72,6 +73,17 @@ fn keys(state: &State) -> Result<(), String> {
         ensure(is_active || due.contains(&slot), || wrong("it is held for ever"))?;
     }
     Ok(())
+}
+
+/// What waits to be made is due, and the payloads are counted.
+fn schedules(state: &State) -> Result<(), String> {
+    let mut bytes = 0;
+    for ((owner, name), entry) in state.schedules.iter() {
+        let wrong = |what: &str| format!("schedule {name} of {owner}: {what}");
+        bytes += entry.schedule.payload.len() as u64;
+        ensure(!entry.is_refused() || entry.next.is_some(), || wrong("what was refused is lost"))?;
+    }
+    ensure(bytes == state.schedules.bytes(), || "schedules have other payloads".to_owned())
 }
 
 fn totals(state: &State) -> Result<(), String> {

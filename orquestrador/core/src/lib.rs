@@ -21,6 +21,7 @@ pub mod quota;
 pub mod ranges;
 pub mod rejection;
 pub mod role;
+pub mod schedule;
 pub mod settings;
 mod state;
 pub mod terms;

@@ -37,6 +37,19 @@ pub struct Limits {
     pub max_dependents: usize,
     /// Keys that tasks hold.
     pub max_keys: usize,
+    /// Schedules, paused ones included.
+    pub max_schedules: usize,
+    pub max_user_schedules: usize,
+    /// Payload bytes of schedules.
+    pub max_schedule_bytes: u64,
+    /// Firings that one step decides.
+    pub fire_batch: usize,
+    /// A firing that is decided later than so long after it was due was missed.
+    pub missed_after_ms: u64,
+    /// Missed firings of a schedule that are made up for, where all of them are wanted: the last ones.
+    pub max_catch_up: u32,
+    /// Until a firing that was refused is tried again.
+    pub refire_ms: u64,
     /// Queues that have unfinished tasks, or settings.
     pub max_queues: usize,
     /// A task that has waited for so long is no longer overtaken by all of a higher priority.
@@ -64,6 +77,13 @@ impl Default for Limits {
             max_dependencies: 500_000,
             max_dependents: 20_000,
             max_keys: 500_000,
+            max_schedules: 10_000,
+            max_user_schedules: 1_000,
+            max_schedule_bytes: 256 << 20,
+            fire_batch: 1_000,
+            missed_after_ms: 60_000,
+            max_catch_up: 100,
+            refire_ms: 1_000,
             max_queues: 1_000,
             patience_ms: 60_000,
             worker_lease_ms: 3_000,

@@ -1,6 +1,6 @@
 //! Why a command was refused. A normal answer, not a fault.
 
-use crate::ids::{ArrayId, HandlerName, KeyName, QueueName, TaskId};
+use crate::ids::{ArrayId, HandlerName, KeyName, QueueName, ScheduleName, TaskId};
 use crate::quota::UserLimit;
 
 /// Each has one error code on the wire.
@@ -22,6 +22,10 @@ pub enum Rejection {
     KeyConflict { key: KeyName, task: TaskId },
     #[error("task {task}, which had the key {key}, ended and was forgotten since")]
     KeySpent { key: KeyName, task: TaskId },
+    #[error("there is no schedule {schedule}")]
+    ScheduleNotFound { schedule: ScheduleName },
+    #[error("schedule {schedule}: {why}")]
+    NoSuchPlan { schedule: ScheduleName, why: String },
     #[error("there is no queue {queue}")]
     QueueNotFound { queue: QueueName },
     #[error("there is no array {array}")]

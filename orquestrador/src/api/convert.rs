@@ -13,7 +13,8 @@ use orquestrador_core::effect::{
     ArraySnapshot, Assignment, PendingReason, QueueSnapshot, TaskSnapshot, TaskState,
     WorkerSnapshot,
 };
-use orquestrador_core::ids::{Attempt, Blob, TaskId, Timestamp};
+use orquestrador_core::ids::{Attempt, Blob, ScheduleName, TaskId, Timestamp};
+use orquestrador_core::schedule::moment_of;
 use orquestrador_core::terms::Terms;
 use tonic::Status;
 
@@ -88,8 +89,13 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         priority: snapshot.priority.into(),
         waits_for: u32::try_from(snapshot.waits_for).unwrap_or(u32::MAX),
         progress: None,
+        schedule: name(snapshot.schedule.as_ref()),
         retry_of: snapshot.retry_of.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
+}
+
+fn name(schedule: Option<&ScheduleName>) -> String {
+    schedule.map(ToString::to_string).unwrap_or_default()
 }
 
 pub fn retry(terms: &Terms) -> Option<proto::RetryPolicy> {
@@ -246,6 +252,9 @@ pub fn worker(worker: &WorkerSnapshot) -> proto::Worker {
 
 pub fn assignment(assignment: Assignment) -> proto::Assignment {
     let origin = assignment.origin;
+    // Of a repetition the first task's: that is the schedule's own.
+    let first = origin.map_or(assignment.attempt.task, |origin| origin.first);
+    let scheduled_at = assignment.schedule.as_ref().map_or(0, |_| moment_of(first).0);
     proto::Assignment {
         task_id: assignment.attempt.task.to_string(),
         attempt: assignment.attempt.attempt.0,
@@ -256,6 +265,8 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
         slots: assignment.slots,
         retry_of: origin.map(|origin| origin.of.to_string()).unwrap_or_default(),
         first_task_id: origin.map(|origin| origin.first.to_string()).unwrap_or_default(),
+        schedule: name(assignment.schedule.as_ref()),
+        scheduled_at_ms: scheduled_at,
     }
 }
 

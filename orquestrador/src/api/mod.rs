@@ -5,6 +5,7 @@ pub mod convert;
 pub mod follow;
 pub mod operator;
 pub mod queues;
+pub mod schedules;
 pub mod tasks;
 mod users;
 pub mod validate;
@@ -100,6 +101,8 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::NotRetriable { .. } => ErrorCode::NotRetriable,
         Rejection::KeyConflict { .. } => ErrorCode::KeyConflict,
         Rejection::KeySpent { .. } => ErrorCode::KeySpent,
+        Rejection::ScheduleNotFound { .. } => ErrorCode::ScheduleNotFound,
+        Rejection::NoSuchPlan { .. } => ErrorCode::InvalidArgument,
         Rejection::QueueNotFound { .. } => ErrorCode::QueueNotFound,
         Rejection::NeedsNotMet { .. } => ErrorCode::NeedsNotMet,
         Rejection::BacklogFull { .. } => ErrorCode::QueueFull,

@@ -1,5 +1,6 @@
 //! Wire messages into types that cannot be wrong. All that is wrong is named at once.
 
+mod schedules;
 mod terms;
 
 use common::grpc_status;
@@ -13,6 +14,7 @@ use orquestrador_core::ranges::Ranges;
 use tonic::Status;
 use uuid::Uuid;
 
+pub use schedules::{new_schedule, schedule_name};
 use terms::Way;
 
 /// Tasks in one request.

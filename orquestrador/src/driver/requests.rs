@@ -371,6 +371,12 @@ fn is_request(command: &Command) -> bool {
         | Command::ListQueues { .. }
         | Command::ChangeQueue { .. }
         | Command::PurgeQueue { .. }
+        | Command::SetSchedule { .. }
+        | Command::PauseSchedule { .. }
+        | Command::RemoveSchedule { .. }
+        | Command::QuerySchedule { .. }
+        | Command::ListSchedules { .. }
+        | Command::RunSchedule { .. }
         | Command::ConnectWorker(_) => true,
         Command::DisconnectWorker { .. }
         | Command::WorkerHeartbeat { .. }
@@ -394,11 +400,14 @@ fn content_bytes(event: &Event) -> usize {
         Event::TaskFailed { failure, .. } => failure.output.len() + failure.message.len(),
         Event::TasksPruned { tasks } => tasks.len() * 16,
         Event::OutputKept { output, .. } => output.len(),
+        Event::ScheduleSet { schedule, .. } => schedule.payload.len() + schedule.expression.len(),
         Event::KeysReleased { keys } => keys.len() * 64,
         Event::TaskBlocked { blockage, .. } => blockage.after.len() * 16,
         // Only in snapshots.
         Event::TaskRestored(_) | Event::ArrayRestored(_) => 0,
         Event::TaskAssigned { .. }
+        | Event::ScheduleFired { .. }
+        | Event::ScheduleRemoved { .. }
         | Event::ArrayCancelled { .. }
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }

@@ -1,6 +1,8 @@
 //! Long payloads and all results are put where the kernel can take them out of memory, before the machine sees them:
 //! it keeps those as they come.
 
+use std::sync::Arc;
+
 use orquestrador_core::command::{Failure, Outcome};
 use orquestrador_core::event::RestoredEnd;
 use orquestrador_core::ids::Blob;
@@ -17,6 +19,9 @@ pub fn command(store: &impl Store, mut command: Command) -> Command {
         }
         Command::SubmitArray { array, .. } => keep_payload(store, &mut array.payload),
         Command::KeepOutput { output, .. } => keep_results(store, vec![output]),
+        Command::SetSchedule { schedule, .. } => {
+            keep_payload(store, &mut Arc::make_mut(schedule).payload);
+        }
         Command::ReportOutcomes { outcomes, .. } => {
             let results = outcomes.iter_mut().map(|reported| match &mut reported.outcome {
                 Outcome::Succeeded { result } => result,
@@ -36,6 +41,9 @@ pub fn events(store: &impl Store, events: &mut [Event]) {
         match event {
             Event::TaskSubmitted { payload, .. } | Event::ArraySubmitted { payload, .. } => {
                 keep_payload(store, payload);
+            }
+            Event::ScheduleSet { schedule, .. } => {
+                keep_payload(store, &mut Arc::make_mut(schedule).payload);
             }
             Event::ArrayRestored(restored) => keep_payload(store, &mut restored.payload),
             Event::TaskSucceeded { result, .. } => results.push(result),

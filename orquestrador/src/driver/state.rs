@@ -199,6 +199,9 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }
+        | Event::ScheduleSet { .. }
+        | Event::ScheduleFired { .. }
+        | Event::ScheduleRemoved { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
         | Event::TasksPruned { .. }

@@ -371,6 +371,7 @@ mod tests {
             priority: 0,
             waits_for: 0,
             retry_of: None,
+            schedule: None,
         };
         let mut readers: Vec<_> = [3, 4]
             .map(|number| {

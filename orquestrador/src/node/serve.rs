@@ -6,6 +6,7 @@ use common::endpoint::{MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
 use common::proto::cluster_service_server::ClusterServiceServer;
 use common::proto::operator_service_server::OperatorServiceServer;
 use common::proto::queue_service_server::QueueServiceServer;
+use common::proto::schedule_service_server::ScheduleServiceServer;
 use common::proto::synchronization_service_server::SynchronizationServiceServer;
 use common::proto::task_orchestrator_server::TaskOrchestratorServer;
 use common::proto::witness_service_server::WitnessServiceServer;
@@ -66,6 +67,12 @@ pub fn start(
     );
     let queues = api::queues::Service { driver: driver.clone(), users: users.clone() };
     routes.add_service(QueueServiceServer::new(queues));
+    let schedules = api::schedules::Service { driver: driver.clone(), users: users.clone() };
+    routes.add_service(
+        ScheduleServiceServer::new(schedules)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES),
+    );
     let cluster = api::cluster::Service { driver: driver.clone(), users };
     routes.add_service(ClusterServiceServer::new(cluster));
     routes.add_service(

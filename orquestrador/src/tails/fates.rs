@@ -110,6 +110,9 @@ impl Fates {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::ScheduleSet { .. }
+            | Event::ScheduleFired { .. }
+            | Event::ScheduleRemoved { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }

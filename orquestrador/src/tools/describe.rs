@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery};
-use orquestrador_core::event::{RestoredEnd, RestoredTask};
+use orquestrador_core::event::{Firing, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::TaskId;
 use orquestrador_core::role::{EntryHash, EntryId, View};
 use orquestrador_core::terms::{Terms, TimeLimits};
@@ -112,6 +112,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         }
         Event::ArrayRestored(restored) => vec![TaskId(restored.array.0)],
         Event::TasksPruned { tasks } => tasks.clone(),
+        Event::ScheduleFired { firing, .. } => firing_word(firing).1.into_iter().collect(),
         Event::TaskRestored(restored) => vec![restored.task],
         Event::WorkerRegistered { .. }
         | Event::HandlersLearned { .. }
@@ -120,6 +121,8 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
         | Event::KeysReleased { .. }
+        | Event::ScheduleSet { .. }
+        | Event::ScheduleRemoved { .. }
         | Event::UserRemoved { .. } => Vec::new(),
     }
 }
@@ -148,6 +151,9 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskKeyed { .. } => "TASK_KEYED",
         Event::KeysReleased { .. } => "KEYS_RELEASED",
         Event::OutputKept { .. } => "OUTPUT_KEPT",
+        Event::ScheduleSet { .. } => "SCHEDULE_SET",
+        Event::ScheduleFired { .. } => "SCHEDULE_FIRED",
+        Event::ScheduleRemoved { .. } => "SCHEDULE_REMOVED",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -259,6 +265,23 @@ fn fields(event: &Event) -> Value {
         Event::OutputKept { task, output } => {
             json!({ "task_id": text(task), "output_bytes": output.len() })
         }
+        Event::ScheduleSet { owner, name, schedule, paused, created, next, at } => json!({
+            "owner": text(owner), "schedule": text(name), "expression": schedule.expression,
+            "zone": schedule.zone, "handler": text(&schedule.handler),
+            "payload_bytes": schedule.payload.len(), "paused": paused,
+            "created_at_ms": created.0, "next_ms": next.map(|next| next.0), "at_ms": at.0,
+        }),
+        Event::ScheduleFired { owner, name, due, firing, next, at } => {
+            let (what, task) = firing_word(firing);
+            json!({
+                "owner": text(owner), "schedule": text(name), "due_ms": due.0, "what": what,
+                "task_id": task.map(|task| text(&task)), "next_ms": next.map(|next| next.0),
+                "at_ms": at.0,
+            })
+        }
+        Event::ScheduleRemoved { owner, name, at } => json!({
+            "owner": text(owner), "schedule": text(name), "at_ms": at.0,
+        }),
         Event::TasksPruned { tasks } => {
             json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
         }
@@ -293,6 +316,16 @@ fn fields(event: &Event) -> Value {
             json!({ "user": text(user), "admin": admin, "at_ms": at.0 })
         }
         Event::UserRemoved { user } => json!({ "user": text(user) }),
+    }
+}
+
+fn firing_word(firing: &Firing) -> (&'static str, Option<TaskId>) {
+    match firing {
+        Firing::Made(task) => ("MADE", Some(*task)),
+        Firing::ByHand(task) => ("BY_HAND", Some(*task)),
+        Firing::Missed => ("MISSED", None),
+        Firing::Overlapped => ("OVERLAPPED", None),
+        Firing::Refused { .. } => ("REFUSED", None),
     }
 }
 

@@ -21,6 +21,8 @@ use common::console::Console;
 use common::messages::worker::WorkerMessage;
 use futures::future::BoxFuture;
 use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -207,6 +209,16 @@ fn origin_variables(context: &Context) -> Vec<(&'static str, String)> {
     of.into_iter().chain(array.into_iter().flatten()).collect()
 }
 
+/// Of a task that a schedule made: which one, and the moment at which it was due.
+fn schedule_variables(context: &Context) -> Vec<(&'static str, String)> {
+    let Some(scheduled) = context.scheduled.as_deref() else { return Vec::new() };
+    let at = i128::from(scheduled.at_ms) * 1_000_000;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(at).ok();
+    let at = at.and_then(|at| at.format(&Rfc3339).ok());
+    let at = at.map(|at| ("MUTIRAO_SCHEDULED_AT", at));
+    [("MUTIRAO_SCHEDULE", scheduled.schedule.clone())].into_iter().chain(at).collect()
+}
+
 fn spawn(
     order: &Order,
     context: &Context,
@@ -231,6 +243,7 @@ fn spawn(
     .envs(&order.env)
     .env("MUTIRAO_TASK_ID", &context.task_id)
     .envs(origin_variables(context))
+    .envs(schedule_variables(context))
     .env("MUTIRAO_ATTEMPT", context.attempt.to_string())
     .env("MUTIRAO_EPOCH", context.epoch.to_string())
     .env("MUTIRAO_WORKER_ID", context.worker_id.as_ref())

@@ -65,6 +65,8 @@ pub struct Context {
     pub origin: Option<Box<Origin>>,
     /// For those who follow the task while it runs.
     pub live: Live,
+    /// Of a task that a schedule made.
+    pub scheduled: Option<Box<Scheduled>>,
     /// Fires when the attempt is to stop.
     pub cancelled: CancellationToken,
 }
@@ -76,6 +78,15 @@ pub struct Origin {
     pub task_id: String,
     /// The first one of all, which may be of an array.
     pub first_task_id: String,
+}
+
+/// The firing of a schedule that a task is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The schedule's name.
+    pub schedule: String,
+    /// When it was due, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
 }
 
 /// The attempt did not succeed.

@@ -19,6 +19,7 @@ mod queues;
 mod result;
 mod retry;
 mod run;
+mod schedule;
 mod status;
 mod submit;
 mod users;
@@ -70,6 +71,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers { action } => workers::run(context, action).await,
         Online::Queues { action } => queues::run(context, action).await,
+        Online::Schedule { action } => schedule::run(context, action).await,
         Online::Cluster { action } => cluster::run(context, action).await,
         Online::Users { action } => users::run(context, action).await,
     }

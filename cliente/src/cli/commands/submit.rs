@@ -14,7 +14,7 @@ use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::Context;
-use super::super::args::Submit;
+use super::super::args::{Submit, Wait};
 use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
@@ -64,6 +64,11 @@ async fn one(context: &Context, options: &Submit, template: &Template) -> Result
         task.task_id.clone_from(id);
     }
     let done = context.client.submit(task, options.allow_unknown_handler).await?;
+    tell(context, done, &options.wait).await
+}
+
+/// Says what was accepted, and how it ends if that is waited for.
+pub async fn tell(context: &Context, done: Submitted, options: &Wait) -> Result<u8, Failure> {
     // Another one than this, if that has its key.
     let id = done.task.task_id.clone();
     let durability = done.receipt.durability();
@@ -72,7 +77,7 @@ async fn one(context: &Context, options: &Submit, template: &Template) -> Result
             ClientMessage::Accepted { task: id.clone(), durability, existed: done.existed };
         say(&accepted.text(context.lang));
     }
-    if !options.wait.wait {
+    if !options.wait {
         output::print(&context.output.accepted(&[accepted(done)]))?;
         return Ok(exit::OK);
     }
@@ -90,7 +95,7 @@ async fn one(context: &Context, options: &Submit, template: &Template) -> Result
         Ok(())
     };
     let finished = wait::until_finished(context, vec![id], show);
-    let waited = wait::within(options.wait.wait_timeout, finished).await;
+    let waited = wait::within(options.wait_timeout, finished).await;
     if waited.is_err() && context.is_json {
         // A person has read the id before.
         output::print(&context.output.accepted(&[accepted(done)]))?;

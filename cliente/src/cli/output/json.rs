@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::proto::{
     Array, Delivery, Durability, GetClusterResponse, ListUsersResponse, NodeRole, NodeStatus,
-    Queue, Quota, Receipt, Task, Usage, User, Worker,
+    Queue, Quota, Receipt, Schedule, Task, Usage, User, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::{Output, TaskView, time_of};
+use super::{Output, TaskView, schedules, time_of};
 
 /// Handlers whose results are JSON objects.
 const OBJECTS: [&str; 2] = ["command", "simulated"];
@@ -94,6 +94,14 @@ impl Output for Json {
         queues.iter().map(|q| line(&queue(q))).collect()
     }
 
+    fn schedules(&self, schedules: &[Schedule]) -> String {
+        schedules.iter().map(|schedule| line(&schedules::json(schedule, false))).collect()
+    }
+
+    fn schedule(&self, schedule: &Schedule) -> String {
+        line(&schedules::json(schedule, true))
+    }
+
     fn promoted(&self, node: &str, epoch: u64) -> String {
         line(&json!({ "principal": node, "epoch": epoch }))
     }
@@ -132,6 +140,7 @@ fn task(view: &TaskView) -> Value {
         "not_before": time(task.not_before_ms),
         "waits_for": (task.waits_for > 0).then_some(task.waits_for),
         "retry_of": word(&task.retry_of),
+        "schedule": word(&task.schedule),
         "result": result.as_ref().map(|result| result_value(&task.handler, result)),
         "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
         "durability": receipt.as_ref().map(durability),
@@ -183,7 +192,7 @@ fn durability(receipt: &Receipt) -> Value {
 }
 
 /// The object of a handler that gives one; else text, or base64 of what is not text.
-fn result_value(handler: &str, result: &[u8]) -> Value {
+pub fn result_value(handler: &str, result: &[u8]) -> Value {
     if OBJECTS.contains(&handler)
         && let Ok(object @ Value::Object(_)) = serde_json::from_slice(result)
     {
@@ -230,11 +239,11 @@ fn node(node: &NodeStatus) -> Value {
 }
 
 /// An empty word is no word.
-fn word(text: &str) -> Option<&str> {
+pub fn word(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-fn time(ms: u64) -> Option<String> {
+pub fn time(ms: u64) -> Option<String> {
     time_of(ms).and_then(|time| time.format(&Rfc3339).ok())
 }
 

@@ -2,13 +2,14 @@
 
 mod json;
 pub mod live;
+mod schedules;
 mod table;
 
 use std::io::{ErrorKind, Write as _};
 
 use common::lang::Lang;
 use common::proto::{
-    Array, GetClusterResponse, ListUsersResponse, Queue, Receipt, Task, TaskState, Worker,
+    Array, GetClusterResponse, ListUsersResponse, Queue, Receipt, Schedule, Task, TaskState, Worker,
 };
 use time::OffsetDateTime;
 
@@ -68,6 +69,9 @@ pub trait Output: Send + Sync {
     fn cluster(&self, cluster: &GetClusterResponse) -> String;
     fn users(&self, users: &ListUsersResponse) -> String;
     fn queues(&self, queues: &[Queue]) -> String;
+    fn schedules(&self, schedules: &[Schedule]) -> String;
+    /// All that is known of one schedule.
+    fn schedule(&self, schedule: &Schedule) -> String;
     /// The epoch that `node` is principal of.
     fn promoted(&self, node: &str, epoch: u64) -> String;
 }

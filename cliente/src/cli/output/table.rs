@@ -8,13 +8,13 @@ use common::messages::words::{
 };
 use common::proto::{
     Array, Delivery, GetClusterResponse, ListUsersResponse, Progress, Queue, Quota, Receipt,
-    StateCount, Task, TaskError, TaskState, Usage, User, Worker,
+    Schedule, StateCount, Task, TaskError, TaskState, Usage, User, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
 use super::super::report::Report;
-use super::{Output, TaskView, time_of};
+use super::{Output, TaskView, schedules, time_of};
 
 /// Characters of a result that are shown beside other things.
 const RESULT_WIDTH: usize = 80;
@@ -30,7 +30,11 @@ impl Table {
         Self { lang }
     }
 
-    fn label(&self, label: Label) -> &'static str {
+    pub fn lang(&self) -> Lang {
+        self.lang
+    }
+
+    pub fn label(&self, label: Label) -> &'static str {
         label.text(self.lang)
     }
 
@@ -38,7 +42,7 @@ impl Table {
         state_word(task.state(), self.lang)
     }
 
-    fn table(&self, columns: Columns, rows: impl Iterator<Item = Vec<String>>) -> String {
+    pub fn table(&self, columns: Columns, rows: impl Iterator<Item = Vec<String>>) -> String {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING).set_header(columns.heads(self.lang));
         for row in rows {
@@ -48,7 +52,7 @@ impl Table {
     }
 
     /// `label  value` for each value that is there.
-    fn details(&self, parts: &[(Label, String)]) -> String {
+    pub fn details(&self, parts: &[(Label, String)]) -> String {
         let shown = || parts.iter().filter(|(_, value)| !value.is_empty());
         let width = shown().map(|(label, _)| self.label(*label).chars().count()).max();
         let width = width.unwrap_or_default() + 1;
@@ -148,6 +152,7 @@ impl Output for Table {
             (Label::Attempt, attempt),
             (Label::Progress, task.progress.as_ref().map(progress).unwrap_or_default()),
             (Label::RetryOf, task.retry_of.clone()),
+            (Label::Schedule, task.schedule.clone()),
             (Label::Submitted, time(task.submitted_at_ms)),
             (Label::Started, time(task.started_at_ms)),
             (Label::Finished, time(task.finished_at_ms)),
@@ -320,6 +325,14 @@ impl Output for Table {
         self.table(Columns::Queues, queues.iter().map(row))
     }
 
+    fn schedules(&self, schedules: &[Schedule]) -> String {
+        schedules::table(self, schedules)
+    }
+
+    fn schedule(&self, schedule: &Schedule) -> String {
+        schedules::details(self, schedule)
+    }
+
     fn promoted(&self, node: &str, epoch: u64) -> String {
         self.details(&[(Label::Principal, node.to_owned()), (Label::Epoch, epoch.to_string())])
     }
@@ -343,7 +356,7 @@ fn has(worker: &Worker) -> String {
 }
 
 /// Only where it is not what everybody expects.
-fn queue(name: &str, priority: i32) -> String {
+pub fn queue(name: &str, priority: i32) -> String {
     match (name, priority) {
         ("" | "default", 0) => String::new(),
         (name, 0) => name.to_owned(),
@@ -352,7 +365,7 @@ fn queue(name: &str, priority: i32) -> String {
 }
 
 /// One line of bounded width.
-fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(RESULT_WIDTH) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -57,6 +57,9 @@ pub fn of(event: &Event) -> Option<u64> {
         Event::TaskRestored(task) => restored(task),
         Event::TaskSubmitted { .. }
         | Event::TaskRetried { .. }
+        | Event::ScheduleSet { .. }
+        | Event::ScheduleFired { .. }
+        | Event::ScheduleRemoved { .. }
         | Event::TaskDelayed { .. }
         | Event::TaskDue { .. }
         | Event::ArraySubmitted { .. }

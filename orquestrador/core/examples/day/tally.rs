@@ -104,6 +104,9 @@ impl Tally {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::ScheduleSet { .. }
+            | Event::ScheduleFired { .. }
+            | Event::ScheduleRemoved { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::UserRemoved { .. } => return,

@@ -9,6 +9,7 @@ mod delays;
 mod dependencies;
 mod keys;
 mod output;
+mod schedules;
 
 pub use dependencies::Fate;
 
@@ -170,6 +171,16 @@ impl State {
                 self.digest = self.digest.wrapping_sub(digest::quota(user, before));
                 self.digest = self.digest.wrapping_add(digest::quota(user, *quota));
                 Ok(())
+            }
+            Event::ScheduleSet { owner, name, schedule, paused, created, next, at } => {
+                let key = (owner.clone(), name.clone());
+                self.schedule_set(&key, schedule, (*paused, *next), (*created, *at))
+            }
+            Event::ScheduleFired { owner, name, due, firing, next, at } => {
+                self.schedule_fired(&(owner.clone(), name.clone()), *due, firing, *next, *at)
+            }
+            Event::ScheduleRemoved { owner, name, at: _ } => {
+                self.schedule_removed(&(owner.clone(), name.clone()))
             }
             Event::UserAdded { user, token_hash, admin, at } => {
                 self.user_added(UserRecord {
@@ -414,8 +425,8 @@ impl State {
         let names = (&restored.owner, &restored.handler);
         let (delivery, queue, priority) =
             (restored.delivery, restored.queue.clone(), restored.priority);
-        let origin = restored.origin.clone();
-        let terms = Terms { delivery, queue, priority, origin, ..Terms::default() };
+        let (origin, schedule) = (restored.origin.clone(), restored.schedule.clone());
+        let terms = Terms { delivery, queue, priority, origin, schedule, ..Terms::default() };
         let empty: (&[u8], _) = (&[], &terms);
         let mut submission = self.submission(restored.task, names, empty, restored.submitted_at)?;
         submission.fingerprint = restored.fingerprint;

@@ -154,6 +154,7 @@ impl Machine {
             result_bytes: 0,
             not_before: None,
             waits_for: 0,
+            schedule: None,
             retry_of: None,
             queue: terms.queue.clone(),
             priority: terms.priority,

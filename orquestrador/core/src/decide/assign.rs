@@ -59,6 +59,7 @@ impl Machine {
             payload: task.body.payload().map(Kept::to_blob).unwrap_or_default(),
             delivery: self.state.terms_of(task.class).delivery,
             slots: self.state.terms_of(task.class).needs.as_deref().map_or(1, |needs| needs.slots),
+            schedule: self.state.terms_of(task.class).schedule.clone(),
             origin: self.state.terms_of(task.class).origin.as_deref().copied(),
             timeout_ms: self.state.terms_of(task.class).times.attempt_ms,
         };

@@ -6,6 +6,7 @@ mod arrays;
 mod assign;
 mod cancel;
 mod dependencies;
+mod firing;
 mod keys;
 mod outcomes;
 mod prefetch;
@@ -13,6 +14,7 @@ mod query;
 mod queues;
 mod quotas;
 mod retention;
+mod schedules;
 mod submit;
 mod timers;
 mod users;
@@ -111,6 +113,29 @@ impl Machine {
             Command::PurgeQueue { request, queue } => {
                 let purged = self.purge_queue(now, &queue, step);
                 answer(step, request, purged);
+            }
+            Command::SetSchedule { request, owner, name, schedule, allow_unknown_handler } => {
+                let set = (schedule, allow_unknown_handler);
+                let done = self.set_schedule(now, (owner, name), set, step);
+                answer(step, request, done);
+            }
+            Command::PauseSchedule { request, owner, name, paused } => {
+                let done = self.pause_schedule(now, (owner, name), paused, step);
+                answer(step, request, done);
+            }
+            Command::RemoveSchedule { request, owner, name } => {
+                let done = self.remove_schedule(now, (owner, name), step);
+                answer(step, request, done);
+            }
+            Command::QuerySchedule { request, owner, name } => {
+                answer(step, request, self.query_schedule(&(owner, name)));
+            }
+            Command::ListSchedules { request, owner } => {
+                answer(step, request, Ok(self.list_schedules(&owner)));
+            }
+            Command::RunSchedule { request, owner, name, task } => {
+                let done = self.run_schedule(now, (owner, name), task, step);
+                answer(step, request, done);
             }
             Command::ExpireTimers => self.expire_timers(now, step),
         }

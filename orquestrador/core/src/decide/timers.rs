@@ -24,6 +24,7 @@ impl Machine {
         self.expire(now, step);
         self.wake(now, step);
         self.release_keys(now, step);
+        self.fire_schedules(now, step);
         self.assign_ready(now, step);
         self.prune(step);
     }
@@ -77,7 +78,9 @@ impl Machine {
         }
         let expiring = self.state.expiring.first_key_value().map(|((due, _), _)| *due);
         let keys = self.state.keys.due().next().map(|(until, _)| until);
-        self.next_lease_end().into_iter().chain(due).chain(expiring).chain(keys).min()
+        let schedules = self.office.agenda.first();
+        let tasks = due.into_iter().chain(expiring).chain(keys);
+        self.next_lease_end().into_iter().chain(tasks).chain(schedules).min()
     }
 
     fn lease_end(&self, worker: Slot<Worker>) -> Timestamp {

@@ -30,6 +30,7 @@ impl Machine {
         Ok(Answer::UserAdded)
     }
 
+    /// Its tasks stay, and nothing makes more of them.
     pub(super) fn remove_user(
         &mut self,
         now: Timestamp,
@@ -42,6 +43,11 @@ impl Machine {
         // Without any user the demo's credentials would be accepted again.
         if !self.has_other_admin(&user) {
             return Err(Rejection::LastAdmin);
+        }
+        let schedules: Vec<_> =
+            self.state.schedules.of(&user).map(|(key, _)| key.clone()).collect();
+        for key in schedules {
+            self.forget_schedule(now, key, step);
         }
         self.record(Event::UserRemoved { user: user.clone() }, step);
         if self.state.owners.own_quota(&user).is_some() {

@@ -27,6 +27,7 @@ impl Machine {
             pending: None,
             not_before: None,
             waits_for: 0,
+            schedule: terms.schedule.clone(),
             retry_of: terms.origin.as_deref().map(|origin| origin.of),
             queue: terms.queue.clone(),
             priority: terms.priority,

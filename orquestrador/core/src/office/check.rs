@@ -7,6 +7,7 @@ use super::board::Post;
 use super::desks::Desk;
 use crate::state::State;
 use crate::state::handlers::Handler;
+use crate::state::schedules::{Entry, ScheduleKey};
 use crate::state::slab::Slot;
 
 impl Office {
@@ -41,6 +42,8 @@ impl Office {
                 ));
             }
         }
+        let due = |(key, entry): (&ScheduleKey, &Entry)| Some((key.clone(), entry.due()?));
+        self.agenda.check(&state.schedules.iter().filter_map(due).collect())?;
         self.check_boards(state, posted)
     }
 

@@ -1,6 +1,7 @@
 //! What only a principal knows, and forgets with its office: who is connected, whose turn it is, which
 //! worker is free, which queue is next. Never journalled; after a takeover it grows anew from the workers that connect.
 
+mod agenda;
 mod board;
 mod check;
 mod desks;
@@ -24,6 +25,7 @@ use crate::state::queues::Queue;
 use crate::state::slab::{Beside, Slot};
 use crate::state::tasks::Task;
 use crate::state::workers::Worker;
+use agenda::Agenda;
 use board::Post;
 use desks::{Condition, Desk, DeskId, Desks};
 use lanes::{Lanes, Place, Standing};
@@ -52,6 +54,7 @@ pub struct Office {
     desks: Desks,
     lanes: Lanes,
     pub rates: Rates,
+    pub agenda: Agenda,
     next_turn: u64,
 }
 
@@ -61,6 +64,9 @@ impl Office {
         let mut office = Self { policy, ..Self::default() };
         for (worker, _) in state.workers.iter() {
             office.enter(worker, now);
+        }
+        for (key, entry) in state.schedules.iter() {
+            office.agenda.put(key, entry.due());
         }
         // The order is one of turns.
         let first = |class: &Class| class.line.first(&state.tasks).map(|(seq, _)| seq);

@@ -12,6 +12,7 @@ pub mod line;
 
 pub mod owners;
 pub mod queues;
+pub mod schedules;
 pub mod slab;
 pub mod tasks;
 pub mod transitions;
@@ -30,6 +31,7 @@ use handlers::{Handler, Handlers};
 use keys::Keys;
 use owners::{Owner, Owners};
 use queues::Queues;
+use schedules::Schedules;
 use slab::Slot;
 use tasks::{Body, FinishOrder, Seq, Task, Tasks};
 use workers::Workers;
@@ -52,6 +54,7 @@ pub struct State {
     /// Unfinished tasks that fail at a moment unless something happens before.
     pub expiring: BTreeMap<(Timestamp, Seq), Slot<Task>>,
     pub keys: Keys,
+    pub schedules: Schedules,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
     pub totals: Totals,
@@ -202,6 +205,7 @@ impl State {
         let quotas = self.owners.quotas().map(|(user, quota)| digest::quota(user, Some(quota)));
         let keys = self.keys.iter().map(|(_, key)| key.hash());
         let all = tasks.chain(arrays).chain(workers).chain(handlers).chain(queues).chain(users);
-        all.chain(keys).chain(quotas).fold(0, u128::wrapping_add)
+        let schedules = self.schedules.iter().map(|(key, entry)| schedules::hash(key, entry));
+        all.chain(keys).chain(quotas).chain(schedules).fold(0, u128::wrapping_add)
     }
 }

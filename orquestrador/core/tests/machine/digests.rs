@@ -254,6 +254,7 @@ fn finished() -> RestoredTask {
         priority: 0,
         needs: None,
         origin: None,
+        schedule: None,
         again: None,
         end: RestoredEnd::Succeeded { result: b"result"[..].into() },
     }

@@ -10,7 +10,9 @@ use orquestrador_core::needs::Needs;
 use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Terms};
-use orquestrador_core::{Answer, Command, Effect, Event, Machine, Step};
+use orquestrador_core::{Answer, Command, Effect, Event, Limits, Machine, Step};
+
+use crate::timetable::Timetable;
 
 const REQUEST: RequestId = RequestId(0);
 
@@ -38,6 +40,8 @@ pub struct Ledger {
     arrays: BTreeMap<TaskId, (Vec<TaskId>, bool)>,
     /// What tasks wait for, and what became of it.
     waits: BTreeMap<TaskId, Wait>,
+    pub timetable: Timetable,
+    limits: Limits,
     /// Who holds which key, and until when at least.
     keys: BTreeMap<(UserName, KeyName), (TaskId, Timestamp)>,
 }
@@ -73,7 +77,16 @@ enum Stage {
 }
 
 impl Ledger {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     pub fn record(&mut self, event: &Event) {
+        let Self { timetable, tasks, ends, .. } = self;
+        timetable.record(event, &self.limits, |task| match tasks.get(&task) {
+            Some(entry) => Some(entry.stage == Stage::Finished),
+            None => ends.contains_key(&task).then_some(true),
+        });
         match event {
             Event::TaskSubmitted { task, owner, handler, terms, at, .. } => {
                 self.submit(*task, (owner, handler), terms, *at);
@@ -285,6 +298,9 @@ impl Ledger {
             }
             Event::HandlersLearned { .. } | Event::UserAdded { .. } | Event::UserRemoved { .. } => {
             }
+            Event::ScheduleSet { .. }
+            | Event::ScheduleFired { .. }
+            | Event::ScheduleRemoved { .. } => {}
             Event::TaskRestored(_) | Event::ArrayRestored(_) => panic!("nobody decides {event:?}"),
         }
     }

@@ -22,6 +22,8 @@ mod quotas;
 mod retention;
 mod retries;
 mod scene;
+mod schedules;
 mod submitting;
+mod timetable;
 mod users;
 mod workers;

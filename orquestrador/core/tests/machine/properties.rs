@@ -19,6 +19,7 @@ use proptest::sample::subsequence;
 use crate::ledger::Ledger;
 use crate::querying::{is_told, list_by_page};
 use crate::scene::{Scene, array_id, connect};
+use crate::timetable;
 
 const REQUEST: RequestId = RequestId(0);
 const HANDLERS: [&str; 3] = ["echo", "render", "zip"];
@@ -66,6 +67,7 @@ fn actions(max: usize) -> impl Strategy<Value = Vec<Action>> {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => (0..1_500u64).prop_map(Action::Wait),
+        1 => (0..40_000u64).prop_map(Action::Wait),
         6 => command().prop_map(Action::Do),
         3 => (0..4u8, 0..8u8, 0..4u32, handlers(), any::<bool>()).prop_map(
             |(worker, run, slots, handlers, forgets)| Action::Connect {
@@ -131,6 +133,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::ChangeQuota { request: REQUEST, user, change }
         }),
         1 => queue().prop_map(|queue| Command::PurgeQueue { request: REQUEST, queue }),
+        4 => timetable::command(owner().boxed(), terms()),
         2 => Just(Command::ExpireTimers),
     ]
 }
@@ -337,6 +340,8 @@ fn limits() -> Limits {
         worker_lease_ms: 3_000,
         max_lost_attempts: 2,
         purge_batch: 3,
+        missed_after_ms: 5_000,
+        max_catch_up: 3,
         // The ledger knows nothing of patience.
         patience_ms: u64::MAX,
         ..Limits::default()
@@ -466,7 +471,7 @@ proptest! {
     /// changes of the principal in between.
     #[test]
     fn whatever_happens_the_books_are_right(actions in actions(120)) {
-        let (mut scene, mut ledger) = (Scene::new(limits()), Ledger::default());
+        let (mut scene, mut ledger) = (Scene::new(limits()), Ledger::new(limits()));
         let mut around = Surroundings::default();
         for action in actions {
             match around.command(action) {
@@ -474,9 +479,13 @@ proptest! {
                     if let Command::SetPrefetch { session, tasks } = &command {
                         ledger.prefetch.insert(around.worker_of[session].clone(), *tasks);
                     }
+                    let has_looked = command == Command::ExpireTimers;
                     let step = scene.step(around.now, command);
                     step.events.iter().for_each(|event| ledger.record(event));
                     around.follow(&step);
+                    if has_looked {
+                        ledger.timetable.assert_all_decided(Timestamp(around.now));
+                    }
                 }
                 None => scene.fail_over(around.now),
             }
@@ -491,7 +500,7 @@ proptest! {
         limit in 1..5usize,
         filter in filter(),
     ) {
-        let (mut scene, mut ledger) = (Scene::new(limits()), Ledger::default());
+        let (mut scene, mut ledger) = (Scene::new(limits()), Ledger::new(limits()));
         let mut around = Surroundings::default();
         for action in actions {
             let Some(command) = around.command(action) else { continue };

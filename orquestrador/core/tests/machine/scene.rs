@@ -360,6 +360,13 @@ fn event(event: &Event) -> String {
             format!("restored {} {end}", shown(restored.task))
         }
         Event::ArrayRestored(restored) => format!("restored {}", restored.array),
+        Event::ScheduleSet { name, paused, next, .. } => {
+            format!("schedule {name}, paused {paused}, due {:?}", next.map(|next| next.0))
+        }
+        Event::ScheduleFired { name, due, firing, next, .. } => {
+            format!("fired {name} at {}: {firing:?}, due {:?}", due.0, next.map(|next| next.0))
+        }
+        Event::ScheduleRemoved { name, .. } => format!("removed schedule {name}"),
         Event::UserAdded { user, admin, .. } => format!("added {user} admin {admin}"),
         Event::UserRemoved { user } => format!("removed {user}"),
     }
@@ -439,6 +446,8 @@ fn answer(answer: &Answer) -> String {
             queues.collect::<Vec<_>>().join("; ")
         }
         Answer::Purged { cancelled, left } => format!("purged {cancelled}, {left} left"),
+        Answer::Schedule { snapshot } => format!("schedule {}", snapshot.name),
+        Answer::Schedules { schedules } => format!("{} schedules", schedules.len()),
         Answer::UserAdded => "user added".to_owned(),
         Answer::UserRemoved => "user removed".to_owned(),
         Answer::Users { users, default_quota } => {

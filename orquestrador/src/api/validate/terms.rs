@@ -156,7 +156,7 @@ impl Violations {
         let times = TimeLimits { attempt_ms, begin_ms, end_ms };
         let (delivery, priority) = (known?, known_priority.ok()?);
         let (retry, needs) = (retry.map(Box::new), needs.map(Box::new));
-        Some(Terms { delivery, retry, queue, priority, times, needs, origin: None })
+        Some(Terms { delivery, retry, queue, priority, times, needs, origin: None, schedule: None })
     }
 
     /// `None` also of needs that every worker meets.

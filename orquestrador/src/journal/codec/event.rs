@@ -11,7 +11,7 @@ use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 
-use super::{CodecError, array, restored};
+use super::{CodecError, array, restored, schedule};
 use orquestrador_wire::process;
 
 pub fn event_to_proto(event: &Event) -> proto::JournalEvent {
@@ -213,6 +213,21 @@ fn to_kind(event: &Event) -> Kind {
         }),
         Event::TaskRestored(restored) => Kind::TaskRestored(restored::to_proto(restored)),
         Event::ArrayRestored(restored) => Kind::ArrayRestored(array::to_proto(restored)),
+        Event::ScheduleSet { owner, name, schedule: what, paused, created, next, at } => {
+            let (now, since) = ((*paused, *next), (*created, *at));
+            Kind::ScheduleSet(schedule::set_to_proto((owner, name), what, now, since))
+        }
+        Event::ScheduleFired { owner, name, due, firing, next, at } => {
+            let when = (*due, *next);
+            Kind::ScheduleFired(schedule::fired_to_proto((owner, name), firing, when, *at))
+        }
+        Event::ScheduleRemoved { owner, name, at } => {
+            Kind::ScheduleRemoved(proto::ScheduleRemoved {
+                owner: owner.to_string(),
+                name: name.to_string(),
+                at_ms: at.0,
+            })
+        }
         Event::UserAdded { user, token_hash, admin, at } => Kind::UserAdded(proto::UserAdded {
             user: user.to_string(),
             token_hash: token_hash.clone(),
@@ -384,6 +399,13 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         },
         Kind::TaskRestored(e) => Event::TaskRestored(Box::new(restored::from_proto(e)?)),
         Kind::ArrayRestored(e) => Event::ArrayRestored(Box::new(array::from_proto(e)?)),
+        Kind::ScheduleSet(e) => schedule::set_from_proto(e)?,
+        Kind::ScheduleFired(e) => schedule::fired_from_proto(e)?,
+        Kind::ScheduleRemoved(e) => Event::ScheduleRemoved {
+            owner: e.owner.as_str().into(),
+            name: e.name.as_str().into(),
+            at: Timestamp(e.at_ms),
+        },
         Kind::UserAdded(e) => Event::UserAdded {
             user: e.user.as_str().into(),
             token_hash: e.token_hash,
@@ -431,6 +453,8 @@ pub(super) fn terms(
     let terms = terms.unwrap_or_default();
     let needs = needs(&terms);
     let origin = origin(&terms)?;
+    let schedule = Some(terms.schedule.as_str()).filter(|name| !name.is_empty());
+    let schedule = schedule.map(Into::into);
     let proto::TaskTerms { queue, priority, attempt_ms, begin_ms, end_ms, .. } = terms;
     let priority = i8::try_from(priority).map_err(|_| CodecError::Invalid("priority"))?;
     let times = TimeLimits { attempt_ms, begin_ms, end_ms };
@@ -441,7 +465,7 @@ pub(super) fn terms(
         Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
     });
     let (queue, retry) = (named(&queue), retry.transpose()?);
-    Ok(Terms { delivery, retry, queue, priority, times, needs, origin })
+    Ok(Terms { delivery, retry, queue, priority, times, needs, origin, schedule })
 }
 
 fn origin(terms: &proto::TaskTerms) -> Result<Option<Box<Origin>>, CodecError> {
@@ -464,7 +488,7 @@ fn needs(terms: &proto::TaskTerms) -> Option<Box<Needs>> {
 
 /// `None` where they say nothing.
 pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
-    let Terms { queue, priority, times, needs, origin, .. } = terms;
+    let Terms { queue, priority, times, needs, origin, schedule, .. } = terms;
     let needs = needs.as_deref().cloned().unwrap_or_default();
     let is_default = *queue == QueueName::default();
     let terms = proto::TaskTerms {
@@ -478,6 +502,7 @@ pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
         resources: needs.resources.iter().map(resource_to_proto).collect(),
         origin: origin.as_deref().map(|origin| id(origin.of)),
         origin_first: origin.as_deref().map(|origin| id(origin.first)),
+        schedule: schedule.as_ref().map(ToString::to_string).unwrap_or_default(),
     };
     (terms != proto::TaskTerms::default()).then_some(terms)
 }

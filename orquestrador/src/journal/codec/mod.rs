@@ -7,6 +7,7 @@ mod event;
 mod frequent;
 mod restored;
 mod role;
+mod schedule;
 
 use bytes::Bytes;
 use common::proto;
