@@ -178,7 +178,7 @@ impl Machine {
 
     pub(super) fn admit_firing(&self, owner: &UserName, task: &NewTask) -> Result<(), Rejection> {
         self.check_terms(owner, std::iter::once((&task.handler, &task.terms)))?;
-        self.check_backlog(1, task.payload.len() as u64)
+        self.check_backlog(owner, (1, task.payload.len() as u64))
     }
 
     fn schedule(&self, key: &ScheduleKey) -> Result<&Entry, Rejection> {
