@@ -2,6 +2,8 @@ use orquestrador_core::command::{NewTask, UniqueKey};
 use orquestrador_core::ids::TaskId;
 use orquestrador_core::{Answer, Command, Effect, Limits, Step};
 
+use proptest::prelude::*;
+
 use crate::scene::*;
 
 fn keyed(id: u128, payload: &str, (name, window_ms): (&str, u64)) -> NewTask {
@@ -11,6 +13,15 @@ fn keyed(id: u128, payload: &str, (name, window_ms): (&str, u64)) -> NewTask {
 
 fn submit_keyed(id: u128, payload: &str, key: (&str, u64)) -> Command {
     submit_tasks("ana", vec![keyed(id, payload, key)])
+}
+
+/// Any of a few.
+pub fn key() -> impl Strategy<Value = UniqueKey> {
+    let windows = prop_oneof![Just(0), 1..3_000u64];
+    ((0..3u8), windows).prop_map(|(name, window_ms)| UniqueKey {
+        name: format!("key {name}").as_str().into(),
+        window_ms,
+    })
 }
 
 /// Which task was the answer, and whether it was new; or why not.

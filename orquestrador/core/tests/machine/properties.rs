@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{
-    After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, NewArray, NewLimits, NewTask,
-    Outcome, QueueChange, QuotaChange, ReportedOutcome, Start, StateFilter, TaskFilter, UniqueKey,
+    After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome,
+    QueueChange, ReportedOutcome, Start, StateFilter, TaskFilter,
 };
 use orquestrador_core::ids::{
     Attempt, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
@@ -16,8 +16,10 @@ use orquestrador_core::{Command, Effect, Limits, Step, invariants};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
+use crate::keys::key;
 use crate::ledger::Ledger;
 use crate::querying::{is_told, list_by_page};
+use crate::quotas::quota_change;
 use crate::scene::{Scene, array_id, connect};
 use crate::timetable;
 
@@ -196,14 +198,6 @@ fn after() -> impl Strategy<Value = After> {
     (tasks, condition).prop_map(|(tasks, condition)| After { tasks, condition })
 }
 
-fn key() -> impl Strategy<Value = UniqueKey> {
-    let windows = prop_oneof![Just(0), 1..3_000u64];
-    ((0..3u8), windows).prop_map(|(name, window_ms)| UniqueKey {
-        name: format!("key {name}").as_str().into(),
-        window_ms,
-    })
-}
-
 fn start() -> impl Strategy<Value = Start> {
     prop_oneof![
         3 => Just(Start::Now),
@@ -287,20 +281,6 @@ fn queue_change() -> impl Strategy<Value = QueueChange> {
         proptest::option::of(proptest::bool::weighted(0.3)),
     );
     changes.prop_map(|(weight, max_running, paused)| QueueChange { weight, max_running, paused })
-}
-
-fn quota_change() -> impl Strategy<Value = QuotaChange> {
-    let most = || proptest::option::of(proptest::option::weighted(0.7, 1..4u32));
-    let wide = |most: Option<Option<u32>>, by| most.map(|m| m.map(|m| u64::from(m * by)));
-    let set = (most(), most(), most(), most());
-    let set = set.prop_map(move |(active, bytes, max_running, submit_rate)| NewLimits {
-        max_active: wide(active, 4),
-        max_bytes: wide(bytes, 10),
-        max_running,
-        submit_rate,
-    });
-    let set = set.prop_map(QuotaChange::Set);
-    prop_oneof![4 => set, 1 => Just(QuotaChange::Clear)]
 }
 
 fn reference() -> impl Strategy<Value = AttemptRef> {

@@ -5,6 +5,8 @@ use orquestrador_core::effect::PendingReason;
 use orquestrador_core::terms::Terms;
 use orquestrador_core::{Answer, Command, Effect, Limits, Rejection, Step};
 
+use proptest::prelude::*;
+
 use crate::scene::*;
 
 /// Of a user, or of all.
@@ -56,6 +58,21 @@ fn told(scene: &mut Scene, now: u64, command: Command) -> String {
 
 fn list() -> Command {
     Command::ListUsers { request: REQUEST }
+}
+
+/// Any change.
+pub fn quota_change() -> impl Strategy<Value = QuotaChange> {
+    let most = || proptest::option::of(proptest::option::weighted(0.7, 1..4u32));
+    let wide = |most: Option<Option<u32>>, by| most.map(|m| m.map(|m| u64::from(m * by)));
+    let set = (most(), most(), most(), most());
+    let set = set.prop_map(move |(active, bytes, max_running, submit_rate)| NewLimits {
+        max_active: wide(active, 4),
+        max_bytes: wide(bytes, 10),
+        max_running,
+        submit_rate,
+    });
+    let set = set.prop_map(QuotaChange::Set);
+    prop_oneof![4 => set, 1 => Just(QuotaChange::Clear)]
 }
 
 #[test]

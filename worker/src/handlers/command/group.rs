@@ -39,7 +39,7 @@ impl<'a> Group<'a> {
 
     /// Waits until nothing of it is left.
     pub async fn emptied(&self) {
-        while self.id.is_some_and(|group| test_kill_process_group(group).is_ok()) {
+        while self.id.is_some_and(is_alive) {
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -59,10 +59,47 @@ impl Drop for Group<'_> {
     }
 }
 
+/// Something of the group runs still. What has ended may be there for long: whoever is the first process of the machine, or of
+/// its container, may be slow to take note of orphans, or never do so.
+fn is_alive(group: Pid) -> bool {
+    test_kill_process_group(group).is_ok()
+        // Without this file system nobody can tell.
+        && std::fs::read_dir("/proc").map_or(true, |processes| {
+            let stats = processes.flatten().filter_map(|process| {
+                process.file_name().to_str()?.parse::<u32>().ok()?;
+                std::fs::read_to_string(process.path().join("stat")).ok()
+            });
+            stats.into_iter().any(|stat| runs_in(&stat, group))
+        })
+}
+
+/// Of `/proc/PID/stat`, as proc(5) has it: the name in parentheses, the state, the parent, the group.
+fn runs_in(stat: &str, group: Pid) -> bool {
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let mut fields = fields.split_whitespace();
+    let state = fields.next().unwrap_or_default();
+    let of = fields.nth(1).and_then(|of| of.parse::<i32>().ok());
+    of == Some(group.as_raw_nonzero().get()) && !matches!(state, "Z" | "X")
+}
+
 /// Asks the group to end when the attempt is to stop, and kills it when it does not.
 pub async fn stopping(group: &Group<'_>, stop: &CancellationToken) {
     stop.cancelled().await;
     group.signal(Signal::TERM);
     tokio::time::sleep(GRACE).await;
     group.signal(Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_does_not_run_although_nobody_has_taken_note() {
+        let group = Pid::from_raw(70).expect("it is none of 0");
+        assert!(runs_in("71 (a) b) S 1 70 70 0 -1", group));
+        assert!(!runs_in("71 (sh) Z 1 70 70 0 -1", group));
+        assert!(!runs_in("71 (sh) S 1 71 70 0 -1", group));
+        assert!(!runs_in("", group));
+    }
 }
