@@ -58,7 +58,7 @@ fn the_task_object_has_all_its_fields() {
         "queue": "default", "priority": 0,
         "attempt": 0, "worker_id": null,
         "owner": "ana", "submitted_at": "2026-01-01T00:00:00Z", "started_at": null,
-        "finished_at": null, "pending_reason": "NO_WORKER", "not_before": null, "waits_for": null, "retry_of": null, "result": null, "error": null,
+        "finished_at": null, "pending_reason": "NO_WORKER", "not_before": null, "waits_for": null, "retry_of": null, "group": null, "result": null, "error": null,
         "existed": false, "progress": null, "durability": "REPLICATED", "epoch": 1, "journal_index": 7,
     });
     assert_eq!(accepted, [expected]);

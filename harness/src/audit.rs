@@ -61,6 +61,8 @@ impl Audit {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)

@@ -158,6 +158,8 @@ impl Audit {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::ArrayCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }

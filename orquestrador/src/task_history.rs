@@ -181,6 +181,8 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::QueueChanged { .. }
             | Event::TasksPruned { .. }
             | Event::WorkerRegistered { .. }

@@ -190,6 +190,8 @@ impl Truth {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskRestored(_)

@@ -1,5 +1,6 @@
 //! The flags; their texts are in the message catalogue.
 
+mod actions;
 mod values;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use common::manual::Manual;
 use common::messages::client_help;
 use common::proto::TaskState;
 
+pub use actions::{ClusterAction, Drill, GroupsAction, QueuesAction, UsersAction, WorkersAction};
 pub use values::{Numbers, bytes, duration, positive_duration};
 use values::{label, moment, numbers, past, resource, task_id};
 
@@ -135,6 +137,8 @@ pub enum Online {
     Watch {
         #[arg(value_name = "ID", value_parser = task_id)]
         task_ids: Vec<String>,
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "task_ids")]
+        group: Option<String>,
         #[arg(long, value_name = "TIME", value_parser = duration)]
         wait_timeout: Option<Duration>,
     },
@@ -161,6 +165,10 @@ pub enum Online {
     Queues {
         #[command(subcommand)]
         action: Option<QueuesAction>,
+    },
+    Groups {
+        #[command(subcommand)]
+        action: Option<GroupsAction>,
     },
     Audit {
         #[arg(long, value_name = "FILE|-")]
@@ -193,6 +201,10 @@ pub struct List {
     until: Option<SystemTime>,
     #[arg(long, value_name = "ID", value_parser = task_id)]
     pub after: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    group: Option<String>,
+    #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
+    code: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
     #[arg(long, conflicts_with = "limit")]
@@ -208,6 +220,8 @@ impl List {
             worker_id: self.worker.clone(),
             since: self.since,
             until: self.until,
+            group: self.group.clone(),
+            error_code: self.code.clone(),
         }
     }
 }
@@ -302,6 +316,8 @@ pub struct Unique {
 pub struct Way {
     #[arg(long, value_name = "NAME", env = "MUTIRAO_QUEUE")]
     queue: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub group: Option<String>,
     #[arg(long, value_name = "-128..127", allow_negative_numbers = true, default_value_t = 0)]
     priority: i8,
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]
@@ -446,98 +462,6 @@ impl From<Run> for Submit {
             argv,
         }
     }
-}
-
-#[derive(Debug, clap::Subcommand)]
-pub enum ClusterAction {
-    Promote {
-        #[arg(long, value_name = "URL")]
-        node: Option<Endpoint>,
-        #[arg(long, required = true)]
-        force: bool,
-        #[arg(long)]
-        accept_incomplete: bool,
-    },
-    Switchover,
-    RecoverTail {
-        #[arg(value_name = "NAME")]
-        name: Option<String>,
-        #[arg(long, value_name = "URL")]
-        node: Option<Endpoint>,
-    },
-    Replace {
-        #[arg(value_name = "URL")]
-        address: Endpoint,
-    },
-    Shutdown {
-        #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
-        wait: Duration,
-    },
-    Explain,
-    Drill(Drill),
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Drill {
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub pause: Option<Duration>,
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "3s")]
-    pub load: Duration,
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=256))]
-    pub clients: u64,
-}
-
-#[derive(Debug, clap::Subcommand)]
-pub enum UsersAction {
-    Add {
-        #[arg(value_name = "NAME")]
-        name: String,
-        #[arg(long)]
-        admin: bool,
-    },
-    Remove {
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    List,
-}
-
-#[derive(Debug, clap::Subcommand)]
-pub enum QueuesAction {
-    List,
-    Set {
-        #[arg(value_name = "NAME")]
-        name: String,
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
-        weight: Option<u32>,
-        #[arg(long, value_name = "N", required_unless_present = "weight")]
-        max_running: Option<u32>,
-    },
-    Pause {
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    Resume {
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-    Purge {
-        #[arg(value_name = "NAME")]
-        name: String,
-    },
-}
-
-#[derive(Debug, clap::Subcommand)]
-pub enum WorkersAction {
-    List,
-    Drain {
-        #[arg(value_name = "ID")]
-        worker_id: String,
-        #[arg(long, value_name = "TIME", value_parser = duration)]
-        within: Option<Duration>,
-        #[command(flatten)]
-        wait: Wait,
-    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -12,6 +12,7 @@ pub enum Columns {
     Nodes,
     Users,
     Queues,
+    Groups,
 }
 
 impl Columns {
@@ -53,6 +54,28 @@ impl Columns {
             (Lang::En, Self::Queues) => {
                 &["QUEUE", "CONDITION", "WAITING", "RUNNING", "AT MOST", "WEIGHT"]
             }
+            (Lang::Pt, Self::Groups) => &[
+                "GRUPO",
+                "STATUS",
+                "AGUARDANDO",
+                "EXECUTANDO",
+                "CONCLUÍDAS",
+                "FALHAS",
+                "CANCELADAS",
+                "PERDIDAS",
+                "RECEBIDO (UTC)",
+            ],
+            (Lang::En, Self::Groups) => &[
+                "GROUP",
+                "STATUS",
+                "WAITING",
+                "RUNNING",
+                "SUCCEEDED",
+                "FAILED",
+                "CANCELLED",
+                "LOST",
+                "SUBMITTED (UTC)",
+            ],
             (Lang::En, Self::Users) => &["USER", "ADMINISTRATOR", "ADDED (UTC)"],
         }
     }
@@ -80,6 +103,7 @@ pub enum Label {
     Attempt,
     /// Which task it does once more.
     RetryOf,
+    Group,
     Progress,
     Submitted,
     Started,
@@ -115,6 +139,8 @@ impl Label {
             (Lang::En, Self::Waiting) => "Waiting",
             (Lang::Pt, Self::RetryOf) => "Repete",
             (Lang::En, Self::RetryOf) => "Retry of",
+            (Lang::Pt, Self::Group) => "Grupo",
+            (Lang::En, Self::Group) => "Group",
             (Lang::Pt, Self::Progress) => "Progresso",
             (Lang::En, Self::Progress) => "Progress",
             (Lang::Pt, Self::NotBefore) => "Não antes de",

@@ -8,6 +8,7 @@ use crate::effect::UserRecord;
 use crate::event::Forgotten;
 use crate::ids::{HandlerName, QueueName, TaskId};
 use crate::settings::QueueSettings;
+use crate::state::groups::Group;
 use crate::state::keys::Key;
 use crate::state::names::Handlers;
 use crate::state::tasks::{End, Finished, Wait};
@@ -23,6 +24,7 @@ enum Kind {
     Array = 5,
     Queue = 6,
     Key = 7,
+    Group = 11,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -232,6 +234,17 @@ pub fn key(key: &Key) -> u128 {
     bytes.number(key.fingerprint);
     bytes.number(key.until.0);
     bytes.hash(Kind::Key)
+}
+
+pub fn group(group: &Group) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.text(&group.owner.0);
+    bytes.text(&group.name.0);
+    group.past.forgotten.iter().for_each(|count| bytes.number(*count));
+    for at in [group.past.submitted_at, group.past.started_at, group.past.finished_at] {
+        bytes.number(at.map_or(0, |at| at.0.saturating_add(1)));
+    }
+    bytes.hash(Kind::Group)
 }
 
 /// A queue that has no settings of its own adds nothing.

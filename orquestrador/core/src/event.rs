@@ -5,11 +5,12 @@ use std::ops::Range;
 use crate::command::{Condition, Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, TaskId, Timestamp,
-    UserName, WorkerId,
+    ArrayId, Attempt, Blob, GroupName, HandlerName, KeyName, ProcessId, QueueName, TaskId,
+    Timestamp, UserName, WorkerId,
 };
 use crate::needs::Needs;
 use crate::settings::QueueSettings;
+pub use crate::state::groups::Past;
 use crate::terms::{Expiry, Origin, Terms};
 
 /// A fact. Records the decision, so that changing a policy never changes history.
@@ -186,6 +187,13 @@ pub enum Event {
     /// An array of which tasks may have begun, as a snapshot holds it; these follow as if they were tasks of their
     /// own. Never decided, only found in a history.
     ArrayRestored(Box<RestoredArray>),
+    /// What a snapshot holds of a group beside its tasks, after these. Never decided, only found in a history.
+    GroupRestored(Box<RestoredGroup>),
+    /// The place in the order of ends of the next task that ends, where no task tells it. Never decided, only found in a
+    /// history.
+    OrderRestored {
+        next: u64,
+    },
     /// What an administrator decided about a queue; the default is forgotten with its last task.
     QueueChanged {
         queue: QueueName,
@@ -237,9 +245,18 @@ pub struct RestoredTask {
     /// Of one whose cancelled attempt still holds a slot.
     pub needs: Option<Box<Needs>>,
     pub origin: Option<Box<Origin>>,
+    pub group: Option<GroupName>,
     /// Of a failure or a loss: what is needed to do it once more.
     pub again: Option<Box<RestoredAgain>>,
     pub end: RestoredEnd,
+}
+
+/// A group whose tasks are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredGroup {
+    pub owner: UserName,
+    pub group: GroupName,
+    pub past: Past,
 }
 
 /// What a finished task was.

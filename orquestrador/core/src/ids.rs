@@ -186,6 +186,10 @@ pub struct HandlerName(pub Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyName(pub Arc<str>);
 
+/// What a user calls tasks by that belong together; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupName(pub Arc<str>);
+
 /// A queue; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName(pub Arc<str>);
@@ -215,6 +219,7 @@ name_like!(WorkerId);
 name_like!(UserName);
 name_like!(HandlerName);
 name_like!(KeyName);
+name_like!(GroupName);
 name_like!(QueueName);
 
 impl Default for QueueName {

@@ -37,6 +37,8 @@ pub struct Limits {
     pub max_dependents: usize,
     /// Keys that tasks hold.
     pub max_keys: usize,
+    /// Groups that have unfinished tasks.
+    pub max_groups: usize,
     /// Queues that have unfinished tasks, or settings.
     pub max_queues: usize,
     /// A task that has waited for so long is no longer overtaken by all of a higher priority.
@@ -64,6 +66,7 @@ impl Default for Limits {
             max_dependencies: 500_000,
             max_dependents: 20_000,
             max_keys: 500_000,
+            max_groups: 50_000,
             max_queues: 1_000,
             patience_ms: 60_000,
             worker_lease_ms: 3_000,

@@ -1,6 +1,6 @@
 //! Why a command was refused. A normal answer, not a fault.
 
-use crate::ids::{ArrayId, HandlerName, KeyName, QueueName, TaskId};
+use crate::ids::{ArrayId, GroupName, HandlerName, KeyName, QueueName, TaskId};
 
 /// Each has one error code on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +23,8 @@ pub enum Rejection {
     KeySpent { key: KeyName, task: TaskId },
     #[error("there is no queue {queue}")]
     QueueNotFound { queue: QueueName },
+    #[error("there is no group {group}")]
+    GroupNotFound { group: GroupName },
     #[error("there is no array {array}")]
     ArrayNotFound { array: ArrayId },
     #[error(

@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::command::{Delivery, Failure};
-use crate::ids::{Attempt, QueueName, TaskId, Timestamp};
+use crate::ids::{Attempt, GroupName, QueueName, TaskId, Timestamp};
 use crate::needs::Needs;
 
 /// How a task is to be run.
@@ -20,6 +20,8 @@ pub struct Terms {
     pub needs: Option<Box<Needs>>,
     /// Which task it does once more, by somebody's wish.
     pub origin: Option<Box<Origin>>,
+    /// Of its owner's own, that it belongs to.
+    pub group: Option<GroupName>,
 }
 
 /// Which task another one does once more.
@@ -135,6 +137,10 @@ impl Terms {
             bytes.extend(of.to_bytes());
             bytes.extend(first.to_bytes());
         }
+        if let Some(GroupName(group)) = &self.group {
+            bytes.extend((u64::MAX - 5).to_le_bytes());
+            bytes.extend(group.as_bytes());
+        }
         if bytes.len() == 1 { self.delivery as u64 } else { xxh3_64(&bytes) }
     }
 
@@ -142,6 +148,7 @@ impl Terms {
     pub fn is_plain(&self) -> bool {
         !self.is_policy()
             && self.origin.is_none()
+            && self.group.is_none()
             && self.priority == 0
             && self.queue == QueueName::default()
     }
@@ -264,7 +271,8 @@ mod tests {
                     let origin = Origin { of: TaskId(1), first: TaskId(2) };
                     let again = Terms { origin: Some(Box::new(origin)), ..more.clone() };
                     let lower = Terms { priority: -1, ..terms.clone() };
-                    [lower, terms, queue, timed, also, more, again]
+                    let group = Terms { group: Some("AB".into()), ..terms.clone() };
+                    [lower, group, terms, queue, timed, also, more, again]
                 });
                 retry.collect::<Vec<_>>()
             })
@@ -272,6 +280,6 @@ mod tests {
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), 112);
+        assert_eq!(hashes.len(), 128);
     }
 }

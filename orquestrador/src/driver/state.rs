@@ -199,6 +199,8 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }
+        | Event::GroupRestored(_)
+        | Event::OrderRestored { .. }
         | Event::QueueChanged { .. }
         | Event::TasksPruned { .. }
         | Event::TaskRestored(_)

@@ -110,6 +110,8 @@ impl Fates {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }

@@ -119,6 +119,8 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::UserAdded { .. }
         | Event::QueueChanged { .. }
         | Event::KeysReleased { .. }
+        | Event::GroupRestored(_)
+        | Event::OrderRestored { .. }
         | Event::UserRemoved { .. } => Vec::new(),
     }
 }
@@ -146,6 +148,8 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskKeyed { .. } => "TASK_KEYED",
         Event::KeysReleased { .. } => "KEYS_RELEASED",
         Event::OutputKept { .. } => "OUTPUT_KEPT",
+        Event::GroupRestored(_) => "GROUP_RESTORED",
+        Event::OrderRestored { .. } => "ORDER_RESTORED",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -249,6 +253,11 @@ fn fields(event: &Event) -> Value {
         Event::OutputKept { task, output } => {
             json!({ "task_id": text(task), "output_bytes": output.len() })
         }
+        Event::GroupRestored(restored) => json!({
+            "owner": text(&restored.owner), "group": text(&restored.group),
+            "forgotten": restored.past.forgotten.iter().sum::<u64>(),
+        }),
+        Event::OrderRestored { next } => json!({ "next": next }),
         Event::TasksPruned { tasks } => {
             json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
         }

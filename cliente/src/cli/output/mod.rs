@@ -7,7 +7,9 @@ mod table;
 use std::io::{ErrorKind, Write as _};
 
 use common::lang::Lang;
-use common::proto::{Array, GetClusterResponse, Queue, Receipt, Task, TaskState, User, Worker};
+use common::proto::{
+    Array, GetClusterResponse, Group, Queue, Receipt, Task, TaskState, User, Worker,
+};
 use time::OffsetDateTime;
 
 use super::args::Format;
@@ -66,6 +68,9 @@ pub trait Output: Send + Sync {
     fn cluster(&self, cluster: &GetClusterResponse) -> String;
     fn users(&self, users: &[User]) -> String;
     fn queues(&self, queues: &[Queue]) -> String;
+    fn groups(&self, groups: &[Group]) -> String;
+    /// How one group stands.
+    fn group(&self, group: &Group, receipt: &Receipt) -> String;
     /// The epoch that `node` is principal of.
     fn promoted(&self, node: &str, epoch: u64) -> String;
 }

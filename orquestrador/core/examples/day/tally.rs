@@ -104,6 +104,8 @@ impl Tally {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::QueueChanged { .. }
             | Event::UserRemoved { .. } => return,
         };

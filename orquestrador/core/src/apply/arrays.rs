@@ -42,6 +42,11 @@ impl State {
             early: without.to_vec(),
             forgotten: Forgotten { cancelled: length(without), ..Forgotten::default() },
         })?;
+        let class = self.arrays[slot].class;
+        self.in_past_of(class, |past| {
+            past.note_submission(at);
+            past.forget(TaskState::Cancelled, length(without));
+        });
         self.advance(slot, None);
         Ok(())
     }
@@ -123,12 +128,17 @@ impl State {
     }
 
     /// What waits is cancelled, and forgotten one by one.
-    pub(super) fn array_cancelled(&mut self, id: ArrayId) -> Applied {
+    pub(super) fn array_cancelled(&mut self, id: ArrayId, at: Timestamp) -> Applied {
         let slot = self.arrays.find(id).ok_or("there is no such array")?;
         self.count_out_array(slot);
         let array = &mut self.arrays[slot];
-        array.forgotten.cancelled += array.waiting();
+        let (class, waiting) = (array.class, array.waiting());
+        array.forgotten.cancelled += waiting;
         array.early.insert(array.begun..array.count);
+        self.in_past_of(class, |past| {
+            past.forget(TaskState::Cancelled, waiting);
+            past.note_end(at);
+        });
         self.count_in_array(slot);
         self.drop_what_nobody_needs(slot);
         self.note_array_cancelled(id);
@@ -233,8 +243,9 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_sub(self.array_hash(array));
         *self.totals.count(TaskState::Queued) -= u64::from(array.waiting());
-        let queue = self.classes[array.class].queue;
-        self.queues.count_waiting(queue, array.waiting(), false);
+        let (class, waiting) = (array.class, array.waiting());
+        self.queues.count_waiting(self.classes[class].queue, waiting, false);
+        self.count_within_group(class, TaskState::Queued, waiting, false);
     }
 
     /// After an array changed.
@@ -242,8 +253,9 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_add(self.array_hash(array));
         *self.totals.count(TaskState::Queued) += u64::from(array.waiting());
-        let queue = self.classes[array.class].queue;
-        self.queues.count_waiting(queue, array.waiting(), true);
+        let (class, waiting) = (array.class, array.waiting());
+        self.queues.count_waiting(self.classes[class].queue, waiting, true);
+        self.count_within_group(class, TaskState::Queued, waiting, true);
     }
 }
 

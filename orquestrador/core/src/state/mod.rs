@@ -4,6 +4,7 @@
 pub mod arrays;
 pub mod classes;
 pub mod dependents;
+pub mod groups;
 pub mod index;
 pub mod kept;
 pub mod keys;
@@ -24,6 +25,7 @@ use crate::terms::{Expiry, Terms, TimeLimits};
 use arrays::{Array, Arrays};
 use classes::{Class, Classes};
 use dependents::Dependents;
+use groups::Groups;
 use keys::Keys;
 use names::{Handler, Handlers, Owner, Owners};
 use queues::Queues;
@@ -38,6 +40,7 @@ pub struct State {
     pub handlers: Handlers,
     pub owners: Owners,
     pub queues: Queues,
+    pub groups: Groups,
     pub classes: Classes,
     pub workers: Workers,
     pub users: BTreeMap<UserName, UserRecord>,
@@ -196,8 +199,9 @@ impl State {
         let handlers = self.handlers.learned().map(digest::learned);
         let queues = self.queues.iter().map(|(_, q)| digest::queue(&q.name, q.settings));
         let users = self.users.values().map(digest::user);
+        let groups = self.groups.iter().map(|(_, group)| group.hash());
         let keys = self.keys.iter().map(|(_, key)| key.hash());
         let all = tasks.chain(arrays).chain(workers).chain(handlers).chain(queues).chain(users);
-        all.chain(keys).fold(0, u128::wrapping_add)
+        all.chain(groups).chain(keys).fold(0, u128::wrapping_add)
     }
 }

@@ -48,6 +48,7 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
             priority: restored.priority,
             needs: restored.needs.clone(),
             origin: restored.origin.clone(),
+            group: restored.group.clone(),
             ..Terms::default()
         }),
         again: restored.again.as_ref().map(|again| proto::RestoredAgain {
@@ -65,7 +66,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         Ok(Box::new(RestoredAgain { payload: again.payload.into(), terms }))
     });
     let again = again.transpose()?;
-    let Terms { delivery, queue, priority, needs, origin, .. } =
+    let Terms { delivery, queue, priority, needs, origin, group, .. } =
         terms(e.at_most_once, None, e.terms)?;
     Ok(RestoredTask {
         task: task(&e.task_id)?,
@@ -83,6 +84,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         priority,
         needs,
         origin,
+        group,
         again,
         end: match e.end.ok_or(CodecError::Missing("end"))? {
             End::Succeeded(result) => RestoredEnd::Succeeded { result: result.into() },
