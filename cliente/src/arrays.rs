@@ -32,6 +32,8 @@ pub struct ArraySpec {
     pub attempt_timeout: Option<Duration>,
     /// What the worker of each must have.
     pub needs: Needs,
+    /// The group that it belongs to.
+    pub group: Option<String>,
     /// Their numbers; not empty.
     pub numbers: Range<u32>,
 }
@@ -60,6 +62,7 @@ impl ArraySpec {
             place: Place::default(),
             attempt_timeout: None,
             needs: Needs::default(),
+            group: None,
             numbers,
         }
     }
@@ -92,6 +95,7 @@ impl Client {
             place,
             attempt_timeout,
             needs,
+            group,
             numbers,
         } = array;
         check_payload(&payload)?;
@@ -105,6 +109,7 @@ impl Client {
             priority: place.priority.into(),
             attempt_timeout_ms: wire_ms(attempt_timeout),
             needs: needs.into(),
+            group: group.unwrap_or_default(),
             first: numbers.start,
             count: numbers.end.saturating_sub(numbers.start),
         };

@@ -19,6 +19,10 @@ pub struct TaskFilter {
     pub since: Option<SystemTime>,
     /// Submitted before.
     pub until: Option<SystemTime>,
+    /// The group that it belongs to.
+    pub group: Option<String>,
+    /// The code of its failure, or loss.
+    pub error_code: Option<String>,
 }
 
 impl TaskFilter {
@@ -28,7 +32,8 @@ impl TaskFilter {
     }
 
     pub(crate) fn page(&self, page_size: u32, page_token: &str) -> proto::ListTasksRequest {
-        let Self { states, queue, handler, worker_id, since, until } = self.clone();
+        let Self { states, queue, handler, worker_id, since, until, group, error_code } =
+            self.clone();
         proto::ListTasksRequest {
             states: states.into_iter().map(Into::into).collect(),
             page_size,
@@ -38,6 +43,8 @@ impl TaskFilter {
             worker_id: worker_id.unwrap_or_default(),
             submitted_since_ms: since.map(unix_ms),
             submitted_until_ms: until.map(unix_ms),
+            group: group.unwrap_or_default(),
+            error_code: error_code.unwrap_or_default(),
         }
     }
 }

@@ -32,6 +32,7 @@ mod client;
 mod encoded;
 mod error;
 mod filter;
+mod groups;
 mod operator;
 mod output;
 mod queues;

@@ -114,6 +114,8 @@ pub struct TaskSpec {
     pub needs: Needs,
     /// Keeps it from being done twice. Not for tasks submitted among others.
     pub unique: Option<UniqueKey>,
+    /// The group that it belongs to: a name of the user's own, 1 to 128 bytes, without spaces.
+    pub group: Option<String>,
 }
 
 /// While another task of the same user holds the key, that one is the answer to a submission, and no other is accepted.
@@ -201,6 +203,7 @@ impl TaskSpec {
             after: After::default(),
             needs: Needs::default(),
             unique: None,
+            group: None,
         }
     }
 
@@ -234,6 +237,7 @@ impl From<TaskSpec> for WireSpec {
             after,
             needs,
             unique,
+            group,
         } = spec;
         Self {
             task_id: canonical_task_id(&task_id),
@@ -254,6 +258,7 @@ impl From<TaskSpec> for WireSpec {
             },
             needs: needs.into(),
             unique: unique.map(Into::into),
+            group: group.unwrap_or_default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Following tasks through failovers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ const CHUNK: usize = 5_000;
 const SILENCE: Duration = Duration::from_secs(2);
 /// Watches that one call has open at once: the next ids wait until one of them has seen all of its own.
 const CHUNKS_AT_ONCE: usize = 20;
+/// Ends that are known to have been told.
+const LATELY: usize = 10_000;
 /// Updates waiting for the caller.
 const QUEUE: usize = 1_024;
 /// How long an orchestrator may take to establish a watch before the other is asked.
@@ -124,17 +126,35 @@ impl Client {
         Ok(present)
     }
 
-    /// All changes of the caller's tasks from now on, without end. After a failover comes the present state of what was
-    /// told of and not finished; a task that came and ended within it may be missing. Errors are those of
-    /// [`Client::watch`].
+    /// All changes of the caller's tasks from now on, without end. What ends during a failover is told of after it.
+    /// Errors are those of [`Client::watch`].
     pub fn watch_all(
         &self,
         include_results: bool,
     ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
+        self.follow_beyond(Beyond::default(), include_results)
+    }
+
+    /// What is not finished of a group, the oldest of it if that is much, then every change until all of it is finished. After
+    /// a failover the present state of what is not finished comes again; each end comes once. Errors are those of
+    /// [`Client::watch`], and `GROUP_NOT_FOUND`.
+    pub fn watch_group(
+        &self,
+        group: &str,
+        include_results: bool,
+    ) -> impl Stream<Item = Result<TaskUpdate, Error>> + use<> {
+        let group = Some(group.to_owned());
+        self.follow_beyond(Beyond { group, ..Beyond::default() }, include_results)
+    }
+
+    fn follow_beyond(
+        &self,
+        beyond: Beyond,
+        include_results: bool,
+    ) -> ReceiverStream<Result<TaskUpdate, Error>> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let wish = Wish { include_results, only_ends: false };
-        let scope = Scope::All { open: HashSet::new(), caught_up: HashSet::new() };
-        tokio::spawn(self.follow(scope, wish, &sender));
+        tokio::spawn(self.follow(Scope::Beyond(beyond), wish, &sender));
         ReceiverStream::new(receiver)
     }
 
@@ -166,27 +186,84 @@ pub fn is_final(state: TaskState) -> bool {
 enum Scope {
     /// These tasks; each is removed when it is finished.
     Unfinished(HashSet<String>),
-    /// Whatever the caller has.
-    All {
-        /// Told of, and not finished.
-        open: HashSet<String>,
-        /// Their ends were told before the present stream could tell of them.
-        caught_up: HashSet<String>,
-    },
+    Beyond(Beyond),
+}
+
+/// What is not followed by name.
+#[derive(Default)]
+struct Beyond {
+    /// `None`: whatever the caller has.
+    group: Option<String>,
+    /// In the order of ends: what ended before it was told. `None`: nothing yet.
+    position: Option<u64>,
+    /// All of the group is finished.
+    is_over: bool,
+    /// Those told of as finished lately, the last one at the end: one that was stopped has no place until it has ended, and may
+    /// be told of once more.
+    lately: VecDeque<String>,
+    told: HashSet<String>,
+}
+
+impl Beyond {
+    /// False of an end that was told.
+    fn admits(&mut self, task_id: &str, is_last: bool) -> bool {
+        if !is_last {
+            return true;
+        }
+        if !self.told.insert(task_id.to_owned()) {
+            return false;
+        }
+        self.lately.push_back(task_id.to_owned());
+        if self.lately.len() > LATELY
+            && let Some(long_ago) = self.lately.pop_front()
+        {
+            self.told.remove(&long_ago);
+        }
+        true
+    }
 }
 
 impl Scope {
     fn is_done(&self) -> bool {
         match self {
             Self::Unfinished(open) => open.is_empty(),
-            Self::All { .. } => false,
+            Self::Beyond(beyond) => beyond.is_over,
         }
     }
 
     fn ids(&self) -> Vec<String> {
         match self {
             Self::Unfinished(open) => open.iter().cloned().collect(),
-            Self::All { .. } => Vec::new(),
+            Self::Beyond(_) => Vec::new(),
+        }
+    }
+
+    /// Where it goes on.
+    fn position(&self) -> Option<u64> {
+        match self {
+            Self::Unfinished(_) => None,
+            Self::Beyond(beyond) => beyond.position,
+        }
+    }
+
+    fn request(&self, wish: Wish) -> WatchTasksRequest {
+        let group = match self {
+            Self::Unfinished(_) => None,
+            Self::Beyond(beyond) => beyond.group.clone(),
+        };
+        WatchTasksRequest {
+            task_ids: self.ids(),
+            include_results: wish.include_results,
+            only_ends: wish.only_ends,
+            group: group.unwrap_or_default(),
+            since_position: self.position(),
+        }
+    }
+
+    /// All that came with it was told.
+    fn reached(&mut self, position: u64, is_over: bool) {
+        if let Self::Beyond(beyond) = self {
+            (beyond.position, beyond.is_over) = (Some(position), is_over);
         }
     }
 
@@ -194,14 +271,7 @@ impl Scope {
     fn admits(&mut self, update: &TaskUpdate) -> bool {
         match (self, &update.task) {
             (_, None) => false,
-            (Self::All { caught_up, .. }, Some(task)) if caught_up.contains(&task.task_id) => false,
-            (Self::All { open, .. }, Some(task)) => {
-                match is_last(update) {
-                    true => open.remove(&task.task_id),
-                    false => open.insert(task.task_id.clone()),
-                };
-                true
-            }
+            (Self::Beyond(beyond), Some(task)) => beyond.admits(&task.task_id, is_last(update)),
             (Self::Unfinished(open), Some(task)) if is_last(update) => open.remove(&task.task_id),
             (Self::Unfinished(open), Some(task)) => open.contains(&task.task_id),
         }
@@ -227,6 +297,8 @@ struct Follower {
 enum Ended {
     /// All tasks are finished, or the caller dropped the stream.
     Done,
+    /// More is past than one stream tells.
+    Cut,
     Refused(Error),
 }
 
@@ -236,6 +308,7 @@ impl Follower {
         while !self.scope.is_done() {
             let refusal = match self.follow_once(&mut search).await {
                 Ended::Done => return,
+                Ended::Cut => continue,
                 Ended::Refused(refusal) => refusal,
             };
             if !refusal.code.retryable() || search.is_over() {
@@ -259,11 +332,8 @@ impl Follower {
             Ok(target) => target,
             Err(error) => return Ended::Refused(error),
         };
-        let request = targets.request(WatchTasksRequest {
-            task_ids: self.scope.ids(),
-            include_results: self.wish.include_results,
-            only_ends: self.wish.only_ends,
-        });
+        let before = self.scope.position();
+        let request = targets.request(self.scope.request(self.wish));
         let mut client = tasks(target.channel.clone());
         let established = async {
             let mut batches = client.watch_tasks(request).await?.into_inner();
@@ -274,8 +344,11 @@ impl Follower {
             Ok(Ok((batches, first))) => {
                 match self.pass_on_all(&target, batches, first, search).await {
                     Ok(()) if self.scope.is_done() => return Ended::Done,
+                    Ok(()) if self.scope.position() > before.or(Some(u64::MAX)) => {
+                        return Ended::Cut;
+                    }
                     Ok(()) => Error::new(ErrorCode::Unavailable, "the watch ended early"),
-                    Err(Ended::Done) => return Ended::Done,
+                    Err(ended @ (Ended::Done | Ended::Cut)) => return ended,
                     Err(Ended::Refused(refusal)) => refusal,
                 }
             }
@@ -284,25 +357,6 @@ impl Follower {
         };
         targets.refused_by(&target, &refusal);
         Ended::Refused(refusal)
-    }
-
-    /// What became meanwhile of what was told of by an earlier stream; the present one tells what follows.
-    async fn catch_up(&mut self) -> Result<(), Ended> {
-        let Scope::All { open, caught_up } = &mut self.scope else { return Ok(()) };
-        caught_up.clear();
-        // Where that fails, they are asked for again by the next stream.
-        let present = self.client.present(open.clone(), self.wish.include_results).await;
-        let present = present.map_err(Ended::Refused)?;
-        open.clear();
-        for update in present {
-            let Some(task) = &update.task else { continue };
-            match is_last(&update) {
-                true => caught_up.insert(task.task_id.clone()),
-                false => open.insert(task.task_id.clone()),
-            };
-            self.sender.send(Ok(update)).await.map_err(|_| Ended::Done)?;
-        }
-        Ok(())
     }
 
     async fn pass_on_all(
@@ -314,15 +368,13 @@ impl Follower {
     ) -> Result<(), Ended> {
         let targets = self.client.targets.clone();
         let mut next = first;
-        if next.is_some() {
-            self.catch_up().await?;
-        }
         while let Some(batch) = next {
             for update in batch.updates {
                 if self.scope.admits(&update) {
                     self.sender.send(Ok(update)).await.map_err(|_| Ended::Done)?;
                 }
             }
+            self.scope.reached(batch.position, batch.is_over);
             if self.scope.is_done() {
                 return Ok(());
             }

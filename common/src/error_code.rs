@@ -76,6 +76,8 @@ error_codes! {
     TaskNotFound = "TASK_NOT_FOUND", NotFound, retry: false;
     /// There is no such array, or it is another user's.
     ArrayNotFound = "ARRAY_NOT_FOUND", NotFound, retry: false;
+    /// There is no such group, or it is another user's.
+    GroupNotFound = "GROUP_NOT_FOUND", NotFound, retry: false;
     /// The task neither failed nor was lost.
     NotRetriable = "NOT_RETRIABLE", FailedPrecondition, retry: false;
     /// There is no such queue.

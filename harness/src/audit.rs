@@ -64,6 +64,8 @@ impl Audit {
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)

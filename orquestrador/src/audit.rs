@@ -161,6 +161,8 @@ impl Audit {
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::ArrayCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }

@@ -188,6 +188,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 needs: convert::needs(terms),
                 // A task of the cluster may have it by now.
                 unique: None,
+                group: convert::group(&terms.group),
             };
             let owner = owner.to_string();
             let submission =
@@ -233,6 +234,7 @@ fn array_submission(
         priority: terms.priority.into(),
         attempt_timeout_ms: terms.times.attempt_ms,
         needs: convert::needs(terms),
+        group: convert::group(&terms.group),
     };
     let owner = owner.to_string();
     Some(proto::TailTask { owner, task: None, array: Some(array), except })

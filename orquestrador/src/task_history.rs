@@ -184,6 +184,8 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::TasksPruned { .. }

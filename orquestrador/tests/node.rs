@@ -215,7 +215,11 @@ async fn a_watch_shows_the_present_and_every_change_until_the_end() {
     let task = spec("x");
     tasks.submit_task(demo(submission(task.clone()))).await.expect("is accepted");
     let task_ids = vec![task.task_id.clone()];
-    let request = proto::WatchTasksRequest { task_ids, include_results: true, only_ends: false };
+    let request = proto::WatchTasksRequest {
+        task_ids,
+        include_results: true,
+        ..proto::WatchTasksRequest::default()
+    };
     let ends = proto::WatchTasksRequest { only_ends: true, ..request.clone() };
     let mut watch = tasks.watch_tasks(demo(request)).await.expect("is accepted").into_inner();
     let present = watch.message().await.expect("is open").expect("is no end");
@@ -240,6 +244,68 @@ async fn a_watch_shows_the_present_and_every_change_until_the_end() {
     let end = ends.message().await.expect("is open").expect("is no end");
     let states: Vec<_> = end.updates.into_iter().filter_map(|u| Some(u.task?.state())).collect();
     assert_eq!(states, [proto::TaskState::Succeeded]);
+}
+
+#[tokio::test]
+async fn a_watch_of_a_group_ends_with_it_and_goes_on_where_another_one_ended() {
+    let node = Node::start();
+    let mut tasks = node.tasks();
+    let grouped = |payload: &str| proto::TaskSpec { group: "g".into(), ..spec(payload) };
+    let (first, second, other) = (grouped("1"), grouped("2"), spec("other"));
+    for task in [&first, &second, &other] {
+        tasks.submit_task(demo(submission(task.clone()))).await.expect("is accepted");
+    }
+    let of_group = |since_position| proto::WatchTasksRequest {
+        group: "g".into(),
+        include_results: true,
+        since_position,
+        ..proto::WatchTasksRequest::default()
+    };
+    let ids = |updates: &[proto::TaskUpdate]| {
+        let tasks = updates.iter().filter_map(|update| update.task.as_ref());
+        tasks.map(|task| (task.task_id.clone(), task.state())).collect::<Vec<_>>()
+    };
+    let watch = tasks.watch_tasks(demo(of_group(None))).await.expect("is accepted");
+    let mut watch = watch.into_inner();
+    let present = watch.message().await.expect("is open").expect("is no end");
+    let queued = |task: &proto::TaskSpec| (task.task_id.clone(), proto::TaskState::Queued);
+    assert_eq!(ids(&present.updates), [queued(&first), queued(&second)]);
+    assert!(present.established && !present.is_over);
+
+    let mut worker = node.worker("localhost:1", Vec::new(), 1).await;
+    for _ in 0..3 {
+        let assignment = worker.assignment().await;
+        worker.succeed(&assignment).await;
+        worker.acknowledged().await;
+    }
+    let (mut told, mut is_over) = (Vec::new(), false);
+    while let Some(batch) = watch.message().await.expect("no error") {
+        assert!(!is_over, "something follows the end");
+        is_over = batch.is_over;
+        told.extend(ids(&batch.updates));
+    }
+    let ended = |task: &proto::TaskSpec| (task.task_id.clone(), proto::TaskState::Succeeded);
+    told.retain(|(_, state)| *state == proto::TaskState::Succeeded);
+    assert_eq!((told, is_over), (vec![ended(&first), ended(&second)], true));
+
+    // Elsewhere, later: what ended from there on, and that this is all.
+    let since = Some(present.position + 1);
+    let watch = tasks.watch_tasks(demo(of_group(since))).await.expect("is accepted");
+    let mut watch = watch.into_inner();
+    let rest = watch.message().await.expect("is open").expect("is no end");
+    assert_eq!((ids(&rest.updates), rest.is_over), (vec![ended(&second)], true));
+    assert_eq!(rest.updates[0].result, b"2"[..]);
+    assert!(watch.message().await.expect("no error").is_none());
+
+    let unknown = proto::WatchTasksRequest { group: "h".into(), ..of_group(None) };
+    let mut unknown = tasks.watch_tasks(demo(unknown)).await.expect("is open").into_inner();
+    let refusal = unknown.message().await.expect_err("there is none");
+    assert_eq!(code(&refusal), ErrorCode::GroupNotFound);
+    let both = proto::WatchTasksRequest { task_ids: vec![first.task_id], ..of_group(Some(0)) };
+    let refusal = tasks.watch_tasks(demo(both)).await.expect_err("is refused");
+    for field in ["group", "since_position"] {
+        assert!(refusal.message().contains(field), "{refusal}");
+    }
 }
 
 #[tokio::test]
@@ -295,6 +361,7 @@ async fn bad_requests_name_their_fields() {
         start: Some(proto::task_spec::Start::StartDelayMs(u64::MAX)),
         retry: Some(common::proto::RetryPolicy { max_attempts: 1, ..Default::default() }),
         queue: "a b".into(),
+        group: "a b".into(),
         priority: 128,
         attempt_timeout_ms: Some(0),
         expires_after_ms: Some(u64::MAX),
@@ -314,6 +381,7 @@ async fn bad_requests_name_their_fields() {
         "task.retry.max_attempts",
         "task.start_delay_ms",
         "task.queue",
+        "task.group",
         "task.priority",
         "task.attempt_timeout_ms",
         "task.expires_after_ms",

@@ -4,11 +4,11 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador::driver::input::Committed;
-use orquestrador_core::command::{
-    After, Condition, Delivery, NewArray, NewTask, Start, TaskFilter,
-};
+use orquestrador_core::command::{After, Condition, Delivery, NewArray, NewTask, Start};
 use orquestrador_core::effect::TaskState;
-use orquestrador_core::ids::{ArrayId, Blob, HandlerName, Index, RequestId, TaskId, UserName};
+use orquestrador_core::ids::{
+    ArrayId, Blob, GroupName, HandlerName, Index, RequestId, TaskId, UserName,
+};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 use orquestrador_core::{Answer, Command, Rejection};
@@ -84,13 +84,9 @@ impl Call {
             Question::Cancel(task) => Command::Cancel { request, owner, task: *task },
             Question::CancelArray(array) => Command::CancelArray { request, owner, array: *array },
             Question::Retry(task, new) => Command::Retry { request, owner, task: *task, new: *new },
-            Question::List => Command::List {
-                request,
-                owner,
-                filter: Box::<TaskFilter>::default(),
-                after: None,
-                limit: PAGE,
-            },
+            Question::List => {
+                Command::List { request, owner, filter: Box::default(), after: None, limit: PAGE }
+            }
             Question::Overview => Command::Overview { request },
         }
     }
@@ -145,7 +141,9 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     let retry = is_retried.then(|| Box::new(retry));
     let needs = Needs { resources: vec![(RESOURCE.to_owned(), 1)], ..Needs::default() };
     let needs = needs_something(id).then(|| Box::new(needs));
-    Terms { delivery, retry, queue, priority, times, needs, origin: None, schedule: None }
+    // Some belong to one of two groups.
+    let group = (["even", "odd"].get((id.0 % 4) as usize)).map(|group| GroupName::from(*group));
+    Terms { delivery, retry, queue, priority, times, needs, origin: None, schedule: None, group }
 }
 
 /// One in thirteen needs what each worker has one of.
@@ -511,9 +509,12 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
             | Answer::Users { .. }
             | Answer::User { .. }
             | Answer::Queues { .. }
-            | Answer::Schedule { .. }
-            | Answer::Schedules { .. }
-            | Answer::Purged { .. },
+            | Answer::Purged { .. }
+            | Answer::Group { .. }
+            | Answer::Groups { .. }
+            | Answer::GroupCancelled { .. }
+            | Answer::Looked { .. },
+            Answer::Schedule { .. } | Answer::Schedules { .. } | Answer::Purged { .. },
         ) => "done".into(),
         Err(rejection) => rejection.to_string(),
     }

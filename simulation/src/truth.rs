@@ -193,6 +193,8 @@ impl Truth {
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskRestored(_)

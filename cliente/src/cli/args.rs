@@ -18,7 +18,7 @@ use common::manual::Manual;
 use common::messages::client_help;
 use common::proto::TaskState;
 
-pub use operators::{ClusterAction, Drill, QueuesAction, WorkersAction};
+pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAction};
 pub use users::{Limit, UsersAction};
 pub use values::{Numbers, bytes, duration, positive_duration};
 use values::{label, moment, numbers, past, resource, task_id};
@@ -140,6 +140,8 @@ pub enum Online {
     Watch {
         #[arg(value_name = "ID", value_parser = task_id)]
         task_ids: Vec<String>,
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "task_ids")]
+        group: Option<String>,
         #[arg(long, value_name = "TIME", value_parser = duration)]
         wait_timeout: Option<Duration>,
     },
@@ -170,6 +172,10 @@ pub enum Online {
     Schedule {
         #[command(subcommand)]
         action: schedule::ScheduleAction,
+    },
+    Groups {
+        #[command(subcommand)]
+        action: Option<GroupsAction>,
     },
     Audit {
         #[arg(long, value_name = "FILE|-")]
@@ -202,6 +208,10 @@ pub struct List {
     until: Option<SystemTime>,
     #[arg(long, value_name = "ID", value_parser = task_id)]
     pub after: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    group: Option<String>,
+    #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
+    code: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
     #[arg(long, conflicts_with = "limit")]
@@ -217,6 +227,8 @@ impl List {
             worker_id: self.worker.clone(),
             since: self.since,
             until: self.until,
+            group: self.group.clone(),
+            error_code: self.code.clone(),
         }
     }
 }
@@ -311,6 +323,8 @@ pub struct Unique {
 pub struct Way {
     #[arg(long, value_name = "NAME", env = "MUTIRAO_QUEUE")]
     queue: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub group: Option<String>,
     #[arg(long, value_name = "-128..127", allow_negative_numbers = true, default_value_t = 0)]
     priority: i8,
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]

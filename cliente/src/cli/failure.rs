@@ -124,6 +124,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         ErrorCode::Unauthenticated => exit::UNAUTHENTICATED,
         ErrorCode::TaskNotFound
         | ErrorCode::ArrayNotFound
+        | ErrorCode::GroupNotFound
         | ErrorCode::DependencyNotFound
         | ErrorCode::QueueNotFound
         | ErrorCode::ScheduleNotFound

@@ -8,6 +8,8 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
+    /// That all of them belong to.
+    pub group: Option<String>,
     /// Of all tasks that do not say otherwise.
     #[serde(default)]
     pub defaults: Common,
@@ -128,11 +130,18 @@ impl Common {
     }
 }
 
-/// The tasks of a file by name, each after all that it comes after.
+/// A file that can be submitted.
+#[derive(Debug)]
+pub struct Flow {
+    pub group: Option<String>,
+    /// By name, each after all that it comes after.
+    pub tasks: Vec<(String, Written)>,
+}
+
 ///
 /// # Errors
 /// What is wrong with it, the first thing that is found.
-pub fn read(text: &str) -> Result<Vec<(String, Written)>, Problem> {
+pub fn read(text: &str) -> Result<Flow, Problem> {
     let unreadable = |error: toml::de::Error| Problem::Unreadable(error.to_string());
     let file: File = toml::from_str(text).map_err(unreadable)?;
     if let Some(field) = file.defaults.unknown.keys().next() {
@@ -166,7 +175,7 @@ pub fn read(text: &str) -> Result<Vec<(String, Written)>, Problem> {
     if tasks.is_empty() {
         return Err(Problem::Empty);
     }
-    in_order(tasks)
+    Ok(Flow { group: file.group, tasks: in_order(tasks)? })
 }
 
 /// Fields that cannot both be meant.
@@ -261,7 +270,7 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Result<Vec<String>, Problem> {
-        read(text).map(|tasks| tasks.into_iter().map(|(name, _)| name).collect())
+        read(text).map(|flow| flow.tasks.into_iter().map(|(name, _)| name).collect())
     }
 
     #[test]
@@ -353,7 +362,7 @@ mod tests {
     fn a_place_of_the_task_goes_before_that_of_the_defaults() {
         let place = |defaults: &str, task: &str| {
             let text = format!("[defaults]\n{defaults}\n[tasks.a]\nshell = \"x\"\n{task}");
-            let common = read(&text).expect("is right").remove(0).1.common;
+            let common = read(&text).expect("is right").tasks.remove(0).1.common;
             (common.cwd, common.own_dir)
         };
         let (cwd, own_dir) = ("cwd = \"/\"", "own_dir = true");
@@ -375,7 +384,7 @@ mod tests {
             shell = "x"
             retries = 0
         "#;
-        let (_, task) = read(text).expect("is right").remove(0);
+        let (_, task) = read(text).expect("is right").tasks.remove(0);
         assert_eq!((task.common.queue.as_deref(), task.common.retries), (Some("q"), Some(0)));
     }
 }

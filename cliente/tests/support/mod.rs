@@ -71,6 +71,8 @@ pub struct Store {
     pub handlers: Vec<String>,
     /// Finish what is submitted at once: `echo` gives the payload back, `fail` fails.
     pub works: bool,
+    /// In the order in which they ended, as far as a test finished them.
+    pub ends: Vec<String>,
 }
 
 /// The replicated state, and a bell that rings when it changes.
@@ -99,6 +101,7 @@ impl Pair {
         self.change(|store| {
             let record = store.tasks.get_mut(id).expect("was submitted");
             end(record, TaskState::Succeeded, result);
+            store.ends.push(id.to_owned());
         });
     }
 

@@ -69,6 +69,7 @@ impl Script {
             forgotten: 0,
             queue: task.queue.clone(),
             priority: task.priority,
+            group: String::new(),
         })
     }
 
@@ -111,6 +112,16 @@ fn new_record(store: &Store, spec: &TaskSpec) -> Record {
         }
     }
     record
+}
+
+impl Pair {
+    /// As if another client had done so.
+    pub fn submit(&self, spec: &TaskSpec) {
+        self.change(|store| {
+            let record = new_record(store, spec);
+            store.tasks.insert(spec.task_id.clone(), record);
+        });
+    }
 }
 
 #[tonic::async_trait]
@@ -275,6 +286,27 @@ impl TaskOrchestrator for Script {
         }))
     }
 
+    async fn get_group(
+        &self,
+        _: Request<GetGroupRequest>,
+    ) -> Result<Response<GetGroupResponse>, Status> {
+        Err(Status::unimplemented("no test asks for a group here"))
+    }
+
+    async fn list_groups(
+        &self,
+        _: Request<ListGroupsRequest>,
+    ) -> Result<Response<ListGroupsResponse>, Status> {
+        Err(Status::unimplemented("no test lists groups here"))
+    }
+
+    async fn cancel_group(
+        &self,
+        _: Request<CancelGroupRequest>,
+    ) -> Result<Response<CancelGroupResponse>, Status> {
+        Err(Status::unimplemented("no test cancels a group here"))
+    }
+
     type WatchTasksStream = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
 
     async fn watch_tasks(
@@ -381,8 +413,12 @@ fn updates(
         let mut told = std::collections::HashMap::new();
         let mut established = true;
         loop {
-            let updates = news(&pair.store(), &wanted, &mut told, established);
-            let batch = WatchTasksResponse { updates, established };
+            let (updates, position) = {
+                let store = pair.store();
+                (news(&store, &wanted, &mut told, established), store.ends.len() as u64)
+            };
+            let is_over = false;
+            let batch = WatchTasksResponse { updates, established, position, is_over };
             if sender.send(Ok(batch)).await.is_err() {
                 return;
             }
@@ -425,7 +461,9 @@ fn news(
     for id in ids {
         let record = store.tasks.get(&id);
         let state = record.map(|record| record.task.state);
-        if told.insert(id.clone(), state) == Some(state) || (of_all && is_first) {
+        let since = wanted.since_position.and_then(|since| usize::try_from(since).ok());
+        let is_past = since.is_none_or(|since| !store.ends.iter().skip(since).any(|e| *e == id));
+        if told.insert(id.clone(), state) == Some(state) || (of_all && is_first && is_past) {
             continue;
         }
         updates.push(match record {

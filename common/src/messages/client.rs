@@ -21,6 +21,16 @@ pub enum ClientMessage {
     AcceptedMany {
         count: u64,
     },
+    /// The tasks of a file were, as a group.
+    AcceptedFlow {
+        count: u64,
+        group: String,
+    },
+    /// So many tasks of a group were not finished.
+    GroupCancelled {
+        group: String,
+        tasks: u64,
+    },
     /// A task was accepted that does another one once more.
     Retried {
         of: String,
@@ -219,6 +229,8 @@ impl Message for ClientMessage {
         match self {
             Self::Accepted { .. } => "accepted",
             Self::AcceptedMany { .. } => "accepted_many",
+            Self::AcceptedFlow { .. } => "accepted_flow",
+            Self::GroupCancelled { .. } => "group_cancelled",
             Self::Retried { .. } => "retried",
             Self::NothingToRetry => "nothing_to_retry",
             Self::MoreTasks { .. } => "more_tasks",
@@ -298,6 +310,12 @@ impl ClientMessage {
                 format!("Tarefa {task} já tinha sido recebida; nada foi duplicado.")
             }
             Self::AcceptedMany { count } => format!("{count} tarefas recebidas."),
+            Self::AcceptedFlow { count, group } => format!(
+                "{count} tarefas recebidas, no grupo {group}; veja cliente groups show {group}."
+            ),
+            Self::GroupCancelled { group, tasks } => {
+                format!("{tasks} tarefas do grupo {group} canceladas.")
+            }
             Self::Retried { of, task, durability } => {
                 let durability = durability_text(*durability, Lang::Pt);
                 format!("Tarefa {of} será feita de novo como {task} ({durability}).")
@@ -439,6 +457,12 @@ impl ClientMessage {
                 format!("Task {task} had been accepted before; nothing was duplicated.")
             }
             Self::AcceptedMany { count } => format!("{count} tasks accepted."),
+            Self::AcceptedFlow { count, group } => format!(
+                "{count} tasks accepted, in the group {group}; see cliente groups show {group}."
+            ),
+            Self::GroupCancelled { group, tasks } => {
+                format!("{tasks} tasks of the group {group} cancelled.")
+            }
             Self::Retried { of, task, durability } => {
                 let durability = durability_text(*durability, Lang::En);
                 format!("Task {of} will be done once more as {task} ({durability}).")

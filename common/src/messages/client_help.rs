@@ -52,6 +52,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.after_any_end" => "Depois de --after: quando terminarem, seja como for",
         "submit.file" => "Um arquivo TOML com tarefas e a ordem entre elas, submetidas de uma vez",
         "queue" => "A fila em que a tarefa espera (padrão: default)",
+        "group" => "Um nome seu para o que deve ser visto, cancelado e esperado junto",
         "priority" => "Prioridade na fila, -128 a 127: a maior vai primeiro (padrão: 0)",
         "slots" => "Quantas vagas do worker a tarefa ocupa (padrão: 1)",
         "label" => "Etiqueta que o worker precisa ter; pode ser repetida",
@@ -129,6 +130,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "list.until" => "Só as submetidas antes disso",
         "list.after" => "Só as submetidas antes desta tarefa: a página seguinte",
+        "list.group" => "Só as deste grupo",
+        "list.code" => "Só as que falharam ou se perderam com este código, por exemplo QUARANTINED",
+        "watch.group" => "Tudo o que é deste grupo, até terminar",
         "list.limit" => "Quantas, no máximo",
         "list.all" => "Todas",
         "watch.about" => {
@@ -226,6 +230,16 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "queues.set.name" | "queues.pause.name" | "queues.resume.name" | "queues.purge.name" => {
             "Nome da fila"
         }
+        "groups.about" => "Lista, mostra, espera e cancela grupos de tarefas",
+        "groups.list.about" => "Lista os seus grupos (padrão)",
+        "groups.show.about" => {
+            "Mostra como está um grupo: um só status, e quantas tarefas em cada estado"
+        }
+        "groups.wait.about" => {
+            "Espera tudo o que é de um grupo terminar; o código de saída é o do trabalho"
+        }
+        "groups.cancel.about" => "Cancela tudo o que não terminou de um grupo",
+        "groups.show.name" | "groups.wait.name" | "groups.cancel.name" => "Nome do grupo",
         "users.about" => "Administra usuários",
         "users.add.about" => "Cria um usuário ou troca o seu token, que é perguntado",
         "users.add.admin" => "Com poderes de administrador",
@@ -289,6 +303,7 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.after_any_end" => "With --after: once they have ended, however",
         "submit.file" => "A TOML file with tasks and the order among them, submitted together",
         "queue" => "The queue that the task waits in (default: default)",
+        "group" => "A name of your own for what is to be seen, cancelled and waited for together",
         "priority" => "Priority in the queue, -128 to 127: the highest goes first (default: 0)",
         "slots" => "How many slots of the worker the task takes (default: 1)",
         "label" => "Label that the worker must have; may be repeated",
@@ -373,6 +388,9 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "list.until" => "Only those submitted before that",
         "list.after" => "Only those submitted before this task: the next page",
+        "list.group" => "Only those of this group",
+        "list.code" => "Only what failed or was lost with this code, for example QUARANTINED",
+        "watch.group" => "All that belongs to this group, until it is finished",
         "list.limit" => "How many at most",
         "list.all" => "All of them",
         "watch.about" => {
@@ -470,6 +488,16 @@ fn english(id: &str) -> Option<&'static str> {
         "queues.set.name" | "queues.pause.name" | "queues.resume.name" | "queues.purge.name" => {
             "Name of the queue"
         }
+        "groups.about" => "Lists, shows, waits for and cancels groups of tasks",
+        "groups.list.about" => "Lists your groups (default)",
+        "groups.show.about" => {
+            "Shows how a group stands: one status, and how many tasks are in each state"
+        }
+        "groups.wait.about" => {
+            "Waits until all that belongs to a group is finished; the exit code is that of the work"
+        }
+        "groups.cancel.about" => "Cancels all that is not finished of a group",
+        "groups.show.name" | "groups.wait.name" | "groups.cancel.name" => "Name of the group",
         "users.about" => "Manages users",
         "users.add.about" => "Creates a user or changes its token, which is asked for",
         "users.add.admin" => "With the powers of an administrator",

@@ -15,6 +15,7 @@ pub enum Columns {
     Schedules,
     /// When a schedule is due.
     Upcoming,
+    Groups,
 }
 
 impl Columns {
@@ -97,6 +98,28 @@ impl Columns {
             ],
             (Lang::Pt, Self::Upcoming) => &["PRÓXIMAS (UTC)"],
             (Lang::En, Self::Upcoming) => &["NEXT (UTC)"],
+            (Lang::Pt, Self::Groups) => &[
+                "GRUPO",
+                "STATUS",
+                "AGUARDANDO",
+                "EXECUTANDO",
+                "CONCLUÍDAS",
+                "FALHAS",
+                "CANCELADAS",
+                "PERDIDAS",
+                "RECEBIDO (UTC)",
+            ],
+            (Lang::En, Self::Groups) => &[
+                "GROUP",
+                "STATUS",
+                "WAITING",
+                "RUNNING",
+                "SUCCEEDED",
+                "FAILED",
+                "CANCELLED",
+                "LOST",
+                "SUBMITTED (UTC)",
+            ],
         }
     }
 }
@@ -123,6 +146,7 @@ pub enum Label {
     Attempt,
     /// Which task it does once more.
     RetryOf,
+    Group,
     Progress,
     /// Which schedule made it, or is meant.
     Schedule,
@@ -182,6 +206,8 @@ impl Label {
             (Lang::En, Self::Waiting) => "Waiting",
             (Lang::Pt, Self::RetryOf) => "Repete",
             (Lang::En, Self::RetryOf) => "Retry of",
+            (Lang::Pt, Self::Group) => "Grupo",
+            (Lang::En, Self::Group) => "Group",
             (Lang::Pt, Self::Progress) => "Progresso",
             (Lang::En, Self::Progress) => "Progress",
             (Lang::Pt, Self::Schedule) => "Agendamento",

@@ -49,6 +49,9 @@ fn portuguese(code: ErrorCode) -> &'static str {
             "Uma tarefa deve vir depois de outra que não é conhecida; confira os identificadores."
         }
         ErrorCode::ArrayNotFound => "Array não encontrado; confira o identificador.",
+        ErrorCode::GroupNotFound => {
+            "Grupo não encontrado, ou já esquecido com a última das suas tarefas; veja cliente groups."
+        }
         ErrorCode::TaskFinished => "A tarefa já terminou e não pode mais ser cancelada.",
         ErrorCode::TaskIdConflict => {
             "Este identificador já pertence a outra tarefa ou outro array; gere um novo."
@@ -122,6 +125,9 @@ fn english(code: ErrorCode) -> &'static str {
             "A task is to come after one that is not known; check the ids."
         }
         ErrorCode::ArrayNotFound => "There is no such array; check the id.",
+        ErrorCode::GroupNotFound => {
+            "There is no such group, or it was forgotten with the last of its tasks; see cliente groups."
+        }
         ErrorCode::TaskFinished => "The task is finished and can no longer be cancelled.",
         ErrorCode::TaskIdConflict => {
             "This id already belongs to another task or array; choose a new one."

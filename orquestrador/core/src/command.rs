@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, RequestId, ScheduleName,
-    SessionId, TaskId, Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, GroupName, HandlerName, KeyName, ProcessId, QueueName, RequestId,
+    ScheduleName, SessionId, TaskId, Timestamp, UserName, WorkerId,
 };
 use crate::quota::Quota;
 use crate::schedule::Schedule;
@@ -41,6 +41,15 @@ pub enum Command {
     /// The present state of these tasks (those unknown are left out), and from then on the shell
     /// hears of each change by [`Effect::TaskChanged`](crate::Effect).
     QueryMany { request: RequestId, owner: UserName, tasks: Vec<TaskId>, with_results: bool },
+    /// What to begin to watch with: what ended since a place in the order of ends, and what of a group is not finished. From
+    /// then on the shell hears of each change by [`Effect::TaskChanged`](crate::Effect).
+    Look { request: RequestId, owner: UserName, look: Look },
+    /// How a group stands.
+    QueryGroup { request: RequestId, owner: UserName, group: GroupName },
+    /// The owner's groups, by name, those behind `after`.
+    ListGroups { request: RequestId, owner: UserName, after: Option<GroupName>, limit: usize },
+    /// Cancels what is not finished of a group, a part at a time.
+    CancelGroup { request: RequestId, owner: UserName, group: GroupName },
     /// Submits a task that failed or was lost once more, as `new`.
     Retry { request: RequestId, owner: UserName, task: TaskId, new: TaskId },
     /// Ends a task that is not finished.
@@ -312,6 +321,19 @@ pub struct TaskFilter {
     pub since: Option<Timestamp>,
     /// Submitted before.
     pub until: Option<Timestamp>,
+    pub group: Option<GroupName>,
+    /// Of its failure, or loss.
+    pub code: Option<String>,
+}
+
+/// Where a watch begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// `None`: of whatever the owner has.
+    pub group: Option<GroupName>,
+    /// Ends from this place on; `None`: none of those that are past.
+    pub since: Option<u64>,
+    pub with_results: bool,
 }
 
 /// A set of task states; empty means all.

@@ -10,6 +10,7 @@ use crate::ids::{HandlerName, QueueName, TaskId, UserName};
 use crate::quota::Quota;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
+use crate::state::groups::Group;
 use crate::state::handlers::Handlers;
 use crate::state::keys::Key;
 use crate::state::schedules::{Entry, Made, ScheduleKey, Unmade};
@@ -28,6 +29,7 @@ enum Kind {
     Key = 7,
     Quota = 8,
     Schedule = 9,
+    Group = 11,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -274,6 +276,17 @@ pub fn schedule((owner, name): &ScheduleKey, entry: &Entry) -> u128 {
         }
     }
     bytes.hash(Kind::Schedule)
+}
+
+pub fn group(group: &Group) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.text(&group.owner.0);
+    bytes.text(&group.name.0);
+    group.past.forgotten.iter().for_each(|count| bytes.number(*count));
+    for at in [group.past.submitted_at, group.past.started_at, group.past.finished_at] {
+        bytes.number(at.map_or(0, |at| at.0.saturating_add(1)));
+    }
+    bytes.hash(Kind::Group)
 }
 
 /// A queue that has no settings of its own adds nothing.

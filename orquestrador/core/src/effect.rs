@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::command::{AttemptRef, Delivery, Failure};
 use crate::event::Firing;
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, QueueName, RequestId, ScheduleName, SessionId, TaskId,
-    Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, GroupName, HandlerName, QueueName, RequestId, ScheduleName, SessionId,
+    TaskId, Timestamp, UserName, WorkerId,
 };
 use crate::quota::{Quota, Usage};
 use crate::rejection::Rejection;
@@ -35,6 +35,8 @@ pub enum Effect {
     /// For those who watch these tasks of an array one by one: they are cancelled without having had a record. Each
     /// looks like `template`, but for its id.
     CancelledInArray { array: ArrayId, numbers: Vec<Range<u32>>, template: TaskSnapshot },
+    /// For those who watch a group: just now nothing of it is unfinished any more.
+    GroupEnded { owner: UserName, group: GroupName },
     /// Something that people follow on the console.
     Notice(Notice),
     /// The users changed: what the edge verifies tokens against.
@@ -110,6 +112,28 @@ pub enum Answer {
         cancelled: u64,
         left: u64,
     },
+    Group {
+        snapshot: GroupSnapshot,
+    },
+    /// `next`: where the next page begins.
+    Groups {
+        groups: Vec<GroupSnapshot>,
+        next: Option<GroupName>,
+    },
+    /// So many were cancelled; what is left of the group is in its counts.
+    GroupCancelled {
+        cancelled: u64,
+        snapshot: GroupSnapshot,
+    },
+    Looked {
+        tasks: Vec<(TaskSnapshot, Option<Blob>)>,
+        /// In the order of ends: what ended before is told, or was not asked for.
+        position: u64,
+        /// No more than that is past. Otherwise whoever watches has to look again.
+        is_all: bool,
+        /// More may follow: of a group, something of it is not finished.
+        is_open: bool,
+    },
     UserAdded,
     UserRemoved,
     /// By name: users, and whoever else has unfinished tasks or a quota.
@@ -150,6 +174,9 @@ pub struct TaskSnapshot {
     pub schedule: Option<ScheduleName>,
     pub queue: QueueName,
     pub priority: i8,
+    pub group: Option<GroupName>,
+    /// Its place in the order of ends, once it is finished and holds no slot.
+    pub finish_order: Option<u64>,
 }
 
 /// An array as others see it.
@@ -161,6 +188,7 @@ pub struct ArraySnapshot {
     pub delivery: Delivery,
     pub queue: QueueName,
     pub priority: i8,
+    pub group: Option<GroupName>,
     /// The first task's number.
     pub first: u32,
     pub count: u32,
@@ -169,6 +197,43 @@ pub struct ArraySnapshot {
     pub counts: [u64; 6],
     /// So many of the finished ones are no longer known.
     pub forgotten: u64,
+}
+
+/// A group as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSnapshot {
+    pub group: GroupName,
+    /// Of all its tasks, those included that wait in arrays or are forgotten; in the order of [`TaskState::ALL`].
+    pub counts: [u64; 6],
+    /// So many of the finished ones are no longer known.
+    pub forgotten: u64,
+    pub submitted_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+impl GroupSnapshot {
+    pub fn count(&self, state: TaskState) -> u64 {
+        self.counts[state as usize]
+    }
+
+    /// Tasks that are not finished.
+    pub fn open(&self) -> u64 {
+        self.count(TaskState::Queued) + self.count(TaskState::Running)
+    }
+
+    /// The one word for all of it: queued before any of it has begun, running until all of it is finished; then the
+    /// worst end of any of its tasks.
+    pub fn state(&self) -> TaskState {
+        let total: u64 = self.counts.iter().sum();
+        if self.open() > 0 {
+            let is_untouched = self.count(TaskState::Queued) == total && self.started_at.is_none();
+            return if is_untouched { TaskState::Queued } else { TaskState::Running };
+        }
+        let worst = [TaskState::Failed, TaskState::Lost, TaskState::Cancelled];
+        let is_any = |state: &TaskState| self.count(*state) > 0;
+        worst.into_iter().find(is_any).unwrap_or(TaskState::Succeeded)
+    }
 }
 
 /// A queue as others see it.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::command::{Condition, Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
-    ArrayId, Attempt, Blob, HandlerName, KeyName, ProcessId, QueueName, ScheduleName, TaskId,
-    Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, GroupName, HandlerName, KeyName, ProcessId, QueueName, ScheduleName,
+    TaskId, Timestamp, UserName, WorkerId,
 };
 use crate::needs::Needs;
 use crate::quota::Quota;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
+pub use crate::state::groups::Past;
 use crate::terms::{Expiry, Origin, Terms};
 
 /// A fact. Records the decision, so that changing a policy never changes history.
@@ -189,6 +190,13 @@ pub enum Event {
     /// An array of which tasks may have begun, as a snapshot holds it; these follow as if they were tasks of their
     /// own. Never decided, only found in a history.
     ArrayRestored(Box<RestoredArray>),
+    /// What a snapshot holds of a group beside its tasks, after these. Never decided, only found in a history.
+    GroupRestored(Box<RestoredGroup>),
+    /// The place in the order of ends of the next task that ends, where no task tells it. Never decided, only found in a
+    /// history.
+    OrderRestored {
+        next: u64,
+    },
     /// What an administrator decided about a queue; the default is forgotten with its last task.
     QueueChanged {
         queue: QueueName,
@@ -292,9 +300,18 @@ pub struct RestoredTask {
     pub origin: Option<Box<Origin>>,
     /// Which schedule of its owner's made it.
     pub schedule: Option<ScheduleName>,
+    pub group: Option<GroupName>,
     /// Of a failure or a loss: what is needed to do it once more.
     pub again: Option<Box<RestoredAgain>>,
     pub end: RestoredEnd,
+}
+
+/// A group whose tasks are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredGroup {
+    pub owner: UserName,
+    pub group: GroupName,
+    pub past: Past,
 }
 
 /// What a finished task was.

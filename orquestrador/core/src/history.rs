@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use crate::event::{
-    Blockage, Event, Firing, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
+    Blockage, Event, Firing, RestoredAgain, RestoredArray, RestoredEnd, RestoredGroup, RestoredTask,
 };
 use crate::ids::{Attempt, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::needs::Needs;
@@ -23,7 +23,7 @@ use crate::terms::Terms;
 /// Users, handlers, workers, queues and quotas, then all tasks in the order of their submission.
 ///
 /// Of the state at one moment: the machine may go on meanwhile, and the events may be taken elsewhere. Beginning
-/// one takes time for each owner, array, worker, user, queue, quota and class, but not for each task.
+/// one takes time for each owner, array, worker, user, queue, quota, group and class, but not for each task.
 pub struct History {
     /// What comes before the tasks.
     first: std::vec::IntoIter<Event>,
@@ -42,6 +42,8 @@ pub struct History {
     /// After all tasks, because those that are forgotten hold keys, too.
     next_keys: std::vec::IntoIter<Slot<Key>>,
     keys: Shared<Key>,
+    /// At the end.
+    last: std::vec::IntoIter<Event>,
 }
 
 impl History {
@@ -72,7 +74,16 @@ impl History {
         let first = users.chain(learned).chain(workers).chain(queues).chain(quotas);
         let first: Vec<_> = first.chain(schedules).collect();
         let (next_keys, keys) = state.keys.share();
+        let groups = state.groups.iter().map(|(_, group)| {
+            let (owner, group, past) = (group.owner.clone(), group.name.clone(), group.past);
+            Event::GroupRestored(Box::new(RestoredGroup { owner, group, past }))
+        });
+        let told = state.retained.last_key_value().map_or(0, |(last, _)| last.0 + 1);
+        let next = state.next_order.0;
+        let order = (next > told).then_some(Event::OrderRestored { next });
+        let last: Vec<_> = groups.chain(order).collect();
         let mut history = Self {
+            last: last.into_iter(),
             first: first.into_iter(),
             tasks: state.tasks.share(),
             classes: Beside::default(),
@@ -152,6 +163,7 @@ impl History {
             needs: self.held.get(&task.id()).cloned().flatten(),
             origin: terms.origin.clone(),
             schedule: terms.schedule.clone(),
+            group: terms.group.clone(),
             again: finished.again.as_ref().map(|again| {
                 let payload = again.payload.to_blob();
                 Box::new(RestoredAgain { payload, terms: Terms::clone(&again.terms) })
@@ -176,7 +188,8 @@ impl Iterator for History {
             return Some(event);
         }
         let Some((head, _)) = self.heads.first_key_value() else {
-            return self.next_keys.next().map(|slot| keyed(&self.keys[slot]));
+            let key = self.next_keys.next().map(|slot| keyed(&self.keys[slot]));
+            return key.or_else(|| self.last.next());
         };
         if let Some((_, array)) = self.next_arrays.next_if(|(seq, _)| seq <= head) {
             return Some(self.array(&self.arrays[array]));

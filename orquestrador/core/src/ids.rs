@@ -190,6 +190,10 @@ pub struct KeyName(pub Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScheduleName(pub Arc<str>);
 
+/// What a user calls tasks by that belong together; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupName(pub Arc<str>);
+
 /// A queue; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName(pub Arc<str>);
@@ -219,6 +223,7 @@ name_like!(WorkerId);
 name_like!(UserName);
 name_like!(HandlerName);
 name_like!(KeyName);
+name_like!(GroupName);
 name_like!(QueueName);
 name_like!(ScheduleName);
 

@@ -10,6 +10,7 @@ use crate::ids::{Attempt, TaskId, Timestamp};
 use crate::machine::Machine;
 use crate::quota::Usage;
 use crate::state::State;
+use crate::state::classes::Class;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, FinishOrder, Finished, Task};
 use crate::state::workers::{Held, Used};
@@ -24,6 +25,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     totals(state)?;
     arrays(state)?;
     queues(state)?;
+    groups(state)?;
     delays(state)?;
     expiries(state)?;
     waits(state)?;
@@ -185,6 +187,42 @@ fn queues(state: &State) -> Result<(), String> {
         })?;
     }
     Ok(())
+}
+
+/// Groups know how many their tasks are, in which classes, and what arrays forgot of them.
+fn groups(state: &State) -> Result<(), String> {
+    let open = state.groups.iter().filter(|(_, group)| group.open() > 0).count();
+    ensure(state.groups.open() == open, || "open groups are counted wrongly".to_owned())?;
+    let mut classes = 0;
+    for (slot, group) in state.groups.iter() {
+        let wrong = |what: &str| format!("group {} of {}: {what}", group.name, group.owner);
+        let found = state.groups.find(&group.owner, &group.name);
+        ensure(found == Some(slot), || wrong("not found by its name"))?;
+        ensure(!group.classes.is_empty(), || wrong("nothing belongs to it"))?;
+        classes += group.classes.len();
+        let is_theirs = |class: &Slot<Class>| {
+            let terms = &state.classes[*class].terms;
+            state.classes[*class].group == Some(slot)
+                && terms.group.as_ref() == Some(&group.name)
+                && state.owner_of(*class).name == group.owner
+        };
+        ensure(group.classes.iter().all(is_theirs), || wrong("has another's class"))?;
+        let mut counts = [0; 6];
+        for (_, task) in state.tasks.iter().filter(|(_, t)| group.classes.contains(&t.class)) {
+            counts[task.state() as usize] += 1;
+        }
+        let arrays = state.arrays.iter().filter(|(_, a)| group.classes.contains(&a.class));
+        let mut forgotten = 0;
+        for (_, array) in arrays {
+            counts[TaskState::Queued as usize] += u64::from(array.waiting());
+            forgotten += array.forgotten.total();
+        }
+        ensure(group.counts == counts, || wrong("counts wrongly"))?;
+        let all: u64 = group.past.forgotten.iter().sum();
+        ensure(forgotten <= all, || wrong("does not know what its arrays forgot"))?;
+    }
+    let grouped = state.classes.iter().filter(|(_, class)| class.group.is_some()).count();
+    ensure(classes == grouped, || "a class is not in its group".to_owned())
 }
 
 /// Exactly the delayed tasks stand under the moment for which they wait.

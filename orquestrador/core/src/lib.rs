@@ -28,7 +28,7 @@ pub mod terms;
 
 pub use apply::DEPENDENCY_FAILED;
 pub use command::Command;
-pub use decide::{MAX_SCANNED, QUARANTINED};
+pub use decide::{MAX_SCANNED, MAX_TOLD, QUARANTINED};
 pub use effect::{Answer, Effect};
 pub use event::Event;
 pub use history::History;

@@ -50,6 +50,8 @@ pub struct Limits {
     pub max_catch_up: u32,
     /// Until a firing that was refused is tried again.
     pub refire_ms: u64,
+    /// Groups that have unfinished tasks.
+    pub max_groups: usize,
     /// Queues that have unfinished tasks, or settings.
     pub max_queues: usize,
     /// A task that has waited for so long is no longer overtaken by all of a higher priority.
@@ -84,6 +86,7 @@ impl Default for Limits {
             missed_after_ms: 60_000,
             max_catch_up: 100,
             refire_ms: 1_000,
+            max_groups: 50_000,
             max_queues: 1_000,
             patience_ms: 60_000,
             worker_lease_ms: 3_000,

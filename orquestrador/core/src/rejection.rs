@@ -1,6 +1,6 @@
 //! Why a command was refused. A normal answer, not a fault.
 
-use crate::ids::{ArrayId, HandlerName, KeyName, QueueName, ScheduleName, TaskId};
+use crate::ids::{ArrayId, GroupName, HandlerName, KeyName, QueueName, ScheduleName, TaskId};
 use crate::quota::UserLimit;
 
 /// Each has one error code on the wire.
@@ -28,6 +28,8 @@ pub enum Rejection {
     NoSuchPlan { schedule: ScheduleName, why: String },
     #[error("there is no queue {queue}")]
     QueueNotFound { queue: QueueName },
+    #[error("there is no group {group}")]
+    GroupNotFound { group: GroupName },
     #[error("there is no array {array}")]
     ArrayNotFound { array: ArrayId },
     #[error(

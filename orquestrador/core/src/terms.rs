@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::command::{Delivery, Failure};
-use crate::ids::{Attempt, QueueName, ScheduleName, TaskId, Timestamp};
+use crate::ids::{Attempt, GroupName, QueueName, ScheduleName, TaskId, Timestamp};
 use crate::needs::Needs;
 
 /// How a task is to be run.
@@ -22,6 +22,8 @@ pub struct Terms {
     pub origin: Option<Box<Origin>>,
     /// Which schedule of its owner's made it.
     pub schedule: Option<ScheduleName>,
+    /// Of its owner's own, that it belongs to.
+    pub group: Option<GroupName>,
 }
 
 /// Which task another one does once more.
@@ -141,6 +143,10 @@ impl Terms {
             bytes.extend((u64::MAX - 4).to_le_bytes());
             bytes.extend(schedule.0.as_bytes());
         }
+        if let Some(GroupName(group)) = &self.group {
+            bytes.extend((u64::MAX - 5).to_le_bytes());
+            bytes.extend(group.as_bytes());
+        }
         if bytes.len() == 1 { self.delivery as u64 } else { xxh3_64(&bytes) }
     }
 
@@ -149,6 +155,7 @@ impl Terms {
         !self.is_policy()
             && self.origin.is_none()
             && self.schedule.is_none()
+            && self.group.is_none()
             && self.priority == 0
             && self.queue == QueueName::default()
     }
@@ -272,7 +279,8 @@ mod tests {
                     let again = Terms { origin: Some(Box::new(origin)), ..more.clone() };
                     let made = Terms { schedule: Some("AB".into()), ..terms.clone() };
                     let lower = Terms { priority: -1, ..terms.clone() };
-                    [lower, terms, queue, timed, also, more, again, made]
+                    let group = Terms { group: Some("AB".into()), ..terms.clone() };
+                    [lower, group, terms, queue, timed, also, more, again, made]
                 });
                 retry.collect::<Vec<_>>()
             })

@@ -10,10 +10,10 @@ use orquestrador_core::command::{
     AttemptRef, Condition, Delivery, Failure, Outcome, ReportedOutcome,
 };
 use orquestrador_core::effect::{
-    ArraySnapshot, Assignment, PendingReason, QueueSnapshot, TaskSnapshot, TaskState,
-    WorkerSnapshot,
+    ArraySnapshot, Assignment, GroupSnapshot, PendingReason, QueueSnapshot, TaskSnapshot,
+    TaskState, WorkerSnapshot,
 };
-use orquestrador_core::ids::{Attempt, Blob, ScheduleName, TaskId, Timestamp};
+use orquestrador_core::ids::{Attempt, Blob, GroupName, ScheduleName, TaskId, Timestamp};
 use orquestrador_core::schedule::moment_of;
 use orquestrador_core::terms::Terms;
 use tonic::Status;
@@ -87,6 +87,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         not_before_ms: at(snapshot.not_before),
         queue: snapshot.queue.to_string(),
         priority: snapshot.priority.into(),
+        group: group(&snapshot.group),
         waits_for: u32::try_from(snapshot.waits_for).unwrap_or(u32::MAX),
         progress: None,
         schedule: name(snapshot.schedule.as_ref()),
@@ -147,6 +148,29 @@ pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
         forgotten: number(snapshot.forgotten),
         queue: snapshot.queue.to_string(),
         priority: snapshot.priority.into(),
+        group: group(&snapshot.group),
+    }
+}
+
+pub fn group(group: &Option<GroupName>) -> String {
+    group.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+pub fn group_status(snapshot: &GroupSnapshot) -> proto::Group {
+    let at = |time: Option<Timestamp>| time.map_or(0, |t| t.0);
+    proto::Group {
+        name: snapshot.group.to_string(),
+        state: state(snapshot.state()).into(),
+        queued: snapshot.count(TaskState::Queued),
+        running: snapshot.count(TaskState::Running),
+        succeeded: snapshot.count(TaskState::Succeeded),
+        failed: snapshot.count(TaskState::Failed),
+        cancelled: snapshot.count(TaskState::Cancelled),
+        lost: snapshot.count(TaskState::Lost),
+        forgotten: snapshot.forgotten,
+        submitted_at_ms: at(snapshot.submitted_at),
+        started_at_ms: at(snapshot.started_at),
+        finished_at_ms: at(snapshot.finished_at),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::driver::DriverHandle;
-use crate::driver::input::{Input, Watcher};
+use crate::driver::input::{Input, Watched, Watcher};
 use crate::output::{Follower, Heard, Outputs};
 
 /// Messages that may wait for a reader; what is said meanwhile comes together.
@@ -44,7 +44,7 @@ pub async fn follow(
     let (outbox, mut changes) = mpsc::channel(CHANGES);
     let watcher = Watcher {
         owner: owner.clone(),
-        tasks: Some(vec![task]),
+        watched: Watched::Tasks(vec![task]),
         include_results: true,
         only_ends: false,
         is_quiet: false,

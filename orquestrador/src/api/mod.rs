@@ -99,6 +99,7 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::DependencyNotFound { .. } => ErrorCode::DependencyNotFound,
         Rejection::UnknownHandler { .. } => ErrorCode::UnknownHandler,
         Rejection::NotRetriable { .. } => ErrorCode::NotRetriable,
+        Rejection::GroupNotFound { .. } => ErrorCode::GroupNotFound,
         Rejection::KeyConflict { .. } => ErrorCode::KeyConflict,
         Rejection::KeySpent { .. } => ErrorCode::KeySpent,
         Rejection::ScheduleNotFound { .. } => ErrorCode::ScheduleNotFound,

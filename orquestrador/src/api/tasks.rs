@@ -9,14 +9,16 @@ use common::grpc_status;
 use common::proto;
 use common::proto::task_orchestrator_server::TaskOrchestrator;
 use common::proto::{
-    CancelArrayRequest, CancelArrayResponse, CancelTaskRequest, CancelTaskResponse,
-    ExplainTaskRequest, ExplainTaskResponse, FollowOutputRequest, FollowOutputResponse,
-    GetArrayRequest, GetArrayResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest,
-    GetTaskResultResponse, ListTasksRequest, ListTasksResponse, RetryTaskRequest,
+    CancelArrayRequest, CancelArrayResponse, CancelGroupRequest, CancelGroupResponse,
+    CancelTaskRequest, CancelTaskResponse, ExplainTaskRequest, ExplainTaskResponse,
+    FollowOutputRequest, FollowOutputResponse, GetArrayRequest, GetArrayResponse, GetGroupRequest,
+    GetGroupResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse,
+    ListGroupsRequest, ListGroupsResponse, ListTasksRequest, ListTasksResponse, RetryTaskRequest,
     RetryTaskResponse, RunTaskRequest, RunTaskResponse, SubmitArrayRequest, SubmitArrayResponse,
     SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
     WatchTasksRequest, WatchTasksResponse,
 };
+use orquestrador_core::command::Look;
 use orquestrador_core::effect::TaskSnapshot;
 use orquestrador_core::ids::{Blob, Index, RequestId, TaskId, UserName};
 use orquestrador_core::{Answer, Command};
@@ -27,7 +29,7 @@ use tonic::{Request, Response, Status};
 
 use super::{authenticate, convert, follow, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
-use crate::driver::input::{Input, Watcher};
+use crate::driver::input::{Input, Watched, Watcher};
 use crate::journal::Journal;
 use crate::output::{Heard, Outputs};
 use crate::task_history::history;
@@ -99,7 +101,7 @@ impl Service {
         let (outbox, mut updates) = mpsc::channel(1);
         let watcher = Watcher {
             owner: owner.clone(),
-            tasks: Some(vec![task]),
+            watched: Watched::Tasks(vec![task]),
             include_results: true,
             only_ends: true,
             is_quiet: true,
@@ -323,6 +325,62 @@ impl TaskOrchestrator for Service {
         }
     }
 
+    async fn get_group(
+        &self,
+        request: Request<GetGroupRequest>,
+    ) -> Result<Response<GetGroupResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let (owner, group) = (caller.user, validate::group_name(&body.group)?);
+        let done =
+            self.driver.call(|request| Command::QueryGroup { request, owner, group }).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Group { snapshot } => Ok(Response::new(GetGroupResponse {
+                group: Some(convert::group_status(&snapshot)),
+                receipt: Some(done.receipt),
+            })),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn list_groups(
+        &self,
+        request: Request<ListGroupsRequest>,
+    ) -> Result<Response<ListGroupsResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let (after, limit) = validate::page_of_groups(&body)?;
+        let owner = caller.user;
+        let list = |request| Command::ListGroups { request, owner, after, limit };
+        let done = self.driver.call(list).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::Groups { groups, next } => Ok(Response::new(ListGroupsResponse {
+                groups: groups.iter().map(convert::group_status).collect(),
+                next_page_token: convert::group(&next),
+                receipt: Some(done.receipt),
+            })),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn cancel_group(
+        &self,
+        request: Request<CancelGroupRequest>,
+    ) -> Result<Response<CancelGroupResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let (owner, group) = (caller.user, validate::group_name(&body.group)?);
+        let done =
+            self.driver.call(|request| Command::CancelGroup { request, owner, group }).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::GroupCancelled { cancelled, snapshot } => {
+                Ok(Response::new(CancelGroupResponse {
+                    cancelled,
+                    group: Some(convert::group_status(&snapshot)),
+                    receipt: Some(done.receipt),
+                }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
     type WatchTasksStream = Updates;
 
     async fn watch_tasks(
@@ -330,21 +388,30 @@ impl TaskOrchestrator for Service {
         request: Request<WatchTasksRequest>,
     ) -> Result<Response<Updates>, Status> {
         let (caller, body) = self.caller(request).await?;
-        let tasks = validate::task_ids("task_ids", &body.task_ids)?;
+        let (owner, with_results) = (caller.user.clone(), body.include_results);
+        let request = self.driver.request_id();
+        let (watched, command) = match validate::watch(&body)? {
+            validate::Watch::Tasks(tasks) => {
+                let watched = Watched::Tasks(tasks.clone());
+                (watched, Command::QueryMany { request, owner, tasks, with_results })
+            }
+            validate::Watch::Beyond { group, since } => {
+                let watched = group.clone().map_or(Watched::All, Watched::Group);
+                let look = Look { group, since, with_results };
+                (watched, Command::Look { request, owner, look })
+            }
+        };
         let (outbox, updates) = mpsc::channel(WATCH_QUEUE);
         let lagged = Arc::new(AtomicBool::new(false));
         let watcher = Watcher {
-            owner: caller.user.clone(),
-            tasks: (!tasks.is_empty()).then(|| tasks.clone()),
+            owner: caller.user,
+            watched,
             include_results: body.include_results,
             only_ends: body.only_ends,
             is_quiet: false,
             outbox,
             lagged: Arc::clone(&lagged),
         };
-        let request = self.driver.request_id();
-        let with_results = body.include_results;
-        let command = Command::QueryMany { request, owner: caller.user, tasks, with_results };
         self.driver.send(Input::Watch { request, command, watcher }).await?;
         // The queue of a slow reader has no room for the reason why it ends.
         let farewell = futures::stream::once(async move { lagged.load(Ordering::Acquire) })

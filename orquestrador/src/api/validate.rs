@@ -8,7 +8,7 @@ use common::proto;
 use orquestrador_core::command::{AttemptRef, ConnectWorker, NewArray, NewTask, TaskFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    ArrayId, Attempt, HandlerName, ProcessId, SessionId, TaskId, Timestamp, WorkerId,
+    ArrayId, Attempt, GroupName, HandlerName, ProcessId, SessionId, TaskId, Timestamp, WorkerId,
 };
 use orquestrador_core::ranges::Ranges;
 use tonic::Status;
@@ -81,6 +81,7 @@ impl Violations {
             begin_ms: spec.expires_after_ms,
             end_ms: spec.deadline_after_ms,
             needs: spec.needs,
+            group: &spec.group,
         };
         if let (Some(proto::task_spec::Start::StartDelayMs(delay)), Some(end)) =
             (&spec.start, spec.expires_after_ms.into_iter().chain(spec.deadline_after_ms).min())
@@ -97,6 +98,17 @@ impl Violations {
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
         Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start, after, key })
+    }
+
+    fn page_size(&mut self, size: u32) -> usize {
+        match size as usize {
+            0 => DEFAULT_PAGE,
+            size @ 1..=MAX_PAGE => size,
+            size => {
+                self.add("page_size", format!("is {size}, at most {MAX_PAGE} is allowed"));
+                0
+            }
+        }
     }
 
     /// Empty: none.
@@ -191,6 +203,7 @@ pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
         begin_ms: None,
         end_ms: None,
         needs: spec.needs,
+        group: &spec.group,
     };
     let terms = violations.work(&|| "array".to_owned(), what, way);
     if count == 0 || first.checked_add(count).is_none() {
@@ -276,6 +289,35 @@ pub fn task_ids(field: &str, ids: &[String]) -> Result<Vec<TaskId>, Status> {
     ids.iter().enumerate().map(|(nth, id)| task_id(&format!("{field}[{nth}]"), id)).collect()
 }
 
+/// What a watch asks for.
+pub enum Watch {
+    Tasks(Vec<TaskId>),
+    /// `None`: all that the caller has.
+    Beyond {
+        group: Option<GroupName>,
+        since: Option<u64>,
+    },
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT`: one violation for each field that is wrong.
+pub fn watch(request: &proto::WatchTasksRequest) -> Result<Watch, Status> {
+    let mut violations = Violations::default();
+    let tasks = task_ids("task_ids", &request.task_ids)?;
+    let group = violations.optional_name("group", &request.group).map(Into::into);
+    let since = request.since_position;
+    if tasks.is_empty() {
+        return violations.or(Watch::Beyond { group, since });
+    }
+    if group.is_some() {
+        violations.add("group", "is not for a watch of task_ids");
+    }
+    if since.is_some() {
+        violations.add("since_position", "is not for a watch of task_ids");
+    }
+    violations.or(Watch::Tasks(tasks))
+}
+
 /// What a listing asks for.
 pub struct Page {
     pub filter: Box<TaskFilter>,
@@ -294,14 +336,7 @@ pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
             None => violations.add("states", format!("{wanted} is not a task state")),
         }
     }
-    let limit = match request.page_size as usize {
-        0 => DEFAULT_PAGE,
-        size @ 1..=MAX_PAGE => size,
-        size => {
-            violations.add("page_size", format!("is {size}, at most {MAX_PAGE} is allowed"));
-            0
-        }
-    };
+    let limit = violations.page_size(request.page_size);
     let mut after = None;
     if !request.page_token.is_empty() {
         match parse_id(&request.page_token) {
@@ -314,7 +349,29 @@ pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
     filter.worker = violations.optional_name("worker_id", &request.worker_id).map(Into::into);
     filter.since = request.submitted_since_ms.map(Timestamp);
     filter.until = request.submitted_until_ms.map(Timestamp);
+    filter.group = violations.optional_name("group", &request.group).map(Into::into);
+    filter.code = violations.optional_name("error_code", &request.error_code).map(Into::into);
     violations.or(Page { filter, after, limit })
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` naming the field.
+pub fn group_name(name: &str) -> Result<GroupName, Status> {
+    match name_violation(name) {
+        Some(why) => Err(grpc_status::invalid([("group".to_owned(), why)])),
+        None => Ok(name.into()),
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` for a page size or token.
+pub fn page_of_groups(
+    request: &proto::ListGroupsRequest,
+) -> Result<(Option<GroupName>, usize), Status> {
+    let mut violations = Violations::default();
+    let limit = violations.page_size(request.page_size);
+    let after = violations.optional_name("page_token", &request.page_token).map(Into::into);
+    violations.or((after, limit))
 }
 
 fn known_state(state: proto::TaskState) -> Option<TaskState> {

@@ -15,6 +15,7 @@ use super::input::Committed;
 use super::mutation::Mutation;
 use super::state::Applied;
 use super::store::{Install, Signature, Store};
+use super::watch::FirstLook;
 use super::{Asker, Driver, Error};
 use crate::journal::{Content, SetAside};
 use crate::replication::convert;
@@ -365,6 +366,7 @@ impl<S: Store> Driver<S> {
             Effect::CancelledInArray { array, numbers, template } => {
                 self.watch.cancelled_in_array(array, &numbers, &template);
             }
+            Effect::GroupEnded { owner, group } => self.watch.group_ended(&owner, &group),
             Effect::Notice(notice) => self.lines.notice(notice),
             Effect::UsersChanged { users } => self.users.replace(users),
         }
@@ -380,6 +382,10 @@ impl<S: Store> Driver<S> {
             }
             Some(Asker::Watch(watcher)) => match answer {
                 Ok(Answer::Tasks { tasks, .. }) => self.watch.add(watcher, tasks),
+                Ok(Answer::Looked { tasks, position, is_all, is_open }) => {
+                    let first = FirstLook { tasks, position, is_all, is_open };
+                    self.watch.add_looking(watcher, first);
+                }
                 Ok(Answer::Submitted { accepted: 1.., first }) => {
                     self.watch.add(watcher, vec![(first, None)]);
                 }

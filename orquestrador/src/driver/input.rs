@@ -171,11 +171,28 @@ pub struct Committed {
     pub receipt: proto::Receipt,
 }
 
+/// What is watched.
+pub enum Watched {
+    Tasks(Vec<orquestrador_core::ids::TaskId>),
+    Group(orquestrador_core::ids::GroupName),
+    /// All of the owner's tasks.
+    All,
+}
+
+impl Watched {
+    /// How many are watched one by one.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Tasks(tasks) => tasks.len(),
+            Self::Group(_) | Self::All => 0,
+        }
+    }
+}
+
 /// Where the updates of one watch go.
 pub struct Watcher {
     pub owner: orquestrador_core::ids::UserName,
-    /// `None` follows all of the owner's tasks from now on.
-    pub tasks: Option<Vec<orquestrador_core::ids::TaskId>>,
+    pub watched: Watched,
     pub include_results: bool,
     /// Nothing of a task but its end.
     pub only_ends: bool,

@@ -377,6 +377,10 @@ fn is_request(command: &Command) -> bool {
         | Command::QuerySchedule { .. }
         | Command::ListSchedules { .. }
         | Command::RunSchedule { .. }
+        | Command::Look { .. }
+        | Command::QueryGroup { .. }
+        | Command::ListGroups { .. }
+        | Command::CancelGroup { .. }
         | Command::ConnectWorker(_) => true,
         Command::DisconnectWorker { .. }
         | Command::WorkerHeartbeat { .. }
@@ -404,7 +408,10 @@ fn content_bytes(event: &Event) -> usize {
         Event::KeysReleased { keys } => keys.len() * 64,
         Event::TaskBlocked { blockage, .. } => blockage.after.len() * 16,
         // Only in snapshots.
-        Event::TaskRestored(_) | Event::ArrayRestored(_) => 0,
+        Event::TaskRestored(_)
+        | Event::ArrayRestored(_)
+        | Event::GroupRestored(_)
+        | Event::OrderRestored { .. } => 0,
         Event::TaskAssigned { .. }
         | Event::ScheduleFired { .. }
         | Event::ScheduleRemoved { .. }

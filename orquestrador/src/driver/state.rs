@@ -202,6 +202,8 @@ fn changes_users(event: &Event) -> bool {
         | Event::ScheduleSet { .. }
         | Event::ScheduleFired { .. }
         | Event::ScheduleRemoved { .. }
+        | Event::GroupRestored(_)
+        | Event::OrderRestored { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
         | Event::TasksPruned { .. }

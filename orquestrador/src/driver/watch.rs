@@ -10,12 +10,12 @@ use common::grpc_status;
 use common::proto::WatchTasksResponse;
 use hashbrown::HashMap;
 use orquestrador_core::effect::TaskSnapshot;
-use orquestrador_core::ids::{ArrayId, Blob, TaskId, UserName};
+use orquestrador_core::ids::{ArrayId, Blob, GroupName, TaskId, UserName};
 use smallvec::SmallVec;
 use tokio::sync::mpsc::error::TrySendError;
 use tonic::Status;
 
-use super::input::Watcher;
+use super::input::{Watched, Watcher};
 use crate::api::convert;
 
 type WatcherId = u64;
@@ -36,6 +36,9 @@ pub struct WatchHub {
     watchers: BTreeMap<WatcherId, Entry>,
     by_task: HashMap<TaskId, SmallVec<[WatcherId; 1]>>,
     by_owner: HashMap<UserName, Vec<WatcherId>>,
+    by_group: HashMap<(UserName, GroupName), Vec<WatcherId>>,
+    /// In the order of ends: those before it were told to those who watch.
+    position: u64,
     /// Those with updates to be sent.
     dirty: Vec<WatcherId>,
     /// Tasks that are watched one by one, of watches asked for too; a task counts for each of its watchers.
@@ -55,10 +58,22 @@ struct Share {
 
 struct Entry {
     watcher: Watcher,
-    /// Tasks still unfinished; `None` for a watcher of everything.
+    /// Tasks still unfinished, of those that are watched one by one.
     remaining: Option<usize>,
+    /// Where it has to look again, because not all of what is past was told.
+    cut_at: Option<u64>,
     batch: WatchTasksResponse,
     is_dirty: bool,
+}
+
+/// What a watcher of a group, or of everything, is told first.
+pub struct FirstLook {
+    pub tasks: Vec<(TaskSnapshot, Option<Blob>)>,
+    pub position: u64,
+    /// Nothing else is past.
+    pub is_all: bool,
+    /// More may follow.
+    pub is_open: bool,
 }
 
 impl WatchHub {
@@ -67,7 +82,7 @@ impl WatchHub {
     /// # Errors
     /// Too many are open.
     pub fn expect(&mut self, watcher: &Watcher) -> Result<(), Status> {
-        let tasks = watcher.tasks.as_ref().map_or(0, Vec::len);
+        let tasks = watcher.watched.count();
         let share = self.shares.get(&watcher.owner);
         let (watchers, of_one) = share.map_or((0, 0), |share| (share.watchers, share.tasks));
         let too_many = self.watchers.len() + self.expected >= MAX_WATCHERS
@@ -84,7 +99,7 @@ impl WatchHub {
 
     pub fn expected_in_vain(&mut self, watcher: &Watcher) {
         self.expected = self.expected.saturating_sub(1);
-        self.discount(&watcher.owner, 1, watcher.tasks.as_ref().map_or(0, Vec::len));
+        self.discount(&watcher.owner, 1, watcher.watched.count());
     }
 
     /// One more watch, of so many tasks.
@@ -113,41 +128,57 @@ impl WatchHub {
 
     /// Adds an expected watcher with the present state of its tasks.
     pub fn add(&mut self, watcher: Watcher, present: Vec<(TaskSnapshot, Option<Blob>)>) {
-        self.expected_in_vain(&watcher);
+        let mut entry = Entry::new(watcher);
+        let Watched::Tasks(wanted) = &entry.watcher.watched else {
+            return self.insert(entry);
+        };
+        // In the same order; those unknown are left out.
+        let mut present = present.into_iter().peekable();
+        let mut unfinished = Vec::new();
+        let mut told = Vec::new();
+        for task in wanted {
+            let Some((snapshot, result)) = present.next_if(|(s, _)| s.id == *task) else {
+                entry.batch.updates.push(convert::not_found(*task));
+                continue;
+            };
+            if !snapshot.state.is_finished() {
+                unfinished.push(*task);
+            }
+            told.push((snapshot, result));
+        }
+        told.into_iter().for_each(|(snapshot, result)| entry.tell(&snapshot, result.as_ref()));
+        unfinished.sort_unstable();
+        unfinished.dedup();
+        entry.remaining = Some(unfinished.len());
+        for task in unfinished {
+            self.by_task.entry(task).or_default().push(self.next);
+        }
+        self.insert(entry);
+    }
+
+    /// Adds an expected watcher of more than it names, with what it is told first.
+    pub fn add_looking(&mut self, watcher: Watcher, first: FirstLook) {
+        let FirstLook { tasks, position, is_all, is_open } = first;
+        let mut entry = Entry::new(watcher);
+        tasks.iter().for_each(|(snapshot, result)| entry.tell(snapshot, result.as_ref()));
+        entry.batch.is_over = is_all && !is_open;
+        match is_all {
+            true => self.position = self.position.max(position),
+            false => entry.cut_at = Some(position),
+        }
+        self.insert(entry);
+    }
+
+    fn insert(&mut self, mut entry: Entry) {
+        self.expected_in_vain(&entry.watcher);
         let id = self.next;
         self.next += 1;
-        let mut entry = Entry {
-            remaining: watcher.tasks.as_ref().map(|_| 0),
-            batch: WatchTasksResponse { updates: Vec::new(), established: true },
-            is_dirty: false,
-            watcher,
-        };
-        match &entry.watcher.tasks {
-            None => self.by_owner.entry(entry.watcher.owner.clone()).or_default().push(id),
-            Some(wanted) => {
-                // In the same order; those unknown are left out.
-                let mut present = present.into_iter().peekable();
-                let mut unfinished = Vec::new();
-                for task in wanted {
-                    let Some((snapshot, result)) = present.next_if(|(s, _)| s.id == *task) else {
-                        entry.batch.updates.push(convert::not_found(*task));
-                        continue;
-                    };
-                    let is_finished = snapshot.state.is_finished();
-                    if !is_finished {
-                        unfinished.push(*task);
-                    }
-                    if is_finished || !entry.watcher.only_ends {
-                        let result = result.filter(|_| entry.watcher.include_results);
-                        entry.batch.updates.push(convert::update(&snapshot, result.as_ref()));
-                    }
-                }
-                unfinished.sort_unstable();
-                unfinished.dedup();
-                for task in &unfinished {
-                    self.by_task.entry(*task).or_default().push(id);
-                }
-                entry.remaining = Some(unfinished.len());
+        let owner = &entry.watcher.owner;
+        match &entry.watcher.watched {
+            Watched::Tasks(_) => {}
+            Watched::All => self.by_owner.entry(owner.clone()).or_default().push(id),
+            Watched::Group(group) => {
+                self.by_group.entry((owner.clone(), group.clone())).or_default().push(id);
             }
         }
         self.count(&entry.watcher.owner, entry.remaining.unwrap_or_default());
@@ -169,8 +200,12 @@ impl WatchHub {
             false => self.by_task.get(&snapshot.id).cloned().unwrap_or_default(),
         };
         let by_owner = self.by_owner.get(&snapshot.owner).cloned().unwrap_or_default();
+        let by_group = snapshot.group.as_ref().map(|group| self.of_group(&snapshot.owner, group));
+        if let Some(order) = snapshot.finish_order {
+            self.position = self.position.max(order + 1);
+        }
         let mut ended: SmallVec<[UserName; 1]> = SmallVec::new();
-        for id in by_task.into_iter().chain(by_owner) {
+        for id in by_task.into_iter().chain(by_owner).chain(by_group.unwrap_or_default()) {
             let Some(entry) = self.watchers.get_mut(&id) else { continue };
             if finished
                 && let Some(remaining) =
@@ -182,16 +217,28 @@ impl WatchHub {
             if entry.watcher.only_ends && !finished {
                 continue;
             }
-            let result = result.filter(|_| entry.watcher.include_results);
-            entry.batch.updates.push(convert::update(snapshot, result));
-            if !entry.is_dirty {
-                entry.is_dirty = true;
-                self.dirty.push(id);
-            }
+            entry.tell(snapshot, result);
+            self.dirty.extend(entry.get_dirty().then_some(id));
         }
         for owner in ended {
             self.discount(&owner, 0, 1);
         }
+    }
+
+    /// Nothing of the group is unfinished any more: whoever watches it has seen all.
+    pub fn group_ended(&mut self, owner: &UserName, group: &GroupName) {
+        for id in self.of_group(owner, group) {
+            let Some(entry) = self.watchers.get_mut(&id) else { continue };
+            entry.batch.is_over = true;
+            self.dirty.extend(entry.get_dirty().then_some(id));
+        }
+    }
+
+    fn of_group(&self, owner: &UserName, group: &GroupName) -> Vec<WatcherId> {
+        if self.by_group.is_empty() {
+            return Vec::new();
+        }
+        self.by_group.get(&(owner.clone(), group.clone())).cloned().unwrap_or_default()
     }
 
     /// Tells those who watch such tasks one by one.
@@ -220,9 +267,13 @@ impl WatchHub {
         for id in std::mem::take(&mut self.dirty) {
             let Some(entry) = self.watchers.get_mut(&id) else { continue };
             entry.is_dirty = false;
-            let batch = std::mem::take(&mut entry.batch);
+            let mut batch = std::mem::take(&mut entry.batch);
+            if entry.remaining.is_none() {
+                batch.position = entry.cut_at.unwrap_or(self.position);
+            }
+            let is_last = entry.remaining == Some(0) || entry.cut_at.is_some() || batch.is_over;
             let done = match entry.watcher.outbox.try_send(Ok(batch)) {
-                Ok(()) => entry.remaining == Some(0),
+                Ok(()) => is_last,
                 Err(TrySendError::Closed(_)) => true,
                 Err(TrySendError::Full(_)) => {
                     entry.watcher.lagged.store(true, Ordering::Release);
@@ -238,21 +289,16 @@ impl WatchHub {
     fn remove(&mut self, id: WatcherId) {
         let Some(entry) = self.watchers.remove(&id) else { return };
         self.discount(&entry.watcher.owner, 1, entry.remaining.unwrap_or_default());
-        match &entry.watcher.tasks {
-            None => {
-                if let Some(list) = self.by_owner.get_mut(&entry.watcher.owner) {
-                    list.retain(|w| *w != id);
-                    if list.is_empty() {
-                        self.by_owner.remove(&entry.watcher.owner);
-                    }
-                }
-            }
-            Some(tasks) => {
+        let owner = entry.watcher.owner;
+        match entry.watcher.watched {
+            Watched::All => leave(&mut self.by_owner, &owner, id),
+            Watched::Group(group) => leave(&mut self.by_group, &(owner, group), id),
+            Watched::Tasks(tasks) => {
                 for task in tasks {
-                    if let Some(list) = self.by_task.get_mut(task) {
+                    if let Some(list) = self.by_task.get_mut(&task) {
                         list.retain(|w| *w != id);
                         if list.is_empty() {
-                            self.by_task.remove(task);
+                            self.by_task.remove(&task);
                         }
                     }
                 }
@@ -284,6 +330,39 @@ impl WatchHub {
     }
 }
 
+impl Entry {
+    fn new(watcher: Watcher) -> Self {
+        let batch = WatchTasksResponse { established: true, ..WatchTasksResponse::default() };
+        Self { watcher, remaining: None, cut_at: None, batch, is_dirty: false }
+    }
+
+    /// As far as it is wanted.
+    fn tell(&mut self, snapshot: &TaskSnapshot, result: Option<&Blob>) {
+        if snapshot.state.is_finished() || !self.watcher.only_ends {
+            let result = result.filter(|_| self.watcher.include_results);
+            self.batch.updates.push(convert::update(snapshot, result));
+        }
+    }
+
+    /// Whether it was not.
+    fn get_dirty(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_dirty, true)
+    }
+}
+
+fn leave<K: std::hash::Hash + Eq>(
+    lists: &mut HashMap<K, Vec<WatcherId>>,
+    key: &K,
+    watcher: WatcherId,
+) {
+    if let Some(list) = lists.get_mut(key) {
+        list.retain(|w| *w != watcher);
+        if list.is_empty() {
+            lists.remove(key);
+        }
+    }
+}
+
 /// What a service reports when the hub ended a stream early.
 pub fn lagged() -> Status {
     grpc_status::status(ErrorCode::WatchLagged, "the watch was read too slowly")
@@ -301,7 +380,7 @@ mod tests {
         let (outbox, reader) = tokio::sync::mpsc::channel(1);
         let watcher = Watcher {
             owner: UserName::from("ana"),
-            tasks,
+            watched: tasks.map_or(Watched::All, Watched::Tasks),
             include_results: false,
             only_ends: false,
             is_quiet: false,
@@ -372,6 +451,8 @@ mod tests {
             waits_for: 0,
             retry_of: None,
             schedule: None,
+            group: None,
+            finish_order: None,
         };
         let mut readers: Vec<_> = [3, 4]
             .map(|number| {

@@ -113,6 +113,8 @@ impl Fates {
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }

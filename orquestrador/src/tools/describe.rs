@@ -123,6 +123,8 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::KeysReleased { .. }
         | Event::ScheduleSet { .. }
         | Event::ScheduleRemoved { .. }
+        | Event::GroupRestored(_)
+        | Event::OrderRestored { .. }
         | Event::UserRemoved { .. } => Vec::new(),
     }
 }
@@ -154,6 +156,8 @@ fn kind(event: &Event) -> &'static str {
         Event::ScheduleSet { .. } => "SCHEDULE_SET",
         Event::ScheduleFired { .. } => "SCHEDULE_FIRED",
         Event::ScheduleRemoved { .. } => "SCHEDULE_REMOVED",
+        Event::GroupRestored(_) => "GROUP_RESTORED",
+        Event::OrderRestored { .. } => "ORDER_RESTORED",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -282,6 +286,11 @@ fn fields(event: &Event) -> Value {
         Event::ScheduleRemoved { owner, name, at } => json!({
             "owner": text(owner), "schedule": text(name), "at_ms": at.0,
         }),
+        Event::GroupRestored(restored) => json!({
+            "owner": text(&restored.owner), "group": text(&restored.group),
+            "forgotten": restored.past.forgotten.iter().sum::<u64>(),
+        }),
+        Event::OrderRestored { next } => json!({ "next": next }),
         Event::TasksPruned { tasks } => {
             json!({ "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>() })
         }

@@ -83,3 +83,22 @@ pub enum WorkersAction {
         wait: Wait,
     },
 }
+
+#[derive(Debug, clap::Subcommand)]
+pub enum GroupsAction {
+    List,
+    Show {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    Wait {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        wait_timeout: Option<Duration>,
+    },
+    Cancel {
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}

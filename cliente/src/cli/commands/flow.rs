@@ -1,6 +1,7 @@
 //! `cliente submit --file FLOW.toml`: tasks and the order among them, submitted together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use clap::ValueEnum as _;
 use cliente::{After, RetryPolicy, TaskSpec, TimeLimits};
@@ -21,12 +22,19 @@ use super::super::terminal::say;
 use super::order::{Order, Place};
 use super::{payload, wait};
 
+/// Characters of the name of a group that are the file's, and those that are random.
+const MAX_STEM: usize = 24;
+const SUFFIX: usize = 8;
+
 pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result<u8, Failure> {
     let text = payload::text(source, payload::read(source)?)?;
     let refused = |problem: FlowProblem| {
         Failure::usage(ClientMessage::Flow { source: source.to_owned(), problem })
     };
-    let written = flow::read(&text).map_err(|problem| refused(told(problem)))?;
+    let flow = flow::read(&text).map_err(|problem| refused(told(problem)))?;
+    let written = flow.tasks;
+    let group = options.way.group.clone().or(flow.group);
+    let group = group.unwrap_or_else(|| new_group(source));
     let mut ids = BTreeMap::new();
     let mut specs = Vec::new();
     for (name, task) in &written {
@@ -34,16 +42,18 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
             refused(FlowProblem::BadValue { task: name.clone(), field, value })
         })?;
         ids.insert(name.clone(), spec.task_id.clone());
-        specs.push(spec);
+        specs.push(TaskSpec { group: Some(group.clone()), ..spec });
     }
     let submitted = context.client.submit_together(specs, options.allow_unknown_handler).await;
     let batch = submitted.map_err(|error| by_name(error, &written))?;
     if !context.is_json {
-        say(&ClientMessage::AcceptedMany { count: batch.task_ids.len() as u64 }.text(context.lang));
+        let count = batch.task_ids.len() as u64;
+        let group = group.clone();
+        say(&ClientMessage::AcceptedFlow { count, group }.text(context.lang));
     }
     let accepted: Vec<_> = batch.task_ids.iter().map(String::as_str).zip(&written).collect();
     if !options.wait.wait {
-        accepted.iter().try_for_each(|accepted| tell(context, *accepted, batch.receipt))?;
+        accepted.iter().try_for_each(|accepted| tell(context, *accepted, &group, batch.receipt))?;
         return Ok(exit::OK);
     }
     let mut open: BTreeMap<String, String> = ids.into_iter().map(|(name, id)| (id, name)).collect();
@@ -59,7 +69,7 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let waited = wait::within(options.wait.wait_timeout, finished).await;
     if waited.is_err() {
         let mut open = accepted.into_iter().filter(|(id, _)| open.contains_key(*id));
-        open.try_for_each(|accepted| tell(context, accepted, batch.receipt))?;
+        open.try_for_each(|accepted| tell(context, accepted, &group, batch.receipt))?;
     }
     let tally = waited?;
     if !context.is_json {
@@ -68,15 +78,28 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     Ok(tally.exit_code())
 }
 
+/// The name of the file and something that is only this submission's.
+fn new_group(source: &str) -> String {
+    let stem = Path::new(source).file_stem().filter(|_| source != payload::STDIN);
+    let stem = stem.map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_fit = |c: &char| !c.is_whitespace() && !c.is_control();
+    let stem: String = stem.chars().filter(is_fit).take(MAX_STEM).collect();
+    let stem = if stem.is_empty() { "flow" } else { &stem };
+    let id = cliente::new_task_id();
+    let (_, suffix) = id.split_at(id.len().saturating_sub(SUFFIX));
+    format!("{stem}-{suffix}")
+}
+
 /// Of a task that is not finished its name and its id.
 fn tell(
     context: &Context,
     (id, (name, task)): (&str, &(String, Written)),
+    group: &str,
     receipt: Receipt,
 ) -> Result<(), Failure> {
     let handler = task.handler.clone().unwrap_or_else(|| payload::COMMAND.to_owned());
     let (task_id, state) = (id.to_owned(), TaskState::Queued.into());
-    let task = Task { task_id, handler, state, ..Task::default() };
+    let task = Task { task_id, handler, state, group: group.to_owned(), ..Task::default() };
     let view = TaskView::without_result(task, Some(receipt));
     output::print(&context.output.named(("name", name), &view))
 }

@@ -6,6 +6,7 @@ mod cancel;
 mod cluster;
 mod explain;
 mod flow;
+mod groups;
 mod list;
 mod live;
 pub mod login;
@@ -56,8 +57,8 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             logs::run(context, &task_id, follow).await
         }
         Online::List(options) => list::run(context, options).await,
-        Online::Watch { task_ids, wait_timeout } => {
-            let watch = watch::run(context, task_ids);
+        Online::Watch { task_ids, group, wait_timeout } => {
+            let watch = watch::run(context, task_ids, group);
             wait::within(wait_timeout, watch).await
         }
         Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
@@ -70,6 +71,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
         }
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers { action } => workers::run(context, action).await,
+        Online::Groups { action } => groups::run(context, action).await,
         Online::Queues { action } => queues::run(context, action).await,
         Online::Schedule { action } => schedule::run(context, action).await,
         Online::Cluster { action } => cluster::run(context, action).await,

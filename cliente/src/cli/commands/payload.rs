@@ -40,6 +40,7 @@ pub struct Template {
     after: After,
     needs: Needs,
     unique: Option<UniqueKey>,
+    group: Option<String>,
     content: Content,
 }
 
@@ -87,7 +88,20 @@ impl Template {
         let delivery = options.delivery.into();
         let after = After { ids: options.after.clone(), any_end: options.after_any_end };
         let (needs, unique) = (options.way.needs(), options.unique());
-        Ok(Self { handler, delivery, retry, start, place, times, after, needs, unique, content })
+        let group = options.way.group.clone();
+        Ok(Self {
+            handler,
+            delivery,
+            retry,
+            start,
+            place,
+            times,
+            after,
+            needs,
+            unique,
+            group,
+            content,
+        })
     }
 
     /// A new task with this payload.
@@ -101,6 +115,7 @@ impl Template {
             after: self.after.clone(),
             needs: self.needs.clone(),
             unique: self.unique.clone(),
+            group: self.group.clone(),
             ..TaskSpec::new(&self.handler, payload)
         }
     }
@@ -114,6 +129,7 @@ impl Template {
             place: self.place.clone(),
             attempt_timeout: self.times.attempt,
             needs: self.needs.clone(),
+            group: self.group.clone(),
             ..array
         }
     }

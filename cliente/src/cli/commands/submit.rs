@@ -193,11 +193,13 @@ async fn submit_all(
 
 /// What is known of a task that was accepted among others.
 fn view(task_id: String, receipt: Receipt, template: &Template) -> TaskView {
-    let TaskSpec { handler, delivery, place, .. } = template.task(Vec::new());
+    let TaskSpec { handler, delivery, place, group, .. } = template.task(Vec::new());
     let queue = if place.queue.is_empty() { DEFAULT_QUEUE.to_owned() } else { place.queue };
     let priority = place.priority.into();
     let delivery = common::proto::Delivery::from(delivery).into();
     let state = TaskState::Queued.into();
-    let task = Task { task_id, handler, state, delivery, queue, priority, ..Task::default() };
+    let group = group.unwrap_or_default();
+    let task =
+        Task { task_id, handler, state, delivery, queue, priority, group, ..Task::default() };
     TaskView::without_result(task, Some(receipt))
 }

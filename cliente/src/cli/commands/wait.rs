@@ -9,7 +9,7 @@ use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::words::PendingReason;
-use common::proto::{Array, Receipt, TaskState, TaskUpdate};
+use common::proto::{Array, Group, Receipt, TaskState, TaskUpdate};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -43,6 +43,11 @@ impl Tally {
             lost: array.lost.into(),
             not_found: 0,
         }
+    }
+
+    pub fn of_group(group: &Group) -> Self {
+        let Group { succeeded, failed, cancelled, lost, .. } = *group;
+        Self { succeeded, failed, cancelled, lost, not_found: 0 }
     }
 
     pub fn count(&mut self, update: &TaskUpdate) {

@@ -18,16 +18,26 @@ use super::wait::Tally;
 
 type Updates = Pin<Box<dyn Stream<Item = Result<TaskUpdate, Error>>>>;
 
-/// Every change of these tasks until they are finished; without any, of all tasks from now on.
-pub async fn run(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
-    let updates: Updates = match ids.is_empty() {
-        true => Box::pin(context.client.watch_all(true)),
-        false => Box::pin(context.client.watch(array::tasks(context, ids).await?, true)),
+/// Every change of these tasks, or of a group, until they are finished; without any, of all tasks from now on.
+pub async fn run(
+    context: &Context,
+    ids: Vec<String>,
+    group: Option<String>,
+) -> Result<u8, Failure> {
+    let updates: Updates = match &group {
+        Some(group) => Box::pin(context.client.watch_group(group, true)),
+        None if ids.is_empty() => Box::pin(context.client.watch_all(true)),
+        None => Box::pin(context.client.watch(array::tasks(context, ids).await?, true)),
     };
     let mut screen = Screen::open(context);
     let shown = show(context, updates, &mut screen).await;
     screen.close()?;
-    Ok(shown?.exit_code())
+    let tally = match group {
+        // What had ended before counts, too.
+        Some(group) => shown.and(Ok(Tally::of_group(&context.client.group(&group).await?.0)))?,
+        None => shown?,
+    };
+    Ok(tally.exit_code())
 }
 
 async fn show(

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::proto::{
-    Array, Delivery, Durability, GetClusterResponse, ListUsersResponse, NodeRole, NodeStatus,
-    Queue, Quota, Receipt, Schedule, Task, Usage, User, Worker,
+    Array, Delivery, Durability, GetClusterResponse, Group, ListUsersResponse, NodeRole,
+    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskState, Usage, User, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -102,6 +102,14 @@ impl Output for Json {
         line(&schedules::json(schedule, true))
     }
 
+    fn groups(&self, groups: &[Group]) -> String {
+        groups.iter().map(|g| line(&group(g, None))).collect()
+    }
+
+    fn group(&self, group: &Group, receipt: &Receipt) -> String {
+        line(&self::group(group, Some(receipt)))
+    }
+
     fn promoted(&self, node: &str, epoch: u64) -> String {
         line(&json!({ "principal": node, "epoch": epoch }))
     }
@@ -123,7 +131,7 @@ fn task(view: &TaskView) -> Value {
     let TaskView { task, result, receipt, existed } = view;
     json!({
         "task_id": task.task_id,
-        "state": task.state().as_str_name().trim_start_matches("TASK_STATE_"),
+        "state": state(task.state()),
         "handler": task.handler,
         "delivery": delivery(task.delivery()),
         "queue": word(&task.queue),
@@ -141,6 +149,7 @@ fn task(view: &TaskView) -> Value {
         "waits_for": (task.waits_for > 0).then_some(task.waits_for),
         "retry_of": word(&task.retry_of),
         "schedule": word(&task.schedule),
+        "group": word(&task.group),
         "result": result.as_ref().map(|result| result_value(&task.handler, result)),
         "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
         "durability": receipt.as_ref().map(durability),
@@ -156,6 +165,7 @@ fn array(array: &Array, receipt: &Receipt) -> Value {
         "delivery": delivery(array.delivery()),
         "queue": word(&array.queue),
         "priority": array.priority,
+        "group": word(&array.group),
         "first": array.first,
         "count": array.count,
         "owner": word(&array.owner),
@@ -173,6 +183,32 @@ fn array(array: &Array, receipt: &Receipt) -> Value {
         "epoch": receipt.epoch,
         "journal_index": receipt.journal_index,
     })
+}
+
+fn group(group: &Group, receipt: Option<&Receipt>) -> Value {
+    json!({
+        "group": group.name,
+        "state": state(group.state()),
+        "tasks": {
+            "QUEUED": group.queued,
+            "RUNNING": group.running,
+            "SUCCEEDED": group.succeeded,
+            "FAILED": group.failed,
+            "CANCELLED": group.cancelled,
+            "LOST": group.lost,
+        },
+        "forgotten": group.forgotten,
+        "submitted_at": time(group.submitted_at_ms),
+        "started_at": time(group.started_at_ms),
+        "finished_at": time(group.finished_at_ms),
+        "durability": receipt.map(durability),
+        "epoch": receipt.map(|r| r.epoch),
+        "journal_index": receipt.map(|r| r.journal_index),
+    })
+}
+
+fn state(state: TaskState) -> &'static str {
+    state.as_str_name().trim_start_matches("TASK_STATE_")
 }
 
 fn delivery(delivery: Delivery) -> Value {

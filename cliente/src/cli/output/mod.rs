@@ -9,7 +9,8 @@ use std::io::{ErrorKind, Write as _};
 
 use common::lang::Lang;
 use common::proto::{
-    Array, GetClusterResponse, ListUsersResponse, Queue, Receipt, Schedule, Task, TaskState, Worker,
+    Array, GetClusterResponse, Group, ListUsersResponse, Queue, Receipt, Schedule, Task, TaskState,
+    Worker,
 };
 use time::OffsetDateTime;
 
@@ -72,6 +73,9 @@ pub trait Output: Send + Sync {
     fn schedules(&self, schedules: &[Schedule]) -> String;
     /// All that is known of one schedule.
     fn schedule(&self, schedule: &Schedule) -> String;
+    fn groups(&self, groups: &[Group]) -> String;
+    /// How one group stands.
+    fn group(&self, group: &Group, receipt: &Receipt) -> String;
     /// The epoch that `node` is principal of.
     fn promoted(&self, node: &str, epoch: u64) -> String;
 }

@@ -7,7 +7,7 @@ use common::messages::words::{
     PendingReason, pending_text, role_word, state_word, task_error_text, waiting_text,
 };
 use common::proto::{
-    Array, Delivery, GetClusterResponse, ListUsersResponse, Progress, Queue, Quota, Receipt,
+    Array, Delivery, GetClusterResponse, Group, ListUsersResponse, Progress, Queue, Quota, Receipt,
     Schedule, StateCount, Task, TaskError, TaskState, Usage, User, Worker,
 };
 use time::format_description::FormatItem;
@@ -112,6 +112,13 @@ impl Table {
         task.error.as_ref().map(text).unwrap_or_default()
     }
 
+    /// `980 QUEUED, 4 RUNNING`: of the states that there are.
+    fn counts(&self, counts: [(TaskState, u64); 6]) -> String {
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        let counts = counts.map(|(state, n)| format!("{n} {}", state_word(state, self.lang)));
+        counts.collect::<Vec<_>>().join(", ")
+    }
+
     fn yes_no(&self, yes: bool) -> String {
         self.label(if yes { Label::Yes } else { Label::No }).to_owned()
     }
@@ -153,6 +160,7 @@ impl Output for Table {
             (Label::Progress, task.progress.as_ref().map(progress).unwrap_or_default()),
             (Label::RetryOf, task.retry_of.clone()),
             (Label::Schedule, task.schedule.clone()),
+            (Label::Group, task.group.clone()),
             (Label::Submitted, time(task.submitted_at_ms)),
             (Label::Started, time(task.started_at_ms)),
             (Label::Finished, time(task.finished_at_ms)),
@@ -177,20 +185,14 @@ impl Output for Table {
     }
 
     fn array(&self, array: &Array, _: &Receipt) -> String {
-        let counts = [
-            (TaskState::Queued, array.queued),
-            (TaskState::Running, array.running),
-            (TaskState::Succeeded, array.succeeded),
-            (TaskState::Failed, array.failed),
-            (TaskState::Cancelled, array.cancelled),
-            (TaskState::Lost, array.lost),
-        ];
-        let counts = counts.map(|(state, count)| (state_word(state, self.lang), count));
-        let counts: Vec<_> = counts
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(word, count)| format!("{count} {word}"))
-            .collect();
+        let counts = self.counts([
+            (TaskState::Queued, array.queued.into()),
+            (TaskState::Running, array.running.into()),
+            (TaskState::Succeeded, array.succeeded.into()),
+            (TaskState::Failed, array.failed.into()),
+            (TaskState::Cancelled, array.cancelled.into()),
+            (TaskState::Lost, array.lost.into()),
+        ]);
         let forgotten = match array.forgotten {
             0 => String::new(),
             count => count.to_string(),
@@ -199,11 +201,12 @@ impl Output for Table {
         self.details(&[
             (Label::Array, array.array_id.clone()),
             (Label::Tasks, format!("{} ({}-{last})", array.count, array.first)),
-            (Label::Status, counts.join(", ")),
+            (Label::Status, counts),
             (Label::Forgotten, forgotten),
             (Label::Handler, array.handler.clone()),
             (Label::Delivery, self.delivery(array.delivery())),
             (Label::Queue, queue(&array.queue, array.priority)),
+            (Label::Group, array.group.clone()),
             (Label::Submitted, time(array.submitted_at_ms)),
         ])
     }
@@ -331,6 +334,42 @@ impl Output for Table {
 
     fn schedule(&self, schedule: &Schedule) -> String {
         schedules::details(self, schedule)
+    }
+
+    fn groups(&self, groups: &[Group]) -> String {
+        let row = |group: &Group| {
+            let Group { queued, running, succeeded, failed, cancelled, lost, .. } = *group;
+            let mut cells = vec![group.name.clone(), state_word(group.state(), self.lang).into()];
+            let counts = [queued, running, succeeded, failed, cancelled, lost];
+            cells.extend(counts.map(|count| count.to_string()));
+            cells.push(time(group.submitted_at_ms));
+            cells
+        };
+        self.table(Columns::Groups, groups.iter().map(row))
+    }
+
+    fn group(&self, group: &Group, _: &Receipt) -> String {
+        let counts = self.counts([
+            (TaskState::Queued, group.queued),
+            (TaskState::Running, group.running),
+            (TaskState::Succeeded, group.succeeded),
+            (TaskState::Failed, group.failed),
+            (TaskState::Cancelled, group.cancelled),
+            (TaskState::Lost, group.lost),
+        ]);
+        let is_open = group.queued + group.running > 0;
+        let finished = if is_open { String::new() } else { time(group.finished_at_ms) };
+        let forgotten =
+            if group.forgotten > 0 { group.forgotten.to_string() } else { String::new() };
+        self.details(&[
+            (Label::Group, group.name.clone()),
+            (Label::Status, state_word(group.state(), self.lang).to_owned()),
+            (Label::Tasks, counts),
+            (Label::Forgotten, forgotten),
+            (Label::Submitted, time(group.submitted_at_ms)),
+            (Label::Started, time(group.started_at_ms)),
+            (Label::Finished, finished),
+        ])
     }
 
     fn promoted(&self, node: &str, epoch: u64) -> String {

@@ -56,6 +56,7 @@ impl Day {
             Effect::Notice(_)
             | Effect::TaskChanged { .. }
             | Effect::CancelledInArray { .. }
+            | Effect::GroupEnded { .. }
             | Effect::UsersChanged { .. } => {}
         }
     }

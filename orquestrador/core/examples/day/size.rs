@@ -73,6 +73,8 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }
+        | Event::GroupRestored(_)
+        | Event::OrderRestored { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
         | Event::UserRemoved { .. } => return None,

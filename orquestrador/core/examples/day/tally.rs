@@ -107,6 +107,8 @@ impl Tally {
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::UserRemoved { .. } => return,

@@ -43,6 +43,11 @@ impl State {
             early: without.to_vec(),
             forgotten: Forgotten { cancelled: length(without), ..Forgotten::default() },
         })?;
+        let class = self.arrays[slot].class;
+        self.in_past_of(class, |past| {
+            past.note_submission(at);
+            past.forget(TaskState::Cancelled, length(without));
+        });
         self.advance(slot, None);
         Ok(())
     }
@@ -124,12 +129,17 @@ impl State {
     }
 
     /// What waits is cancelled, and forgotten one by one.
-    pub(super) fn array_cancelled(&mut self, id: ArrayId) -> Applied {
+    pub(super) fn array_cancelled(&mut self, id: ArrayId, at: Timestamp) -> Applied {
         let slot = self.arrays.find(id).ok_or("there is no such array")?;
         self.count_out_array(slot);
         let array = &mut self.arrays[slot];
-        array.forgotten.cancelled += array.waiting();
+        let (class, waiting) = (array.class, array.waiting());
+        array.forgotten.cancelled += waiting;
         array.early.insert(array.begun..array.count);
+        self.in_past_of(class, |past| {
+            past.forget(TaskState::Cancelled, waiting);
+            past.note_end(at);
+        });
         self.count_in_array(slot);
         self.drop_what_nobody_needs(slot);
         self.note_array_cancelled(id);
@@ -236,8 +246,10 @@ impl State {
         self.digest = self.digest.wrapping_sub(self.array_hash(array));
         *self.totals.count(TaskState::Queued) -= u64::from(array.waiting());
         let Class { owner, queue, .. } = self.classes[array.class];
-        self.queues.count_waiting(queue, array.waiting(), false);
-        self.owners.count_waiting(owner, array.waiting(), false);
+        let (class, waiting) = (array.class, array.waiting());
+        self.queues.count_waiting(queue, waiting, false);
+        self.owners.count_waiting(owner, waiting, false);
+        self.count_within_group(class, TaskState::Queued, waiting, false);
     }
 
     /// After an array changed.
@@ -246,8 +258,10 @@ impl State {
         self.digest = self.digest.wrapping_add(self.array_hash(array));
         *self.totals.count(TaskState::Queued) += u64::from(array.waiting());
         let Class { owner, queue, .. } = self.classes[array.class];
-        self.queues.count_waiting(queue, array.waiting(), true);
-        self.owners.count_waiting(owner, array.waiting(), true);
+        let (class, waiting) = (array.class, array.waiting());
+        self.queues.count_waiting(queue, waiting, true);
+        self.owners.count_waiting(owner, waiting, true);
+        self.count_within_group(class, TaskState::Queued, waiting, true);
     }
 }
 

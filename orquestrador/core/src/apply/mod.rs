@@ -7,9 +7,11 @@ mod arrays;
 mod counts;
 mod delays;
 mod dependencies;
+mod groups;
 mod keys;
 mod output;
 mod schedules;
+mod users;
 
 pub use dependencies::Fate;
 
@@ -69,7 +71,7 @@ impl State {
                 let (names, what) = ((owner, handler), (payload, terms));
                 self.array_submitted(*array, names, what, (*first, *count, without), *at)
             }
-            Event::ArrayCancelled { array, at: _ } => self.array_cancelled(*array),
+            Event::ArrayCancelled { array, at } => self.array_cancelled(*array, *at),
             Event::TaskAssigned { task, attempt, worker, at } => {
                 self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
             }
@@ -128,6 +130,11 @@ impl State {
             }),
             Event::KeysReleased { keys } => self.keys_released(keys),
             Event::OutputKept { task, output } => self.output_kept(*task, output),
+            Event::GroupRestored(restored) => self.group_restored(restored),
+            Event::OrderRestored { next } => {
+                self.next_order = self.next_order.max(FinishOrder(*next));
+                Ok(())
+            }
             Event::TasksPruned { tasks } => {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
             }
@@ -210,6 +217,7 @@ impl State {
         let submission = self.submission(id, (owner, handler), (payload, terms), at)?;
         let body = Body::queued(Kept::new(payload), 0);
         let (class, seq) = (submission.class, submission.seq);
+        self.in_past_of(class, |past| past.note_submission(at));
         let slot = self.insert(Task::new(submission, Attempt(0), body));
         match self.note_record(slot) {
             true => self.classes[class].line.put_back(seq, slot),
@@ -247,7 +255,12 @@ impl State {
         let known = names.and_then(|(owner, handler)| self.classes.find(owner, handler, terms));
         let slot = known.unwrap_or_else(|| {
             let names = (self.owners.hold(owner), self.handlers.hold(handler));
-            self.classes.insert(names, self.queues.hold(&terms.queue), terms)
+            let group = terms.group.as_ref().map(|group| self.find_or_begin_group(owner, group));
+            let slot = self.classes.insert(names, (self.queues.hold(&terms.queue), group), terms);
+            if let Some(group) = group {
+                self.groups.join(group, slot);
+            }
+            slot
         });
         self.classes.hold(slot)
     }
@@ -256,6 +269,9 @@ impl State {
         if let Some(class) = self.classes.release(slot) {
             self.handlers.release(class.handler);
             self.queues.release(class.queue);
+            if let Some(group) = class.group {
+                self.leave_group(group, slot);
+            }
             self.owners.release(class.owner);
         }
     }
@@ -285,6 +301,7 @@ impl State {
         if let Body::Queued { payload, failed, .. } = task.body.take() {
             task.body = Body::Running { payload, failed, worker, started_at: at };
         }
+        self.in_past_of(class, |past| past.note_start(at));
         let terms = Arc::clone(&self.classes[class].terms);
         let runner = &mut self.workers[worker];
         runner.running.insert(seq, slot);
@@ -310,7 +327,8 @@ impl State {
         let task = &self.tasks[slot];
         let (class, seq) = (task.class, task.seq);
         let reference = AttemptRef { task: id, attempt: task.attempt };
-        let bytes = task.body.payload_bytes();
+        self.in_past_of(class, |past| past.note_end(at));
+        let bytes = self.tasks[slot].body.payload_bytes();
         self.count_bytes(class, bytes, false);
         let mut finished = Finished {
             content_hash: digest::content(&end),
@@ -405,6 +423,7 @@ impl State {
         let owner = self.classes[self.tasks[slot].class].owner;
         self.tasks.unlink(&mut self.owners[owner].tasks, slot, Chain::Owner);
         let task = self.tasks.remove(slot);
+        self.in_past_of(task.class, |past| past.forget(task.state(), 1));
         self.release_class(task.class);
         self.forget_in_array(id, task.state());
         Ok(())
@@ -426,7 +445,9 @@ impl State {
         let (delivery, queue, priority) =
             (restored.delivery, restored.queue.clone(), restored.priority);
         let (origin, schedule) = (restored.origin.clone(), restored.schedule.clone());
-        let terms = Terms { delivery, queue, priority, origin, schedule, ..Terms::default() };
+        let group = restored.group.clone();
+        let terms =
+            Terms { delivery, queue, priority, origin, schedule, group, ..Terms::default() };
         let empty: (&[u8], _) = (&[], &terms);
         let mut submission = self.submission(restored.task, names, empty, restored.submitted_at)?;
         submission.fingerprint = restored.fingerprint;
@@ -559,20 +580,5 @@ impl State {
 
     fn worker_hash(&self, slot: Slot<Worker>) -> u128 {
         digest::worker(&self.workers[slot], &self.handlers)
-    }
-
-    // ---- Users. ----
-
-    fn user_added(&mut self, user: UserRecord) {
-        self.digest = self.digest.wrapping_add(digest::user(&user));
-        if let Some(before) = self.users.insert(user.user.clone(), user) {
-            self.digest = self.digest.wrapping_sub(digest::user(&before));
-        }
-    }
-
-    fn user_removed(&mut self, user: &UserName) -> Applied {
-        let before = self.users.remove(user).ok_or("there is no such user")?;
-        self.digest = self.digest.wrapping_sub(digest::user(&before));
-        Ok(())
     }
 }

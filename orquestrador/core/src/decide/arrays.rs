@@ -110,6 +110,7 @@ impl Machine {
             let mut template = self.snapshot_without_record((slot, last));
             template.finished_at = Some(now);
             step.effects.push(Effect::CancelledInArray { array: id, numbers, template });
+            self.tell_group_end(self.state.arrays[slot].class, step);
         }
     }
 
@@ -123,6 +124,7 @@ impl Machine {
             delivery: terms.delivery,
             queue: terms.queue.clone(),
             priority: terms.priority,
+            group: terms.group.clone(),
             first: array.first,
             count: array.count,
             submitted_at: array.submitted_at,
@@ -158,6 +160,8 @@ impl Machine {
             retry_of: None,
             queue: terms.queue.clone(),
             priority: terms.priority,
+            group: terms.group.clone(),
+            finish_order: None,
             pending: waits.then(|| self.office.pending_reason(&self.state, array.class)).flatten(),
         }
     }

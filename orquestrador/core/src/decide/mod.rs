@@ -7,9 +7,11 @@ mod assign;
 mod cancel;
 mod dependencies;
 mod firing;
+mod groups;
 mod keys;
 mod outcomes;
 mod prefetch;
+mod purge;
 mod query;
 mod queues;
 mod quotas;
@@ -19,9 +21,11 @@ mod submit;
 mod timers;
 mod users;
 mod view;
+mod watching;
 mod workers;
 
 pub use query::MAX_SCANNED;
+pub use watching::MAX_TOLD;
 pub use workers::QUARANTINED;
 
 use crate::command::Command;
@@ -58,6 +62,19 @@ impl Machine {
             }
             Command::QueryMany { request, owner, tasks, with_results } => {
                 answer(step, request, Ok(self.query_many(&owner, &tasks, with_results)));
+            }
+            Command::Look { request, owner, look } => {
+                answer(step, request, self.look(&owner, look));
+            }
+            Command::QueryGroup { request, owner, group } => {
+                answer(step, request, self.query_group(&owner, group));
+            }
+            Command::ListGroups { request, owner, after, limit } => {
+                answer(step, request, Ok(self.list_groups(&owner, after.as_ref(), limit)));
+            }
+            Command::CancelGroup { request, owner, group } => {
+                let cancelled = self.cancel_group(now, &owner, group, step);
+                answer(step, request, cancelled);
             }
             Command::Retry { request, owner, task, new } => {
                 let submitted = self.submit_again(now, owner, (task, new), step);

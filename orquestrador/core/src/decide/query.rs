@@ -8,7 +8,7 @@ use crate::rejection::Rejection;
 use crate::state::arrays::Array;
 use crate::state::handlers::Handler;
 use crate::state::slab::Slot;
-use crate::state::tasks::{Body, Chain, Task};
+use crate::state::tasks::{Body, Chain, End, Task};
 
 /// Records that one page of a list looks at. A page may end here with fewer tasks than asked for, or
 /// none; `next` then tells where to go on.
@@ -100,6 +100,11 @@ impl Machine {
             && filter.until.is_none_or(|until| submitted_at < until)
             && filter.queue.as_ref().is_none_or(|q| self.state.terms_of(class).queue == *q)
             && filter.handler.as_ref().is_none_or(|h| self.state.handler_of(class).name == *h)
+            && filter
+                .group
+                .as_ref()
+                .is_none_or(|g| self.state.terms_of(class).group.as_ref() == Some(g))
+            && filter.code.as_ref().is_none_or(|code| self.code_of(place) == Some(code))
             && filter.worker.as_ref().is_none_or(|w| self.worker_of(place) == Some(w))
     }
 
@@ -110,6 +115,16 @@ impl Machine {
             Body::Running { worker, .. } => Some(&self.state.workers[*worker].id),
             Body::Finished(finished) => finished.worker.as_ref(),
             Body::Queued { .. } | Body::Delayed { .. } | Body::Blocked { .. } => None,
+        }
+    }
+
+    /// Of a failure or a loss.
+    fn code_of(&self, place: Place) -> Option<&str> {
+        let Place::Record(slot) = place else { return None };
+        match &self.state.tasks[slot].finished()?.end {
+            End::Failed(failure) => Some(&failure.code),
+            End::Lost { cause, .. } => Some(cause.code()),
+            End::Succeeded { .. } | End::Cancelled => None,
         }
     }
 

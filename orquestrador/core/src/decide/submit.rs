@@ -186,13 +186,14 @@ impl Machine {
         Err(Rejection::NeedsNotMet { handler: handler.clone(), needs: all.join(", ") })
     }
 
-    /// There is room for the queues that are new, and for the policies.
+    /// There is room for the queues and groups that are new, and for the policies.
     pub(super) fn check_terms<'a>(
         &self,
         owner: &UserName,
         wanted: impl Iterator<Item = (&'a HandlerName, &'a Terms)>,
     ) -> Result<(), Rejection> {
         let (mut queues, mut policies) = (BTreeSet::new(), BTreeSet::new());
+        let mut groups = BTreeSet::new();
         let mut before = None;
         for (handler, terms) in wanted {
             // Most are like the one before.
@@ -203,14 +204,21 @@ impl Machine {
             if known.is_none_or(|slot| !self.state.queues[slot].is_active()) {
                 queues.insert(&terms.queue);
             }
+            if let Some(group) = &terms.group {
+                let known = self.state.groups.find(owner, group);
+                if known.is_none_or(|slot| self.state.groups[slot].open() == 0) {
+                    groups.insert(group);
+                }
+            }
             if terms.is_counted() && !self.state.has_class(owner, handler, terms) {
                 policies.insert((handler, terms));
             }
         }
-        let Limits { max_queues, max_policies, .. } = self.limits;
+        let Limits { max_queues, max_policies, max_groups, .. } = self.limits;
         let classes = &self.state.classes;
         for (new, known, limit, unit) in [
             (queues.len(), self.state.queues.active(), max_queues, "queues with work or settings"),
+            (groups.len(), self.state.groups.open(), max_groups, "groups with unfinished tasks"),
             (policies.len(), classes.policies(), max_policies, "different policies of tasks"),
         ] {
             if new > 0 && known + new > limit {

@@ -4,6 +4,7 @@ use crate::command::{AttemptRef, Delivery};
 use crate::effect::{Effect, Overview, PendingReason, TaskSnapshot, WorkerSnapshot};
 use crate::ids::{Blob, Timestamp};
 use crate::machine::{Machine, Step};
+use crate::state::classes::Class;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, End, Task};
 
@@ -31,6 +32,8 @@ impl Machine {
             retry_of: terms.origin.as_deref().map(|origin| origin.of),
             queue: terms.queue.clone(),
             priority: terms.priority,
+            group: terms.group.clone(),
+            finish_order: None,
         };
         match &task.body {
             Body::Queued { .. } => {
@@ -57,6 +60,7 @@ impl Machine {
                 snapshot.worker = finished.worker.clone();
                 snapshot.started_at = finished.started_at;
                 snapshot.finished_at = Some(finished.finished_at);
+                snapshot.finish_order = finished.order.map(|order| order.0);
                 snapshot.result_bytes = finished.end.output_bytes();
                 snapshot.error = match &finished.end {
                     End::Failed(failure) => Some((failure.code.clone(), failure.message.clone())),
@@ -81,7 +85,20 @@ impl Machine {
     pub(super) fn tell_change_with(&self, slot: Slot<Task>, output: Option<Blob>, step: &mut Step) {
         if self.are_changes_told {
             let snapshot = self.snapshot(slot);
+            let is_finished = snapshot.state.is_finished();
             step.effects.push(Effect::TaskChanged { snapshot, result: output });
+            if is_finished {
+                self.tell_group_end(self.state.tasks[slot].class, step);
+            }
+        }
+    }
+
+    /// If that was the last of the group that such tasks belong to.
+    pub(super) fn tell_group_end(&self, class: Slot<Class>, step: &mut Step) {
+        let group = self.state.classes[class].group.map(|group| &self.state.groups[group]);
+        if let Some(group) = group.filter(|group| group.open() == 0) {
+            let (owner, group) = (group.owner.clone(), group.name.clone());
+            step.effects.push(Effect::GroupEnded { owner, group });
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::groups::Group;
 use super::handlers::Handler;
 use super::line::Line;
 use super::owners::Owner;
@@ -16,6 +17,7 @@ pub struct Class {
     pub owner: Slot<Owner>,
     pub handler: Slot<Handler>,
     pub queue: Slot<Queue>,
+    pub group: Option<Slot<Group>>,
     pub terms: Arc<Terms>,
     pub terms_hash: u64,
     pub line: Line,
@@ -46,7 +48,7 @@ impl Classes {
     pub fn insert(
         &mut self,
         (owner, handler): Names,
-        queue: Slot<Queue>,
+        (queue, group): (Slot<Queue>, Option<Slot<Group>>),
         terms: &Terms,
     ) -> Slot<Class> {
         let terms = match self.by_terms.get_key_value(terms) {
@@ -59,6 +61,7 @@ impl Classes {
             owner,
             handler,
             queue,
+            group,
             terms: Arc::clone(&terms),
             terms_hash,
             line: Line::default(),

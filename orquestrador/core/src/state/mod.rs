@@ -4,6 +4,7 @@
 pub mod arrays;
 pub mod classes;
 pub mod dependents;
+pub mod groups;
 pub mod handlers;
 pub mod index;
 pub mod kept;
@@ -27,6 +28,7 @@ use crate::terms::{Expiry, Terms, TimeLimits};
 use arrays::{Array, Arrays};
 use classes::{Class, Classes};
 use dependents::Dependents;
+use groups::Groups;
 use handlers::{Handler, Handlers};
 use keys::Keys;
 use owners::{Owner, Owners};
@@ -43,6 +45,7 @@ pub struct State {
     pub handlers: Handlers,
     pub owners: Owners,
     pub queues: Queues,
+    pub groups: Groups,
     pub classes: Classes,
     pub workers: Workers,
     pub users: BTreeMap<UserName, UserRecord>,
@@ -202,10 +205,11 @@ impl State {
         let handlers = self.handlers.learned().map(digest::learned);
         let queues = self.queues.iter().map(|(_, q)| digest::queue(&q.name, q.settings));
         let users = self.users.values().map(digest::user);
+        let groups = self.groups.iter().map(|(_, group)| group.hash());
         let quotas = self.owners.quotas().map(|(user, quota)| digest::quota(user, Some(quota)));
         let keys = self.keys.iter().map(|(_, key)| key.hash());
         let all = tasks.chain(arrays).chain(workers).chain(handlers).chain(queues).chain(users);
         let schedules = self.schedules.iter().map(|(key, entry)| schedules::hash(key, entry));
-        all.chain(keys).chain(quotas).chain(schedules).fold(0, u128::wrapping_add)
+        all.chain(groups).chain(keys).chain(quotas).chain(schedules).fold(0, u128::wrapping_add)
     }
 }

@@ -30,11 +30,12 @@ fn lost(cause: LossCause, output: &str) -> RestoredEnd {
 #[test]
 fn the_digest_covers_every_field_of_a_finished_task() {
     type Change = fn(&mut RestoredTask);
-    let changes: [Change; 18] = [
+    let changes: [Change; 19] = [
         |_| {},
         |task| task.task = TaskId(2),
         |task| task.owner = "bia".into(),
         |task| task.handler = "render".into(),
+        |task| task.group = Some("g".into()),
         |task| task.fingerprint = 8,
         |task| task.attempt = Attempt(2),
         |task| task.worker = Some("w2".into()),
@@ -255,6 +256,7 @@ fn finished() -> RestoredTask {
         needs: None,
         origin: None,
         schedule: None,
+        group: None,
         again: None,
         end: RestoredEnd::Succeeded { result: b"result"[..].into() },
     }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{AttemptRef, Condition, Delivery};
+use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    Attempt, HandlerName, KeyName, QueueName, RequestId, TaskId, Timestamp, UserName, WorkerId,
+    Attempt, GroupName, HandlerName, KeyName, QueueName, RequestId, TaskId, Timestamp, UserName,
+    WorkerId,
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::quota::Quota;
@@ -44,6 +46,8 @@ pub struct Ledger {
     limits: Limits,
     /// Who holds which key, and until when at least.
     keys: BTreeMap<(UserName, KeyName), (TaskId, Timestamp)>,
+    /// How many tasks of each group have ended how, those that are forgotten included.
+    groups: BTreeMap<(UserName, GroupName), [u64; 6]>,
 }
 
 struct Entry {
@@ -111,6 +115,12 @@ impl Ledger {
                 for task in tasks {
                     self.submit(task, (owner, handler), terms, *at);
                 }
+                if let Some(group) = &terms.group {
+                    let left_out: u32 = without.iter().map(|range| range.end - range.start).sum();
+                    let ends = self.groups.get_mut(&(owner.clone(), group.clone()));
+                    ends.expect("it has tasks")[TaskState::Cancelled as usize] +=
+                        u64::from(left_out);
+                }
             }
             Event::ArrayCancelled { array, .. } => {
                 let waits = |task: &TaskId, entry: &Entry| {
@@ -124,6 +134,7 @@ impl Ledger {
                     self.tasks.iter().filter(|(task, entry)| waits(task, entry)).collect();
                 let gone: Vec<_> =
                     gone.into_iter().map(|(task, _)| *task).filter(|t| Some(*t) != front).collect();
+                gone.iter().for_each(|task| self.count_end(*task, TaskState::Cancelled));
                 self.tasks.retain(|task, _| !gone.contains(task));
                 gone.into_iter().for_each(|task| self.note_end(task, false));
             }
@@ -149,10 +160,12 @@ impl Ledger {
             }
             Event::TaskSucceeded { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
+                self.count_end(*task, TaskState::Succeeded);
                 self.note_end(*task, true);
             }
             Event::TaskFailed { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
+                self.count_end(*task, TaskState::Failed);
                 self.note_end(*task, false);
             }
             Event::TaskRequeued { task, attempt, .. } => {
@@ -197,6 +210,7 @@ impl Ledger {
             Event::TaskLost { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
                 assert_eq!(self.tasks[task].terms.delivery, Delivery::AtMostOnce, "{task} is lost");
+                self.count_end(*task, TaskState::Lost);
                 self.note_end(*task, false);
             }
             Event::TaskCancelled { task, .. } => {
@@ -206,6 +220,7 @@ impl Ledger {
                     self.cancelled.insert(AttemptRef { task: *task, attempt: entry.attempt });
                 }
                 entry.stage = Stage::Finished;
+                self.count_end(*task, TaskState::Cancelled);
                 self.note_end(*task, false);
             }
             Event::TaskExpired { task, expiry, at } => {
@@ -225,6 +240,7 @@ impl Ledger {
                     self.cancelled.insert(AttemptRef { task: *task, attempt: entry.attempt });
                 }
                 entry.stage = Stage::Finished;
+                self.count_end(*task, TaskState::Failed);
                 self.note_end(*task, false);
             }
             Event::TaskBlocked { task, blockage, .. } => {
@@ -243,6 +259,7 @@ impl Ledger {
             Event::TaskSkipped { task, because, .. } => {
                 self.assert_over(*task, Some(*because));
                 self.tasks.get_mut(task).expect("it was there just now").stage = Stage::Finished;
+                self.count_end(*task, TaskState::Failed);
                 self.note_end(*task, false);
             }
             Event::TaskKeyed { task, owner, key, until, .. } => {
@@ -269,6 +286,8 @@ impl Ledger {
                     let entry = self.tasks.remove(task).expect("forgotten tasks existed");
                     assert_eq!(entry.stage, Stage::Finished);
                 }
+                let Self { tasks, groups, .. } = self;
+                groups.retain(|group, _| tasks.values().any(|entry| entry.is_of(group)));
             }
             Event::WorkerRegistered { worker, slots, handlers, labels, resources, .. } => {
                 self.labels.insert(worker.clone(), labels.clone());
@@ -301,7 +320,10 @@ impl Ledger {
             Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. } => {}
-            Event::TaskRestored(_) | Event::ArrayRestored(_) => panic!("nobody decides {event:?}"),
+            Event::TaskRestored(_)
+            | Event::ArrayRestored(_)
+            | Event::GroupRestored(_)
+            | Event::OrderRestored { .. } => panic!("nobody decides {event:?}"),
         }
     }
 
@@ -323,6 +345,9 @@ impl Ledger {
             terms: terms.clone(),
             stage: Stage::Queued,
         };
+        if let Some(group) = &terms.group {
+            self.groups.entry((owner.clone(), group.clone())).or_default();
+        }
         self.submissions += 1;
         self.ends.remove(&task);
         assert!(self.tasks.insert(task, entry).is_none(), "{task} was submitted twice");
@@ -342,6 +367,14 @@ impl Ledger {
         let is_theirs = |task: &TaskId| self.tasks.get(task).is_some_and(|e| e.owner == *owner);
         let running = self.taken.keys().filter(|attempt| is_theirs(&attempt.task)).count();
         self.quota_of(owner).max_running.is_none_or(|most| running < most as usize)
+    }
+
+    fn count_end(&mut self, task: TaskId, end: TaskState) {
+        let Entry { owner, terms, .. } = &self.tasks[&task];
+        if let Some(group) = &terms.group {
+            let ends = self.groups.get_mut(&(owner.clone(), group.clone()));
+            ends.expect("it has tasks")[end as usize] += 1;
+        }
     }
 
     /// All tasks of an owner, newest first.
@@ -496,8 +529,24 @@ impl Ledger {
         assert_eq!(before.count(), 0, "{task} was assigned before another");
     }
 
-    /// Each worker is as busy as the events say.
+    /// Each worker is as busy, and each group as far, as the events say.
     pub fn compare(&self, machine: &mut Machine, now: u64) {
+        for owner in ["ana", "bia"].map(UserName::from) {
+            let (mut step, after) = (Step::default(), None);
+            let limit = self.groups.len() + 1;
+            let list = Command::ListGroups { request: REQUEST, owner: owner.clone(), after, limit };
+            machine.handle(Timestamp(now), list, &mut step);
+            let Some(Effect::Answer { answer: Ok(Answer::Groups { groups, next: None }), .. }) =
+                step.effects.pop()
+            else {
+                panic!("groups are always listed")
+            };
+            let listed = groups.into_iter().map(|group| (group.group.clone(), group.counts));
+            let expected = self.groups.iter().filter(|((of, _), _)| *of == owner);
+            let expected =
+                expected.map(|(group, ends)| (group.1.clone(), self.counts(group, *ends)));
+            assert_eq!(listed.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        }
         let mut step = Step::default();
         machine.handle(Timestamp(now), Command::Overview { request: REQUEST }, &mut step);
         let Some(Effect::Answer { answer: Ok(Answer::Overview(overview)), .. }) =
@@ -508,5 +557,25 @@ impl Ledger {
         for worker in overview.workers {
             assert_eq!(worker.busy, self.busy(&worker.worker), "{}", worker.worker);
         }
+    }
+
+    fn counts(&self, group: &(UserName, GroupName), ends: [u64; 6]) -> [u64; 6] {
+        let mut counts = ends;
+        for entry in self.tasks.values().filter(|entry| entry.is_of(group)) {
+            match entry.stage {
+                Stage::Queued | Stage::Delayed(_) | Stage::Blocked => {
+                    counts[TaskState::Queued as usize] += 1;
+                }
+                Stage::Running => counts[TaskState::Running as usize] += 1,
+                Stage::Finished => {}
+            }
+        }
+        counts
+    }
+}
+
+impl Entry {
+    fn is_of(&self, (owner, group): &(UserName, GroupName)) -> bool {
+        self.owner == *owner && self.terms.group.as_ref() == Some(group)
     }
 }

@@ -1,13 +1,11 @@
 //! Random commands, some of them sensible: what holds after every one of them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use orquestrador_core::command::{
-    After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome,
-    QueueChange, ReportedOutcome, Start, StateFilter, TaskFilter,
+    After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, Look, NewArray, NewTask,
+    Outcome, QueueChange, ReportedOutcome, Start, StateFilter, TaskFilter,
 };
 use orquestrador_core::ids::{
-    Attempt, HandlerName, ProcessId, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
+    Attempt, GroupName, HandlerName, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
     WorkerId,
 };
 use orquestrador_core::needs::Needs;
@@ -21,46 +19,12 @@ use crate::ledger::Ledger;
 use crate::querying::{is_told, list_by_page};
 use crate::quotas::quota_change;
 use crate::scene::{Scene, array_id, connect};
+use crate::surroundings::{Action, Surroundings, label};
 use crate::timetable;
 
 const REQUEST: RequestId = RequestId(0);
 const HANDLERS: [&str; 3] = ["echo", "render", "zip"];
 const OWNERS: [&str; 2] = ["ana", "bia"];
-
-/// What happens next.
-#[derive(Clone, Debug)]
-enum Action {
-    Wait(u64),
-    Do(Command),
-    /// The n-th worker connects under a session of its own and says truthfully what it runs, or
-    /// forgets some of it.
-    Connect {
-        worker: u8,
-        incarnation: u8,
-        slots: u32,
-        handlers: Vec<HandlerName>,
-        forgets: bool,
-    },
-    /// The n-th assignment that was delivered so far is reported.
-    Report {
-        nth: usize,
-        outcome: Outcome,
-    },
-    /// The n-th attempt that was to be stopped so far is said to have ended.
-    Ended {
-        nth: usize,
-    },
-    /// The n-th assignment that was delivered so far is given back.
-    Return {
-        nth: usize,
-    },
-    /// The n-th worker wants tasks beyond its slots.
-    Prefetch {
-        worker: u8,
-        tasks: u32,
-    },
-    FailOver,
-}
 
 fn actions(max: usize) -> impl Strategy<Value = Vec<Action>> {
     proptest::collection::vec(action(), 1..max)
@@ -105,6 +69,18 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (owner(), filter(), proptest::option::of(id()), 0..5usize).prop_map(
             |(owner, filter, after, limit)| Command::List {
                 request: REQUEST, owner, filter: Box::new(filter), after, limit
+            }
+        ),
+        1 => (owner(), group()).prop_map(|(owner, group)| Command::CancelGroup {
+            request: REQUEST, owner, group
+        }),
+        1 => (owner(), proptest::option::of(group()), 0..3usize).prop_map(
+            |(owner, after, limit)| Command::ListGroups { request: REQUEST, owner, after, limit }
+        ),
+        1 => (owner(), proptest::option::of(group()), proptest::option::of(0..60u64)).prop_map(
+            |(owner, group, since)| {
+                let look = Look { group, since, with_results: true };
+                Command::Look { request: REQUEST, owner, look }
             }
         ),
         1 => session().prop_map(|session| Command::DisconnectWorker { session }),
@@ -221,10 +197,11 @@ fn terms() -> impl Strategy<Value = Terms> {
     ];
     let priority = prop_oneof![2 => Just(0), 1 => -2..3i8];
     let needs = proptest::option::weighted(0.3, needs());
-    let all = (terms, queue(), priority, times(), needs);
-    all.prop_map(|(terms, queue, priority, times, needs)| {
+    let group = proptest::option::weighted(0.5, group());
+    let all = (terms, queue(), priority, times(), needs, group);
+    all.prop_map(|(terms, queue, priority, times, needs, group)| {
         let needs = needs.filter(|needs| *needs != Needs::default()).map(Box::new);
-        Terms { queue, priority, times, needs, ..terms }
+        Terms { queue, priority, times, needs, group, ..terms }
     })
 }
 
@@ -237,10 +214,6 @@ fn needs() -> impl Strategy<Value = Needs> {
         labels,
         resources,
     })
-}
-
-fn label(key: &str, value: &str) -> (String, String) {
-    (key.to_owned(), value.to_owned())
 }
 
 fn times() -> impl Strategy<Value = TimeLimits> {
@@ -256,19 +229,27 @@ fn queue() -> impl Strategy<Value = QueueName> {
     prop_oneof![2 => Just(QueueName::default()), 1 => Just("a".into()), 1 => Just("b".into())]
 }
 
+fn group() -> impl Strategy<Value = GroupName> {
+    prop_oneof![Just("g".into()), Just("h".into())]
+}
+
 fn filter() -> impl Strategy<Value = TaskFilter> {
     use proptest::option::{of, weighted};
     let worker = (0..4u64).prop_map(|n| WorkerId::from(format!("w{n}").as_str()));
     let time = || (0..60_000u64).prop_map(Timestamp);
     let states = prop_oneof![1 => Just(0), 1 => 0..64u8].prop_map(StateFilter);
-    (states, of(queue()), of(handler()), weighted(0.2, worker), of(time()), of(time())).prop_map(
-        |(states, queue, handler, worker, since, until)| TaskFilter {
+    let more = (weighted(0.2, group()), weighted(0.1, Just("HANDLER_ERROR".to_owned())));
+    let times = (of(time()), of(time()));
+    (states, of(queue()), of(handler()), weighted(0.2, worker), times, more).prop_map(
+        |(states, queue, handler, worker, (since, until), (group, code))| TaskFilter {
             states,
             queue,
             handler,
             worker,
             since,
             until,
+            group,
+            code,
         },
     )
 }
@@ -326,122 +307,6 @@ fn limits() -> Limits {
         patience_ms: u64::MAX,
         ..Limits::default()
     }
-}
-
-/// Turns actions into commands, as the workers and the shell around a principal would.
-#[derive(Default)]
-struct Surroundings {
-    now: u64,
-    sessions: u64,
-    session_of: BTreeMap<WorkerId, SessionId>,
-    worker_of: BTreeMap<SessionId, WorkerId>,
-    /// What each session was told to run, in order.
-    assigned: Vec<(SessionId, AttemptRef)>,
-    stopped: Vec<(SessionId, AttemptRef)>,
-    running: BTreeMap<WorkerId, BTreeSet<AttemptRef>>,
-}
-
-impl Surroundings {
-    fn command(&mut self, action: Action) -> Option<Command> {
-        match action {
-            Action::Wait(ms) => {
-                self.now += ms;
-                Some(Command::ExpireTimers)
-            }
-            Action::Do(command) => Some(command),
-            Action::Connect { worker, incarnation, slots, handlers, forgets } => {
-                let worker = WorkerId::from(format!("w{worker}").as_str());
-                self.sessions += 1;
-                let session = SessionId(self.sessions);
-                self.session_of.insert(worker.clone(), session);
-                self.worker_of.insert(session, worker.clone());
-                let mut held = self.running.get(&worker).cloned().unwrap_or_default();
-                if forgets {
-                    held.pop_first();
-                }
-                Some(Command::ConnectWorker(ConnectWorker {
-                    session,
-                    worker,
-                    incarnation: ProcessId(incarnation.into()),
-                    slots,
-                    handlers,
-                    labels: match incarnation % 2 {
-                        0 => vec![label("gpu", "1"), label("zone", "a")],
-                        _ => vec![label("zone", "b")],
-                    },
-                    resources: match slots {
-                        0 | 1 => vec![],
-                        _ => vec![("gpus".to_owned(), 1), ("memory".to_owned(), 3)],
-                    },
-                    held: held.into_iter().collect(),
-                }))
-            }
-            Action::Report { nth, outcome } => {
-                let (session, attempt) = nth_last(&self.assigned, nth)?;
-                let session = self.present(session);
-                let outcomes = vec![ReportedOutcome { attempt, outcome }];
-                Some(Command::ReportOutcomes { session, outcomes })
-            }
-            Action::Ended { nth } => {
-                let (session, attempt) = nth_last(&self.stopped, nth)?;
-                let session = self.present(session);
-                self.forget(attempt);
-                Some(Command::ReportEnded { session, attempts: vec![attempt] })
-            }
-            Action::Return { nth } => {
-                let (session, attempt) = nth_last(&self.assigned, nth)?;
-                let session = self.present(session);
-                self.forget(attempt);
-                Some(Command::ReturnAttempts { session, attempts: vec![attempt] })
-            }
-            Action::Prefetch { worker, tasks } => {
-                let worker = WorkerId::from(format!("w{worker}").as_str());
-                let session = *self.session_of.get(&worker)?;
-                Some(Command::SetPrefetch { session, tasks })
-            }
-            Action::FailOver => None,
-        }
-    }
-
-    /// The newest session of the worker that once had this one.
-    fn present(&self, session: SessionId) -> SessionId {
-        self.session_of[&self.worker_of[&session]]
-    }
-
-    /// No worker holds it any more.
-    fn forget(&mut self, attempt: AttemptRef) {
-        for held in self.running.values_mut() {
-            held.remove(&attempt);
-        }
-    }
-
-    fn follow(&mut self, step: &Step) {
-        for effect in &step.effects {
-            match effect {
-                Effect::Assign { session, assignment } => {
-                    self.assigned.push((*session, assignment.attempt));
-                    let worker = self.worker_of[session].clone();
-                    self.running.entry(worker).or_default().insert(assignment.attempt);
-                }
-                Effect::CancelAttempt { session, attempt } => {
-                    self.stopped.push((*session, *attempt));
-                }
-                Effect::AcknowledgeOutcome { attempt, .. } => self.forget(*attempt),
-                Effect::Answer { .. }
-                | Effect::Welcome { .. }
-                | Effect::CloseSession { .. }
-                | Effect::TaskChanged { .. }
-                | Effect::CancelledInArray { .. }
-                | Effect::Notice(_)
-                | Effect::UsersChanged { .. } => {}
-            }
-        }
-    }
-}
-
-fn nth_last<T: Copy>(items: &[T], nth: usize) -> Option<T> {
-    let place = items.len().checked_sub(1 + nth % items.len().max(1))?;
-    items.get(place).copied()
 }
 
 proptest! {

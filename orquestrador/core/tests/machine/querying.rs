@@ -179,11 +179,14 @@ pub fn is_told(filter: &TaskFilter, task: &TaskSnapshot) -> bool {
     fn fits<T: PartialEq>(wanted: &Option<T>, is: Option<&T>) -> bool {
         wanted.is_none() || wanted.as_ref() == is
     }
-    let TaskFilter { states, queue, handler, worker, since, until } = filter;
+    let TaskFilter { states, queue, handler, worker, since, until, group, code } = filter;
+    let error = task.error.as_ref().filter(|_| task.state.is_finished());
     states.admits(task.state)
         && fits(queue, Some(&task.queue))
         && fits(handler, Some(&task.handler))
         && fits(worker, task.worker.as_ref())
+        && fits(group, task.group.as_ref())
+        && fits(code, error.map(|(code, _)| code))
         && since.is_none_or(|since| since <= task.submitted_at)
         && until.is_none_or(|until| task.submitted_at < until)
 }

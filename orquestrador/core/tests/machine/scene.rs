@@ -4,7 +4,9 @@ use orquestrador_core::command::{
     AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
     Start, StateFilter, TaskFilter,
 };
-use orquestrador_core::effect::{ArraySnapshot, Notice, QueueSnapshot, TaskSnapshot, UserSnapshot};
+use orquestrador_core::effect::{
+    ArraySnapshot, GroupSnapshot, Notice, QueueSnapshot, TaskSnapshot, UserSnapshot,
+};
 use orquestrador_core::event::RestoredEnd;
 use orquestrador_core::ids::{
     ArrayId, Attempt, ProcessId, RequestId, SessionId, TaskId, Timestamp,
@@ -331,6 +333,8 @@ fn event(event: &Event) -> String {
             format!("kept of {}: {}", shown(*task), String::from_utf8_lossy(output))
         }
         Event::KeysReleased { keys } => format!("released keys {keys:?}"),
+        Event::GroupRestored(restored) => format!("restored group {}", restored.group),
+        Event::OrderRestored { next } => format!("restored order {next}"),
         Event::TaskDue { task, .. } => format!("due {}", shown(*task)),
         Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),
         Event::TaskLost { task, attempt, cause, .. } => {
@@ -398,6 +402,7 @@ fn effect(effect: &Effect) -> String {
             let state = template.state;
             format!("> of array {} {numbers:?} {state:?}", array.0 >> 96)
         }
+        Effect::GroupEnded { owner, group } => format!("> group {group} of {owner} ended"),
         Effect::Notice(notice) => format!("> {}", self::notice(notice)),
         Effect::UsersChanged { users } => {
             let names: Vec<_> = users.iter().map(|user| &*user.user.0).collect();
@@ -448,6 +453,18 @@ fn answer(answer: &Answer) -> String {
         Answer::Purged { cancelled, left } => format!("purged {cancelled}, {left} left"),
         Answer::Schedule { snapshot } => format!("schedule {}", snapshot.name),
         Answer::Schedules { schedules } => format!("{} schedules", schedules.len()),
+        Answer::Group { snapshot } => group(snapshot),
+        Answer::Groups { groups, next } => {
+            let groups: Vec<_> = groups.iter().map(group).collect();
+            format!("groups [{}] next {next:?}", groups.join("; "))
+        }
+        Answer::GroupCancelled { cancelled, snapshot } => {
+            format!("cancelled {cancelled}, {}", group(snapshot))
+        }
+        Answer::Looked { tasks, position, is_all, is_open } => {
+            let tasks: Vec<_> = tasks.iter().map(|(task, _)| snapshot(task)).collect();
+            format!("looked [{}] to {position} all {is_all} open {is_open}", tasks.join(", "))
+        }
         Answer::UserAdded => "user added".to_owned(),
         Answer::UserRemoved => "user removed".to_owned(),
         Answer::Users { users, default_quota } => {
@@ -484,6 +501,13 @@ fn quota(quota: &Quota) -> String {
     let limits = [max_active, max_bytes, max_running.map(u64::from), submit_rate.map(u64::from)];
     let limits = limits.map(|limit| limit.map_or("-".to_owned(), |limit| limit.to_string()));
     format!("[{}]", limits.join(" "))
+}
+
+fn group(snapshot: &GroupSnapshot) -> String {
+    let GroupSnapshot { group, counts, forgotten, submitted_at, started_at, finished_at } =
+        snapshot;
+    let times = [submitted_at, started_at, finished_at].map(|at| at.map(|at| at.0));
+    format!("{group} {:?} {counts:?} {forgotten} forgotten {times:?}", snapshot.state())
 }
 
 /// Tasks of arrays as `a1.5`: array 1, number 5.

@@ -31,6 +31,8 @@ pub(super) struct Way<'a> {
     pub begin_ms: Option<u64>,
     pub end_ms: Option<u64>,
     pub needs: Option<proto::Needs>,
+    /// Empty: none.
+    pub group: &'a str,
 }
 
 impl Violations {
@@ -114,7 +116,8 @@ impl Violations {
         (handler, payload): (&str, &[u8]),
         way: Way<'_>,
     ) -> Option<Terms> {
-        let Way { delivery, retry, queue, priority, attempt_ms, begin_ms, end_ms, needs } = way;
+        let Way { delivery, retry, queue, priority, attempt_ms, begin_ms, end_ms, .. } = way;
+        let (group, needs) = (way.group, way.needs);
         let needs = needs.and_then(|needs| self.needs(path, needs));
         if let Some(why) = name_violation(handler) {
             self.add(format!("{}.handler", path()), why);
@@ -140,6 +143,7 @@ impl Violations {
         if let Some(why) = name_violation(queue).filter(|_| !queue.is_empty()) {
             self.add(format!("{}.queue", path()), why);
         }
+        let group = self.optional_name(&format!("{}.group", path()), group).map(Into::into);
         let queue = if queue.is_empty() { QueueName::default() } else { queue.into() };
         let known_priority = i8::try_from(priority);
         if known_priority.is_err() {
@@ -156,7 +160,8 @@ impl Violations {
         let times = TimeLimits { attempt_ms, begin_ms, end_ms };
         let (delivery, priority) = (known?, known_priority.ok()?);
         let (retry, needs) = (retry.map(Box::new), needs.map(Box::new));
-        Some(Terms { delivery, retry, queue, priority, times, needs, origin: None, schedule: None })
+        let (origin, schedule) = (None, None);
+        Some(Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group })
     }
 
     /// `None` also of needs that every worker meets.

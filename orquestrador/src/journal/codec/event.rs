@@ -11,7 +11,7 @@ use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 
-use super::{CodecError, array, restored, schedule};
+use super::{CodecError, array, group, restored, schedule};
 use orquestrador_wire::process;
 
 pub fn event_to_proto(event: &Event) -> proto::JournalEvent {
@@ -184,6 +184,8 @@ fn to_kind(event: &Event) -> Kind {
             };
             Kind::KeysReleased(proto::KeysReleased { keys: keys.iter().map(owned).collect() })
         }
+        Event::GroupRestored(restored) => Kind::GroupRestored(group::to_proto(restored)),
+        Event::OrderRestored { next } => Kind::OrderRestored(proto::OrderRestored { next: *next }),
         Event::TasksPruned { tasks } => Kind::TasksPruned(proto::TasksPruned {
             task_ids: tasks.iter().map(|task| id(*task)).collect(),
         }),
@@ -372,6 +374,8 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             let owned = |k: proto::OwnedKey| (k.owner.as_str().into(), k.key.as_str().into());
             Event::KeysReleased { keys: e.keys.into_iter().map(owned).collect() }
         }
+        Kind::GroupRestored(e) => Event::GroupRestored(Box::new(group::from_proto(e))),
+        Kind::OrderRestored(e) => Event::OrderRestored { next: e.next },
         Kind::TasksPruned(e) => Event::TasksPruned {
             tasks: e.task_ids.iter().map(|id| task(id)).collect::<Result<_, _>>()?,
         },
@@ -455,7 +459,8 @@ pub(super) fn terms(
     let origin = origin(&terms)?;
     let schedule = Some(terms.schedule.as_str()).filter(|name| !name.is_empty());
     let schedule = schedule.map(Into::into);
-    let proto::TaskTerms { queue, priority, attempt_ms, begin_ms, end_ms, .. } = terms;
+    let proto::TaskTerms { queue, priority, attempt_ms, begin_ms, end_ms, group, .. } = terms;
+    let group = (!group.is_empty()).then(|| group.as_str().into());
     let priority = i8::try_from(priority).map_err(|_| CodecError::Invalid("priority"))?;
     let times = TimeLimits { attempt_ms, begin_ms, end_ms };
     let retry = retry.map(|retry| -> Result<_, CodecError> {
@@ -465,7 +470,7 @@ pub(super) fn terms(
         Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
     });
     let (queue, retry) = (named(&queue), retry.transpose()?);
-    Ok(Terms { delivery, retry, queue, priority, times, needs, origin, schedule })
+    Ok(Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group })
 }
 
 fn origin(terms: &proto::TaskTerms) -> Result<Option<Box<Origin>>, CodecError> {
@@ -488,7 +493,7 @@ fn needs(terms: &proto::TaskTerms) -> Option<Box<Needs>> {
 
 /// `None` where they say nothing.
 pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
-    let Terms { queue, priority, times, needs, origin, schedule, .. } = terms;
+    let Terms { queue, priority, times, needs, origin, schedule, group, .. } = terms;
     let needs = needs.as_deref().cloned().unwrap_or_default();
     let is_default = *queue == QueueName::default();
     let terms = proto::TaskTerms {
@@ -503,6 +508,7 @@ pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
         origin: origin.as_deref().map(|origin| id(origin.of)),
         origin_first: origin.as_deref().map(|origin| id(origin.first)),
         schedule: schedule.as_ref().map(ToString::to_string).unwrap_or_default(),
+        group: group.as_ref().map(ToString::to_string).unwrap_or_default(),
     };
     (terms != proto::TaskTerms::default()).then_some(terms)
 }

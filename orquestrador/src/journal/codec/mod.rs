@@ -5,6 +5,7 @@
 mod array;
 mod event;
 mod frequent;
+mod group;
 mod restored;
 mod role;
 mod schedule;

@@ -49,6 +49,7 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
             needs: restored.needs.clone(),
             origin: restored.origin.clone(),
             schedule: restored.schedule.clone(),
+            group: restored.group.clone(),
             ..Terms::default()
         }),
         again: restored.again.as_ref().map(|again| proto::RestoredAgain {
@@ -66,7 +67,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         Ok(Box::new(RestoredAgain { payload: again.payload.into(), terms }))
     });
     let again = again.transpose()?;
-    let Terms { delivery, queue, priority, needs, origin, schedule, .. } =
+    let Terms { delivery, queue, priority, needs, origin, schedule, group, .. } =
         terms(e.at_most_once, None, e.terms)?;
     Ok(RestoredTask {
         task: task(&e.task_id)?,
@@ -85,6 +86,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         needs,
         origin,
         schedule,
+        group,
         again,
         end: match e.end.ok_or(CodecError::Missing("end"))? {
             End::Succeeded(result) => RestoredEnd::Succeeded { result: result.into() },
