@@ -112,6 +112,8 @@ pub struct TaskSpec {
     pub after: After,
     /// What its worker must have.
     pub needs: Needs,
+    /// What its payload refers to, which was put before ([`Client::put_blob`](crate::Client::put_blob)).
+    pub blobs: Vec<common::blobs::Content>,
     /// Keeps it from being done twice. Not for tasks submitted among others.
     pub unique: Option<UniqueKey>,
 }
@@ -201,6 +203,7 @@ impl TaskSpec {
             after: After::default(),
             needs: Needs::default(),
             unique: None,
+            blobs: Vec::new(),
         }
     }
 
@@ -234,6 +237,7 @@ impl From<TaskSpec> for WireSpec {
             after,
             needs,
             unique,
+            blobs,
         } = spec;
         Self {
             task_id: canonical_task_id(&task_id),
@@ -254,6 +258,7 @@ impl From<TaskSpec> for WireSpec {
             },
             needs: needs.into(),
             unique: unique.map(Into::into),
+            blobs: blobs.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -188,6 +188,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 needs: convert::needs(terms),
                 // A task of the cluster may have it by now.
                 unique: None,
+                blobs: fates.blobs_of(*task).iter().map(convert::blob_ref).collect(),
             };
             let owner = owner.to_string();
             let submission =

@@ -184,6 +184,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
+            | Event::BlobsReferred { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::TasksPruned { .. }

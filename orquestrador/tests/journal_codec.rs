@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "journal_codec/blobs.rs"]
+mod blobs;
 mod journal_common;
 #[path = "journal_codec/schedules.rs"]
 mod schedules;
@@ -58,6 +60,7 @@ fn name(event: &Event) -> &'static str {
         Event::ScheduleSet { .. } => "schedule_set",
         Event::ScheduleFired { .. } => "schedule_fired",
         Event::ScheduleRemoved { .. } => "schedule_removed",
+        Event::BlobsReferred { .. } => "blobs_referred",
         Event::QueueChanged { .. } => "queue_changed",
         Event::QuotaChanged { .. } => "quota_changed",
         Event::TaskRequeued { .. } => "task_requeued",
@@ -74,7 +77,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 34;
+const VARIANTS: usize = 35;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -237,6 +240,7 @@ fn examples() -> Vec<Event> {
         },
         Event::OutputKept { task, output: b"half of it"[..].into() },
         Event::KeysReleased { keys: vec![("user1".into(), "invoice-4711".into())] },
+        blobs::example(task),
         Event::WorkerRegistered {
             worker: worker(),
             incarnation: ProcessId(7),
@@ -440,6 +444,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             Event::KeysReleased { keys: keys.collect() }
         }),
         schedules::any_event(terms().boxed()),
+        blobs::any_event(),
         (task(), task(), at()).prop_map(|(task, because, at)| Event::TaskSkipped {
             task,
             because,

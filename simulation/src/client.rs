@@ -126,6 +126,7 @@ fn new_task(id: TaskId) -> NewTask {
         start,
         after: None,
         key: None,
+        blobs: vec![],
     }
 }
 

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 use crate::command::Failure;
 use crate::effect::UserRecord;
 use crate::event::{Firing, Forgotten};
-use crate::ids::{HandlerName, QueueName, TaskId, UserName};
+use crate::ids::{BlobRef, HandlerName, QueueName, TaskId, UserName};
 use crate::quota::Quota;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
@@ -28,6 +28,7 @@ enum Kind {
     Key = 7,
     Quota = 8,
     Schedule = 9,
+    Reference = 10,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -274,6 +275,14 @@ pub fn schedule((owner, name): &ScheduleKey, entry: &Entry) -> u128 {
         }
     }
     bytes.hash(Kind::Schedule)
+}
+
+pub fn reference(task: TaskId, blob: BlobRef) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.0.extend(task.to_bytes());
+    bytes.0.extend(blob.id.0);
+    bytes.number(blob.bytes);
+    bytes.hash(Kind::Reference)
 }
 
 /// A queue that has no settings of its own adds nothing.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::event::{
     Blockage, Event, Firing, RestoredAgain, RestoredArray, RestoredEnd, RestoredTask,
 };
-use crate::ids::{Attempt, HandlerName, TaskId, Timestamp, UserName, WorkerId};
+use crate::ids::{Attempt, BlobRef, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::needs::Needs;
 use crate::state::State;
 use crate::state::arrays::Array;
@@ -23,7 +23,7 @@ use crate::terms::Terms;
 /// Users, handlers, workers, queues and quotas, then all tasks in the order of their submission.
 ///
 /// Of the state at one moment: the machine may go on meanwhile, and the events may be taken elsewhere. Beginning
-/// one takes time for each owner, array, worker, user, queue, quota and class, but not for each task.
+/// one takes time for each owner, array, worker, user, queue, quota, class and task with blobs, but not for each task.
 pub struct History {
     /// What comes before the tasks.
     first: std::vec::IntoIter<Event>,
@@ -42,6 +42,8 @@ pub struct History {
     /// After all tasks, because those that are forgotten hold keys, too.
     next_keys: std::vec::IntoIter<Slot<Key>>,
     keys: Shared<Key>,
+    /// The very last.
+    blobs: std::vec::IntoIter<(TaskId, Vec<BlobRef>)>,
 }
 
 impl History {
@@ -84,6 +86,7 @@ impl History {
             rest: VecDeque::new(),
             next_keys: next_keys.into_iter(),
             keys,
+            blobs: state.blobs.all().into_iter(),
         };
         for (_, owner) in state.owners.iter() {
             history.heads.extend(owner.tasks.first.map(|task| (state.tasks[task].seq, task)));
@@ -176,7 +179,10 @@ impl Iterator for History {
             return Some(event);
         }
         let Some((head, _)) = self.heads.first_key_value() else {
-            return self.next_keys.next().map(|slot| keyed(&self.keys[slot]));
+            let key = self.next_keys.next().map(|slot| keyed(&self.keys[slot]));
+            return key.or_else(|| {
+                self.blobs.next().map(|(task, blobs)| Event::BlobsReferred { task, blobs })
+            });
         };
         if let Some((_, array)) = self.next_arrays.next_if(|(seq, _)| seq <= head) {
             return Some(self.array(&self.arrays[array]));

@@ -50,6 +50,10 @@ pub struct Limits {
     pub max_catch_up: u32,
     /// Until a firing that was refused is tried again.
     pub refire_ms: u64,
+    /// Of all blobs that tasks refer to; beyond it finished tasks are forgotten, oldest first.
+    pub max_referred_bytes: u64,
+    /// Pairs of a task and a blob; beyond it finished tasks are forgotten, oldest first, and no task with blobs is accepted.
+    pub max_references: usize,
     /// Queues that have unfinished tasks, or settings.
     pub max_queues: usize,
     /// A task that has waited for so long is no longer overtaken by all of a higher priority.
@@ -84,6 +88,8 @@ impl Default for Limits {
             missed_after_ms: 60_000,
             max_catch_up: 100,
             refire_ms: 1_000,
+            max_referred_bytes: 12 << 30,
+            max_references: 1_000_000,
             max_queues: 1_000,
             patience_ms: 60_000,
             worker_lease_ms: 3_000,

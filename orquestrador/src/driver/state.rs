@@ -202,6 +202,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::ScheduleSet { .. }
         | Event::ScheduleFired { .. }
         | Event::ScheduleRemoved { .. }
+        | Event::BlobsReferred { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
         | Event::TasksPruned { .. }

@@ -73,6 +73,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }
+        | Event::BlobsReferred { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
         | Event::UserRemoved { .. } => return None,

@@ -107,6 +107,7 @@ impl Tally {
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
+            | Event::BlobsReferred { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::UserRemoved { .. } => return,

@@ -4,6 +4,7 @@
 //! versions of this code disagree, and that the node must stop.
 
 mod arrays;
+mod blobs;
 mod counts;
 mod delays;
 mod dependencies;
@@ -128,6 +129,7 @@ impl State {
             }),
             Event::KeysReleased { keys } => self.keys_released(keys),
             Event::OutputKept { task, output } => self.output_kept(*task, output),
+            Event::BlobsReferred { task, blobs } => self.blobs_referred(*task, blobs),
             Event::TasksPruned { tasks } => {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
             }
@@ -407,6 +409,7 @@ impl State {
         let task = self.tasks.remove(slot);
         self.release_class(task.class);
         self.forget_in_array(id, task.state());
+        self.blobs_given_up(id);
         Ok(())
     }
 
