@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 9] = [
+const PROTOS: [&str; 10] = [
     "mutirao/v1/task.proto",
     "mutirao/v1/worker.proto",
     "mutirao/v1/replication.proto",
@@ -14,10 +14,11 @@ const PROTOS: [&str; 9] = [
     "mutirao/v1/operator.proto",
     "mutirao/v1/queue.proto",
     "mutirao/v1/schedule.proto",
+    "mutirao/v1/blob.proto",
 ];
 
 /// What is large or frequent: fields that refer to the message that they came in instead of copying it.
-const SHARED_BYTES: [&str; 15] = [
+const SHARED_BYTES: [&str; 17] = [
     ".mutirao.v1.JournalEntry",
     ".mutirao.v1.TaskSpec.payload",
     ".mutirao.v1.ArraySpec.payload",
@@ -33,6 +34,8 @@ const SHARED_BYTES: [&str; 15] = [
     ".mutirao.v1.TaskAssigned",
     ".mutirao.v1.TaskSucceeded",
     ".mutirao.v1.SnapshotChunk.content",
+    ".mutirao.v1.PutBlobRequest.chunk",
+    ".mutirao.v1.GetBlobResponse.chunk",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

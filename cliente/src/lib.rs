@@ -28,6 +28,7 @@
 
 mod arrays;
 mod audit;
+mod blobs;
 mod client;
 mod encoded;
 mod error;
@@ -45,6 +46,7 @@ mod watch;
 
 pub use arrays::{ArraySpec, SubmittedArray, task_ids as array_task_ids};
 pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};
+pub use blobs::Unreceived;
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
 pub use filter::TaskFilter;

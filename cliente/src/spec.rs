@@ -112,6 +112,8 @@ pub struct TaskSpec {
     pub after: After,
     /// What its worker must have.
     pub needs: Needs,
+    /// What its payload refers to, which was put before ([`Client::put_blob`](crate::Client::put_blob)).
+    pub blobs: Vec<common::blobs::Content>,
     /// Keeps it from being done twice. Not for tasks submitted among others.
     pub unique: Option<UniqueKey>,
     /// The group that it belongs to: a name of the user's own, 1 to 128 bytes, without spaces.
@@ -204,6 +206,7 @@ impl TaskSpec {
             needs: Needs::default(),
             unique: None,
             group: None,
+            blobs: Vec::new(),
         }
     }
 
@@ -238,6 +241,7 @@ impl From<TaskSpec> for WireSpec {
             needs,
             unique,
             group,
+            blobs,
         } = spec;
         Self {
             task_id: canonical_task_id(&task_id),
@@ -259,6 +263,7 @@ impl From<TaskSpec> for WireSpec {
             needs: needs.into(),
             unique: unique.map(Into::into),
             group: group.unwrap_or_default(),
+            blobs: blobs.into_iter().map(Into::into).collect(),
         }
     }
 }

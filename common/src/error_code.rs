@@ -88,6 +88,12 @@ error_codes! {
     WorkerNotFound = "WORKER_NOT_FOUND", NotFound, retry: false;
     /// A task is to come after one that is not known.
     DependencyNotFound = "DEPENDENCY_NOT_FOUND", NotFound, retry: false;
+    /// A blob that was asked for, or that a task refers to, is not there: put it first.
+    BlobNotFound = "BLOB_NOT_FOUND", NotFound, retry: false;
+    /// What the disk holds is not what was stored; asked again, the other orchestrator is asked.
+    BlobDamaged = "BLOB_DAMAGED", DataLoss, retry: true;
+    /// No room for a blob: the limit of the orchestrator, or its disk; the message says which.
+    BlobStoreFull = "BLOB_STORE_FULL", ResourceExhausted, retry: false;
     /// Too late to cancel.
     TaskFinished = "TASK_FINISHED", FailedPrecondition, retry: false;
     /// The id belongs to a task or an array with other content.

@@ -4,6 +4,7 @@
 
 pub mod array_id;
 pub mod auth;
+pub mod blobs;
 pub mod console;
 pub mod endpoint;
 pub mod error_code;

@@ -66,6 +66,7 @@ impl Audit {
             | Event::ScheduleRemoved { .. }
             | Event::GroupRestored(_)
             | Event::OrderRestored { .. }
+            | Event::BlobsReferred { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
             | Event::ArrayRestored(_)

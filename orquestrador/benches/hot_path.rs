@@ -46,6 +46,7 @@ fn submission(first: u128) -> Command {
         start: Start::Now,
         after: None,
         key: None,
+        blobs: vec![],
     });
     Command::Submit {
         request: RequestId(1),
@@ -66,6 +67,7 @@ fn outcomes(effects: &[Effect]) -> Vec<Command> {
             let outcomes = of_session.map(|assignment| ReportedOutcome {
                 attempt: assignment.attempt,
                 outcome: Outcome::Succeeded { result: assignment.payload.clone() },
+                blobs: vec![],
             });
             Command::ReportOutcomes { session, outcomes: outcomes.collect() }
         })

@@ -163,6 +163,7 @@ impl Audit {
             | Event::ScheduleRemoved { .. }
             | Event::GroupRestored(_)
             | Event::OrderRestored { .. }
+            | Event::BlobsReferred { .. }
             | Event::ArrayCancelled { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }

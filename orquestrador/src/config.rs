@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
@@ -49,6 +50,14 @@ impl Kind {
     }
 }
 
+/// Of all blobs on this node.
+const DEFAULT_BLOB_BYTES: u64 = 16 << 30;
+/// An hour, in which a client may submit what it has put, and a worker report it.
+const DEFAULT_BLOB_GRACE_MS: u64 = 3_600_000;
+/// Of them, what tasks may refer to before the oldest finished ones are forgotten, in quarters: the rest is for what is
+/// on its way.
+const REFERRED_QUARTERS: u64 = 3;
+
 /// A day: longer than that a worker is not silent, but gone.
 const MAX_LEASE_MS: u64 = 86_400_000;
 
@@ -80,6 +89,10 @@ struct Flags {
     max_finished_tasks: u64,
     #[arg(long, env = "MUTIRAO_MAX_FINISHED_BYTES", value_name = "BYTES", default_value_t = ByteSize(Limits::default().max_finished_bytes))]
     max_finished_bytes: ByteSize,
+    #[arg(long, env = "MUTIRAO_MAX_BLOB_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_BLOB_BYTES))]
+    max_blob_bytes: ByteSize,
+    #[arg(long, env = "MUTIRAO_BLOB_GRACE_MS", value_name = "MS", default_value_t = DEFAULT_BLOB_GRACE_MS)]
+    blob_grace_ms: u64,
     #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
     insecure_network: bool,
     #[arg(long, env = "MUTIRAO_ADMIN_TOKEN_FILE", value_name = "FILE")]
@@ -120,6 +133,10 @@ pub struct Config {
     /// Operators may kill or stop this node to rehearse (`cliente cluster drill`).
     pub allow_drill: bool,
     pub limits: Limits,
+    /// Of all blobs on this node.
+    pub max_blob_bytes: u64,
+    /// How long a blob stays that no task refers to.
+    pub blob_grace: Duration,
     pub log_format: LogFormat,
     pub lang: Lang,
 }
@@ -224,8 +241,11 @@ impl Config {
                 policy: flags.policy.into(),
                 max_finished_tasks: flags.max_finished_tasks,
                 max_finished_bytes: flags.max_finished_bytes.0,
+                max_referred_bytes: flags.max_blob_bytes.0 / 4 * REFERRED_QUARTERS,
                 ..Limits::default()
             },
+            max_blob_bytes: flags.max_blob_bytes.0,
+            blob_grace: Duration::from_millis(flags.blob_grace_ms),
             log_format: flags.log_format,
             lang: flags.lang,
         })

@@ -21,6 +21,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::api::{convert, validate};
+use crate::blobs::Blobs;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input};
 use crate::output::Outputs;
@@ -39,6 +40,7 @@ const MAX_PREFETCH: u32 = 4_096;
 pub struct Service {
     pub driver: DriverHandle,
     pub outputs: Outputs,
+    pub blobs: Blobs,
 }
 
 type Outgoing = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
@@ -87,6 +89,7 @@ impl WorkerService for Service {
             worker,
             driver: self.driver.clone(),
             outputs: self.outputs.clone(),
+            blobs: self.blobs.clone(),
             echoes: echoes.clone(),
             epoch: node.epoch,
         };
@@ -150,6 +153,7 @@ struct Receiver {
     worker: Arc<str>,
     driver: DriverHandle,
     outputs: Outputs,
+    blobs: Blobs,
     echoes: mpsc::WeakSender<Result<OrchestratorMessage, Status>>,
     epoch: Epoch,
 }
@@ -175,11 +179,33 @@ impl Receiver {
                     output.attempts.into_iter().for_each(|of| self.outputs.note(&self.worker, of));
                 }
                 message => {
-                    self.driver.send(Input::Session(command(self.session, message)?)).await?;
+                    let command = command(self.session, message)?;
+                    if let Command::ReportOutcomes { outcomes, .. } = &command
+                        && outcomes.iter().any(|outcome| !outcome.blobs.is_empty())
+                    {
+                        self.report_held(command);
+                        continue;
+                    }
+                    self.driver.send(Input::Session(command)).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Once the standby has what the outcomes refer to. That may take time, and the worker is heard meanwhile.
+    fn report_held(&self, command: Command) {
+        let (driver, blobs) = (self.driver.clone(), self.blobs.clone());
+        let Command::ReportOutcomes { session, outcomes } = command else { return };
+        tokio::spawn(async move {
+            let referred: Vec<_> = outcomes.iter().flat_map(|o| o.blobs.iter().copied()).collect();
+            if let Err(status) = blobs.hold(&referred).await {
+                // The work is done all the same; whoever wants the files hears that they are not there.
+                tracing::warn!(%status, "an outcome refers to what is not held");
+            }
+            // The driver may have ended; then the worker reports to the next principal.
+            drop(driver.send(Input::Session(Command::ReportOutcomes { session, outcomes })).await);
+        });
     }
 
     fn note_ends(&self, outcomes: &Outcomes) {

@@ -2,6 +2,7 @@
 
 mod api;
 pub mod audit;
+pub mod blobs;
 pub mod config;
 pub mod dispatch;
 mod drill;

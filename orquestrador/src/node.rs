@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
+use crate::blobs::store::Store as BlobStore;
+use crate::blobs::{self, Blobs};
 use crate::config::{Config, Kind};
 use crate::driver::input::Input;
 use crate::driver::pulse::Pulse;
@@ -151,6 +153,7 @@ pub struct Node {
     allow_drill: bool,
     witnesses: Witnesses,
     outputs: Outputs,
+    blobs: Blobs,
     pulse: Pulse,
     clock: SystemClock,
     end: End,
@@ -226,6 +229,10 @@ async fn start(
     journal: Journal,
     recovered: Recovered,
 ) -> Result<(Node, DriverEnd), Error> {
+    let (dir, limit) = (config.data_dir.clone(), config.max_blob_bytes);
+    let store = tokio::task::spawn_blocking(move || BlobStore::open(&dir, limit))
+        .await
+        .map_err(std::io::Error::other)??;
     let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone())?);
     let own_loopback = is_loopback(&config.advertise).await && config.listen.ip().is_loopback();
     let loopback = own_loopback && is_loopback(&peer.current()).await;
@@ -269,6 +276,8 @@ async fn start(
         loopback,
     };
     tokio::spawn(dialler.run());
+    let blobs = Blobs::new(store, driver.clone(), Arc::clone(&peer));
+    tokio::spawn(blobs::keep(blobs.clone(), config.blob_grace, console));
     let (limits, allow_drill, end) = (config.limits.clone(), config.allow_drill, End::default());
     let node = Node {
         driver,
@@ -280,6 +289,7 @@ async fn start(
         allow_drill,
         witnesses,
         outputs,
+        blobs,
         pulse,
         clock,
         end,

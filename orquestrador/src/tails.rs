@@ -189,6 +189,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 // A task of the cluster may have it by now.
                 unique: None,
                 group: convert::group(&terms.group),
+                blobs: fates.blobs_of(*task).iter().map(convert::blob_ref).collect(),
             };
             let owner = owner.to_string();
             let submission =

@@ -186,6 +186,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::ScheduleRemoved { .. }
             | Event::GroupRestored(_)
             | Event::OrderRestored { .. }
+            | Event::BlobsReferred { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::TasksPruned { .. }

@@ -7,6 +7,8 @@
 
 #[path = "journal_common/any_event.rs"]
 mod any_event;
+#[path = "journal_codec/blobs.rs"]
+mod blobs;
 mod journal_common;
 #[path = "journal_codec/schedules.rs"]
 mod schedules;
@@ -64,6 +66,7 @@ fn name(event: &Event) -> &'static str {
         Event::ScheduleRemoved { .. } => "schedule_removed",
         Event::GroupRestored(_) => "group_restored",
         Event::OrderRestored { .. } => "order_restored",
+        Event::BlobsReferred { .. } => "blobs_referred",
         Event::QueueChanged { .. } => "queue_changed",
         Event::QuotaChanged { .. } => "quota_changed",
         Event::TaskRequeued { .. } => "task_requeued",
@@ -80,7 +83,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 36;
+const VARIANTS: usize = 37;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -243,6 +246,7 @@ fn examples() -> Vec<Event> {
         },
         Event::OutputKept { task, output: b"half of it"[..].into() },
         Event::KeysReleased { keys: vec![("user1".into(), "invoice-4711".into())] },
+        blobs::example(task),
         Event::WorkerRegistered {
             worker: worker(),
             incarnation: ProcessId(7),
@@ -361,35 +365,6 @@ fn every_content_is_encoded_as_checked_in() {
         let encoded = unhex(line.split_once(' ').unwrap().1);
         assert_eq!(&decode(&encoded[..]).unwrap(), content);
     }
-}
-
-#[test]
-fn incomplete_or_invalid_contents_are_errors() {
-    let malformed = decode(&[0x12, 0x05, 0x01]).unwrap_err();
-    assert!(matches!(malformed, CodecError::Malformed(_)));
-    // An event of a kind that does not exist here.
-    assert_eq!(decode(&[0x12, 0x00]), Err(CodecError::Missing("event")));
-    // task_cancelled without a task id.
-    assert_eq!(decode(&[0x12, 0x02, 0x2a, 0x00]), Err(CodecError::Length("task_id")));
-    // A view without replicas, and one with an even number of witnesses.
-    assert_eq!(decode(&[0x0a, 0x00]), Err(CodecError::Invalid("view.replicas")));
-    let mut even = view(4);
-    even.witnesses.pop();
-    let encoded = Content::View(even).encode();
-    assert_eq!(decode(&encoded[..]), Err(CodecError::Invalid("view.witnesses")));
-    // A view beside events.
-    let mut both = Content::View(view(4)).encode().to_vec();
-    both.extend_from_slice(&Content::Events(examples()).encode());
-    assert!(matches!(decode(&both[..]), Err(CodecError::Invalid(_))));
-}
-
-#[test]
-fn half_an_acceptance_is_an_error() {
-    let role = journal_common::role(orquestrador_core::ids::NodeId(3));
-    let whole = role_to_proto(&role);
-    assert_eq!(role_from_proto(whole.clone()), Ok(role));
-    let without_view = common::proto::RoleState { accepted_view: None, ..whole };
-    assert_eq!(role_from_proto(without_view), Err(CodecError::Missing("accepted_view")));
 }
 
 proptest! {

@@ -121,6 +121,7 @@ impl Worker {
             task_id: assignment.task_id.clone(),
             attempt: assignment.attempt,
             outcome: Some(proto::outcome::Outcome::Succeeded(assignment.payload.clone())),
+            blobs: vec![],
         };
         let outcomes = proto::Outcomes { outcomes: vec![outcome] };
         let message = Some(worker_message::Message::Outcomes(outcomes));
@@ -370,6 +371,7 @@ async fn bad_requests_name_their_fields() {
         after_condition: 9,
         needs: Some(proto::Needs { slots: 5_000, ..Default::default() }),
         unique: Some(proto::UniqueKey { key: String::new(), window_ms: u64::MAX }),
+        blobs: vec![proto::BlobRef { id: vec![1], bytes: 1 }],
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
@@ -391,6 +393,7 @@ async fn bad_requests_name_their_fields() {
         "task.needs.slots",
         "task.unique.key",
         "task.unique.window_ms",
+        "task.blobs",
     ] {
         assert!(status.message().contains(field), "{status}");
     }
@@ -446,4 +449,44 @@ async fn the_first_user_ends_the_demo_mode_and_others_tasks_are_not_found() {
     let status =
         tasks.get_task(as_user("bia", "segredo-bia", request)).await.expect_err("is another's");
     assert_eq!(code(&status), ErrorCode::TaskNotFound);
+}
+
+fn parts(content: &[u8], claimed: &[u8]) -> Vec<proto::PutBlobRequest> {
+    use proto::put_blob_request::Part;
+    let id = blake3::hash(claimed).as_bytes().to_vec();
+    let blob = proto::BlobRef { id, bytes: claimed.len() as u64 };
+    let chunks = content.chunks(3).map(|chunk| Part::Chunk(chunk.to_vec().into()));
+    let parts = std::iter::once(Part::Blob(blob)).chain(chunks);
+    parts.map(|part| proto::PutBlobRequest { part: Some(part) }).collect()
+}
+
+#[tokio::test]
+async fn a_task_may_refer_to_what_is_there_and_to_nothing_else() {
+    let node = Node::start();
+    let mut blobs = proto::blob_service_client::BlobServiceClient::new(node.channel());
+    let stream = |content, claimed| tokio_stream::iter(parts(content, claimed));
+    let refused = blobs.put_blob(stream(b"content", b"content")).await.expect_err("is a stranger");
+    assert_eq!(code(&refused), ErrorCode::Unauthenticated);
+    let mut foreign = Request::new(stream(b"content", b"content"));
+    foreign.metadata_mut().insert("mutirao-cluster", "another".parse().expect("is ASCII"));
+    let refused = blobs.put_blob(foreign).await.expect_err("is of another cluster");
+    assert_eq!(code(&refused), ErrorCode::ForeignCluster);
+    for wrong in [&b"contenT"[..], b"conten", b"content and more"] {
+        let refused = blobs.put_blob(demo(stream(wrong, b"content"))).await.expect_err("differs");
+        assert_eq!(code(&refused), ErrorCode::InvalidArgument);
+    }
+
+    let mut tasks = node.tasks();
+    let id = blake3::hash(b"content").as_bytes().to_vec();
+    let blob = proto::BlobRef { id: id.clone(), bytes: 7 };
+    let task = proto::TaskSpec { blobs: vec![blob], ..spec("x") };
+    let refused = tasks.submit_task(demo(submission(task.clone()))).await.expect_err("is missing");
+    assert_eq!(code(&refused), ErrorCode::BlobNotFound);
+    let put = blobs.put_blob(demo(stream(b"content", b"content"))).await.expect("is stored");
+    assert_eq!(put.into_inner().durability(), proto::Durability::LocalOnly);
+    tasks.submit_task(demo(submission(task))).await.expect("is accepted");
+    let rest = proto::GetBlobRequest { id, offset: 4 };
+    let mut rest = blobs.get_blob(demo(rest)).await.expect("is there").into_inner();
+    let chunk = rest.message().await.expect("is sound").expect("is not empty").chunk;
+    assert_eq!(&chunk[..], b"ent");
 }

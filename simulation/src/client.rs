@@ -122,6 +122,7 @@ fn new_task(id: TaskId) -> NewTask {
         start,
         after: None,
         key: None,
+        blobs: vec![],
     }
 }
 
@@ -513,8 +514,9 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
             | Answer::Group { .. }
             | Answer::Groups { .. }
             | Answer::GroupCancelled { .. }
-            | Answer::Looked { .. },
-            Answer::Schedule { .. } | Answer::Schedules { .. } | Answer::Purged { .. },
+            | Answer::Looked { .. }
+            | Answer::Schedule { .. }
+            | Answer::Schedules { .. },
         ) => "done".into(),
         Err(rejection) => rejection.to_string(),
     }

@@ -195,6 +195,7 @@ impl Truth {
             | Event::ScheduleRemoved { .. }
             | Event::GroupRestored(_)
             | Event::OrderRestored { .. }
+            | Event::BlobsReferred { .. }
             | Event::TaskDelayed { .. }
             | Event::TaskDue { .. }
             | Event::TaskRestored(_)

@@ -538,8 +538,12 @@ impl World {
             let result = one_outcome::result_of(task, key.attempt);
             outcome::Outcome::Succeeded(result.into_bytes().into())
         };
-        let outcome =
-            Outcome { task_id: key.task_id.clone(), attempt: key.attempt, outcome: Some(came_to) };
+        let outcome = Outcome {
+            task_id: key.task_id.clone(),
+            attempt: key.attempt,
+            outcome: Some(came_to),
+            blobs: vec![],
+        };
         self.tell(|_| format!("worker {nth} ends {}/{}", key.task_id, key.attempt));
         let slots = &mut self.workers[nth].slots;
         // One that was stopped may end before its time and once more at it.

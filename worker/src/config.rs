@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand as _};
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
@@ -15,6 +16,9 @@ use common::telemetry::LogFormat;
 
 pub use crate::faults::Faults;
 use crate::handlers::{self, Handler};
+
+/// Of files that tasks took.
+const DEFAULT_CACHE_BYTES: u64 = 8 << 30;
 
 /// The flags; their texts are in the message catalogue.
 #[derive(Debug, Parser)]
@@ -44,6 +48,10 @@ struct Flags {
     resources: Vec<String>,
     #[arg(long, env = "MUTIRAO_WORK_ROOT", value_name = "DIR")]
     work_root: Option<PathBuf>,
+    #[arg(long, env = "MUTIRAO_CACHE_DIR", value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    #[arg(long, env = "MUTIRAO_MAX_CACHE_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_CACHE_BYTES))]
+    max_cache_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_DRAIN_TIMEOUT_S", value_name = "S", default_value_t = 30)]
     drain_timeout_s: u64,
     #[arg(long, env = "MUTIRAO_FAIL_RATE", value_name = "0..1", default_value_t = 0.0)]
@@ -86,6 +94,10 @@ pub struct Config {
     pub resources: BTreeMap<String, u64>,
     /// Where directories of attempts are made; absolute.
     pub work_root: PathBuf,
+    /// Where files that tasks took are kept for others.
+    pub cache_dir: PathBuf,
+    /// Of all of them.
+    pub max_cache_bytes: u64,
     /// How long an orderly end waits for running tasks.
     pub drain_timeout: Duration,
     /// Faults to inject.
@@ -176,18 +188,23 @@ impl Config {
         if !(1.0..=1000.0).contains(&flags.slowdown) {
             return Err(Problem::Slowdown);
         }
+        let worker_id = match flags.advertise {
+            Some(text) => identity(text)?,
+            None => format!("localhost:{}", flags.port),
+        };
+        let work_root = work_root(flags.work_root)?;
+        let cache_dir = flags.cache_dir.unwrap_or_else(|| default_cache(&work_root, &worker_id));
         Ok(Self {
             listen: SocketAddr::new(flags.listen, flags.port),
-            worker_id: match flags.advertise {
-                Some(text) => identity(text)?,
-                None => format!("localhost:{}", flags.port),
-            },
+            worker_id,
             orchestrators: flags.orchestrators,
             slots,
             handlers: handler_names(&flags.handlers)?,
             labels: labels(&flags.labels)?,
             resources: resources(&flags.resources)?,
-            work_root: work_root(flags.work_root)?,
+            work_root,
+            cache_dir,
+            max_cache_bytes: flags.max_cache_bytes.0,
             drain_timeout: Duration::from_secs(flags.drain_timeout_s),
             faults: Faults {
                 fail_rate: flags.fail_rate,
@@ -213,6 +230,14 @@ fn identity(text: String) -> Result<String, Problem> {
 fn work_root(wanted: Option<PathBuf>) -> Result<PathBuf, Problem> {
     let dir = wanted.unwrap_or_else(std::env::temp_dir);
     std::path::absolute(&dir).map_err(|_| Problem::WorkRoot { text: dir.display().to_string() })
+}
+
+/// Of its own, so that it needs no agreement with other workers.
+fn default_cache(work_root: &Path, worker_id: &str) -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let name: String = worker_id.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    work_root.join(format!("mutirao-cache-{user}-{name}"))
 }
 
 /// One for each core.

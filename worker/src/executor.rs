@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::Faults;
+use crate::files::Files;
 use crate::handlers::{Context, Failure, Handler, Origin, Scheduled};
 use crate::live::Live;
 use crate::slots::Key;
@@ -30,6 +31,7 @@ pub type Ended = (Key, Outcome);
 pub struct Executor {
     handlers: HashMap<String, Arc<dyn Handler>>,
     worker_id: Arc<str>,
+    files: Files,
     faults: Faults,
     started: u64,
     slots: u32,
@@ -76,7 +78,7 @@ impl Executor {
     /// Ends come through the receiver; there is room for one of each slot.
     pub fn new(
         handlers: HashMap<String, Arc<dyn Handler>>,
-        worker_id: Arc<str>,
+        (worker_id, files): (Arc<str>, Files),
         faults: Faults,
         slots: usize,
     ) -> (Self, mpsc::Receiver<Ended>) {
@@ -84,6 +86,7 @@ impl Executor {
         let executor = Self {
             handlers,
             worker_id,
+            files,
             faults,
             started: 0,
             slots: u32::try_from(slots.max(1)).unwrap_or(u32::MAX),
@@ -169,6 +172,7 @@ impl Executor {
         let running = Running { slots, cancelled: cancelled.clone(), live: live.clone(), began };
         self.running.insert(key.clone(), running);
         self.taken += slots;
+        let files = self.files.of_attempt();
         let context = Context {
             task_id: key.task_id.clone(),
             attempt: key.attempt,
@@ -177,6 +181,7 @@ impl Executor {
             origin,
             live,
             scheduled,
+            files: files.clone(),
             cancelled: cancelled.clone(),
         };
         let (ended, faults) = (self.ended.clone(), self.faults.clone());
@@ -189,7 +194,8 @@ impl Executor {
             if let Some(delay) = faults.delay(began) {
                 tokio::time::sleep(delay).await;
             }
-            let outcome = outcome(&key, done);
+            let mut outcome = outcome(&key, done);
+            outcome.blobs = files.take_made().into_iter().map(Into::into).collect();
             if ended.send((key, outcome)).await.is_err() {
                 tracing::debug!("an attempt ended after the worker");
             }
@@ -297,6 +303,7 @@ fn outcome(key: &Key, done: Result<Vec<u8>, Failure>) -> Outcome {
     Outcome {
         task_id: key.task_id.clone(),
         attempt: key.attempt,
+        blobs: Vec::new(),
         outcome: Some(match done {
             Ok(result) => proto::outcome::Outcome::Succeeded(result.into()),
             Err(Failure { code, message, output }) => {

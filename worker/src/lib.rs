@@ -9,6 +9,7 @@
 pub mod config;
 mod executor;
 mod faults;
+pub mod files;
 pub mod handlers;
 mod lines;
 pub mod live;
@@ -20,6 +21,7 @@ pub mod slots;
 mod witness;
 
 pub use config::Config;
+pub use files::Files;
 pub use handlers::{Context, Failure, Handler, Origin, Scheduled};
 pub use live::Live;
 pub use run::{Error, run};

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::executor::{Ended, Executor};
+use crate::files::{Files, Seat};
 use crate::handlers::Handler;
 use crate::lines::Lines;
 use crate::prefetch::Prefetch;
@@ -93,9 +94,11 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         handler.begin(&config.worker_id, console);
     }
     let by_name: HashMap<_, _> = handlers.into_iter().map(|h| (h.name().to_owned(), h)).collect();
+    let (seat, of_files) = watch::channel(None);
+    let files = Files::new(&config.cache_dir, config.max_cache_bytes, of_files);
     let (executor, ended) = Executor::new(
         by_name.clone(),
-        config.worker_id.as_str().into(),
+        (config.worker_id.as_str().into(), files),
         config.faults.clone(),
         config.slots as usize,
     );
@@ -122,6 +125,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         returned: Vec::new(),
         said: Vec::new(),
         stop: watch::Sender::default(),
+        seat,
         drain: CancellationToken::new(),
         hanging: false,
         quiet_until: Instant::now() + ELECTION_GRACE,
@@ -201,6 +205,8 @@ struct Worker {
     said: Vec<AttemptOutput>,
     /// The operator ends the whole cluster, and gives so long to what runs.
     stop: watch::Sender<Option<Duration>>,
+    /// Where the files of tasks are.
+    seat: watch::Sender<Option<Seat>>,
     /// Finish what runs, take no more, end.
     drain: CancellationToken,
     hanging: bool,

@@ -29,7 +29,7 @@ impl From<&Key> for AttemptRef {
 }
 
 /// What an assignment means.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Reception {
     /// It is new: run it. An older attempt of the same task that still runs is to be stopped.
     Start { stop: Option<Key> },
@@ -221,7 +221,7 @@ mod tests {
 
     fn outcome(task: &str, attempt: u32) -> Outcome {
         let outcome = Some(outcome::Outcome::Succeeded(Vec::new().into()));
-        Outcome { task_id: task.into(), attempt, outcome }
+        Outcome { task_id: task.into(), attempt, outcome, blobs: vec![] }
     }
 
     #[test]

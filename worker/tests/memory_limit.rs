@@ -23,6 +23,7 @@ async fn run(handler: &CommandHandler, order: Value) -> Result<Value, Failure> {
         origin: None,
         scheduled: None,
         live: worker::Live::default(),
+        files: worker::Files::default(),
         cancelled: CancellationToken::new(),
     };
     let result = handler.run(context, order.to_string().into_bytes()).await?;

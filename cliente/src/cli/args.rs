@@ -1,7 +1,9 @@
 //! The flags; their texts are in the message catalogue.
 
 mod operators;
+mod programs;
 pub mod schedule;
+mod terms;
 mod users;
 mod values;
 
@@ -19,11 +21,11 @@ use common::messages::client_help;
 use common::proto::TaskState;
 
 pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAction};
+pub use programs::{Files, Surroundings};
+pub use terms::{Retry, Way};
 pub use users::{Limit, UsersAction};
 pub use values::{Numbers, bytes, duration, positive_duration};
-use values::{label, moment, numbers, past, resource, task_id};
-
-use super::folder;
+use values::{moment, numbers, past, task_id};
 
 const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
 
@@ -127,6 +129,10 @@ pub enum Online {
         task_id: String,
         #[arg(long)]
         raw: bool,
+        #[arg(long, conflicts_with = "raw")]
+        files: bool,
+        #[arg(long, value_name = "DIR", requires = "files")]
+        into: Option<PathBuf>,
         #[command(flatten)]
         wait: Wait,
     },
@@ -249,7 +255,7 @@ pub struct Submit {
     pub payload: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: u64,
-    #[arg(long, value_name = "FIRST-LAST", value_parser = numbers, conflicts_with_all = ["count", "each_line", "expires", "deadline"])]
+    #[arg(long, value_name = "FIRST-LAST", value_parser = numbers, conflicts_with_all = ["count", "each_line", "expires", "deadline", "input"])]
     pub array: Option<Numbers>,
     #[arg(long, value_name = "FILE|-", conflicts_with = "count")]
     pub each_line: Option<String>,
@@ -257,6 +263,8 @@ pub struct Submit {
     pub stdin_from: Option<String>,
     #[command(flatten)]
     pub surroundings: Surroundings,
+    #[command(flatten)]
+    pub files: Files,
     #[arg(long, value_name = "UUID", value_parser = task_id, conflicts_with_all = ["count", "each_line"])]
     pub id: Option<String>,
     #[command(flatten)]
@@ -275,7 +283,7 @@ pub struct Submit {
     pub after: Vec<String>,
     #[arg(long, requires = "after")]
     pub after_any_end: bool,
-    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "id", "delay", "not_before", "after", "argv"])]
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "output_file", "id", "delay", "not_before", "after", "argv"])]
     pub file: Option<String>,
     #[command(flatten)]
     pub wait: Wait,
@@ -283,30 +291,6 @@ pub struct Submit {
     pub allow_unknown_handler: bool,
     #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
     pub argv: Vec<String>,
-}
-
-/// Where a program runs, and what it may take there.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Surroundings {
-    #[arg(long, value_name = "DIR", value_parser = folder::absolute)]
-    pub cwd: Option<String>,
-    #[arg(long, conflicts_with = "cwd")]
-    pub own_dir: bool,
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    pub memory_limit: Option<u64>,
-}
-
-impl Surroundings {
-    /// A flag that was given.
-    pub fn given(&self) -> Option<&'static str> {
-        [
-            (self.cwd.is_some(), "--cwd"),
-            (self.own_dir, "--own-dir"),
-            (self.memory_limit.is_some(), "--memory-limit"),
-        ]
-        .into_iter()
-        .find_map(|(is_given, flag)| is_given.then_some(flag))
-    }
 }
 
 /// What keeps a task from being done twice.
@@ -318,86 +302,14 @@ pub struct Unique {
     key_window: Option<Duration>,
 }
 
-/// Where a task waits, and what may take how long.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Way {
-    #[arg(long, value_name = "NAME", env = "MUTIRAO_QUEUE")]
-    queue: Option<String>,
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    pub group: Option<String>,
-    #[arg(long, value_name = "-128..127", allow_negative_numbers = true, default_value_t = 0)]
-    priority: i8,
-    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
-    attempt_timeout: Option<Duration>,
-    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
-    expires: Option<Duration>,
-    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
-    deadline: Option<Duration>,
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
-    slots: Option<u32>,
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    label: Vec<(String, String)>,
-    #[arg(long, value_name = "NAME=N", value_parser = resource)]
-    resource: Vec<(String, u64)>,
-}
-
-impl Way {
-    pub fn place(&self) -> cliente::Place {
-        cliente::Place { queue: self.queue.clone().unwrap_or_default(), priority: self.priority }
-    }
-
-    pub fn needs(&self) -> cliente::Needs {
-        cliente::Needs {
-            slots: self.slots.unwrap_or_default(),
-            labels: self.label.iter().cloned().collect(),
-            resources: self.resource.iter().cloned().collect(),
-        }
-    }
-
-    pub fn times(&self) -> cliente::TimeLimits {
-        cliente::TimeLimits {
-            attempt: self.attempt_timeout,
-            begin: self.expires,
-            end: self.deadline,
-        }
-    }
-}
-
-/// What follows when an attempt fails.
-#[derive(Debug, clap::Args)]
-pub struct Retry {
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=999))]
-    retries: Option<u32>,
-    #[arg(long, value_name = "TIME", value_parser = duration, requires = "retries")]
-    retry_delay: Option<Duration>,
-    #[arg(long, value_name = "TIME", value_parser = duration, requires = "retries")]
-    retry_max_delay: Option<Duration>,
-    #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "retries")]
-    retry_on: Vec<String>,
-}
-
-impl Retry {
-    /// `None` if nothing is to be retried.
-    pub fn policy(&self) -> Option<cliente::RetryPolicy> {
-        let retries = self.retries.filter(|retries| *retries > 0)?;
-        let policy = cliente::RetryPolicy::new(retries.saturating_add(1));
-        let first_delay = self.retry_delay.unwrap_or(policy.first_delay);
-        let max_delay = self.retry_max_delay.unwrap_or(policy.max_delay.max(first_delay));
-        Some(cliente::RetryPolicy {
-            first_delay,
-            max_delay,
-            codes: self.retry_on.clone(),
-            ..policy
-        })
-    }
-}
-
 #[derive(Debug, clap::Args)]
 pub struct Run {
     #[arg(long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
     #[command(flatten)]
     pub surroundings: Surroundings,
+    #[command(flatten)]
+    pub files: Files,
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub delivery: Delivery,
     #[command(flatten)]
@@ -444,8 +356,16 @@ impl Submit {
 
 impl From<Run> for Submit {
     fn from(run: Run) -> Self {
-        let Run { stdin_from, surroundings, delivery, retry, way, allow_unknown_handler, argv } =
-            run;
+        let Run {
+            stdin_from,
+            surroundings,
+            files,
+            delivery,
+            retry,
+            way,
+            allow_unknown_handler,
+            argv,
+        } = run;
         Self {
             handler: None,
             payload: None,
@@ -454,6 +374,7 @@ impl From<Run> for Submit {
             each_line: None,
             stdin_from,
             surroundings,
+            files,
             id: None,
             unique: Unique::default(),
             delivery,

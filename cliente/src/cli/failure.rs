@@ -130,8 +130,9 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::ScheduleNotFound
         | ErrorCode::WorkerNotFound
         | ErrorCode::UserNotFound
+        | ErrorCode::BlobNotFound
         | ErrorCode::TailNotFound => exit::NOT_FOUND,
-        ErrorCode::TailDamaged => exit::BROKEN,
+        ErrorCode::TailDamaged | ErrorCode::BlobDamaged => exit::BROKEN,
         ErrorCode::ForeignCluster
         | ErrorCode::PermissionDenied
         | ErrorCode::InvalidArgument
@@ -142,6 +143,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::TaskIdConflict
         | ErrorCode::KeyConflict
         | ErrorCode::KeySpent
+        | ErrorCode::BlobStoreFull
         | ErrorCode::FirstUserNotAdmin
         | ErrorCode::LastAdmin
         | ErrorCode::QueueFull

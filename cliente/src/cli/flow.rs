@@ -34,6 +34,12 @@ pub struct Written {
     pub handler: Option<String>,
     /// Text for it.
     pub payload: Option<String>,
+    /// Files that its program takes with it.
+    #[serde(default)]
+    pub inputs: Vec<String>,
+    /// Files of it that are kept.
+    #[serde(default)]
+    pub outputs: Vec<String>,
     /// The names of the tasks that it comes after.
     #[serde(default)]
     pub after: Vec<String>,
@@ -196,6 +202,8 @@ fn useless(task: &Written, common: &Common) -> Option<&'static str> {
         (!is_program && task.common.memory_limit.is_some(), "memory_limit"),
         (!is_program && !task.env.is_empty(), "env"),
         (!is_program && !task.stdin.is_empty(), "stdin"),
+        (!is_program && !task.inputs.is_empty(), "inputs"),
+        (!is_program && !task.outputs.is_empty(), "outputs"),
         (is_program && task.payload.is_some(), "payload"),
         (task.after.is_empty() && task.after_any_end, "after_any_end"),
         (!retries && task.common.retry_delay.is_some(), "retry_delay"),

@@ -64,6 +64,11 @@ pub fn fill(program: &[String], inputs: &[String], number: u64) -> Vec<String> {
     argv
 }
 
+/// Another text of the `number`th task, with the inputs in their places.
+pub fn fill_text(text: &str, inputs: &[String], number: u64) -> String {
+    fill_one(text, inputs, number).0
+}
+
 /// Whether an input has its place there.
 fn fill_one(arg: &str, inputs: &[String], number: u64) -> (String, bool) {
     let (mut filled, mut rest, mut has_place) = (String::new(), arg, false);

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod credentials;
 mod failure;
+mod files;
 mod flow;
 mod folder;
 mod inputs;

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use common::blobs::StagedFile;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::proto::{OutputStream, Task, TaskState};
@@ -21,6 +22,8 @@ pub struct Report {
     stderr: Vec<u8>,
     /// It printed more than is kept.
     is_cut: bool,
+    /// What it made, as far as that was wanted.
+    pub files: Vec<StagedFile>,
 }
 
 impl Report {
@@ -32,6 +35,10 @@ impl Report {
             stdout: printed(&report["stdout"])?,
             stderr: printed(&report["stderr"])?,
             is_cut: report["truncated"] == true,
+            files: match report.get("files") {
+                Some(files) => serde_json::from_value(files.clone()).ok()?,
+                None => Vec::new(),
+            },
         })
     }
 

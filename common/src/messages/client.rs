@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::client_files::FilesMessage;
 use super::flow::FlowProblem;
 use super::words::{PendingReason, durability_text, pending_text, state_word, task_error_text};
 use super::{Message, io};
@@ -175,6 +176,8 @@ pub enum ClientMessage {
     CommandLineNotTaken {
         handler: String,
     },
+    /// What is wrong with files of tasks, and that they are here.
+    Files(FilesMessage),
     /// `--stdin-from`, but for another handler or a payload.
     OnlyForPrograms {
         flag: &'static str,
@@ -272,6 +275,7 @@ impl Message for ClientMessage {
             Self::NoCommand => "no_command",
             Self::NoCommandLine => "no_command_line",
             Self::CommandLineNotTaken { .. } => "command_line_not_taken",
+            Self::Files(message) => message.event(),
             Self::OnlyForPrograms { .. } => "only_for_programs",
             Self::NoPlaceholder => "no_placeholder",
             Self::WhichToPromote { .. } => "which_to_promote",
@@ -406,6 +410,7 @@ impl ClientMessage {
             Self::CommandLineNotTaken { handler } => {
                 format!("Só o handler command recebe um programa depois de --; para {handler} use --payload.")
             }
+            Self::Files(message) => message.text(Lang::Pt),
             Self::OnlyForPrograms { flag } => format!("{flag} só vale para um programa dado depois de --."),
             Self::NoPlaceholder => {
                 "Com --each-line, diga com {} onde entra cada linha; sem isso todas as tarefas seriam iguais.".into()
@@ -553,6 +558,7 @@ impl ClientMessage {
             Self::CommandLineNotTaken { handler } => {
                 format!("Only the handler command takes a program after --; for {handler} use --payload.")
             }
+            Self::Files(message) => message.text(Lang::En),
             Self::OnlyForPrograms { flag } => format!("{flag} is only for a program that is given after --."),
             Self::NoPlaceholder => {
                 "With --each-line, say with {} where each line goes; otherwise all tasks would be the same.".into()

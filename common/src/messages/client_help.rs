@@ -77,6 +77,14 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" | "schedule.set.stdin_from" => {
             "Arquivo com a entrada padrão do programa (- é a entrada padrão)"
         }
+        "input" => {
+            "Arquivo, pasta ou padrão que vai com o programa, na pasta própria dele (repetível; {} como no programa)"
+        }
+        "output_file" => {
+            "Arquivo, pasta ou padrão que o programa deixa e que volta para cá, ou para o nome após = (repetível)"
+        }
+        "result.files" => "Recebe os arquivos que o programa deixou, em vez de mostrar o que disse",
+        "result.into" => "Pasta em que os arquivos ficam [padrão: a atual]",
         "own_dir" => {
             "Cada tentativa executa numa pasta só sua, vazia, removida quando ela termina; o nome está em MUTIRAO_WORK_DIR"
         }
@@ -337,6 +345,16 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.stdin_from" | "run.stdin_from" | "map.stdin_from" | "schedule.set.stdin_from" => {
             "File with the program's standard input (- is standard input)"
         }
+        "input" => {
+            "A file, folder or pattern that goes with the program, into its own folder (repeatable; {} as in the program)"
+        }
+        "output_file" => {
+            "A file, folder or pattern that the program leaves and that comes back, here or to the name after = (repeatable)"
+        }
+        "result.files" => {
+            "Receive the files that the program left, instead of showing what it said"
+        }
+        "result.into" => "The folder for the files [default: the present one]",
         "own_dir" => {
             "Each attempt runs in a folder of its own, empty, removed when it ends; its name is in MUTIRAO_WORK_DIR"
         }

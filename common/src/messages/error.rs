@@ -52,6 +52,15 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::GroupNotFound => {
             "Grupo não encontrado, ou já esquecido com a última das suas tarefas; veja cliente groups."
         }
+        ErrorCode::BlobNotFound => {
+            "O conteúdo do arquivo não está no orquestrador: já foi removido, ou nunca chegou; submeta de novo com o arquivo."
+        }
+        ErrorCode::BlobDamaged => {
+            "O disco do orquestrador danificou o conteúdo de um arquivo; tente de novo: ele será buscado no outro orquestrador."
+        }
+        ErrorCode::BlobStoreFull => {
+            "Não há espaço para mais arquivos no orquestrador; aumente --max-blob-bytes, libere disco, ou guarde menos tarefas terminadas."
+        }
         ErrorCode::TaskFinished => "A tarefa já terminou e não pode mais ser cancelada.",
         ErrorCode::TaskIdConflict => {
             "Este identificador já pertence a outra tarefa ou outro array; gere um novo."
@@ -129,6 +138,15 @@ fn english(code: ErrorCode) -> &'static str {
             "There is no such group, or it was forgotten with the last of its tasks; see cliente groups."
         }
         ErrorCode::TaskFinished => "The task is finished and can no longer be cancelled.",
+        ErrorCode::BlobNotFound => {
+            "The content of the file is not at the orchestrator: it was removed, or never came; submit again with the file."
+        }
+        ErrorCode::BlobDamaged => {
+            "The orchestrator's disk damaged the content of a file; try again: it is fetched from the other orchestrator."
+        }
+        ErrorCode::BlobStoreFull => {
+            "There is no room for more files at the orchestrator; raise --max-blob-bytes, free disk space, or keep fewer finished tasks."
+        }
         ErrorCode::TaskIdConflict => {
             "This id already belongs to another task or array; choose a new one."
         }

@@ -7,6 +7,7 @@ use crate::lang::Lang;
 
 pub mod audit;
 pub mod client;
+pub mod client_files;
 pub mod client_help;
 pub mod client_tables;
 pub mod command_line;
@@ -17,6 +18,7 @@ pub mod flow;
 pub mod io;
 pub mod menu;
 pub mod node;
+pub mod node_blobs;
 pub mod node_help;
 pub mod node_journal;
 pub mod operator;

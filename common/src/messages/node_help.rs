@@ -92,6 +92,12 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "max_finished_bytes" => {
                 "Bytes guardados de resultados, e de payloads do que falhou; os mais antigos são esquecidos"
             }
+            "max_blob_bytes" => {
+                "Bytes dos arquivos de tarefas guardados neste nó, por exemplo 16GiB"
+            }
+            "blob_grace_ms" => {
+                "Quanto tempo fica, em milissegundos, um arquivo de que nenhuma tarefa precisa"
+            }
             "insecure_network" => {
                 "A rede é confiável: aceita escutar fora de loopback sem TLS nem segredo"
             }
@@ -133,6 +139,8 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "max_finished_bytes" => {
                 "Bytes kept of results, and of payloads of what failed; the oldest are forgotten"
             }
+            "max_blob_bytes" => "Bytes of the files of tasks kept on this node, for example 16GiB",
+            "blob_grace_ms" => "How long, in milliseconds, a file stays that no task needs",
             "insecure_network" => {
                 "The network is trusted: listen beyond loopback without TLS or secret"
             }

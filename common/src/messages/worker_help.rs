@@ -75,6 +75,10 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "resources" => {
                 "O que este worker tem e quanto, por exemplo gpus=2,memory=64; as tarefas pedem com --resource"
             }
+            "cache_dir" => {
+                "Onde ficam as cópias dos arquivos de tarefas [padrão: um diretório próprio em --work-root]"
+            }
+            "max_cache_bytes" => "Bytes dessas cópias; as usadas há mais tempo são removidas",
             "work_root" => {
                 "Onde ficam os diretórios das tarefas com --own-dir; precisa existir [padrão: o diretório temporário do sistema]"
             }
@@ -108,6 +112,10 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "resources" => {
                 "What this worker has and how much, for example gpus=2,memory=64; tasks ask for it by --resource"
             }
+            "cache_dir" => {
+                "Where copies of the files of tasks are kept [default: a directory of its own in --work-root]"
+            }
+            "max_cache_bytes" => "Bytes of these copies; the least recently used are removed",
             "work_root" => {
                 "Where the directories of tasks with --own-dir are; must be there [default: the system's temporary directory]"
             }

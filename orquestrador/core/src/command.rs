@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ids::{
-    ArrayId, Attempt, Blob, GroupName, HandlerName, KeyName, ProcessId, QueueName, RequestId,
-    ScheduleName, SessionId, TaskId, Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, BlobRef, GroupName, HandlerName, KeyName, ProcessId, QueueName,
+    RequestId, ScheduleName, SessionId, TaskId, Timestamp, UserName, WorkerId,
 };
 use crate::quota::Quota;
 use crate::schedule::Schedule;
@@ -129,6 +129,8 @@ pub struct NewTask {
     pub after: Option<Box<After>>,
     /// Only of a task submitted alone. No part of what a repeated submission is compared with.
     pub key: Option<Box<UniqueKey>>,
+    /// What it refers to. No part of what a repeated submission is compared with: the payload says what for.
+    pub blobs: Vec<BlobRef>,
 }
 
 /// Keeps a task from being accepted beside another one of the same user with the same key.
@@ -291,6 +293,8 @@ pub struct AttemptRef {
 pub struct ReportedOutcome {
     pub attempt: AttemptRef,
     pub outcome: Outcome,
+    /// What its output refers to.
+    pub blobs: Vec<BlobRef>,
 }
 
 /// What an attempt came to.

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 use crate::command::Failure;
 use crate::effect::UserRecord;
 use crate::event::{Firing, Forgotten};
-use crate::ids::{HandlerName, QueueName, TaskId, UserName};
+use crate::ids::{BlobRef, HandlerName, QueueName, TaskId, UserName};
 use crate::quota::Quota;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
@@ -29,6 +29,7 @@ enum Kind {
     Key = 7,
     Quota = 8,
     Schedule = 9,
+    Reference = 10,
     Group = 11,
 }
 
@@ -287,6 +288,14 @@ pub fn group(group: &Group) -> u128 {
         bytes.number(at.map_or(0, |at| at.0.saturating_add(1)));
     }
     bytes.hash(Kind::Group)
+}
+
+pub fn reference(task: TaskId, blob: BlobRef) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.0.extend(task.to_bytes());
+    bytes.0.extend(blob.id.0);
+    bytes.number(blob.bytes);
+    bytes.hash(Kind::Reference)
 }
 
 /// A queue that has no settings of its own adds nothing.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::command::{Condition, Delivery, Failure};
 use crate::effect::TaskState;
 use crate::ids::{
-    ArrayId, Attempt, Blob, GroupName, HandlerName, KeyName, ProcessId, QueueName, ScheduleName,
-    TaskId, Timestamp, UserName, WorkerId,
+    ArrayId, Attempt, Blob, BlobRef, GroupName, HandlerName, KeyName, ProcessId, QueueName,
+    ScheduleName, TaskId, Timestamp, UserName, WorkerId,
 };
 use crate::needs::Needs;
 use crate::quota::Quota;
@@ -154,6 +154,12 @@ pub enum Event {
     OutputKept {
         task: TaskId,
         output: Blob,
+    },
+    /// The task refers to these blobs, which stay as long as it is known: its input from its submission on, its output
+    /// from its end on.
+    BlobsReferred {
+        task: TaskId,
+        blobs: Vec<BlobRef>,
     },
     /// Finished tasks that retention forgets.
     TasksPruned {

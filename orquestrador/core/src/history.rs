@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::event::{
     Blockage, Event, Firing, RestoredAgain, RestoredArray, RestoredEnd, RestoredGroup, RestoredTask,
 };
-use crate::ids::{Attempt, HandlerName, TaskId, Timestamp, UserName, WorkerId};
+use crate::ids::{Attempt, BlobRef, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::needs::Needs;
 use crate::state::State;
 use crate::state::arrays::Array;
@@ -23,7 +23,7 @@ use crate::terms::Terms;
 /// Users, handlers, workers, queues and quotas, then all tasks in the order of their submission.
 ///
 /// Of the state at one moment: the machine may go on meanwhile, and the events may be taken elsewhere. Beginning
-/// one takes time for each owner, array, worker, user, queue, quota, group and class, but not for each task.
+/// one takes time for each owner, array, worker, user, queue, quota, group, class and task with blobs, but not for each task.
 pub struct History {
     /// What comes before the tasks.
     first: std::vec::IntoIter<Event>,
@@ -44,6 +44,8 @@ pub struct History {
     keys: Shared<Key>,
     /// At the end.
     last: std::vec::IntoIter<Event>,
+    /// The very last.
+    blobs: std::vec::IntoIter<(TaskId, Vec<BlobRef>)>,
 }
 
 impl History {
@@ -95,6 +97,7 @@ impl History {
             rest: VecDeque::new(),
             next_keys: next_keys.into_iter(),
             keys,
+            blobs: state.blobs.all().into_iter(),
         };
         for (_, owner) in state.owners.iter() {
             history.heads.extend(owner.tasks.first.map(|task| (state.tasks[task].seq, task)));
@@ -189,7 +192,10 @@ impl Iterator for History {
         }
         let Some((head, _)) = self.heads.first_key_value() else {
             let key = self.next_keys.next().map(|slot| keyed(&self.keys[slot]));
-            return key.or_else(|| self.last.next());
+            let last = key.or_else(|| self.last.next());
+            return last.or_else(|| {
+                self.blobs.next().map(|(task, blobs)| Event::BlobsReferred { task, blobs })
+            });
         };
         if let Some((_, array)) = self.next_arrays.next_if(|(seq, _)| seq <= head) {
             return Some(self.array(&self.arrays[array]));

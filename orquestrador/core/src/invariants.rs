@@ -37,6 +37,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     retention(state)?;
     keys(state)?;
     schedules(state)?;
+    references(state)?;
     users(state)?;
     digest(machine)
 }
@@ -86,6 +87,22 @@ fn schedules(state: &State) -> Result<(), String> {
         ensure(!entry.is_refused() || entry.next.is_some(), || wrong("what was refused is lost"))?;
     }
     ensure(bytes == state.schedules.bytes(), || "schedules have other payloads".to_owned())
+}
+
+/// Only tasks that are known refer to blobs, and each blob is kept for as many as do.
+fn references(state: &State) -> Result<(), String> {
+    let mut blobs = BTreeMap::new();
+    let mut count = 0;
+    for (task, blob) in state.blobs.iter() {
+        ensure(state.tasks.find(task).is_some(), || format!("{task}, unknown, keeps {blob:?}"))?;
+        blobs.entry(blob.id).or_insert(blob.bytes);
+        count += 1;
+    }
+    ensure(count == state.blobs.references(), || "references are counted wrongly".to_owned())?;
+    let referred: BTreeMap<_, _> = state.blobs.referred().map(|b| (b.id, b.bytes)).collect();
+    ensure(referred == blobs, || "other blobs are kept than those referred to".to_owned())?;
+    let bytes = state.blobs.countdown().bytes();
+    ensure(bytes == blobs.values().sum::<u64>(), || "bytes of blobs are counted wrongly".to_owned())
 }
 
 fn totals(state: &State) -> Result<(), String> {

@@ -52,6 +52,10 @@ pub struct Limits {
     pub refire_ms: u64,
     /// Groups that have unfinished tasks.
     pub max_groups: usize,
+    /// Of all blobs that tasks refer to; beyond it finished tasks are forgotten, oldest first.
+    pub max_referred_bytes: u64,
+    /// Pairs of a task and a blob; beyond it finished tasks are forgotten, oldest first, and no task with blobs is accepted.
+    pub max_references: usize,
     /// Queues that have unfinished tasks, or settings.
     pub max_queues: usize,
     /// A task that has waited for so long is no longer overtaken by all of a higher priority.
@@ -87,6 +91,8 @@ impl Default for Limits {
             max_catch_up: 100,
             refire_ms: 1_000,
             max_groups: 50_000,
+            max_referred_bytes: 12 << 30,
+            max_references: 1_000_000,
             max_queues: 1_000,
             patience_ms: 60_000,
             worker_lease_ms: 3_000,

@@ -4,7 +4,7 @@ use crate::command::Command;
 use crate::effect::{Effect, UserRecord};
 use crate::event::Event;
 use crate::history::History;
-use crate::ids::{SessionId, Timestamp, WorkerId};
+use crate::ids::{BlobRef, SessionId, Timestamp, WorkerId};
 use crate::limits::Limits;
 use crate::office::Office;
 use crate::state::State;
@@ -96,6 +96,16 @@ impl Machine {
     pub fn session_of(&self, worker: &WorkerId) -> Option<SessionId> {
         let slot = self.state.workers.find(worker)?;
         self.office.presence(slot).session
+    }
+
+    /// Every blob that a task refers to.
+    pub fn referred_blobs(&self) -> impl Iterator<Item = BlobRef> {
+        self.state.blobs.referred()
+    }
+
+    /// Whether [`Machine::referred_blobs`] has changed can be told by it.
+    pub fn referred_sum(&self) -> u128 {
+        self.state.blobs.sum()
     }
 
     /// As far as the state has them.

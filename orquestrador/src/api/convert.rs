@@ -13,7 +13,7 @@ use orquestrador_core::effect::{
     ArraySnapshot, Assignment, GroupSnapshot, PendingReason, QueueSnapshot, TaskSnapshot,
     TaskState, WorkerSnapshot,
 };
-use orquestrador_core::ids::{Attempt, Blob, GroupName, ScheduleName, TaskId, Timestamp};
+use orquestrador_core::ids::{Attempt, Blob, BlobRef, GroupName, ScheduleName, TaskId, Timestamp};
 use orquestrador_core::schedule::moment_of;
 use orquestrador_core::terms::Terms;
 use tonic::Status;
@@ -312,6 +312,7 @@ pub fn outcomes(outcomes: proto::Outcomes) -> Result<Vec<ReportedOutcome>, Statu
 
 fn outcome(outcome: proto::Outcome) -> Result<ReportedOutcome, Status> {
     let attempt = attempt(&outcome.task_id, outcome.attempt)?;
+    let reported = outcome.blobs;
     let outcome = match outcome.outcome {
         Some(WireOutcome::Succeeded(result)) => {
             Outcome::Succeeded { result: blob("result", result)? }
@@ -323,7 +324,13 @@ fn outcome(outcome: proto::Outcome) -> Result<ReportedOutcome, Status> {
         }),
         None => return Err(grpc_status::status(ErrorCode::InvalidArgument, "an outcome is empty")),
     };
-    Ok(ReportedOutcome { attempt, outcome })
+    let wrong = |why| grpc_status::invalid([("outcome.blobs".to_owned(), why)]);
+    let blobs = validate::blob_refs(&reported).map_err(wrong)?;
+    Ok(ReportedOutcome { attempt, outcome, blobs })
+}
+
+pub fn blob_ref(blob: &BlobRef) -> proto::BlobRef {
+    proto::BlobRef { id: blob.id.0.to_vec(), bytes: blob.bytes }
 }
 
 fn blob(field: &str, bytes: Blob) -> Result<Blob, Status> {

@@ -1,5 +1,6 @@
 //! What clients may ask: checks and converts their messages, asks the driver, converts the answers.
 
+pub mod blobs;
 pub mod cluster;
 pub mod convert;
 pub mod follow;

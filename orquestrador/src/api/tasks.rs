@@ -1,5 +1,6 @@
 //! `TaskOrchestrator`: what clients do with tasks.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +19,10 @@ use common::proto::{
     SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
     WatchTasksRequest, WatchTasksResponse,
 };
-use orquestrador_core::command::Look;
+use orquestrador_core::command::{Look, NewTask};
 use orquestrador_core::effect::TaskSnapshot;
 use orquestrador_core::ids::{Blob, Index, RequestId, TaskId, UserName};
+use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -28,6 +30,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{authenticate, convert, follow, rejected, unexpected, validate};
+use crate::blobs::Blobs;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Input, Watched, Watcher};
 use crate::journal::Journal;
@@ -44,6 +47,7 @@ pub struct Service {
     pub users: Users,
     pub journal: Journal,
     pub outputs: Outputs,
+    pub blobs: Blobs,
 }
 
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
@@ -77,6 +81,19 @@ impl Service {
             task.progress = self.outputs.progress(snapshot.id, (&task.worker_id, task.attempt));
         }
         task
+    }
+
+    /// What the tasks refer to is here, and on the standby, before they are.
+    async fn hold_blobs(&self, tasks: &[NewTask]) -> Result<(), Status> {
+        let blobs: BTreeSet<_> = tasks.iter().flat_map(|task| &task.blobs).copied().collect();
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        let node = self.blobs.describe().await?;
+        if node.standing != Standing::Principal {
+            return Err(grpc_status::not_primary(node.principal.as_deref()));
+        }
+        self.blobs.hold(&blobs.into_iter().collect::<Vec<_>>()).await
     }
 
     /// Which task the submission led to.
@@ -133,6 +150,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitTaskResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let tasks = vec![validate::new_task(body.task)?];
+        self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
             |request| Command::Submit { request, owner: caller.user, tasks, allow_unknown_handler };
@@ -153,6 +171,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitTasksResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let tasks = validate::new_tasks(body.tasks)?;
+        self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
             |request| Command::Submit { request, owner: caller.user, tasks, allow_unknown_handler };
@@ -233,6 +252,7 @@ impl TaskOrchestrator for Service {
         self.driver.admit()?;
         let is_unique = task.key.is_some();
         let (tasks, allow_unknown_handler) = (vec![task], body.allow_unknown_handler);
+        self.hold_blobs(&tasks).await?;
         let submit = |request| Command::Submit {
             request,
             owner: owner.clone(),

@@ -3,12 +3,16 @@
 mod schedules;
 mod terms;
 
+use std::collections::BTreeMap;
+
+use common::blobs::{MAX_BLOB_BYTES, MAX_BLOBS};
 use common::grpc_status;
 use common::proto;
 use orquestrador_core::command::{AttemptRef, ConnectWorker, NewArray, NewTask, TaskFilter};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    ArrayId, Attempt, GroupName, HandlerName, ProcessId, SessionId, TaskId, Timestamp, WorkerId,
+    ArrayId, Attempt, BlobId, BlobRef, GroupName, HandlerName, ProcessId, SessionId, TaskId,
+    Timestamp, WorkerId,
 };
 use orquestrador_core::ranges::Ranges;
 use tonic::Status;
@@ -95,9 +99,13 @@ impl Violations {
         let start = self.start(&path, spec.start);
         let after = self.after(&path, &spec.after, spec.after_condition, is_delayed);
         let key = spec.unique.and_then(|unique| self.key(&path, unique));
+        let blobs = blob_refs(&spec.blobs)
+            .map_err(|why| self.add(format!("{}.blobs", path()), why))
+            .unwrap_or_default();
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
-        Some(NewTask { id, handler, payload: spec.payload, terms: terms?, start, after, key })
+        let payload = spec.payload;
+        Some(NewTask { id, handler, payload, terms: terms?, start, after, key, blobs })
     }
 
     fn page_size(&mut self, size: u32) -> usize {
@@ -125,6 +133,23 @@ impl Violations {
             self.add(field, text);
         }
     }
+}
+
+/// Each once.
+pub fn blob_refs(blobs: &[proto::BlobRef]) -> Result<Vec<BlobRef>, String> {
+    if blobs.len() > MAX_BLOBS {
+        return Err(format!("are {}, at most {MAX_BLOBS} are allowed", blobs.len()));
+    }
+    let read = |blob: &proto::BlobRef| match BlobId::from_bytes(&blob.id) {
+        Some(_) if blob.bytes > MAX_BLOB_BYTES => {
+            Err(format!("has {} bytes, at most {MAX_BLOB_BYTES} are allowed", blob.bytes))
+        }
+        Some(id) => Ok(BlobRef { id, bytes: blob.bytes }),
+        None => Err("must be named by 32 bytes".to_owned()),
+    };
+    let read: BTreeMap<_, _> =
+        blobs.iter().map(read).map(|b| b.map(|b| (b.id, b))).collect::<Result<_, _>>()?;
+    Ok(read.into_values().collect())
 }
 
 pub fn name_violation(name: &str) -> Option<String> {

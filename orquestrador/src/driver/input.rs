@@ -1,6 +1,6 @@
 //! What reaches the driver, from every service, through one bounded queue.
 
-use orquestrador_core::ids::{Epoch, Index, ProcessId, RequestId, SessionId, WorkerId};
+use orquestrador_core::ids::{BlobRef, Epoch, Index, ProcessId, RequestId, SessionId, WorkerId};
 use orquestrador_core::role::{
     self, Candidate, EntryId, Failover, Hello, Sender, Standing, Testimony, View,
 };
@@ -86,6 +86,11 @@ pub enum Input {
     /// How this node stands.
     Describe {
         reply: oneshot::Sender<Description>,
+    },
+    /// What tasks refer to, and what tells whether that has changed; nothing if `known` tells that it has not.
+    ReferredBlobs {
+        known: Option<u128>,
+        reply: oneshot::Sender<Option<(u128, Vec<BlobRef>)>>,
     },
     /// Where this node stands.
     Standing {

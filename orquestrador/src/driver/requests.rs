@@ -123,6 +123,15 @@ impl<S: Store> Driver<S> {
                 }
                 Ok(())
             }
+            Input::ReferredBlobs { known, reply } => {
+                let machine = &self.applied.machine;
+                let sum = machine.referred_sum();
+                let news = (known != Some(sum)).then(|| (sum, machine.referred_blobs().collect()));
+                if reply.send(news).is_err() {
+                    tracing::trace!("nobody waits for what is referred to");
+                }
+                Ok(())
+            }
             Input::Standing { reply } => {
                 if reply.send(self.role.standing()).is_err() {
                     tracing::trace!("nobody waits for the standing");
@@ -406,6 +415,7 @@ fn content_bytes(event: &Event) -> usize {
         Event::OutputKept { output, .. } => output.len(),
         Event::ScheduleSet { schedule, .. } => schedule.payload.len() + schedule.expression.len(),
         Event::KeysReleased { keys } => keys.len() * 64,
+        Event::BlobsReferred { blobs, .. } => blobs.len() * 48,
         Event::TaskBlocked { blockage, .. } => blockage.after.len() * 16,
         // Only in snapshots.
         Event::TaskRestored(_)

@@ -204,6 +204,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::ScheduleRemoved { .. }
         | Event::GroupRestored(_)
         | Event::OrderRestored { .. }
+        | Event::BlobsReferred { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
         | Event::TasksPruned { .. }

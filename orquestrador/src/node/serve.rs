@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use common::endpoint::{MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
+use common::proto::blob_service_server::BlobServiceServer;
 use common::proto::cluster_service_server::ClusterServiceServer;
 use common::proto::operator_service_server::OperatorServiceServer;
 use common::proto::queue_service_server::QueueServiceServer;
@@ -59,12 +60,19 @@ pub fn start(
         users: users.clone(),
         journal: node.journal.clone(),
         outputs: node.outputs.clone(),
+        blobs: node.blobs.clone(),
     };
     routes.add_service(
         Tasks::new(tasks)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
+    let blobs = api::blobs::Service {
+        driver: driver.clone(),
+        users: users.clone(),
+        blobs: node.blobs.clone(),
+    };
+    routes.add_service(BlobServiceServer::new(blobs));
     let queues = api::queues::Service { driver: driver.clone(), users: users.clone() };
     routes.add_service(QueueServiceServer::new(queues));
     let schedules = api::schedules::Service { driver: driver.clone(), users: users.clone() };
@@ -76,9 +84,13 @@ pub fn start(
     let cluster = api::cluster::Service { driver: driver.clone(), users };
     routes.add_service(ClusterServiceServer::new(cluster));
     routes.add_service(
-        Workers::new(dispatch::Service { driver: driver.clone(), outputs: node.outputs.clone() })
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES),
+        Workers::new(dispatch::Service {
+            driver: driver.clone(),
+            outputs: node.outputs.clone(),
+            blobs: node.blobs.clone(),
+        })
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
     routes.add_service(
         OperatorServiceServer::new(operator(node))

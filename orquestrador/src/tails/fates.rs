@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery};
 use orquestrador_core::event::Blockage;
-use orquestrador_core::ids::{ArrayId, Blob, TaskId, Timestamp};
+use orquestrador_core::ids::{ArrayId, Blob, BlobRef, TaskId, Timestamp};
 use orquestrador_core::ranges::Ranges;
 
 /// Of the tasks submitted in a tail.
@@ -25,6 +25,8 @@ pub(super) struct Fates {
     delayed: BTreeMap<TaskId, Timestamp>,
     /// Those that wait for others.
     blocked: BTreeMap<TaskId, Blockage>,
+    /// What they refer to.
+    blobs: BTreeMap<TaskId, Vec<BlobRef>>,
     /// Of arrays, those that were cancelled together.
     cancelled: u64,
 }
@@ -96,6 +98,9 @@ impl Fates {
             Event::TaskBlocked { task, blockage, .. } => {
                 self.blocked.insert(*task, blockage.clone());
             }
+            Event::BlobsReferred { task, blobs } => {
+                self.blobs.entry(*task).or_default().extend(blobs);
+            }
             Event::TaskReleased { task, .. } => {
                 self.blocked.remove(task);
             }
@@ -154,6 +159,11 @@ impl Fates {
     }
 
     /// What the task waits for and has not ended in the tail, where it must have ended as it should, and how it must end.
+    /// What a task refers to.
+    pub fn blobs_of(&self, task: TaskId) -> &[BlobRef] {
+        self.blobs.get(&task).map(Vec::as_slice).unwrap_or_default()
+    }
+
     pub fn waits_for(&self, task: TaskId) -> Option<(Vec<TaskId>, Condition)> {
         let Blockage { after, condition, .. } = self.blocked.get(&task)?;
         let has_ended = |other: &TaskId| {

@@ -106,6 +106,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskSkipped { task, .. }
         | Event::TaskKeyed { task, .. }
         | Event::OutputKept { task, .. }
+        | Event::BlobsReferred { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::ArraySubmitted { array, .. } | Event::ArrayCancelled { array, .. } => {
             vec![TaskId(array.0)]
@@ -158,6 +159,7 @@ fn kind(event: &Event) -> &'static str {
         Event::ScheduleRemoved { .. } => "SCHEDULE_REMOVED",
         Event::GroupRestored(_) => "GROUP_RESTORED",
         Event::OrderRestored { .. } => "ORDER_RESTORED",
+        Event::BlobsReferred { .. } => "BLOBS_REFERRED",
         Event::TasksPruned { .. } => "TASKS_PRUNED",
         Event::WorkerRegistered { .. } => "WORKER_REGISTERED",
         Event::HandlersLearned { .. } => "HANDLERS_LEARNED",
@@ -261,6 +263,10 @@ fn fields(event: &Event) -> Value {
         Event::TaskKeyed { task, owner, key, until, .. } => json!({
             "task_id": text(task), "owner": text(owner), "key": text(key), "until_ms": until.0,
         }),
+        Event::BlobsReferred { task, blobs } => {
+            let blobs = blobs.iter().map(|b| json!({"blob": text(&b.id), "bytes": b.bytes}));
+            json!({ "task_id": text(task), "blobs": blobs.collect::<Vec<_>>() })
+        }
         Event::KeysReleased { keys } => {
             let keys =
                 keys.iter().map(|(owner, key)| json!({"owner": text(owner), "key": text(key)}));

@@ -148,6 +148,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
             }
         ),
         schedules::any_event(terms().boxed()),
+        blobs::any_event(),
         (task(), at(), at()).prop_map(|(task, until, at)| Event::TaskDelayed { task, until, at }),
         (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {
             Event::TaskLost { task, attempt, cause, at }

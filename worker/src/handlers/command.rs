@@ -17,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::array_id;
+use common::blobs::StagedFile;
 use common::console::Console;
 use common::messages::worker::WorkerMessage;
 use futures::future::BoxFuture;
@@ -72,12 +73,22 @@ struct Order {
     /// In a directory of its own instead.
     #[serde(default)]
     own_dir: bool,
+    /// What is put into its own directory; implies that it has one.
+    #[serde(default)]
+    inputs: Vec<StagedFile>,
+    /// What is taken out of it, by names and patterns; implies that it has one.
+    #[serde(default)]
+    outputs: Vec<String>,
     /// Bytes.
     memory_limit: Option<u64>,
     output_limit: Option<usize>,
 }
 
 impl Order {
+    fn has_own_dir(&self) -> bool {
+        self.own_dir || !self.inputs.is_empty() || !self.outputs.is_empty()
+    }
+
     fn output_limit(&self) -> usize {
         self.output_limit.unwrap_or(DEFAULT_OUTPUT_LIMIT).min(MAX_OUTPUT_LIMIT)
     }
@@ -156,10 +167,19 @@ impl Machine {
         let guardian = self.guardian.get_or_init(Guardian::start);
         let attempt = format!("{}-{}", context.task_id, context.attempt);
         // Should the attempt be dropped, the program ends first: what is declared last is dropped first.
-        let own_dir = match order.own_dir {
+        let own_dir = match order.has_own_dir() {
             true => Some(self.work_root.own_dir(&context.worker_id, &attempt)?),
             false => None,
         };
+        if let Some(dir) = &own_dir {
+            // What is cancelled meanwhile needs no files any more.
+            tokio::select! {
+                staged = context.files.stage(dir.path(), &order.inputs) => staged?,
+                () = context.cancelled.cancelled() => {
+                    return Err(Failure::new("CANCELLED", "cancelled"));
+                }
+            }
+        }
         let memory = match order.memory_limit.map(|bytes| limits.limit(&attempt, bytes)) {
             Some(limit) => Some(limit.map_err(|error| {
                 not_started(&order, format!("failed to limit its memory: {error}"))
@@ -169,7 +189,15 @@ impl Machine {
         let mut child = spawn(&order, context, own_dir.as_ref(), memory.as_ref())?;
         let mut group = Group::of(&child, guardian);
         let ended = finish(&mut child, &mut group, &order, memory.as_ref(), context).await;
-        let done = ended.and_then(|ended| outcome(ended, &order, memory.as_ref()));
+        let done = match (ended, &own_dir) {
+            (Ok(ended), Some(dir)) => {
+                let files = collect(context, dir, &order, ended.status.success()).await;
+                outcome((ended, files), &order, memory.as_ref())
+            }
+            (ended, _) => {
+                ended.and_then(|ended| outcome((ended, Ok(Vec::new())), &order, memory.as_ref()))
+            }
+        };
         if let Some(memory) = memory {
             memory.clear().await;
         }
@@ -182,8 +210,9 @@ impl Machine {
 
 /// What could not mean anything, or not all that it says.
 fn check(order: &Order) -> Result<(), Failure> {
-    if order.own_dir && order.cwd.is_some() {
-        return Err(Failure::invalid_payload("own_dir and cwd exclude each other"));
+    if order.has_own_dir() && order.cwd.is_some() {
+        let why = "own_dir, inputs and outputs, and cwd exclude each other";
+        return Err(Failure::invalid_payload(why));
     }
     if order.memory_limit == Some(0) {
         return Err(Failure::invalid_payload("memory_limit must not be 0"));
@@ -339,20 +368,45 @@ async fn read_errors(
     words.end(say);
 }
 
-fn outcome(ended: Ended, order: &Order, memory: Option<&Limit>) -> Result<Vec<u8>, Failure> {
+/// What it made, unless nobody wants it any more.
+async fn collect(
+    context: &Context,
+    dir: &OwnDir,
+    order: &Order,
+    has_succeeded: bool,
+) -> Result<Vec<StagedFile>, Failure> {
+    tokio::select! {
+        files = context.files.collect(dir.path(), &order.outputs, has_succeeded) => files,
+        () = context.cancelled.cancelled() => Ok(Vec::new()),
+    }
+}
+
+/// A file that is missing is the failure of a program that succeeded, and no news of one that failed.
+fn outcome(
+    (ended, files): (Ended, Result<Vec<StagedFile>, Failure>),
+    order: &Order,
+    memory: Option<&Limit>,
+) -> Result<Vec<u8>, Failure> {
     let Ended { status, stdout, mut stderr } = ended;
     if let Some(why) = memory.and_then(|memory| memory.not_started(stderr.bytes())) {
         return Err(not_started(order, why));
     }
     stderr.cut(order.output_limit());
     let exceeded = memory.filter(|memory| !status.success() && memory.was_exceeded());
-    let output = report(status.code(), stdout, stderr)?;
+    let (files, lost) = match files {
+        Ok(files) => (files, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    let output = report(status.code(), (stdout, stderr), &files)?;
     let failure = match (exceeded, status.code()) {
         (Some(memory), _) => {
             let text = format!("killed: it needed more memory than {} bytes", memory.bytes());
             Failure::new("OUT_OF_MEMORY", text)
         }
-        (None, Some(0)) => return Ok(output),
+        (None, Some(0)) => match lost {
+            Some(failure) => failure,
+            None => return Ok(output),
+        },
         (None, Some(code)) => Failure::new("NON_ZERO_EXIT", format!("exit code {code}")),
         (None, None) => {
             let text = format!("killed by signal {}", status.signal().unwrap_or_default());

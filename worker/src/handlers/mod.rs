@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use crate::files::Files;
 use crate::live::Live;
 
 pub use command::CommandHandler;
@@ -67,6 +68,8 @@ pub struct Context {
     pub live: Live,
     /// Of a task that a schedule made.
     pub scheduled: Option<Box<Scheduled>>,
+    /// What the attempt takes and makes.
+    pub files: Files,
     /// Fires when the attempt is to stop.
     pub cancelled: CancellationToken,
 }

@@ -16,6 +16,7 @@ use tonic::Status;
 
 use super::Worker;
 use crate::executor::{self, Start};
+use crate::files::Seat;
 use crate::prefetch::PATIENCE;
 use crate::session::{self, Session};
 use crate::slots::{Cancellation, Key, Reception};
@@ -38,6 +39,8 @@ impl Worker {
         let Session { endpoint, epoch, registered, outbox, mut inbox } = session;
         self.highest_epoch = epoch;
         self.cluster_id = registered.cluster_id;
+        let cluster = self.cluster_id.clone();
+        self.seat.send_replace(Some(Seat { endpoint: endpoint.clone(), cluster }));
         self.bear_witness();
         self.console.info(&Line::Connected { address: endpoint.to_string(), epoch });
         let interval = Duration::from_millis(u64::from(registered.heartbeat_interval_ms.max(10)));

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::{Delivery, Retry, Submit, Surroundings, Unique, Wait, Way};
+use super::{Delivery, Files, Retry, Submit, Surroundings, Unique, Wait, Way};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum ScheduleAction {
@@ -84,6 +84,7 @@ impl From<ScheduledTask> for Submit {
             each_line: None,
             stdin_from,
             surroundings,
+            files: Files::default(),
             id: None,
             unique: Unique::default(),
             delivery,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum as _;
 use cliente::{After, RetryPolicy, TaskSpec, TimeLimits};
+use common::blobs::relative_path;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -14,6 +15,7 @@ use common::proto::{Receipt, Task, TaskState, TaskUpdate};
 use super::super::Context;
 use super::super::args::{self, Submit, Surroundings};
 use super::super::failure::Failure;
+use super::super::files::{self, Prepared, Sender};
 use super::super::flow::{self, Common, Problem, Written};
 use super::super::folder;
 use super::super::output::{self, TaskView};
@@ -37,14 +39,19 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let group = group.unwrap_or_else(|| new_group(source));
     let mut ids = BTreeMap::new();
     let mut specs = Vec::new();
+    let sender = Sender::new(context.client.clone());
+    let mut all = Prepared::default();
     for (name, task) in &written {
-        let spec = spec(task, options, &ids).map_err(|(field, value)| {
+        let prepared = sender.prepare(&task.inputs).await?;
+        all.sources.extend(prepared.sources.iter().cloned());
+        let spec = spec(task, options, (&ids, &prepared)).map_err(|(field, value)| {
             refused(FlowProblem::BadValue { task: name.clone(), field, value })
         })?;
         ids.insert(name.clone(), spec.task_id.clone());
         specs.push(TaskSpec { group: Some(group.clone()), ..spec });
     }
-    let submitted = context.client.submit_together(specs, options.allow_unknown_handler).await;
+    let submit = || context.client.submit_together(specs.clone(), options.allow_unknown_handler);
+    let submitted = files::submit_with(&sender, &all, submit).await?;
     let batch = submitted.map_err(|error| by_name(error, &written))?;
     if !context.is_json {
         let count = batch.task_ids.len() as u64;
@@ -136,15 +143,16 @@ type BadValue = (&'static str, String);
 fn spec(
     task: &Written,
     options: &Submit,
-    ids: &BTreeMap<String, String>,
+    (ids, prepared): (&BTreeMap<String, String>, &Prepared),
 ) -> Result<TaskSpec, BadValue> {
     let Common { queue, priority, delivery, .. } = &task.common;
     let handler = task.handler.as_deref().unwrap_or(payload::COMMAND);
     let content = match &task.handler {
         Some(_) => task.payload.clone().unwrap_or_default().into_bytes(),
-        None => order(task, &options.surroundings)?.payload(),
+        None => order(task, &options.surroundings, prepared)?.payload(),
     };
     let mut spec = TaskSpec::new(handler, content);
+    spec.blobs = prepared.sources.iter().map(|(content, _)| *content).collect();
     let (place, times, needs) = (options.way.place(), options.way.times(), options.way.needs());
     spec.delivery = match delivery {
         Some(mode) => {
@@ -181,7 +189,7 @@ fn spec(
 }
 
 /// Of the handler `command`. What the file does not say of its surroundings, the flags may.
-fn order(task: &Written, flags: &Surroundings) -> Result<Order, BadValue> {
+fn order(task: &Written, flags: &Surroundings, prepared: &Prepared) -> Result<Order, BadValue> {
     let argv = match (&task.command, &task.shell) {
         (Some(argv), _) => argv.clone(),
         (None, Some(line)) => vec!["sh".into(), "-c".into(), line.clone()],
@@ -200,7 +208,21 @@ fn order(task: &Written, flags: &Surroundings) -> Result<Order, BadValue> {
     let limit = memory_limit.as_ref();
     let limit = limit.map(|text| args::bytes(text).map_err(|_| ("memory_limit", text.clone())));
     let memory_limit = limit.transpose()?.or(flags.memory_limit);
-    Ok(Order { argv, env: task.env.clone(), stdin: task.stdin.clone(), place, memory_limit })
+    if let Some(name) = task.outputs.iter().find(|name| relative_path(name).is_err()) {
+        return Err(("outputs", name.clone()));
+    }
+    if place.cwd.is_some() && !(task.inputs.is_empty() && task.outputs.is_empty()) {
+        return Err(("cwd", place.cwd.unwrap_or_default()));
+    }
+    Ok(Order {
+        argv,
+        env: task.env.clone(),
+        stdin: task.stdin.clone(),
+        place,
+        memory_limit,
+        inputs: prepared.inputs.clone(),
+        outputs: task.outputs.clone(),
+    })
 }
 
 fn retry(common: &Common) -> Result<Option<RetryPolicy>, BadValue> {

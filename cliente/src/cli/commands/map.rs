@@ -1,6 +1,7 @@
 //! `cliente map -- PROGRAM ::: INPUT…`: a program for each input, in the spirit of GNU parallel.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::super::Context;
 use super::super::args::{Map, Submit};
 use super::super::failure::Failure;
+use super::super::files::{self, Sender};
 use super::super::inputs::{self, Inputs};
 use super::super::output::{self, TaskView};
 use super::super::report::Report;
@@ -51,6 +53,7 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     let submit = Submit::from(options.run);
     let (template, allow_unknown) = (Template::read(&submit)?, submit.allow_unknown_handler);
 
+    let sender = Sender::new(context.client.clone());
     let open = Open::default();
     let (client, of_end) = (context.client.clone(), Arc::clone(&open));
     let until_it_ends = terminal::before_end(async move {
@@ -58,13 +61,24 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     });
     let tasks = inputs.enumerate().map(|(nth, inputs)| {
         let open = Arc::clone(&open);
-        let work = inputs.map(|inputs| {
-            let argv = inputs::fill(&program, &inputs, nth as u64 + 1);
-            (inputs.join(" "), template.task(template.order(argv)))
-        });
+        let (program, template, sender) = (&program, &template, &sender);
         async move {
-            let (input, task) = work?;
-            one(context, &open, input, task, allow_unknown).await
+            let inputs = inputs?;
+            let number = nth as u64 + 1;
+            let argv = inputs::fill(program, &inputs, number);
+            let fill = |text: &str| inputs::fill_text(text, &inputs, number);
+            let outputs = template.outputs(fill)?;
+            let prepared = sender.prepare(&template.inputs(fill)).await?;
+            let template = template.clone().with_files(&prepared, &outputs);
+            let work = (inputs.join(" "), template.task(template.order(argv)));
+            let run = || one(context, &open, work.clone(), allow_unknown);
+            let done = files::submit_with(sender, &prepared, run).await??;
+            if !outputs.is_empty()
+                && let Some(report) = Report::read(&done.result)
+            {
+                files::receive(&context.client, &report.files, &outputs, Path::new(".")).await?;
+            }
+            Ok(done)
         }
     });
     let done = match keep_order {
@@ -138,10 +152,9 @@ fn inputs(
 async fn one(
     context: &Context,
     open: &Open,
-    input: String,
-    task: TaskSpec,
+    (input, task): (String, TaskSpec),
     allow_unknown: bool,
-) -> Result<Done, Failure> {
+) -> Result<Done, cliente::Error> {
     let id = task.task_id.clone();
     lock(open).insert(id.clone());
     let ran = context.client.run(task, allow_unknown).await;

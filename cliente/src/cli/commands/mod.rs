@@ -48,7 +48,12 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             array::check_task(&task_id)?;
             explain::run(context, &task_id).await
         }
-        Online::Result { task_id, raw, wait } => {
+        Online::Result { task_id, files: true, into, wait, .. } => {
+            array::check_task(&task_id)?;
+            let into = into.unwrap_or_else(|| ".".into());
+            result::files(context, &task_id, &into, &wait).await
+        }
+        Online::Result { task_id, raw, wait, .. } => {
             array::check_task(&task_id)?;
             result::run(context, &task_id, raw, &wait).await
         }

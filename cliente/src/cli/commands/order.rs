@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use common::blobs::StagedFile;
 use serde::Serialize;
 
 use super::super::args::Surroundings;
@@ -18,6 +19,10 @@ pub struct Order {
     pub place: Place,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<StagedFile>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
 }
 
 /// Where it runs.

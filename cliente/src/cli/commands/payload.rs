@@ -7,6 +7,7 @@ use std::ops::Range;
 use cliente::{
     After, ArraySpec, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, UniqueKey,
 };
+use common::blobs;
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::messages::client::ClientMessage;
 use serde_json::Value;
@@ -14,10 +15,11 @@ use tokio::sync::mpsc;
 
 use super::super::args::{self, Submit, Surroundings};
 use super::super::failure::Failure;
+use super::super::files::{Output, Prepared};
 use super::order::Order;
 
 /// What takes the place of a line.
-const PLACEHOLDER: &str = "{}";
+pub const PLACEHOLDER: &str = "{}";
 /// The standard input, as a file's name.
 pub const STDIN: &str = "-";
 pub const COMMAND: &str = "command";
@@ -41,6 +43,8 @@ pub struct Template {
     needs: Needs,
     unique: Option<UniqueKey>,
     group: Option<String>,
+    blobs: Vec<blobs::Content>,
+    files: args::Files,
     content: Content,
 }
 
@@ -89,6 +93,7 @@ impl Template {
         let after = After { ids: options.after.clone(), any_end: options.after_any_end };
         let (needs, unique) = (options.way.needs(), options.unique());
         let group = options.way.group.clone();
+        let (blobs, files) = (Vec::new(), options.files.clone());
         Ok(Self {
             handler,
             delivery,
@@ -100,8 +105,35 @@ impl Template {
             needs,
             unique,
             group,
+            blobs,
+            files,
             content,
         })
+    }
+
+    /// What the program takes with it where this line, or these inputs, fill the places.
+    pub fn inputs(&self, fill: impl Fn(&str) -> String) -> Vec<String> {
+        self.files.input.iter().map(|input| fill(input)).collect()
+    }
+
+    /// Programs of other lines take, or make, other files.
+    pub fn has_files(&self) -> bool {
+        self.files.given().is_some()
+    }
+
+    /// What comes back of its files.
+    pub fn outputs(&self, fill: impl Fn(&str) -> String) -> Result<Vec<Output>, Failure> {
+        self.files.output_file.iter().map(|output| Output::read(&fill(output))).collect()
+    }
+
+    /// The same for a program that takes and makes these.
+    pub fn with_files(mut self, prepared: &Prepared, outputs: &[Output]) -> Self {
+        if let Content::Program(order) = &mut self.content {
+            order.inputs.clone_from(&prepared.inputs);
+            order.outputs = outputs.iter().map(|output| output.name.clone()).collect();
+        }
+        self.blobs = prepared.sources.iter().map(|(content, _)| *content).collect();
+        self
     }
 
     /// A new task with this payload.
@@ -116,6 +148,7 @@ impl Template {
             needs: self.needs.clone(),
             unique: self.unique.clone(),
             group: self.group.clone(),
+            blobs: self.blobs.clone(),
             ..TaskSpec::new(&self.handler, payload)
         }
     }
@@ -191,7 +224,12 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
 
 /// One that was given and is for programs only.
 fn program_flag(options: &Submit) -> Option<&'static str> {
-    options.stdin_from.as_ref().map(|_| "--stdin-from").or(options.surroundings.given())
+    options
+        .stdin_from
+        .as_ref()
+        .map(|_| "--stdin-from")
+        .or(options.surroundings.given())
+        .or(options.files.given())
 }
 
 /// A line without a place of its own comes last.

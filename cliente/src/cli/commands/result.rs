@@ -1,17 +1,49 @@
 //! `cliente result`
 
+use std::path::Path;
+
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::messages::client_files::FilesMessage;
 use common::proto::TaskState;
 
 use super::super::Context;
 use super::super::args::Wait;
 use super::super::failure::Failure;
+use super::super::files;
 use super::super::output::{self, TaskView};
 use super::super::report::Report;
 use super::super::terminal::say;
 use super::wait;
+
+/// Its files instead of what it printed.
+pub async fn files(
+    context: &Context,
+    task_id: &str,
+    into: &Path,
+    wait: &Wait,
+) -> Result<u8, Failure> {
+    if wait.wait {
+        let ids = vec![task_id.to_owned()];
+        wait::within(wait.wait_timeout, wait::until_finished(context, ids, |_| Ok(()))).await?;
+    }
+    let (task, result, _) = context.client.result(task_id).await?;
+    if !cliente::is_final(task.state()) {
+        let (task, state) = (task.task_id.clone(), task.state());
+        return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
+    }
+    let made = Report::of(&task, &result).map(|report| report.files).unwrap_or_default();
+    let count = files::receive(&context.client, &made, &[], into).await?;
+    if context.is_json {
+        let list = made.iter().map(|file| serde_json::json!(file).to_string() + "\n");
+        output::bytes(list.collect::<String>().as_bytes())?;
+    } else {
+        let into = into.display().to_string();
+        say(&ClientMessage::Files(FilesMessage::FilesReceived { count, into }).text(context.lang));
+    }
+    Ok(exit::OK)
+}
 
 pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Result<u8, Failure> {
     if wait.wait {

@@ -1,5 +1,6 @@
 //! `cliente run -- PROGRAM`: a program on a worker, as if it ran here.
 
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -7,13 +8,14 @@ use cliente::{TaskSpec, is_final};
 use common::error_code::ErrorCode;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
-use common::proto::Task;
+use common::proto::{Task, TaskState};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
 use super::super::Context;
 use super::super::args::{Run, Submit};
 use super::super::failure::Failure;
+use super::super::files::{self, RESENDS, Sender};
 use super::super::output::{self, TaskView};
 use super::super::report::Report;
 use super::super::terminal::{self, say};
@@ -33,11 +35,25 @@ type Parts = BoxStream<'static, Result<common::proto::FollowOutputResponse, clie
 pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     let options = Submit::from(options);
     let template = Template::read(&options)?;
+    let sender = Sender::new(context.client.clone());
+    let outputs = template.outputs(str::to_owned)?;
+    let prepared = sender.prepare(&template.inputs(str::to_owned)).await?;
+    let template = template.with_files(&prepared, &outputs);
+    sender.send(&prepared).await?;
     let task = template.task(template.only_payload());
     let (client, id) = (context.client.clone(), task.task_id.clone());
     let until_it_ends = terminal::before_end(async move { cancel(&client, &id).await });
     let mut live = Live::new(context);
-    let ran = while_it_runs(context, &task, options.allow_unknown_handler, &mut live).await;
+    let mut ran = while_it_runs(context, &task, options.allow_unknown_handler, &mut live).await;
+    for _ in 0..RESENDS {
+        match &ran {
+            // It went with the orchestrator that had it.
+            Ok(Err(error)) if error.code == ErrorCode::BlobNotFound => sender.forget().await,
+            Ok(_) | Err(_) => break,
+        }
+        sender.send(&prepared).await?;
+        ran = while_it_runs(context, &task, options.allow_unknown_handler, &mut live).await;
+    }
     until_it_ends.over().await;
     let ran = match ran {
         Ok(ran) => ran,
@@ -52,7 +68,13 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
         tell_that_it_may_go_on(context, task)?;
     }
     let (task, result) = ran?;
-    let program = Report::read(&result).and_then(|report| report.exit_code);
+    let report = Report::read(&result);
+    let program = report.as_ref().and_then(|report| report.exit_code);
+    // It succeeded, and the task did not: a file is missing, say.
+    let program = program.filter(|code| *code != 0 || task.state() == TaskState::Succeeded);
+    if let Some(report) = report.filter(|_| !outputs.is_empty()) {
+        files::receive(&context.client, &report.files, &outputs, Path::new(".")).await?;
+    }
     let code = program.unwrap_or_else(|| result::exit_code(task.state()));
     if context.is_json {
         output::print(&context.output.task(&TaskView::new(task, result, None)))?;

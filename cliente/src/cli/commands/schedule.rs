@@ -28,7 +28,7 @@ pub async fn run(context: &Context, action: ScheduleAction) -> Result<u8, Failur
         ScheduleAction::Resume { name } => pause(context, &name, false).await?,
         ScheduleAction::Run { name, wait } => {
             let done = client.run_schedule(&name, cliente::new_task_id()).await?;
-            return submit::tell(context, done, &wait).await;
+            return submit::tell(context, done, &wait, &[]).await;
         }
         ScheduleAction::Remove { name } => {
             let removed = client.remove_schedule(&name).await?;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::ready;
+use std::path::Path;
 use std::pin::pin;
 
 use cliente::{Submitted, TaskSpec};
@@ -16,9 +17,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::super::Context;
 use super::super::args::{Submit, Wait};
 use super::super::failure::Failure;
+use super::super::files::{self, Output, Prepared, Sender};
 use super::super::output::{self, TaskView};
+use super::super::report::Report;
 use super::super::terminal::say;
-use super::payload::{self, Template};
+use super::payload::{self, PLACEHOLDER, Template};
 use super::{array, flow, result, wait};
 
 /// Tasks that are made at once where no input limits them.
@@ -30,25 +33,53 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
     if let Some(source) = &options.file {
         return flow::submit(context, &options, source).await;
     }
-    let template = Template::read(&options)?;
+    let mut template = Template::read(&options)?;
+    let sender = Sender::new(context.client.clone());
+    let outputs = template.outputs(str::to_owned)?;
+    let mut prepared = Prepared::default();
+    if options.each_line.is_none() {
+        prepared = sender.prepare(&template.inputs(str::to_owned)).await?;
+        template = template.with_files(&prepared, &outputs);
+    }
     if let Some(numbers) = &options.array {
         return array::submit(context, &options, &template, numbers).await;
     }
     match &options.each_line {
-        None if options.count == 1 => one(context, &options, &template).await,
+        None if options.count == 1 => {
+            one(context, &options, &template, (&sender, &prepared, &outputs)).await
+        }
         None => {
+            sender.send(&prepared).await?;
             let tasks = repeated(&template, options.count);
             many(context, &options, &template, stream::iter(tasks.map(Ok))).await
         }
         Some(source) => {
             let lines = ReceiverStream::new(payload::lines(source)?);
-            let tasks = lines.map_ok(|lines| {
-                let task = |line: &String| template.task(template.payload(line));
-                lines.iter().map(task).collect()
-            });
+            let tasks = lines.and_then(|lines| of_lines(&template, &sender, lines));
             many(context, &options, &template, tasks).await
         }
     }
+}
+
+/// A task for each line, whose files the orchestrators have.
+async fn of_lines(
+    template: &Template,
+    sender: &Sender,
+    lines: Vec<String>,
+) -> Result<Vec<TaskSpec>, Failure> {
+    let mut tasks = Vec::with_capacity(lines.len());
+    for line in &lines {
+        if !template.has_files() {
+            tasks.push(template.task(template.payload(line)));
+            continue;
+        }
+        let fill = |text: &str| text.replace(PLACEHOLDER, line);
+        let prepared = sender.prepare(&template.inputs(fill)).await?;
+        sender.send(&prepared).await?;
+        let filled = template.clone().with_files(&prepared, &template.outputs(fill)?);
+        tasks.push(filled.task(filled.payload(line)));
+    }
+    Ok(tasks)
 }
 
 fn repeated(template: &Template, count: u64) -> impl Iterator<Item = Vec<TaskSpec>> {
@@ -58,17 +89,28 @@ fn repeated(template: &Template, count: u64) -> impl Iterator<Item = Vec<TaskSpe
     })
 }
 
-async fn one(context: &Context, options: &Submit, template: &Template) -> Result<u8, Failure> {
+async fn one(
+    context: &Context,
+    options: &Submit,
+    template: &Template,
+    (sender, prepared, outputs): (&Sender, &Prepared, &[Output]),
+) -> Result<u8, Failure> {
     let mut task = template.task(template.only_payload());
     if let Some(id) = &options.id {
         task.task_id.clone_from(id);
     }
-    let done = context.client.submit(task, options.allow_unknown_handler).await?;
-    tell(context, done, &options.wait).await
+    let submit = || context.client.submit(task.clone(), options.allow_unknown_handler);
+    let done = files::submit_with(sender, prepared, submit).await??;
+    tell(context, done, &options.wait, outputs).await
 }
 
 /// Says what was accepted, and how it ends if that is waited for.
-pub async fn tell(context: &Context, done: Submitted, options: &Wait) -> Result<u8, Failure> {
+pub async fn tell(
+    context: &Context,
+    done: Submitted,
+    options: &Wait,
+    outputs: &[Output],
+) -> Result<u8, Failure> {
     // Another one than this, if that has its key.
     let id = done.task.task_id.clone();
     let durability = done.receipt.durability();
@@ -82,8 +124,10 @@ pub async fn tell(context: &Context, done: Submitted, options: &Wait) -> Result<
         return Ok(exit::OK);
     }
     let mut code = exit::OK;
+    let mut made = Vec::new();
     let show = |update: TaskUpdate| {
         let Some(task) = update.task else { return Ok(()) };
+        made = Report::of(&task, &update.result).map(|report| report.files).unwrap_or_default();
         let view = TaskView::new(task, update.result, Some(done.receipt));
         let view = TaskView { existed: Some(done.existed), ..view };
         code = if context.is_json {
@@ -100,7 +144,11 @@ pub async fn tell(context: &Context, done: Submitted, options: &Wait) -> Result<
         // A person has read the id before.
         output::print(&context.output.accepted(&[accepted(done)]))?;
     }
-    waited.map(|_| code)
+    waited?;
+    if !outputs.is_empty() {
+        files::receive(&context.client, &made, outputs, Path::new(".")).await?;
+    }
+    Ok(code)
 }
 
 fn accepted(done: Submitted) -> TaskView {

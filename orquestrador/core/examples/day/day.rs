@@ -186,7 +186,7 @@ impl Day {
             return;
         };
         runner.running.swap_remove(place);
-        let outcome = ReportedOutcome { attempt, outcome: outcome_of(attempt.task) };
+        let outcome = ReportedOutcome { attempt, outcome: outcome_of(attempt.task), blobs: vec![] };
         runner.done.push(outcome.clone());
         self.tell(worker, vec![outcome]);
     }

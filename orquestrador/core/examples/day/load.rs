@@ -104,6 +104,7 @@ impl Load {
             start: Start::Now,
             after: None,
             key: None,
+            blobs: vec![],
         }
     }
 

@@ -75,6 +75,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::OutputKept { .. }
         | Event::GroupRestored(_)
         | Event::OrderRestored { .. }
+        | Event::BlobsReferred { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
         | Event::UserRemoved { .. } => return None,

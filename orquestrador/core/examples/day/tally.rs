@@ -109,6 +109,7 @@ impl Tally {
             | Event::ScheduleRemoved { .. }
             | Event::GroupRestored(_)
             | Event::OrderRestored { .. }
+            | Event::BlobsReferred { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::UserRemoved { .. } => return,

@@ -4,6 +4,7 @@
 //! versions of this code disagree, and that the node must stop.
 
 mod arrays;
+mod blobs;
 mod counts;
 mod delays;
 mod dependencies;
@@ -135,6 +136,7 @@ impl State {
                 self.next_order = self.next_order.max(FinishOrder(*next));
                 Ok(())
             }
+            Event::BlobsReferred { task, blobs } => self.blobs_referred(*task, blobs),
             Event::TasksPruned { tasks } => {
                 tasks.iter().try_for_each(|task| self.task_pruned(*task))
             }
@@ -426,6 +428,7 @@ impl State {
         self.in_past_of(task.class, |past| past.forget(task.state(), 1));
         self.release_class(task.class);
         self.forget_in_array(id, task.state());
+        self.blobs_given_up(id);
         Ok(())
     }
 

@@ -41,6 +41,7 @@ impl Machine {
             start: Start::Now,
             after: None,
             key: None,
+            blobs: self.state.blobs.of_task(task).collect(),
         };
         self.check_terms(&owner, std::iter::once((&again.handler, &again.terms)))?;
         self.check_backlog(&owner, (1, again.payload.len() as u64))?;

@@ -5,7 +5,7 @@ use super::workers::QUARANTINED;
 use crate::command::{AttemptRef, Failure, Outcome, ReportedOutcome};
 use crate::effect::{Effect, Notice, TaskState};
 use crate::event::Event;
-use crate::ids::{Blob, SessionId, Timestamp};
+use crate::ids::{Blob, BlobRef, SessionId, Timestamp};
 use crate::limits::MAX_WAITING_MESSAGE;
 use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
@@ -22,10 +22,10 @@ impl Machine {
         step: &mut Step,
     ) {
         let Some(worker) = self.hear(now, session, step) else { return };
-        for ReportedOutcome { attempt, outcome } in outcomes {
+        for ReportedOutcome { attempt, outcome, blobs } in outcomes {
             let slot = self.state.tasks.find(attempt.task);
             match slot.filter(|slot| self.runs_on(*slot, attempt, worker)) {
-                Some(slot) => self.finish(now, slot, outcome, step),
+                Some(slot) => self.finish(now, slot, (outcome, blobs), step),
                 None => {
                     let repeated =
                         slot.is_some_and(|slot| self.is_recorded(slot, attempt, worker, &outcome));
@@ -74,7 +74,13 @@ impl Machine {
         }
     }
 
-    fn finish(&mut self, now: Timestamp, slot: Slot<Task>, outcome: Outcome, step: &mut Step) {
+    fn finish(
+        &mut self,
+        now: Timestamp,
+        slot: Slot<Task>,
+        (outcome, blobs): (Outcome, Vec<BlobRef>),
+        step: &mut Step,
+    ) {
         if let Outcome::Failed(failure) = &outcome
             && let Some(delay_ms) = self.retry_delay_ms(slot, failure)
         {
@@ -97,6 +103,9 @@ impl Machine {
             }
         };
         self.record(event, step);
+        if !blobs.is_empty() {
+            self.record(Event::BlobsReferred { task, blobs }, step);
+        }
         step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
         self.tell_change_with(slot, output, step);
     }

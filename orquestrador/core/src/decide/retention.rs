@@ -12,11 +12,18 @@ impl Machine {
         let mut count = self.state.retained.len() as u64;
         let mut bytes = totals.finished_bytes;
         let mut tasks = Vec::new();
+        let mut blobs = self.state.blobs.countdown();
         for slot in self.state.retained.values().take(self.limits.prune_batch.max(1)) {
-            if count <= self.limits.max_finished_tasks && bytes <= self.limits.max_finished_bytes {
+            let are_blobs_few = blobs.references() <= self.limits.max_references
+                && blobs.bytes() <= self.limits.max_referred_bytes;
+            if count <= self.limits.max_finished_tasks
+                && bytes <= self.limits.max_finished_bytes
+                && are_blobs_few
+            {
                 break;
             }
             let task = &self.state.tasks[*slot];
+            blobs.without(task.id());
             count -= 1;
             bytes -= task.finished().map_or(0, Finished::bytes);
             tasks.push(task.id());

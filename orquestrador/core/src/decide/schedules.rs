@@ -216,6 +216,7 @@ pub(super) fn task_from((_, name): &ScheduleKey, entry: &Entry, id: TaskId) -> N
         start: Start::Now,
         after: None,
         key: None,
+        blobs: Vec::new(),
     }
 }
 

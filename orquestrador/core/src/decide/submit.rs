@@ -74,7 +74,7 @@ impl Machine {
         task: NewTask,
         step: &mut Step,
     ) {
-        let NewTask { id, handler, payload, terms, start, after, key } = task;
+        let NewTask { id, handler, payload, terms, start, after, key, blobs } = task;
         let owner = owner.clone();
         self.record(
             Event::TaskSubmitted {
@@ -95,6 +95,9 @@ impl Machine {
             let After { tasks: after, condition } = *after;
             let blockage = Blockage { after, condition, failed: None };
             self.record(Event::TaskBlocked { task: id, blockage, at: now }, step);
+        }
+        if !blobs.is_empty() {
+            self.record(Event::BlobsReferred { task: id, blobs }, step);
         }
         if let Some(key) = key {
             self.hold_key(now, (owner.clone(), id), *key, step);
@@ -129,6 +132,7 @@ impl Machine {
             let wanted = batch.tasks.iter().map(|task| (&task.handler, &task.terms));
             self.check_terms(&batch.owner, wanted)?;
             self.check_backlog(&batch.owner, (count, bytes))?;
+            self.check_references(batch.tasks.iter().map(|task| task.blobs.len()).sum())?;
             self.check_dependencies(&batch.owner, &batch.tasks, &is_new)?;
         }
         Ok(is_new)
@@ -228,6 +232,15 @@ impl Machine {
         Ok(())
     }
 
+    fn check_references(&self, more: usize) -> Result<(), Rejection> {
+        let limit = self.limits.max_references;
+        if more > 0 && self.state.blobs.references() + more > limit {
+            let unit = "files of tasks";
+            return Err(Rejection::BacklogFull { limit: limit as u64, unit });
+        }
+        Ok(())
+    }
+
     /// There is room for so many tasks and bytes, in all and of this owner.
     pub(super) fn check_backlog(
         &self,
@@ -258,7 +271,8 @@ fn is_repeated_within<'a>(
         None => Ok(false),
         Some(before) => {
             let (start, after, key) = (before.start, before.after.clone(), before.key.clone());
-            match (NewTask { start, after, key, ..task.clone() }) == *before {
+            let blobs = before.blobs.clone();
+            match (NewTask { start, after, key, blobs, ..task.clone() }) == *before {
                 true => Ok(true),
                 false => Err(Rejection::TaskIdConflict { task: task.id }),
             }

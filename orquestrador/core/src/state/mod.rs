@@ -2,6 +2,7 @@
 //! nothing here knows who is connected or what time it is.
 
 pub mod arrays;
+pub mod blobs;
 pub mod classes;
 pub mod dependents;
 pub mod groups;
@@ -26,6 +27,7 @@ use crate::effect::{TaskState, UserRecord};
 use crate::ids::{ArrayId, Attempt, HandlerName, TaskId, Timestamp, UserName};
 use crate::terms::{Expiry, Terms, TimeLimits};
 use arrays::{Array, Arrays};
+use blobs::Blobs;
 use classes::{Class, Classes};
 use dependents::Dependents;
 use groups::Groups;
@@ -58,6 +60,7 @@ pub struct State {
     pub expiring: BTreeMap<(Timestamp, Seq), Slot<Task>>,
     pub keys: Keys,
     pub schedules: Schedules,
+    pub blobs: Blobs,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
     pub totals: Totals,
@@ -210,6 +213,8 @@ impl State {
         let keys = self.keys.iter().map(|(_, key)| key.hash());
         let all = tasks.chain(arrays).chain(workers).chain(handlers).chain(queues).chain(users);
         let schedules = self.schedules.iter().map(|(key, entry)| schedules::hash(key, entry));
-        all.chain(groups).chain(keys).chain(quotas).chain(schedules).fold(0, u128::wrapping_add)
+        let all = all.chain(groups).chain(keys).chain(quotas).chain(schedules);
+        let references = self.blobs.iter().map(|(task, blob)| blobs::hash(task, blob));
+        all.chain(references).fold(0, u128::wrapping_add)
     }
 }

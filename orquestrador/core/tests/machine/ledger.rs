@@ -281,6 +281,13 @@ impl Ledger {
                     assert!(is_over, "{task} loses its key {name:?}");
                 }
             }
+            Event::BlobsReferred { task, blobs } => {
+                let entry = &self.tasks[task];
+                assert!(
+                    entry.stage == Stage::Finished || entry.attempt == Attempt(0),
+                    "{task} refers to {blobs:?} neither from its submission on nor from its end on"
+                );
+            }
             Event::TasksPruned { tasks } => {
                 for task in tasks {
                     let entry = self.tasks.remove(task).expect("forgotten tasks existed");

@@ -4,6 +4,7 @@
 
 mod again;
 mod arrays;
+mod blobs;
 mod cancelling;
 mod delivery;
 mod dependencies;

@@ -14,6 +14,7 @@ use orquestrador_core::{Command, Effect, Limits, Step, invariants};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
+use crate::blobs::any_blobs as blobs;
 use crate::keys::key;
 use crate::ledger::Ledger;
 use crate::querying::{is_told, list_by_page};
@@ -86,8 +87,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => session().prop_map(|session| Command::DisconnectWorker { session }),
         1 => session().prop_map(|session| Command::WorkerHeartbeat { session }),
         1 => session().prop_map(|session| Command::DrainWorker { session }),
-        1 => (session(), reference(), outcome()).prop_map(|(session, attempt, outcome)| {
-            let outcomes = vec![ReportedOutcome { attempt, outcome }];
+        1 => (session(), reference(), outcome(), blobs()).prop_map(|(session, attempt, outcome, blobs)| {
+            let outcomes = vec![ReportedOutcome { attempt, outcome, blobs }];
             Command::ReportOutcomes { session, outcomes }
         }),
         1 => reference().prop_map(|attempt| Command::KeepOutput {
@@ -120,8 +121,8 @@ fn submission() -> impl Strategy<Value = Command> {
     let task = || {
         let after = proptest::option::weighted(0.3, after());
         let key = proptest::option::weighted(0.5, key());
-        let task = (id(), handler(), 0..2u8, terms(), start(), after, key);
-        task.prop_map(|(id, handler, payload, terms, start, after, key)| NewTask {
+        let task = (id(), handler(), 0..2u8, terms(), start(), after, key, blobs());
+        task.prop_map(|(id, handler, payload, terms, start, after, key, blobs)| NewTask {
             id,
             handler,
             payload: vec![payload; 3].into(),
@@ -129,6 +130,7 @@ fn submission() -> impl Strategy<Value = Command> {
             start: if after.is_some() { Start::Now } else { start },
             after: after.map(Box::new),
             key: key.map(Box::new),
+            blobs,
         })
     };
     let tasks = prop_oneof![Just(1), 1..6usize]
@@ -427,6 +429,7 @@ proptest! {
                     start: Start::Now,
                     after: None,
                     key: None,
+                    blobs: vec![],
                 }
             });
             let tasks = tasks.collect();
@@ -443,7 +446,8 @@ proptest! {
                 prop_assert!(spread <= 1, "{counts:?}");
                 if finishes {
                     let outcome = Outcome::Succeeded { result: [][..].into() };
-                    let outcomes = vec![ReportedOutcome { attempt: assignment.attempt, outcome }];
+                    let (attempt, blobs) = (assignment.attempt, vec![]);
+                    let outcomes = vec![ReportedOutcome { attempt, outcome, blobs }];
                     scene.step(0, Command::ReportOutcomes { session: *session, outcomes });
                 }
             }

@@ -123,6 +123,7 @@ pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
         start: Start::Now,
         after: None,
         key: None,
+        blobs: vec![],
     }
 }
 
@@ -243,7 +244,7 @@ pub fn fail(session: u64, attempt: AttemptRef) -> Command {
 }
 
 pub fn report(session: u64, attempt: AttemptRef, outcome: Outcome) -> Command {
-    let outcomes = vec![ReportedOutcome { attempt, outcome }];
+    let outcomes = vec![ReportedOutcome { attempt, outcome, blobs: vec![] }];
     Command::ReportOutcomes { session: SessionId(session), outcomes }
 }
 
@@ -331,6 +332,10 @@ fn event(event: &Event) -> String {
         }
         Event::OutputKept { task, output } => {
             format!("kept of {}: {}", shown(*task), String::from_utf8_lossy(output))
+        }
+        Event::BlobsReferred { task, blobs } => {
+            let blobs: Vec<_> = blobs.iter().map(|blob| (blob.id.0[0], blob.bytes)).collect();
+            format!("referred {} to {blobs:?}", shown(*task))
         }
         Event::KeysReleased { keys } => format!("released keys {keys:?}"),
         Event::GroupRestored(restored) => format!("restored group {}", restored.group),

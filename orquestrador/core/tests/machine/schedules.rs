@@ -75,10 +75,10 @@ fn scene(schedule: Schedule) -> Scene {
 fn each_firing_makes_one_task_when_it_is_due() {
     let mut scene = scene(every_minute());
     assert_eq!(scene.principal.next_deadline(), Some(Timestamp(MINUTE)));
-    assert_eq!(made(&scene.step(MINUTE - 1, expire())), []);
+    assert!(made(&scene.step(MINUTE - 1, expire())).is_empty());
     let fired = scene.step(MINUTE + 20, expire());
     assert_eq!(made(&fired), [MINUTE]);
-    assert_eq!(made(&scene.step(MINUTE + 30, expire())), []);
+    assert!(made(&scene.step(MINUTE + 30, expire())).is_empty());
     assert_eq!(scene.principal.next_deadline(), Some(Timestamp(2 * MINUTE)));
     let told = look(&mut scene, MINUTE + 40);
     let Some((due, task, false)) = told.made else { panic!("{told:?}") };
@@ -113,11 +113,11 @@ fn a_clock_that_is_behind_makes_nothing_twice() {
     let mut scene = scene(every_minute());
     assert_eq!(made(&scene.step(3 * MINUTE, expire())), [2 * MINUTE, 3 * MINUTE]);
     scene.fail_over(MINUTE);
-    assert_eq!(made(&scene.step(MINUTE, expire())), []);
+    assert!(made(&scene.step(MINUTE, expire())).is_empty());
     // Nor does another content, or another plan.
     scene.step(MINUTE, set("s", Schedule { payload: b"else"[..].into(), ..every_minute() }));
     scene.step(MINUTE, set("s", Schedule { expression: "*/1 * * * *".into(), ..every_minute() }));
-    assert_eq!(made(&scene.step(3 * MINUTE, expire())), []);
+    assert!(made(&scene.step(3 * MINUTE, expire())).is_empty());
     assert_eq!(made(&scene.step(4 * MINUTE, expire())), [4 * MINUTE]);
 }
 
@@ -134,7 +134,7 @@ fn what_is_missed_is_made_up_for_as_the_schedule_says() {
         scene.fail_over(10 * MINUTE);
         let step = scene.step(10 * MINUTE, expire());
         assert_eq!(made(&step), [missed, late.to_vec()].concat(), "{catch_up:?}");
-        assert_eq!(made(&scene.step(10 * MINUTE, expire())), []);
+        assert!(made(&scene.step(10 * MINUTE, expire())).is_empty());
         assert_eq!(look(&mut scene, 10 * MINUTE).next, Some(Timestamp(11 * MINUTE)));
     }
 }
@@ -159,7 +159,7 @@ fn a_pause_misses_what_is_due_in_it() {
         let mut scene = scene(Schedule { catch_up, ..every_minute() });
         assert_eq!(made(&scene.step(MINUTE, expire())), [MINUTE]);
         scene.step(MINUTE + 1, pause(true));
-        assert_eq!(made(&scene.step(3 * MINUTE, expire())), []);
+        assert!(made(&scene.step(3 * MINUTE, expire())).is_empty());
         scene.fail_over(3 * MINUTE);
         assert_eq!(scene.step(3 * MINUTE, pause(true)).events, []);
         scene.step(5 * MINUTE + 1, pause(false));
@@ -174,7 +174,7 @@ fn one_at_a_time_skips_what_is_due_while_the_last_one_runs() {
     scene.step(1, connect(1, 2));
     assert_eq!(made(&scene.step(MINUTE, expire())), [MINUTE]);
     scene.step(2 * MINUTE, connect(1, 2));
-    assert_eq!(made(&scene.step(2 * MINUTE, expire())), []);
+    assert!(made(&scene.step(2 * MINUTE, expire())).is_empty());
     let told = look(&mut scene, 2 * MINUTE);
     assert_eq!(told.unmade, Some((Timestamp(2 * MINUTE), Firing::Overlapped)));
     scene.fail_over(2 * MINUTE);
@@ -189,7 +189,7 @@ fn what_cannot_be_accepted_stays_due_and_says_why() {
     let mut scene = Scene::new(Limits { max_active_tasks: 1, ..Limits::default() });
     scene.step(1, set("s", every_minute()));
     scene.step(2, submit(&[1]));
-    assert_eq!(made(&scene.step(MINUTE, expire())), []);
+    assert!(made(&scene.step(MINUTE, expire())).is_empty());
     let Some((due, Firing::Refused { why })) = look(&mut scene, MINUTE).unmade else {
         panic!("it says why")
     };
@@ -231,7 +231,7 @@ fn the_same_content_once_more_changes_nothing_and_a_new_one_not_when_it_is_due()
     assert_eq!(made(&scene.step(MINUTE, expire())), [MINUTE]);
     let hourly = Schedule { expression: "@hourly".into(), ..every_minute() };
     scene.step(2 * MINUTE, set("s", hourly));
-    assert_eq!(made(&scene.step(2 * MINUTE, expire())), []);
+    assert!(made(&scene.step(2 * MINUTE, expire())).is_empty());
     assert_eq!(look(&mut scene, 2 * MINUTE).next, Some(Timestamp(60 * MINUTE)));
 }
 
@@ -275,7 +275,7 @@ fn schedules_are_their_users_own_and_go_with_them() {
     ));
     scene.step(3, remove_user("ana"));
     assert_eq!(scene.principal.next_deadline(), None);
-    assert_eq!(made(&scene.step(MINUTE, expire())), []);
+    assert!(made(&scene.step(MINUTE, expire())).is_empty());
 }
 
 #[test]

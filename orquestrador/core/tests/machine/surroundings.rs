@@ -6,6 +6,8 @@ use orquestrador_core::command::{AttemptRef, ConnectWorker, Outcome, ReportedOut
 use orquestrador_core::ids::{HandlerName, ProcessId, SessionId, WorkerId};
 use orquestrador_core::{Command, Effect, Step};
 
+use crate::blobs::nth_blob;
+
 /// What happens next.
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -92,7 +94,8 @@ impl Surroundings {
             Action::Report { nth, outcome } => {
                 let (session, attempt) = nth_last(&self.assigned, nth)?;
                 let session = self.present(session);
-                let outcomes = vec![ReportedOutcome { attempt, outcome }];
+                let blobs = vec![nth_blob(nth as u8 % 4)];
+                let outcomes = vec![ReportedOutcome { attempt, outcome, blobs }];
                 Some(Command::ReportOutcomes { session, outcomes })
             }
             Action::Ended { nth } => {

@@ -5,7 +5,9 @@ use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery, Failure};
 use orquestrador_core::event::{Blockage, LossCause};
-use orquestrador_core::ids::{Attempt, KeyName, QueueName, TaskId, Timestamp, UserName};
+use orquestrador_core::ids::{
+    Attempt, BlobId, BlobRef, KeyName, QueueName, TaskId, Timestamp, UserName,
+};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
@@ -176,6 +178,11 @@ fn to_kind(event: &Event) -> Kind {
         }
         Event::OutputKept { task, output } => {
             Kind::OutputKept(proto::OutputKept { task_id: id(*task), output: output.to_vec() })
+        }
+        Event::BlobsReferred { task, blobs } => {
+            let blob = |b: &BlobRef| proto::ReferredBlob { id: b.id.0.to_vec(), bytes: b.bytes };
+            let blobs = blobs.iter().map(blob).collect();
+            Kind::BlobsReferred(proto::BlobsReferred { task_id: id(*task), blobs })
         }
         Event::KeysReleased { keys } => {
             let owned = |(owner, key): &(UserName, KeyName)| proto::OwnedKey {
@@ -369,6 +376,14 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         },
         Kind::OutputKept(e) => {
             Event::OutputKept { task: task(&e.task_id)?, output: e.output.into() }
+        }
+        Kind::BlobsReferred(e) => {
+            let blob = |b: proto::ReferredBlob| {
+                let id = BlobId::from_bytes(&b.id).ok_or(CodecError::Length("blob"))?;
+                Ok(BlobRef { id, bytes: b.bytes })
+            };
+            let blobs = e.blobs.into_iter().map(blob).collect::<Result<_, CodecError>>()?;
+            Event::BlobsReferred { task: task(&e.task_id)?, blobs }
         }
         Kind::KeysReleased(e) => {
             let owned = |k: proto::OwnedKey| (k.owner.as_str().into(), k.key.as_str().into());

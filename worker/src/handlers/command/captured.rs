@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use common::blobs::StagedFile;
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,18 +12,20 @@ use crate::handlers::Failure;
 
 /// The result, and the output of a failure.
 #[derive(Serialize)]
-struct Report {
+struct Report<'a> {
     exit_code: Option<i32>,
     stdout: Value,
     stderr: Value,
     truncated: bool,
+    #[serde(skip_serializing_if = "<[StagedFile]>::is_empty")]
+    files: &'a [StagedFile],
 }
 
 /// The result. JSON takes up to six bytes for one of the output: what does not fit is cut, and said to be.
 pub fn report(
     exit_code: Option<i32>,
-    mut stdout: Captured,
-    mut stderr: Captured,
+    (mut stdout, mut stderr): (Captured, Captured),
+    files: &[StagedFile],
 ) -> Result<Vec<u8>, Failure> {
     loop {
         let report = Report {
@@ -30,10 +33,11 @@ pub fn report(
             truncated: stdout.truncated || stderr.truncated,
             stdout: stdout.value(),
             stderr: stderr.value(),
+            files,
         };
         let output =
             serde_json::to_vec(&report).map_err(|error| Failure::handler(error.to_string()))?;
-        if output.len() <= MAX_PAYLOAD_BYTES {
+        if output.len() <= MAX_PAYLOAD_BYTES || stdout.bytes.len() + stderr.bytes.len() == 0 {
             return Ok(output);
         }
         let longer =

@@ -1,0 +1,81 @@
+//! Where a task waits, when it may run, and what follows when it fails.
+
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+
+use super::values::{duration, label, positive_duration, resource};
+
+/// Where a task waits, and what may take how long.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Way {
+    #[arg(long, value_name = "NAME", env = "MUTIRAO_QUEUE")]
+    queue: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub group: Option<String>,
+    #[arg(long, value_name = "-128..127", allow_negative_numbers = true, default_value_t = 0)]
+    priority: i8,
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    attempt_timeout: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    expires: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    deadline: Option<Duration>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    slots: Option<u32>,
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=N", value_parser = resource)]
+    resource: Vec<(String, u64)>,
+}
+
+impl Way {
+    pub fn place(&self) -> cliente::Place {
+        cliente::Place { queue: self.queue.clone().unwrap_or_default(), priority: self.priority }
+    }
+
+    pub fn needs(&self) -> cliente::Needs {
+        cliente::Needs {
+            slots: self.slots.unwrap_or_default(),
+            labels: self.label.iter().cloned().collect(),
+            resources: self.resource.iter().cloned().collect(),
+        }
+    }
+
+    pub fn times(&self) -> cliente::TimeLimits {
+        cliente::TimeLimits {
+            attempt: self.attempt_timeout,
+            begin: self.expires,
+            end: self.deadline,
+        }
+    }
+}
+
+/// What follows when an attempt fails.
+#[derive(Debug, clap::Args)]
+pub struct Retry {
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=999))]
+    retries: Option<u32>,
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "retries")]
+    retry_delay: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "retries")]
+    retry_max_delay: Option<Duration>,
+    #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "retries")]
+    retry_on: Vec<String>,
+}
+
+impl Retry {
+    /// `None` if nothing is to be retried.
+    pub fn policy(&self) -> Option<cliente::RetryPolicy> {
+        let retries = self.retries.filter(|retries| *retries > 0)?;
+        let policy = cliente::RetryPolicy::new(retries.saturating_add(1));
+        let first_delay = self.retry_delay.unwrap_or(policy.first_delay);
+        let max_delay = self.retry_max_delay.unwrap_or(policy.max_delay.max(first_delay));
+        Some(cliente::RetryPolicy {
+            first_delay,
+            max_delay,
+            codes: self.retry_on.clone(),
+            ..policy
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Files that a name or a pattern stands for, below a directory. Symbolic links are not followed.
+
+use std::path::{Path, PathBuf};
+
+/// Directories within each other.
+const MAX_DEPTH: usize = 64;
+
+/// Whether it stands for whatever fits, rather than for one file.
+pub fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '['])
+}
+
+/// The files below `dir` that fit the pattern, by their names relative to it, in order. A directory that fits stands for
+/// all files in it. At most `limit` and one.
+///
+/// # Errors
+/// The pattern is none, or a directory cannot be read.
+pub fn found(dir: &Path, pattern: &str, limit: usize) -> std::io::Result<Vec<PathBuf>> {
+    let invalid = |why| std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+    let pattern = glob::Pattern::new(pattern).map_err(|error| invalid(error.to_string()))?;
+    let mut files = Vec::new();
+    walk(&Walk { root: dir, pattern: &pattern, limit }, (Path::new(""), 0, false), &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    pattern: &'a glob::Pattern,
+    limit: usize,
+}
+
+const OPTIONS: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
+
+fn walk(
+    walking: &Walk<'_>,
+    (below, depth, all): (&Path, usize, bool),
+    files: &mut Vec<PathBuf>,
+) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(walking.root.join(below))? {
+        if files.len() > walking.limit {
+            break;
+        }
+        let entry = entry?;
+        let (name, kind) = (below.join(entry.file_name()), entry.file_type()?);
+        let fits = all || walking.pattern.matches_path_with(&name, OPTIONS);
+        if kind.is_dir() && depth < MAX_DEPTH {
+            walk(walking, (&name, depth + 1, fits), files)?;
+        } else if kind.is_file() && fits {
+            files.push(name);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_find_files_and_whole_directories_and_follow_no_links() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let root = dir.path();
+        std::fs::create_dir_all(root.join("out/deep")).expect("is made");
+        for name in ["a.png", "b.png", "c.txt", "out/d.png", "out/deep/e.txt"] {
+            std::fs::write(root.join(name), name).expect("is written");
+        }
+        std::os::unix::fs::symlink("/etc", root.join("link")).expect("is made");
+        std::os::unix::fs::symlink("/etc/passwd", root.join("z.png")).expect("is made");
+        let names = |pattern| -> Vec<String> {
+            let files = found(root, pattern, 100).expect("are found");
+            files.iter().map(|file| file.display().to_string()).collect()
+        };
+        assert_eq!(names("*.png"), ["a.png", "b.png"]);
+        assert_eq!(names("out"), ["out/d.png", "out/deep/e.txt"]);
+        assert_eq!(names("**/*.txt"), ["c.txt", "out/deep/e.txt"]);
+        assert_eq!(names("c.txt"), ["c.txt"]);
+        assert!(names("link/*").is_empty());
+        assert!(found(root, "[", 100).is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! What the client says of the files of tasks.
+
+use super::Message;
+use crate::lang::Lang;
+
+/// Said on standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilesMessage {
+    /// No file is what `--input` says.
+    NoSuchInput {
+        input: String,
+    },
+    /// Two files would have one name in the directory of the attempt.
+    FileTwice {
+        name: String,
+    },
+    /// A name that leads out of its directory, or none at all.
+    BadFileName {
+        name: String,
+    },
+    TooManyFiles {
+        limit: u64,
+    },
+    /// The files of a result are here.
+    FilesReceived {
+        count: u64,
+        into: String,
+    },
+}
+
+impl Message for FilesMessage {
+    fn event(&self) -> &'static str {
+        match self {
+            Self::NoSuchInput { .. } => "no_such_input",
+            Self::FileTwice { .. } => "file_twice",
+            Self::BadFileName { .. } => "bad_file_name",
+            Self::TooManyFiles { .. } => "too_many_files",
+            Self::FilesReceived { .. } => "files_received",
+        }
+    }
+
+    fn text(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Pt => match self {
+                Self::NoSuchInput { input } => {
+                    format!("Nenhum arquivo corresponde a {input}; confira --input.")
+                }
+                Self::FileTwice { name } => {
+                    format!(
+                        "Dois arquivos teriam o nome {name} na pasta da tentativa; dê outro a um deles: --input ARQUIVO=NOME."
+                    )
+                }
+                Self::BadFileName { name } => format!(
+                    "O nome {name} não serve: precisa ficar dentro da pasta, relativo, sem .. e sem passar por um link simbólico."
+                ),
+                Self::TooManyFiles { limit } => {
+                    format!(
+                        "São arquivos demais: no máximo {limit} por tarefa; junte-os em um, com tar."
+                    )
+                }
+                Self::FilesReceived { count, into } => {
+                    format!("Arquivos recebidos em {into}: {count}.")
+                }
+            },
+            Lang::En => match self {
+                Self::NoSuchInput { input } => {
+                    format!("There is no file that is {input}; check --input.")
+                }
+                Self::FileTwice { name } => {
+                    format!(
+                        "Two files would have the name {name} in the attempt's folder; give one another: --input FILE=NAME."
+                    )
+                }
+                Self::BadFileName { name } => format!(
+                    "The name {name} will not do: it must stay in its folder, relative, without .. and through no symbolic link."
+                ),
+                Self::TooManyFiles { limit } => {
+                    format!(
+                        "These are too many files: at most {limit} for a task; make them one, with tar."
+                    )
+                }
+                Self::FilesReceived { count, into } => {
+                    format!("Files received in {into}: {count}.")
+                }
+            },
+        }
+    }
+}

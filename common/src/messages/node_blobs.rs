@@ -1,0 +1,52 @@
+//! What an orchestrator says of the blobs that it keeps.
+
+use super::Message;
+use crate::lang::Lang;
+
+/// A line of the console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlobMessage {
+    /// What was missing here came from the other node.
+    Fetched { blobs: u64, bytes: u64 },
+    /// Tasks refer to what is not here, and the other node does not give it.
+    Missing { blobs: u64 },
+    /// What no task refers to was removed.
+    Removed { blobs: u64, bytes: u64 },
+}
+
+impl Message for BlobMessage {
+    fn event(&self) -> &'static str {
+        match self {
+            Self::Fetched { .. } => "blobs_fetched",
+            Self::Missing { .. } => "blobs_missing",
+            Self::Removed { .. } => "blobs_removed",
+        }
+    }
+
+    fn text(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Pt => match self {
+                Self::Fetched { blobs, bytes } => format!(
+                    "Arquivos que faltavam aqui vieram do outro orquestrador: {blobs}, com {bytes} bytes."
+                ),
+                Self::Missing { blobs } => format!(
+                    "AVISO: faltam aqui {blobs} arquivos de tarefas, e o outro orquestrador ainda não os enviou."
+                ),
+                Self::Removed { blobs, bytes } => format!(
+                    "Arquivos de que nenhuma tarefa precisa foram removidos: {blobs}, com {bytes} bytes."
+                ),
+            },
+            Lang::En => match self {
+                Self::Fetched { blobs, bytes } => format!(
+                    "Files that were missing here came from the other orchestrator: {blobs}, of {bytes} bytes."
+                ),
+                Self::Missing { blobs } => format!(
+                    "WARNING: {blobs} files of tasks are missing here, and the other orchestrator has not given them yet."
+                ),
+                Self::Removed { blobs, bytes } => {
+                    format!("Files that no task needs were removed: {blobs}, of {bytes} bytes.")
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `BlobService`: content too large for a message, from and to clients, workers and the other orchestrator.
+
+use std::pin::Pin;
+
+use common::blobs::{Content, Hash, MAX_BLOB_BYTES, MAX_BLOBS, MAX_CHUNK_BYTES, chunks};
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::blob_service_server::BlobService;
+use common::proto::put_blob_request::Part;
+use common::proto::{
+    Durability, GetBlobRequest, GetBlobResponse, HasBlobsRequest, HasBlobsResponse, PutBlobRequest,
+    PutBlobResponse,
+};
+use futures::{Stream, StreamExt as _};
+use orquestrador_core::role::Standing;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::authenticate_here;
+use crate::blobs::store::{self, Store};
+use crate::blobs::{Blobs, LENGTH_KEY, PEER_KEY, is_member};
+use crate::driver::DriverHandle;
+use crate::users::Users;
+
+/// Answers whoever may.
+pub struct Service {
+    pub driver: DriverHandle,
+    pub users: Users,
+    pub blobs: Blobs,
+}
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<GetBlobResponse, Status>> + Send>>;
+
+impl Service {
+    /// Whether it is the other orchestrator that calls, which any node answers from what it has; anybody else must have
+    /// come to the principal.
+    async fn is_peer(&self, metadata: &MetadataMap) -> Result<bool, Status> {
+        let node = self.blobs.describe().await?;
+        let is_member = is_member(metadata, &node)?;
+        if is_member && metadata.contains_key(PEER_KEY) {
+            return Ok(true);
+        }
+        if !is_member {
+            authenticate_here(&self.users, &self.driver, metadata).await?;
+        }
+        match node.standing {
+            Standing::Principal => Ok(false),
+            Standing::Unfounded
+            | Standing::Learner
+            | Standing::Standby
+            | Standing::Waiting
+            | Standing::Elected => Err(grpc_status::not_primary(node.principal.as_deref())),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl BlobService for Service {
+    async fn put_blob(
+        &self,
+        request: Request<Streaming<PutBlobRequest>>,
+    ) -> Result<Response<PutBlobResponse>, Status> {
+        let is_peer = self.is_peer(request.metadata()).await?;
+        let mut parts = request.into_inner();
+        let first = parts.message().await?.and_then(|message| message.part);
+        let Some(Part::Blob(named)) = first else { return Err(invalid("must come first", "blob")) };
+        let hash = hash("blob.id", &named.id)?;
+        let content = Content { hash, bytes: named.bytes };
+        let existed = self.blobs.store.touch(hash).is_some_and(|bytes| bytes == content.bytes);
+        if !existed {
+            receive(&self.blobs.store, content, parts).await?;
+        }
+        let durability = match is_peer {
+            true => Durability::LocalOnly,
+            false => self.blobs.replicate(vec![content]).await?,
+        };
+        // Whoever has been deposed meanwhile promises nothing.
+        if !is_peer && self.blobs.describe().await?.standing != Standing::Principal {
+            return Err(grpc_status::not_primary(None));
+        }
+        Ok(Response::new(PutBlobResponse { durability: durability.into(), existed }))
+    }
+
+    type GetBlobStream = Chunks;
+
+    async fn get_blob(&self, request: Request<GetBlobRequest>) -> Result<Response<Chunks>, Status> {
+        let is_peer = self.is_peer(request.metadata()).await?;
+        let GetBlobRequest { id, offset } = request.into_inner();
+        let hash = hash("id", &id)?;
+        let store = self.blobs.store.clone();
+        let bytes = match store.touch(hash) {
+            Some(bytes) => bytes,
+            None if is_peer => {
+                let why = format!("blob {hash} is not here");
+                return Err(grpc_status::status(ErrorCode::BlobNotFound, why));
+            }
+            None => self.blobs.fetch(hash).await?,
+        };
+        let mut answer = Response::new(verified(store, Content { hash, bytes }, offset));
+        answer.metadata_mut().insert(LENGTH_KEY, bytes.into());
+        Ok(answer)
+    }
+
+    async fn has_blobs(
+        &self,
+        request: Request<HasBlobsRequest>,
+    ) -> Result<Response<HasBlobsResponse>, Status> {
+        self.is_peer(request.metadata()).await?;
+        let ids = request.into_inner().ids;
+        if ids.len() > MAX_BLOBS {
+            let why = format!("are {}, at most {MAX_BLOBS} are allowed", ids.len());
+            return Err(invalid(&why, "ids"));
+        }
+        let is_here = |id: &Vec<u8>| {
+            Hash::from_bytes(id).is_some_and(|hash| self.blobs.store.touch(hash).is_some())
+        };
+        Ok(Response::new(HasBlobsResponse { ids: ids.into_iter().filter(is_here).collect() }))
+    }
+}
+
+async fn receive(
+    store: &Store,
+    content: Content,
+    mut parts: Streaming<PutBlobRequest>,
+) -> Result<(), Status> {
+    let mut incoming = store.receive(content).await.map_err(|error| refusal(&error))?;
+    while let Some(message) = parts.message().await? {
+        match message.part {
+            Some(Part::Chunk(chunk)) if chunk.len() <= MAX_CHUNK_BYTES => {
+                incoming.write(&chunk).await.map_err(|error| refusal(&error))?;
+            }
+            Some(Part::Chunk(_)) => return Err(invalid("is too long", "chunk")),
+            Some(Part::Blob(_)) | None => return Err(invalid("comes once", "blob")),
+        }
+    }
+    incoming.keep().await.map_err(|error| refusal(&error))
+}
+
+/// What the disk holds from the offset on. Read from its beginning, it is compared with its name: a damaged one is set
+/// aside, so that the next one who asks has it from the other orchestrator.
+fn verified(store: Store, content: Content, offset: u64) -> Chunks {
+    let hasher = (offset == 0).then(blake3::Hasher::new);
+    let bytes = chunks(store.path(content.hash), offset).boxed();
+    let step = move |(mut bytes, mut hasher, is_over): Step| {
+        let store = store.clone();
+        async move {
+            if is_over {
+                return None;
+            }
+            match bytes.next().await {
+                Some(Ok(chunk)) => {
+                    if let Some(hasher) = &mut hasher {
+                        hasher.update(&chunk);
+                    }
+                    Some((Ok(GetBlobResponse { chunk }), (bytes, hasher, false)))
+                }
+                Some(Err(error)) => {
+                    tracing::error!(%error, blob = %content.hash, "a blob cannot be read");
+                    Some((Err(damaged(&store, content.hash)), (bytes, None, true)))
+                }
+                None => {
+                    let is_that = |h: blake3::Hasher| *h.finalize().as_bytes() == content.hash.0;
+                    if hasher.is_none_or(is_that) {
+                        return None;
+                    }
+                    Some((Err(damaged(&store, content.hash)), (bytes, None, true)))
+                }
+            }
+        }
+    };
+    Box::pin(futures::stream::unfold((bytes, hasher, false), step))
+}
+
+type Step = (
+    futures::stream::BoxStream<'static, std::io::Result<bytes::Bytes>>,
+    Option<blake3::Hasher>,
+    bool,
+);
+
+fn damaged(store: &Store, hash: Hash) -> Status {
+    if let Err(error) = store.set_aside(hash) {
+        tracing::error!(%error, blob = %hash, "a damaged blob could not be set aside");
+    }
+    let why = format!("blob {hash} is damaged on this node's disk");
+    grpc_status::status(ErrorCode::BlobDamaged, why)
+}
+
+fn hash(field: &str, id: &[u8]) -> Result<Hash, Status> {
+    Hash::from_bytes(id).ok_or_else(|| invalid("must be 32 bytes", field))
+}
+
+fn invalid(why: &str, field: &str) -> Status {
+    grpc_status::invalid([(field.to_owned(), why.to_owned())])
+}
+
+/// What is said to whoever sends a blob that is not taken.
+pub fn refusal(error: &store::Error) -> Status {
+    match error {
+        store::Error::Full { .. } | store::Error::DiskFull(_) => {
+            grpc_status::status(ErrorCode::BlobStoreFull, error.to_string())
+        }
+        store::Error::TooLong { .. } => {
+            invalid(&format!("must have at most {MAX_BLOB_BYTES}"), "blob.bytes")
+        }
+        store::Error::Other => invalid("is not what its name says", "chunk"),
+        store::Error::Io(source) => {
+            tracing::error!(error = %source, "a blob could not be stored");
+            grpc_status::status(ErrorCode::Internal, format!("{error}: {source}"))
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The blobs that tasks refer to: what this node keeps, and that the other one has it too. Decides nothing about tasks.
+
+mod keeper;
+mod peer;
+pub mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::blobs::{CLUSTER_KEY, Content, Hash};
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::Durability;
+use orquestrador_core::ids::{BlobRef, NodeId};
+use tokio::sync::Mutex;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+use crate::driver::DriverHandle;
+use crate::driver::input::{Description, Input};
+use crate::peer::Peer;
+use store::Store;
+
+pub use keeper::keep;
+pub use peer::{LENGTH_KEY, PEER_KEY};
+
+/// How long a standby that is in sync, and cannot be reached, is waited for: by then it is in sync no more.
+const PEER_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two attempts.
+const PEER_PAUSE: Duration = Duration::from_millis(100);
+
+/// Cheap to clone; one for the whole node.
+#[derive(Clone)]
+pub struct Blobs {
+    pub store: Store,
+    driver: DriverHandle,
+    peer: Arc<Peer>,
+    /// Of giving the standby what it lacks.
+    turn: Arc<Mutex<()>>,
+}
+
+/// A blob by its name in the core.
+pub fn content(blob: &BlobRef) -> Content {
+    Content { hash: Hash(blob.id.0), bytes: blob.bytes }
+}
+
+impl Blobs {
+    pub fn new(store: Store, driver: DriverHandle, peer: Arc<Peer>) -> Self {
+        Self { store, driver, peer, turn: Arc::default() }
+    }
+
+    /// Makes sure that what a task refers to is here and, while a standby is in sync, there, and stays until the task
+    /// itself keeps it.
+    ///
+    /// # Errors
+    /// `BLOB_NOT_FOUND`, or the standby could not be given what it lacks.
+    pub async fn hold(&self, blobs: &[BlobRef]) -> Result<(), Status> {
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        for blob in blobs {
+            self.have(content(blob)).await?;
+        }
+        // Whoever asks may give up and ask again: what is under way goes on, and is not begun twice.
+        let (held, contents) = (self.clone(), blobs.iter().map(content).collect());
+        let given = tokio::spawn(async move {
+            let _turn = held.turn.lock().await;
+            held.replicate(contents).await
+        });
+        let broken = |error: tokio::task::JoinError| {
+            grpc_status::status(ErrorCode::Internal, format!("giving blobs failed: {error}"))
+        };
+        given.await.map_err(broken)?.map(drop)
+    }
+
+    /// Makes sure that it is here, if the other node has it.
+    ///
+    /// # Errors
+    /// `BLOB_NOT_FOUND`
+    pub async fn have(&self, content: Content) -> Result<(), Status> {
+        let bytes = match self.store.touch(content.hash) {
+            Some(bytes) => bytes,
+            None => self.fetch(content.hash).await?,
+        };
+        if bytes != content.bytes {
+            let why = format!("blob {} has {bytes} bytes, not {}", content.hash, content.bytes);
+            return Err(grpc_status::status(ErrorCode::BlobNotFound, why));
+        }
+        Ok(())
+    }
+
+    /// From the other node; gives its length.
+    ///
+    /// # Errors
+    /// `BLOB_NOT_FOUND`
+    pub async fn fetch(&self, hash: Hash) -> Result<u64, Status> {
+        let missing = |why: String| {
+            grpc_status::status(ErrorCode::BlobNotFound, format!("blob {hash} is not here: {why}"))
+        };
+        let node = self.describe().await?;
+        if node.peer.is_none() {
+            return Err(missing("the other orchestrator is not linked".into()));
+        }
+        let link = peer::Link::to(&self.peer.current(), &node);
+        link.fetch(&self.store, hash).await.map_err(|status| missing(status.message().to_owned()))
+    }
+
+    /// Gives the standby what it lacks of these, as long as there is one in sync.
+    ///
+    /// # Errors
+    /// It is in sync, and does not take them.
+    pub async fn replicate(&self, contents: Vec<Content>) -> Result<Durability, Status> {
+        let began = tokio::time::Instant::now();
+        loop {
+            let node = self.describe().await?;
+            if !has_standby(&node) {
+                return Ok(Durability::LocalOnly);
+            }
+            let link = peer::Link::to(&self.peer.current(), &node);
+            match link.give(&self.store, &contents).await {
+                Ok(()) => return Ok(Durability::Replicated),
+                Err(status) if grpc_status::meaning(&status).code == ErrorCode::BlobStoreFull => {
+                    return Err(status);
+                }
+                Err(status) if began.elapsed() > PEER_PATIENCE => {
+                    let why = format!("the standby does not take the blob: {}", status.message());
+                    return Err(grpc_status::status(ErrorCode::Unavailable, why));
+                }
+                Err(status) => tracing::debug!(%status, "the standby did not take a blob"),
+            }
+            tokio::time::sleep(PEER_PAUSE).await;
+        }
+    }
+
+    pub async fn describe(&self) -> Result<Description, Status> {
+        self.driver.ask(|reply| Input::Describe { reply }).await
+    }
+}
+
+/// The other node is a replica of the view, as one that missed nothing is.
+fn has_standby(node: &Description) -> bool {
+    let is_other = |id: NodeId| id != node.node;
+    let view = node.view.as_ref();
+    view.is_some_and(|view| view.replicas.iter().any(|replica| is_other(replica.node)))
+}
+
+/// Whether the caller shows that it belongs to the cluster, as workers and the other orchestrator do. `None`: it does not
+/// say so, and is a client.
+///
+/// # Errors
+/// `FOREIGN_CLUSTER`
+pub fn is_member(metadata: &MetadataMap, node: &Description) -> Result<bool, Status> {
+    let Some(named) = metadata.get(CLUSTER_KEY) else { return Ok(false) };
+    let ours = node.cluster.map(|cluster| cluster.to_string()).unwrap_or_default();
+    if !ours.is_empty() && named.as_bytes() == ours.as_bytes() {
+        return Ok(true);
+    }
+    Err(grpc_status::status(ErrorCode::ForeignCluster, "the caller belongs to another cluster"))
+}

@@ -1,0 +1,308 @@
+//! Blobs as files below the data directory, one each. A file is written beside, fsynced, verified and moved to its
+//! place; so whatever stands there is whole, unless the disk damages it later.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use common::blobs::{Content, Hash, MAX_BLOB_BYTES, Partial, Unfinished};
+use uuid::Uuid;
+
+/// Below the data directory.
+const DIRECTORY: &str = "blobs";
+/// What is being received. Emptied at the start.
+const INCOMING: &str = "incoming";
+/// Files that were found damaged, for people to look at.
+const DAMAGED: &str = "damaged";
+
+/// Why a blob was not taken or given.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("a blob of {bytes} bytes is too long: at most {MAX_BLOB_BYTES} are taken")]
+    TooLong { bytes: u64 },
+    #[error("{bytes} bytes more do not fit: {kept} of {limit} (--max-blob-bytes) are in use")]
+    Full { bytes: u64, kept: u64, limit: u64 },
+    #[error("the disk of the blobs is full")]
+    DiskFull(#[source] std::io::Error),
+    #[error("the content is not what its name says")]
+    Other,
+    #[error("failed to use the directory of the blobs")]
+    Io(#[source] std::io::Error),
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull(error),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl From<Unfinished> for Error {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished {
+            Unfinished::Other => Self::Other,
+            Unfinished::Io(error) => error.into(),
+        }
+    }
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    root: Arc<Path>,
+    limit: u64,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    blobs: HashMap<Hash, Blob>,
+    /// Of them, and of what is being received.
+    bytes: u64,
+}
+
+struct Blob {
+    bytes: u64,
+    /// When somebody last wanted it to be here.
+    wanted: Instant,
+}
+
+impl Store {
+    /// Reads which blobs there are. Takes its time.
+    ///
+    /// # Errors
+    /// The directory cannot be made or read.
+    pub fn open(data_dir: &Path, limit: u64) -> std::io::Result<Self> {
+        let root = data_dir.join(DIRECTORY);
+        let incoming = root.join(INCOMING);
+        match std::fs::remove_dir_all(&incoming) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        std::fs::create_dir_all(&incoming)?;
+        std::fs::create_dir_all(root.join(DAMAGED))?;
+        let mut kept = Kept::default();
+        for entry in std::fs::read_dir(&root)? {
+            let entry = entry?;
+            let Some(hash) = entry.file_name().to_str().and_then(Hash::from_hex) else { continue };
+            let bytes = entry.metadata()?.len();
+            kept.bytes += bytes;
+            kept.blobs.insert(hash, Blob { bytes, wanted: Instant::now() });
+        }
+        std::fs::File::open(&root)?.sync_all()?;
+        Ok(Self { root: root.into(), limit, kept: Arc::new(Mutex::new(kept)) })
+    }
+
+    /// Its length, if it is here; it stays for some time from now on.
+    pub fn touch(&self, hash: Hash) -> Option<u64> {
+        let mut kept = self.kept();
+        let blob = kept.blobs.get_mut(&hash)?;
+        blob.wanted = Instant::now();
+        Some(blob.bytes)
+    }
+
+    pub fn has(&self, hash: Hash) -> bool {
+        self.kept().blobs.contains_key(&hash)
+    }
+
+    /// How many there are, and their bytes.
+    pub fn size(&self) -> (usize, u64) {
+        let kept = self.kept();
+        (kept.blobs.len(), kept.bytes)
+    }
+
+    pub fn path(&self, hash: Hash) -> PathBuf {
+        self.root.join(hash.to_string())
+    }
+
+    /// Begins to receive one. Its space is taken from now on.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub async fn receive(&self, content: Content) -> Result<Incoming, Error> {
+        let bytes = content.bytes;
+        if bytes > MAX_BLOB_BYTES {
+            return Err(Error::TooLong { bytes });
+        }
+        let room = {
+            let mut kept = self.kept();
+            let all = kept.bytes.saturating_add(bytes);
+            if all > self.limit {
+                return Err(Error::Full { bytes, kept: kept.bytes, limit: self.limit });
+            }
+            kept.bytes = all;
+            Room { kept: Arc::clone(&self.kept), bytes }
+        };
+        let path = self.root.join(INCOMING).join(Uuid::new_v4().to_string());
+        let partial = Partial::create(path).await?;
+        Ok(Incoming { store: self.clone(), content, partial, room })
+    }
+
+    /// What is there is damaged: it is here no more, and can come again.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn set_aside(&self, hash: Hash) -> std::io::Result<()> {
+        let mut kept = self.kept();
+        let Some(blob) = kept.blobs.remove(&hash) else { return Ok(()) };
+        kept.bytes -= blob.bytes;
+        std::fs::rename(self.path(hash), self.root.join(DAMAGED).join(hash.to_string()))
+    }
+
+    /// Removes what nobody wanted for so long, unless it is to stay. Gives how many, and their bytes.
+    ///
+    /// # Errors
+    /// The disk; the others are removed the next time.
+    pub fn sweep(
+        &self,
+        grace: Duration,
+        stays: impl Fn(Hash) -> bool,
+    ) -> std::io::Result<(u64, u64)> {
+        let mut kept = self.kept();
+        let is_over = |blob: &Blob| blob.wanted.elapsed() >= grace;
+        let unwanted = kept.blobs.iter().filter(|(hash, blob)| is_over(blob) && !stays(**hash));
+        let unwanted: Vec<_> = unwanted.map(|(hash, blob)| (*hash, blob.bytes)).collect();
+        let mut removed = (0, 0);
+        for (hash, bytes) in unwanted {
+            // Nobody may take it for granted, or receive it again, meanwhile.
+            match std::fs::remove_file(self.path(hash)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            kept.blobs.remove(&hash);
+            kept.bytes -= bytes;
+            removed = (removed.0 + 1, removed.1 + bytes);
+        }
+        Ok(removed)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Every change is made as a whole.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A blob that is being received. Nothing of it stays unless it is kept.
+pub struct Incoming {
+    store: Store,
+    content: Content,
+    partial: Partial,
+    room: Room,
+}
+
+impl Incoming {
+    /// # Errors
+    /// The disk, or more comes than was said.
+    pub async fn write(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        if self.partial.bytes() + chunk.len() as u64 > self.content.bytes {
+            return Err(Error::Other);
+        }
+        Ok(self.partial.write(chunk).await?)
+    }
+
+    /// Returns when it is on disk, in its place.
+    ///
+    /// # Errors
+    /// It is not what its name says, or the disk failed.
+    pub async fn keep(mut self) -> Result<(), Error> {
+        self.partial.complete(self.content).await?;
+        let Self { store, content: Content { hash, bytes }, partial, room } = self;
+        {
+            let mut kept = store.kept();
+            std::fs::rename(partial.path(), store.path(hash))?;
+            let blob = Blob { bytes, wanted: Instant::now() };
+            if kept.blobs.insert(hash, blob).is_none() {
+                // The room is the blob's from now on.
+                kept.bytes += bytes;
+            }
+        }
+        partial.kept();
+        drop(room);
+        tokio::fs::File::open(&store.root).await?.sync_all().await?;
+        Ok(())
+    }
+}
+
+/// Space that is taken until this is dropped.
+struct Room {
+    kept: Arc<Mutex<Kept>>,
+    bytes: u64,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).bytes -= self.bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(bytes: &[u8]) -> Content {
+        let hash = Hash(*blake3::hash(bytes).as_bytes());
+        Content { hash, bytes: bytes.len() as u64 }
+    }
+
+    async fn put(store: &Store, bytes: &[u8]) -> Result<Hash, Error> {
+        let content = content(bytes);
+        let mut incoming = store.receive(content).await?;
+        incoming.write(bytes).await?;
+        incoming.keep().await?;
+        Ok(content.hash)
+    }
+
+    fn files(store: &Store) -> usize {
+        let below = |dir: &Path| std::fs::read_dir(dir).expect("is there").count();
+        below(&store.root) - 2 + below(&store.root.join(INCOMING))
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_is_there_after_a_restart_and_what_was_not_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), 100).expect("opens");
+        let hash = put(&store, b"whole").await.expect("is kept");
+        let mut half = store.receive(content(b"half of it")).await.expect("there is room");
+        half.write(b"half").await.expect("is written");
+        std::mem::forget(half);
+        assert_eq!(files(&store), 2);
+        let store = Store::open(dir.path(), 100).expect("opens");
+        assert_eq!((store.touch(hash), store.size()), (Some(5), (1, 5)));
+        assert_eq!(files(&store), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), 10).expect("opens");
+        assert!(matches!(put(&store, b"more than ten").await, Err(Error::Full { .. })));
+        let mut other = store.receive(content(b"one")).await.expect("there is room");
+        other.write(b"two").await.expect("is written");
+        assert!(matches!(other.keep().await, Err(Error::Other)));
+        let mut longer = store.receive(content(b"one")).await.expect("there is room");
+        assert!(matches!(longer.write(b"four").await, Err(Error::Other)));
+        drop(longer);
+        assert_eq!((files(&store), store.size()), (0, (0, 0)));
+        put(&store, b"exactly 10").await.expect("all the room is free");
+        put(&store, b"exactly 10").await.expect_err("there is none for it twice at a time");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_wants_goes_and_damage_is_set_aside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), 100).expect("opens");
+        let stays = put(&store, b"stays").await.expect("is kept");
+        let goes = put(&store, b"goes").await.expect("is kept");
+        let swept = store.sweep(Duration::from_secs(60), |_| false).expect("is swept");
+        assert_eq!(swept, (0, 0), "not so soon");
+        let swept = store.sweep(Duration::ZERO, |hash| hash == stays).expect("is swept");
+        assert_eq!((swept, store.has(goes), store.has(stays)), ((1, 4), false, true));
+        store.set_aside(stays).expect("is moved");
+        assert_eq!((store.touch(stays), store.size()), (None, (0, 0)));
+        put(&store, b"stays").await.expect("can come again");
+    }
+}

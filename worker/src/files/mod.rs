@@ -1,0 +1,103 @@
+//! Files of tasks: what an attempt takes is fetched by its hash, and kept for the next one that takes it; what it made
+//! is stored at the orchestrators before its outcome is told.
+
+mod cache;
+mod remote;
+mod staging;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use common::blobs::{Content, StagedFile};
+use common::endpoint::Endpoint;
+use tokio::sync::watch;
+
+use crate::handlers::Failure;
+
+use cache::Cache;
+use remote::Remote;
+
+/// Where blobs are: the principal, as the worker knows it last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub endpoint: Endpoint,
+    pub cluster: String,
+}
+
+/// The files of one attempt. Cheap to clone; by default there are none to be had.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    shared: Option<Arc<Shared>>,
+    made: Arc<Mutex<Vec<Content>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    cache: Cache,
+    remote: Remote,
+}
+
+impl Files {
+    /// Of a worker whose cache is in this directory, which need not be there yet, with so many bytes at most.
+    pub(crate) fn new(
+        cache_dir: &Path,
+        max_bytes: u64,
+        seat: watch::Receiver<Option<Seat>>,
+    ) -> Self {
+        let (cache, remote) = (Cache::new(cache_dir.to_owned(), max_bytes), Remote::new(seat));
+        Self { shared: Some(Arc::new(Shared { cache, remote })), made: Arc::default() }
+    }
+
+    /// The same for another attempt.
+    pub(crate) fn of_attempt(&self) -> Self {
+        Self { shared: self.shared.clone(), made: Arc::default() }
+    }
+
+    /// Puts these files into the directory, in which nothing else works yet.
+    ///
+    /// # Errors
+    /// A name leads elsewhere, a file is not at the orchestrators (`INPUT_MISSING`), or the disk failed.
+    pub async fn stage(&self, dir: &Path, inputs: &[StagedFile]) -> Result<(), Failure> {
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        let Shared { cache, remote } = self.shared()?;
+        staging::stage(cache, remote, dir, inputs).await
+    }
+
+    /// Stores the files below the directory that these names and patterns stand for. A name without a file is a failure
+    /// if the work succeeded.
+    ///
+    /// # Errors
+    /// One is missing, or could not be stored.
+    pub async fn collect(
+        &self,
+        dir: &Path,
+        outputs: &[String],
+        has_succeeded: bool,
+    ) -> Result<Vec<StagedFile>, Failure> {
+        if outputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let files = staging::collect(&self.shared()?.remote, dir, (outputs, has_succeeded)).await?;
+        self.made().extend(files.iter().filter_map(StagedFile::content));
+        Ok(files)
+    }
+
+    /// What the outcome of the attempt refers to.
+    pub(crate) fn take_made(&self) -> Vec<Content> {
+        let mut made = std::mem::take(&mut *self.made());
+        made.sort();
+        made.dedup();
+        made
+    }
+
+    fn made(&self) -> MutexGuard<'_, Vec<Content>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared(&self) -> Result<&Shared, Failure> {
+        let none = || Failure::handler("files of tasks are only for attempts that a worker runs");
+        self.shared.as_deref().ok_or_else(none)
+    }
+}

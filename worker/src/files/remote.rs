@@ -1,0 +1,151 @@
+//! Blobs from and to the orchestrators, through failovers: as long as the attempt wants them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use common::blobs::{CLUSTER_KEY, Content, Partial, Unfinished, requests};
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::proto::GetBlobRequest;
+use common::proto::blob_service_client::BlobServiceClient;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tonic::{Code, Request, Status};
+
+use super::Seat;
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long a blob may be missing: the other orchestrator, which has it, may be starting.
+const MISSING_PATIENCE: Duration = Duration::from_secs(5);
+/// How often what came may be another content before it is given up.
+const MAX_OTHER: u32 = 3;
+
+#[derive(Debug)]
+pub struct Remote {
+    seat: watch::Receiver<Option<Seat>>,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("it is not at the orchestrators any more")]
+    Missing,
+    #[error("the orchestrator refuses it: {0}")]
+    Refused(String),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Remote {
+    pub fn new(seat: watch::Receiver<Option<Seat>>) -> Self {
+        Self { seat }
+    }
+
+    /// Into a new file, by way of `partial`.
+    pub async fn fetch(
+        &self,
+        content: Content,
+        partial: PathBuf,
+        place: &Path,
+    ) -> Result<(), Error> {
+        let began = Instant::now();
+        let mut others = 0;
+        let mut coming = Partial::create(partial.clone()).await?;
+        loop {
+            match self.fetch_rest(content, &mut coming).await {
+                Ok(()) => match coming.keep(content, place).await {
+                    Ok(()) => return Ok(()),
+                    Err(Unfinished::Io(error)) => return Err(error.into()),
+                    Err(Unfinished::Other) if others < MAX_OTHER => {
+                        others += 1;
+                        coming = Partial::create(partial.clone()).await?;
+                    }
+                    Err(Unfinished::Other) => {
+                        return Err(Error::Refused("what comes is another content".into()));
+                    }
+                },
+                Err(Broken::Disk(error)) => return Err(error.into()),
+                Err(Broken::Wire(status)) => match grpc_status::meaning(&status).code {
+                    ErrorCode::BlobNotFound if began.elapsed() > MISSING_PATIENCE => {
+                        return Err(Error::Missing);
+                    }
+                    ErrorCode::BlobNotFound => {}
+                    ErrorCode::BlobDamaged => {
+                        drop(coming);
+                        coming = Partial::create(partial.clone()).await?;
+                    }
+                    code if code.retryable() => {}
+                    _ => return Err(Error::Refused(status.message().to_owned())),
+                },
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn fetch_rest(&self, content: Content, coming: &mut Partial) -> Result<(), Broken> {
+        let seat = self.seat().await;
+        let mut client = BlobServiceClient::new(seat.endpoint.channel());
+        let ask = GetBlobRequest { id: content.hash.0.to_vec(), offset: coming.bytes() };
+        let request = request(&seat, ask)?;
+        let mut chunks = client.get_blob(request).await.map_err(Broken::Wire)?.into_inner();
+        while let Some(part) = chunks.message().await.map_err(Broken::Wire)? {
+            coming.write(&part.chunk).await.map_err(Broken::Disk)?;
+        }
+        match coming.bytes() < content.bytes {
+            true => Err(Broken::Wire(Status::new(Code::Unavailable, "the stream ended early"))),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns when the orchestrators have it.
+    pub async fn put(&self, path: &Path, content: Content) -> Result<(), Error> {
+        loop {
+            let seat = self.seat().await;
+            let mut client = BlobServiceClient::new(seat.endpoint.channel());
+            let chunks = requests(path.to_owned(), content, Arc::new(AtomicU64::new(0)));
+            let put = match request(&seat, chunks) {
+                Ok(request) => client.put_blob(request).await.map(drop).map_err(Broken::Wire),
+                Err(broken) => Err(broken),
+            };
+            match put {
+                Ok(()) => return Ok(()),
+                Err(Broken::Disk(error)) => return Err(error.into()),
+                Err(Broken::Wire(status)) if grpc_status::meaning(&status).code.retryable() => {
+                    tracing::debug!(%status, "a file could not be stored yet");
+                }
+                Err(Broken::Wire(status)) => {
+                    return Err(Error::Refused(status.message().to_owned()));
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The principal, once there was one.
+    async fn seat(&self) -> Seat {
+        let mut seat = self.seat.clone();
+        match seat.wait_for(Option::is_some).await.map(|seat| seat.clone()) {
+            Ok(Some(seat)) => seat,
+            // The worker ends, and the attempt with it.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// What ended a try.
+enum Broken {
+    Wire(Status),
+    Disk(std::io::Error),
+}
+
+fn request<T>(seat: &Seat, message: T) -> Result<Request<T>, Broken> {
+    let mut request = Request::new(message);
+    let cluster = seat.cluster.parse();
+    let cluster =
+        cluster.map_err(|_| Broken::Disk(std::io::Error::other("a cluster without a name")))?;
+    request.metadata_mut().insert(CLUSTER_KEY, cluster);
+    Ok(request)
+}

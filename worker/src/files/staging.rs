@@ -1,0 +1,159 @@
+//! Between the directory of an attempt and the blobs: no name leads out of the directory, and no symbolic link is
+//! followed.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use common::blobs::{
+    Content, MAX_BLOB_BYTES, MAX_FILES, StagedFile, content_of, found, is_pattern, relative_path,
+};
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use super::cache::Cache;
+use super::remote::{self, Remote};
+use crate::handlers::Failure;
+
+/// What may be run, and what may not.
+const MODES: (u32, u32) = (0o755, 0o644);
+/// Files that are fetched or stored at the same time.
+const AT_ONCE: usize = 4;
+
+pub async fn stage(
+    cache: &Cache,
+    remote: &Remote,
+    dir: &Path,
+    inputs: &[StagedFile],
+) -> Result<(), Failure> {
+    let all: Vec<_> = inputs.iter().map(|input| one(cache, remote, dir, input)).collect();
+    stream::iter(all).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+async fn one(
+    cache: &Cache,
+    remote: &Remote,
+    dir: &Path,
+    input: &StagedFile,
+) -> Result<(), Failure> {
+    let name = relative_path(&input.name)
+        .map_err(|error| Failure::invalid_payload(format!("inputs: {error}")))?;
+    let content = input.content().ok_or_else(|| {
+        Failure::invalid_payload(format!("inputs: `{}` has no hash of a blob", input.name))
+    })?;
+    let place = dir.join(name);
+    let failed = |error: remote::Error| {
+        let text = format!("failed to fetch `{}`: {error}", input.name);
+        match error {
+            remote::Error::Missing => Failure::new("INPUT_MISSING", text),
+            remote::Error::Refused(_) | remote::Error::Io(_) => Failure::handler(text),
+        }
+    };
+    if let Some(parent) = place.parent() {
+        tokio::fs::create_dir_all(parent).await.map_err(|error| failed(error.into()))?;
+    }
+    cache.copy(remote, content, &place).await.map_err(failed)?;
+    let mode = if input.executable { MODES.0 } else { MODES.1 };
+    let set = tokio::fs::set_permissions(&place, Permissions::from_mode(mode)).await;
+    set.map_err(|error| failed(error.into()))
+}
+
+pub async fn collect(
+    remote: &Remote,
+    dir: &Path,
+    (outputs, has_succeeded): (&[String], bool),
+) -> Result<Vec<StagedFile>, Failure> {
+    let (wanted, root) = (outputs.to_vec(), dir.to_owned());
+    let made = tokio::task::spawn_blocking(move || look(&root, &wanted, has_succeeded));
+    let made = made.await.map_err(|error| Failure::handler(error.to_string()))??;
+    let all: Vec<_> = made.into_iter().map(|made| put(remote, made)).collect();
+    stream::iter(all).buffered(AT_ONCE).try_collect().await
+}
+
+async fn put(
+    remote: &Remote,
+    (file, content, path): (StagedFile, Content, PathBuf),
+) -> Result<StagedFile, Failure> {
+    let put = remote.put(&path, content).await;
+    put.map_err(|error| output_failed(&file.name, &error))?;
+    Ok(file)
+}
+
+fn output_failed(name: &str, why: &dyn std::fmt::Display) -> Failure {
+    Failure::new("OUTPUT_FAILED", format!("failed to store `{name}`: {why}"))
+}
+
+/// The files that there are of what is wanted, each once.
+fn look(
+    dir: &Path,
+    wanted: &[String],
+    has_succeeded: bool,
+) -> Result<Vec<(StagedFile, Content, PathBuf)>, Failure> {
+    let mut files = BTreeMap::new();
+    for pattern in wanted {
+        relative_path(pattern)
+            .map_err(|error| Failure::invalid_payload(format!("outputs: {error}")))?;
+        let pattern = pattern.trim_start_matches("./");
+        let names =
+            found(dir, pattern, MAX_FILES).map_err(|error| output_failed(pattern, &error))?;
+        if names.is_empty() && has_succeeded && !is_pattern(pattern) {
+            let text = format!("the program succeeded, and made no file `{pattern}`");
+            return Err(Failure::new("OUTPUT_MISSING", text));
+        }
+        files.extend(names.into_iter().map(|name| (name, ())));
+    }
+    if files.len() > MAX_FILES {
+        let why = format!("there are more than {MAX_FILES} files");
+        return Err(output_failed(&wanted.join(" "), &why));
+    }
+    files.into_keys().map(|name| described(dir, &name)).collect()
+}
+
+fn described(dir: &Path, name: &Path) -> Result<(StagedFile, Content, PathBuf), Failure> {
+    let path = dir.join(name);
+    let failed = |error: std::io::Error| output_failed(&name.display().to_string(), &error);
+    let shown =
+        name.to_str().ok_or_else(|| failed(std::io::Error::other("its name is no text")))?;
+    let metadata = std::fs::symlink_metadata(&path).map_err(failed)?;
+    if metadata.len() > MAX_BLOB_BYTES {
+        return Err(output_failed(shown, &format!("it has more than {MAX_BLOB_BYTES} bytes")));
+    }
+    let content = content_of(&path).map_err(failed)?;
+    let file = StagedFile {
+        name: shown.to_owned(),
+        blob: content.hash.to_string(),
+        bytes: content.bytes,
+        executable: metadata.permissions().mode() & 0o100 != 0,
+    };
+    Ok((file, content, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path, wanted: &[&str], has_succeeded: bool) -> Result<Vec<String>, String> {
+        let wanted: Vec<_> = wanted.iter().map(|&name| name.to_owned()).collect();
+        let made = look(dir, &wanted, has_succeeded).map_err(|failure| failure.code)?;
+        Ok(made.into_iter().map(|(file, ..)| file.name).collect())
+    }
+
+    #[test]
+    fn outputs_are_what_is_below_the_directory_and_no_links() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(dir.path().join("out")).expect("is made");
+        std::fs::write(dir.path().join("out/a.png"), "a").expect("is written");
+        std::fs::write(dir.path().join("log"), "l").expect("is written");
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("passwd")).expect("is made");
+        let names = |wanted: &[&str], succeeded| names(dir.path(), wanted, succeeded);
+        let found = vec!["log".to_owned(), "out/a.png".to_owned()];
+        assert_eq!(names(&["./log", "out/*", "out/a.png", "*.none"], true), Ok(found));
+        assert_eq!(names(&["passwd"], true), Err("OUTPUT_MISSING".into()));
+        assert_eq!(names(&["missing"], true), Err("OUTPUT_MISSING".into()));
+        assert_eq!(names(&["missing"], false), Ok(vec![]));
+        for escape in ["../log", "/etc/passwd", "out/../../x"] {
+            assert_eq!(names(&[escape], true), Err("INVALID_PAYLOAD".into()), "{escape}");
+        }
+    }
+}
