@@ -288,6 +288,6 @@ mod tests {
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), 128);
+        assert_eq!(hashes.len(), 144);
     }
 }
