@@ -581,7 +581,7 @@ impl ClientMessage {
                 let source = if source == "-" { "standard input" } else { source };
                 format!("Line {line} of {source} is not UTF-8 text; those before it were submitted.")
             }
-            Self::NoCredentials => "User and token are missing: cliente login, --user with --token-file, or the variables MUTIRAO_USER and MUTIRAO_TOKEN.".into(),
+            Self::NoCredentials => "User and token are missing. There are three ways: cliente login; --user with --token-file; or the variables MUTIRAO_USER and MUTIRAO_TOKEN.".into(),
             Self::UnusableCredentials => "User and token can only have visible ASCII characters.".into(),
             Self::EmptyToken { source } => format!("{source} holds no token."),
             Self::OpenProfile { path } => {
