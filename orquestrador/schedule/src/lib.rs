@@ -3,6 +3,8 @@
 
 mod wall;
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
@@ -96,15 +98,30 @@ impl Plan {
         last
     }
 
-    /// The first of the last `count` moments not after `until`, given one such moment; where clocks are changed there may be
-    /// an hour's more.
+    /// The first of the last `count` moments not after `until`, or of those from a known one on if they are fewer.
     pub fn first_of_last(&self, count: u32, until_ms: u64, known_ms: u64, anchor_ms: u64) -> u64 {
-        let before = self.before_last(count, until_ms, anchor_ms);
-        let first = self.next_after(before, anchor_ms).filter(|moment| *moment <= until_ms);
-        first.map_or(known_ms, |first| first.max(known_ms))
+        let wanted = usize::try_from(count.max(1)).unwrap_or(usize::MAX);
+        let mut asked = count.max(1);
+        loop {
+            let before = self.before_last(asked, until_ms, anchor_ms);
+            let mut last = VecDeque::new();
+            let mut next = self.next_after(before.max(known_ms.saturating_sub(1)), anchor_ms);
+            while let Some(moment) = next.filter(|moment| *moment <= until_ms) {
+                last.push_back(moment);
+                if last.len() > wanted {
+                    last.pop_front();
+                }
+                next = self.next_after(moment, anchor_ms);
+            }
+            // Where clocks go on, the times of a whole hour become one moment.
+            if last.len() == wanted || before < known_ms || asked == u32::MAX {
+                return last.front().copied().unwrap_or(known_ms);
+            }
+            asked = asked.saturating_mul(2);
+        }
     }
 
-    /// A moment that so many moments follow up to `until`, or all that there are.
+    /// A moment that so many times on the clock follow up to `until`, or all that there are.
     fn before_last(&self, count: u32, until_ms: u64, anchor_ms: u64) -> u64 {
         match &self.rhythm {
             Rhythm::Every { ms } => {
