@@ -289,6 +289,9 @@ impl Ledger {
                 );
             }
             Event::TasksPruned { tasks } => {
+                // A key may outlive its task, and another one may have its id by then.
+                let held = self.keys.values_mut().filter(|(task, _)| tasks.contains(task));
+                held.for_each(|(task, _)| *task = TaskId(u128::MAX));
                 for task in tasks {
                     let entry = self.tasks.remove(task).expect("forgotten tasks existed");
                     assert_eq!(entry.stage, Stage::Finished);
