@@ -58,6 +58,8 @@ impl Partial {
         tokio::fs::rename(&self.path, place).await?;
         self.is_kept = true;
         if let Some(dir) = place.parent() {
+            // Of a mere name it is empty.
+            let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
             tokio::fs::File::open(dir).await?.sync_all().await?;
         }
         Ok(())
