@@ -420,7 +420,11 @@ fn retention(state: &State) -> Result<(), String> {
         .iter()
         .filter_map(|(slot, task)| Some((task.finished()?.order?, slot)))
         .collect::<BTreeSet<_>>();
-    ensure(retained == expected, || "retention does not know every finished task".to_owned())
+    ensure(retained == expected, || "retention does not know every finished task".to_owned())?;
+    let refers = |slot: &Slot<Task>| state.blobs.refers(state.tasks[*slot].id());
+    let referring = retained.iter().filter(|(_, slot)| refers(slot)).copied().collect::<Vec<_>>();
+    let known: Vec<_> = state.with_blobs.iter().map(|(order, slot)| (*order, *slot)).collect();
+    ensure(known == referring, || "retention does not know which tasks refer to blobs".to_owned())
 }
 
 fn users(state: &State) -> Result<(), String> {

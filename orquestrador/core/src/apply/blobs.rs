@@ -6,13 +6,15 @@ use crate::state::{State, blobs};
 
 impl State {
     pub(super) fn blobs_referred(&mut self, task: TaskId, blobs: &[BlobRef]) -> Applied {
-        if self.tasks.find(task).is_none() {
-            return Err("there is no such task");
-        }
+        let slot = self.tasks.find(task).ok_or("there is no such task")?;
         for blob in blobs {
             if self.blobs.insert(task, *blob) {
                 self.digest = self.digest.wrapping_add(blobs::hash(task, *blob));
             }
+        }
+        let order = self.tasks[slot].finished().and_then(|finished| finished.order);
+        if let Some(order) = order.filter(|_| self.blobs.refers(task)) {
+            self.with_blobs.insert(order, slot);
         }
         Ok(())
     }

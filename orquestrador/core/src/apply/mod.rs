@@ -422,6 +422,7 @@ impl State {
         self.totals.finished_bytes -= finished.bytes();
         self.count_out(slot);
         self.retained.remove(&order);
+        self.with_blobs.remove(&order);
         let owner = self.classes[self.tasks[slot].class].owner;
         self.tasks.unlink(&mut self.owners[owner].tasks, slot, Chain::Owner);
         let task = self.tasks.remove(slot);
@@ -510,6 +511,9 @@ impl State {
         let order = self.next_order;
         self.next_order = FinishOrder(order.0 + 1);
         self.retained.insert(order, slot);
+        if self.blobs.refers(self.tasks[slot].id()) {
+            self.with_blobs.insert(order, slot);
+        }
         order
     }
 

@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::machine::{Machine, Step};
-use crate::state::tasks::Finished;
+use crate::state::tasks::{FinishOrder, Finished};
 
 impl Machine {
     /// One batch at most, so that no step takes long; what is left follows with the next one.
@@ -13,13 +13,10 @@ impl Machine {
         let mut bytes = totals.finished_bytes;
         let mut tasks = Vec::new();
         let mut blobs = self.state.blobs.countdown();
-        for slot in self.state.retained.values().take(self.limits.prune_batch.max(1)) {
-            let are_blobs_few = blobs.references() <= self.limits.max_references
-                && blobs.bytes() <= self.limits.max_referred_bytes;
-            if count <= self.limits.max_finished_tasks
-                && bytes <= self.limits.max_finished_bytes
-                && are_blobs_few
-            {
+        let batch = self.limits.prune_batch.max(1);
+        let mut next = FinishOrder::default();
+        for (order, slot) in self.state.retained.iter().take(batch) {
+            if count <= self.limits.max_finished_tasks && bytes <= self.limits.max_finished_bytes {
                 break;
             }
             let task = &self.state.tasks[*slot];
@@ -27,6 +24,19 @@ impl Machine {
             count -= 1;
             bytes -= task.finished().map_or(0, Finished::bytes);
             tasks.push(task.id());
+            next = FinishOrder(order.0 + 1);
+        }
+        // Of the others only those whose going makes room.
+        let others = self.state.with_blobs.range(next..);
+        for (_, slot) in others.take(batch - tasks.len().min(batch)) {
+            if blobs.references() <= self.limits.max_references
+                && blobs.bytes() <= self.limits.max_referred_bytes
+            {
+                break;
+            }
+            let id = self.state.tasks[*slot].id();
+            blobs.without(id);
+            tasks.push(id);
         }
         if !tasks.is_empty() {
             self.record(Event::TasksPruned { tasks }, step);

@@ -55,6 +55,10 @@ impl Blobs {
         of_task.into_iter().map(|(id, bytes)| BlobRef { id, bytes }).collect()
     }
 
+    pub fn refers(&self, task: TaskId) -> bool {
+        self.by_task.contains_key(&task)
+    }
+
     pub fn of_task(&self, task: TaskId) -> impl Iterator<Item = BlobRef> {
         let of_task = self.by_task.get(&task).into_iter().flatten();
         of_task.map(|(id, bytes)| BlobRef { id: *id, bytes: *bytes })

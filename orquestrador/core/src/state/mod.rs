@@ -63,6 +63,8 @@ pub struct State {
     pub blobs: Blobs,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
+    /// Those of them that refer to blobs.
+    pub with_blobs: BTreeMap<FinishOrder, Slot<Task>>,
     pub totals: Totals,
     pub(crate) next_seq: Seq,
     pub(crate) next_order: FinishOrder,

@@ -72,6 +72,23 @@ fn finished_tasks_are_forgotten_when_too_much_is_referred_to() {
 }
 
 #[test]
+fn what_unfinished_tasks_refer_to_costs_no_task_without_blobs_its_record() {
+    let mut scene = Scene::new(Limits { max_referred_bytes: 25, ..Limits::default() });
+    scene.step(0, connect(1, 1));
+    scene.step(0, submit(&[1]));
+    scene.step(0, succeed(1, attempt(1, 1)));
+    scene.step(0, with_blobs(2, &[blob(1, 1)]));
+    scene.step(0, succeed_with(2, &[]));
+    scene.step(0, with_blobs(3, &[blob(2, 30)]));
+    scene.step(10, expire());
+    let is_known =
+        |scene: &mut Scene, id| lines(&scene.step(10, query("ana", id)))[0].contains("Succeeded");
+    assert!(is_known(&mut scene, 1), "its going makes no room");
+    assert!(!is_known(&mut scene, 2));
+    assert_eq!(referred(&scene), [2]);
+}
+
+#[test]
 fn there_is_a_limit_to_references() {
     let mut scene = Scene::new(Limits { max_references: 2, ..Limits::default() });
     assert!(is_accepted(&scene.step(0, with_blobs(1, &[blob(1, 1), blob(2, 1)]))));
