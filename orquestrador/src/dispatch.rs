@@ -213,9 +213,8 @@ impl Receiver {
             return;
         }
         for outcome in &outcomes.outcomes {
-            if let Some(outcome::Outcome::Succeeded(_)) = outcome.outcome {
-                self.outputs.succeeded(&outcome.task_id);
-            }
+            let has_succeeded = matches!(outcome.outcome, Some(outcome::Outcome::Succeeded(_)));
+            self.outputs.ended(&outcome.task_id, has_succeeded);
         }
     }
 }

@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// Bytes of each stream of an attempt that are kept.
-const KEPT_BYTES: usize = 64 << 10;
-/// Of all attempts; beyond it those are forgotten that have been silent for longest.
-const MAX_KEPT_BYTES: usize = 64 << 20;
+const KEPT_BYTES: usize = 1 << 20;
+/// Of each stream of an attempt that ended with its worker: what its record has.
+const RECORDED_BYTES: usize = 64 << 10;
+/// Of all attempts; beyond it those are forgotten that are over, and then those that have been silent for longest.
+const MAX_KEPT_BYTES: usize = 128 << 20;
 /// What an attempt counts beside what it said.
 const ENTRY_BYTES: usize = 512;
 /// Bytes of a progress message that are kept.
@@ -28,8 +30,8 @@ pub struct Outputs(Arc<Mutex<Kept>>);
 #[derive(Default)]
 struct Kept {
     by_task: HashMap<TaskId, Said>,
-    /// Which has been silent for longest.
-    by_age: BTreeMap<u64, TaskId>,
+    /// Which is to be forgotten first.
+    by_age: BTreeMap<Age, TaskId>,
     next_age: u64,
     bytes: usize,
 }
@@ -41,9 +43,12 @@ struct Said {
     stdout: Tail,
     stderr: Tail,
     progress: Option<Progress>,
-    age: u64,
+    age: Age,
     news: watch::Sender<()>,
 }
+
+/// Whether it goes on, and when it said something last.
+type Age = (bool, u64);
 
 /// The last part of a stream.
 #[derive(Default)]
@@ -98,13 +103,15 @@ impl Outputs {
         kept.forget_oldest();
     }
 
-    /// The task has succeeded: its result has all that matters.
-    pub fn succeeded(&self, task_id: &str) {
+    /// The attempt is over. Of one that succeeded the result has all that matters; of others it is not known whether it
+    /// was the last one.
+    pub fn ended(&self, task_id: &str, has_succeeded: bool) {
         let mut kept = self.kept();
-        if let Some(task) = self::task_id(task_id)
-            && kept.by_task.get(&task).is_some_and(|said| said.news.receiver_count() == 0)
-        {
-            kept.remove(task);
+        let Some(task) = self::task_id(task_id) else { return };
+        let Some(said) = kept.by_task.get(&task) else { return };
+        match has_succeeded && said.news.receiver_count() == 0 {
+            true => kept.remove(task),
+            false => kept.set_age(task, false),
         }
     }
 
@@ -129,7 +136,7 @@ impl Outputs {
         let kept = self.kept();
         let said = kept.by_task.get(&task).filter(|said| said.attempt == attempt)?;
         let (stdout, stderr) = (&said.stdout, &said.stderr);
-        let is_cut = |tail: &Tail| tail.end > tail.kept.len() as u64;
+        let is_cut = |tail: &Tail| tail.end > tail.kept.len().min(RECORDED_BYTES) as u64;
         let report = json!({
             "exit_code": null, "stdout": stdout.value(), "stderr": stderr.value(),
             "truncated": is_cut(stdout) || is_cut(stderr),
@@ -148,14 +155,14 @@ impl Kept {
         by_task.entry(task).or_insert_with(|| {
             *next_age += 1;
             *bytes += ENTRY_BYTES;
-            by_age.insert(*next_age, task);
+            by_age.insert((true, *next_age), task);
             Said {
                 worker: Arc::from(""),
                 attempt: 0,
                 stdout: Tail::default(),
                 stderr: Tail::default(),
                 progress: None,
-                age: *next_age,
+                age: (true, *next_age),
                 news: watch::Sender::default(),
             }
         })
@@ -163,12 +170,17 @@ impl Kept {
 
     /// It said something: it is the youngest now, and no longer as long as `before`.
     fn grown(&mut self, task: TaskId, before: usize) {
+        let Some(said) = self.by_task.get(&task) else { return };
+        self.bytes = self.bytes + said.bytes() - before;
+        self.set_age(task, true);
+    }
+
+    fn set_age(&mut self, task: TaskId, goes_on: bool) {
         let Some(said) = self.by_task.get_mut(&task) else { return };
         self.next_age += 1;
         self.by_age.remove(&said.age);
-        self.by_age.insert(self.next_age, task);
-        said.age = self.next_age;
-        self.bytes = self.bytes + said.bytes() - before;
+        said.age = (goes_on, self.next_age);
+        self.by_age.insert(said.age, task);
     }
 
     fn forget_oldest(&mut self) {
@@ -216,7 +228,8 @@ impl Tail {
 
     /// Text where it is text. Its first character may have been cut off.
     fn value(&self) -> Value {
-        let bytes: Vec<u8> = self.kept.iter().copied().collect();
+        let from = self.kept.len().saturating_sub(RECORDED_BYTES);
+        let bytes: Vec<u8> = self.kept.range(from..).copied().collect();
         match std::str::from_utf8(&bytes) {
             Ok(text) => text.into(),
             Err(_) => json!({ "base64": BASE64.encode(bytes) }),
@@ -293,6 +306,10 @@ mod tests {
         AttemptOutput { task_id: TASK.to_string(), attempt, pieces, progress: None }
     }
 
+    fn u128_id(id: u128) -> String {
+        TaskId(id).to_string()
+    }
+
     fn heard(follower: &Follower, heard: &mut Heard, of: (&str, u32)) -> Vec<(u64, String)> {
         let text = |piece: OutputPiece| (piece.offset, String::from_utf8_lossy(&piece.data).into());
         follower.news(heard, of).0.into_iter().map(text).collect()
@@ -327,17 +344,32 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded_and_the_most_silent_is_forgotten() {
         let (outputs, worker) = (Outputs::default(), Arc::from("w"));
+        outputs.note(&worker, AttemptOutput { task_id: u128_id(1 << 64), ..said(1, 0, "quiet") });
         let text = "x".repeat(3 * KEPT_BYTES);
         let count = 2 * MAX_KEPT_BYTES / KEPT_BYTES;
         for task in 0..count as u128 {
             let task_id = TaskId(task).to_string();
-            outputs.note(&worker, AttemptOutput { task_id, ..said(1, 0, &text) });
+            outputs.note(&worker, AttemptOutput { task_id: task_id.clone(), ..said(1, 0, &text) });
+            outputs.ended(&task_id, false);
         }
         let kept = outputs.kept();
         assert!(kept.bytes <= MAX_KEPT_BYTES);
         assert_eq!(kept.bytes, kept.by_task.values().map(Said::bytes).sum::<usize>());
+        assert!(kept.by_task.contains_key(&TaskId(1 << 64)), "what goes on stays longer");
         assert!(!kept.by_task.contains_key(&TaskId(0)));
         assert!(kept.by_task.contains_key(&TaskId(count as u128 - 1)));
+    }
+
+    #[test]
+    fn what_is_recorded_is_the_end_of_what_was_heard() {
+        let (outputs, worker) = (Outputs::default(), Arc::from("w"));
+        outputs.note(&worker, said(1, 0, &("\0".repeat(KEPT_BYTES) + "end")));
+        let report = outputs.report(TASK, 1).expect("something was said");
+        assert!(report.len() < 7 * RECORDED_BYTES, "{}", report.len());
+        let report: Value = serde_json::from_slice(&report).expect("is JSON");
+        assert!(report["stdout"].as_str().is_some_and(|text| text.ends_with("end")));
+        assert_eq!(report["truncated"], true);
+        assert_eq!(outputs.report(TASK, 2), None);
     }
 
     #[test]
@@ -347,10 +379,10 @@ mod tests {
         assert!(outputs.kept().by_task.is_empty());
         outputs.note(&worker, said(1, 0, "one"));
         let follower = outputs.follow(TASK);
-        outputs.succeeded(&TASK.to_string());
+        outputs.ended(&TASK.to_string(), true);
         assert_eq!(heard(&follower, &mut Heard::default(), ("w", 1)).len(), 1);
         drop(follower);
-        outputs.succeeded(&TASK.to_string());
+        outputs.ended(&TASK.to_string(), true);
         assert_eq!(outputs.kept().bytes, 0);
     }
 }

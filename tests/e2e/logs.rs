@@ -99,6 +99,9 @@ fn run_shows_what_is_said_as_it_comes_and_ends_with_its_reader() -> anyhow::Resu
     let cancelled = cli.json(&["list", "--state", "cancelled"])?;
     assert_eq!(cancelled.len(), 1, "{cancelled:?}");
 
+    let burst = "sleep 0.5; seq 1 40000; sleep 0.5";
+    let burst = cli.command(&["run", "--", "sh", "-c", burst]).output()?;
+    assert_eq!((burst.stdout.len(), burst.stderr.as_slice()), (228_894, &[][..]));
     // More than a result keeps: all of it comes, because it was heard while it was said.
     let many = "i=0; while [ $i -lt 40 ]; do head -c 50000 /dev/zero | tr '\\0' x; sleep 0.25; i=$((i+1)); done";
     let much = cli.command(&["run", "--", "sh", "-c", many]).output()?;

@@ -72,16 +72,18 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
     assert_eq!(missing.code, Some(1));
     assert!(missing.stderr.contains("/no/such/program"), "{}", missing.stderr);
 
-    let started = dir.path().join("started");
-    let script = format!("echo $$ > {}; exec sleep 1000", started.display());
-    let mut client = cli.start(&["run", "--", "sh", "-c", &script])?;
-    let pid = wait_for("the program to run", || {
-        std::fs::read_to_string(&started).ok().filter(|pid| pid.ends_with('\n'))
-    });
-    let of_client = rustix::process::Pid::from_child(&client);
-    rustix::process::kill_process(of_client, Signal::INT)?;
-    assert_eq!(client.wait()?.code(), Some(130));
-    wait_for("the program to end with it", || (!runs(pid.trim())).then_some(()));
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let started = dir.path().join(format!("started-{code}"));
+        let script = format!("echo $$ > {}; exec sleep 1000", started.display());
+        let mut client = cli.start(&["run", "--", "sh", "-c", &script])?;
+        let pid = wait_for("the program to run", || {
+            std::fs::read_to_string(&started).ok().filter(|pid| pid.ends_with('\n'))
+        });
+        let of_client = rustix::process::Pid::from_child(&client);
+        rustix::process::kill_process(of_client, signal)?;
+        assert_eq!(client.wait()?.code(), Some(code));
+        wait_for("the program to end with it", || (!runs(pid.trim())).then_some(()));
+    }
     Ok(())
 }
 

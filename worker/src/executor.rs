@@ -227,7 +227,7 @@ impl Executor {
         Some((began.elapsed(), is_unheard.then(|| live.news(key, OUTPUT_BYTES))))
     }
 
-    /// What attempts said since this was asked last; only the end of what is too much at once.
+    /// What attempts said since this was asked last; of what is too much at once, the rest the next time.
     pub fn output(&self) -> Vec<AttemptOutput> {
         let news = || self.running.iter().filter(|(_, running)| running.live.is_news());
         let most = OUTPUT_BYTES / news().count().max(1) / 2;

@@ -1,5 +1,5 @@
-//! What attempts say while they run, on its way to those who follow them. Bounded: of what nobody has taken yet the last
-//! part is kept.
+//! What attempts say while they run, on its way to those who follow them. Bounded: as much is kept of each stream as a result
+//! keeps, so that nobody who follows a task misses what its record will have.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,7 +11,7 @@ use common::proto::{self, AttemptOutput, OutputPiece};
 use crate::slots::Key;
 
 /// Bytes of each stream of an attempt that are kept, and told again to a new principal.
-pub const KEPT_BYTES: usize = 64 << 10;
+pub const KEPT_BYTES: usize = 1 << 20;
 /// Of a line that tells of progress.
 const MAX_LINE: usize = 1 << 10;
 /// What such a line begins with.
@@ -93,7 +93,7 @@ impl Live {
         self.said().was_told
     }
 
-    /// What was not told yet, at most so many bytes of each stream: the last ones.
+    /// What was not told yet, at most so many bytes of each stream: the first ones, and the others the next time.
     pub(crate) fn news(&self, key: &Key, most: usize) -> AttemptOutput {
         self.0.is_news.store(false, Ordering::Release);
         let mut said = self.said();
@@ -106,6 +106,9 @@ impl Live {
             Some(OutputPiece { attempt, stream, offset, data })
         });
         let pieces = pieces.collect();
+        if said.stdout.is_untold() || said.stderr.is_untold() {
+            self.0.is_news.store(true, Ordering::Release);
+        }
         let is_old = std::mem::replace(&mut said.is_progress_told, true);
         let progress = said.progress.clone().filter(|_| !is_old);
         AttemptOutput { task_id: key.task_id.clone(), attempt: key.attempt, pieces, progress }
@@ -141,11 +144,16 @@ impl Tail {
     }
 
     fn news(&mut self, most: usize) -> Option<(u64, Vec<u8>)> {
-        let untold = usize::try_from(self.length - self.told).unwrap_or(usize::MAX);
-        let count = untold.min(self.kept.len()).min(most);
-        self.told = self.length;
-        let data: Vec<u8> = self.kept.range(self.kept.len() - count..).copied().collect();
-        (count > 0).then(|| (self.length - count as u64, data))
+        let first = self.length - self.kept.len() as u64;
+        let from = self.told.max(first);
+        let place = usize::try_from(from - first).unwrap_or(usize::MAX);
+        let data: Vec<u8> = self.kept.range(place..).take(most).copied().collect();
+        self.told = from + data.len() as u64;
+        (!data.is_empty()).then_some((from, data))
+    }
+
+    fn is_untold(&self) -> bool {
+        self.told < self.length
     }
 }
 
@@ -212,14 +220,18 @@ mod tests {
     }
 
     #[test]
-    fn of_too_much_the_last_part_is_kept_and_told() {
+    fn of_too_much_the_last_part_is_kept_and_told_bit_by_bit() {
         let live = Live::default();
         live.say(Stream::Stdout, &vec![b'x'; 3 * KEPT_BYTES]);
         live.say(Stream::Stdout, b"end");
         let pieces = told(&live, usize::MAX);
         assert_eq!((pieces[0].0, pieces[0].1.len()), (2 * KEPT_BYTES as u64 + 3, KEPT_BYTES));
         live.say(Stream::Stdout, b"12345");
-        assert_eq!(told(&live, 2), [(3 * KEPT_BYTES as u64 + 6, "45".into())]);
+        let next = 3 * KEPT_BYTES as u64 + 3;
+        assert_eq!(told(&live, 2), [(next, "12".into())]);
+        assert!(live.is_news());
+        assert_eq!(told(&live, 100), [(next + 2, "345".into())]);
+        assert!(!live.is_news());
     }
 
     #[test]

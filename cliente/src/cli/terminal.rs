@@ -28,12 +28,21 @@ pub fn say_bytes(data: &[u8]) {
     drop(std::io::stderr().write_all(data));
 }
 
-/// Ctrl+C ends the process at once, with the terminal as it was found: a prompt may have changed it.
+/// Ctrl+C, a request to end, or the loss of its terminal ends the process at once, with the terminal as it was found: a prompt
+/// may have changed it.
 pub fn end_when_interrupted() -> Result<(), Failure> {
     let found = tcgetattr(std::io::stdin()).ok();
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("SIGINT"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("SIGTERM"))?;
+    // Whoever started it so, as nohup does, wants it to outlive the terminal.
+    let is_detached = is_hangup_ignored();
+    let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("SIGHUP"))?;
     tokio::spawn(async move {
-        interrupt.recv().await;
+        let code = tokio::select! {
+            _ = interrupt.recv() => i32::from(exit::INTERRUPTED),
+            _ = terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
+            _ = hangup.recv(), if !is_detached => 128 + SignalKind::hangup().as_raw_value(),
+        };
         let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(last) = last
             && tokio::time::timeout(LAST_TIMEOUT, last).await.is_err()
@@ -45,9 +54,18 @@ pub fn end_when_interrupted() -> Result<(), Failure> {
         {
             tracing::debug!(%error, "failed to restore the terminal");
         }
-        std::process::exit(i32::from(exit::INTERRUPTED));
+        std::process::exit(code);
     });
     Ok(())
+}
+
+/// From `/proc/self/status`, as proc(5) has it: the lowest bit of the ignored signals is that of the first one.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
 }
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -138,7 +138,8 @@ pub struct NewTask {
 pub struct UniqueKey {
     pub name: KeyName,
     /// From the submission on, in which the key is held also when the task is finished, and a task with another
-    /// content is refused. 0: only as long as it is not finished, whatever the content.
+    /// content is refused, as it is in the window of the task that has the key. 0: only as long as it is not finished,
+    /// whatever the content.
     pub window_ms: u64,
 }
 

@@ -109,6 +109,7 @@ impl Following {
     async fn tell(&mut self, changed: Option<Vec<u8>>) -> bool {
         let of = (self.task.worker_id.as_str(), self.task.attempt);
         let (pieces, progress) = self.follower.news(&mut self.heard, of);
+        let progress = progress.filter(|_| self.task.state() == TaskState::Running);
         let is_progress = self.task.progress != progress;
         self.task.progress = progress;
         if pieces.is_empty() && !is_progress && changed.is_none() {

@@ -39,7 +39,9 @@ impl Machine {
         if !is_active && key.until <= now {
             return Ok(None);
         }
-        if *window_ms > 0 && key.fingerprint != fingerprint(owner, task) {
+        // Whoever has set a window, or both, means one work.
+        let is_one_work = *window_ms > 0 || key.until > now;
+        if is_one_work && key.fingerprint != fingerprint(owner, task) {
             return Err(Rejection::KeyConflict { key: name.clone(), task: key.task });
         }
         holder.map(Some).ok_or_else(|| spent(key.task))

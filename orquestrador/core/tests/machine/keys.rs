@@ -61,7 +61,9 @@ fn within_its_window_a_key_is_held_by_a_finished_task_and_its_content_counts() {
     assert_eq!(answer(&scene.step(20, submit_keyed(2, "a", ("k", 1_000)))), Ok((1, false)));
     let other = answer(&scene.step(20, submit_keyed(2, "b", ("k", 1_000))));
     assert!(other.is_err_and(|why| why.contains("has the key k")));
-    assert_eq!(answer(&scene.step(20, submit_keyed(2, "b", ("k", 0)))), Ok((1, false)));
+    let other = answer(&scene.step(20, submit_keyed(2, "b", ("k", 0))));
+    assert!(other.is_err(), "the window of the first one counts, too");
+    assert_eq!(answer(&scene.step(20, submit_keyed(2, "a", ("k", 0)))), Ok((1, false)));
     scene.fail_over(30);
     scene.rebuilt();
     assert_eq!(answer(&scene.step(999, submit_keyed(2, "a", ("k", 1_000)))), Ok((1, false)));
