@@ -93,7 +93,7 @@ error_codes! {
     /// What the disk holds is not what was stored; asked again, the other orchestrator is asked.
     BlobDamaged = "BLOB_DAMAGED", DataLoss, retry: true;
     /// No room for a blob: the limit of the orchestrator, or its disk; the message says which.
-    BlobStoreFull = "BLOB_STORE_FULL", ResourceExhausted, retry: false;
+    BlobStoreFull = "BLOB_STORE_FULL", ResourceExhausted, retry: true;
     /// Too late to cancel.
     TaskFinished = "TASK_FINISHED", FailedPrecondition, retry: false;
     /// The id belongs to a task or an array with other content.

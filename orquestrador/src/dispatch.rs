@@ -33,6 +33,9 @@ const REGISTER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Heartbeats in one lease: a single lost one must not cost a worker its work.
 pub const HEARTBEATS_PER_LEASE: u64 = 6;
 
+/// Until it is tried again to have the standby hold what an outcome refers to.
+const HOLD_PAUSE: Duration = Duration::from_millis(500);
+
 /// Tasks that a worker may want beyond its slots.
 const MAX_PREFETCH: u32 = 4_096;
 
@@ -195,13 +198,20 @@ impl Receiver {
 
     /// Once the standby has what the outcomes refer to. That may take time, and the worker is heard meanwhile.
     fn report_held(&self, command: Command) {
-        let (driver, blobs) = (self.driver.clone(), self.blobs.clone());
+        let (driver, blobs, echoes) =
+            (self.driver.clone(), self.blobs.clone(), self.echoes.clone());
         let Command::ReportOutcomes { session, outcomes } = command else { return };
         tokio::spawn(async move {
             let referred: Vec<_> = outcomes.iter().flat_map(|o| o.blobs.iter().copied()).collect();
-            if let Err(status) = blobs.hold(&referred).await {
-                // The work is done all the same; whoever wants the files hears that they are not there.
-                tracing::warn!(%status, "an outcome refers to what is not held");
+            while let Err(status) = blobs.hold(&referred).await {
+                // A worker that is gone, or cut off, reports once more in another session.
+                let is_over = !grpc_status::meaning(&status).code.retryable();
+                if is_over || echoes.upgrade().is_none() {
+                    // The work is done all the same; whoever wants the files hears that they are not there.
+                    tracing::warn!(%status, "an outcome refers to what is not held");
+                    break;
+                }
+                tokio::time::sleep(HOLD_PAUSE).await;
             }
             // The driver may have ended; then the worker reports to the next principal.
             drop(driver.send(Input::Session(Command::ReportOutcomes { session, outcomes })).await);

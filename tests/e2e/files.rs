@@ -301,6 +301,12 @@ fn what_no_task_refers_to_goes() -> anyhow::Result<()> {
     until("it goes", || !is_kept(&own, b"first\n") && !is_kept(&other, b"first\n"));
     assert!(is_kept(&own, b"waits") && is_kept(&other, b"waits"));
 
+    // More than there is room for at a time, one after the other.
+    for n in 0..5 {
+        let script = format!("head -c 300000 /dev/zero | tr '\\0' {n} > x");
+        let made = here(&cli, &desk, &["run", "--output-file", "x", "--", "sh", "-c", &script])?;
+        assert_eq!(made.code, Some(0), "{made:?}");
+    }
     let full =
         cli.run(&["run", "--output-file", "x", "--", "sh", "-c", "head -c 2000000 /dev/zero > x"])?;
     assert!(full.code != Some(0) && !full.stderr.is_empty(), "{full:?}");

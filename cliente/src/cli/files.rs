@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use cliente::{Client, Unreceived};
 use common::blobs::{
-    Content, Hash, MAX_FILES, StagedFile, content_of, found, is_pattern, relative_path,
+    Content, Hash, MAX_FILES, StagedFile, content_of, found, is_pattern, pattern_fits,
+    relative_path,
 };
 use common::error_code::ErrorCode;
 use common::messages::client::ClientMessage;
@@ -167,7 +168,14 @@ fn named(input: &str) -> Result<Vec<(String, PathBuf)>, Failure> {
     };
     let is_several = is_pattern(source) && !Path::new(source).exists();
     let paths: Vec<PathBuf> = match is_several {
-        true => glob::glob(source).map_err(|_| none())?.filter_map(Result::ok).collect(),
+        true => {
+            let unreadable = |error: glob::GlobError| {
+                let place = error.path().display().to_string();
+                Failure::input(&place)(error.into())
+            };
+            let found = glob::glob(source).map_err(|_| none())?;
+            found.map(|path| path.map_err(unreadable)).collect::<Result<_, _>>()?
+        }
         false => vec![PathBuf::from(source)],
     };
     let mut files = Vec::new();
@@ -183,8 +191,12 @@ fn named(input: &str) -> Result<Vec<(String, PathBuf)>, Failure> {
             let below = found(path, "*", MAX_FILES);
             let below = below.map_err(Failure::input(&path.display().to_string()))?;
             files.extend(below.into_iter().map(|file| (base.join(&file), path.join(&file))));
-        } else {
+        } else if metadata.is_file() {
             files.push((base, path.clone()));
+        } else {
+            // Of a device or a pipe nobody knows where it ends.
+            let why = std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file");
+            return Err(Failure::input(&path.display().to_string())(why));
         }
     }
     if files.is_empty() {
@@ -261,8 +273,7 @@ impl Output {
         let name = relative_path(&file.name).ok()?;
         let own = relative_path(&self.name).ok()?;
         if is_pattern(&self.name) {
-            let pattern = glob::Pattern::new(&self.name).ok()?;
-            let fits = name.ancestors().any(|path| pattern.matches_path(path));
+            let fits = pattern_fits(&own, &name).ok()?;
             return fits.then(|| (self.directory(), name));
         }
         let rest = name.strip_prefix(&own).ok()?;

@@ -24,6 +24,15 @@ pub fn found(dir: &Path, pattern: &str, limit: usize) -> std::io::Result<Vec<Pat
     Ok(files)
 }
 
+/// Whether [`found`] with this pattern finds this file, or a directory that it is in.
+///
+/// # Errors
+/// The pattern is none.
+pub fn pattern_fits(pattern: &Path, name: &Path) -> Result<bool, glob::PatternError> {
+    let pattern = glob::Pattern::new(&pattern.to_string_lossy())?;
+    Ok(name.ancestors().any(|path| pattern.matches_path_with(path, OPTIONS)))
+}
+
 struct Walk<'a> {
     root: &'a Path,
     pattern: &'a glob::Pattern,
@@ -47,7 +56,11 @@ fn walk(
         }
         let entry = entry?;
         let (name, kind) = (below.join(entry.file_name()), entry.file_type()?);
-        let fits = all || walking.pattern.matches_path_with(&name, OPTIONS);
+        let fits = all || walking.pattern.matches_with(&name.to_string_lossy(), OPTIONS);
+        if fits && name.to_str().is_none() && !kind.is_symlink() {
+            let why = format!("the name {} is no UTF-8", name.display());
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+        }
         if kind.is_dir() && depth < MAX_DEPTH {
             walk(walking, (&name, depth + 1, fits), files)?;
         } else if kind.is_file() && fits {
@@ -80,6 +93,15 @@ mod tests {
         assert_eq!(names("**/*.txt"), ["c.txt", "out/deep/e.txt"]);
         assert_eq!(names("c.txt"), ["c.txt"]);
         assert!(names("link/*").is_empty());
+        let fits = |pattern: &str, name: &str| {
+            pattern_fits(Path::new(pattern), Path::new(name)).expect("is one")
+        };
+        assert!(fits("out", "out/deep/e.txt") && fits("*.png", "a.png"));
+        assert!(!fits("*.png", "out/d.png"), "as above");
         assert!(found(root, "[", 100).is_err());
+        let name = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"out/\xff");
+        std::fs::write(root.join(name), "x").expect("is written");
+        assert!(found(root, "out", 100).is_err(), "it is not left out without a word");
+        assert!(found(root, "*.png", 100).is_ok());
     }
 }

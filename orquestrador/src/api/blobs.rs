@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use common::blobs::{Content, Hash, MAX_BLOB_BYTES, MAX_BLOBS, MAX_CHUNK_BYTES, chunks};
+use common::blobs::{Content, Hash, MAX_BLOBS, MAX_CHUNK_BYTES, chunks};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::blob_service_server::BlobService;
@@ -94,7 +94,7 @@ impl BlobService for Service {
                 let why = format!("blob {hash} is not here");
                 return Err(grpc_status::status(ErrorCode::BlobNotFound, why));
             }
-            None => self.blobs.fetch(hash).await?,
+            None => self.blobs.fetch_or_wait(hash).await?,
         };
         let mut answer = Response::new(verified(store, Content { hash, bytes }, offset));
         answer.metadata_mut().insert(LENGTH_KEY, bytes.into());
@@ -156,14 +156,14 @@ fn verified(store: Store, content: Content, offset: u64) -> Chunks {
                 }
                 Some(Err(error)) => {
                     tracing::error!(%error, blob = %content.hash, "a blob cannot be read");
-                    Some((Err(damaged(&store, content.hash)), (bytes, None, true)))
+                    Some((Err(unreadable(&store, content.hash).await), (bytes, None, true)))
                 }
                 None => {
                     let is_that = |h: blake3::Hasher| *h.finalize().as_bytes() == content.hash.0;
                     if hasher.is_none_or(is_that) {
                         return None;
                     }
-                    Some((Err(damaged(&store, content.hash)), (bytes, None, true)))
+                    Some((Err(unreadable(&store, content.hash).await), (bytes, None, true)))
                 }
             }
         }
@@ -177,12 +177,18 @@ type Step = (
     bool,
 );
 
-fn damaged(store: &Store, hash: Hash) -> Status {
-    if let Err(error) = store.set_aside(hash) {
-        tracing::error!(%error, blob = %hash, "a damaged blob could not be set aside");
-    }
-    let why = format!("blob {hash} is damaged on this node's disk");
-    grpc_status::status(ErrorCode::BlobDamaged, why)
+/// Damaged, and so set aside; or another time it can be read.
+async fn unreadable(store: &Store, hash: Hash) -> Status {
+    let looked = store.clone();
+    let done = tokio::task::spawn_blocking(move || looked.set_aside_if_damaged(hash)).await;
+    let (code, why) = match done.map_err(std::io::Error::other).flatten() {
+        Ok(()) => (ErrorCode::BlobDamaged, "is, or was, damaged on this node's disk".to_owned()),
+        Err(error) => {
+            tracing::error!(%error, blob = %hash, "a blob could not be looked at");
+            (ErrorCode::Unavailable, format!("cannot be read now: {error}"))
+        }
+    };
+    grpc_status::status(code, format!("blob {hash} {why}"))
 }
 
 fn hash(field: &str, id: &[u8]) -> Result<Hash, Status> {
@@ -199,9 +205,7 @@ pub fn refusal(error: &store::Error) -> Status {
         store::Error::Full { .. } | store::Error::DiskFull(_) => {
             grpc_status::status(ErrorCode::BlobStoreFull, error.to_string())
         }
-        store::Error::TooLong { .. } => {
-            invalid(&format!("must have at most {MAX_BLOB_BYTES}"), "blob.bytes")
-        }
+        store::Error::TooLong { .. } => invalid(&error.to_string(), "blob.bytes"),
         store::Error::Other => invalid("is not what its name says", "chunk"),
         store::Error::Io(source) => {
             tracing::error!(error = %source, "a blob could not be stored");

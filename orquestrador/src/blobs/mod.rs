@@ -89,6 +89,18 @@ impl Blobs {
         Ok(())
     }
 
+    /// The same for whoever can wait: a node that is away may have it.
+    ///
+    /// # Errors
+    /// `BLOB_NOT_FOUND`, or `UNAVAILABLE` while the other node is not linked.
+    pub async fn fetch_or_wait(&self, hash: Hash) -> Result<u64, Status> {
+        if self.describe().await?.peer.is_none() {
+            let why = format!("blob {hash} is not here, and the other orchestrator is away");
+            return Err(grpc_status::status(ErrorCode::Unavailable, why));
+        }
+        self.fetch(hash).await
+    }
+
     /// From the other node; gives its length.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::blobs::{Content, Hash, MAX_BLOB_BYTES, Partial, Unfinished};
+use common::blobs::{Content, Hash, MAX_BLOB_BYTES, Partial, Unfinished, content_of};
 use uuid::Uuid;
 
 /// Below the data directory.
@@ -16,12 +16,14 @@ const DIRECTORY: &str = "blobs";
 const INCOMING: &str = "incoming";
 /// Files that were found damaged, for people to look at.
 const DAMAGED: &str = "damaged";
+/// How long what no task refers to any more stays where room is short: who has just asked for it is about to refer to it.
+const SHORT_GRACE: Duration = Duration::from_secs(2);
 
 /// Why a blob was not taken or given.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("a blob of {bytes} bytes is too long: at most {MAX_BLOB_BYTES} are taken")]
-    TooLong { bytes: u64 },
+    #[error("has {bytes}, at most {most} are taken (--max-blob-bytes)")]
+    TooLong { bytes: u64, most: u64 },
     #[error("{bytes} bytes more do not fit: {kept} of {limit} (--max-blob-bytes) are in use")]
     Full { bytes: u64, kept: u64, limit: u64 },
     #[error("the disk of the blobs is full")]
@@ -63,12 +65,28 @@ struct Kept {
     blobs: HashMap<Hash, Blob>,
     /// Of them, and of what is being received.
     bytes: u64,
+    /// Something was refused since the last sweep.
+    is_full: bool,
 }
 
 struct Blob {
     bytes: u64,
     /// When somebody last wanted it to be here.
     wanted: Instant,
+    /// A task referred to it: without one it is of no more use than any other copy that can come again.
+    was_referred: bool,
+}
+
+impl Blob {
+    fn new(bytes: u64) -> Self {
+        Self { bytes, wanted: Instant::now(), was_referred: false }
+    }
+}
+
+/// Rather than of this process or of the moment.
+fn is_of_the_file(error: &std::io::Error) -> bool {
+    let is_of_the_disk = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    is_of_the_disk || error.kind() == ErrorKind::NotFound
 }
 
 impl Store {
@@ -91,9 +109,10 @@ impl Store {
             let Some(hash) = entry.file_name().to_str().and_then(Hash::from_hex) else { continue };
             let bytes = entry.metadata()?.len();
             kept.bytes += bytes;
-            kept.blobs.insert(hash, Blob { bytes, wanted: Instant::now() });
+            kept.blobs.insert(hash, Blob::new(bytes));
         }
         std::fs::File::open(&root)?.sync_all()?;
+        std::fs::File::open(data_dir)?.sync_all()?;
         Ok(Self { root: root.into(), limit, kept: Arc::new(Mutex::new(kept)) })
     }
 
@@ -125,13 +144,15 @@ impl Store {
     /// There is no room for it.
     pub async fn receive(&self, content: Content) -> Result<Incoming, Error> {
         let bytes = content.bytes;
-        if bytes > MAX_BLOB_BYTES {
-            return Err(Error::TooLong { bytes });
+        let most = MAX_BLOB_BYTES.min(self.limit);
+        if bytes > most {
+            return Err(Error::TooLong { bytes, most });
         }
         let room = {
             let mut kept = self.kept();
             let all = kept.bytes.saturating_add(bytes);
             if all > self.limit {
+                kept.is_full = true;
                 return Err(Error::Full { bytes, kept: kept.bytes, limit: self.limit });
             }
             kept.bytes = all;
@@ -142,18 +163,29 @@ impl Store {
         Ok(Incoming { store: self.clone(), content, partial, room })
     }
 
-    /// What is there is damaged: it is here no more, and can come again.
+    /// Unless what is there is what its name says, it is here no more, and can come again. Reads it, and so takes its
+    /// time.
     ///
     /// # Errors
     /// The disk.
-    pub fn set_aside(&self, hash: Hash) -> std::io::Result<()> {
+    pub fn set_aside_if_damaged(&self, hash: Hash) -> std::io::Result<()> {
+        match content_of(&self.path(hash)) {
+            // Another one may have come since somebody saw the damage.
+            Ok(content) if content.hash == hash => return Ok(()),
+            Err(error) if !is_of_the_file(&error) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
         let mut kept = self.kept();
         let Some(blob) = kept.blobs.remove(&hash) else { return Ok(()) };
         kept.bytes -= blob.bytes;
-        std::fs::rename(self.path(hash), self.root.join(DAMAGED).join(hash.to_string()))
+        match std::fs::rename(self.path(hash), self.root.join(DAMAGED).join(hash.to_string())) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
-    /// Removes what nobody wanted for so long, unless it is to stay. Gives how many, and their bytes.
+    /// Removes what nobody wanted for so long, unless it is to stay; where room is short also what tasks referred to until
+    /// lately. Gives how many, and their bytes.
     ///
     /// # Errors
     /// The disk; the others are removed the next time.
@@ -163,7 +195,14 @@ impl Store {
         stays: impl Fn(Hash) -> bool,
     ) -> std::io::Result<(u64, u64)> {
         let mut kept = self.kept();
-        let is_over = |blob: &Blob| blob.wanted.elapsed() >= grace;
+        let is_short = std::mem::take(&mut kept.is_full) || kept.bytes > self.limit / 8 * 7;
+        let is_over = |blob: &Blob| {
+            let grace = if is_short && blob.was_referred { grace.min(SHORT_GRACE) } else { grace };
+            blob.wanted.elapsed() >= grace
+        };
+        for (hash, blob) in &mut kept.blobs {
+            blob.was_referred |= stays(*hash);
+        }
         let unwanted = kept.blobs.iter().filter(|(hash, blob)| is_over(blob) && !stays(**hash));
         let unwanted: Vec<_> = unwanted.map(|(hash, blob)| (*hash, blob.bytes)).collect();
         let mut removed = (0, 0);
@@ -213,16 +252,19 @@ impl Incoming {
         let Self { store, content: Content { hash, bytes }, partial, room } = self;
         {
             let mut kept = store.kept();
-            std::fs::rename(partial.path(), store.path(hash))?;
-            let blob = Blob { bytes, wanted: Instant::now() };
-            if kept.blobs.insert(hash, blob).is_none() {
-                // The room is the blob's from now on.
-                kept.bytes += bytes;
+            // An equal one that is there is not removed meanwhile.
+            if let Some(blob) = kept.blobs.get_mut(&hash) {
+                blob.wanted = Instant::now();
             }
+            std::fs::rename(partial.path(), store.path(hash))?;
         }
         partial.kept();
-        drop(room);
+        // Before that nobody may take it for granted.
         tokio::fs::File::open(&store.root).await?.sync_all().await?;
+        if store.kept().blobs.insert(hash, Blob::new(bytes)).is_none() {
+            // The room is the blob's from now on.
+            room.give_away();
+        }
         Ok(())
     }
 }
@@ -231,6 +273,12 @@ impl Incoming {
 struct Room {
     kept: Arc<Mutex<Kept>>,
     bytes: u64,
+}
+
+impl Room {
+    fn give_away(mut self) {
+        self.bytes = 0;
+    }
 }
 
 impl Drop for Room {
@@ -279,7 +327,7 @@ mod tests {
     async fn what_is_refused_leaves_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), 10).expect("opens");
-        assert!(matches!(put(&store, b"more than ten").await, Err(Error::Full { .. })));
+        assert!(matches!(put(&store, b"more than ten").await, Err(Error::TooLong { .. })));
         let mut other = store.receive(content(b"one")).await.expect("there is room");
         other.write(b"two").await.expect("is written");
         assert!(matches!(other.keep().await, Err(Error::Other)));
@@ -292,6 +340,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_room_is_short_what_tasks_referred_to_goes_first() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), 10).expect("opens");
+        let referred = put(&store, b"referred").await.expect("is kept");
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(store.sweep(hour, |hash| hash == referred).expect("is swept"), (0, 0));
+        put(&store, b"more").await.expect_err("there is no room");
+        store.kept().blobs.get_mut(&referred).expect("is there").wanted -= SHORT_GRACE;
+        assert_eq!(store.sweep(hour, |_| false).expect("is swept"), (1, 8));
+        let new = put(&store, b"new").await.expect("there is room");
+        put(&store, b"much more").await.expect_err("there is no room");
+        store.kept().blobs.get_mut(&new).expect("is there").wanted -= SHORT_GRACE;
+        assert_eq!(store.sweep(hour, |_| false).expect("is swept"), (0, 0), "a task may come");
+    }
+
+    #[tokio::test]
     async fn what_nobody_wants_goes_and_damage_is_set_aside() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), 100).expect("opens");
@@ -301,7 +365,10 @@ mod tests {
         assert_eq!(swept, (0, 0), "not so soon");
         let swept = store.sweep(Duration::ZERO, |hash| hash == stays).expect("is swept");
         assert_eq!((swept, store.has(goes), store.has(stays)), ((1, 4), false, true));
-        store.set_aside(stays).expect("is moved");
+        store.set_aside_if_damaged(stays).expect("is read");
+        assert!(store.has(stays), "it is what its name says");
+        std::fs::write(store.path(stays), "STAYS").expect("is written");
+        store.set_aside_if_damaged(stays).expect("is moved");
         assert_eq!((store.touch(stays), store.size()), (None, (0, 0)));
         put(&store, b"stays").await.expect("can come again");
     }

@@ -20,6 +20,8 @@ use super::Seat;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a blob may be missing: the other orchestrator, which has it, may be starting.
 const MISSING_PATIENCE: Duration = Duration::from_secs(5);
+/// How long there may be no room for a file.
+const ROOM_PATIENCE: Duration = Duration::from_secs(60);
 /// How often what came may be another content before it is given up.
 const MAX_OTHER: u32 = 3;
 
@@ -102,6 +104,7 @@ impl Remote {
 
     /// Returns when the orchestrators have it.
     pub async fn put(&self, path: &Path, content: Content) -> Result<(), Error> {
+        let began = Instant::now();
         loop {
             let seat = self.seat().await;
             let mut client = BlobServiceClient::new(seat.endpoint.channel());
@@ -113,7 +116,7 @@ impl Remote {
             match put {
                 Ok(()) => return Ok(()),
                 Err(Broken::Disk(error)) => return Err(error.into()),
-                Err(Broken::Wire(status)) if grpc_status::meaning(&status).code.retryable() => {
+                Err(Broken::Wire(status)) if may_change(&status, began) => {
                     tracing::debug!(%status, "a file could not be stored yet");
                 }
                 Err(Broken::Wire(status)) => {
@@ -132,6 +135,14 @@ impl Remote {
             // The worker ends, and the attempt with it.
             Ok(None) | Err(_) => std::future::pending().await,
         }
+    }
+}
+
+/// Room comes, if it does, when tasks are forgotten; anything else is a matter of failovers.
+fn may_change(status: &Status, began: Instant) -> bool {
+    match grpc_status::meaning(status).code {
+        ErrorCode::BlobStoreFull => began.elapsed() < ROOM_PATIENCE,
+        code => code.retryable(),
     }
 }
 

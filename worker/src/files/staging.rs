@@ -92,9 +92,9 @@ fn look(
 ) -> Result<Vec<(StagedFile, Content, PathBuf)>, Failure> {
     let mut files = BTreeMap::new();
     for pattern in wanted {
-        relative_path(pattern)
+        let plain = relative_path(pattern)
             .map_err(|error| Failure::invalid_payload(format!("outputs: {error}")))?;
-        let pattern = pattern.trim_start_matches("./");
+        let pattern = &*plain.to_string_lossy();
         let names =
             found(dir, pattern, MAX_FILES).map_err(|error| output_failed(pattern, &error))?;
         if names.is_empty() && has_succeeded && !is_pattern(pattern) {
