@@ -176,7 +176,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 handler: handler.to_string(),
                 payload: payload.clone(),
                 delivery: convert::delivery(terms.delivery).into(),
-                retry: convert::retry(terms),
+                retry: convert::retry(terms).map(Box::new),
                 start: fates.not_before(*task).map(|at| Start::NotBeforeMs(at.0)),
                 queue: terms.queue.to_string(),
                 priority: terms.priority.into(),
@@ -185,7 +185,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 deadline_after_ms: terms.times.end_ms,
                 after: after.iter().map(ToString::to_string).collect(),
                 after_condition: convert::condition(condition).into(),
-                needs: convert::needs(terms),
+                needs: convert::needs(terms).map(Box::new),
                 // A task of the cluster may have it by now.
                 unique: None,
                 group: convert::group(&terms.group),

@@ -360,7 +360,7 @@ async fn bad_requests_name_their_fields() {
         payload: vec![0; (4 << 20) + 1].into(),
         delivery: 9,
         start: Some(proto::task_spec::Start::StartDelayMs(u64::MAX)),
-        retry: Some(common::proto::RetryPolicy { max_attempts: 1, ..Default::default() }),
+        retry: Some(Box::new(common::proto::RetryPolicy { max_attempts: 1, ..Default::default() })),
         queue: "a b".into(),
         group: "a b".into(),
         priority: 128,
@@ -369,8 +369,8 @@ async fn bad_requests_name_their_fields() {
         deadline_after_ms: Some(0),
         after: vec!["x".into()],
         after_condition: 9,
-        needs: Some(proto::Needs { slots: 5_000, ..Default::default() }),
-        unique: Some(proto::UniqueKey { key: String::new(), window_ms: u64::MAX }),
+        needs: Some(Box::new(proto::Needs { slots: 5_000, ..Default::default() })),
+        unique: Some(Box::new(proto::UniqueKey { key: String::new(), window_ms: u64::MAX })),
         blobs: vec![proto::BlobRef { id: vec![1], bytes: 1 }],
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");

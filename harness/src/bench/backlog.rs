@@ -28,8 +28,12 @@ const TOO_LONG: Duration = Duration::from_secs(600);
 pub async fn enqueue_and_drain(dir: &Path, tasks: usize, runs: &mut Runs) -> anyhow::Result<()> {
     let mut rig = Rig::start(dir, WORKERS, &MANY_SLOTS)?;
     stop_workers(&mut rig)?;
+    let at_first = rig.usage()?;
     runs.higher("backlog_enqueue", "tasks/s", enqueue(&rig.client, tasks).await?);
     let before = rig.usage()?;
+    for (process, cost) in before.cost(&at_first, tasks) {
+        runs.lower(format!("backlog_enqueue_cpu_{process}"), "us/task", cost);
+    }
     // Snapshots are written meanwhile.
     let onlooker = Onlooker::start(&rig.cluster.layout)?;
     enqueue(&rig.client, 3 * tasks).await?;

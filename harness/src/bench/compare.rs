@@ -14,7 +14,8 @@ const TOLERATED: f64 = 0.85;
 #[derive(Debug, PartialEq)]
 pub struct Comparison {
     pub figure: String,
-    /// Above 1 is better, whichever way the figure goes; each by its limit where it has one.
+    /// Above 1 is better, whichever way the figure goes; the better one of itself and by its limit, where it has one: what is
+    /// as good as it was on a machine that got faster is not lost, nor what is as good as the machine.
     pub ratio: f64,
 }
 
@@ -42,14 +43,14 @@ pub fn compare(before: &[Figure], now: &[Figure]) -> Vec<Comparison> {
         .filter(|now| !now.figure.starts_with("limit_"))
         .filter_map(|now| {
             let before = before.get(now.figure.as_str())?;
-            let (new, old) = match (now.ratio, before.ratio) {
-                (Some(new), Some(old)) => (new, old),
-                _ => (now.median, before.median),
-            };
-            let ratio = match now.better {
+            let better = |new: f64, old: f64| match now.better {
+                _ if new == old => 1.0,
                 Better::Higher => new / old,
                 Better::Lower => old / new,
             };
+            let as_it_is = better(now.median, before.median);
+            let by_limit = now.ratio.zip(before.ratio).map(|(new, old)| better(new, old));
+            let ratio = by_limit.map_or(as_it_is, |by_limit| by_limit.max(as_it_is));
             Some(Comparison { figure: now.figure.clone(), ratio })
         })
         .collect()
@@ -77,6 +78,20 @@ mod tests {
             [Figure::higher("rate", "/s", vec![100.0 * machine]).of(&limit)]
         };
         assert_eq!(compare(&on(1.0), &on(0.5))[0].ratio, 1.0);
+        let figure = |limit: f64, rate: f64| {
+            [Figure::higher("rate", "/s", vec![rate]).of(&Figure::higher("l", "/s", vec![limit]))]
+        };
+        let faster_machine = compare(&figure(1_000.0, 100.0), &figure(2_000.0, 99.0));
+        assert_eq!(faster_machine[0].ratio, 0.99);
+        let lost = compare(&figure(1_000.0, 100.0), &figure(1_000.0, 80.0));
+        assert!(!lost[0].is_tolerated());
+    }
+
+    #[test]
+    fn nothing_is_no_worse_than_nothing() {
+        let none = [Figure::lower("memory", "KiB", vec![0.0])];
+        assert!(compare(&none, &none)[0].is_tolerated());
+        assert!(!compare(&none, &[Figure::lower("memory", "KiB", vec![4.0])])[0].is_tolerated());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Identifiers and counters. Each is its own type, so that none is taken for another.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 macro_rules! uuid_like {
     ($(#[$doc:meta])* $name:ident) => {
@@ -230,7 +230,9 @@ name_like!(ScheduleName);
 impl Default for QueueName {
     /// The queue of tasks that name none.
     fn default() -> Self {
-        Self::from("default")
+        // Every task without a queue asks for it.
+        static DEFAULT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("default"));
+        Self(Arc::clone(&DEFAULT))
     }
 }
 

@@ -184,13 +184,13 @@ fn spec(name: &ScheduleName, schedule: &Schedule, with_payload: bool) -> proto::
             handler: handler.to_string(),
             payload: if with_payload { payload.clone() } else { Default::default() },
             delivery: convert::delivery(terms.delivery).into(),
-            retry: convert::retry(terms),
+            retry: convert::retry(terms).map(Box::new),
             queue: terms.queue.to_string(),
             priority: terms.priority.into(),
             attempt_timeout_ms: terms.times.attempt_ms,
             expires_after_ms: terms.times.begin_ms,
             deadline_after_ms: terms.times.end_ms,
-            needs: convert::needs(terms),
+            needs: convert::needs(terms).map(Box::new),
             ..proto::TaskSpec::default()
         }),
         catch_up: match catch_up {

@@ -78,13 +78,13 @@ impl Violations {
             .ok();
         let way = Way {
             delivery: spec.delivery,
-            retry: spec.retry,
+            retry: spec.retry.map(|retry| *retry),
             queue: &spec.queue,
             priority: spec.priority,
             attempt_ms: spec.attempt_timeout_ms,
             begin_ms: spec.expires_after_ms,
             end_ms: spec.deadline_after_ms,
-            needs: spec.needs,
+            needs: spec.needs.map(|needs| *needs),
             group: &spec.group,
         };
         if let (Some(proto::task_spec::Start::StartDelayMs(delay)), Some(end)) =
@@ -98,7 +98,7 @@ impl Violations {
         let is_delayed = spec.start.is_some();
         let start = self.start(&path, spec.start);
         let after = self.after(&path, &spec.after, spec.after_condition, is_delayed);
-        let key = spec.unique.and_then(|unique| self.key(&path, unique));
+        let key = spec.unique.and_then(|unique| self.key(&path, *unique));
         let blobs = blob_refs(&spec.blobs)
             .map_err(|why| self.add(format!("{}.blobs", path()), why))
             .unwrap_or_default();

@@ -143,7 +143,10 @@ impl Violations {
         if let Some(why) = name_violation(queue).filter(|_| !queue.is_empty()) {
             self.add(format!("{}.queue", path()), why);
         }
-        let group = self.optional_name(&format!("{}.group", path()), group).map(Into::into);
+        if let Some(why) = name_violation(group).filter(|_| !group.is_empty()) {
+            self.add(format!("{}.group", path()), why);
+        }
+        let group = (!group.is_empty()).then(|| group.into());
         let queue = if queue.is_empty() { QueueName::default() } else { queue.into() };
         let known_priority = i8::try_from(priority);
         if known_priority.is_err() {
