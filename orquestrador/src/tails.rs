@@ -6,6 +6,7 @@
 mod fates;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::proto;
 use common::proto::task_spec::Start;
@@ -213,7 +214,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
 fn array_submission(
     array: ArrayId,
     (owner, handler): (&UserName, &HandlerName),
-    (payload, terms): (&Blob, &Terms),
+    (payload, terms): (&Blob, &Arc<Terms>),
     (first, count): (u32, u32),
     fates: &Fates,
 ) -> Option<proto::TailTask> {
@@ -276,7 +277,7 @@ mod tests {
             owner: "ana".into(),
             handler: "echo".into(),
             payload: b"x"[..].into(),
-            terms: Terms::default(),
+            terms: Terms::default().into(),
             at: Timestamp(1),
         };
         let append = |events: Vec<Event>| {

@@ -177,7 +177,7 @@ fn examples() -> Vec<Event> {
             owner: "user1".into(),
             handler: "echo".into(),
             payload: b"hello"[..].into(),
-            terms: retried(),
+            terms: retried().into(),
             at,
         },
         Event::TaskRetried {
@@ -223,7 +223,8 @@ fn examples() -> Vec<Event> {
                     end_ms: Some(90_000),
                 },
                 ..retried()
-            },
+            }
+            .into(),
             at,
         },
         Event::TaskBlocked {
@@ -268,7 +269,8 @@ fn examples() -> Vec<Event> {
                     resources: vec![("gpus".into(), 1)],
                 })),
                 ..Terms::default()
-            },
+            }
+            .into(),
             at,
         },
         Event::TaskSubmitted {
@@ -276,7 +278,7 @@ fn examples() -> Vec<Event> {
             owner: "user1".into(),
             handler: "echo".into(),
             payload: b"hello"[..].into(),
-            terms: Terms { group: Some("build-7".into()), ..Terms::default() },
+            terms: Terms { group: Some("build-7".into()), ..Terms::default() }.into(),
             at,
         },
         Event::GroupRestored(Box::new(RestoredGroup {

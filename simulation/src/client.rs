@@ -118,7 +118,7 @@ fn new_task(id: TaskId) -> NewTask {
         id,
         handler: HandlerName::from("simulated"),
         payload,
-        terms: terms(id, delivery),
+        terms: terms(id, delivery).into(),
         start,
         after: None,
         key: None,
@@ -158,11 +158,11 @@ pub const RESOURCE: &str = "gpus";
 /// Numbered from 1 on.
 fn new_array(id: ArrayId, count: u32) -> NewArray {
     let NewTask { handler, payload, terms, .. } = new_task(TaskId(id.0 >> ID_SHIFT));
-    let terms = Terms { times: TimeLimits::default(), ..terms };
+    let terms = Terms { times: TimeLimits::default(), ..Terms::clone(&terms) };
     // Of some, the second task is left out.
     let without =
         if count > 1 && id.0 >> 127 == 1 { std::iter::once(1..2).collect() } else { vec![] };
-    NewArray { id, handler, payload, terms, first: 1, count, without }
+    NewArray { id, handler, payload, terms: terms.into(), first: 1, count, without }
 }
 
 /// Beyond the numbers of tasks.

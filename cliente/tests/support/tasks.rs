@@ -167,7 +167,7 @@ impl TaskOrchestrator for Script {
                 handler: spec.handler.clone(),
                 payload: spec.payload.clone(),
                 delivery: spec.delivery,
-                retry: spec.retry.clone(),
+                retry: spec.retry.clone().map(Box::new),
                 queue: spec.queue.clone(),
                 priority: spec.priority,
                 attempt_timeout_ms: spec.attempt_timeout_ms,

@@ -123,7 +123,7 @@ pub struct NewTask {
     pub id: TaskId,
     pub handler: HandlerName,
     pub payload: Blob,
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     pub start: Start,
     /// What it comes after. No part of what a repeated submission is compared with.
     pub after: Option<Box<After>>,
@@ -187,7 +187,7 @@ pub struct NewArray {
     pub id: ArrayId,
     pub handler: HandlerName,
     pub payload: Blob,
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// The number of the first task.
     pub first: u32,
     /// At least 1; the last number fits.

@@ -24,7 +24,7 @@ pub enum Event {
         owner: UserName,
         handler: HandlerName,
         payload: Blob,
-        terms: Terms,
+        terms: Arc<Terms>,
         at: Timestamp,
     },
     /// Tasks that differ by their number alone; each begins without another event of its submission.
@@ -33,7 +33,7 @@ pub enum Event {
         owner: UserName,
         handler: HandlerName,
         payload: Blob,
-        terms: Terms,
+        terms: Arc<Terms>,
         /// The first one's number.
         first: u32,
         count: u32,
@@ -324,7 +324,7 @@ pub struct RestoredGroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoredAgain {
     pub payload: Blob,
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
 }
 
 /// An array; those of its tasks that have a record follow.
@@ -337,7 +337,7 @@ pub struct RestoredArray {
     pub fingerprint: u64,
     /// Empty when no task waits without a record.
     pub payload: Blob,
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// The first one's number.
     pub first: u32,
     pub count: u32,

@@ -124,7 +124,7 @@ impl History {
             owner,
             handler,
             payload: payload.to_blob(),
-            terms: Terms::clone(&terms),
+            terms: Arc::clone(&terms),
             at: task.submitted_at,
         }
     }
@@ -137,7 +137,7 @@ impl History {
             handler,
             fingerprint: array.fingerprint,
             payload: array.payload.to_blob(),
-            terms: Terms::clone(&terms),
+            terms: Arc::clone(&terms),
             first: array.first,
             count: array.count,
             at: array.submitted_at,
@@ -169,7 +169,7 @@ impl History {
             group: terms.group.clone(),
             again: finished.again.as_ref().map(|again| {
                 let payload = again.payload.to_blob();
-                Box::new(RestoredAgain { payload, terms: Terms::clone(&again.terms) })
+                Box::new(RestoredAgain { payload, terms: Arc::clone(&again.terms) })
             }),
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },

@@ -1,5 +1,7 @@
 //! What a schedule says, and what its tasks are called.
 
+use std::sync::Arc;
+
 use orquestrador_schedule::Plan;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -18,7 +20,7 @@ pub struct Schedule {
     pub handler: HandlerName,
     pub payload: Blob,
     /// Without a schedule: its name is added to those of its tasks.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
 }
 
 impl Schedule {

@@ -1,5 +1,7 @@
 //! How a task is to be run. Many tasks have the same terms, so records refer to them.
 
+use std::sync::{Arc, LazyLock};
+
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::command::{Delivery, Failure};
@@ -90,7 +92,26 @@ impl From<Delivery> for Terms {
     }
 }
 
+impl From<Delivery> for Arc<Terms> {
+    /// Nothing is made for it: most tasks have such terms.
+    fn from(delivery: Delivery) -> Self {
+        static PLAIN: LazyLock<[Arc<Terms>; 2]> = LazyLock::new(|| {
+            [Delivery::AtLeastOnce, Delivery::AtMostOnce].map(|delivery| Arc::new(delivery.into()))
+        });
+        let [at_least_once, at_most_once] = &*PLAIN;
+        Self::clone(match delivery {
+            Delivery::AtLeastOnce => at_least_once,
+            Delivery::AtMostOnce => at_most_once,
+        })
+    }
+}
+
 impl Terms {
+    /// For the many that have the same.
+    pub fn shared(self) -> Arc<Self> {
+        if self.is_plain() { self.delivery.into() } else { Arc::new(self) }
+    }
+
     /// Equal for equal terms. Of terms that say nothing but the delivery, it is that; what says nothing else adds nothing,
     /// so that the hash of terms outlives what is added to them.
     pub fn hash(&self) -> u64 {

@@ -31,7 +31,7 @@ pub fn examples(task: TaskId, at: Timestamp) -> Vec<Event> {
             owner: "user1".into(),
             handler: "echo".into(),
             payload: b"hello"[..].into(),
-            terms: Terms { schedule: Some("nightly".into()), ..Terms::default() },
+            terms: Terms { schedule: Some("nightly".into()), ..Terms::default() }.into(),
             at,
         },
     ]
@@ -56,7 +56,7 @@ fn nightly() -> Schedule {
         overlap: Overlap::Skip,
         handler: "echo".into(),
         payload: b"hello"[..].into(),
-        terms: Terms { priority: 3, ..Terms::default() },
+        terms: Terms { priority: 3, ..Terms::default() }.into(),
     }
 }
 
@@ -69,7 +69,11 @@ pub fn any_event(terms: BoxedStrategy<Terms>) -> impl Strategy<Value = Event> {
             |(owner, name, payload, terms, next, at)| Event::ScheduleSet {
                 owner: owner.as_str().into(),
                 name: name.as_str().into(),
-                schedule: Arc::new(Schedule { payload: payload.into(), terms, ..nightly() }),
+                schedule: Arc::new(Schedule {
+                    payload: payload.into(),
+                    terms: terms.into(),
+                    ..nightly()
+                }),
                 paused: next.is_none(),
                 created: at,
                 next,

@@ -44,7 +44,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                 owner: owner.as_str().into(),
                 handler: handler.as_str().into(),
                 payload: payload.into(),
-                terms,
+                terms: terms.into(),
                 at,
             }
         ),
@@ -54,7 +54,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                 owner: name.as_str().into(),
                 handler: name.as_str().into(),
                 payload: payload.into(),
-                terms,
+                terms: terms.into(),
                 first,
                 count,
                 without: vec![0..first, first..first],
@@ -72,7 +72,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                     handler: name.as_str().into(),
                     fingerprint: array as u64,
                     payload: payload.into(),
-                    terms,
+                    terms: terms.into(),
                     first,
                     count,
                     at,
@@ -214,7 +214,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                 task.schedule = has_run.then(|| "nightly".into());
                 task.again = has_run.then(|| {
                     let terms = Terms { priority: 3, ..retried() };
-                    Box::new(RestoredAgain { payload: b"hello"[..].into(), terms })
+                    Box::new(RestoredAgain { payload: b"hello"[..].into(), terms: terms.into() })
                 });
                 task.worker = task.worker.filter(|_| has_run);
                 Event::TaskRestored(task)

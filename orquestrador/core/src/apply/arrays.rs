@@ -1,6 +1,7 @@
 //! What events do to arrays, and to tasks because they belong to one.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::Applied;
 use crate::digest;
@@ -20,7 +21,7 @@ impl State {
         &mut self,
         id: ArrayId,
         (owner, handler): (&UserName, &HandlerName),
-        (payload, terms): (&Blob, &Terms),
+        (payload, terms): (&Blob, &Arc<Terms>),
         (first, count, without): (u32, u32, &[Range<u32>]),
         at: Timestamp,
     ) -> Applied {
@@ -35,7 +36,7 @@ impl State {
                 terms.hash(),
             ),
             payload: payload.clone(),
-            terms: terms.clone(),
+            terms: Arc::clone(terms),
             first,
             count,
             at,

@@ -210,7 +210,7 @@ impl State {
         &mut self,
         id: TaskId,
         (owner, handler): (&UserName, &HandlerName),
-        (payload, terms): (&Blob, &Terms),
+        (payload, terms): (&Blob, &Arc<Terms>),
         at: Timestamp,
     ) -> Applied {
         if self.tasks.find(id).is_some() {
@@ -457,7 +457,7 @@ impl State {
         submission.fingerprint = restored.fingerprint;
         let again = restored.again.as_ref().map(|again| {
             let payload = Kept::new(&again.payload);
-            Box::new(Again { payload, terms: Arc::new(again.terms.clone()) })
+            Box::new(Again { payload, terms: Arc::clone(&again.terms) })
         });
         let finished = Finished {
             content_hash: digest::content(&end),

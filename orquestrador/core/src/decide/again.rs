@@ -37,7 +37,7 @@ impl Machine {
             id: new,
             handler,
             payload: payload.to_blob(),
-            terms: Terms { origin, ..Terms::clone(terms) },
+            terms: Terms { origin, ..Terms::clone(terms) }.shared(),
             start: Start::Now,
             after: None,
             key: None,

@@ -212,7 +212,7 @@ pub(super) fn task_from((_, name): &ScheduleKey, entry: &Entry, id: TaskId) -> N
         id,
         handler: schedule.handler.clone(),
         payload: schedule.payload.clone(),
-        terms: Terms { schedule: Some(name.clone()), ..schedule.terms.clone() },
+        terms: Terms { schedule: Some(name.clone()), ..Terms::clone(&schedule.terms) }.shared(),
         start: Start::Now,
         after: None,
         key: None,

@@ -1,6 +1,7 @@
 //! Accepting tasks: all of a batch or none. A repeated submission is accepted and changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::command::{After, NewTask};
 use crate::digest;
@@ -194,7 +195,7 @@ impl Machine {
     pub(super) fn check_terms<'a>(
         &self,
         owner: &UserName,
-        wanted: impl Iterator<Item = (&'a HandlerName, &'a Terms)>,
+        wanted: impl Iterator<Item = (&'a HandlerName, &'a Arc<Terms>)>,
     ) -> Result<(), Rejection> {
         let (mut queues, mut policies) = (BTreeSet::new(), BTreeSet::new());
         let mut groups = BTreeSet::new();

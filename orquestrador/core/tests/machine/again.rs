@@ -28,7 +28,10 @@ fn failed() -> Scene {
     let times = TimeLimits { end_ms: Some(5_000), ..TimeLimits::default() };
     let needs = Some(Box::new(Needs { slots: 2, ..Needs::default() }));
     let terms = Terms { queue: "a".into(), priority: 3, times, needs, ..Terms::default() };
-    scene.step(0, submit_tasks("ana", vec![NewTask { terms, ..task(1, "echo", "payload") }]));
+    scene.step(
+        0,
+        submit_tasks("ana", vec![NewTask { terms: terms.into(), ..task(1, "echo", "payload") }]),
+    );
     scene.step(0, fail(1, attempt(1, 1)));
     scene
 }
@@ -108,7 +111,7 @@ fn repetitions_use_up_no_policies() {
     scene.step(0, connect(1, 9));
     let times = TimeLimits { end_ms: Some(60_000), ..TimeLimits::default() };
     let terms = Terms { times, ..Terms::default() };
-    let new = |id| NewTask { terms: terms.clone(), ..task(id, "echo", "") };
+    let new = |id| NewTask { terms: terms.clone().into(), ..task(id, "echo", "") };
     scene.step(0, submit_tasks("ana", vec![new(1), new(2)]));
     for id in [1, 2] {
         scene.step(0, fail(1, attempt(id, 1)));

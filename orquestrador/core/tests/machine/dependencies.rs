@@ -179,7 +179,7 @@ fn purging_a_queue_cancels_what_waits_there_for_others() {
     let mut scene = scene(1);
     scene.step(0, submit(&[1]));
     let terms = Terms { queue: "a".into(), ..Terms::default() };
-    let blocked = NewTask { terms, ..waiting(2, Condition::Succeeded, &[1]) };
+    let blocked = NewTask { terms: terms.into(), ..waiting(2, Condition::Succeeded, &[1]) };
     scene.step(0, submit_tasks("ana", vec![blocked]));
     let step = scene.step(0, Command::PurgeQueue { request: REQUEST, queue: "a".into() });
     assert_eq!(events(&step), ["cancelled 2"]);

@@ -80,7 +80,7 @@ fn the_digest_covers_the_failures_of_a_task_and_when_it_is_due() {
             owner: "ana".into(),
             handler: "echo".into(),
             payload: b"payload"[..].into(),
-            terms: retried(9),
+            terms: retried(9).into(),
             at: Timestamp(1),
         };
         let retried = Event::TaskRetried {
@@ -107,7 +107,7 @@ fn the_digest_covers_every_field_of_an_array() {
         |array| array.handler = "render".into(),
         |array| array.fingerprint = 8,
         |array| array.terms = Delivery::AtMostOnce.into(),
-        |array| array.terms = retried(3),
+        |array| array.terms = retried(3).into(),
         |array| array.first = 4,
         |array| array.count = 11,
         |array| array.at = Timestamp(2),

@@ -7,7 +7,7 @@ use crate::scene::*;
 
 fn timed(times: TimeLimits, ids: &[u128]) -> Command {
     let terms = Terms { times, ..Terms::default() };
-    let new = |id: &u128| NewTask { terms: terms.clone(), ..task(*id, "echo", "payload") };
+    let new = |id: &u128| NewTask { terms: terms.clone().into(), ..task(*id, "echo", "payload") };
     submit_tasks("ana", ids.iter().map(new).collect())
 }
 

@@ -7,7 +7,7 @@ use crate::scene::*;
 
 fn grouped(id: u128, group: &str) -> NewTask {
     let terms = Terms { group: Some(group.into()), ..Terms::default() };
-    NewTask { terms, ..task(id, "echo", "p") }
+    NewTask { terms: terms.into(), ..task(id, "echo", "p") }
 }
 
 fn submit_in(group: &str, ids: &[u128]) -> Command {
@@ -17,7 +17,8 @@ fn submit_in(group: &str, ids: &[u128]) -> Command {
 fn array_in(group: &str, count: u32) -> Command {
     let mut command = submit_array(1, 0..count);
     if let Command::SubmitArray { array, .. } = &mut command {
-        array.terms.group = Some(group.into());
+        let terms = Terms { group: Some(group.into()), ..Terms::clone(&array.terms) };
+        array.terms = terms.shared();
     }
     command
 }

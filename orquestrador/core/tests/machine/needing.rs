@@ -9,7 +9,7 @@ use crate::scene::*;
 
 fn needing(needs: &Needs, ids: &[u128]) -> Command {
     let terms = Terms { needs: Some(Box::new(needs.clone())), ..Terms::default() };
-    let new = |id: &u128| NewTask { terms: terms.clone(), ..task(*id, "echo", "payload") };
+    let new = |id: &u128| NewTask { terms: terms.clone().into(), ..task(*id, "echo", "payload") };
     submit_tasks("ana", ids.iter().map(new).collect())
 }
 

@@ -126,7 +126,7 @@ fn submission() -> impl Strategy<Value = Command> {
             id,
             handler,
             payload: vec![payload; 3].into(),
-            terms,
+            terms: terms.into(),
             start: if after.is_some() { Start::Now } else { start },
             after: after.map(Box::new),
             key: key.map(Box::new),
@@ -150,7 +150,7 @@ fn array_submission() -> impl Strategy<Value = Command> {
         handler,
         payload: vec![payload; 3].into(),
         // These are for single tasks.
-        terms: Terms { times: TimeLimits::default(), ..terms },
+        terms: Terms { times: TimeLimits::default(), ..terms }.into(),
         first,
         count,
         // All but one at most.

@@ -100,7 +100,7 @@ fn a_page_looks_at_a_bounded_number_of_tasks_and_says_where_to_go_on() {
 #[test]
 fn a_list_is_filtered_by_queue_handler_worker_and_time() {
     let night = Terms { queue: "night".into(), ..Terms::default() };
-    let at_night = |id| NewTask { terms: night.clone(), ..task(id, "echo", "p") };
+    let at_night = |id| NewTask { terms: night.clone().into(), ..task(id, "echo", "p") };
     let all = TaskFilter::default;
     let (at, w1) = (|ms| Some(Timestamp(ms)), Some("w1".into()));
     for (filter, expect) in [

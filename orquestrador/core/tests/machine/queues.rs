@@ -10,7 +10,7 @@ use crate::scene::*;
 
 fn in_queue(owner: &str, (queue, priority): (&str, i8), ids: &[u128]) -> Command {
     let terms = Terms { queue: queue.into(), priority, ..Terms::default() };
-    let new = |id: &u128| NewTask { terms: terms.clone(), ..task(*id, "echo", "payload") };
+    let new = |id: &u128| NewTask { terms: terms.clone().into(), ..task(*id, "echo", "payload") };
     submit_tasks(owner, ids.iter().map(new).collect())
 }
 

@@ -111,7 +111,7 @@ fn a_task_that_may_not_run_keeps_no_worker_from_others() {
     scene.step(0, limit("ana", running(1)));
     scene.step(0, connect(1, 2));
     let urgent = |id| NewTask {
-        terms: Terms { priority: 9, ..Terms::default() },
+        terms: Terms { priority: 9, ..Terms::default() }.into(),
         ..task(id, "echo", "payload")
     };
     assert_eq!(assigned(&scene.step(0, submit_tasks("ana", vec![urgent(1), urgent(2)]))), [1]);
@@ -302,7 +302,7 @@ fn a_user_with_many_classes_is_passed_over_at_once() {
         let priority = (id % 5) as i8;
         let queue = format!("q{}", id % 3).as_str().into();
         NewTask {
-            terms: Terms { priority, queue, ..Terms::default() },
+            terms: Terms { priority, queue, ..Terms::default() }.into(),
             ..task(id + 1, "echo", "payload")
         }
     });
@@ -322,7 +322,7 @@ fn who_may_not_run_more_is_not_overtaken_for_too_long_either() {
     scene.step(0, limit("ana", running(1)));
     scene.step(0, connect(1, 2));
     let urgent = |id| NewTask {
-        terms: Terms { priority: 9, ..Terms::default() },
+        terms: Terms { priority: 9, ..Terms::default() }.into(),
         ..task(id, "echo", "payload")
     };
     assert_eq!(assigned(&scene.step(0, of("ana", 1..3))), [1]);

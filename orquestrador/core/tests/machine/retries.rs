@@ -19,7 +19,8 @@ fn terms(codes: &[&str]) -> Terms {
 }
 
 fn submit_retried(ids: &[u128], codes: &[&str]) -> Command {
-    let retried = |id: &u128| NewTask { terms: terms(codes), ..task(*id, "echo", "payload") };
+    let retried =
+        |id: &u128| NewTask { terms: terms(codes).into(), ..task(*id, "echo", "payload") };
     submit_tasks("ana", ids.iter().map(retried).collect())
 }
 
@@ -27,7 +28,7 @@ fn submit_retried(ids: &[u128], codes: &[&str]) -> Command {
 fn submit_retried_array(n: u128, codes: &[&str]) -> Command {
     let mut command = submit_array(n, 0..3);
     if let Command::SubmitArray { array, .. } = &mut command {
-        array.terms = terms(codes);
+        array.terms = terms(codes).into();
     }
     command
 }

@@ -213,6 +213,6 @@ fn schedule(terms: impl Strategy<Value = Terms>) -> impl Strategy<Value = Schedu
         overlap,
         handler: "echo".into(),
         payload: b"again"[..].into(),
-        terms,
+        terms: terms.into(),
     })
 }

@@ -1,5 +1,7 @@
 //! How a task is to be run, as clients say it.
 
+use std::sync::Arc;
+
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::proto;
 use orquestrador_core::command::{After, Condition, Delivery, Start, UniqueKey};
@@ -115,7 +117,7 @@ impl Violations {
         path: &impl Fn() -> String,
         (handler, payload): (&str, &[u8]),
         way: Way<'_>,
-    ) -> Option<Terms> {
+    ) -> Option<Arc<Terms>> {
         let Way { delivery, retry, queue, priority, attempt_ms, begin_ms, end_ms, .. } = way;
         let (group, needs) = (way.group, way.needs);
         let needs = needs.and_then(|needs| self.needs(path, needs));
@@ -164,7 +166,9 @@ impl Violations {
         let (delivery, priority) = (known?, known_priority.ok()?);
         let (retry, needs) = (retry.map(Box::new), needs.map(Box::new));
         let (origin, schedule) = (None, None);
-        Some(Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group })
+        let terms =
+            Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group };
+        Some(terms.shared())
     }
 
     /// `None` also of needs that every worker meets.

@@ -1,5 +1,7 @@
 //! Events.
 
+use std::sync::Arc;
+
 use common::proto;
 use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
@@ -467,7 +469,7 @@ pub(super) fn terms(
     at_most_once: bool,
     retry: Option<proto::RetryTerms>,
     terms: Option<proto::TaskTerms>,
-) -> Result<Terms, CodecError> {
+) -> Result<Arc<Terms>, CodecError> {
     let delivery = delivery(at_most_once);
     let terms = terms.unwrap_or_default();
     let needs = needs(&terms);
@@ -485,7 +487,8 @@ pub(super) fn terms(
         Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
     });
     let (queue, retry) = (named(&queue), retry.transpose()?);
-    Ok(Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group })
+    let terms = Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group };
+    Ok(terms.shared())
 }
 
 fn origin(terms: &proto::TaskTerms) -> Result<Option<Box<Origin>>, CodecError> {

@@ -1,5 +1,7 @@
 //! Finished tasks, as snapshots hold them.
 
+use std::sync::Arc;
+
 use common::proto;
 use common::proto::task_restored::End;
 use common::proto::{RestoredCancellation, RestoredFailure, TaskRestored};
@@ -68,7 +70,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
     });
     let again = again.transpose()?;
     let Terms { delivery, queue, priority, needs, origin, schedule, group, .. } =
-        terms(e.at_most_once, None, e.terms)?;
+        Arc::unwrap_or_clone(terms(e.at_most_once, None, e.terms)?);
     Ok(RestoredTask {
         task: task(&e.task_id)?,
         owner: e.owner.as_str().into(),
