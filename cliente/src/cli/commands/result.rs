@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cliente::Produced;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -28,12 +29,17 @@ pub async fn files(
         let ids = vec![task_id.to_owned()];
         wait::within(wait.wait_timeout, wait::until_finished(context, ids, |_| Ok(()))).await?;
     }
-    let (task, result, _) = context.client.result(task_id).await?;
+    let (task, result, _) = context.client.produced(task_id).await?;
     if !cliente::is_final(task.state()) {
         let (task, state) = (task.task_id.clone(), task.state());
         return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
     }
-    let made = Report::of(&task, &result).map(|report| report.files).unwrap_or_default();
+    let report = match &result {
+        Produced::Bytes(result) => Report::of(&task, result),
+        // The report of a program is short.
+        Produced::Blob(_) => None,
+    };
+    let made = report.map(|report| report.files).unwrap_or_default();
     let count = files::receive(&context.client, &made, &[], into).await?;
     if context.is_json {
         let list = made.iter().map(|file| serde_json::json!(file).to_string() + "\n");

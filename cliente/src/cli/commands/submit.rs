@@ -26,6 +26,8 @@ use super::{array, flow, result, wait};
 
 /// Tasks that are made at once where no input limits them.
 const CHUNK: u64 = 20_000;
+/// And their payload bytes, as long as it is more than one task.
+const CHUNK_BYTES: u64 = 64 << 20;
 /// Of tasks that name none.
 const DEFAULT_QUEUE: &str = "default";
 
@@ -83,9 +85,11 @@ async fn of_lines(
 }
 
 fn repeated(template: &Template, count: u64) -> impl Iterator<Item = Vec<TaskSpec>> {
-    (0..count).step_by(CHUNK as usize).map(move |first| {
+    let payload_bytes = template.only_payload().len() as u64;
+    let chunk = (CHUNK_BYTES / payload_bytes.max(1)).clamp(1, CHUNK);
+    (0..count).step_by(chunk as usize).map(move |first| {
         let task = |_| template.task(template.only_payload());
-        (first..count.min(first + CHUNK)).map(task).collect()
+        (first..count.min(first + chunk)).map(task).collect()
     })
 }
 
