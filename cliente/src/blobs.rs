@@ -1,11 +1,11 @@
 //! Content too large for a message, to and from the orchestrators, through failovers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::blobs::{Content, Hash, MAX_BLOBS, Partial, Unfinished, requests};
+use common::blobs::{Content, Hash, MAX_BLOBS, Partial, Source, Unfinished, requests};
 use common::error_code::ErrorCode;
 use common::proto::blob_service_client::BlobServiceClient;
 use common::proto::{GetBlobRequest, HasBlobsRequest};
@@ -54,20 +54,20 @@ impl Client {
         Ok(all)
     }
 
-    /// Returns when the orchestrators have the content of the file, which must not change meanwhile. `sent` counts along.
+    /// Returns when the orchestrators have the content. `sent` counts along.
     ///
     /// # Errors
     /// A refusal, or nothing went on for the time of a call.
-    pub async fn put_blob(
+    pub async fn put_source(
         &self,
-        path: PathBuf,
+        source: Source,
         content: Content,
         sent: Arc<AtomicU64>,
     ) -> Result<(), Error> {
         let before = sent.load(Ordering::Relaxed);
         let put = |channel: Channel| {
             sent.store(before, Ordering::Relaxed);
-            let chunks = requests(path.clone(), content, Arc::clone(&sent));
+            let chunks = requests(source.clone(), content, Arc::clone(&sent));
             let request = self.targets.request(chunks);
             let mut client = BlobServiceClient::new(channel);
             async move { client.put_blob(request).await.map(drop) }

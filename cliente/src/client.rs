@@ -15,12 +15,13 @@ use tonic::transport::Channel;
 
 use crate::encoded::{self, Encoded};
 use crate::retry::{Backoff, Target, Targets, Waits, is_of_principal, silent};
+use crate::spec::Large;
 use crate::{Error, TaskFilter, TaskSpec, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same where megabytes may travel.
-const BULK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BULK_TIMEOUT: Duration = Duration::from_secs(5);
 /// What fits a request that is answered at once.
 const SMALL_BYTES: usize = 64 << 10;
 /// Tasks in one request.
@@ -121,8 +122,19 @@ impl Client {
         allow_unknown_handler: bool,
     ) -> Result<Submitted, Error> {
         task.check()?;
-        let limit = if task.payload.len() > SMALL_BYTES { BULK_TIMEOUT } else { TRY_TIMEOUT };
-        let request = proto::SubmitTaskRequest { task: Some(task.into()), allow_unknown_handler };
+        let (task, large) = task.into_wire();
+        let large: Vec<_> = large.into_iter().collect();
+        self.putting(&large, || self.submit_wire(task.clone(), allow_unknown_handler)).await
+    }
+
+    async fn submit_wire(
+        &self,
+        task: proto::TaskSpec,
+        allow_unknown_handler: bool,
+    ) -> Result<Submitted, Error> {
+        let is_bulky = task.payload.len() > SMALL_BYTES || task.payload_blob.is_some();
+        let limit = if is_bulky { BULK_TIMEOUT } else { TRY_TIMEOUT };
+        let request = proto::SubmitTaskRequest { task: Some(task), allow_unknown_handler };
         let answer = self
             .targets
             .call(
@@ -187,8 +199,8 @@ impl Client {
         batch: Vec<TaskSpec>,
         allow_unknown_handler: bool,
     ) -> Result<Batch, Error> {
-        let request = together(batch, allow_unknown_handler)?;
-        self.send_batch(&request, Waits::Count).await
+        let (request, large) = together(batch, allow_unknown_handler)?;
+        self.putting(&large, || self.send_batch(&request, Waits::Count)).await
     }
 
     /// In halves, and in halves of those, what alone is more than the caller may have unfinished. Ends with the first
@@ -198,13 +210,14 @@ impl Client {
         batch: Vec<TaskSpec>,
         allow_unknown_handler: bool,
     ) -> Vec<Result<Batch, Error>> {
-        let mut left = match together(batch, allow_unknown_handler) {
-            Ok(request) => vec![request],
+        let (mut left, large) = match together(batch, allow_unknown_handler) {
+            Ok((request, large)) => (vec![request], large),
             Err(error) => return vec![Err(error)],
         };
         let mut done = Vec::new();
         while let Some(mut request) = left.pop() {
-            match self.send_batch(&request, Waits::AreGiven).await {
+            let send = || self.send_batch(&request, Waits::AreGiven);
+            match self.putting(&large, send).await {
                 Err(refusal)
                     if refusal.code == ErrorCode::QuotaTooSmall && request.tasks.len() > 1 =>
                 {
@@ -263,29 +276,6 @@ impl Client {
             )
             .await?;
         answer.task.zip(answer.receipt).ok_or_else(incomplete)
-    }
-
-    /// The present state of a task, with its result if it has one.
-    ///
-    /// # Errors
-    /// As [`Client::task`].
-    pub async fn result(&self, task_id: &str) -> Result<(Task, Vec<u8>, Receipt), Error> {
-        let request = proto::GetTaskResultRequest { task_id: canonical_task_id(task_id) };
-        let answer = self
-            .targets
-            .call(
-                BULK_TIMEOUT,
-                |answer: &proto::GetTaskResultResponse| epoch(answer.receipt.as_ref()),
-                |channel| {
-                    let request = self.targets.request(request.clone());
-                    async move { Ok(tasks(channel).get_task_result(request).await?.into_inner()) }
-                },
-            )
-            .await?;
-        match (answer.task, answer.receipt) {
-            (Some(task), Some(receipt)) => Ok((task, answer.result.into(), receipt)),
-            _ => Err(incomplete()),
-        }
     }
 
     /// A page of the caller's tasks, newest first, and the token of the next page (empty on the last). The id of one
@@ -520,17 +510,18 @@ impl Client {
     }
 }
 
-/// In order, each of bounded count and size.
-/// One request.
+/// One request, and what is put before it.
 fn together(
     batch: Vec<TaskSpec>,
     allow_unknown_handler: bool,
-) -> Result<proto::SubmitTasksRequest, Error> {
+) -> Result<(proto::SubmitTasksRequest, Vec<Large>), Error> {
     batch.iter().try_for_each(TaskSpec::check)?;
-    let tasks = batch.into_iter().map(Into::into).collect();
-    Ok(proto::SubmitTasksRequest { tasks, allow_unknown_handler })
+    let (tasks, large): (_, Vec<_>) = batch.into_iter().map(TaskSpec::into_wire).unzip();
+    let request = proto::SubmitTasksRequest { tasks, allow_unknown_handler };
+    Ok((request, large.into_iter().flatten().collect()))
 }
 
+/// In order, each of bounded count and size.
 fn batches(tasks: Vec<TaskSpec>) -> Vec<Vec<TaskSpec>> {
     let mut batches: Vec<Vec<TaskSpec>> = Vec::new();
     let mut bytes = 0;

@@ -36,6 +36,7 @@ mod filter;
 mod groups;
 mod operator;
 mod output;
+mod produced;
 mod queues;
 mod retry;
 mod run;
@@ -51,6 +52,7 @@ pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;
 pub use filter::TaskFilter;
 pub use operator::Accident;
+pub use produced::Produced;
 pub use queues::QueueChange;
 pub use schedules::{CatchUp, Overlap, ScheduleSpec};
 pub use spec::{

@@ -7,7 +7,7 @@ use common::proto::{self, Task};
 use futures::StreamExt as _;
 
 use crate::client::{incomplete, tasks};
-use crate::{Client, Error, TaskSpec};
+use crate::{Client, Error, Produced, TaskSpec};
 
 /// How long an answer may take, as it does where a task runs long, before the others are asked whether they are
 /// principal; and how often they are asked then.
@@ -27,11 +27,15 @@ impl Client {
         allow_unknown_handler: bool,
     ) -> Result<(Task, Vec<u8>), Error> {
         task.check()?;
-        match self.run_once(&task, allow_unknown_handler).await {
+        let (wire, large) = task.clone().into_wire();
+        let large: Vec<_> = large.into_iter().collect();
+        let once = || self.run_once(wire.clone(), allow_unknown_handler);
+        match self.putting(&large, once).await {
             Err(error) if error.code.retryable() => {
                 tracing::debug!(%error, "submitting and waiting step by step");
             }
-            done => return done,
+            Ok((task, produced)) => return Ok((task, self.all_of(produced).await?)),
+            Err(refusal) => return Err(refusal),
         }
         // Another one than this, if that has its key.
         let id = self.submit(task, allow_unknown_handler).await?.task.task_id;
@@ -42,16 +46,17 @@ impl Client {
             return Err(Error::new(ErrorCode::TaskNotFound, why));
         }
         let task = update.task.ok_or_else(incomplete)?;
-        Ok((task, update.result.into()))
+        let produced = Produced::read(update.result, update.result_blob.as_ref())?;
+        Ok((task, self.all_of(produced).await?))
     }
 
     async fn run_once(
         &self,
-        task: &TaskSpec,
+        task: proto::TaskSpec,
         allow_unknown_handler: bool,
-    ) -> Result<(Task, Vec<u8>), Error> {
+    ) -> Result<(Task, Produced), Error> {
         let target = self.targets.present()?;
-        let task = Some(task.clone().into());
+        let task = Some(task);
         let request = self.targets.request(proto::RunTaskRequest { task, allow_unknown_handler });
         let mut client = tasks(target.channel.clone());
         let answer = tokio::select! {
@@ -63,8 +68,9 @@ impl Client {
         };
         match answer {
             Ok(answer) => {
-                let proto::RunTaskResponse { task, result } = answer.into_inner();
-                Ok((task.ok_or_else(incomplete)?, result.into()))
+                let proto::RunTaskResponse { task, result, result_blob } = answer.into_inner();
+                let produced = Produced::read(result, result_blob.as_ref())?;
+                Ok((task.ok_or_else(incomplete)?, produced))
             }
             Err(error) => {
                 self.targets.refused_by(&target, &error);

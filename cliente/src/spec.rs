@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use common::endpoint::MAX_PAYLOAD_BYTES;
+use bytes::Bytes;
+use common::blobs::Content;
+use common::endpoint::{MAX_LARGE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES};
 use common::error_code::ErrorCode;
 use common::proto;
 use uuid::Uuid;
@@ -96,7 +98,8 @@ pub struct TaskSpec {
     pub task_id: String,
     /// Which handler of the worker runs it.
     pub handler: String,
-    /// What the handler is given, at most 4 MiB.
+    /// What the handler is given: at most what the orchestrators allow, 256 MiB unless they say otherwise. One of more than 4 MiB
+    /// goes ahead as a blob, unless it is there.
     pub payload: Vec<u8>,
     /// What becomes of it when its worker is lost.
     pub delivery: Delivery,
@@ -212,21 +215,41 @@ impl TaskSpec {
 
     /// What is too large is not worth sending.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        check_payload(&self.payload)
+        check_size(self.payload.len(), MAX_LARGE_PAYLOAD_BYTES)
     }
 }
 
-/// What is too large is refused here.
+/// What is too large is refused here. Of arrays and schedules, whose payloads are in messages.
 pub(crate) fn check_payload(payload: &[u8]) -> Result<(), Error> {
-    let size = payload.len();
-    if size <= MAX_PAYLOAD_BYTES {
+    check_size(payload.len(), MAX_PAYLOAD_BYTES)
+}
+
+fn check_size(size: usize, limit: usize) -> Result<(), Error> {
+    if size <= limit {
         return Ok(());
     }
-    let text = format!("payload: has {size} bytes, at most {MAX_PAYLOAD_BYTES} are allowed");
+    let text = format!("payload: has {size} bytes, at most {limit} are allowed");
     Err(Error::new(ErrorCode::InvalidArgument, text))
 }
 
+/// A payload that is a blob of its own.
+pub(crate) type Large = (Content, Bytes);
+
+impl TaskSpec {
+    /// What is sent, and what is put before.
+    pub(crate) fn into_wire(mut self) -> (WireSpec, Option<Large>) {
+        if self.payload.len() <= MAX_PAYLOAD_BYTES {
+            return (self.into(), None);
+        }
+        let payload = std::mem::take(&mut self.payload);
+        let content = Content::of(&payload);
+        let payload_blob = Some(content.into());
+        (WireSpec { payload_blob, ..self.into() }, Some((content, payload.into())))
+    }
+}
+
 impl From<TaskSpec> for WireSpec {
+    /// With its payload inside, whatever its length.
     fn from(spec: TaskSpec) -> Self {
         let TaskSpec {
             task_id,
@@ -247,6 +270,7 @@ impl From<TaskSpec> for WireSpec {
             task_id: canonical_task_id(&task_id),
             handler,
             payload: payload.into(),
+            payload_blob: None,
             delivery: proto::Delivery::from(delivery).into(),
             retry: retry.map(|retry| Box::new(retry.into())),
             start: start.into(),

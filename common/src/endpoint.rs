@@ -18,7 +18,9 @@ pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
 /// The largest message between the orchestrators: an entry of the journal, which can hold a whole
 /// request of the largest kind beside other work.
 pub const MAX_PEER_MESSAGE_BYTES: usize = 64 << 20;
-/// The largest payload or result of a task.
+/// The largest payload that a client sends.
+pub const MAX_LARGE_PAYLOAD_BYTES: usize = 1 << 30;
+/// The largest payload or result of a task that travels in messages; a larger one is a blob.
 pub const MAX_PAYLOAD_BYTES: usize = 4 << 20;
 
 /// An orchestrator's address, `http://host:port`. `host:port` is accepted too.

@@ -52,6 +52,8 @@ impl Kind {
 
 /// Of all blobs on this node.
 const DEFAULT_BLOB_BYTES: u64 = 16 << 30;
+/// What a worker that runs several tasks at once can hold in memory.
+const DEFAULT_PAYLOAD_BYTES: u64 = 256 << 20;
 /// An hour, in which a client may submit what it has put, and a worker report it.
 const DEFAULT_BLOB_GRACE_MS: u64 = 3_600_000;
 /// Of them, what tasks may refer to before the oldest finished ones are forgotten, in quarters: the rest is for what is
@@ -91,6 +93,8 @@ struct Flags {
     max_finished_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_MAX_BLOB_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_BLOB_BYTES))]
     max_blob_bytes: ByteSize,
+    #[arg(long, env = "MUTIRAO_MAX_PAYLOAD_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_PAYLOAD_BYTES))]
+    max_payload_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_BLOB_GRACE_MS", value_name = "MS", default_value_t = DEFAULT_BLOB_GRACE_MS)]
     blob_grace_ms: u64,
     #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
@@ -135,6 +139,8 @@ pub struct Config {
     pub limits: Limits,
     /// Of all blobs on this node.
     pub max_blob_bytes: u64,
+    /// Of a task's payload.
+    pub max_payload_bytes: u64,
     /// How long a blob stays that no task refers to.
     pub blob_grace: Duration,
     pub log_format: LogFormat,
@@ -245,6 +251,7 @@ impl Config {
                 ..Limits::default()
             },
             max_blob_bytes: flags.max_blob_bytes.0,
+            max_payload_bytes: flags.max_payload_bytes.0,
             blob_grace: Duration::from_millis(flags.blob_grace_ms),
             log_format: flags.log_format,
             lang: flags.lang,

@@ -172,10 +172,12 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
         }
         Event::TaskSubmitted { task, owner, handler, payload, terms, .. } => {
             let (after, condition) = fates.waits_for(*task).unwrap_or_default();
+            let (payload, payload_blob) = convert::content(payload);
             let spec = proto::TaskSpec {
                 task_id: task.to_string(),
                 handler: handler.to_string(),
-                payload: payload.clone(),
+                payload,
+                payload_blob,
                 delivery: convert::delivery(terms.delivery).into(),
                 retry: convert::retry(terms).map(Box::new),
                 start: fates.not_before(*task).map(|at| Start::NotBeforeMs(at.0)),
@@ -227,7 +229,7 @@ fn array_submission(
     let array = proto::ArraySpec {
         array_id: array.to_string(),
         handler: handler.to_string(),
-        payload: payload.clone(),
+        payload: convert::content(payload).0,
         delivery: convert::delivery(terms.delivery).into(),
         retry: convert::retry(terms),
         first,

@@ -121,8 +121,12 @@ impl Worker {
             task_id: assignment.task_id.clone(),
             attempt: assignment.attempt,
             outcome: Some(proto::outcome::Outcome::Succeeded(assignment.payload.clone())),
-            blobs: vec![],
+            ..proto::Outcome::default()
         };
+        self.report(outcome).await;
+    }
+
+    async fn report(&mut self, outcome: proto::Outcome) {
         let outcomes = proto::Outcomes { outcomes: vec![outcome] };
         let message = Some(worker_message::Message::Outcomes(outcomes));
         self.outbox.send(proto::WorkerMessage { message }).await.expect("is open");
@@ -449,6 +453,62 @@ async fn the_first_user_ends_the_demo_mode_and_others_tasks_are_not_found() {
     let status =
         tasks.get_task(as_user("bia", "segredo-bia", request)).await.expect_err("is another's");
     assert_eq!(code(&status), ErrorCode::TaskNotFound);
+}
+
+#[tokio::test]
+async fn a_payload_may_be_a_blob_and_so_may_what_comes_of_it() {
+    let node = Node::start();
+    let mut blobs = proto::blob_service_client::BlobServiceClient::new(node.channel());
+    let named = |content: &[u8]| proto::BlobRef {
+        id: blake3::hash(content).as_bytes().to_vec(),
+        bytes: content.len() as u64,
+    };
+    let of = |blob| proto::TaskSpec { payload_blob: Some(blob), ..spec("") };
+    let long = proto::BlobRef { bytes: (256 << 20) + 1, ..named(b"content") };
+    let mut tasks = node.tasks();
+    let mut refusals = Vec::new();
+    for task in [of(long), proto::TaskSpec { payload: "x".into(), ..of(named(b"content")) }] {
+        let refused = tasks.submit_task(demo(submission(task))).await.expect_err("is wrong");
+        assert_eq!(code(&refused), ErrorCode::InvalidArgument);
+        refusals.push(refused.message().to_owned());
+    }
+    assert!(refusals[0].contains("at most 268435456 (--max-payload-bytes)"), "{refusals:?}");
+    let task = of(named(b"content"));
+    let refused = tasks.submit_task(demo(submission(task.clone()))).await.expect_err("is missing");
+    assert_eq!(code(&refused), ErrorCode::BlobNotFound);
+
+    for content in [&b"content"[..], b"result"] {
+        let parts = tokio_stream::iter(parts(content, content));
+        blobs.put_blob(demo(parts)).await.expect("is stored");
+    }
+    tasks.submit_task(demo(submission(task.clone()))).await.expect("is accepted");
+    let again = tasks.submit_task(demo(submission(task.clone()))).await.expect("is the same");
+    assert!(again.into_inner().existed);
+    let other = proto::TaskSpec { payload_blob: Some(named(b"result")), ..task.clone() };
+    let refused = tasks.submit_task(demo(submission(other))).await.expect_err("is another");
+    assert_eq!(code(&refused), ErrorCode::TaskIdConflict);
+
+    let mut worker = Worker::connect(&node).await;
+    let assignment = worker.assignment().await;
+    assert_eq!((assignment.payload.len(), assignment.payload_blob), (0, Some(named(b"content"))));
+    let outcome = proto::Outcome {
+        task_id: assignment.task_id,
+        attempt: assignment.attempt,
+        outcome: Some(proto::outcome::Outcome::Succeeded(Vec::new().into())),
+        result_blob: Some(named(b"result")),
+        ..proto::Outcome::default()
+    };
+    worker.report(outcome).await;
+    let request = proto::GetTaskResultRequest { task_id: task.task_id };
+    let result = loop {
+        let answer = tasks.get_task_result(demo(request.clone())).await.expect("is known");
+        let answer = answer.into_inner();
+        if answer.task.as_ref().is_some_and(|task| task.finished_at_ms > 0) {
+            break answer;
+        }
+    };
+    assert_eq!((result.result.len(), result.result_blob), (0, Some(named(b"result"))));
+    assert_eq!(result.task.expect("is set").result_bytes, 6);
 }
 
 fn parts(content: &[u8], claimed: &[u8]) -> Vec<proto::PutBlobRequest> {

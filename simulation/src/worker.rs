@@ -542,7 +542,7 @@ impl World {
             task_id: key.task_id.clone(),
             attempt: key.attempt,
             outcome: Some(came_to),
-            blobs: vec![],
+            ..Outcome::default()
         };
         self.tell(|_| format!("worker {nth} ends {}/{}", key.task_id, key.attempt));
         let slots = &mut self.workers[nth].slots;

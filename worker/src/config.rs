@@ -20,6 +20,9 @@ use crate::handlers::{self, Handler};
 /// Of files that tasks took.
 const DEFAULT_CACHE_BYTES: u64 = 8 << 30;
 
+/// Of what an attempt gives, and of each stream of a program.
+const DEFAULT_RESULT_BYTES: u64 = 256 << 20;
+
 /// The flags; their texts are in the message catalogue.
 #[derive(Debug, Parser)]
 #[command(name = "worker", version)]
@@ -52,6 +55,8 @@ struct Flags {
     cache_dir: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_MAX_CACHE_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_CACHE_BYTES))]
     max_cache_bytes: ByteSize,
+    #[arg(long, env = "MUTIRAO_MAX_RESULT_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_RESULT_BYTES))]
+    max_result_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_DRAIN_TIMEOUT_S", value_name = "S", default_value_t = 30)]
     drain_timeout_s: u64,
     #[arg(long, env = "MUTIRAO_FAIL_RATE", value_name = "0..1", default_value_t = 0.0)]
@@ -98,6 +103,8 @@ pub struct Config {
     pub cache_dir: PathBuf,
     /// Of all of them.
     pub max_cache_bytes: u64,
+    /// Of what an attempt gives, and of each stream of a program.
+    pub max_result_bytes: u64,
     /// How long an orderly end waits for running tasks.
     pub drain_timeout: Duration,
     /// Faults to inject.
@@ -205,6 +212,7 @@ impl Config {
             work_root,
             cache_dir,
             max_cache_bytes: flags.max_cache_bytes.0,
+            max_result_bytes: flags.max_result_bytes.0,
             drain_timeout: Duration::from_secs(flags.drain_timeout_s),
             faults: Faults {
                 fail_rate: flags.fail_rate,

@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::blobs::Content;
+use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::proto::{self, Assignment, AttemptOutput, Outcome};
 use futures::FutureExt as _;
 use tokio::sync::mpsc;
@@ -54,7 +56,7 @@ struct Running {
 struct Waiting {
     key: Key,
     handler: Arc<dyn Handler>,
-    payload: Vec<u8>,
+    payload: Payload,
     epoch: u64,
     slots: u32,
     /// What it may take once it runs.
@@ -62,6 +64,15 @@ struct Waiting {
     origin: Option<Box<Origin>>,
     scheduled: Option<Box<Scheduled>>,
     since: Instant,
+}
+
+/// What an attempt begins with.
+enum Payload {
+    Given(Vec<u8>),
+    /// To be fetched.
+    Referred(Content),
+    /// It has given this, which is too long for a message.
+    Done(Vec<u8>),
 }
 
 /// What became of an assignment at once.
@@ -126,8 +137,14 @@ impl Executor {
         // One that takes more than all would never start.
         let slots = assignment.slots.clamp(1, self.slots);
         let payload = Vec::from(assignment.payload);
-        let payload = if self.faults.slowdown > 1.0 {
-            payload
+        let payload = if let Some(blob) = &assignment.payload_blob {
+            let Some(content) = Content::of_ref(blob) else {
+                let failure = Failure::invalid_payload("the payload is a blob without a name");
+                return Start::Done(outcome(&key, Err(failure)), None);
+            };
+            Payload::Referred(content)
+        } else if self.faults.slowdown > 1.0 {
+            Payload::Given(payload)
         } else {
             let began = Instant::now();
             let inline = AssertUnwindSafe(|| handler.run_inline(payload));
@@ -137,8 +154,9 @@ impl Executor {
                 Err(_) => Ok(Err(panicked())),
             };
             match done {
+                Ok(Ok(result)) if result.len() > MAX_PAYLOAD_BYTES => Payload::Done(result),
                 Ok(done) => return Start::Done(outcome(&key, done), Some(began.elapsed())),
-                Err(payload) => payload,
+                Err(payload) => Payload::Given(payload),
             }
         };
         self.waiting.push_back(Waiting {
@@ -186,7 +204,15 @@ impl Executor {
         };
         let (ended, faults) = (self.ended.clone(), self.faults.clone());
         self.attempts.spawn(async move {
-            let run = async { handler.run(context, payload).await };
+            let stop = &cancelled;
+            let run = async {
+                let payload = match payload {
+                    Payload::Given(payload) => payload,
+                    Payload::Referred(content) => unless(stop, files.payload(content)).await?,
+                    Payload::Done(result) => return Ok(result),
+                };
+                handler.run(context, payload).await
+            };
             let run = AssertUnwindSafe(run)
                 .catch_unwind()
                 .map(|done| done.unwrap_or_else(|_| Err(panicked())));
@@ -194,7 +220,7 @@ impl Executor {
             if let Some(delay) = faults.delay(began) {
                 tokio::time::sleep(delay).await;
             }
-            let mut outcome = outcome(&key, done);
+            let mut outcome = stored(&key, done, &files, &cancelled).await;
             outcome.blobs = files.take_made().into_iter().map(Into::into).collect();
             if ended.send((key, outcome)).await.is_err() {
                 tracing::debug!("an attempt ended after the worker");
@@ -287,23 +313,79 @@ fn panicked() -> Failure {
     Failure::new("PANICKED", "the handler panicked")
 }
 
-fn outcome(key: &Key, done: Result<Vec<u8>, Failure>) -> Outcome {
-    let limit = common::endpoint::MAX_PAYLOAD_BYTES;
-    let done = match done {
-        Ok(result) if result.len() > limit => Err(Failure::new(
-            "RESULT_TOO_LARGE",
-            format!("the result has {} bytes, at most {limit} are kept", result.len()),
-        )),
-        Err(Failure { code, message, mut output }) => {
-            output.truncate(limit);
-            Err(Failure { code, message, output })
-        }
-        done => done,
+/// What nobody waits for any more ends.
+async fn unless<T>(
+    cancelled: &CancellationToken,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        () = cancelled.cancelled() => Err(Failure::new("CANCELLED", "cancelled")),
+    }
+}
+
+/// The outcome; what is too long for a message is put before, and referred to. A failure whose output cannot be put is the
+/// same failure without the rest of it.
+async fn stored(
+    key: &Key,
+    done: Result<Vec<u8>, Failure>,
+    files: &Files,
+    cancelled: &CancellationToken,
+) -> Outcome {
+    let limit = files.max_result_bytes().unwrap_or(MAX_PAYLOAD_BYTES as u64);
+    let bytes = match &done {
+        Ok(result) => result,
+        Err(failure) => &failure.output,
     };
+    if bytes.len() <= MAX_PAYLOAD_BYTES {
+        return outcome(key, done);
+    }
+    let put = async |bytes: Vec<u8>| {
+        let bytes = bytes::Bytes::from(bytes);
+        let hashed = bytes.clone();
+        let content = tokio::task::spawn_blocking(move || Content::of(&hashed)).await;
+        let content = content.map_err(|error| Failure::handler(error.to_string()))?;
+        unless(cancelled, files.store(bytes.into(), content)).await
+    };
+    match done {
+        Ok(result) if result.len() as u64 > limit => {
+            let text = format!(
+                "the result has {} bytes, at most {limit} (--max-result-bytes) are kept",
+                result.len()
+            );
+            outcome(key, Err(Failure::new("RESULT_TOO_LARGE", text)))
+        }
+        Ok(result) => match put(result).await {
+            Ok(content) => {
+                Outcome { result_blob: Some(content.into()), ..outcome(key, Ok(Vec::new())) }
+            }
+            Err(failure) => outcome(key, Err(failure)),
+        },
+        Err(Failure { code, message, mut output }) => {
+            let head = output[..MAX_PAYLOAD_BYTES].to_vec();
+            output.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            match put(output).await {
+                Ok(content) => Outcome {
+                    result_blob: Some(content.into()),
+                    ..outcome(key, Err(Failure { code, message, output: Vec::new() }))
+                },
+                Err(error) => {
+                    let error = error.message;
+                    tracing::warn!(%error, "the output of a failure is not kept as a whole");
+                    outcome(key, Err(Failure { code, message, output: head }))
+                }
+            }
+        }
+    }
+}
+
+/// Of what fits a message.
+fn outcome(key: &Key, done: Result<Vec<u8>, Failure>) -> Outcome {
     Outcome {
         task_id: key.task_id.clone(),
         attempt: key.attempt,
         blobs: Vec::new(),
+        result_blob: None,
         outcome: Some(match done {
             Ok(result) => proto::outcome::Outcome::Succeeded(result.into()),
             Err(Failure { code, message, output }) => {

@@ -95,7 +95,8 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
     }
     let by_name: HashMap<_, _> = handlers.into_iter().map(|h| (h.name().to_owned(), h)).collect();
     let (seat, of_files) = watch::channel(None);
-    let files = Files::new(&config.cache_dir, config.max_cache_bytes, of_files);
+    let files =
+        Files::new(&config.cache_dir, (config.max_cache_bytes, config.max_result_bytes), of_files);
     let (executor, ended) = Executor::new(
         by_name.clone(),
         (config.worker_id.as_str().into(), files),

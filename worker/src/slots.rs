@@ -221,7 +221,7 @@ mod tests {
 
     fn outcome(task: &str, attempt: u32) -> Outcome {
         let outcome = Some(outcome::Outcome::Succeeded(Vec::new().into()));
-        Outcome { task_id: task.into(), attempt, outcome, blobs: vec![] }
+        Outcome { task_id: task.into(), attempt, outcome, ..Outcome::default() }
     }
 
     #[test]

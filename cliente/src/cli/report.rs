@@ -1,8 +1,12 @@
 //! What the `command` handler says of a program: a JSON object, with what is no text in base64.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use common::blobs::StagedFile;
+use cliente::{Client, Unreceived};
+use common::blobs::{Content, Hash, StagedFile};
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::proto::{OutputStream, Task, TaskState};
@@ -18,8 +22,8 @@ const HANDLER: &str = "command";
 pub struct Report {
     /// Of a program that ended by itself.
     pub exit_code: Option<u8>,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+    stdout: Printed,
+    stderr: Printed,
     /// It printed more than is kept.
     is_cut: bool,
     /// What it made, as far as that was wanted.
@@ -32,8 +36,8 @@ impl Report {
         let report: Value = serde_json::from_slice(result).ok()?;
         Some(Self {
             exit_code: report["exit_code"].as_u64().and_then(|code| u8::try_from(code).ok()),
-            stdout: printed(&report["stdout"])?,
-            stderr: printed(&report["stderr"])?,
+            stdout: Printed::read(&report["stdout"])?,
+            stderr: Printed::read(&report["stderr"])?,
             is_cut: report["truncated"] == true,
             files: match report.get("files") {
                 Some(files) => serde_json::from_value(files.clone()).ok()?,
@@ -42,13 +46,28 @@ impl Report {
         })
     }
 
-    /// What was printed from there on, as far as it is kept.
-    pub fn since(&self, stream: OutputStream, from: u64) -> &[u8] {
+    /// With what is long, too, on this machine.
+    pub async fn received(mut self, client: &Client) -> Result<Self, Failure> {
+        for stream in [&mut self.stdout, &mut self.stderr] {
+            if let Printed::Stored(content) = stream {
+                *stream = Printed::File(received(client, *content).await?);
+            }
+        }
+        Ok(self)
+    }
+
+    /// What was printed from there on, as far as it is kept, in parts.
+    pub fn since(
+        &self,
+        stream: OutputStream,
+        from: u64,
+        take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let kept = match stream {
             OutputStream::Stdout => &self.stdout,
             OutputStream::Stderr | OutputStream::Unspecified => &self.stderr,
         };
-        usize::try_from(from).ok().and_then(|from| kept.get(from..)).unwrap_or_default()
+        kept.since(from, take)
     }
 
     /// Beyond what was shown while it ran: so many bytes of standard output and of standard error.
@@ -57,13 +76,10 @@ impl Report {
         context: &Context,
         (stdout, stderr): (u64, u64),
     ) -> Result<(), Failure> {
-        let rest = self.since(OutputStream::Stderr, stderr);
-        if !rest.is_empty() {
-            say_bytes(rest);
-        }
-        output::bytes(self.since(OutputStream::Stdout, stdout))?;
+        self.stderr.since(stderr, |part| Ok(say_bytes(part)))?;
+        self.stdout.since(stdout, output::bytes)?;
         // What was shown beyond what is kept was shown to the end.
-        let is_shown = stdout > self.stdout.len() as u64 || stderr > self.stderr.len() as u64;
+        let is_shown = stdout > self.stdout.length() || stderr > self.stderr.length();
         if self.is_cut && !is_shown {
             say(&ClientMessage::OutputCut.text(context.lang));
         }
@@ -77,20 +93,24 @@ impl Report {
 
     /// All that it printed, as text.
     pub fn text(&self) -> String {
-        let streams = [&self.stdout, &self.stderr].map(|stream| String::from_utf8_lossy(stream));
+        let streams = [&self.stdout, &self.stderr].map(Printed::text);
         let streams = streams.iter().map(|stream| stream.trim_end());
         streams.filter(|stream| !stream.is_empty()).collect::<Vec<_>>().join("\n")
     }
 
     /// What the program printed goes where it printed it, as it was. `tag`: what comes before each line.
     pub fn show(&self, context: &Context, tag: Option<&str>) -> Result<(), Failure> {
-        let tagged =
-            |printed: &[u8]| tag.map_or_else(|| printed.to_vec(), |tag| lines(tag, printed));
-        let stderr = tagged(&self.stderr);
-        if !stderr.is_empty() {
-            say_bytes(&stderr);
+        let tell = |part: &[u8]| Ok(say_bytes(part));
+        match tag {
+            Some(tag) => {
+                self.stderr.lines(|line| tell(&tagged(tag, line)))?;
+                self.stdout.lines(|line| output::bytes(&tagged(tag, line)))?;
+            }
+            None => {
+                self.stderr.since(0, tell)?;
+                self.stdout.since(0, output::bytes)?;
+            }
         }
-        output::bytes(&tagged(&self.stdout))?;
         if self.is_cut {
             say(&ClientMessage::OutputCut.text(context.lang));
         }
@@ -114,18 +134,116 @@ pub fn say_failure(context: &Context, view: &TaskView) {
     }
 }
 
-fn printed(stream: &Value) -> Option<Vec<u8>> {
-    match stream {
-        Value::String(text) => Some(text.clone().into_bytes()),
-        other => BASE64.decode(other["base64"].as_str()?).ok(),
+/// What a stream had.
+enum Printed {
+    Bytes(Vec<u8>),
+    /// Too long for a report.
+    Stored(Content),
+    /// The same on this machine.
+    File(File),
+}
+
+/// Of a file, at once.
+const PART: usize = 256 << 10;
+
+impl Printed {
+    fn read(stream: &Value) -> Option<Self> {
+        if let Value::String(text) = stream {
+            return Some(Self::Bytes(text.clone().into_bytes()));
+        }
+        if let Some(hash) = stream["blob"].as_str() {
+            let (hash, bytes) = (Hash::from_hex(hash)?, stream["bytes"].as_u64()?);
+            return Some(Self::Stored(Content { hash, bytes }));
+        }
+        BASE64.decode(stream["base64"].as_str()?).ok().map(Self::Bytes)
+    }
+
+    /// In parts, none of them empty.
+    fn since(
+        &self,
+        from: u64,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let rest = match self {
+            Self::Bytes(bytes) => {
+                let rest = usize::try_from(from).ok().and_then(|from| bytes.get(from..));
+                return rest.filter(|rest| !rest.is_empty()).map_or(Ok(()), take);
+            }
+            Self::Stored(content) => return Err(not_received(content)),
+            Self::File(file) => at(file, from),
+        };
+        let io = || Failure::io(std::env::temp_dir().display().to_string());
+        let mut rest = BufReader::with_capacity(PART, rest.map_err(io())?);
+        loop {
+            let part = rest.fill_buf().map_err(io())?;
+            if part.is_empty() {
+                return Ok(());
+            }
+            take(part)?;
+            let count = part.len();
+            rest.consume(count);
+        }
+    }
+
+    fn lines(&self, mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut begun = Vec::new();
+        self.since(0, |part| {
+            for piece in part.split_inclusive(|byte| *byte == b'\n') {
+                begun.extend_from_slice(piece);
+                if piece.ends_with(b"\n") {
+                    take(&begun)?;
+                    begun.clear();
+                }
+            }
+            Ok(())
+        })?;
+        if begun.is_empty() { Ok(()) } else { take(&begun) }
+    }
+
+    fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Stored(content) => content.bytes,
+            Self::File(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Self::Stored(_) | Self::File(_) => format!("({} bytes)", self.length()),
+        }
     }
 }
 
-fn lines(tag: &str, printed: &[u8]) -> Vec<u8> {
-    let lines = printed.split_inclusive(|byte| *byte == b'\n');
-    let lines = lines.map(|line| [tag.as_bytes(), b"\t", line].concat());
-    let mut tagged = lines.collect::<Vec<_>>().concat();
-    if tagged.last().is_some_and(|last| *last != b'\n') {
+fn at(file: &File, from: u64) -> std::io::Result<File> {
+    let mut file = file.try_clone()?;
+    file.seek(SeekFrom::Start(from))?;
+    Ok(file)
+}
+
+/// Whoever shows it has forgotten to ask for it.
+fn not_received(content: &Content) -> Failure {
+    Failure::io(content.hash.to_string())(std::io::Error::other("it was not received"))
+}
+
+/// A blob on this machine: verified, without a name.
+async fn received(client: &Client, content: Content) -> Result<File, Failure> {
+    client.read_blob(content).await.map_err(|error| match error {
+        Unreceived::Refused(refusal) => refusal.into(),
+        Unreceived::Io(error) => Failure::io(std::env::temp_dir().display().to_string())(error),
+    })
+}
+
+/// A blob to standard output, once all of it is here and is what it should be.
+pub async fn show_blob(client: &Client, content: Content) -> Result<(), Failure> {
+    Printed::File(received(client, content).await?).since(0, output::bytes)
+}
+
+/// With its tag and an end.
+fn tagged(tag: &str, line: &[u8]) -> Vec<u8> {
+    let mut tagged = [tag.as_bytes(), b"\t", line].concat();
+    if !line.ends_with(b"\n") {
         tagged.push(b'\n');
     }
     tagged
@@ -135,13 +253,49 @@ fn lines(tag: &str, printed: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn all(printed: &Printed) -> Vec<u8> {
+        let mut all = Vec::new();
+        let take = |part: &[u8]| Ok(all.extend_from_slice(part));
+        printed.since(0, take).expect("is there");
+        all
+    }
+
+    #[test]
+    fn what_is_long_is_read_from_where_it_is_received() {
+        let mut file = tempfile::tempfile().expect("a file");
+        let lines = b"1234567\n".repeat(PART / 5);
+        std::io::Write::write_all(&mut file, &lines[..lines.len() - 1]).expect("is written");
+        let printed = Printed::File(file);
+        assert_eq!(printed.length(), lines.len() as u64 - 1);
+        assert!(all(&printed) == lines[..lines.len() - 1]);
+        let mut rest = Vec::new();
+        let from = lines.len() as u64 - 5;
+        printed.since(from, |part| Ok(rest.extend_from_slice(part))).expect("is there");
+        assert_eq!(rest, b"4567");
+        let mut count = 0;
+        let take = |line: &[u8]| {
+            count += 1;
+            assert_eq!(tagged("a", line), b"a\t1234567\n");
+            Ok(())
+        };
+        printed.lines(take).expect("is there");
+        assert_eq!(count, PART / 5);
+        let stored = format!(
+            r#"{{"exit_code":0,"stdout":{{"blob":"{}","bytes":9}},"stderr":""}}"#,
+            "0a".repeat(32)
+        );
+        let report = Report::read(stored.as_bytes()).expect("it is one");
+        assert_eq!((report.stdout.length(), report.text().as_str()), (9, "(9 bytes)"));
+        assert!(report.stdout.since(0, |_| Ok(())).is_err(), "it is not here");
+    }
+
     #[test]
     fn what_is_no_text_is_what_the_program_printed() {
         let result =
             br#"{"exit_code":3,"stdout":{"base64":"//4K"},"stderr":"s","truncated":false}"#;
         let report = Report::read(result).expect("it is one");
-        assert_eq!((report.exit_code, report.stdout), (Some(3), b"\xff\xfe\n".to_vec()));
-        assert_eq!(report.stderr, b"s");
+        assert_eq!((report.exit_code, all(&report.stdout)), (Some(3), b"\xff\xfe\n".to_vec()));
+        assert_eq!(all(&report.stderr), b"s");
         for other in [&b"text"[..], b"{}", br#"{"stdout":"x"}"#] {
             assert!(Report::read(other).is_none());
         }
@@ -149,7 +303,13 @@ mod tests {
 
     #[test]
     fn each_line_has_its_tag_and_an_end() {
-        assert_eq!(lines("a", b"1\n\xff"), b"a\t1\na\t\xff\n");
-        assert_eq!(lines("a", b""), b"");
+        let lines = |printed: &[u8]| {
+            let mut all = Vec::new();
+            let take = |line: &[u8]| Ok(all.extend(tagged("a", line)));
+            Printed::Bytes(printed.to_vec()).lines(take).expect("is there");
+            all
+        };
+        assert_eq!(lines(b"1\n\xff"), b"a\t1\na\t\xff\n");
+        assert_eq!(lines(b""), b"");
     }
 }

@@ -219,7 +219,11 @@ impl TaskOrchestrator for Script {
             std::future::pending::<()>().await;
         }
         let Record { task, result, .. } = self.find(&spec.task_id)?;
-        Ok(Response::new(RunTaskResponse { task: Some(task), result: result.into() }))
+        Ok(Response::new(RunTaskResponse {
+            task: Some(task),
+            result: result.into(),
+            result_blob: None,
+        }))
     }
 
     async fn get_task(
@@ -241,6 +245,7 @@ impl TaskOrchestrator for Script {
         Ok(Response::new(GetTaskResultResponse {
             task: Some(task),
             result: result.into(),
+            result_blob: None,
             receipt,
         }))
     }
@@ -334,7 +339,7 @@ impl TaskOrchestrator for Script {
         let id = request.get_ref().task_id.clone();
         self.admit(format!("follow {id}"), &request).await?;
         let Record { task, result, .. } = self.find(&id)?;
-        let now = FollowOutputResponse { task: Some(task), pieces: Vec::new(), result };
+        let now = FollowOutputResponse { task: Some(task), result, ..Default::default() };
         let rest = futures::stream::pending();
         Ok(Response::new(Box::pin(futures::StreamExt::chain(
             futures::stream::iter([Ok(now)]),
@@ -472,11 +477,12 @@ fn news(
                 result: if wanted.include_results { record.result.clone() } else { Vec::new() }
                     .into(),
                 not_found: false,
+                result_blob: None,
             },
             None => TaskUpdate {
                 task: Some(Task { task_id: id, ..Task::default() }),
-                result: Vec::new().into(),
                 not_found: true,
+                ..TaskUpdate::default()
             },
         });
     }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
@@ -98,15 +99,61 @@ pub fn content_of(path: &Path) -> std::io::Result<Content> {
     }
 }
 
-/// What `PutBlob` is sent: the name, then the bytes of the file. Ends early where the file cannot be read any more: then
+/// Where the bytes of a blob are before it is sent.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file, which must not change.
+    File(PathBuf),
+    /// In memory.
+    Bytes(bytes::Bytes),
+}
+
+impl Source {
+    fn chunks(self) -> BoxStream<'static, std::io::Result<bytes::Bytes>> {
+        match self {
+            Self::File(path) => chunks(path, 0).boxed(),
+            Self::Bytes(bytes) => {
+                let from = (0..bytes.len()).step_by(CHUNK_BYTES);
+                let chunk = move |from| bytes.slice(from..bytes.len().min(from + CHUNK_BYTES));
+                futures::stream::iter(from.map(chunk).map(Ok)).boxed()
+            }
+        }
+    }
+}
+
+impl From<PathBuf> for Source {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl From<bytes::Bytes> for Source {
+    fn from(bytes: bytes::Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl Content {
+    /// What these bytes are.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { hash: Hash(*blake3::hash(bytes).as_bytes()), bytes: bytes.len() as u64 }
+    }
+
+    /// `None` when its name is none.
+    pub fn of_ref(blob: &BlobRef) -> Option<Self> {
+        Some(Self { hash: Hash::from_bytes(&blob.id)?, bytes: blob.bytes })
+    }
+}
+
+/// What `PutBlob` is sent: the name, then the bytes. Ends early where a file cannot be read any more: then
 /// it is not what its name says. `sent` counts along.
 pub fn requests(
-    path: PathBuf,
+    source: Source,
     content: Content,
     sent: Arc<AtomicU64>,
 ) -> impl Stream<Item = PutBlobRequest> + Send + 'static {
     let first = PutBlobRequest { part: Some(Part::Blob(content.into())) };
-    let chunks = chunks(path, 0).map(move |chunk| match chunk {
+    let chunks = source.chunks().map(move |chunk| match chunk {
         Ok(chunk) => {
             sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             Some(PutBlobRequest { part: Some(Part::Chunk(chunk)) })

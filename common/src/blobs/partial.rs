@@ -44,6 +44,11 @@ impl Partial {
         Ok(())
     }
 
+    /// What it holds so far.
+    pub fn content(&self) -> Content {
+        Content { hash: Hash(*self.hasher.finalize().as_bytes()), bytes: self.bytes }
+    }
+
     /// So many are there: where to go on.
     pub fn bytes(&self) -> u64 {
         self.bytes

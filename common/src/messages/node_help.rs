@@ -95,6 +95,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "max_blob_bytes" => {
                 "Bytes dos arquivos de tarefas guardados neste nó, por exemplo 16GiB"
             }
+            "max_payload_bytes" => {
+                "Bytes que o payload de uma tarefa pode ter; workers o guardam na memória"
+            }
             "blob_grace_ms" => {
                 "Quanto tempo fica, em milissegundos, um arquivo de que nenhuma tarefa precisa"
             }
@@ -140,6 +143,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                 "Bytes kept of results, and of payloads of what failed; the oldest are forgotten"
             }
             "max_blob_bytes" => "Bytes of the files of tasks kept on this node, for example 16GiB",
+            "max_payload_bytes" => {
+                "Bytes that the payload of a task may have; workers hold it in memory"
+            }
             "blob_grace_ms" => "How long, in milliseconds, a file stays that no task needs",
             "insecure_network" => {
                 "The network is trusted: listen beyond loopback without TLS or secret"

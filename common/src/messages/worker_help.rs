@@ -79,6 +79,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
                 "Onde ficam as cópias dos arquivos de tarefas [padrão: um diretório próprio em --work-root]"
             }
             "max_cache_bytes" => "Bytes dessas cópias; as usadas há mais tempo são removidas",
+            "max_result_bytes" => {
+                "Bytes que o resultado de uma tarefa, e cada saída de um programa, pode ter"
+            }
             "work_root" => {
                 "Onde ficam os diretórios das tarefas com --own-dir; precisa existir [padrão: o diretório temporário do sistema]"
             }
@@ -116,6 +119,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
                 "Where copies of the files of tasks are kept [default: a directory of its own in --work-root]"
             }
             "max_cache_bytes" => "Bytes of these copies; the least recently used are removed",
+            "max_result_bytes" => {
+                "Bytes that the result of a task, and each output of a program, may have"
+            }
             "work_root" => {
                 "Where the directories of tasks with --own-dir are; must be there [default: the system's temporary directory]"
             }

@@ -99,7 +99,7 @@ async fn work(
                         task_id: task.task_id,
                         attempt: task.attempt,
                         outcome: Some(outcome::Outcome::Succeeded(task.payload)),
-                        blobs: Vec::new(),
+                        ..Outcome::default()
                     });
                     let outcomes = Outcomes { outcomes: outcomes.collect() };
                     ensure!(!outcomes.outcomes.is_empty(), "an empty message");

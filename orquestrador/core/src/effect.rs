@@ -161,7 +161,7 @@ pub struct TaskSnapshot {
     pub finished_at: Option<Timestamp>,
     /// Code and message of a failure or a loss; of a task that waits for its next attempt, of the failure before it.
     pub error: Option<(String, String)>,
-    pub result_bytes: usize,
+    pub result_bytes: u64,
     /// Why a queued task is not running yet.
     pub pending: Option<PendingReason>,
     /// When a delayed task is due.

@@ -4,6 +4,7 @@
 
 mod apply;
 pub mod command;
+pub mod content;
 mod decide;
 mod digest;
 pub mod effect;

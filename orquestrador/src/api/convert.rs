@@ -9,6 +9,7 @@ use common::proto::outcome::Outcome as WireOutcome;
 use orquestrador_core::command::{
     AttemptRef, Condition, Delivery, Failure, Outcome, ReportedOutcome,
 };
+use orquestrador_core::content::Content;
 use orquestrador_core::effect::{
     ArraySnapshot, Assignment, GroupSnapshot, PendingReason, QueueSnapshot, TaskSnapshot,
     TaskState, WorkerSnapshot,
@@ -80,7 +81,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
             code: code.clone(),
             message: message.clone(),
         }),
-        result_bytes: snapshot.result_bytes as u64,
+        result_bytes: snapshot.result_bytes,
         owner: snapshot.owner.to_string(),
         pending_reason: snapshot.pending.map(pending).unwrap_or_default().to_owned(),
         delivery: delivery(snapshot.delivery).into(),
@@ -245,16 +246,21 @@ fn pending(reason: PendingReason) -> &'static str {
 }
 
 pub fn update(snapshot: &TaskSnapshot, result: Option<&Blob>) -> proto::TaskUpdate {
-    proto::TaskUpdate {
-        task: Some(task(snapshot)),
-        result: result.cloned().unwrap_or_default(),
-        not_found: false,
+    let (result, result_blob) = result.map(content).unwrap_or_default();
+    proto::TaskUpdate { task: Some(task(snapshot)), result, not_found: false, result_blob }
+}
+
+/// The bytes of a payload or result, or the blob that holds them.
+pub fn content(kept: &Blob) -> (Blob, Option<proto::BlobRef>) {
+    match Content::of_kept(kept) {
+        Content::Inline(bytes) => (bytes, None),
+        Content::Referred(blob) => (Blob::new(), Some(blob_ref(&blob))),
     }
 }
 
 pub fn not_found(id: TaskId) -> proto::TaskUpdate {
     let task = proto::Task { task_id: id.to_string(), ..proto::Task::default() };
-    proto::TaskUpdate { task: Some(task), result: Blob::new(), not_found: true }
+    proto::TaskUpdate { task: Some(task), not_found: true, ..proto::TaskUpdate::default() }
 }
 
 pub fn worker(worker: &WorkerSnapshot) -> proto::Worker {
@@ -279,11 +285,13 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
     // Of a repetition the first task's: that is the schedule's own.
     let first = origin.map_or(assignment.attempt.task, |origin| origin.first);
     let scheduled_at = assignment.schedule.as_ref().map_or(0, |_| moment_of(first).0);
+    let (payload, payload_blob) = content(&assignment.payload);
     proto::Assignment {
         task_id: assignment.attempt.task.to_string(),
         attempt: assignment.attempt.attempt.0,
         handler: assignment.handler.to_string(),
-        payload: assignment.payload,
+        payload,
+        payload_blob,
         delivery: delivery(assignment.delivery).into(),
         timeout_ms: assignment.timeout_ms,
         slots: assignment.slots,
@@ -312,21 +320,29 @@ pub fn outcomes(outcomes: proto::Outcomes) -> Result<Vec<ReportedOutcome>, Statu
 
 fn outcome(outcome: proto::Outcome) -> Result<ReportedOutcome, Status> {
     let attempt = attempt(&outcome.task_id, outcome.attempt)?;
-    let reported = outcome.blobs;
-    let outcome = match outcome.outcome {
+    let mut reported = outcome.blobs;
+    let kept = |field: &str, bytes: Blob| match &outcome.result_blob {
+        Some(blob) => {
+            let why = |why| grpc_status::invalid([("outcome.result_blob".to_owned(), why)]);
+            Ok(Content::Referred(validate::blob_ref(blob).map_err(why)?).into_kept())
+        }
+        None => Ok::<_, Status>(Content::Inline(blob(field, bytes)?).into_kept()),
+    };
+    let result = match outcome.outcome {
         Some(WireOutcome::Succeeded(result)) => {
-            Outcome::Succeeded { result: blob("result", result)? }
+            Outcome::Succeeded { result: kept("result", result)? }
         }
         Some(WireOutcome::Failed(failure)) => Outcome::Failed(Failure {
             code: validate::failure_code(failure.code)?,
             message: validate::shortened(failure.message),
-            output: blob("output", failure.output.into())?,
+            output: kept("output", failure.output.into())?,
         }),
         None => return Err(grpc_status::status(ErrorCode::InvalidArgument, "an outcome is empty")),
     };
+    reported.extend(outcome.result_blob);
     let wrong = |why| grpc_status::invalid([("outcome.blobs".to_owned(), why)]);
     let blobs = validate::blob_refs(&reported).map_err(wrong)?;
-    Ok(ReportedOutcome { attempt, outcome, blobs })
+    Ok(ReportedOutcome { attempt, outcome: result, blobs })
 }
 
 pub fn blob_ref(blob: &BlobRef) -> proto::BlobRef {

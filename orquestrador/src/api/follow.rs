@@ -5,9 +5,11 @@ use std::sync::atomic::AtomicBool;
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
-use common::proto::{FollowOutputResponse, Task, TaskState, TaskUpdate, WatchTasksResponse};
+use common::proto::{
+    BlobRef, FollowOutputResponse, Task, TaskState, TaskUpdate, WatchTasksResponse,
+};
 use orquestrador_core::Command;
-use orquestrador_core::ids::{TaskId, UserName};
+use orquestrador_core::ids::{Blob, TaskId, UserName};
 use tokio::sync::mpsc;
 use tonic::Status;
 
@@ -57,7 +59,8 @@ pub async fn follow(
     driver.send(Input::Watch { request, command, watcher }).await?;
     let first =
         changes.recv().await.transpose()?.and_then(|first| first.updates.into_iter().next());
-    let Some(TaskUpdate { task: Some(first), result, not_found: false }) = first else {
+    let Some(TaskUpdate { task: Some(first), result, not_found: false, result_blob }) = first
+    else {
         let why = format!("there is no task {task}");
         return Err(grpc_status::status(ErrorCode::TaskNotFound, why));
     };
@@ -65,7 +68,7 @@ pub async fn follow(
     let mut following = Following { follower, changes, heard, task: first, reader };
     tokio::spawn(async move {
         // A reader that has left needs no more.
-        if following.tell(Some(result.to_vec())).await {
+        if following.tell(Some((result, result_blob))).await {
             following.run().await;
         }
     });
@@ -98,7 +101,7 @@ impl Following {
         for update in batch.updates {
             let Some(task) = update.task else { continue };
             self.task = task;
-            if !self.tell(Some(update.result.to_vec())).await {
+            if !self.tell(Some((update.result, update.result_blob))).await {
                 return false;
             }
         }
@@ -106,7 +109,7 @@ impl Following {
     }
 
     /// What is new of the output, and of the task if it changed.
-    async fn tell(&mut self, changed: Option<Vec<u8>>) -> bool {
+    async fn tell(&mut self, changed: Option<(Blob, Option<BlobRef>)>) -> bool {
         let of = (self.task.worker_id.as_str(), self.task.attempt);
         let (pieces, progress) = self.follower.news(&mut self.heard, of);
         let progress = progress.filter(|_| self.task.state() == TaskState::Running);
@@ -116,8 +119,9 @@ impl Following {
             return true;
         }
         let task = (changed.is_some() || is_progress).then(|| self.task.clone());
-        let result = changed.unwrap_or_default();
-        self.reader.send(Ok(FollowOutputResponse { task, pieces, result })).await.is_ok()
+        let (result, result_blob) = changed.unwrap_or_default();
+        let response = FollowOutputResponse { task, pieces, result: result.to_vec(), result_blob };
+        self.reader.send(Ok(response)).await.is_ok()
     }
 
     async fn end(&self, status: Status) -> bool {

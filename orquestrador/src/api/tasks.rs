@@ -48,6 +48,8 @@ pub struct Service {
     pub journal: Journal,
     pub outputs: Outputs,
     pub blobs: Blobs,
+    /// Of a task's payload.
+    pub max_payload_bytes: u64,
 }
 
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
@@ -85,6 +87,7 @@ impl Service {
 
     /// What the tasks refer to is here, and on the standby, before they are.
     async fn hold_blobs(&self, tasks: &[NewTask]) -> Result<(), Status> {
+        validate::within_payload_limit(tasks, self.max_payload_bytes)?;
         let blobs: BTreeSet<_> = tasks.iter().flat_map(|task| &task.blobs).copied().collect();
         if blobs.is_empty() {
             return Ok(());
@@ -134,8 +137,8 @@ impl Service {
                 let why = format!("{task} ended, and was forgotten before it could be asked for");
                 Err(grpc_status::status(ErrorCode::TaskNotFound, why))
             }
-            Some(proto::TaskUpdate { task, result, .. }) => {
-                Ok(Some(RunTaskResponse { task, result }))
+            Some(proto::TaskUpdate { task, result, result_blob, .. }) => {
+                Ok(Some(RunTaskResponse { task, result, result_blob }))
             }
             None => Ok(None),
         }
@@ -294,9 +297,11 @@ impl TaskOrchestrator for Service {
         let (caller, body) = self.caller(request).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         let (snapshot, result, receipt) = self.query(caller, task, true).await?;
+        let (result, result_blob) = result.as_ref().map(convert::content).unwrap_or_default();
         Ok(Response::new(GetTaskResultResponse {
             task: Some(self.with_progress(&snapshot)),
-            result: result.unwrap_or_default(),
+            result,
+            result_blob,
             receipt: Some(receipt),
         }))
     }

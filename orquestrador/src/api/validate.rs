@@ -9,6 +9,7 @@ use common::blobs::{MAX_BLOB_BYTES, MAX_BLOBS};
 use common::grpc_status;
 use common::proto;
 use orquestrador_core::command::{AttemptRef, ConnectWorker, NewArray, NewTask, TaskFilter};
+use orquestrador_core::content::{self, Content};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
     ArrayId, Attempt, BlobId, BlobRef, GroupName, HandlerName, ProcessId, SessionId, TaskId,
@@ -99,12 +100,26 @@ impl Violations {
         let start = self.start(&path, spec.start);
         let after = self.after(&path, &spec.after, spec.after_condition, is_delayed);
         let key = spec.unique.and_then(|unique| self.key(&path, *unique));
-        let blobs = blob_refs(&spec.blobs)
+        let mut referred = spec.blobs;
+        let payload = match spec.payload_blob {
+            Some(_) if !spec.payload.is_empty() => {
+                self.add(format!("{}.payload_blob", path()), "is not for a task with a payload");
+                return None;
+            }
+            Some(blob) => {
+                let read = blob_ref(&blob);
+                referred.push(blob);
+                let wrong = |why| self.add(format!("{}.payload_blob", path()), why);
+                Content::Referred(read.map_err(wrong).ok()?)
+            }
+            None => Content::Inline(spec.payload),
+        };
+        let payload = payload.into_kept();
+        let blobs = blob_refs(&referred)
             .map_err(|why| self.add(format!("{}.blobs", path()), why))
             .unwrap_or_default();
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
-        let payload = spec.payload;
         Some(NewTask { id, handler, payload, terms: terms?, start, after, key, blobs })
     }
 
@@ -140,16 +155,31 @@ pub fn blob_refs(blobs: &[proto::BlobRef]) -> Result<Vec<BlobRef>, String> {
     if blobs.len() > MAX_BLOBS {
         return Err(format!("are {}, at most {MAX_BLOBS} are allowed", blobs.len()));
     }
-    let read = |blob: &proto::BlobRef| match BlobId::from_bytes(&blob.id) {
+    let read: BTreeMap<_, _> =
+        blobs.iter().map(blob_ref).map(|b| b.map(|b| (b.id, b))).collect::<Result<_, _>>()?;
+    Ok(read.into_values().collect())
+}
+
+pub fn blob_ref(blob: &proto::BlobRef) -> Result<BlobRef, String> {
+    match BlobId::from_bytes(&blob.id) {
         Some(_) if blob.bytes > MAX_BLOB_BYTES => {
             Err(format!("has {} bytes, at most {MAX_BLOB_BYTES} are allowed", blob.bytes))
         }
         Some(id) => Ok(BlobRef { id, bytes: blob.bytes }),
         None => Err("must be named by 32 bytes".to_owned()),
-    };
-    let read: BTreeMap<_, _> =
-        blobs.iter().map(read).map(|b| b.map(|b| (b.id, b))).collect::<Result<_, _>>()?;
-    Ok(read.into_values().collect())
+    }
+}
+
+/// What was submitted in good order, unless a payload is longer than `limit`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` that names the limit.
+pub fn within_payload_limit(tasks: &[NewTask], limit: u64) -> Result<(), Status> {
+    let mut lengths = tasks.iter().map(|task| content::length(&task.payload)).enumerate();
+    let Some((nth, bytes)) = lengths.find(|(_, bytes)| *bytes > limit) else { return Ok(()) };
+    let path = if tasks.len() == 1 { "task".to_owned() } else { format!("tasks[{nth}]") };
+    let why = format!("has {bytes} bytes, at most {limit} (--max-payload-bytes) are allowed");
+    Err(grpc_status::invalid([(format!("{path}.payload"), why)]))
 }
 
 pub fn name_violation(name: &str) -> Option<String> {
@@ -238,6 +268,7 @@ pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
     match (id, terms) {
         (Some(id), Some(terms)) if violations.0.is_empty() => {
             let handler = HandlerName::from(handler.as_str());
+            let payload = Content::Inline(payload).into_kept();
             Ok(NewArray { id, handler, payload, terms, first, count, without: Vec::new() })
         }
         _ => Err(grpc_status::invalid(violations.0)),

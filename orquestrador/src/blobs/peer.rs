@@ -50,7 +50,7 @@ impl Link {
             let lacks = |content: &&Content| !there.ids.iter().any(|id| id[..] == content.hash.0);
             for content in some.iter().filter(lacks) {
                 let sent = Arc::new(AtomicU64::new(0));
-                let chunks = requests(store.path(content.hash), *content, sent);
+                let chunks = requests(store.path(content.hash).into(), *content, sent);
                 client.put_blob(self.request(chunks)).await?;
             }
         }

@@ -61,6 +61,7 @@ pub fn start(
         journal: node.journal.clone(),
         outputs: node.outputs.clone(),
         blobs: node.blobs.clone(),
+        max_payload_bytes: node.max_payload_bytes,
     };
     routes.add_service(
         Tasks::new(tasks)

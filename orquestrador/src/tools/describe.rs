@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery};
+use orquestrador_core::content;
 use orquestrador_core::event::{Firing, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::TaskId;
 use orquestrador_core::role::{EntryHash, EntryId, View};
@@ -183,7 +184,7 @@ fn fields(event: &Event) -> Value {
     match event {
         Event::TaskSubmitted { task, owner, handler, payload, terms, at } => json!({
             "task_id": text(task), "owner": text(owner), "handler": text(handler),
-            "payload_bytes": payload.len(), "delivery": delivery_word(terms.delivery),
+            "payload_bytes": content::length(payload), "delivery": delivery_word(terms.delivery),
             "retry": retry(terms), "queue": text(&terms.queue), "priority": terms.priority,
             "times": times(terms), "needs": needs(terms), "at_ms": at.0,
         }),
@@ -212,7 +213,7 @@ fn fields(event: &Event) -> Value {
             "task_id": text(task), "attempt": attempt.0, "worker_id": text(worker), "at_ms": at.0,
         }),
         Event::TaskSucceeded { task, attempt, result, at } => json!({
-            "task_id": text(task), "attempt": attempt.0, "result_bytes": result.len(), "at_ms": at.0,
+            "task_id": text(task), "attempt": attempt.0, "result_bytes": content::length(result), "at_ms": at.0,
         }),
         Event::TaskFailed { task, attempt, failure, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "code": failure.code,
@@ -273,7 +274,7 @@ fn fields(event: &Event) -> Value {
             json!({ "keys": keys.collect::<Vec<_>>() })
         }
         Event::OutputKept { task, output } => {
-            json!({ "task_id": text(task), "output_bytes": output.len() })
+            json!({ "task_id": text(task), "output_bytes": content::length(output) })
         }
         Event::ScheduleSet { owner, name, schedule, paused, created, next, at } => json!({
             "owner": text(owner), "schedule": text(name), "expression": schedule.expression,

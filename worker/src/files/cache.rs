@@ -80,6 +80,22 @@ impl Cache {
         }
     }
 
+    /// The content itself.
+    pub async fn read(&self, remote: &Remote, content: Content) -> Result<Vec<u8>, remote::Error> {
+        self.open()?;
+        let place = self.incoming();
+        self.copy(remote, content, &place).await?;
+        let bytes = tokio::fs::read(&place).await;
+        remove(&place)?;
+        Ok(bytes?)
+    }
+
+    /// A name for a new file of which nothing is left once the worker has ended.
+    pub fn scratch(&self) -> io::Result<PathBuf> {
+        self.open()?;
+        Ok(self.incoming())
+    }
+
     /// Makes the directory, or reads what is in it.
     fn open(&self) -> io::Result<()> {
         let mut kept = self.lock();

@@ -8,7 +8,7 @@ mod staging;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::blobs::{Content, StagedFile};
+use common::blobs::{Content, Partial, Source, StagedFile};
 use common::endpoint::Endpoint;
 use tokio::sync::watch;
 
@@ -35,17 +35,21 @@ pub struct Files {
 struct Shared {
     cache: Cache,
     remote: Remote,
+    /// Of what an attempt gives.
+    max_result_bytes: u64,
 }
 
 impl Files {
-    /// Of a worker whose cache is in this directory, which need not be there yet, with so many bytes at most.
+    /// Of a worker whose cache is in this directory, which need not be there yet, with so many bytes at most; the second
+    /// number is that of a result.
     pub(crate) fn new(
         cache_dir: &Path,
-        max_bytes: u64,
+        (max_bytes, max_result_bytes): (u64, u64),
         seat: watch::Receiver<Option<Seat>>,
     ) -> Self {
         let (cache, remote) = (Cache::new(cache_dir.to_owned(), max_bytes), Remote::new(seat));
-        Self { shared: Some(Arc::new(Shared { cache, remote })), made: Arc::default() }
+        let shared = Shared { cache, remote, max_result_bytes };
+        Self { shared: Some(Arc::new(shared)), made: Arc::default() }
     }
 
     /// The same for another attempt.
@@ -61,7 +65,7 @@ impl Files {
         if inputs.is_empty() {
             return Ok(());
         }
-        let Shared { cache, remote } = self.shared()?;
+        let Shared { cache, remote, .. } = self.shared()?;
         staging::stage(cache, remote, dir, inputs).await
     }
 
@@ -82,6 +86,41 @@ impl Files {
         let files = staging::collect(&self.shared()?.remote, dir, (outputs, has_succeeded)).await?;
         self.made().extend(files.iter().filter_map(StagedFile::content));
         Ok(files)
+    }
+
+    /// The payload that a task refers to.
+    pub(crate) async fn payload(&self, content: Content) -> Result<Vec<u8>, Failure> {
+        let Shared { cache, remote, .. } = self.shared()?;
+        cache.read(remote, content).await.map_err(|error| {
+            let text = format!("failed to fetch the payload: {error}");
+            match error {
+                remote::Error::Missing => Failure::new("INPUT_MISSING", text),
+                remote::Error::Refused(_) | remote::Error::Io(_) => Failure::handler(text),
+            }
+        })
+    }
+
+    /// Stores what an attempt gives; its outcome is to refer to it.
+    pub(crate) async fn store(&self, source: Source, content: Content) -> Result<Content, Failure> {
+        let put = self.shared()?.remote.put(source, content).await;
+        put.map_err(|error| {
+            let text = format!("failed to store {} bytes of output: {error}", content.bytes);
+            Failure::new("OUTPUT_FAILED", text)
+        })?;
+        self.made().push(content);
+        Ok(content)
+    }
+
+    /// What an attempt may give; `None`: nothing can be stored here.
+    pub(crate) fn max_result_bytes(&self) -> Option<u64> {
+        self.shared.as_deref().map(|shared| shared.max_result_bytes)
+    }
+
+    /// A new file for what is to be stored; it goes with its last user.
+    pub(crate) async fn scratch(&self) -> std::io::Result<Partial> {
+        let shared = self.shared.as_deref();
+        let shared = shared.ok_or_else(|| std::io::Error::other("nothing can be stored here"))?;
+        Partial::create(shared.cache.scratch()?).await
     }
 
     /// What the outcome of the attempt refers to.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use common::blobs::{CLUSTER_KEY, Content, Partial, Unfinished, requests};
+use common::blobs::{CLUSTER_KEY, Content, Partial, Source, Unfinished, requests};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::GetBlobRequest;
@@ -103,12 +103,12 @@ impl Remote {
     }
 
     /// Returns when the orchestrators have it.
-    pub async fn put(&self, path: &Path, content: Content) -> Result<(), Error> {
+    pub async fn put(&self, source: Source, content: Content) -> Result<(), Error> {
         let began = Instant::now();
         loop {
             let seat = self.seat().await;
             let mut client = BlobServiceClient::new(seat.endpoint.channel());
-            let chunks = requests(path.to_owned(), content, Arc::new(AtomicU64::new(0)));
+            let chunks = requests(source.clone(), content, Arc::new(AtomicU64::new(0)));
             let put = match request(&seat, chunks) {
                 Ok(request) => client.put_blob(request).await.map(drop).map_err(Broken::Wire),
                 Err(broken) => Err(broken),

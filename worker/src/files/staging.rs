@@ -75,7 +75,7 @@ async fn put(
     remote: &Remote,
     (file, content, path): (StagedFile, Content, PathBuf),
 ) -> Result<StagedFile, Failure> {
-    let put = remote.put(&path, content).await;
+    let put = remote.put(path.into(), content).await;
     put.map_err(|error| output_failed(&file.name, &error))?;
     Ok(file)
 }

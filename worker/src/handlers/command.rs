@@ -27,12 +27,13 @@ use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStderr, Command};
 
-use self::captured::{Captured, report};
+use self::captured::{Captured, HEAD_BYTES, report};
 use self::group::{Group, stopping};
 use self::memory::{Limit, Limits};
 use self::work_dir::{OwnDir, WorkRoot};
 use super::guardian::Guardian;
 use super::{Context, Failure, Handler, parse};
+use crate::files::Files;
 use crate::live::{Live, Stream};
 
 /// `command`: only offered when the operator names it, because it runs what the submitter says.
@@ -50,12 +51,8 @@ struct Machine {
     guardian: OnceLock<Guardian>,
 }
 
-/// Bytes of each stream that are kept unless the payload says otherwise.
-const DEFAULT_OUTPUT_LIMIT: usize = 1 << 20;
-/// Both streams and their JSON form must fit a result.
-const MAX_OUTPUT_LIMIT: usize = 1 << 20;
 /// What a shell says that could not start a program has this room at least.
-const OF_SHELL: usize = 4 << 10;
+const OF_SHELL: u64 = 4 << 10;
 /// Between asking a group to end and killing it; also how long streams may stay open after the program's
 /// end, in the hands of something that left the group.
 const GRACE: Duration = Duration::from_secs(2);
@@ -81,7 +78,7 @@ struct Order {
     outputs: Vec<String>,
     /// Bytes.
     memory_limit: Option<u64>,
-    output_limit: Option<usize>,
+    output_limit: Option<u64>,
 }
 
 impl Order {
@@ -89,8 +86,10 @@ impl Order {
         self.own_dir || !self.inputs.is_empty() || !self.outputs.is_empty()
     }
 
-    fn output_limit(&self) -> usize {
-        self.output_limit.unwrap_or(DEFAULT_OUTPUT_LIMIT).min(MAX_OUTPUT_LIMIT)
+    /// Bytes of each stream that are kept.
+    fn output_limit(&self, files: &Files) -> u64 {
+        let most = files.max_result_bytes().unwrap_or(HEAD_BYTES as u64);
+        self.output_limit.unwrap_or(most).min(most)
     }
 }
 
@@ -99,6 +98,23 @@ struct Ended {
     status: ExitStatus,
     stdout: Captured,
     stderr: Captured,
+}
+
+impl Ended {
+    /// What is long goes to the orchestrators, unless nobody wants it any more.
+    async fn store_output(&mut self, context: &Context) {
+        let store = async {
+            self.stdout.store(&context.files).await;
+            self.stderr.store(&context.files).await;
+        };
+        tokio::select! {
+            biased;
+            () = context.cancelled.cancelled() => {}
+            () = store => {}
+        }
+        self.stdout.cut_to_head();
+        self.stderr.cut_to_head();
+    }
 }
 
 impl CommandHandler {
@@ -189,14 +205,20 @@ impl Machine {
         let mut child = spawn(&order, context, own_dir.as_ref(), memory.as_ref())?;
         let mut group = Group::of(&child, guardian);
         let ended = finish(&mut child, &mut group, &order, memory.as_ref(), context).await;
-        let done = match (ended, &own_dir) {
-            (Ok(ended), Some(dir)) => {
-                let files = collect(context, dir, &order, ended.status.success()).await;
-                outcome((ended, files), &order, memory.as_ref())
+        let done = match ended {
+            Ok(mut ended) => {
+                let made = match &own_dir {
+                    Some(dir) => collect(context, dir, &order, ended.status.success()).await,
+                    None => Ok(Vec::new()),
+                };
+                ended.store_output(context).await;
+                let files = match context.cancelled.is_cancelled() {
+                    true => Files::default(),
+                    false => context.files.clone(),
+                };
+                outcome((ended, made), &order, (memory.as_ref(), &files)).await
             }
-            (ended, _) => {
-                ended.and_then(|ended| outcome((ended, Ok(Vec::new())), &order, memory.as_ref()))
-            }
+            Err(failure) => Err(failure),
         };
         if let Some(memory) = memory {
             memory.clear().await;
@@ -308,7 +330,7 @@ async fn finish(
     group: &mut Group<'_>,
     order: &Order,
     memory: Option<&Limit>,
-    Context { cancelled: stop, live, .. }: &Context,
+    Context { cancelled: stop, live, files, .. }: &Context,
 ) -> Result<Ended, Failure> {
     let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (mut out, mut err) = (Captured::default(), Captured::default());
@@ -319,9 +341,9 @@ async fn finish(
         }
     };
     let streams = async {
-        let limit = order.output_limit();
-        let out = out.read(stdout, limit, |bytes| live.say(Stream::Stdout, bytes));
-        tokio::join!(feed, out, read_errors(&mut err, stderr, limit, memory, live));
+        let limit = order.output_limit(files);
+        let out = out.read(stdout, (limit, files), |bytes| live.say(Stream::Stdout, bytes));
+        tokio::join!(feed, out, read_errors(&mut err, stderr, (limit, files), (memory, live)));
     };
     let mut streams = Box::pin(streams);
     let mut closed = false;
@@ -356,15 +378,14 @@ async fn finish(
 async fn read_errors(
     err: &mut Captured,
     stderr: Option<ChildStderr>,
-    limit: usize,
-    memory: Option<&Limit>,
-    live: &Live,
+    (limit, files): (u64, &Files),
+    (memory, live): (Option<&Limit>, &Live),
 ) {
     let say = |bytes: &[u8]| live.say(Stream::Stderr, bytes);
     let Some(mut words) = memory.map(Limit::words) else {
-        return err.read(stderr, limit, say).await;
+        return err.read(stderr, (limit, files), say).await;
     };
-    err.read(stderr, limit.max(OF_SHELL), |bytes| words.hear(bytes, say)).await;
+    err.read(stderr, (limit.max(OF_SHELL), files), |bytes| words.hear(bytes, say)).await;
     words.end(say);
 }
 
@@ -382,22 +403,22 @@ async fn collect(
 }
 
 /// A file that is missing is the failure of a program that succeeded, and no news of one that failed.
-fn outcome(
-    (ended, files): (Ended, Result<Vec<StagedFile>, Failure>),
+async fn outcome(
+    (ended, made): (Ended, Result<Vec<StagedFile>, Failure>),
     order: &Order,
-    memory: Option<&Limit>,
+    (memory, files): (Option<&Limit>, &Files),
 ) -> Result<Vec<u8>, Failure> {
     let Ended { status, stdout, mut stderr } = ended;
     if let Some(why) = memory.and_then(|memory| memory.not_started(stderr.bytes())) {
         return Err(not_started(order, why));
     }
-    stderr.cut(order.output_limit());
+    stderr.cut(usize::try_from(order.output_limit(files)).unwrap_or(usize::MAX));
     let exceeded = memory.filter(|memory| !status.success() && memory.was_exceeded());
-    let (files, lost) = match files {
-        Ok(files) => (files, None),
+    let (made, lost) = match made {
+        Ok(made) => (made, None),
         Err(failure) => (Vec::new(), Some(failure)),
     };
-    let output = report(status.code(), (stdout, stderr), &files)?;
+    let output = report(status.code(), (stdout, stderr), &made, files).await?;
     let failure = match (exceeded, status.code()) {
         (Some(memory), _) => {
             let text = format!("killed: it needed more memory than {} bytes", memory.bytes());

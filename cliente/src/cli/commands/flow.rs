@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::ValueEnum as _;
-use cliente::{After, RetryPolicy, TaskSpec, TimeLimits};
+use cliente::{After, Produced, RetryPolicy, TaskSpec, TimeLimits};
 use common::blobs::relative_path;
 use common::exit;
 use common::messages::Message as _;
@@ -67,7 +67,8 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let show = |update: TaskUpdate| {
         let Some(task) = update.task else { return Ok(()) };
         let name = open.remove(&task.task_id).unwrap_or_default();
-        let view = TaskView::new(task, update.result, Some(batch.receipt));
+        let result = Produced::read(update.result, update.result_blob.as_ref())?;
+        let view = TaskView::new(task, result, Some(batch.receipt));
         output::print(&context.output.named(("name", &name), &view))?;
         report::say_failure(context, &view);
         Ok(())

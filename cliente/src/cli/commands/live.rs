@@ -1,5 +1,7 @@
 //! What attempts say, printed as it comes.
 
+use std::io::IsTerminal as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::messages::Message as _;
@@ -20,11 +22,38 @@ pub struct Live<'a> {
     stdout: u64,
     stderr: u64,
     progress: Option<Progress>,
+    /// Those of which all is to come out, rather than the newest at once.
+    whole: Streams,
+    /// Something of it is missing: the rest comes from the record, in the end.
+    held: Streams,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Streams {
+    stdout: bool,
+    stderr: bool,
+}
+
+impl Streams {
+    fn of(&mut self, stream: OutputStream) -> &mut bool {
+        match stream {
+            OutputStream::Stdout => &mut self.stdout,
+            OutputStream::Stderr | OutputStream::Unspecified => &mut self.stderr,
+        }
+    }
 }
 
 impl<'a> Live<'a> {
     pub fn new(context: &'a Context) -> Self {
-        Self { context, attempt: 0, stdout: 0, stderr: 0, progress: None }
+        let (whole, held) = (Streams::default(), Streams::default());
+        Self { context, attempt: 0, stdout: 0, stderr: 0, progress: None, whole, held }
+    }
+
+    /// The same where nobody watches: what is in a file, or read by another program, has no gaps.
+    pub fn whole(context: &'a Context) -> Self {
+        let stdout = !std::io::stdout().is_terminal();
+        let stderr = !std::io::stderr().is_terminal();
+        Self { whole: Streams { stdout, stderr }, ..Self::new(context) }
     }
 
     pub fn part(&mut self, part: &FollowOutputResponse) -> Result<(), Failure> {
@@ -45,12 +74,19 @@ impl<'a> Live<'a> {
                 self.remark(&ClientMessage::NextAttempt { attempt: piece.attempt });
             }
             (self.attempt, self.stdout, self.stderr) = (piece.attempt, 0, 0);
+            self.held = Streams::default();
         }
+        let is_held = *self.held.of(piece.stream());
+        let is_whole = *self.whole.of(piece.stream());
         let printed = match piece.stream() {
             OutputStream::Stdout => &mut self.stdout,
             OutputStream::Stderr | OutputStream::Unspecified => &mut self.stderr,
         };
         let missing = piece.offset.saturating_sub(*printed);
+        if is_held || is_whole && missing > 0 {
+            *self.held.of(piece.stream()) = true;
+            return Ok(());
+        }
         *printed = piece.offset + piece.data.len() as u64;
         if missing > 0 {
             self.remark(&ClientMessage::OutputMissing { bytes: missing });
@@ -88,9 +124,10 @@ impl<'a> Live<'a> {
     }
 
     /// It has ended: what its record holds beyond what was printed. `None`: that holds nothing that was printed.
-    pub fn rest(&mut self, task: &Task, result: &[u8]) -> Result<Option<Report>, Failure> {
+    pub async fn rest(&mut self, task: &Task, result: &[u8]) -> Result<Option<Report>, Failure> {
         let report = Report::of(task, result);
         let Some(report) = report else { return Ok(None) };
+        let report = report.received(&self.context.client).await?;
         if task.attempt != self.attempt {
             if self.attempt > 0 {
                 self.remark(&ClientMessage::NextAttempt { attempt: task.attempt });
@@ -101,16 +138,14 @@ impl<'a> Live<'a> {
             for (stream, from) in
                 [(OutputStream::Stdout, self.stdout), (OutputStream::Stderr, self.stderr)]
             {
-                let data = report.since(stream, from).to_vec();
-                let piece = OutputPiece {
-                    attempt: task.attempt,
-                    stream: stream.into(),
-                    offset: from,
-                    data,
-                };
-                if !piece.data.is_empty() {
-                    self.piece(&piece)?;
-                }
+                let mut offset = from;
+                report.since(stream, from, |data| {
+                    let (attempt, data) = (task.attempt, data.to_vec());
+                    let next = offset + data.len() as u64;
+                    let piece = OutputPiece { attempt, stream: stream.into(), offset, data };
+                    offset = next;
+                    self.piece(&piece)
+                })?;
             }
         } else {
             report.show_rest(self.context, (self.stdout, self.stderr))?;

@@ -24,7 +24,7 @@ pub async fn run(context: &Context, task_id: &str, follow: bool) -> Result<u8, F
         live.part(&part)?;
         let Some(task) = part.task else { continue };
         if is_final(task.state()) {
-            live.rest(&task, &part.result)?;
+            live.rest(&task, &part.result).await?;
             if context.is_json {
                 output::print(&context.output.task(&TaskView::without_result(task, None)))?;
             } else if task.state() != TaskState::Succeeded {

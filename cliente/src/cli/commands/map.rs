@@ -35,6 +35,8 @@ struct Done {
     input: String,
     task: Task,
     result: Vec<u8>,
+    /// Of the program, with what is long.
+    report: Option<Report>,
 }
 
 pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
@@ -72,11 +74,14 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
             let template = template.clone().with_files(&prepared, &outputs);
             let work = (inputs.join(" "), template.task(template.order(argv)));
             let run = || one(context, &open, work.clone(), allow_unknown);
-            let done = files::submit_with(sender, &prepared, run).await??;
+            let mut done = files::submit_with(sender, &prepared, run).await??;
             if !outputs.is_empty()
                 && let Some(report) = Report::read(&done.result)
             {
                 files::receive(&context.client, &report.files, &outputs, Path::new(".")).await?;
+            }
+            if let Some(report) = Report::read(&done.result).filter(|_| !context.is_json) {
+                done.report = Some(report.received(&context.client).await?);
             }
             Ok(done)
         }
@@ -165,7 +170,7 @@ async fn one(
     }
     lock(open).remove(&id);
     let (task, result) = ran?;
-    Ok(Done { input, task, result })
+    Ok(Done { input, task, result, report: None })
 }
 
 /// Nobody waits for them any more. Gives how many there were.
@@ -187,12 +192,12 @@ fn lock(open: &Open) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
 
 /// What a program printed goes where it printed it, whole, with its input before each line if that is wanted.
 fn show(context: &Context, done: &Done, tag: bool) -> Result<(), Failure> {
-    let Done { input, task, result } = done;
+    let Done { input, task, result, report } = done;
     let view = TaskView::new(task.clone(), result.clone(), None);
     if context.is_json {
         return output::print(&context.output.named(("input", input), &view));
     }
-    if let Some(report) = Report::read(result) {
+    if let Some(report) = report {
         report.show(context, tag.then_some(input.as_str()))?;
     }
     if let Some(error) = &task.error {

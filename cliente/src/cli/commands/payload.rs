@@ -8,7 +8,7 @@ use cliente::{
     After, ArraySpec, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, UniqueKey,
 };
 use common::blobs;
-use common::endpoint::MAX_PAYLOAD_BYTES;
+use common::endpoint::{MAX_LARGE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES};
 use common::messages::client::ClientMessage;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -289,7 +289,7 @@ fn payload_bytes(payload: &str) -> Result<Vec<u8>, Failure> {
 /// A file, or standard input for `-`. More than any payload holds is not read.
 pub fn read(source: &str) -> Result<Vec<u8>, Failure> {
     // Enough for the library to say how much is too much.
-    let limit = 4 * MAX_PAYLOAD_BYTES as u64;
+    let limit = MAX_LARGE_PAYLOAD_BYTES as u64 + 1;
     let mut content = Vec::new();
     let done = tokio::task::block_in_place(|| {
         if source == STDIN {

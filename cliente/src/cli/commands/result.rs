@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cliente::Produced;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -13,7 +14,7 @@ use super::super::args::Wait;
 use super::super::failure::Failure;
 use super::super::files;
 use super::super::output::{self, TaskView};
-use super::super::report::Report;
+use super::super::report::{self, Report};
 use super::super::terminal::say;
 use super::wait;
 
@@ -28,12 +29,17 @@ pub async fn files(
         let ids = vec![task_id.to_owned()];
         wait::within(wait.wait_timeout, wait::until_finished(context, ids, |_| Ok(()))).await?;
     }
-    let (task, result, _) = context.client.result(task_id).await?;
+    let (task, result, _) = context.client.produced(task_id).await?;
     if !cliente::is_final(task.state()) {
         let (task, state) = (task.task_id.clone(), task.state());
         return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
     }
-    let made = Report::of(&task, &result).map(|report| report.files).unwrap_or_default();
+    let report = match &result {
+        Produced::Bytes(result) => Report::of(&task, result),
+        // The report of a program is short.
+        Produced::Blob(_) => None,
+    };
+    let made = report.map(|report| report.files).unwrap_or_default();
     let count = files::receive(&context.client, &made, &[], into).await?;
     if context.is_json {
         let list = made.iter().map(|file| serde_json::json!(file).to_string() + "\n");
@@ -50,7 +56,7 @@ pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Re
         let ids = vec![task_id.to_owned()];
         wait::within(wait.wait_timeout, wait::until_finished(context, ids, |_| Ok(()))).await?;
     }
-    let (task, result, receipt) = context.client.result(task_id).await?;
+    let (task, result, receipt) = context.client.produced(task_id).await?;
     let is_finished = cliente::is_final(task.state());
     let view = TaskView::new(task, result, Some(receipt));
     if context.is_json {
@@ -61,17 +67,20 @@ pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Re
         let (task, state) = (view.task.task_id.clone(), view.task.state());
         return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
     }
-    show(context, &view, raw)
+    show(context, &view, raw).await
 }
 
 /// What a finished task gave: data on standard output, the rest on standard error.
-pub fn show(context: &Context, view: &TaskView, raw: bool) -> Result<u8, Failure> {
+pub async fn show(context: &Context, view: &TaskView, raw: bool) -> Result<u8, Failure> {
     let task = &view.task;
     if let Some(result) = &view.result {
         match if raw { None } else { Report::of(task, result) } {
-            Some(report) => report.show(context, None)?,
+            Some(report) => report.received(&context.client).await?.show(context, None)?,
             None => output::bytes(result)?,
         }
+    }
+    if let Some(content) = view.blob {
+        report::show_blob(&context.client, content).await?;
     }
     if let Some(error) = &task.error {
         let (code, message) = (error.code.clone(), error.message.clone());

@@ -43,7 +43,7 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     let task = template.task(template.only_payload());
     let (client, id) = (context.client.clone(), task.task_id.clone());
     let until_it_ends = terminal::before_end(async move { cancel(&client, &id).await });
-    let mut live = Live::new(context);
+    let mut live = Live::whole(context);
     let mut ran = while_it_runs(context, &task, options.allow_unknown_handler, &mut live).await;
     for _ in 0..RESENDS {
         match &ran {
@@ -80,7 +80,7 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
         output::print(&context.output.task(&TaskView::new(task, result, None)))?;
         return Ok(code);
     }
-    let is_shown = live.rest(&task, &result)?.is_some();
+    let is_shown = live.rest(&task, &result).await?.is_some();
     let mut shown = TaskView::new(task, result, None);
     if is_shown {
         shown.result = None;
@@ -89,7 +89,7 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
         // What the program says of its failure is enough.
         shown.task.error = None;
     }
-    result::show(context, &shown, false)?;
+    result::show(context, &shown, false).await?;
     Ok(code)
 }
 

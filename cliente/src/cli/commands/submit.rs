@@ -6,7 +6,7 @@ use std::future::ready;
 use std::path::Path;
 use std::pin::pin;
 
-use cliente::{Submitted, TaskSpec};
+use cliente::{Produced, Submitted, TaskSpec};
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -26,6 +26,8 @@ use super::{array, flow, result, wait};
 
 /// Tasks that are made at once where no input limits them.
 const CHUNK: u64 = 20_000;
+/// And their payload bytes, as long as it is more than one task.
+const CHUNK_BYTES: u64 = 64 << 20;
 /// Of tasks that name none.
 const DEFAULT_QUEUE: &str = "default";
 
@@ -83,9 +85,11 @@ async fn of_lines(
 }
 
 fn repeated(template: &Template, count: u64) -> impl Iterator<Item = Vec<TaskSpec>> {
-    (0..count).step_by(CHUNK as usize).map(move |first| {
+    let payload_bytes = template.only_payload().len() as u64;
+    let chunk = (CHUNK_BYTES / payload_bytes.max(1)).clamp(1, CHUNK);
+    (0..count).step_by(chunk as usize).map(move |first| {
         let task = |_| template.task(template.only_payload());
-        (first..count.min(first + CHUNK)).map(task).collect()
+        (first..count.min(first + chunk)).map(task).collect()
     })
 }
 
@@ -123,28 +127,32 @@ pub async fn tell(
         output::print(&context.output.accepted(&[accepted(done)]))?;
         return Ok(exit::OK);
     }
-    let mut code = exit::OK;
-    let mut made = Vec::new();
-    let show = |update: TaskUpdate| {
-        let Some(task) = update.task else { return Ok(()) };
-        made = Report::of(&task, &update.result).map(|report| report.files).unwrap_or_default();
-        let view = TaskView::new(task, update.result, Some(done.receipt));
-        let view = TaskView { existed: Some(done.existed), ..view };
-        code = if context.is_json {
-            output::print(&context.output.task(&view))?;
-            result::exit_code(view.task.state())
-        } else {
-            result::show(context, &view, false)?
-        };
+    let mut end = None;
+    let keep = |update: TaskUpdate| {
+        end = Some(update);
         Ok(())
     };
-    let finished = wait::until_finished(context, vec![id], show);
+    let finished = wait::until_finished(context, vec![id], keep);
     let waited = wait::within(options.wait_timeout, finished).await;
     if waited.is_err() && context.is_json {
         // A person has read the id before.
         output::print(&context.output.accepted(&[accepted(done)]))?;
+        return waited.map(|_| exit::OK);
     }
     waited?;
+    let Some(TaskUpdate { task: Some(task), result, result_blob, .. }) = end else {
+        return Ok(exit::OK);
+    };
+    let made = Report::of(&task, &result).map(|report| report.files).unwrap_or_default();
+    let produced = Produced::read(result, result_blob.as_ref())?;
+    let view = TaskView::new(task, produced, Some(done.receipt));
+    let view = TaskView { existed: Some(done.existed), ..view };
+    let code = if context.is_json {
+        output::print(&context.output.task(&view))?;
+        result::exit_code(view.task.state())
+    } else {
+        result::show(context, &view, false).await?
+    };
     if !outputs.is_empty() {
         files::receive(&context.client, &made, outputs, Path::new(".")).await?;
     }

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::pin::pin;
 use std::time::Duration;
 
+use cliente::Produced;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -126,7 +127,8 @@ pub fn show_change(
     receipt: Option<Receipt>,
 ) -> Result<(), Failure> {
     let Some(task) = update.task else { return Ok(()) };
-    let view = TaskView::new(task, update.result, receipt);
+    let result = Produced::read(update.result, update.result_blob.as_ref())?;
+    let view = TaskView::new(task, result, receipt);
     output::print(&context.output.change(&view))?;
     report::say_failure(context, &view);
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 
-use cliente::{Error, is_final};
+use cliente::{Error, Produced, is_final};
 use common::error_code::ErrorCode;
 use common::proto::TaskUpdate;
 use futures::{Stream, StreamExt as _};
@@ -72,7 +72,8 @@ async fn show(
             false => told.insert(task.task_id.clone(), state),
         };
         if before != Some(state) {
-            screen.change(context, &TaskView::new(task, update.result, None))?;
+            let result = Produced::read(update.result, update.result_blob.as_ref())?;
+            screen.change(context, &TaskView::new(task, result, None))?;
         }
     }
 }

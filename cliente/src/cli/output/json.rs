@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use common::blobs::Content;
 use common::proto::{
     Array, Delivery, Durability, GetClusterResponse, Group, ListUsersResponse, NodeRole,
     NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskState, Usage, User, Worker,
@@ -128,7 +129,10 @@ fn quota(quota: Quota) -> Value {
 }
 
 fn task(view: &TaskView) -> Value {
-    let TaskView { task, result, receipt, existed } = view;
+    let TaskView { task, result, blob, receipt, existed } = view;
+    let blob = blob
+        .as_ref()
+        .map(|Content { hash, bytes }| json!({ "blob": hash.to_string(), "bytes": bytes }));
     json!({
         "task_id": task.task_id,
         "state": state(task.state()),
@@ -150,7 +154,7 @@ fn task(view: &TaskView) -> Value {
         "retry_of": word(&task.retry_of),
         "schedule": word(&task.schedule),
         "group": word(&task.group),
-        "result": result.as_ref().map(|result| result_value(&task.handler, result)),
+        "result": result.as_ref().map(|result| result_value(&task.handler, result)).or(blob),
         "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
         "durability": receipt.as_ref().map(durability),
         "epoch": receipt.as_ref().map(|r| r.epoch),

@@ -7,6 +7,8 @@ mod table;
 
 use std::io::{ErrorKind, Write as _};
 
+use cliente::Produced;
+use common::blobs::Content;
 use common::lang::Lang;
 use common::proto::{
     Array, GetClusterResponse, Group, ListUsersResponse, Queue, Receipt, Schedule, Task, TaskState,
@@ -25,6 +27,8 @@ pub struct TaskView {
     pub task: Task,
     /// `None` when it is not known, not when it is empty.
     pub result: Option<Vec<u8>>,
+    /// Instead of it, where it is too long for a message.
+    pub blob: Option<Content>,
     /// Of the answer, or of the submission.
     pub receipt: Option<Receipt>,
     /// Of a submission: it was there before.
@@ -33,8 +37,14 @@ pub struct TaskView {
 
 impl TaskView {
     /// Only a task that has run has a result; one that is lost has what was heard of it.
-    pub fn new(task: Task, result: impl Into<Vec<u8>>, receipt: Option<Receipt>) -> Self {
-        let result = result.into();
+    pub fn new(task: Task, result: impl Into<Produced>, receipt: Option<Receipt>) -> Self {
+        let (result, blob) = match result.into() {
+            Produced::Bytes(bytes) => (bytes, None),
+            Produced::Blob(content) => (Vec::new(), Some(content)),
+        };
+        if blob.is_some() {
+            return Self { task, result: None, blob, receipt, existed: None };
+        }
         let has_result = match task.state() {
             TaskState::Succeeded | TaskState::Failed => true,
             TaskState::Lost => !result.is_empty(),
@@ -43,11 +53,11 @@ impl TaskView {
             | TaskState::Running
             | TaskState::Cancelled => false,
         };
-        Self { result: has_result.then_some(result), task, receipt, existed: None }
+        Self { result: has_result.then_some(result), blob, task, receipt, existed: None }
     }
 
     pub fn without_result(task: Task, receipt: Option<Receipt>) -> Self {
-        Self { task, result: None, receipt, existed: None }
+        Self { task, result: None, blob: None, receipt, existed: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a person reads. No colour, so it is the same on a terminal and in a pipe.
 
 use comfy_table::presets;
+use common::blobs::Content;
 use common::lang::Lang;
 use common::messages::client_tables::{Columns, Label};
 use common::messages::words::{
@@ -123,6 +124,12 @@ impl Table {
         self.label(if yes { Label::Yes } else { Label::No }).to_owned()
     }
 
+    fn result(&self, view: &TaskView) -> Option<String> {
+        let bytes = |content: Content| format!("({} {})", content.bytes, self.label(Label::Bytes));
+        let result = view.result.as_deref().map(|result| self.result_text(&view.task, result));
+        result.or_else(|| view.blob.map(bytes))
+    }
+
     fn result_text(&self, task: &Task, result: &[u8]) -> String {
         if let Some(report) = Report::of(task, result) {
             return report.text();
@@ -165,10 +172,7 @@ impl Output for Table {
             (Label::Started, time(task.started_at_ms)),
             (Label::Finished, time(task.finished_at_ms)),
             (Label::Error, self.error(task)),
-            (
-                Label::Result,
-                view.result.as_deref().map(|r| self.result_text(task, r)).unwrap_or_default(),
-            ),
+            (Label::Result, self.result(view).unwrap_or_default()),
         ])
     }
 
@@ -217,9 +221,7 @@ impl Output for Table {
             vec![task.task_id.clone(), format!("{:11}", self.state(task)), task.handler.clone()];
         parts.push(task.worker_id.clone());
         parts.push(self.error(task));
-        if let Some(result) = view.result.as_deref() {
-            parts.push(shortened(&self.result_text(task, result)));
-        }
+        parts.extend(self.result(view).map(|result| shortened(&result)));
         parts.retain(|part| !part.is_empty());
         format!("{}\n", parts.join("  "))
     }

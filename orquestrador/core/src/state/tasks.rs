@@ -10,6 +10,7 @@ use super::kept::Kept;
 use super::slab::{Shared, Slab, Slot};
 use super::workers::Worker;
 use crate::command::{Condition, Failure};
+use crate::content;
 use crate::effect::TaskState;
 use crate::event::LossCause;
 use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
@@ -189,10 +190,12 @@ impl End {
     }
 
     /// How long that is.
-    pub fn output_bytes(&self) -> usize {
+    pub fn output_bytes(&self) -> u64 {
         match self {
-            Self::Succeeded { result } => result.len(),
-            Self::Failed(Failure { output, .. }) | Self::Lost { output, .. } => output.len(),
+            Self::Succeeded { result } => content::length(result),
+            Self::Failed(Failure { output, .. }) | Self::Lost { output, .. } => {
+                content::length(output)
+            }
             Self::Cancelled => 0,
         }
     }

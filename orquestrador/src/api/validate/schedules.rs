@@ -67,6 +67,7 @@ impl Violations {
             ("start", task.start.is_some()),
             ("after", !task.after.is_empty()),
             ("unique", task.unique.is_some()),
+            ("payload_blob", task.payload_blob.is_some()),
         ] {
             if is_given {
                 self.add(format!("spec.task.{field}"), "is not for the tasks of a schedule");
@@ -74,8 +75,14 @@ impl Violations {
         }
         // Any name: it is not kept.
         let task_id = Uuid::max().to_string();
-        let task =
-            proto::TaskSpec { task_id, start: None, after: Vec::new(), unique: None, ..task };
+        let task = proto::TaskSpec {
+            task_id,
+            start: None,
+            after: Vec::new(),
+            unique: None,
+            payload_blob: None,
+            ..task
+        };
         self.task(|| "spec.task".to_owned(), task, &mut LastName::default())
     }
 

@@ -2,12 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use common::blobs::StagedFile;
+use bytes::Bytes;
+use common::blobs::{Content, Partial, StagedFile};
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::files::Files;
 use crate::handlers::Failure;
 
 /// The result, and the output of a failure.
@@ -21,11 +23,13 @@ struct Report<'a> {
     files: &'a [StagedFile],
 }
 
-/// The result. JSON takes up to six bytes for one of the output: what does not fit is cut, and said to be.
-pub fn report(
+/// The result. JSON takes up to six bytes for one of the output: a stream that does not fit is stored, or else cut, and said
+/// to be.
+pub async fn report(
     exit_code: Option<i32>,
     (mut stdout, mut stderr): (Captured, Captured),
-    files: &[StagedFile],
+    made: &[StagedFile],
+    files: &Files,
 ) -> Result<Vec<u8>, Failure> {
     loop {
         let report = Report {
@@ -33,7 +37,7 @@ pub fn report(
             truncated: stdout.truncated || stderr.truncated,
             stdout: stdout.value(),
             stderr: stderr.value(),
-            files,
+            files: made,
         };
         let output =
             serde_json::to_vec(&report).map_err(|error| Failure::handler(error.to_string()))?;
@@ -42,20 +46,91 @@ pub fn report(
         }
         let longer =
             if stdout.bytes.len() >= stderr.bytes.len() { &mut stdout } else { &mut stderr };
-        longer.bytes.truncate(longer.bytes.len() / 2);
-        longer.truncated = true;
+        if let Some(content) = put(longer.bytes.clone(), files).await {
+            longer.bytes.clear();
+            longer.stored = Some(content);
+        } else {
+            longer.bytes.truncate(longer.bytes.len() / 2);
+            longer.truncated = true;
+        }
     }
 }
 
+async fn put(bytes: Vec<u8>, files: &Files) -> Option<Content> {
+    files.max_result_bytes()?;
+    let content = Content::of(&bytes);
+    let put = files.store(Bytes::from(bytes).into(), content).await;
+    put.map_err(|error| tracing::warn!(error = error.message, "output is not kept as a whole")).ok()
+}
+
+/// What is kept of a stream in memory; more is in a file.
+pub const HEAD_BYTES: usize = 1 << 20;
+
 #[derive(Default)]
 pub struct Captured {
+    /// The beginning, and all of it unless there is more.
     bytes: Vec<u8>,
+    /// All of it.
+    long: Option<Partial>,
+    /// All of it, at the orchestrators.
+    stored: Option<Content>,
     truncated: bool,
+    /// The disk failed: nothing more can be kept.
+    is_lost: bool,
 }
 
 impl Captured {
+    /// Stores what is long. What cannot be stored is cut, and said to be.
+    pub async fn store(&mut self, files: &Files) {
+        let Some(mut long) = self.long.take() else { return };
+        // Should this end early, only the beginning is kept.
+        let was_truncated = std::mem::replace(&mut self.truncated, true);
+        let content = long.content();
+        let stored = match long.complete(content).await {
+            Ok(()) => files.store(long.path().to_owned().into(), content).await,
+            Err(error) => Err(Failure::handler(error.to_string())),
+        };
+        match stored {
+            Ok(content) => {
+                self.bytes.clear();
+                (self.stored, self.truncated) = (Some(content), was_truncated);
+            }
+            Err(error) => {
+                tracing::warn!(error = error.message, "output is not kept as a whole");
+            }
+        }
+    }
+
+    /// The same where nobody waits for it.
+    pub fn cut_to_head(&mut self) {
+        self.truncated |= self.long.take().is_some();
+    }
+
+    async fn keep(&mut self, piece: &[u8], files: &Files) -> std::io::Result<()> {
+        if self.long.is_none() && self.bytes.len() + piece.len() <= HEAD_BYTES {
+            self.bytes.extend_from_slice(piece);
+            return Ok(());
+        }
+        if self.long.is_none() {
+            let mut long = files.scratch().await?;
+            long.write(&self.bytes).await?;
+            self.long = Some(long);
+        }
+        match &mut self.long {
+            Some(long) => long.write(piece).await,
+            None => Ok(()),
+        }
+    }
+
+    fn length(&self) -> u64 {
+        self.long.as_ref().map_or(self.bytes.len() as u64, Partial::bytes)
+    }
+
     /// Text where it is text; otherwise the bytes, under a name that says how.
     fn value(&self) -> Value {
+        if let Some(Content { hash, bytes }) = &self.stored {
+            return serde_json::json!({ "blob": hash.to_string(), "bytes": bytes });
+        }
         match std::str::from_utf8(&self.bytes) {
             Ok(text) => text.into(),
             Err(error) => {
@@ -71,7 +146,7 @@ impl Captured {
 
     /// Keeps no more than that.
     pub fn cut(&mut self, limit: usize) {
-        self.truncated |= self.bytes.len() > limit;
+        self.truncated |= self.bytes.len() > limit && self.long.is_none();
         self.bytes.truncate(limit);
     }
 
@@ -83,7 +158,7 @@ impl Captured {
     pub async fn read(
         &mut self,
         stream: Option<impl AsyncRead + Unpin>,
-        limit: usize,
+        (limit, files): (u64, &Files),
         mut say: impl FnMut(&[u8]),
     ) {
         let Some(mut stream) = stream else { return };
@@ -93,9 +168,15 @@ impl Captured {
                 Ok(0) => return,
                 Ok(count) => {
                     say(&buffer[..count]);
-                    let room = limit - self.bytes.len();
+                    let room = limit.saturating_sub(self.length());
+                    let room = usize::try_from(room).unwrap_or(usize::MAX);
                     self.truncated |= count > room;
-                    self.bytes.extend_from_slice(&buffer[..count.min(room)]);
+                    let (piece, is_lost) = (&buffer[..count.min(room)], self.is_lost);
+                    if !is_lost && let Err(error) = self.keep(piece, files).await {
+                        tracing::warn!(%error, "a program's output is kept in part");
+                        (self.is_lost, self.truncated) = (true, true);
+                        self.long = None;
+                    }
                 }
                 Err(error) => {
                     tracing::debug!(%error, "failed to read a program's output");

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use cliente::{QueueChange, TaskFilter, TaskSpec};
+use cliente::{Produced, QueueChange, TaskFilter, TaskSpec};
 use common::error_code::ErrorCode;
 use common::messages::error;
 use common::messages::menu::MenuMessage;
@@ -32,7 +32,7 @@ impl Menu {
 
     pub(super) async fn status(&mut self) -> Result<(), Leave> {
         let id = self.ask_task_id()?;
-        let (task, result, receipt) = self.client.result(&id).await?;
+        let (task, result, receipt) = self.client.produced(&id).await?;
         let text = self.table.task(&TaskView::new(task, result, Some(receipt)));
         Ok(output::print(&text)?)
     }
@@ -70,7 +70,8 @@ impl Menu {
             let state = Some((task.state, task.attempt));
             if told != state {
                 told = state;
-                let view = TaskView::new(task, update.result, None);
+                let result = Produced::read(update.result, update.result_blob.as_ref())?;
+                let view = TaskView::new(task, result, None);
                 output::print(&self.table.change(&view))?;
             }
         }
