@@ -20,7 +20,7 @@ use crate::{Error, TaskFilter, TaskSpec, canonical_task_id};
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same where megabytes may travel.
-const BULK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BULK_TIMEOUT: Duration = Duration::from_secs(5);
 /// What fits a request that is answered at once.
 const SMALL_BYTES: usize = 64 << 10;
 /// Tasks in one request.
@@ -167,28 +167,6 @@ impl Client {
             .map(move |batch| self.submit_in_parts(batch, allow_unknown_handler))
             .buffered(BATCHES_IN_FLIGHT)
             .flat_map(stream::iter)
-    }
-
-    /// All of these tasks or none, in one request: at most 10,000, and a few megabytes. One may come after others that stand before
-    /// it.
-    ///
-    /// # Errors
-    /// A refusal, or nobody answered in time: then they may or may not have been accepted.
-    pub async fn submit_together(
-        &self,
-        tasks: Vec<TaskSpec>,
-        allow_unknown_handler: bool,
-    ) -> Result<Batch, Error> {
-        self.submit_batch(tasks, allow_unknown_handler).await
-    }
-
-    async fn submit_batch(
-        &self,
-        batch: Vec<TaskSpec>,
-        allow_unknown_handler: bool,
-    ) -> Result<Batch, Error> {
-        let request = together(batch, allow_unknown_handler)?;
-        self.send_batch(&request, Waits::Count).await
     }
 
     /// In halves, and in halves of those, what alone is more than the caller may have unfinished. Ends with the first
