@@ -161,6 +161,14 @@ fn arrays(state: &State) -> Result<(), String> {
         ensure((waiting == 0 || array.front.is_some()) && is_next, || {
             wrong("its front has begun")
         })?;
+        let records = (0..array.count).filter_map(|place| state.tasks.find(array.task(place)));
+        let mut held = records.map(|slot| &state.tasks[slot]).filter(|task| {
+            let is_delayed = task.delay().is_some() && task.attempt == Attempt(0);
+            task.wait().is_some() || is_delayed
+        });
+        ensure(held.all(|task| Some(task.id()) == array.last_begun()), || {
+            wrong("a task that is not its front is held back")
+        })?;
     }
     Ok(())
 }
