@@ -6,9 +6,12 @@ use std::time::Duration;
 use common::array_id;
 use common::proto::{self, Array, Receipt};
 
-use crate::client::{epoch, incomplete, tasks};
-use crate::spec::{check_payload, wire_ms};
-use crate::{Client, Delivery, Error, Needs, Place, RetryPolicy, canonical_task_id};
+use crate::client::{BULK_TIMEOUT, Batch, epoch, incomplete, tasks};
+use crate::spec::{Large, check_payload, wire_ms};
+use crate::{
+    After, Client, Delivery, Error, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits,
+    canonical_task_id,
+};
 
 /// How long one orchestrator may take to answer before the other is asked.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,8 +31,14 @@ pub struct ArraySpec {
     pub retry: Option<RetryPolicy>,
     /// Where they wait.
     pub place: Place,
-    /// What an attempt of one may take.
-    pub attempt_timeout: Option<Duration>,
+    /// When the first attempt of any of them may begin.
+    pub start: Start,
+    /// What may take how long.
+    pub times: TimeLimits,
+    /// What all of it comes after.
+    pub after: After,
+    /// What the payload refers to, which was put before ([`Client::put_blob`]).
+    pub blobs: Vec<common::blobs::Content>,
     /// What the worker of each must have.
     pub needs: Needs,
     /// The group that it belongs to.
@@ -60,11 +69,110 @@ impl ArraySpec {
             delivery: Delivery::default(),
             retry: None,
             place: Place::default(),
-            attempt_timeout: None,
+            start: Start::Now,
+            times: TimeLimits::default(),
+            after: After::default(),
+            blobs: Vec::new(),
             needs: Needs::default(),
             group: None,
             numbers,
         }
+    }
+}
+
+impl ArraySpec {
+    /// A new array of tasks like this one, whose id and key do not matter.
+    pub fn like(task: TaskSpec, numbers: Range<u32>) -> Self {
+        let TaskSpec { handler, payload, delivery, retry, start, place, .. } = task;
+        let TaskSpec { times, after, blobs, needs, group, .. } = task;
+        let array_id = array_id::new();
+        Self {
+            array_id,
+            handler,
+            payload,
+            delivery,
+            retry,
+            place,
+            start,
+            times,
+            after,
+            blobs,
+            needs,
+            group,
+            numbers,
+        }
+    }
+}
+
+impl From<ArraySpec> for proto::ArraySpec {
+    fn from(array: ArraySpec) -> Self {
+        let ArraySpec { array_id, handler, payload, delivery, retry, place, .. } = array;
+        let ArraySpec { start, times, after, blobs, needs, group, numbers, .. } = array;
+        Self {
+            array_id: canonical_task_id(&array_id),
+            handler,
+            payload: payload.into(),
+            delivery: proto::Delivery::from(delivery).into(),
+            retry: retry.map(Into::into),
+            queue: place.queue,
+            priority: place.priority.into(),
+            attempt_timeout_ms: wire_ms(times.attempt),
+            expires_after_ms: wire_ms(times.begin),
+            deadline_after_ms: wire_ms(times.end),
+            start: Option::<proto::task_spec::Start>::from(start).map(|start| match start {
+                proto::task_spec::Start::StartDelayMs(ms) => {
+                    proto::array_spec::Start::StartDelayMs(ms)
+                }
+                proto::task_spec::Start::NotBeforeMs(ms) => {
+                    proto::array_spec::Start::NotBeforeMs(ms)
+                }
+            }),
+            after_condition: after.condition().into(),
+            after: after.ids.iter().map(|id| canonical_task_id(id)).collect(),
+            blobs: blobs.into_iter().map(Into::into).collect(),
+            needs: needs.into(),
+            group: group.unwrap_or_default(),
+            first: numbers.start,
+            count: numbers.end.saturating_sub(numbers.start),
+        }
+    }
+}
+
+/// A part of what is submitted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// One task, without a [`UniqueKey`](crate::UniqueKey).
+    Task(TaskSpec),
+    /// Tasks that differ by their number alone.
+    Array(ArraySpec),
+}
+
+impl Work {
+    /// Of the task or the array.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Task(task) => &task.task_id,
+            Self::Array(array) => &array.array_id,
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Task(task) => task.check(),
+            Self::Array(array) => check_payload(&array.payload),
+        }
+    }
+
+    /// What is sent, and what is put before.
+    fn into_wire(self) -> (proto::FlowPart, Option<Large>) {
+        let (part, large) = match self {
+            Self::Task(task) => {
+                let (task, large) = task.into_wire();
+                (proto::flow_part::Part::Task(task), large)
+            }
+            Self::Array(array) => (proto::flow_part::Part::Array(array.into()), None),
+        };
+        (proto::FlowPart { part: Some(part) }, large)
     }
 }
 
@@ -86,33 +194,8 @@ impl Client {
         array: ArraySpec,
         allow_unknown_handler: bool,
     ) -> Result<SubmittedArray, Error> {
-        let ArraySpec {
-            array_id,
-            handler,
-            payload,
-            delivery,
-            retry,
-            place,
-            attempt_timeout,
-            needs,
-            group,
-            numbers,
-        } = array;
-        check_payload(&payload)?;
-        let array = proto::ArraySpec {
-            array_id: canonical_task_id(&array_id),
-            handler,
-            payload: payload.into(),
-            delivery: proto::Delivery::from(delivery).into(),
-            retry: retry.map(Into::into),
-            queue: place.queue,
-            priority: place.priority.into(),
-            attempt_timeout_ms: wire_ms(attempt_timeout),
-            needs: needs.into(),
-            group: group.unwrap_or_default(),
-            first: numbers.start,
-            count: numbers.end.saturating_sub(numbers.start),
-        };
+        check_payload(&array.payload)?;
+        let array = array.into();
         let request = proto::SubmitArrayRequest { array: Some(array), allow_unknown_handler };
         let answer = self
             .targets
@@ -131,6 +214,42 @@ impl Client {
             }
             _ => Err(incomplete()),
         }
+    }
+
+    /// All of these tasks and arrays or none, in one request: at most 10,000, and a few megabytes. Each may come after others that
+    /// stand before it.
+    ///
+    /// # Errors
+    /// A refusal, or nobody answered in time: then they may or may not have been accepted.
+    pub async fn submit_together(
+        &self,
+        work: Vec<Work>,
+        allow_unknown_handler: bool,
+    ) -> Result<Batch, Error> {
+        work.iter().try_for_each(Work::check)?;
+        let task_ids = work.iter().map(|work| canonical_task_id(work.id())).collect();
+        let (parts, large): (_, Vec<_>) = work.into_iter().map(Work::into_wire).unzip();
+        let large: Vec<_> = large.into_iter().flatten().collect();
+        let request = proto::SubmitFlowRequest { parts, allow_unknown_handler };
+        let answer = self.putting(&large, || self.send_flow(&request)).await?;
+        let receipt = answer.receipt.ok_or_else(incomplete)?;
+        Ok(Batch { task_ids, accepted: answer.accepted, receipt })
+    }
+
+    async fn send_flow(
+        &self,
+        request: &proto::SubmitFlowRequest,
+    ) -> Result<proto::SubmitFlowResponse, Error> {
+        self.targets
+            .call(
+                BULK_TIMEOUT,
+                |answer: &proto::SubmitFlowResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).submit_flow(request).await?.into_inner()) }
+                },
+            )
+            .await
     }
 
     /// Cancels what is not finished of an array; tells how it stands then.

@@ -181,28 +181,6 @@ impl Client {
             .flat_map(stream::iter)
     }
 
-    /// All of these tasks or none, in one request: at most 10,000, and a few megabytes. One may come after others that stand before
-    /// it.
-    ///
-    /// # Errors
-    /// A refusal, or nobody answered in time: then they may or may not have been accepted.
-    pub async fn submit_together(
-        &self,
-        tasks: Vec<TaskSpec>,
-        allow_unknown_handler: bool,
-    ) -> Result<Batch, Error> {
-        self.submit_batch(tasks, allow_unknown_handler).await
-    }
-
-    async fn submit_batch(
-        &self,
-        batch: Vec<TaskSpec>,
-        allow_unknown_handler: bool,
-    ) -> Result<Batch, Error> {
-        let (request, large) = together(batch, allow_unknown_handler)?;
-        self.putting(&large, || self.send_batch(&request, Waits::Count)).await
-    }
-
     /// In halves, and in halves of those, what alone is more than the caller may have unfinished. Ends with the first
     /// refusal.
     async fn submit_in_parts(

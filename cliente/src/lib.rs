@@ -45,7 +45,7 @@ mod spec;
 mod users;
 mod watch;
 
-pub use arrays::{ArraySpec, SubmittedArray, task_ids as array_task_ids};
+pub use arrays::{ArraySpec, SubmittedArray, Work, task_ids as array_task_ids};
 pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};
 pub use blobs::Unreceived;
 pub use client::{Batch, Client, ClientConfig, Submitted};

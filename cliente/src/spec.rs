@@ -159,13 +159,22 @@ impl From<Needs> for Option<proto::Needs> {
     }
 }
 
-/// Tasks and arrays that must end before a task may begin. Not together with a [`Start`] that is later.
+/// Tasks and arrays that must end before a task, or all of an array, may begin. Not together with a [`Start`] that is later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct After {
     /// The ids of the same user's, known when the task is submitted, or before it in the same [`Client::submit_together`](crate::Client::submit_together).
     pub ids: Vec<String>,
     /// Whatever their end; otherwise all of them must succeed, or the task fails.
     pub any_end: bool,
+}
+
+impl After {
+    pub(crate) fn condition(&self) -> proto::Condition {
+        match self.any_end {
+            true => proto::Condition::Finished,
+            false => proto::Condition::Succeeded,
+        }
+    }
 }
 
 /// Where a task waits.
@@ -182,9 +191,9 @@ pub struct Place {
 pub struct TimeLimits {
     /// An attempt, from its start at the worker on: then it has failed with `TIMEOUT`, and may be retried.
     pub attempt: Option<Duration>,
-    /// From the submission to the start of the first attempt, or the task fails with `EXPIRED`. Not for arrays.
+    /// From the submission to the start of the first attempt, or the task fails with `EXPIRED`.
     pub begin: Option<Duration>,
-    /// From the submission to the task's end, or it fails with `DEADLINE_EXCEEDED`. Not for arrays.
+    /// From the submission to the task's end, or it fails with `DEADLINE_EXCEEDED`.
     pub end: Option<Duration>,
 }
 
@@ -280,10 +289,7 @@ impl From<TaskSpec> for WireSpec {
             expires_after_ms: wire_ms(times.begin),
             deadline_after_ms: wire_ms(times.end),
             after: after.ids.iter().map(|id| canonical_task_id(id)).collect(),
-            after_condition: match after.any_end {
-                true => proto::Condition::Finished.into(),
-                false => proto::Condition::Succeeded.into(),
-            },
+            after_condition: after.condition().into(),
             needs: Option::map(needs.into(), Box::new),
             unique: unique.map(|unique| Box::new(unique.into())),
             group: group.unwrap_or_default(),

@@ -69,6 +69,7 @@ impl Audit {
             | Event::BlobsReferred { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
+            | Event::ArrayFailed { .. }
             | Event::ArrayRestored(_)
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }

@@ -165,6 +165,7 @@ impl Audit {
             | Event::OrderRestored { .. }
             | Event::BlobsReferred { .. }
             | Event::ArrayCancelled { .. }
+            | Event::ArrayFailed { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
             | Event::TaskRetried { .. }

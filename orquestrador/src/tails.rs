@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::proto;
+use common::proto::array_spec;
 use common::proto::task_spec::Start;
 use orquestrador_core::Event;
 use orquestrador_core::ids::{ArrayId, Blob, HandlerName, TaskId, UserName};
@@ -226,6 +227,8 @@ fn array_submission(
         count: range.end - range.start,
     };
     let except = closed.iter().map(place).collect();
+    let whole = TaskId(array.0);
+    let (after, condition) = fates.waits_for(whole).unwrap_or_default();
     let array = proto::ArraySpec {
         array_id: array.to_string(),
         handler: handler.to_string(),
@@ -239,6 +242,12 @@ fn array_submission(
         attempt_timeout_ms: terms.times.attempt_ms,
         needs: convert::needs(terms),
         group: convert::group(&terms.group),
+        expires_after_ms: terms.times.begin_ms,
+        deadline_after_ms: terms.times.end_ms,
+        start: fates.not_before(whole).map(|at| array_spec::Start::NotBeforeMs(at.0)),
+        after: after.iter().map(ToString::to_string).collect(),
+        after_condition: convert::condition(condition).into(),
+        blobs: fates.blobs_of(whole).iter().map(convert::blob_ref).collect(),
     };
     let owner = owner.to_string();
     Some(proto::TailTask { owner, task: None, array: Some(array), except })

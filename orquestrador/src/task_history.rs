@@ -2,8 +2,10 @@
 //! what a snapshot stands for is only known by its end.
 
 use orquestrador_core::Event;
-use orquestrador_core::event::LossCause;
-use orquestrador_core::ids::{Attempt, Epoch, Index, ProcessId, TaskId, Timestamp, WorkerId};
+use orquestrador_core::event::{ArrayFailure, LossCause};
+use orquestrador_core::ids::{
+    ArrayId, Attempt, Epoch, Index, ProcessId, TaskId, Timestamp, WorkerId,
+};
 use orquestrador_core::terms::Expiry;
 
 use crate::journal::{self, Content, Journal};
@@ -86,8 +88,15 @@ pub struct History {
 
 /// # Errors
 /// The journal is damaged, cannot be read, or was pruned or truncated meanwhile.
-pub fn history(journal: &Journal, task: TaskId, up_to: Index) -> Result<History, journal::Error> {
+///
+/// `has_begun`: what becomes of tasks that wait in its array is no longer about it.
+pub fn history(
+    journal: &Journal,
+    (task, has_begun): (TaskId, bool),
+    up_to: Index,
+) -> Result<History, journal::Error> {
     let mut history = History::default();
+    let mut before = Before { is_settled: has_begun, ..Before::default() };
     let mut here = journal.snapshot_reader()?.map(|s| s.id().index).unwrap_or_default();
     while here < up_to {
         let entries = journal.read(here.next(), READ_BYTES)?;
@@ -96,7 +105,7 @@ pub fn history(journal: &Journal, task: TaskId, up_to: Index) -> Result<History,
             let content = Content::decode(&entry.payload)
                 .map_err(|source| journal::Error::Content { index: entry.id.index, source })?;
             if let Content::Events(events) = &content {
-                let happened = steps(events, task);
+                let happened = steps(events, task, &mut before);
                 let (index, epoch) = (entry.id.index, entry.id.epoch);
                 let step = |(at, what)| Step { index, epoch, at, what };
                 history.steps.extend(happened.into_iter().map(step));
@@ -108,8 +117,37 @@ pub fn history(journal: &Journal, task: TaskId, up_to: Index) -> Result<History,
     Ok(history)
 }
 
+/// What is known of the task so far.
+#[derive(Default)]
+struct Before {
+    last: Option<What>,
+    /// It has begun, or ended.
+    is_settled: bool,
+}
+
+impl Before {
+    /// False if it is known already: of the front of an array, which ends with what stands behind it.
+    fn note(&mut self, what: &What) -> bool {
+        self.is_settled |= !matches!(
+            what,
+            What::Submitted | What::Delayed { .. } | What::Due | What::Blocked | What::Released
+        );
+        self.last.replace(what.clone()).as_ref() != Some(what)
+    }
+
+    /// The front of its array is named for all that stands behind it.
+    fn waits_with(&self, front: TaskId, of: TaskId) -> bool {
+        let array = |task: TaskId| task.in_array().map(|(array, _)| array);
+        front == of || !self.is_settled && array(front).is_some() && array(front) == array(of)
+    }
+
+    fn ends_with(&self, array: ArrayId, of: TaskId) -> bool {
+        !self.is_settled && of.in_array().is_some_and(|(of, _)| of == array)
+    }
+}
+
 /// Of one entry.
-fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
+fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, What)> {
     let mut steps = Vec::new();
     let mut lost: Option<(&WorkerId, ProcessId)> = None;
     for (nth, event) in events.iter().enumerate() {
@@ -135,12 +173,23 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
                 let (attempt, code, until) = (*attempt, code.clone(), *until);
                 (*at, What::Retried { attempt, code, until })
             }
-            Event::TaskDelayed { task, until, at } if *task == of => {
+            Event::TaskDelayed { task, until, at } if before.waits_with(*task, of) => {
                 (*at, What::Delayed { until: *until })
             }
-            Event::TaskDue { task, at } if *task == of => (*at, What::Due),
-            Event::TaskBlocked { task, at, .. } if *task == of => (*at, What::Blocked),
-            Event::TaskReleased { task, at } if *task == of => (*at, What::Released),
+            // Of another one it may also be the end of the wait for a retry.
+            Event::TaskDue { task, at }
+                if *task == of
+                    || matches!(before.last, Some(What::Delayed { .. }))
+                        && before.waits_with(*task, of) =>
+            {
+                (*at, What::Due)
+            }
+            Event::TaskBlocked { task, at, .. } if before.waits_with(*task, of) => {
+                (*at, What::Blocked)
+            }
+            Event::TaskReleased { task, at } if before.waits_with(*task, of) => {
+                (*at, What::Released)
+            }
             Event::TaskSkipped { task, because, at } if *task == of => {
                 (*at, What::Skipped { because: *because })
             }
@@ -157,6 +206,15 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             Event::TaskExpired { task, expiry, at } if *task == of => {
                 (*at, What::Expired { expiry: *expiry })
             }
+            Event::ArrayFailed { array, failure, at } if before.ends_with(*array, of) => {
+                match failure {
+                    ArrayFailure::Skipped { because } => (*at, What::Skipped { because: *because }),
+                    ArrayFailure::Expired(expiry) => (*at, What::Expired { expiry: *expiry }),
+                }
+            }
+            Event::ArrayCancelled { array, at } if before.ends_with(*array, of) => {
+                (*at, What::Cancelled)
+            }
             Event::WorkerLost { worker, incarnation, .. } => {
                 lost = Some((worker, *incarnation));
                 continue;
@@ -164,6 +222,7 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             Event::TaskSubmitted { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
+            | Event::ArrayFailed { .. }
             | Event::TaskAssigned { .. }
             | Event::TaskRequeued { .. }
             | Event::TaskReturned { .. }
@@ -198,7 +257,9 @@ fn steps(events: &[Event], of: TaskId) -> Vec<(Timestamp, What)> {
             | Event::UserAdded { .. }
             | Event::UserRemoved { .. } => continue,
         };
-        steps.push(step);
+        if before.note(&step.1) {
+            steps.push(step);
+        }
     }
     steps
 }
@@ -240,7 +301,7 @@ mod tests {
     }
 
     fn cause_of(events: &[Event]) -> Option<LossCause> {
-        match steps(events, TASK).first()? {
+        match steps(events, TASK, &mut Before::default()).first()? {
             (_, What::Lost { cause, .. }) => Some(*cause),
             _ => None,
         }
@@ -255,6 +316,33 @@ mod tests {
 
     #[test]
     fn other_tasks_are_left_out() {
-        assert_eq!(steps(&[lost(), requeued(TaskId(8))], TASK), []);
+        assert_eq!(steps(&[lost(), requeued(TaskId(8))], TASK, &mut Before::default()), []);
+    }
+
+    /// Its front is named; what has begun, or was cancelled before its turn, does not end with the others.
+    #[test]
+    fn what_happens_to_an_array_that_waits_happened_to_each_of_its_tasks() {
+        let array = ArrayId(8 << 76);
+        let (front, other, early) = (array.task(0), array.task(1), array.task(2));
+        let because = TaskId(1);
+        let (failure, at) = (ArrayFailure::Skipped { because }, AT);
+        let events = [
+            Event::TaskDelayed { task: front, until: AT, at },
+            Event::TaskCancelled { task: early, at },
+            Event::TaskDue { task: front, at },
+            Event::TaskDue { task: front, at },
+            Event::ArrayFailed { array, failure, at },
+            Event::TaskSkipped { task: front, because, at },
+        ];
+        let of = |task, is_settled| {
+            let mut before = Before { is_settled, last: None };
+            let steps = steps(&events, task, &mut before);
+            steps.into_iter().map(|(_, what)| what).collect::<Vec<_>>()
+        };
+        let all = [What::Delayed { until: AT }, What::Due, What::Skipped { because }];
+        assert_eq!(of(front, false), all);
+        assert_eq!(of(other, false), all);
+        assert_eq!(of(early, false), [What::Delayed { until: AT }, What::Cancelled]);
+        assert_eq!(of(other, true), []);
     }
 }

@@ -7,6 +7,8 @@
 
 #[path = "journal_common/any_event.rs"]
 mod any_event;
+#[path = "journal_codec/arrays.rs"]
+mod arrays;
 #[path = "journal_codec/blobs.rs"]
 mod blobs;
 mod journal_common;
@@ -47,6 +49,7 @@ fn name(event: &Event) -> &'static str {
         Event::ArraySubmitted { .. } => "array_submitted",
         Event::ArrayRestored(_) => "array_restored",
         Event::ArrayCancelled { .. } => "array_cancelled",
+        Event::ArrayFailed { .. } => "array_failed",
         Event::TaskAssigned { .. } => "task_assigned",
         Event::TaskSucceeded { .. } => "task_succeeded",
         Event::TaskFailed { .. } => "task_failed",
@@ -83,7 +86,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 37;
+const VARIANTS: usize = 38;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -171,6 +174,7 @@ fn examples() -> Vec<Event> {
             begun: 300,
             early: vec![301..302, 999..1_000],
             forgotten: Forgotten { succeeded: 200, failed: 3, cancelled: 2, lost: 1 },
+            failed: None,
         })),
         Event::TaskSubmitted {
             task,
@@ -293,7 +297,8 @@ fn examples() -> Vec<Event> {
         })),
         Event::OrderRestored { next: 300 },
     ];
-    all.into_iter().chain(schedules::examples(task, at)).collect()
+    let all = all.into_iter().chain(schedules::examples(task, at));
+    all.chain(arrays::examples(ARRAY, task, at)).collect()
 }
 
 fn retried() -> Terms {

@@ -162,7 +162,9 @@ fn new_array(id: ArrayId, count: u32) -> NewArray {
     // Of some, the second task is left out.
     let without =
         if count > 1 && id.0 >> 127 == 1 { std::iter::once(1..2).collect() } else { vec![] };
-    NewArray { id, handler, payload, terms: terms.into(), first: 1, count, without }
+    let (start, after, blobs) = (Start::Now, None, vec![]);
+    let terms = terms.into();
+    NewArray { id, handler, payload, terms, first: 1, count, without, start, after, blobs }
 }
 
 /// Beyond the numbers of tasks.
@@ -515,6 +517,7 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
             | Answer::Groups { .. }
             | Answer::GroupCancelled { .. }
             | Answer::Looked { .. }
+            | Answer::FlowSubmitted { .. }
             | Answer::Schedule { .. }
             | Answer::Schedules { .. },
         ) => "done".into(),

@@ -132,7 +132,7 @@ impl Truth {
                     }
                 }
             }
-            Event::ArrayCancelled { array, .. } => {
+            Event::ArrayCancelled { array, .. } | Event::ArrayFailed { array, .. } => {
                 let all = array.task(0)..=array.task(u32::MAX - 1);
                 let begun = |story: &Story| story.now().state != TaskState::Queued;
                 let waits = |story: &Story| !begun(story) && story.now().attempt == 0;

@@ -24,8 +24,8 @@ pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAct
 pub use programs::{Files, Surroundings};
 pub use terms::{Retry, Way};
 pub use users::{Limit, UsersAction};
-pub use values::{Numbers, bytes, duration, positive_duration};
-use values::{moment, numbers, past, task_id};
+pub use values::{Numbers, bytes, duration, numbers, positive_duration};
+use values::{moment, past, task_id};
 
 const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
 
@@ -255,7 +255,7 @@ pub struct Submit {
     pub payload: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: u64,
-    #[arg(long, value_name = "FIRST-LAST", value_parser = numbers, conflicts_with_all = ["count", "each_line", "expires", "deadline", "input"])]
+    #[arg(long, value_name = "FIRST-LAST", value_parser = numbers, conflicts_with_all = ["count", "each_line"])]
     pub array: Option<Numbers>,
     #[arg(long, value_name = "FILE|-", conflicts_with = "count")]
     pub each_line: Option<String>,
@@ -275,11 +275,11 @@ pub struct Submit {
     pub retry: Retry,
     #[command(flatten)]
     pub way: Way,
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "array")]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub delay: Option<Duration>,
-    #[arg(long, value_name = "RFC3339", value_parser = moment, conflicts_with_all = ["array", "delay"])]
+    #[arg(long, value_name = "RFC3339", value_parser = moment, conflicts_with = "delay")]
     pub not_before: Option<SystemTime>,
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = task_id, conflicts_with_all = ["array", "delay", "not_before"])]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = task_id, conflicts_with_all = ["delay", "not_before"])]
     pub after: Vec<String>,
     #[arg(long, requires = "after")]
     pub after_any_end: bool,

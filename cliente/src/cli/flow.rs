@@ -34,6 +34,8 @@ pub struct Written {
     pub handler: Option<String>,
     /// Text for it.
     pub payload: Option<String>,
+    /// Numbers, `0-999`: it stands for so many tasks.
+    pub array: Option<String>,
     /// Files that its program takes with it.
     #[serde(default)]
     pub inputs: Vec<String>,

@@ -70,6 +70,7 @@ impl Script {
             queue: task.queue.clone(),
             priority: task.priority,
             group: String::new(),
+            ..Array::default()
         })
     }
 
@@ -177,6 +178,13 @@ impl TaskOrchestrator for Script {
         }
         let array = Some(self.array(&spec.array_id)?);
         Ok(Response::new(SubmitArrayResponse { array, existed, receipt: Some(self.receipt()) }))
+    }
+
+    async fn submit_flow(
+        &self,
+        _: Request<SubmitFlowRequest>,
+    ) -> Result<Response<SubmitFlowResponse>, Status> {
+        Err(Status::unimplemented("no test needs it"))
     }
 
     async fn cancel_array(

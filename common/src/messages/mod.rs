@@ -18,6 +18,7 @@ pub mod flow;
 pub mod io;
 pub mod menu;
 pub mod node;
+pub mod node_arrays;
 pub mod node_blobs;
 pub mod node_help;
 pub mod node_journal;

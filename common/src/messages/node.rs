@@ -43,15 +43,6 @@ pub enum NodeMessage {
         task: String,
         owner: String,
     },
-    ArraySubmitted {
-        array: String,
-        owner: String,
-        tasks: u32,
-    },
-    ArrayCancelled {
-        array: String,
-        tasks: u32,
-    },
     QueueChanged {
         queue: String,
         weight: u32,
@@ -210,8 +201,6 @@ impl Message for NodeMessage {
             Self::WorkerReconnected { .. } => "worker_reconnected",
             Self::WorkerLost { .. } => "worker_lost",
             Self::TaskSubmitted { .. } => "task_submitted",
-            Self::ArraySubmitted { .. } => "array_submitted",
-            Self::ArrayCancelled { .. } => "array_cancelled",
             Self::QueueChanged { .. } => "queue_changed",
             Self::QuotaChanged { .. } => "quota_changed",
             Self::TaskAssigned { .. } => "task_assigned",
@@ -303,8 +292,6 @@ impl Message for NodeMessage {
             | Self::JournalFailed { .. }
             | Self::DataDirLost { .. }
             | Self::NobodyTookOver
-            | Self::ArraySubmitted { .. }
-            | Self::ArrayCancelled { .. }
             | Self::QueueChanged { .. }
             | Self::QuotaChanged { .. }
             | Self::PromotionForced => {}
@@ -330,12 +317,6 @@ impl NodeMessage {
             Self::WorkerReconnected { worker } => format!("Worker reconectado: {worker}"),
             Self::WorkerLost { worker } => format!("Worker [{worker}] considerado falho."),
             Self::TaskSubmitted { task, owner } => format!("Tarefa [{task}] recebida de {owner}."),
-            Self::ArraySubmitted { array, owner, tasks } => {
-                format!("Array [{array}] de {tasks} tarefas recebido de {owner}.")
-            }
-            Self::ArrayCancelled { array, tasks } => {
-                format!("Array [{array}]: {tasks} tarefas canceladas antes de começar.")
-            }
             Self::QueueChanged { queue, paused: true, .. } => format!("Fila [{queue}] em pausa."),
             Self::QueueChanged { queue, weight, max_running, .. } => {
                 let most = max_running.map_or("sem limite".to_owned(), |most| format!("no máximo {most} ao mesmo tempo"));
@@ -455,12 +436,6 @@ impl NodeMessage {
             Self::WorkerReconnected { worker } => format!("Worker reconnected: {worker}"),
             Self::WorkerLost { worker } => format!("Worker [{worker}] considered failed."),
             Self::TaskSubmitted { task, owner } => format!("Task [{task}] received from {owner}."),
-            Self::ArraySubmitted { array, owner, tasks } => {
-                format!("Array [{array}] of {tasks} tasks received from {owner}.")
-            }
-            Self::ArrayCancelled { array, tasks } => {
-                format!("Array [{array}]: {tasks} tasks cancelled before they began.")
-            }
             Self::QueueChanged { queue, paused: true, .. } => format!("Queue [{queue}] paused."),
             Self::QueueChanged { queue, weight, max_running, .. } => {
                 let most = max_running.map_or("no limit".to_owned(), |most| format!("at most {most} at a time"));

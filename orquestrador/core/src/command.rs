@@ -24,6 +24,13 @@ pub enum Command {
         array: NewArray,
         allow_unknown_handler: bool,
     },
+    /// Tasks and arrays and the order among them: all of it or none.
+    SubmitFlow {
+        request: RequestId,
+        owner: UserName,
+        work: Vec<NewWork>,
+        allow_unknown_handler: bool,
+    },
     /// Ends what is not finished of an array.
     CancelArray { request: RequestId, owner: UserName, array: ArrayId },
     /// How an array stands.
@@ -181,6 +188,66 @@ impl Start {
     }
 }
 
+/// A part of a flow; it may come after those that stand before it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewWork {
+    Task(NewTask),
+    Array(NewArray),
+}
+
+impl NewWork {
+    pub fn id(&self) -> TaskId {
+        match self {
+            Self::Task(task) => task.id,
+            Self::Array(array) => TaskId(array.id.0),
+        }
+    }
+
+    pub fn after(&self) -> Option<&After> {
+        match self {
+            Self::Task(task) => task.after.as_deref(),
+            Self::Array(array) => array.after.as_deref(),
+        }
+    }
+
+    /// Which handler runs it, and how.
+    pub fn way(&self) -> (&HandlerName, &Arc<Terms>) {
+        match self {
+            Self::Task(task) => (&task.handler, &task.terms),
+            Self::Array(array) => (&array.handler, &array.terms),
+        }
+    }
+
+    pub fn blobs(&self) -> &[BlobRef] {
+        match self {
+            Self::Task(task) => &task.blobs,
+            Self::Array(array) => &array.blobs,
+        }
+    }
+
+    pub fn payload(&self) -> &Blob {
+        match self {
+            Self::Task(task) => &task.payload,
+            Self::Array(array) => &array.payload,
+        }
+    }
+
+    pub fn payload_mut(&mut self) -> &mut Blob {
+        match self {
+            Self::Task(task) => &mut task.payload,
+            Self::Array(array) => &mut array.payload,
+        }
+    }
+
+    /// So many tasks, and bytes of payloads.
+    pub fn load(&self) -> (u64, u64) {
+        match self {
+            Self::Task(task) => (1, task.payload.len() as u64),
+            Self::Array(array) => (array.wanted().into(), array.payload.len() as u64),
+        }
+    }
+}
+
 /// An array as the client wants it; checked at the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewArray {
@@ -194,6 +261,12 @@ pub struct NewArray {
     pub count: u32,
     /// Places, from 0 on and in order, of tasks that are cancelled from the beginning; not all of them.
     pub without: Vec<Range<u32>>,
+    /// Of the first attempt of any of its tasks.
+    pub start: Start,
+    /// What all of it comes after. Like the start and the blobs no part of what a repeated submission is compared with.
+    pub after: Option<Box<After>>,
+    /// What the payload refers to.
+    pub blobs: Vec<BlobRef>,
 }
 
 impl NewArray {

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::command::Failure;
 use crate::effect::UserRecord;
-use crate::event::{Firing, Forgotten};
+use crate::event::{ArrayFailure, Firing, Forgotten};
 use crate::ids::{BlobRef, HandlerName, QueueName, TaskId, UserName};
 use crate::quota::Quota;
 use crate::schedule::Schedule;
@@ -168,6 +168,7 @@ pub struct ArrayParts {
     pub forgotten: Forgotten,
     /// Of the places that are early.
     pub early: [u128; 3],
+    pub failed: Option<ArrayFailure>,
 }
 
 pub fn array(parts: &ArrayParts) -> u128 {
@@ -188,11 +189,19 @@ pub fn array(parts: &ArrayParts) -> u128 {
         parts.early[1] as u64,
         parts.early[2] as u64,
     ];
-    let mut bytes = [0; 112];
-    for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+    // One that did not fail keeps the digest that it had before any could.
+    let (failed, length) = match parts.failed {
+        None => ([0, 0], 0),
+        Some(ArrayFailure::Expired(expiry)) => ([expiry as u64, 0], 1),
+        Some(ArrayFailure::Skipped { because }) => {
+            ([(because.0 >> 64) as u64, because.0 as u64], 2)
+        }
+    };
+    let mut bytes = [0; 128];
+    for (place, word) in bytes.chunks_exact_mut(8).zip(words.iter().chain(&failed)) {
         place.copy_from_slice(&word.to_le_bytes());
     }
-    xxh3_128_with_seed(&bytes, Kind::Array as u64)
+    xxh3_128_with_seed(&bytes[..112 + 8 * length], Kind::Array as u64)
 }
 
 pub fn worker(worker: &Worker, handlers: &Handlers) -> u128 {

@@ -32,9 +32,9 @@ pub enum Effect {
     CancelAttempt { session: SessionId, attempt: AttemptRef },
     /// For those who watch. `result` is set when it has just succeeded (or failed with output).
     TaskChanged { snapshot: TaskSnapshot, result: Option<Blob> },
-    /// For those who watch these tasks of an array one by one: they are cancelled without having had a record. Each
-    /// looks like `template`, but for its id.
-    CancelledInArray { array: ArrayId, numbers: Vec<Range<u32>>, template: TaskSnapshot },
+    /// For those who watch these tasks of an array one by one: they ended without having had a record. Each looks like
+    /// `template`, but for its id.
+    EndedInArray { array: ArrayId, numbers: Vec<Range<u32>>, template: TaskSnapshot },
     /// For those who watch a group: just now nothing of it is unfinished any more.
     GroupEnded { owner: UserName, group: GroupName },
     /// Something that people follow on the console.
@@ -81,6 +81,11 @@ pub enum Answer {
     ArraySubmitted {
         existed: bool,
         snapshot: ArraySnapshot,
+    },
+    /// So many of its tasks and arrays were new, and these are, or have, so many tasks.
+    FlowSubmitted {
+        accepted: u32,
+        tasks: u64,
     },
     Array {
         snapshot: ArraySnapshot,
@@ -168,6 +173,8 @@ pub struct TaskSnapshot {
     pub not_before: Option<Timestamp>,
     /// So many tasks and arrays must end first.
     pub waits_for: usize,
+    /// The first of them.
+    pub waits_on: Vec<TaskId>,
     /// Which task it does once more.
     pub retry_of: Option<TaskId>,
     /// Which schedule of its owner's made it.
@@ -177,6 +184,18 @@ pub struct TaskSnapshot {
     pub group: Option<GroupName>,
     /// Its place in the order of ends, once it is finished and holds no slot.
     pub finish_order: Option<u64>,
+}
+
+/// Why something is not running yet; of what does not wait nothing is set.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct WaitSnapshot {
+    pub pending: Option<PendingReason>,
+    /// When it is due.
+    pub not_before: Option<Timestamp>,
+    /// So many tasks and arrays must end first.
+    pub waits_for: usize,
+    /// The first of them.
+    pub waits_on: Vec<TaskId>,
 }
 
 /// An array as others see it.
@@ -197,6 +216,8 @@ pub struct ArraySnapshot {
     pub counts: [u64; 6],
     /// So many of the finished ones are no longer known.
     pub forgotten: u64,
+    /// Of the next of its tasks to begin.
+    pub wait: WaitSnapshot,
 }
 
 /// A group as others see it.
@@ -378,6 +399,12 @@ pub enum Notice {
     ArrayCancelled {
         array: ArrayId,
         tasks: u32,
+    },
+    /// So many of its tasks had not begun, and failed.
+    ArrayFailed {
+        array: ArrayId,
+        tasks: u32,
+        failure: Failure,
     },
     QueueChanged {
         queue: QueueName,

@@ -16,6 +16,9 @@ use crate::settings::QueueSettings;
 pub use crate::state::groups::Past;
 use crate::terms::{Expiry, Origin, Terms};
 
+/// The failure code of a task that was to come after one that did not succeed.
+pub const DEPENDENCY_FAILED: &str = "DEPENDENCY_FAILED";
+
 /// A fact. Records the decision, so that changing a policy never changes history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -44,6 +47,12 @@ pub enum Event {
     /// Of an array, the tasks that have no record are cancelled; they never get one.
     ArrayCancelled {
         array: ArrayId,
+        at: Timestamp,
+    },
+    /// Of an array, the tasks that have no record fail; they never get one. Its front follows by an event of its own.
+    ArrayFailed {
+        array: ArrayId,
+        failure: ArrayFailure,
         at: Timestamp,
     },
     TaskAssigned {
@@ -87,7 +96,8 @@ pub enum Event {
         message: String,
         at: Timestamp,
     },
-    /// The task, which has just been submitted, waits until a moment before its first attempt.
+    /// The task, which has just been submitted, waits until a moment before its first attempt. Of an array the front is named:
+    /// all that stands behind it waits with it. So it is with [`Event::TaskBlocked`].
     TaskDelayed {
         task: TaskId,
         until: Timestamp,
@@ -347,6 +357,31 @@ pub struct RestoredArray {
     /// Of those behind them, these places are cancelled; those of them that have a record follow.
     pub early: Vec<Range<u32>>,
     pub forgotten: Forgotten,
+    /// Why those behind `begun` failed that are not early.
+    pub failed: Option<ArrayFailure>,
+}
+
+/// Why tasks of an array fail that had not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrayFailure {
+    /// All of it was to come after this one, which did not succeed.
+    Skipped { because: TaskId },
+    /// It was out of time.
+    Expired(Expiry),
+}
+
+impl ArrayFailure {
+    /// Of each of its tasks.
+    pub fn failure(self) -> Failure {
+        let (code, message) = match self {
+            Self::Skipped { because } => {
+                let message = format!("{because}, which it was to come after, did not succeed");
+                (DEPENDENCY_FAILED, message)
+            }
+            Self::Expired(expiry) => (expiry.code(), expiry.message().to_owned()),
+        };
+        Failure { code: code.to_owned(), message, output: Blob::default() }
+    }
 }
 
 /// How many tasks of an array are no longer known, by how they ended.

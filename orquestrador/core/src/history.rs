@@ -144,6 +144,7 @@ impl History {
             begun: array.begun,
             early: array.early.places().iter().collect(),
             forgotten: array.forgotten,
+            failed: array.failed,
         }))
     }
 

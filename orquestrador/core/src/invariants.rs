@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::apply::Fate;
 use crate::command::{AttemptRef, Delivery};
 use crate::effect::TaskState;
-use crate::ids::{Attempt, TaskId, Timestamp};
+use crate::ids::{ArrayId, Attempt, TaskId, Timestamp};
 use crate::machine::Machine;
 use crate::quota::Usage;
 use crate::state::State;
@@ -94,7 +94,9 @@ fn references(state: &State) -> Result<(), String> {
     let mut blobs = BTreeMap::new();
     let mut count = 0;
     for (task, blob) in state.blobs.iter() {
-        ensure(state.tasks.find(task).is_some(), || format!("{task}, unknown, keeps {blob:?}"))?;
+        let is_known =
+            state.tasks.find(task).is_some() || state.arrays.find(ArrayId(task.0)).is_some();
+        ensure(is_known, || format!("{task}, unknown, keeps {blob:?}"))?;
         blobs.entry(blob.id).or_insert(blob.bytes);
         count += 1;
     }
@@ -158,6 +160,14 @@ fn arrays(state: &State) -> Result<(), String> {
         });
         ensure((waiting == 0 || array.front.is_some()) && is_next, || {
             wrong("its front has begun")
+        })?;
+        let records = (0..array.count).filter_map(|place| state.tasks.find(array.task(place)));
+        let mut held = records.map(|slot| &state.tasks[slot]).filter(|task| {
+            let is_delayed = task.delay().is_some() && task.attempt == Attempt(0);
+            task.wait().is_some() || is_delayed
+        });
+        ensure(held.all(|task| Some(task.id()) == array.last_begun()), || {
+            wrong("a task that is not its front is held back")
         })?;
     }
     Ok(())
@@ -421,7 +431,11 @@ fn retention(state: &State) -> Result<(), String> {
         .filter_map(|(slot, task)| Some((task.finished()?.order?, slot)))
         .collect::<BTreeSet<_>>();
     ensure(retained == expected, || "retention does not know every finished task".to_owned())?;
-    let refers = |slot: &Slot<Task>| state.blobs.refers(state.tasks[*slot].id());
+    let refers = |slot: &Slot<Task>| {
+        let id = state.tasks[*slot].id();
+        let array = id.in_array().map(|(array, _)| TaskId(array.0));
+        state.blobs.refers(id) || array.is_some_and(|array| state.blobs.refers(array))
+    };
     let referring = retained.iter().filter(|(_, slot)| refers(slot)).copied().collect::<Vec<_>>();
     let known: Vec<_> = state.with_blobs.iter().map(|(order, slot)| (*order, *slot)).collect();
     ensure(known == referring, || "retention does not know which tasks refer to blobs".to_owned())

@@ -27,10 +27,10 @@ pub mod settings;
 mod state;
 pub mod terms;
 
-pub use apply::DEPENDENCY_FAILED;
 pub use command::Command;
 pub use decide::{MAX_SCANNED, MAX_TOLD, QUARANTINED};
 pub use effect::{Answer, Effect};
+pub use event::DEPENDENCY_FAILED;
 pub use event::Event;
 pub use history::History;
 pub use limits::Limits;

@@ -90,6 +90,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         priority: snapshot.priority.into(),
         group: group(&snapshot.group),
         waits_for: u32::try_from(snapshot.waits_for).unwrap_or(u32::MAX),
+        waits_on: snapshot.waits_on.iter().map(ToString::to_string).collect(),
         progress: None,
         schedule: name(snapshot.schedule.as_ref()),
         retry_of: snapshot.retry_of.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -150,6 +151,10 @@ pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
         queue: snapshot.queue.to_string(),
         priority: snapshot.priority.into(),
         group: group(&snapshot.group),
+        pending_reason: snapshot.wait.pending.map(pending).unwrap_or_default().to_owned(),
+        not_before_ms: snapshot.wait.not_before.map_or(0, |at| at.0),
+        waits_for: u32::try_from(snapshot.wait.waits_for).unwrap_or(u32::MAX),
+        waits_on: snapshot.wait.waits_on.iter().map(ToString::to_string).collect(),
     }
 }
 

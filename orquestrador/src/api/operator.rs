@@ -10,13 +10,14 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
-    ArraySpec, AuditJournalRequest, AuditJournalResponse, DrainWorkerRequest, DrainWorkerResponse,
+    AuditJournalRequest, AuditJournalResponse, DrainWorkerRequest, DrainWorkerResponse,
     DrillRequest, DrillResponse, ExplainClusterRequest, ExplainClusterResponse, ForcedView,
-    ListTailsRequest, ListTailsResponse, PeerStatus, PlaceRange, ReadTailRequest, ReadTailResponse,
+    ListTailsRequest, ListTailsResponse, PeerStatus, ReadTailRequest, ReadTailResponse,
     ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest, ResubmitResponse, ShutdownRequest,
-    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, TailTask, TaskSpec, ViewNote,
-    WitnessStatus, drill_request,
+    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, TailTask, ViewNote, WitnessStatus,
+    drill_request,
 };
+use orquestrador_core::command::NewWork;
 use orquestrador_core::ids::{Epoch, Index, UserName, WorkerId};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
 use orquestrador_core::{Answer, Command, Limits};
@@ -82,28 +83,6 @@ impl Service {
                 };
                 grpc_status::status(code, common::console::chain(&error))
             })
-    }
-}
-
-impl Service {
-    /// How many of its tasks are new; those at the places `except` are cancelled from the beginning. An array that is
-    /// known stays as it is.
-    async fn resubmit_array(
-        &self,
-        owner: UserName,
-        array: ArraySpec,
-        except: Vec<PlaceRange>,
-    ) -> Result<u32, Status> {
-        let array = validate::part_of_array(array, except)?;
-        let count = array.wanted();
-        let submit = |request| {
-            let allow_unknown_handler = true;
-            Command::SubmitArray { request, owner, array, allow_unknown_handler }
-        };
-        match self.driver.call(submit).await?.answer.map_err(|r| rejected(&r))? {
-            Answer::ArraySubmitted { existed, .. } => Ok(if existed { 0 } else { count }),
-            other => Err(unexpected(&other)),
-        }
     }
 }
 
@@ -310,24 +289,27 @@ impl OperatorService for Service {
         request: Request<ResubmitRequest>,
     ) -> Result<Response<ResubmitResponse>, Status> {
         self.admin(&request).await?;
-        let mut of_owners: BTreeMap<String, Vec<TaskSpec>> = BTreeMap::new();
+        let mut of_owners: BTreeMap<String, Vec<NewWork>> = BTreeMap::new();
         let mut all = 0;
         for TailTask { owner, task, array, except } in request.into_inner().tasks {
+            let work = of_owners.entry(owner).or_default();
             if let Some(array) = array {
-                all += self.resubmit_array(UserName::from(owner.as_str()), array, except).await?;
+                work.push(NewWork::Array(validate::part_of_array(array, except)?));
             }
             if let Some(task) = task {
-                of_owners.entry(owner).or_default().push(task);
+                work.push(NewWork::Task(validate::new_task(Some(task))?));
             }
         }
-        for (owner, specs) in of_owners {
+        for (owner, work) in of_owners {
             let owner = UserName::from(owner.as_str());
-            let tasks = validate::new_tasks(specs)?;
             // The worker that offered its handler may be known to the other history only.
+            let allow_unknown_handler = true;
             let submit =
-                |request| Command::Submit { request, owner, tasks, allow_unknown_handler: true };
+                |request| Command::SubmitFlow { request, owner, work, allow_unknown_handler };
             match self.driver.call(submit).await?.answer.map_err(|r| rejected(&r))? {
-                Answer::Submitted { accepted, .. } => all += accepted,
+                Answer::FlowSubmitted { tasks, .. } => {
+                    all += u32::try_from(tasks).unwrap_or(u32::MAX);
+                }
                 other => return Err(unexpected(&other)),
             }
         }

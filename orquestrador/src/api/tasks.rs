@@ -16,12 +16,12 @@ use common::proto::{
     GetGroupResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse,
     ListGroupsRequest, ListGroupsResponse, ListTasksRequest, ListTasksResponse, RetryTaskRequest,
     RetryTaskResponse, RunTaskRequest, RunTaskResponse, SubmitArrayRequest, SubmitArrayResponse,
-    SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
-    WatchTasksRequest, WatchTasksResponse,
+    SubmitFlowRequest, SubmitFlowResponse, SubmitTaskRequest, SubmitTaskResponse,
+    SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
 };
-use orquestrador_core::command::{Look, NewTask};
+use orquestrador_core::command::{Look, NewTask, NewWork};
 use orquestrador_core::effect::TaskSnapshot;
-use orquestrador_core::ids::{Blob, Index, RequestId, TaskId, UserName};
+use orquestrador_core::ids::{Attempt, Blob, BlobRef, Index, RequestId, TaskId, UserName};
 use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tokio::sync::mpsc;
@@ -87,8 +87,16 @@ impl Service {
 
     /// What the tasks refer to is here, and on the standby, before they are.
     async fn hold_blobs(&self, tasks: &[NewTask]) -> Result<(), Status> {
-        validate::within_payload_limit(tasks, self.max_payload_bytes)?;
-        let blobs: BTreeSet<_> = tasks.iter().flat_map(|task| &task.blobs).copied().collect();
+        let path = |nth| match tasks.len() {
+            1 => "task".to_owned(),
+            _ => format!("tasks[{nth}]"),
+        };
+        let payloads = tasks.iter().map(|task| &task.payload);
+        validate::within_payload_limit(payloads, self.max_payload_bytes, path)?;
+        self.hold(tasks.iter().flat_map(|task| &task.blobs).copied().collect()).await
+    }
+
+    async fn hold(&self, blobs: BTreeSet<BlobRef>) -> Result<(), Status> {
         if blobs.is_empty() {
             return Ok(());
         }
@@ -193,6 +201,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitArrayResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let array = validate::new_array(body.array)?;
+        self.hold(array.blobs.iter().copied().collect()).await?;
         let (owner, allow_unknown_handler) = (caller.user, body.allow_unknown_handler);
         let submit =
             |request| Command::SubmitArray { request, owner, array, allow_unknown_handler };
@@ -204,6 +213,26 @@ impl TaskOrchestrator for Service {
                     existed,
                     receipt: Some(done.receipt),
                 }))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn submit_flow(
+        &self,
+        request: Request<SubmitFlowRequest>,
+    ) -> Result<Response<SubmitFlowResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let work = validate::flow(body.parts)?;
+        let (payloads, path) = (work.iter().map(NewWork::payload), |nth| format!("parts[{nth}]"));
+        validate::within_payload_limit(payloads, self.max_payload_bytes, path)?;
+        self.hold(work.iter().flat_map(NewWork::blobs).copied().collect()).await?;
+        let (owner, allow_unknown_handler) = (caller.user, body.allow_unknown_handler);
+        let submit = |request| Command::SubmitFlow { request, owner, work, allow_unknown_handler };
+        let done = self.driver.submit(submit).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::FlowSubmitted { accepted, .. } => {
+                Ok(Response::new(SubmitFlowResponse { accepted, receipt: Some(done.receipt) }))
             }
             other => Err(unexpected(&other)),
         }
@@ -315,6 +344,7 @@ impl TaskOrchestrator for Service {
         // Whose task it is, and up to where the journal is committed.
         let (snapshot, _, receipt) = self.query(caller, task, false).await?;
         let (journal, up_to) = (self.journal.clone(), Index(receipt.journal_index));
+        let task = (task, snapshot.attempt > Attempt(0));
         let read = tokio::task::spawn_blocking(move || history(&journal, task, up_to)).await;
         let history = read
             .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?

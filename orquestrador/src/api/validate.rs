@@ -1,5 +1,6 @@
 //! Wire messages into types that cannot be wrong. All that is wrong is named at once.
 
+mod arrays;
 mod schedules;
 mod terms;
 
@@ -8,17 +9,17 @@ use std::collections::BTreeMap;
 use common::blobs::{MAX_BLOB_BYTES, MAX_BLOBS};
 use common::grpc_status;
 use common::proto;
-use orquestrador_core::command::{AttemptRef, ConnectWorker, NewArray, NewTask, TaskFilter};
+use orquestrador_core::command::{AttemptRef, ConnectWorker, NewTask, TaskFilter};
 use orquestrador_core::content::{self, Content};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    ArrayId, Attempt, BlobId, BlobRef, GroupName, HandlerName, ProcessId, SessionId, TaskId,
+    Attempt, Blob, BlobId, BlobRef, GroupName, HandlerName, ProcessId, SessionId, TaskId,
     Timestamp, WorkerId,
 };
-use orquestrador_core::ranges::Ranges;
 use tonic::Status;
 use uuid::Uuid;
 
+pub use arrays::{array_id, flow, new_array, part_of_array};
 pub use schedules::{new_schedule, schedule_name};
 use terms::Way;
 
@@ -88,16 +89,10 @@ impl Violations {
             needs: spec.needs.map(|needs| *needs),
             group: &spec.group,
         };
-        if let (Some(proto::task_spec::Start::StartDelayMs(delay)), Some(end)) =
-            (&spec.start, spec.expires_after_ms.into_iter().chain(spec.deadline_after_ms).min())
-            && *delay >= end
-        {
-            let why = format!("is {delay}, and the task is out of time after {end}");
-            self.add(format!("{}.start_delay_ms", path()), why);
-        }
+        let end = spec.expires_after_ms.into_iter().chain(spec.deadline_after_ms).min();
         let terms = self.work(&path, (&spec.handler, &spec.payload), way);
         let is_delayed = spec.start.is_some();
-        let start = self.start(&path, spec.start);
+        let start = self.start(&path, spec.start, end);
         let after = self.after(&path, &spec.after, spec.after_condition, is_delayed);
         let key = spec.unique.and_then(|unique| self.key(&path, *unique));
         let mut referred = spec.blobs;
@@ -174,10 +169,14 @@ pub fn blob_ref(blob: &proto::BlobRef) -> Result<BlobRef, String> {
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` that names the limit.
-pub fn within_payload_limit(tasks: &[NewTask], limit: u64) -> Result<(), Status> {
-    let mut lengths = tasks.iter().map(|task| content::length(&task.payload)).enumerate();
+pub fn within_payload_limit<'a>(
+    payloads: impl Iterator<Item = &'a Blob>,
+    limit: u64,
+    path: impl Fn(usize) -> String,
+) -> Result<(), Status> {
+    let mut lengths = payloads.map(|payload| content::length(payload)).enumerate();
     let Some((nth, bytes)) = lengths.find(|(_, bytes)| *bytes > limit) else { return Ok(()) };
-    let path = if tasks.len() == 1 { "task".to_owned() } else { format!("tasks[{nth}]") };
+    let path = path(nth);
     let why = format!("has {bytes} bytes, at most {limit} (--max-payload-bytes) are allowed");
     Err(grpc_status::invalid([(format!("{path}.payload"), why)]))
 }
@@ -222,82 +221,6 @@ fn parse_id(text: &str) -> Result<TaskId, String> {
         Ok(id) if text.len() == 36 => Ok(TaskId(id.as_u128())),
         _ => Err("must be a UUID in its canonical form of 36 characters".into()),
     }
-}
-
-/// # Errors
-/// `INVALID_ARGUMENT` naming `field`.
-pub fn array_id(field: &str, text: &str) -> Result<ArrayId, Status> {
-    parse_array_id(text).map_err(|why| grpc_status::invalid([(field.to_owned(), why)]))
-}
-
-fn parse_array_id(text: &str) -> Result<ArrayId, String> {
-    let id = ArrayId(parse_id(text)?.0);
-    match id.is_valid() {
-        true => Ok(id),
-        false => Err("must be a UUID of version 8 whose last four bytes are 0".into()),
-    }
-}
-
-/// # Errors
-/// `INVALID_ARGUMENT`: there is none, or one violation for each field that is wrong.
-pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
-    let mut violations = Violations::default();
-    let Some(spec) = spec else {
-        violations.add("array", "must be given");
-        return Err(grpc_status::invalid(violations.0));
-    };
-    let proto::ArraySpec { array_id, handler, payload, first, count, .. } = spec;
-    let id = parse_array_id(&array_id).map_err(|why| violations.add("array.array_id", why)).ok();
-    let what = (handler.as_str(), &payload[..]);
-    let way = Way {
-        delivery: spec.delivery,
-        retry: spec.retry,
-        queue: &spec.queue,
-        priority: spec.priority,
-        attempt_ms: spec.attempt_timeout_ms,
-        begin_ms: None,
-        end_ms: None,
-        needs: spec.needs,
-        group: &spec.group,
-    };
-    let terms = violations.work(&|| "array".to_owned(), what, way);
-    if count == 0 || first.checked_add(count).is_none() {
-        let why = format!("{count} tasks from number {first} on are too few or too many");
-        violations.add("array.count", why);
-    }
-    match (id, terms) {
-        (Some(id), Some(terms)) if violations.0.is_empty() => {
-            let handler = HandlerName::from(handler.as_str());
-            let payload = Content::Inline(payload).into_kept();
-            Ok(NewArray { id, handler, payload, terms, first, count, without: Vec::new() })
-        }
-        _ => Err(grpc_status::invalid(violations.0)),
-    }
-}
-
-/// An array without the tasks at these places.
-///
-/// # Errors
-/// `INVALID_ARGUMENT`: one violation for each field that is wrong.
-pub fn part_of_array(
-    spec: proto::ArraySpec,
-    except: Vec<proto::PlaceRange>,
-) -> Result<NewArray, Status> {
-    let array = new_array(Some(spec))?;
-    let mut without = Ranges::default();
-    for proto::PlaceRange { first, count } in except {
-        match first.checked_add(count).filter(|end| *end <= array.count) {
-            Some(end) => without.insert(first..end),
-            None => {
-                let why = format!("{count} places from {first} on are too many");
-                return Err(grpc_status::invalid([("except".to_owned(), why)]));
-            }
-        }
-    }
-    if without.count() == array.count {
-        return Err(grpc_status::invalid([("except".to_owned(), "leaves no task".to_owned())]));
-    }
-    Ok(NewArray { without: without.iter().collect(), ..array })
 }
 
 /// # Errors

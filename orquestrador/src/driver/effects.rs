@@ -363,8 +363,8 @@ impl<S: Store> Driver<S> {
             Effect::TaskChanged { snapshot, result } => {
                 self.watch.changed(&snapshot, result.as_ref())
             }
-            Effect::CancelledInArray { array, numbers, template } => {
-                self.watch.cancelled_in_array(array, &numbers, &template);
+            Effect::EndedInArray { array, numbers, template } => {
+                self.watch.ended_in_array(array, &numbers, &template);
             }
             Effect::GroupEnded { owner, group } => self.watch.group_ended(&owner, &group),
             Effect::Notice(notice) => self.lines.notice(notice),

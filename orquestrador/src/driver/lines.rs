@@ -2,6 +2,7 @@
 
 use common::console::Console;
 use common::messages::node::NodeMessage;
+use common::messages::node_arrays::ArrayMessage;
 use orquestrador_core::effect::{Notice, TaskState};
 use orquestrador_core::role::Millis;
 
@@ -50,7 +51,7 @@ impl Lines {
                 || NodeMessage::TaskSubmitted { task: task.to_string(), owner: owner.to_string() },
             ),
             Notice::ArraySubmitted { array, owner, count } => {
-                self.console.info(&NodeMessage::ArraySubmitted {
+                self.console.info(&ArrayMessage::Submitted {
                     array: array.to_string(),
                     owner: owner.to_string(),
                     tasks: count,
@@ -58,7 +59,12 @@ impl Lines {
             }
             Notice::ArrayCancelled { array, tasks } => {
                 let array = array.to_string();
-                self.console.info(&NodeMessage::ArrayCancelled { array, tasks });
+                self.console.info(&ArrayMessage::Cancelled { array, tasks });
+            }
+            Notice::ArrayFailed { array, tasks, failure } => {
+                let (array, error) =
+                    (array.to_string(), format!("{}: {}", failure.code, failure.message));
+                self.console.info(&ArrayMessage::Failed { array, tasks, error });
             }
             Notice::QueueChanged { queue, settings } => {
                 self.console.info(&NodeMessage::QueueChanged {

@@ -364,6 +364,7 @@ fn is_request(command: &Command) -> bool {
     match command {
         Command::Submit { .. }
         | Command::SubmitArray { .. }
+        | Command::SubmitFlow { .. }
         | Command::QueryArray { .. }
         | Command::CancelArray { .. }
         | Command::Query { .. }
@@ -426,6 +427,7 @@ fn content_bytes(event: &Event) -> usize {
         | Event::ScheduleFired { .. }
         | Event::ScheduleRemoved { .. }
         | Event::ArrayCancelled { .. }
+        | Event::ArrayFailed { .. }
         | Event::TaskCancelled { .. }
         | Event::TaskRequeued { .. }
         | Event::TaskReturned { .. }

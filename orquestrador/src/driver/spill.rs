@@ -18,6 +18,9 @@ pub fn command(store: &impl Store, mut command: Command) -> Command {
             tasks.iter_mut().for_each(|task| keep_payload(store, &mut task.payload));
         }
         Command::SubmitArray { array, .. } => keep_payload(store, &mut array.payload),
+        Command::SubmitFlow { work, .. } => {
+            work.iter_mut().for_each(|part| keep_payload(store, part.payload_mut()));
+        }
         Command::KeepOutput { output, .. } => keep_results(store, vec![output]),
         Command::SetSchedule { schedule, .. } => {
             keep_payload(store, &mut Arc::make_mut(schedule).payload);

@@ -182,6 +182,7 @@ fn changes_users(event: &Event) -> bool {
         Event::TaskSubmitted { .. }
         | Event::ArraySubmitted { .. }
         | Event::ArrayCancelled { .. }
+        | Event::ArrayFailed { .. }
         | Event::TaskAssigned { .. }
         | Event::TaskSucceeded { .. }
         | Event::TaskFailed { .. }

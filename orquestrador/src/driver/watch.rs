@@ -243,19 +243,19 @@ impl WatchHub {
 
     /// Tells those who watch such tasks one by one.
     /// `numbers`: in order, and apart from each other.
-    pub fn cancelled_in_array(
+    pub fn ended_in_array(
         &mut self,
         array: ArrayId,
         numbers: &[Range<u32>],
         template: &TaskSnapshot,
     ) {
-        let is_cancelled = |task: &TaskId| {
+        let has_ended = |task: &TaskId| {
             task.in_array().is_some_and(|(of, number)| {
                 let behind = numbers.partition_point(|range| range.end <= number);
                 of == array && numbers.get(behind).is_some_and(|range| range.contains(&number))
             })
         };
-        let watched: Vec<TaskId> = self.by_task.keys().copied().filter(is_cancelled).collect();
+        let watched: Vec<TaskId> = self.by_task.keys().copied().filter(has_ended).collect();
         for id in watched {
             self.changed(&TaskSnapshot { id, ..template.clone() }, None);
         }
@@ -449,6 +449,7 @@ mod tests {
             queue: orquestrador_core::ids::QueueName::default(),
             priority: 0,
             waits_for: 0,
+            waits_on: Vec::new(),
             retry_of: None,
             schedule: None,
             group: None,
@@ -463,7 +464,7 @@ mod tests {
                 reader
             })
             .into();
-        hub.cancelled_in_array(array, &[0..2, 4..9], &shown(0, TaskState::Cancelled));
+        hub.ended_in_array(array, &[0..2, 4..9], &shown(0, TaskState::Cancelled));
         hub.flush();
         let told = readers[1].try_recv().expect("is told").expect("is no error");
         let task = told.updates[0].task.as_ref().expect("is set");

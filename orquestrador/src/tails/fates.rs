@@ -21,14 +21,14 @@ pub(super) struct Fates {
     begun: BTreeSet<TaskId>,
     /// Those whose outcome or cancellation is known.
     finished: BTreeSet<TaskId>,
-    /// Those whose first attempt is not to begin yet.
+    /// Those whose first attempt is not to begin yet; of arrays, whose front is told of, the whole.
     delayed: BTreeMap<TaskId, Timestamp>,
-    /// Those that wait for others.
+    /// Those that wait for others; the same.
     blocked: BTreeMap<TaskId, Blockage>,
     /// What they refer to.
     blobs: BTreeMap<TaskId, Vec<BlobRef>>,
-    /// Of arrays, those that were cancelled together.
-    cancelled: u64,
+    /// Of arrays, those that ended together.
+    together: u64,
 }
 
 /// The tasks of an array.
@@ -75,6 +75,9 @@ impl Fates {
             Event::ArrayRestored(restored) => {
                 let mut apart: Ranges = restored.early.iter().cloned().collect();
                 apart.insert(0..restored.begun.min(restored.count));
+                if restored.failed.is_some() {
+                    apart.insert(0..restored.count);
+                }
                 let numbers = Numbers {
                     first: restored.first,
                     count: restored.count,
@@ -83,7 +86,9 @@ impl Fates {
                 };
                 self.arrays.insert(restored.array, numbers);
             }
-            Event::ArrayCancelled { array, .. } => self.cancel_all(*array),
+            Event::ArrayCancelled { array, .. } | Event::ArrayFailed { array, .. } => {
+                self.end_all(*array);
+            }
             Event::TaskAssigned { task, .. } => {
                 self.begun.insert(*task);
             }
@@ -96,19 +101,19 @@ impl Fates {
                 self.finished.insert(*task);
             }
             Event::TaskBlocked { task, blockage, .. } => {
-                self.blocked.insert(*task, blockage.clone());
+                self.blocked.insert(whole(*task), blockage.clone());
             }
             Event::BlobsReferred { task, blobs } => {
                 self.blobs.entry(*task).or_default().extend(blobs);
             }
             Event::TaskReleased { task, .. } => {
-                self.blocked.remove(task);
+                self.blocked.remove(&whole(*task));
             }
             Event::TaskDelayed { task, until, .. } => {
-                self.delayed.insert(*task, *until);
+                self.delayed.insert(whole(*task), *until);
             }
             Event::TaskDue { task, .. } => {
-                self.delayed.remove(task);
+                self.delayed.remove(&whole(*task));
             }
             // Only finished ones are forgotten, and their end stands before.
             Event::TasksPruned { .. }
@@ -153,17 +158,18 @@ impl Fates {
         self.submitted.contains(&task) || self.array_of(task).is_some()
     }
 
-    /// When its first attempt may begin, if it waits for that.
+    /// When the first attempt of the task, or of any in the array, may begin, if it waits for that.
     pub fn not_before(&self, task: TaskId) -> Option<Timestamp> {
         self.delayed.get(&task).copied()
     }
 
-    /// What the task waits for and has not ended in the tail, where it must have ended as it should, and how it must end.
-    /// What a task refers to.
+    /// What a task or an array refers to.
     pub fn blobs_of(&self, task: TaskId) -> &[BlobRef] {
         self.blobs.get(&task).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// What the task or array waits for and has not ended in the tail, where it must have ended as it should, and how it must
+    /// end.
     pub fn waits_for(&self, task: TaskId) -> Option<(Vec<TaskId>, Condition)> {
         let Blockage { after, condition, .. } = self.blocked.get(&task)?;
         let has_ended = |other: &TaskId| {
@@ -180,8 +186,8 @@ impl Fates {
         self.is_submitted(task) && !self.finished.contains(&task) && !self.is_withheld(task)
     }
 
-    /// What waits is cancelled; what had begun is told of by itself.
-    fn cancel_all(&mut self, array: ArrayId) {
+    /// What waits has ended; what had begun is told of by itself.
+    fn end_all(&mut self, array: ArrayId) {
         let told: Vec<TaskId> = self.told_of_arrays().filter(|task| is_in(array, *task)).collect();
         let Some(numbers) = self.arrays.get_mut(&array) else { return };
         let together = numbers.together();
@@ -189,7 +195,7 @@ impl Fates {
         if numbers.delivery == Delivery::AtMostOnce {
             self.once.extend(told.iter().copied());
         }
-        self.cancelled += together - told.len() as u64;
+        self.together += together - told.len() as u64;
         // From now on they are tasks of their own.
         self.submitted.extend(told);
     }
@@ -231,7 +237,7 @@ impl Fates {
     /// Submitted in the tail and ended in it.
     pub fn finished(&self) -> u64 {
         let singly = self.finished.iter().filter(|task| self.is_submitted(**task)).count() as u64;
-        singly + self.cancelled
+        singly + self.together
     }
 
     /// At-most-once tasks that may have begun, and whose end is not known.
@@ -252,6 +258,11 @@ impl Fates {
     }
 }
 
+/// The array that the task is in, or the task itself.
+fn whole(task: TaskId) -> TaskId {
+    task.in_array().map_or(task, |(array, _)| TaskId(array.0))
+}
+
 fn is_in(array: ArrayId, task: TaskId) -> bool {
     task.in_array().is_some_and(|(of, _)| of == array)
 }
@@ -261,7 +272,7 @@ mod tests {
     #![allow(clippy::single_range_in_vec_init, reason = "sets of one range are meant")]
 
     use orquestrador_core::command::Failure;
-    use orquestrador_core::event::{Forgotten, LossCause, RestoredArray};
+    use orquestrador_core::event::{ArrayFailure, Forgotten, LossCause, RestoredArray};
     use orquestrador_core::ids::Attempt;
 
     use super::*;
@@ -382,6 +393,7 @@ mod tests {
             begun: 5,
             early: vec![7..8],
             forgotten: Forgotten { succeeded: 2, ..Forgotten::default() },
+            failed: None,
         }));
         // Two of them are queued; the others ended, or are forgotten.
         let queued = |number| submitted(array.task(number).0, Delivery::AtLeastOnce);
@@ -412,6 +424,43 @@ mod tests {
         assert_eq!((fates.open(), closed(&fates, array)), (1, vec![1..6]));
         assert_eq!(fates.finished(), 4, "one was left out before");
         assert!(seen(&[submission, cancelled]).closed_in(array).is_none());
+    }
+
+    /// Its front is named, which may be another one by the time at which the wait is over.
+    #[test]
+    fn what_an_array_waits_for_is_told_of_the_whole() {
+        let array = ArrayId(8 << 76);
+        let (other, at) = (TaskId(1), AT);
+        let submission = Event::ArraySubmitted {
+            array,
+            owner: "ana".into(),
+            handler: "echo".into(),
+            payload: [][..].into(),
+            terms: Delivery::AtLeastOnce.into(),
+            first: 0,
+            count: 6,
+            without: vec![],
+            at,
+        };
+        let condition = Condition::Finished;
+        let blockage = Blockage { after: vec![other], condition, failed: None };
+        let cancelled = Event::TaskCancelled { task: array.task(0), at };
+        let mut events = vec![
+            submitted(1, Delivery::AtLeastOnce),
+            submission,
+            Event::TaskBlocked { task: array.task(0), blockage, at },
+            cancelled,
+        ];
+        let whole = TaskId(array.0);
+        assert_eq!(seen(&events).waits_for(whole), Some((vec![other], condition)));
+        events.push(Event::TaskReleased { task: array.task(1), at });
+        assert_eq!(seen(&events).waits_for(whole), None);
+        events.pop();
+        let failure = ArrayFailure::Skipped { because: other };
+        events.push(Event::ArrayFailed { array, failure, at });
+        events.push(Event::TaskSkipped { task: array.task(1), because: other, at });
+        let fates = seen(&events);
+        assert_eq!((fates.closed_in(array), fates.finished()), (None, 6));
     }
 
     fn closed(fates: &Fates, array: ArrayId) -> Vec<std::ops::Range<u32>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery};
 use orquestrador_core::content;
-use orquestrador_core::event::{Firing, RestoredEnd, RestoredTask};
+use orquestrador_core::event::{ArrayFailure, Firing, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::TaskId;
 use orquestrador_core::role::{EntryHash, EntryId, View};
 use orquestrador_core::terms::{Terms, TimeLimits};
@@ -109,9 +109,9 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::OutputKept { task, .. }
         | Event::BlobsReferred { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
-        Event::ArraySubmitted { array, .. } | Event::ArrayCancelled { array, .. } => {
-            vec![TaskId(array.0)]
-        }
+        Event::ArraySubmitted { array, .. }
+        | Event::ArrayCancelled { array, .. }
+        | Event::ArrayFailed { array, .. } => vec![TaskId(array.0)],
         Event::ArrayRestored(restored) => vec![TaskId(restored.array.0)],
         Event::TasksPruned { tasks } => tasks.clone(),
         Event::ScheduleFired { firing, .. } => firing_word(firing).1.into_iter().collect(),
@@ -136,6 +136,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskSubmitted { .. } => "TASK_SUBMITTED",
         Event::ArraySubmitted { .. } => "ARRAY_SUBMITTED",
         Event::ArrayCancelled { .. } => "ARRAY_CANCELLED",
+        Event::ArrayFailed { .. } => "ARRAY_FAILED",
         Event::TaskAssigned { .. } => "TASK_ASSIGNED",
         Event::TaskSucceeded { .. } => "TASK_SUCCEEDED",
         Event::TaskFailed { .. } => "TASK_FAILED",
@@ -208,6 +209,16 @@ fn fields(event: &Event) -> Value {
         }
         Event::ArrayCancelled { array, at } => {
             json!({ "array_id": text(array), "at_ms": at.0 })
+        }
+        Event::ArrayFailed { array, failure, at } => {
+            let because = match failure {
+                ArrayFailure::Skipped { because } => Some(text(because)),
+                ArrayFailure::Expired(_) => None,
+            };
+            json!({
+                "array_id": text(array), "code": failure.failure().code, "because": because,
+                "at_ms": at.0,
+            })
         }
         Event::TaskAssigned { task, attempt, worker, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "worker_id": text(worker), "at_ms": at.0,

@@ -79,6 +79,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                     begun,
                     early: vec![0..begun, 7..count.max(7)],
                     forgotten: Forgotten { succeeded, failed, cancelled, lost },
+                    failed: None,
                 }))
             }
         ),
@@ -149,6 +150,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
         ),
         schedules::any_event(terms().boxed()),
         blobs::any_event(),
+        arrays::any_event(),
         (task(), at(), at()).prop_map(|(task, until, at)| Event::TaskDelayed { task, until, at }),
         (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {
             Event::TaskLost { task, attempt, cause, at }

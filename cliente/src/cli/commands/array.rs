@@ -8,11 +8,13 @@ use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::proto::Array;
+use indicatif::ProgressBar;
 use tokio::time::Instant;
 
 use super::super::Context;
 use super::super::args::{Numbers, Submit};
 use super::super::failure::Failure;
+use super::super::files::{self, Prepared, Sender};
 use super::super::output;
 use super::super::terminal::say;
 use super::payload::Template;
@@ -26,12 +28,14 @@ pub async fn submit(
     options: &Submit,
     template: &Template,
     numbers: &Numbers,
+    (sender, prepared): (&Sender, &Prepared),
 ) -> Result<u8, Failure> {
     let mut spec = template.array(numbers.0.clone());
     if let Some(id) = &options.id {
         spec.array_id.clone_from(id);
     }
-    let done = context.client.submit_array(spec, options.allow_unknown_handler).await?;
+    let submit = || context.client.submit_array(spec.clone(), options.allow_unknown_handler);
+    let done = files::submit_with(sender, prepared, submit).await??;
     if !context.is_json {
         let (array, tasks) = (done.array.array_id.clone(), done.array.count);
         let durability = done.receipt.durability();
@@ -59,15 +63,24 @@ pub async fn submit(
 /// However many tasks it has, only their numbers are asked for.
 async fn until_finished(context: &Context, array: &Array) -> Result<Array, Failure> {
     let bar = wait::bar(array.count as usize);
-    let begun = Instant::now();
     let _until_it_ends = wait::tell_if_interrupted(context);
-    let (mut pause, mut is_told) = (LOOK.0, context.is_json);
+    until_ended(context, &array.array_id, (&bar, !context.is_json)).await
+}
+
+/// `is_alone`: nothing else says why it waits.
+pub async fn until_ended(
+    context: &Context,
+    array_id: &str,
+    (bar, is_alone): (&ProgressBar, bool),
+) -> Result<Array, Failure> {
+    let begun = Instant::now();
+    let (mut pause, mut is_told) = (LOOK.0, !is_alone);
     loop {
-        let now = match context.client.array(&array.array_id).await {
+        let now = match context.client.array(array_id).await {
             Ok((now, _)) => now,
             Err(error) => {
                 if error.code == ErrorCode::ArrayNotFound && !context.is_json {
-                    let array = array.array_id.clone();
+                    let array = array_id.to_owned();
                     say(&ClientMessage::ArrayForgotten { array }.text(context.lang));
                 }
                 return Err(error.into());

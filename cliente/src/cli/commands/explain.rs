@@ -1,5 +1,6 @@
 //! `cliente status --explain`: why a task waits, why it was run again, how it ended.
 
+use common::array_id;
 use common::exit;
 use common::messages::operator::OperatorMessage;
 use common::proto::{ExplainTaskResponse, Task, Worker};
@@ -23,6 +24,32 @@ pub async fn run(context: &Context, task_id: &str) -> Result<u8, Failure> {
             let lines = lines(&answer, &task, &workers);
             let lines = lines.iter().map(|line| format!("{}\n", line.text(context.lang)));
             context.output.task(&view) + &lines.collect::<String>()
+        }
+    };
+    output::print(&text)?;
+    Ok(exit::OK)
+}
+
+/// By its last task: what happens to that before it begins happens to all of them.
+pub async fn array(context: &Context, id: &str) -> Result<u8, Failure> {
+    let (array, receipt) = context.client.array(id).await?;
+    let last = array.first.saturating_add(array.count).saturating_sub(1);
+    let answer = context.client.explain(&array_id::task(id, last).unwrap_or_default()).await?;
+    let task = answer.task.clone().unwrap_or_default();
+    let workers = match task.pending_reason.as_str() {
+        "" => Vec::new(),
+        _ => context.client.workers().await?,
+    };
+    let text = match context.is_json {
+        true => {
+            let mut object = object(&answer, &task, &workers);
+            object["array_id"] = id.into();
+            format!("{object}\n")
+        }
+        false => {
+            let lines = lines(&answer, &task, &workers);
+            let lines = lines.iter().map(|line| format!("{}\n", line.text(context.lang)));
+            context.output.array(&array, &receipt) + &lines.collect::<String>()
         }
     };
     output::print(&text)?;
@@ -85,6 +112,8 @@ fn object(answer: &ExplainTaskResponse, task: &Task, workers: &[Worker]) -> serd
     json!({
         "task_id": task.task_id,
         "pending_reason": waits.then_some(&task.pending_reason),
+        "waits_for": (task.waits_for > 0).then_some(task.waits_for),
+        "waits_on": (task.waits_for > 0).then_some(&task.waits_on),
         "workers_offering": waits.then_some(connected),
         "free_slots": waits.then_some(free_slots),
         "steps": steps,

@@ -1,16 +1,20 @@
 //! `cliente submit --file FLOW.toml`: tasks and the order among them, submitted together.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::ValueEnum as _;
-use cliente::{After, Produced, RetryPolicy, TaskSpec, TimeLimits};
+use cliente::{After, ArraySpec, Produced, RetryPolicy, TaskSpec, TimeLimits, Work};
 use common::blobs::relative_path;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::flow::FlowProblem;
-use common::proto::{Receipt, Task, TaskState, TaskUpdate};
+use common::proto::{Array, Receipt, Task, TaskState, TaskUpdate};
+use futures::future::try_join;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use indicatif::ProgressBar;
 
 use super::super::Context;
 use super::super::args::{self, Submit, Surroundings};
@@ -22,11 +26,14 @@ use super::super::output::{self, TaskView};
 use super::super::report;
 use super::super::terminal::say;
 use super::order::{Order, Place};
-use super::{payload, wait};
+use super::wait::{self, Tally};
+use super::{array, payload};
 
 /// Characters of the name of a group that are the file's, and those that are random.
 const MAX_STEM: usize = 24;
 const SUFFIX: usize = 8;
+/// Arrays that are asked for at a time.
+const ARRAYS_AT_ONCE: usize = 8;
 
 pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result<u8, Failure> {
     let text = payload::text(source, payload::read(source)?)?;
@@ -38,52 +45,90 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let group = options.way.group.clone().or(flow.group);
     let group = group.unwrap_or_else(|| new_group(source));
     let mut ids = BTreeMap::new();
-    let mut specs = Vec::new();
+    let mut all = Vec::new();
     let sender = Sender::new(context.client.clone());
-    let mut all = Prepared::default();
+    let mut sources = Prepared::default();
     for (name, task) in &written {
         let prepared = sender.prepare(&task.inputs).await?;
-        all.sources.extend(prepared.sources.iter().cloned());
-        let spec = spec(task, options, (&ids, &prepared)).map_err(|(field, value)| {
-            refused(FlowProblem::BadValue { task: name.clone(), field, value })
-        })?;
-        ids.insert(name.clone(), spec.task_id.clone());
-        specs.push(TaskSpec { group: Some(group.clone()), ..spec });
+        sources.sources.extend(prepared.sources.iter().cloned());
+        let bad =
+            |(field, value)| refused(FlowProblem::BadValue { task: name.clone(), field, value });
+        let spec = spec(task, options, (&ids, &prepared)).map_err(bad)?;
+        let part = work(task, TaskSpec { group: Some(group.clone()), ..spec }).map_err(bad)?;
+        ids.insert(name.clone(), part.id().to_owned());
+        all.push(part);
     }
-    let submit = || context.client.submit_together(specs.clone(), options.allow_unknown_handler);
-    let submitted = files::submit_with(&sender, &all, submit).await?;
+    let submit = || context.client.submit_together(all.clone(), options.allow_unknown_handler);
+    let submitted = files::submit_with(&sender, &sources, submit).await?;
     let batch = submitted.map_err(|error| by_name(error, &written))?;
     if !context.is_json {
-        let count = batch.task_ids.len() as u64;
+        let count = all.iter().map(tasks_of).sum();
         let group = group.clone();
         say(&ClientMessage::AcceptedFlow { count, group }.text(context.lang));
     }
-    let accepted: Vec<_> = batch.task_ids.iter().map(String::as_str).zip(&written).collect();
+    let accepted: Vec<_> = written.iter().map(|(name, _)| name.as_str()).zip(&all).collect();
     if !options.wait.wait {
-        accepted.iter().try_for_each(|accepted| tell(context, *accepted, &group, batch.receipt))?;
+        accepted.iter().try_for_each(|accepted| tell(context, *accepted, batch.receipt))?;
         return Ok(exit::OK);
     }
-    let mut open: BTreeMap<String, String> = ids.into_iter().map(|(name, id)| (id, name)).collect();
-    let show = |update: TaskUpdate| {
-        let Some(task) = update.task else { return Ok(()) };
-        let name = open.remove(&task.task_id).unwrap_or_default();
-        let result = Produced::read(update.result, update.result_blob.as_ref())?;
-        let view = TaskView::new(task, result, Some(batch.receipt));
-        output::print(&context.output.named(("name", &name), &view))?;
-        report::say_failure(context, &view);
-        Ok(())
-    };
-    let finished = wait::until_finished(context, batch.task_ids.clone(), show);
+    let names = ids.into_iter().map(|(name, id)| (id, name)).collect();
+    let open = RefCell::new(names);
+    let finished = until_finished(context, &all, (&open, batch.receipt));
     let waited = wait::within(options.wait.wait_timeout, finished).await;
     if waited.is_err() {
-        let mut open = accepted.into_iter().filter(|(id, _)| open.contains_key(*id));
-        open.try_for_each(|accepted| tell(context, accepted, &group, batch.receipt))?;
+        let open = open.borrow();
+        let mut open = accepted.into_iter().filter(|(_, work)| open.contains_key(work.id()));
+        open.try_for_each(|accepted| tell(context, accepted, batch.receipt))?;
     }
     let tally = waited?;
     if !context.is_json {
         say(&tally.summary().text(context.lang));
     }
     Ok(tally.exit_code())
+}
+
+/// `open`: the names of what is not finished, by id.
+async fn until_finished(
+    context: &Context,
+    all: &[Work],
+    (open, receipt): (&RefCell<BTreeMap<String, String>>, Receipt),
+) -> Result<Tally, Failure> {
+    let name_of = |id: &str| open.borrow_mut().remove(id).unwrap_or_default();
+    let show = |update: TaskUpdate| {
+        let Some(task) = update.task else { return Ok(()) };
+        let name = name_of(&task.task_id);
+        let result = Produced::read(update.result, update.result_blob.as_ref())?;
+        let view = TaskView::new(task, result, Some(receipt));
+        output::print(&context.output.named(("name", &name), &view))?;
+        report::say_failure(context, &view);
+        Ok(())
+    };
+    let tasks = all.iter().filter(|work| matches!(work, Work::Task(_)));
+    let tasks: Vec<_> = tasks.map(|work| work.id().to_owned()).collect();
+    let of_tasks = async {
+        match tasks.is_empty() {
+            true => Ok(Tally::default()),
+            false => wait::until_finished(context, tasks, show).await,
+        }
+    };
+    let arrays = all.iter().filter(|work| matches!(work, Work::Array(_)));
+    let hidden = ProgressBar::hidden();
+    // No harm is done if the end of one is seen later than that of the next.
+    let mut ends = stream::iter(arrays)
+        .map(|work| array::until_ended(context, work.id(), (&hidden, false)))
+        .buffer_unordered(ARRAYS_AT_ONCE);
+    let of_arrays = async {
+        let mut tally = Tally::default();
+        while let Some(array) = ends.try_next().await? {
+            let name = name_of(&array.array_id);
+            output::print(&context.output.named_array(("name", &name), &array, &receipt))?;
+            tally.add(&Tally::of_array(&array));
+        }
+        Ok(tally)
+    };
+    let (mut tally, of_arrays) = try_join(of_tasks, of_arrays).await?;
+    tally.add(&of_arrays);
+    Ok(tally)
 }
 
 /// The name of the file and something that is only this submission's.
@@ -98,24 +143,52 @@ fn new_group(source: &str) -> String {
     format!("{stem}-{suffix}")
 }
 
-/// Of a task that is not finished its name and its id.
-fn tell(
-    context: &Context,
-    (id, (name, task)): (&str, &(String, Written)),
-    group: &str,
-    receipt: Receipt,
-) -> Result<(), Failure> {
-    let handler = task.handler.clone().unwrap_or_else(|| payload::COMMAND.to_owned());
-    let (task_id, state) = (id.to_owned(), TaskState::Queued.into());
-    let task = Task { task_id, handler, state, group: group.to_owned(), ..Task::default() };
-    let view = TaskView::without_result(task, Some(receipt));
-    output::print(&context.output.named(("name", name), &view))
+/// Of what is not finished its name and its id.
+fn tell(context: &Context, (name, work): (&str, &Work), receipt: Receipt) -> Result<(), Failure> {
+    let text = match work {
+        Work::Task(spec) => {
+            let (task_id, handler) = (spec.task_id.clone(), spec.handler.clone());
+            let (state, group) = (TaskState::Queued.into(), spec.group.clone().unwrap_or_default());
+            let task = Task { task_id, handler, state, group, ..Task::default() };
+            let view = TaskView::without_result(task, Some(receipt));
+            context.output.named(("name", name), &view)
+        }
+        Work::Array(spec) => {
+            let array = Array {
+                array_id: spec.array_id.clone(),
+                handler: spec.handler.clone(),
+                first: spec.numbers.start,
+                count: spec.numbers.end - spec.numbers.start,
+                queued: spec.numbers.end - spec.numbers.start,
+                group: spec.group.clone().unwrap_or_default(),
+                ..Array::default()
+            };
+            context.output.named_array(("name", name), &array, &receipt)
+        }
+    };
+    output::print(&text)
+}
+
+fn tasks_of(work: &Work) -> u64 {
+    match work {
+        Work::Task(_) => 1,
+        Work::Array(spec) => (spec.numbers.end - spec.numbers.start).into(),
+    }
+}
+
+/// One task, or as many as it has numbers.
+fn work(written: &Written, spec: TaskSpec) -> Result<Work, BadValue> {
+    let Some(numbers) = &written.array else { return Ok(Work::Task(spec)) };
+    match args::numbers(numbers) {
+        Ok(numbers) => Ok(Work::Array(ArraySpec::like(spec, numbers.0))),
+        Err(_) => Err(("array", numbers.clone())),
+    }
 }
 
 /// The orchestrator knows the tasks by their number in the request.
 fn by_name(mut error: cliente::Error, tasks: &[(String, Written)]) -> cliente::Error {
     for (nth, (name, _)) in tasks.iter().enumerate() {
-        let number = format!("tasks[{nth}]");
+        let number = format!("parts[{nth}]");
         if error.message.contains(&number) {
             error.message = error.message.replace(&number, name);
         }

@@ -44,10 +44,10 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             array::status(context, &task_id).await
         }
         Online::Status { task_id, explain: false } => status::run(context, &task_id).await,
-        Online::Status { task_id, explain: true } => {
-            array::check_task(&task_id)?;
-            explain::run(context, &task_id).await
+        Online::Status { task_id, explain: true } if array_id::is_array(&task_id) => {
+            explain::array(context, &task_id).await
         }
+        Online::Status { task_id, explain: true } => explain::run(context, &task_id).await,
         Online::Result { task_id, files: true, into, wait, .. } => {
             array::check_task(&task_id)?;
             let into = into.unwrap_or_else(|| ".".into());

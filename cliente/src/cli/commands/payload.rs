@@ -155,16 +155,7 @@ impl Template {
 
     /// A new array of tasks with these numbers, which no line fills.
     pub fn array(&self, numbers: Range<u32>) -> ArraySpec {
-        let array = ArraySpec::new(&self.handler, self.only_payload(), numbers);
-        ArraySpec {
-            delivery: self.delivery,
-            retry: self.retry.clone(),
-            place: self.place.clone(),
-            attempt_timeout: self.times.attempt,
-            needs: self.needs.clone(),
-            group: self.group.clone(),
-            ..array
-        }
+        ArraySpec::like(self.task(self.only_payload()), numbers)
     }
 
     /// The payload of a task for `line`, or of one that needs none.

@@ -44,7 +44,7 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
         template = template.with_files(&prepared, &outputs);
     }
     if let Some(numbers) = &options.array {
-        return array::submit(context, &options, &template, numbers).await;
+        return array::submit(context, &options, &template, numbers, (&sender, &prepared)).await;
     }
     match &options.each_line {
         None if options.count == 1 => {

@@ -63,6 +63,14 @@ impl Tally {
         }
     }
 
+    pub fn add(&mut self, other: &Self) {
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.lost += other.lost;
+        self.not_found += other.not_found;
+    }
+
     /// So many more.
     pub fn cancelled(&mut self, tasks: u64) {
         self.cancelled += tasks;

@@ -32,6 +32,12 @@ impl Output for Json {
         line(&value)
     }
 
+    fn named_array(&self, (field, name): (&str, &str), array: &Array, receipt: &Receipt) -> String {
+        let mut value = self::array(array, receipt);
+        value[field] = name.into();
+        line(&value)
+    }
+
     fn accepted_array(&self, array: &Array, receipt: &Receipt) -> String {
         line(&self::array(array, receipt))
     }
@@ -151,6 +157,7 @@ fn task(view: &TaskView) -> Value {
         "progress": task.progress.as_ref().map(|progress| json!({ "fraction": progress.fraction, "message": progress.message })),
         "not_before": time(task.not_before_ms),
         "waits_for": (task.waits_for > 0).then_some(task.waits_for),
+        "waits_on": (task.waits_for > 0).then_some(&task.waits_on),
         "retry_of": word(&task.retry_of),
         "schedule": word(&task.schedule),
         "group": word(&task.group),
@@ -183,6 +190,10 @@ fn array(array: &Array, receipt: &Receipt) -> Value {
             "LOST": array.lost,
         },
         "forgotten": array.forgotten,
+        "pending_reason": word(&array.pending_reason),
+        "not_before": time(array.not_before_ms),
+        "waits_for": (array.waits_for > 0).then_some(array.waits_for),
+        "waits_on": (array.waits_for > 0).then_some(&array.waits_on),
         "durability": durability(receipt),
         "epoch": receipt.epoch,
         "journal_index": receipt.journal_index,

@@ -69,6 +69,8 @@ pub trait Output: Send + Sync {
     fn task(&self, view: &TaskView) -> String;
     /// A task, and what it is to the reader: a field of that name, and its value.
     fn named(&self, name: (&str, &str), view: &TaskView) -> String;
+    /// The same of an array.
+    fn named_array(&self, name: (&str, &str), array: &Array, receipt: &Receipt) -> String;
     /// An array that was accepted.
     fn accepted_array(&self, array: &Array, receipt: &Receipt) -> String;
     /// How an array stands.

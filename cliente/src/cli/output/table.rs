@@ -89,13 +89,32 @@ impl Table {
     }
 
     fn pending(&self, task: &Task) -> String {
-        match task.pending_reason.as_str() {
+        let text = self.pending_reason(&task.pending_reason, &task.handler);
+        waits_on(text, task.waits_for, &task.waits_on)
+    }
+
+    fn pending_reason(&self, word: &str, handler: &str) -> String {
+        match word {
             "" => String::new(),
-            word => {
-                let text = pending_text(&PendingReason::from(word), &task.handler, self.lang);
-                if task.waits_for > 0 { format!("{text} ({})", task.waits_for) } else { text }
-            }
+            word => pending_text(&PendingReason::from(word), handler, self.lang),
         }
+    }
+
+    /// What it waits for, if that is not a worker.
+    fn waiting(&self, task: &Task) -> String {
+        let is_held = task.waits_for > 0 || task.not_before_ms > 0;
+        if is_held { self.pending(task) } else { String::new() }
+    }
+
+    fn array_counts(&self, array: &Array) -> String {
+        self.counts([
+            (TaskState::Queued, array.queued.into()),
+            (TaskState::Running, array.running.into()),
+            (TaskState::Succeeded, array.succeeded.into()),
+            (TaskState::Failed, array.failed.into()),
+            (TaskState::Cancelled, array.cancelled.into()),
+            (TaskState::Lost, array.lost.into()),
+        ])
     }
 
     /// Only where it is not what everybody expects.
@@ -141,6 +160,17 @@ impl Table {
     }
 }
 
+/// With how many, and which of them, are waited for.
+fn waits_on(text: String, count: u32, named: &[String]) -> String {
+    if count == 0 {
+        return text;
+    }
+    let more = if named.len() < count as usize { ", …" } else { "" };
+    let named =
+        if named.is_empty() { String::new() } else { format!(": {}{more}", named.join(", ")) };
+    format!("{text} ({count}{named})")
+}
+
 fn progress(progress: &Progress) -> String {
     let percent = progress.fraction * 100.0;
     format!("{percent:.0} % {}", progress.message).trim_end().to_owned()
@@ -184,19 +214,21 @@ impl Output for Table {
         }
     }
 
+    fn named_array(&self, (_, name): (&str, &str), array: &Array, _: &Receipt) -> String {
+        match array.submitted_at_ms {
+            // It has just been accepted.
+            0 => format!("{name}\t{}\n", array.array_id),
+            _ => format!("{name}\t{}  {}\n", array.array_id, self.array_counts(array)),
+        }
+    }
+
     fn accepted_array(&self, array: &Array, _: &Receipt) -> String {
         format!("{}\n", array.array_id)
     }
 
     fn array(&self, array: &Array, _: &Receipt) -> String {
-        let counts = self.counts([
-            (TaskState::Queued, array.queued.into()),
-            (TaskState::Running, array.running.into()),
-            (TaskState::Succeeded, array.succeeded.into()),
-            (TaskState::Failed, array.failed.into()),
-            (TaskState::Cancelled, array.cancelled.into()),
-            (TaskState::Lost, array.lost.into()),
-        ]);
+        let counts = self.array_counts(array);
+        let pending = self.pending_reason(&array.pending_reason, &array.handler);
         let forgotten = match array.forgotten {
             0 => String::new(),
             count => count.to_string(),
@@ -206,6 +238,8 @@ impl Output for Table {
             (Label::Array, array.array_id.clone()),
             (Label::Tasks, format!("{} ({}-{last})", array.count, array.first)),
             (Label::Status, counts),
+            (Label::Waiting, waits_on(pending, array.waits_for, &array.waits_on)),
+            (Label::NotBefore, time(array.not_before_ms)),
             (Label::Forgotten, forgotten),
             (Label::Handler, array.handler.clone()),
             (Label::Delivery, self.delivery(array.delivery())),
@@ -220,6 +254,7 @@ impl Output for Table {
         let mut parts =
             vec![task.task_id.clone(), format!("{:11}", self.state(task)), task.handler.clone()];
         parts.push(task.worker_id.clone());
+        parts.push(self.waiting(task));
         parts.push(self.error(task));
         parts.extend(self.result(view).map(|result| shortened(&result)));
         parts.retain(|part| !part.is_empty());

@@ -55,7 +55,7 @@ impl Day {
             Effect::Welcome { .. } => self.tally.to_workers += 1,
             Effect::Notice(_)
             | Effect::TaskChanged { .. }
-            | Effect::CancelledInArray { .. }
+            | Effect::EndedInArray { .. }
             | Effect::GroupEnded { .. }
             | Effect::UsersChanged { .. } => {}
         }

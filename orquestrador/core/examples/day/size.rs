@@ -64,6 +64,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskDue { .. }
         | Event::ArraySubmitted { .. }
         | Event::ArrayCancelled { .. }
+        | Event::ArrayFailed { .. }
         | Event::ArrayRestored(_)
         | Event::UserAdded { .. }
         | Event::TaskExpired { .. }

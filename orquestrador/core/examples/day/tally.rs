@@ -94,6 +94,7 @@ impl Tally {
             | Event::TaskDue { .. }
             | Event::ArraySubmitted { .. }
             | Event::ArrayCancelled { .. }
+            | Event::ArrayFailed { .. }
             | Event::ArrayRestored(_)
             | Event::TaskRestored(_)
             | Event::UserAdded { .. }

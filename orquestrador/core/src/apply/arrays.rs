@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Applied;
+use super::hold::Hold;
 use crate::digest;
 use crate::effect::TaskState;
-use crate::event::{Forgotten, RestoredArray};
+use crate::event::{ArrayFailure, Forgotten, RestoredArray};
 use crate::ids::{ArrayId, Attempt, Blob, HandlerName, TaskId, Timestamp, UserName};
 use crate::state::State;
 use crate::state::arrays::{Array, Early};
@@ -43,13 +44,14 @@ impl State {
             begun: 0,
             early: without.to_vec(),
             forgotten: Forgotten { cancelled: length(without), ..Forgotten::default() },
+            failed: None,
         })?;
         let class = self.arrays[slot].class;
         self.in_past_of(class, |past| {
             past.note_submission(at);
             past.forget(TaskState::Cancelled, length(without));
         });
-        self.advance(slot, None);
+        self.advance(slot, None, None);
         Ok(())
     }
 
@@ -87,14 +89,15 @@ impl State {
             front: None,
             counts: [0; 6],
             forgotten,
+            failed: restored.failed,
         });
         self.count_bytes(class, restored.payload.len() as u64, true);
         self.count_in_array(slot);
         Ok(slot)
     }
 
-    /// The next task that waits becomes the front. `left`: the one that was.
-    fn advance(&mut self, slot: Slot<Array>, left: Option<Slot<Task>>) {
+    /// The next task that waits becomes the front. `left`: the one that was. `hold`: what that waited for.
+    fn advance(&mut self, slot: Slot<Array>, left: Option<Slot<Task>>, hold: Option<Hold>) {
         self.count_out_array(slot);
         let array = &mut self.arrays[slot];
         let (mut behind, mut place) = (left, array.begun);
@@ -108,6 +111,9 @@ impl State {
         if let Some(place) = next {
             let front = self.unfold(slot, place, behind);
             self.arrays[slot].front = Some(front);
+            if let Some(hold) = hold {
+                self.hold_back(front, hold);
+            }
         }
         self.drop_what_nobody_needs(slot);
     }
@@ -131,19 +137,47 @@ impl State {
 
     /// What waits is cancelled, and forgotten one by one.
     pub(super) fn array_cancelled(&mut self, id: ArrayId, at: Timestamp) -> Applied {
+        self.end_waiting(id, TaskState::Cancelled, at, |array| {
+            array.early.insert(array.begun..array.count);
+        })
+    }
+
+    /// What waits has failed, and is forgotten one by one.
+    pub(super) fn array_failed(
+        &mut self,
+        id: ArrayId,
+        failure: ArrayFailure,
+        at: Timestamp,
+    ) -> Applied {
+        let is_waiting = |slot| self.arrays[slot].waiting() > 0;
+        if !self.arrays.find(id).is_some_and(is_waiting) {
+            return Err("nothing of the array waits");
+        }
+        self.end_waiting(id, TaskState::Failed, at, |array| array.failed = Some(failure))
+    }
+
+    fn end_waiting(
+        &mut self,
+        id: ArrayId,
+        end: TaskState,
+        at: Timestamp,
+        note: impl FnOnce(&mut Array),
+    ) -> Applied {
         let slot = self.arrays.find(id).ok_or("there is no such array")?;
         self.count_out_array(slot);
         let array = &mut self.arrays[slot];
         let (class, waiting) = (array.class, array.waiting());
-        array.forgotten.cancelled += waiting;
-        array.early.insert(array.begun..array.count);
+        if let Some(count) = array.forgotten.of(end) {
+            *count += waiting;
+        }
+        note(array);
         self.in_past_of(class, |past| {
-            past.forget(TaskState::Cancelled, waiting);
+            past.forget(end, waiting);
             past.note_end(at);
         });
         self.count_in_array(slot);
         self.drop_what_nobody_needs(slot);
-        self.note_array_cancelled(id);
+        self.note_array_ended(id);
         Ok(())
     }
 
@@ -171,12 +205,12 @@ impl State {
         task
     }
 
-    /// The task is queued no longer: if it was the front of its array, another one is.
-    pub(super) fn leave_front(&mut self, task: Slot<Task>) {
+    /// The task is queued no longer: if it was the front of its array, another one is, and waits for what it waited for.
+    pub(super) fn leave_front(&mut self, task: Slot<Task>, hold: Option<Hold>) {
         if let Some((slot, _)) = self.arrays.find_task(self.tasks[task].id())
             && self.arrays[slot].front == Some(task)
         {
-            self.advance(slot, Some(task));
+            self.advance(slot, Some(task), hold);
         }
     }
 
@@ -222,6 +256,7 @@ impl State {
         }
         let array = self.arrays.remove(slot);
         self.release_class(array.class);
+        self.blobs_given_up(TaskId(array.id.0));
     }
 
     fn drop_what_nobody_needs(&mut self, slot: Slot<Array>) {

@@ -1,6 +1,7 @@
 //! What events do to tasks that wait until a moment.
 
 use super::Applied;
+use super::hold::Hold;
 use crate::ids::{Attempt, TaskId, Timestamp};
 use crate::state::State;
 use crate::state::slab::Slot;
@@ -45,23 +46,14 @@ impl State {
 
     pub(super) fn task_delayed(&mut self, id: TaskId, until: Timestamp) -> Applied {
         let slot = self.changing(id, Transition::Delayed)?;
-        let task = &self.tasks[slot];
-        if task.attempt != Attempt(0) || !matches!(task.body, Body::Queued { .. }) {
-            return Err("the task waits already, or has begun");
-        }
-        if self.arrays.find_task(id).is_some() {
-            return Err("tasks of arrays are not delayed");
-        }
-        self.count_out(slot);
-        let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
-        self.classes[class].line.remove(&mut self.tasks, slot);
-        self.delay(slot, (seq, 0), Delay { until, error: Default::default() });
-        self.count_in(slot);
+        self.check_hold(slot)?;
+        let delay = Delay { until, error: Default::default() };
+        self.hold_back(slot, Hold::Until(Box::new(delay)));
         Ok(())
     }
 
     /// It stands in no queue.
-    fn delay(&mut self, slot: Slot<Task>, (seq, failed): (Seq, u16), delay: Delay) {
+    pub(super) fn delay(&mut self, slot: Slot<Task>, (seq, failed): (Seq, u16), delay: Delay) {
         self.delayed.insert((delay.until, seq), slot);
         let body = &mut self.tasks[slot].body;
         let payload = body.take_payload();

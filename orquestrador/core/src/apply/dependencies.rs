@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Applied;
+use super::hold::Hold;
 use crate::command::Condition;
 use crate::digest;
 use crate::effect::TaskState;
 use crate::event::Blockage;
-use crate::ids::{ArrayId, Attempt, TaskId};
+use crate::ids::{ArrayId, TaskId};
 use crate::state::State;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Task, Wait};
@@ -49,13 +50,7 @@ impl State {
 
     pub(super) fn task_blocked(&mut self, id: TaskId, blockage: &Blockage) -> Applied {
         let slot = self.changing(id, Transition::Blocked)?;
-        let task = &self.tasks[slot];
-        if task.attempt != Attempt(0) || !matches!(task.body, Body::Queued { .. }) {
-            return Err("the task waits already, or has begun");
-        }
-        if self.arrays.find_task(id).is_some() {
-            return Err("tasks of arrays wait for no others");
-        }
+        self.check_hold(slot)?;
         let Blockage { after, condition, failed } = blockage;
         let mut wait =
             Wait { open: BTreeSet::new(), open_hash: 0, condition: *condition, failed: *failed };
@@ -66,18 +61,7 @@ impl State {
                 Fate::Ended => wait.note_end(*other, false),
             }
         }
-        self.count_out(slot);
-        let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
-        self.classes[class].line.remove(&mut self.tasks, slot);
-        for other in &wait.open {
-            self.dependents.insert(*other, seq, slot);
-        }
-        if wait.is_over() {
-            self.resolved.insert(seq, slot);
-        }
-        let body = &mut self.tasks[slot].body;
-        *body = Body::Blocked { payload: body.take_payload(), wait: Box::new(wait) };
-        self.count_in(slot);
+        self.hold_back(slot, Hold::Others(Box::new(wait)));
         Ok(())
     }
 
@@ -122,8 +106,8 @@ impl State {
         }
     }
 
-    /// What waited in the array was cancelled.
-    pub(super) fn note_array_cancelled(&mut self, id: ArrayId) {
+    /// What waited in the array has ended.
+    pub(super) fn note_array_ended(&mut self, id: ArrayId) {
         // The array itself comes before its tasks.
         for other in self.dependents.within(TaskId(id.0)..=id.task(u32::MAX - 1)) {
             self.settle(other);

@@ -9,19 +9,21 @@ mod counts;
 mod delays;
 mod dependencies;
 mod groups;
+mod hold;
 mod keys;
 mod output;
 mod schedules;
 mod users;
 
 pub use dependencies::Fate;
+use hold::Hold;
 
 use std::sync::Arc;
 
-use crate::command::{AttemptRef, Failure};
+use crate::command::AttemptRef;
 use crate::digest;
 use crate::effect::UserRecord;
-use crate::event::{Event, RestoredEnd, RestoredTask};
+use crate::event::{ArrayFailure, Event, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId};
 use crate::state::State;
 use crate::state::classes::Class;
@@ -34,9 +36,6 @@ use crate::state::tasks::{
 use crate::state::transitions::{Transition, next};
 use crate::state::workers::{Held, Worker};
 use crate::terms::Terms;
-
-/// The failure code of a task that was to come after one that did not succeed.
-pub const DEPENDENCY_FAILED: &str = "DEPENDENCY_FAILED";
 
 /// What a worker offers: handlers, labels, resources.
 type Offer<'a> = (&'a [HandlerName], &'a [(String, String)], &'a [(String, u64)]);
@@ -73,6 +72,7 @@ impl State {
                 self.array_submitted(*array, names, what, (*first, *count, without), *at)
             }
             Event::ArrayCancelled { array, at } => self.array_cancelled(*array, *at),
+            Event::ArrayFailed { array, failure, at } => self.array_failed(*array, *failure, *at),
             Event::TaskAssigned { task, attempt, worker, at } => {
                 self.task_assigned(AttemptRef { task: *task, attempt: *attempt }, worker, *at)
             }
@@ -105,21 +105,13 @@ impl State {
                 self.task_finished(*task, Some(*attempt), (Transition::Lost, end), *at)
             }
             Event::TaskExpired { task, expiry, at } => {
-                let end = End::Failed(Failure {
-                    code: expiry.code().to_owned(),
-                    message: expiry.message().to_owned(),
-                    output: Blob::default(),
-                });
+                let end = End::Failed(ArrayFailure::Expired(*expiry).failure());
                 self.task_finished(*task, None, (Transition::Expired, end), *at)
             }
             Event::TaskBlocked { task, blockage, at: _ } => self.task_blocked(*task, blockage),
             Event::TaskReleased { task, at: _ } => self.task_released(*task),
             Event::TaskSkipped { task, because, at } => {
-                let end = End::Failed(Failure {
-                    code: DEPENDENCY_FAILED.to_owned(),
-                    message: format!("{because}, which it was to come after, did not succeed"),
-                    output: Blob::default(),
-                });
+                let end = End::Failed(ArrayFailure::Skipped { because: *because }.failure());
                 self.task_finished(*task, None, (Transition::Skipped, end), *at)
             }
             Event::TaskKeyed { task, owner, key, fingerprint, until } => self.task_keyed(Key {
@@ -309,7 +301,7 @@ impl State {
         runner.running.insert(seq, slot);
         runner.used.take(terms.needs.as_deref());
         self.count_in(slot);
-        self.leave_front(slot);
+        self.leave_front(slot, None);
         Ok(())
     }
 
@@ -378,9 +370,10 @@ impl State {
             finished.again = Some(Box::new(Again { payload, terms }));
         }
         self.totals.finished_bytes += finished.bytes();
-        (task.body, task.returned) = (Body::Finished(Box::new(finished)), 0);
+        let before = std::mem::replace(&mut task.body, Body::Finished(Box::new(finished)));
+        task.returned = 0;
         self.count_in(slot);
-        self.leave_front(slot);
+        self.leave_front(slot, Hold::of(before));
         self.note_end(id);
         self.note_key_end(id, at);
         Ok(())
@@ -511,7 +504,7 @@ impl State {
         let order = self.next_order;
         self.next_order = FinishOrder(order.0 + 1);
         self.retained.insert(order, slot);
-        if self.blobs.refers(self.tasks[slot].id()) {
+        if self.refers_to_blobs(self.tasks[slot].id()) {
             self.with_blobs.insert(order, slot);
         }
         order

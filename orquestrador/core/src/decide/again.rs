@@ -1,8 +1,10 @@
 //! Doing once more what failed: a new task that names the old one.
 
+use std::collections::BTreeMap;
+
 use crate::command::{NewTask, Start};
 use crate::effect::Answer;
-use crate::ids::{TaskId, Timestamp, UserName};
+use crate::ids::{BlobRef, TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
 use crate::state::slab::Slot;
@@ -41,7 +43,7 @@ impl Machine {
             start: Start::Now,
             after: None,
             key: None,
-            blobs: self.state.blobs.of_task(task).collect(),
+            blobs: self.blobs_of(task),
         };
         self.check_terms(&owner, std::iter::once((&again.handler, &again.terms)))?;
         self.check_backlog(&owner, (1, again.payload.len() as u64))?;
@@ -50,6 +52,14 @@ impl Machine {
         self.assign_ready(now, step);
         let slot = self.state.tasks.find(new).ok_or(Rejection::TaskNotFound { task: new })?;
         Ok(Answer::Submitted { accepted: 1, first: self.snapshot(slot) })
+    }
+
+    /// Its own, and those of its array: each once.
+    fn blobs_of(&self, task: TaskId) -> Vec<BlobRef> {
+        let array = task.in_array().map(|(array, _)| TaskId(array.0));
+        let all = [task].into_iter().chain(array).flat_map(|of| self.state.blobs.of_task(of));
+        let all: BTreeMap<_, _> = all.map(|blob| (blob.id, blob)).collect();
+        all.into_values().collect()
     }
 
     fn repeated(

@@ -1,38 +1,44 @@
 //! Accepting arrays, and how they look from outside.
 
-use crate::command::NewArray;
+use crate::command::{NewArray, NewWork};
 use crate::digest;
-use crate::effect::{Answer, ArraySnapshot, Effect, Notice, TaskSnapshot, TaskState};
-use crate::event::Event;
-use crate::ids::{ArrayId, Attempt, Timestamp, UserName};
+use crate::effect::{Answer, ArraySnapshot, Effect, Notice, TaskSnapshot, TaskState, WaitSnapshot};
+use crate::event::{ArrayFailure, Event};
+use crate::ids::{ArrayId, Attempt, TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
 use crate::state::arrays::Array;
 use crate::state::slab::Slot;
+use crate::state::tasks::Task;
 
 impl Machine {
     pub(super) fn submit_array(
         &mut self,
         now: Timestamp,
-        owner: UserName,
+        owner: &UserName,
         new: NewArray,
         allow_unknown_handler: bool,
         step: &mut Step,
     ) -> Result<Answer, Rejection> {
-        if let Some(slot) = self.state.arrays.find(new.id) {
-            return match self.is_same_array(&owner, slot, &new) {
-                true => Ok(Answer::ArraySubmitted { existed: true, snapshot: self.array(slot) }),
-                false => Err(Rejection::ArrayConflict { array: new.id }),
-            };
+        if let Some(slot) = self.known_array(owner, &new)? {
+            return Ok(Answer::ArraySubmitted { existed: true, snapshot: self.array(slot) });
         }
-        if !allow_unknown_handler {
-            self.check_handler(&new.handler)?;
-            self.check_needs(&new.handler, new.terms.needs.as_deref())?;
-        }
-        self.check_terms(&owner, std::iter::once((&new.handler, &new.terms)))?;
-        self.check_backlog(&owner, (new.wanted().into(), new.payload.len() as u64))?;
-        self.take_rate(now, &owner, 1)?;
-        let NewArray { id, handler, payload, terms, first, count, without } = new;
+        let (id, work) = (new.id, vec![NewWork::Array(new)]);
+        self.submit_flow(now, owner, work, allow_unknown_handler, step)?;
+        let slot = self.state.arrays.find(id).ok_or(Rejection::ArrayNotFound { array: id })?;
+        Ok(Answer::ArraySubmitted { existed: false, snapshot: self.array(slot) })
+    }
+
+    pub(super) fn accept_array(
+        &mut self,
+        now: Timestamp,
+        owner: &UserName,
+        new: NewArray,
+        step: &mut Step,
+    ) {
+        let NewArray { id, handler, payload, terms, first, count, without, start, after, blobs } =
+            new;
+        let owner = owner.clone();
         self.record(
             Event::ArraySubmitted {
                 array: id,
@@ -47,12 +53,28 @@ impl Machine {
             },
             step,
         );
-        let not_found = Rejection::ArrayNotFound { array: id };
-        let slot = self.state.arrays.find(id).ok_or(not_found)?;
+        let Some(slot) = self.state.arrays.find(id) else { return };
+        if let Some(front) = self.state.arrays[slot].last_begun() {
+            self.hold_back(now, front, (start, after), step);
+        }
+        if !blobs.is_empty() {
+            self.record(Event::BlobsReferred { task: TaskId(id.0), blobs }, step);
+        }
         self.office.refresh_class(&self.state, self.state.arrays[slot].class);
         step.effects.push(Effect::Notice(Notice::ArraySubmitted { array: id, owner, count }));
-        self.assign_ready(now, step);
-        Ok(Answer::ArraySubmitted { existed: false, snapshot: self.array(slot) })
+    }
+
+    /// The array, if it was submitted before.
+    pub(super) fn known_array(
+        &self,
+        owner: &UserName,
+        new: &NewArray,
+    ) -> Result<Option<Slot<Array>>, Rejection> {
+        let known = self.state.arrays.find(new.id);
+        match known.is_none_or(|slot| self.is_same_array(owner, slot, new)) {
+            true => Ok(known),
+            false => Err(Rejection::ArrayConflict { array: new.id }),
+        }
     }
 
     fn is_same_array(&self, owner: &UserName, slot: Slot<Array>, new: &NewArray) -> bool {
@@ -93,23 +115,63 @@ impl Machine {
     }
 
     pub(super) fn cancel_waiting_in(&mut self, now: Timestamp, slot: Slot<Array>, step: &mut Step) {
+        self.end_waiting_in(now, slot, None, step);
+    }
+
+    /// The array of which the task is the front.
+    pub(super) fn behind(&self, task: Slot<Task>) -> Option<Slot<Array>> {
+        let (array, _) = self.state.arrays.find_task(self.state.tasks[task].id())?;
+        (self.state.arrays[array].front == Some(task)).then_some(array)
+    }
+
+    /// What happens to a front that waits, or is out of time, happens to all that stands behind it.
+    pub(super) fn fail_behind(
+        &mut self,
+        now: Timestamp,
+        front: Slot<Task>,
+        failure: ArrayFailure,
+        step: &mut Step,
+    ) {
+        if let Some(array) = self.behind(front) {
+            self.end_waiting_in(now, array, Some(failure), step);
+        }
+    }
+
+    /// `failure`: `None` if it is cancelled.
+    fn end_waiting_in(
+        &mut self,
+        now: Timestamp,
+        slot: Slot<Array>,
+        failure: Option<ArrayFailure>,
+        step: &mut Step,
+    ) {
         let array = &self.state.arrays[slot];
         let (id, tasks, begun) = (array.id, array.waiting(), array.begun);
         if tasks == 0 {
             return;
         }
-        let (first, last) = (array.first, array.count - 1);
+        let first = array.first;
         let places = match self.are_changes_told {
             true => array.early.places().gaps(begun..array.count),
             false => Vec::new(),
         };
-        self.record(Event::ArrayCancelled { array: id, at: now }, step);
-        step.effects.push(Effect::Notice(Notice::ArrayCancelled { array: id, tasks }));
-        if self.are_changes_told {
+        let (event, notice) = match failure {
+            None => (
+                Event::ArrayCancelled { array: id, at: now },
+                Notice::ArrayCancelled { array: id, tasks },
+            ),
+            Some(failure) => (
+                Event::ArrayFailed { array: id, failure, at: now },
+                Notice::ArrayFailed { array: id, tasks, failure: failure.failure() },
+            ),
+        };
+        self.record(event, step);
+        step.effects.push(Effect::Notice(notice));
+        if let Some(place) = places.first().map(|range| range.start) {
             let numbers = places.into_iter().map(|p| first + p.start..first + p.end).collect();
-            let mut template = self.snapshot_without_record((slot, last));
+            let mut template = self.snapshot_without_record((slot, place));
             template.finished_at = Some(now);
-            step.effects.push(Effect::CancelledInArray { array: id, numbers, template });
+            step.effects.push(Effect::EndedInArray { array: id, numbers, template });
             self.tell_group_end(self.state.arrays[slot].class, step);
         }
     }
@@ -117,6 +179,7 @@ impl Machine {
     fn array(&self, slot: Slot<Array>) -> ArraySnapshot {
         let array = &self.state.arrays[slot];
         let terms = self.state.terms_of(array.class);
+        let next = array.last_begun().and_then(|task| self.state.tasks.find(task));
         ArraySnapshot {
             id: array.id,
             owner: self.state.owner_of(array.class).name.clone(),
@@ -130,39 +193,50 @@ impl Machine {
             submitted_at: array.submitted_at,
             counts: array.all_counts(),
             forgotten: array.forgotten.total(),
+            wait: next.map(|front| self.wait(front)).unwrap_or_default(),
         }
     }
 
-    /// Of a task that waits, or was cancelled before its turn.
+    /// Of a task that waits, or ended before its turn.
     pub(super) fn snapshot_without_record(
         &self,
         (slot, place): (Slot<Array>, u32),
     ) -> TaskSnapshot {
         let array = &self.state.arrays[slot];
-        let waits = array.waits(place);
+        let failure = array.failure_of(place).map(ArrayFailure::failure);
+        let state = match failure {
+            Some(_) => TaskState::Failed,
+            None if array.waits(place) => TaskState::Queued,
+            None => TaskState::Cancelled,
+        };
+        // It waits for what the front waits for.
+        let front = array.front.filter(|_| state == TaskState::Queued);
+        let wait = front.map(|front| self.wait(front)).unwrap_or_default();
+        let WaitSnapshot { pending, not_before, waits_for, waits_on } = wait;
         let terms = self.state.terms_of(array.class);
         TaskSnapshot {
             id: array.task(place),
             owner: self.state.owner_of(array.class).name.clone(),
             handler: self.state.handler_of(array.class).name.clone(),
             delivery: terms.delivery,
-            state: if waits { TaskState::Queued } else { TaskState::Cancelled },
+            state,
             attempt: Attempt(0),
             worker: None,
             submitted_at: array.submitted_at,
             started_at: None,
             finished_at: None,
-            error: None,
+            error: failure.map(|failure| (failure.code, failure.message)),
             result_bytes: 0,
-            not_before: None,
-            waits_for: 0,
+            pending,
+            not_before,
+            waits_for,
+            waits_on,
             schedule: None,
             retry_of: None,
             queue: terms.queue.clone(),
             priority: terms.priority,
             group: terms.group.clone(),
             finish_order: None,
-            pending: waits.then(|| self.office.pending_reason(&self.state, array.class)).flatten(),
         }
     }
 }

@@ -47,6 +47,9 @@ impl Machine {
     ) -> Result<Result<Slot<Task>, TaskSnapshot>, Rejection> {
         let not_found = || Rejection::TaskNotFound { task: id };
         let (array, place) = self.state.without_record(owner, id).ok_or_else(not_found)?;
+        if self.state.arrays[array].failure_of(place).is_some() {
+            return Err(Rejection::TaskFinished { task: id });
+        }
         if !self.state.arrays[array].waits(place) {
             return Ok(Err(self.snapshot_without_record((array, place))));
         }

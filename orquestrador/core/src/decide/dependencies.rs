@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::{After, NewTask};
+use crate::command::After;
 use crate::effect::{Effect, Notice, TaskState};
-use crate::event::Event;
+use crate::event::{ArrayFailure, Event};
 use crate::ids::{ArrayId, TaskId, Timestamp, UserName};
 use crate::limits::Limits;
 use crate::machine::{Machine, Step};
@@ -14,29 +14,29 @@ use crate::state::tasks::Task;
 
 impl Machine {
     /// What they wait for is their owner's, or comes before them in their batch; and there is room for so many waits.
-    pub(super) fn check_dependencies(
+    ///
+    /// `work`: tasks and arrays, and of the new ones what they come after.
+    pub(super) fn check_dependencies<'a>(
         &self,
         owner: &UserName,
-        tasks: &[NewTask],
-        is_new: &[bool],
+        work: impl Iterator<Item = (TaskId, Option<&'a After>)> + Clone,
     ) -> Result<(), Rejection> {
-        if tasks.iter().all(|task| task.after.is_none()) {
+        if work.clone().all(|(_, after)| after.is_none()) {
             return Ok(());
         }
         let (mut before, mut waits) = (BTreeSet::new(), 0);
         let mut new = BTreeMap::<TaskId, usize>::new();
-        for (task, is_new) in tasks.iter().zip(is_new) {
-            if let Some(After { tasks, .. }) = task.after.as_deref().filter(|_| *is_new) {
+        for (task, after) in work {
+            if let Some(After { tasks, .. }) = after {
                 let is_known =
                     |other: &&TaskId| before.contains(*other) || self.owns(owner, **other);
                 if let Some(unknown) = tasks.iter().find(|other| !is_known(other)) {
-                    let (task, other) = (task.id, *unknown);
-                    return Err(Rejection::DependencyNotFound { task, other });
+                    return Err(Rejection::DependencyNotFound { task, other: *unknown });
                 }
                 waits += tasks.len();
                 tasks.iter().for_each(|other| *new.entry(*other).or_default() += 1);
             }
-            before.insert(task.id);
+            before.insert(task);
         }
         let Limits { max_dependencies, max_dependents, .. } = self.limits;
         let most = new.iter().map(|(other, new)| self.state.dependents.count(*other) + new).max();
@@ -86,6 +86,7 @@ impl Machine {
                 self.office.refresh_class(&self.state, class);
             }
             Some(because) => {
+                self.fail_behind(now, slot, ArrayFailure::Skipped { because }, step);
                 self.record(Event::TaskSkipped { task: id, because, at: now }, step);
                 let failure = self.state.tasks[slot].failure().cloned();
                 let state = TaskState::Failed;

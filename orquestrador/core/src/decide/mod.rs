@@ -7,6 +7,7 @@ mod assign;
 mod cancel;
 mod dependencies;
 mod firing;
+mod flow;
 mod groups;
 mod keys;
 mod outcomes;
@@ -44,7 +45,11 @@ impl Machine {
                 self.submit(now, request, batch, step);
             }
             Command::SubmitArray { request, owner, array, allow_unknown_handler } => {
-                let submitted = self.submit_array(now, owner, array, allow_unknown_handler, step);
+                let submitted = self.submit_array(now, &owner, array, allow_unknown_handler, step);
+                answer(step, request, submitted);
+            }
+            Command::SubmitFlow { request, owner, work, allow_unknown_handler } => {
+                let submitted = self.submit_flow(now, &owner, work, allow_unknown_handler, step);
                 answer(step, request, submitted);
             }
             Command::CancelArray { request, owner, array } => {

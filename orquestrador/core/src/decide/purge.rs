@@ -57,7 +57,7 @@ impl Machine {
         let mut room = self.limits.purge_batch;
         let blocked = self.blocked_in(scope, room);
         room -= blocked.len();
-        blocked.into_iter().for_each(|task| self.end_by_cancel(now, task, step));
+        blocked.into_iter().for_each(|task| self.cancel_with_array(now, task, step));
         let arrays = self.state.arrays.iter();
         let arrays = arrays.filter(|(_, array)| {
             array.waiting() > 0 && scope.has_class(&self.state.classes[array.class])
@@ -69,7 +69,7 @@ impl Machine {
         let delayed = delayed.filter(|task| scope.has(&self.state, *task));
         let delayed: Vec<_> = delayed.take(room).collect();
         room -= delayed.len();
-        delayed.into_iter().for_each(|task| self.end_by_cancel(now, task, step));
+        delayed.into_iter().for_each(|task| self.cancel_with_array(now, task, step));
         room -= self.cancel_lines_of(now, scope, room, step);
         if let Scope::Group(_) = scope {
             let running = self.state.workers.all().flat_map(|(_, worker)| &worker.running);
@@ -78,6 +78,14 @@ impl Machine {
             let running = running.into_values().take(room);
             running.for_each(|task| self.end_by_cancel(now, task, step));
         }
+    }
+
+    /// With what waits behind it, if it is the front of an array.
+    fn cancel_with_array(&mut self, now: Timestamp, task: Slot<Task>, step: &mut Step) {
+        if let Some(array) = self.behind(task) {
+            self.cancel_waiting_in(now, array, step);
+        }
+        self.end_by_cancel(now, task, step);
     }
 
     /// Those that come after others, also where that has just been decided; the newest, because what comes after a task is

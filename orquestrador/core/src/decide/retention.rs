@@ -4,6 +4,9 @@ use crate::event::Event;
 use crate::machine::{Machine, Step};
 use crate::state::tasks::{FinishOrder, Finished};
 
+/// Tasks with blobs that one step looks at.
+const MAX_SCANNED: usize = 10_000;
+
 impl Machine {
     /// One batch at most, so that no step takes long; what is left follows with the next one.
     pub(super) fn prune(&mut self, step: &mut Step) {
@@ -26,8 +29,9 @@ impl Machine {
             tasks.push(task.id());
             next = FinishOrder(order.0 + 1);
         }
-        // Of the others only those whose going makes room.
-        let others = self.state.with_blobs.range(next..);
+        // Of the others only those whose going makes room: of an array that goes on, that of none.
+        let others = self.state.with_blobs.range(next..).take(MAX_SCANNED);
+        let others = others.filter(|(_, slot)| self.state.can_give_up_blobs(**slot));
         for (_, slot) in others.take(batch - tasks.len().min(batch)) {
             if blobs.references() <= self.limits.max_references
                 && blobs.bytes() <= self.limits.max_referred_bytes

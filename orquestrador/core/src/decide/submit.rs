@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::command::{After, NewTask};
+use crate::command::{After, NewTask, Start};
 use crate::digest;
 use crate::effect::{Answer, Effect, Notice};
 use crate::event::{Blockage, Event};
@@ -88,15 +88,7 @@ impl Machine {
             },
             step,
         );
-        let until = start.when(now);
-        if until > now {
-            self.record(Event::TaskDelayed { task: id, until, at: now }, step);
-        }
-        if let Some(after) = after {
-            let After { tasks: after, condition } = *after;
-            let blockage = Blockage { after, condition, failed: None };
-            self.record(Event::TaskBlocked { task: id, blockage, at: now }, step);
-        }
+        self.hold_back(now, id, (start, after), step);
         if !blobs.is_empty() {
             self.record(Event::BlobsReferred { task: id, blobs }, step);
         }
@@ -107,6 +99,25 @@ impl Machine {
         self.office.refresh_class(&self.state, self.state.tasks[slot].class);
         step.effects.push(Effect::Notice(Notice::TaskSubmitted { task: id, owner }));
         self.tell_change(slot, step);
+    }
+
+    /// A task that has just been submitted, with what stands behind it in its array.
+    pub(super) fn hold_back(
+        &mut self,
+        now: Timestamp,
+        task: TaskId,
+        (start, after): (Start, Option<Box<After>>),
+        step: &mut Step,
+    ) {
+        let until = start.when(now);
+        if until > now {
+            self.record(Event::TaskDelayed { task, until, at: now }, step);
+        }
+        if let Some(after) = after {
+            let After { tasks: after, condition } = *after;
+            let blockage = Blockage { after, condition, failed: None };
+            self.record(Event::TaskBlocked { task, blockage, at: now }, step);
+        }
     }
 
     /// For each task whether it is new.
@@ -134,12 +145,14 @@ impl Machine {
             self.check_terms(&batch.owner, wanted)?;
             self.check_backlog(&batch.owner, (count, bytes))?;
             self.check_references(batch.tasks.iter().map(|task| task.blobs.len()).sum())?;
-            self.check_dependencies(&batch.owner, &batch.tasks, &is_new)?;
+            let work = batch.tasks.iter().zip(&is_new);
+            let work = work.map(|(t, is_new)| (t.id, t.after.as_deref().filter(|_| *is_new)));
+            self.check_dependencies(&batch.owner, work)?;
         }
         Ok(is_new)
     }
 
-    fn is_repeated(&self, owner: &UserName, task: &NewTask) -> Result<bool, Rejection> {
+    pub(super) fn is_repeated(&self, owner: &UserName, task: &NewTask) -> Result<bool, Rejection> {
         // Such names are for tasks of arrays; so whether an array is new can be told by its own.
         if task.id.is_for_arrays() {
             return Err(Rejection::TaskIdConflict { task: task.id });
@@ -233,7 +246,7 @@ impl Machine {
         Ok(())
     }
 
-    fn check_references(&self, more: usize) -> Result<(), Rejection> {
+    pub(super) fn check_references(&self, more: usize) -> Result<(), Rejection> {
         let limit = self.limits.max_references;
         if more > 0 && self.state.blobs.references() + more > limit {
             let unit = "files of tasks";

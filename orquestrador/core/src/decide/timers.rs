@@ -1,7 +1,7 @@
 //! What follows from time alone.
 
 use crate::effect::{Effect, Notice, TaskState};
-use crate::event::{Event, LossCause};
+use crate::event::{ArrayFailure, Event, LossCause};
 use crate::ids::Timestamp;
 use crate::machine::{Machine, Step};
 use crate::state::slab::Slot;
@@ -59,6 +59,7 @@ impl Machine {
         let class = self.state.tasks[slot].class;
         let session = self.session_of_runner(slot);
         let task = attempt.task;
+        self.fail_behind(now, slot, ArrayFailure::Expired(expiry), step);
         self.record(Event::TaskExpired { task, expiry, at: now }, step);
         self.office.refresh_class(&self.state, class);
         if let Some(session) = session {

@@ -1,17 +1,21 @@
 //! How tasks and workers look from outside.
 
 use crate::command::{AttemptRef, Delivery};
-use crate::effect::{Effect, Overview, PendingReason, TaskSnapshot, WorkerSnapshot};
+use crate::effect::{Effect, Overview, PendingReason, TaskSnapshot, WaitSnapshot, WorkerSnapshot};
 use crate::ids::{Blob, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::state::classes::Class;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, End, Task};
 
+/// Of what a task waits for, so many are named.
+const MAX_NAMED: usize = 20;
+
 impl Machine {
     pub(super) fn snapshot(&self, slot: Slot<Task>) -> TaskSnapshot {
         let task = &self.state.tasks[slot];
         let terms = self.state.terms_of(task.class);
+        let WaitSnapshot { pending, not_before, waits_for, waits_on } = self.wait(slot);
         let mut snapshot = TaskSnapshot {
             id: task.id(),
             owner: self.state.owner_of(task.class).name.clone(),
@@ -25,9 +29,10 @@ impl Machine {
             finished_at: None,
             error: None,
             result_bytes: 0,
-            pending: None,
-            not_before: None,
-            waits_for: 0,
+            pending,
+            not_before,
+            waits_for,
+            waits_on,
             schedule: terms.schedule.clone(),
             retry_of: terms.origin.as_deref().map(|origin| origin.of),
             queue: terms.queue.clone(),
@@ -36,21 +41,10 @@ impl Machine {
             finish_order: None,
         };
         match &task.body {
-            Body::Queued { .. } => {
-                snapshot.pending = self.office.pending_reason(&self.state, task.class);
-            }
+            Body::Queued { .. } | Body::Blocked { .. } => {}
             Body::Delayed { delay, .. } => {
                 let is_first = task.body.failed() == 0;
-                snapshot.pending = Some(match is_first {
-                    true => PendingReason::NotBefore,
-                    false => PendingReason::Backoff,
-                });
-                snapshot.not_before = Some(delay.until);
                 snapshot.error = (!is_first).then(|| delay.error.clone());
-            }
-            Body::Blocked { wait, .. } => {
-                snapshot.pending = Some(PendingReason::Dependencies);
-                snapshot.waits_for = wait.open.len();
             }
             Body::Running { worker, started_at, .. } => {
                 snapshot.worker = Some(self.state.workers[*worker].id.clone());
@@ -70,6 +64,33 @@ impl Machine {
             }
         }
         snapshot
+    }
+
+    /// Why it waits, if it does.
+    pub(super) fn wait(&self, slot: Slot<Task>) -> WaitSnapshot {
+        let task = &self.state.tasks[slot];
+        let (pending, mut wait) = match &task.body {
+            Body::Queued { .. } => {
+                (self.office.pending_reason(&self.state, task.class), WaitSnapshot::default())
+            }
+            Body::Delayed { delay, failed, .. } => {
+                let not_before = Some(delay.until);
+                let reason = match failed {
+                    0 => PendingReason::NotBefore,
+                    _ => PendingReason::Backoff,
+                };
+                (Some(reason), WaitSnapshot { not_before, ..WaitSnapshot::default() })
+            }
+            Body::Blocked { wait, .. } => {
+                let waits_on = wait.open.iter().copied().take(MAX_NAMED).collect();
+                let waits_for = wait.open.len();
+                let wait = WaitSnapshot { waits_for, waits_on, ..WaitSnapshot::default() };
+                (Some(PendingReason::Dependencies), wait)
+            }
+            Body::Running { .. } | Body::Finished(_) => (None, WaitSnapshot::default()),
+        };
+        wait.pending = pending;
+        wait
     }
 
     /// The result, or what a failed attempt had produced.

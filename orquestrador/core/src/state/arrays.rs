@@ -11,7 +11,7 @@ use super::kept::Kept;
 use super::slab::{Shared, Slab, Slot};
 use super::tasks::{Seq, Task};
 use crate::effect::TaskState;
-use crate::event::Forgotten;
+use crate::event::{ArrayFailure, Forgotten};
 use crate::ids::{ArrayId, TaskId, Timestamp};
 use crate::ranges::Ranges;
 
@@ -37,12 +37,17 @@ pub struct Array {
     /// Of the tasks that have a record, in the order of [`TaskState::ALL`].
     pub counts: [u32; 6],
     pub forgotten: Forgotten,
+    /// Why those behind `begun` failed that are not early; then none waits.
+    pub failed: Option<ArrayFailure>,
 }
 
 impl Array {
     /// Tasks without a record that have not begun.
     pub fn waiting(&self) -> u32 {
-        self.count - self.begun - self.early.places.count()
+        match self.failed {
+            None => self.count - self.begun - self.early.places.count(),
+            Some(_) => 0,
+        }
     }
 
     /// The task at this place; the first one is at 0.
@@ -60,7 +65,22 @@ impl Array {
     }
 
     pub fn waits(&self, place: u32) -> bool {
+        self.failed.is_none() && self.is_apart(place)
+    }
+
+    /// Behind those that have begun, and not cancelled before its turn.
+    fn is_apart(&self, place: u32) -> bool {
         place >= self.begun && place < self.count && !self.early.places.contains(place)
+    }
+
+    /// Why the task failed without ever having had a record.
+    pub fn failure_of(&self, place: u32) -> Option<ArrayFailure> {
+        self.failed.filter(|_| self.is_apart(place))
+    }
+
+    /// The task that was the last to get a record in its turn; the front, if any waits behind it.
+    pub fn last_begun(&self) -> Option<TaskId> {
+        self.begun.checked_sub(1).map(|place| self.task(place))
     }
 
     /// The last one before this place that waits and stands behind `after`.
@@ -70,7 +90,7 @@ impl Array {
             Some(early) => early.start.checked_sub(1)?,
             None => last,
         };
-        (last > after && last >= self.begun).then_some(last)
+        (self.failed.is_none() && last > after && last >= self.begun).then_some(last)
     }
 
     /// Of those that have a record, the last one before this place, which waits.
@@ -134,6 +154,11 @@ impl Early {
         let passed = self.places.remove_from(place)?;
         let last = self.records.range(passed.clone()).next_back().map(|(_, record)| *record);
         Some((passed.end, last))
+    }
+
+    /// Of what is not forgotten.
+    pub fn records(&self) -> impl Iterator<Item = Slot<Task>> {
+        self.records.values().copied()
     }
 
     pub fn places(&self) -> &Ranges {

@@ -145,9 +145,24 @@ impl State {
         let queued = self.classes[array.class].line.put_back_within(seqs.clone());
         let delayed = self.delayed.iter().map(|((_, seq), slot)| (seq, slot));
         let delayed = delayed.filter(|(seq, _)| seqs.contains(seq));
-        let active: BTreeMap<_, _> =
-            running.chain(queued).chain(delayed).map(|(seq, slot)| (*seq, *slot)).collect();
+        // Only the last one that got its record may wait for others.
+        let last = array.last_begun().and_then(|task| self.tasks.find(task));
+        let blocked = last.filter(|slot| self.tasks[*slot].wait().is_some());
+        let blocked = blocked.iter().map(|slot| (&self.tasks[*slot].seq, slot));
+        let active: BTreeMap<_, _> = running
+            .chain(queued)
+            .chain(delayed)
+            .chain(blocked)
+            .map(|(seq, slot)| (*seq, *slot))
+            .collect();
         active.into_values().collect()
+    }
+
+    /// Whether blobs may become free when the finished task is forgotten: its own, or in the end those of its array.
+    pub fn can_give_up_blobs(&self, slot: Slot<Task>) -> bool {
+        let id = self.tasks[slot].id();
+        let array = self.arrays.find_task(id).map(|(array, _)| &self.arrays[array]);
+        self.blobs.refers(id) || array.is_none_or(|array| !array.is_open())
     }
 
     /// When the task fails unless something happens before, and why.
@@ -170,6 +185,7 @@ impl State {
             begun: array.begun,
             forgotten: array.forgotten,
             early: array.early.places().sums(),
+            failed: array.failed,
         })
     }
 

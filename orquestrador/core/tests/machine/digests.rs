@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
 use orquestrador_core::command::{Delivery, Failure};
-use orquestrador_core::event::{Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask};
+use orquestrador_core::event::{
+    ArrayFailure, Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask,
+};
 use orquestrador_core::ids::{Attempt, ProcessId, QueueName, TaskId, Timestamp};
-use orquestrador_core::terms::{RetryPolicy, Terms};
+use orquestrador_core::terms::{Expiry, RetryPolicy, Terms};
 use orquestrador_core::{Event, Limits, Machine, invariants};
 
 use crate::scene::*;
@@ -100,7 +102,7 @@ fn the_digest_covers_the_failures_of_a_task_and_when_it_is_due() {
 #[test]
 fn the_digest_covers_every_field_of_an_array() {
     type Change = fn(&mut RestoredArray);
-    let changes: [Change; 17] = [
+    let changes: [Change; 21] = [
         |_| {},
         |array| array.array = array_id(2),
         |array| array.owner = "bia".into(),
@@ -118,6 +120,10 @@ fn the_digest_covers_every_field_of_an_array() {
         |array| array.forgotten.failed = 1,
         |array| array.forgotten.cancelled = 1,
         |array| array.forgotten.lost = 1,
+        |array| array.failed = Some(ArrayFailure::Expired(Expiry::NotBegun)),
+        |array| array.failed = Some(ArrayFailure::Expired(Expiry::NotEnded)),
+        |array| array.failed = Some(ArrayFailure::Skipped { because: TaskId(1) }),
+        |array| array.failed = Some(ArrayFailure::Skipped { because: TaskId(1 << 64) }),
     ];
     assert_distinct(changes.into_iter().map(|change| {
         let mut array = RestoredArray {
@@ -133,6 +139,7 @@ fn the_digest_covers_every_field_of_an_array() {
             begun: 5,
             early: vec![7..8],
             forgotten: Forgotten { succeeded: 1, ..Forgotten::default() },
+            failed: None,
         };
         change(&mut array);
         vec![Event::ArrayRestored(Box::new(array))]

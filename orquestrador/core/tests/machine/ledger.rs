@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{AttemptRef, Condition, Delivery};
 use orquestrador_core::effect::TaskState;
+use orquestrador_core::event::ArrayFailure;
 use orquestrador_core::ids::{
-    Attempt, GroupName, HandlerName, KeyName, QueueName, RequestId, TaskId, Timestamp, UserName,
-    WorkerId,
+    ArrayId, Attempt, GroupName, HandlerName, KeyName, QueueName, RequestId, TaskId, Timestamp,
+    UserName, WorkerId,
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::quota::Quota;
@@ -122,21 +123,17 @@ impl Ledger {
                         u64::from(left_out);
                 }
             }
-            Event::ArrayCancelled { array, .. } => {
-                let waits = |task: &TaskId, entry: &Entry| {
-                    task.in_array().is_some_and(|(of, _)| of == *array)
-                        && (entry.stage, entry.attempt) == (Stage::Queued, Attempt(0))
-                };
-                // The front has a record, and ends by itself.
-                let mut waiting = self.tasks.iter().filter(|(task, entry)| waits(task, entry));
-                let front = waiting.next().map(|(task, _)| *task);
-                let gone: Vec<_> =
-                    self.tasks.iter().filter(|(task, entry)| waits(task, entry)).collect();
-                let gone: Vec<_> =
-                    gone.into_iter().map(|(task, _)| *task).filter(|t| Some(*t) != front).collect();
-                gone.iter().for_each(|task| self.count_end(*task, TaskState::Cancelled));
-                self.tasks.retain(|task, _| !gone.contains(task));
-                gone.into_iter().for_each(|task| self.note_end(task, false));
+            Event::ArrayCancelled { array, .. } => self.end_in_array(*array, TaskState::Cancelled),
+            Event::ArrayFailed { array, failure, at } => {
+                let front = self.waiting_in(*array)[0];
+                match failure {
+                    ArrayFailure::Skipped { because } => {
+                        // The front's own end follows, and is looked at then.
+                        assert_eq!(self.waits[&whole(front)].ends[because], Some(false));
+                    }
+                    ArrayFailure::Expired(expiry) => self.assert_due(front, *expiry, *at),
+                }
+                self.end_in_array(*array, TaskState::Failed);
             }
             Event::TaskAssigned { task, attempt, worker, .. } => {
                 self.assert_first(*task);
@@ -199,13 +196,17 @@ impl Ledger {
                 let entry = self.tasks.get_mut(task).expect("delayed tasks exist");
                 assert_eq!((entry.stage, entry.attempt), (Stage::Queued, Attempt(0)));
                 assert!(until > at, "{task} is delayed for nothing");
-                entry.stage = Stage::Delayed(*until);
+                self.assert_front(*task);
+                self.stage_all(*task, Stage::Delayed(*until));
             }
             Event::TaskDue { task, at } => {
                 let entry = self.tasks.get_mut(task).expect("delayed tasks exist");
                 let Stage::Delayed(until) = entry.stage else { panic!("{task} is not delayed") };
                 assert!(until <= *at, "{task} is due too early");
-                entry.stage = Stage::Queued;
+                match entry.attempt {
+                    Attempt(0) => self.stage_all(*task, Stage::Queued),
+                    Attempt(_) => entry.stage = Stage::Queued,
+                }
             }
             Event::TaskLost { task, attempt, .. } => {
                 self.end(*task, *attempt, Stage::Finished);
@@ -224,17 +225,8 @@ impl Ledger {
                 self.note_end(*task, false);
             }
             Event::TaskExpired { task, expiry, at } => {
+                self.assert_due(*task, *expiry, *at);
                 let entry = self.tasks.get_mut(task).expect("expired tasks exist");
-                let times = entry.terms.times;
-                let within = match expiry {
-                    Expiry::NotBegun => {
-                        assert_eq!(entry.attempt, Attempt(0), "{task} had begun");
-                        times.begin_ms
-                    }
-                    Expiry::NotEnded => times.end_ms,
-                };
-                let due = entry.submitted_at.plus_ms(within.expect("it had a time"));
-                assert!(due <= *at, "{task} expires too early");
                 assert_ne!(entry.stage, Stage::Finished, "{task} has two outcomes");
                 if entry.stage == Stage::Running {
                     self.cancelled.insert(AttemptRef { task: *task, attempt: entry.attempt });
@@ -246,15 +238,16 @@ impl Ledger {
             Event::TaskBlocked { task, blockage, .. } => {
                 let entry = self.tasks.get_mut(task).expect("blocked tasks exist");
                 assert_eq!((entry.stage, entry.attempt), (Stage::Queued, Attempt(0)));
-                entry.stage = Stage::Blocked;
+                self.assert_front(*task);
+                self.stage_all(*task, Stage::Blocked);
                 let ends = blockage.after.iter();
                 let ends = ends.map(|other| (*other, self.ends.get(other).copied())).collect();
                 let condition = blockage.condition;
-                self.waits.insert(*task, Wait { condition, ends });
+                self.waits.insert(whole(*task), Wait { condition, ends });
             }
             Event::TaskReleased { task, .. } => {
                 self.assert_over(*task, None);
-                self.tasks.get_mut(task).expect("it was there just now").stage = Stage::Queued;
+                self.stage_all(*task, Stage::Queued);
             }
             Event::TaskSkipped { task, because, .. } => {
                 self.assert_over(*task, Some(*because));
@@ -281,6 +274,7 @@ impl Ledger {
                     assert!(is_over, "{task} loses its key {name:?}");
                 }
             }
+            Event::BlobsReferred { task, .. } if self.arrays.contains_key(task) => {}
             Event::BlobsReferred { task, blobs } => {
                 let entry = &self.tasks[task];
                 assert!(
@@ -367,6 +361,52 @@ impl Ledger {
         assert!(most.is_none_or(|most| active as u64 <= most), "{owner} has {active} of {most:?}");
     }
 
+    /// The tasks of an array that have not begun or ended, in their order.
+    fn waiting_in(&self, array: ArrayId) -> Vec<TaskId> {
+        let all = self.tasks.range(array.task(0)..=array.task(u32::MAX - 1));
+        let waits = |entry: &Entry| {
+            !matches!(entry.stage, Stage::Running | Stage::Finished) && entry.attempt == Attempt(0)
+        };
+        all.filter(|(_, entry)| waits(entry)).map(|(task, _)| *task).collect()
+    }
+
+    /// All that waits but the front, which has a record, and ends by itself.
+    fn end_in_array(&mut self, array: ArrayId, end: TaskState) {
+        let gone = self.waiting_in(array).split_off(1);
+        assert!(!gone.is_empty(), "nothing of {array} waits");
+        gone.iter().for_each(|task| self.count_end(*task, end));
+        self.tasks.retain(|task, _| !gone.contains(task));
+        gone.into_iter().for_each(|task| self.note_end(task, false));
+    }
+
+    /// Of an array the first that has not begun stands for all of them.
+    fn assert_front(&self, task: TaskId) {
+        if let Some((array, _)) = task.in_array() {
+            assert_eq!(self.waiting_in(array)[0], task);
+        }
+    }
+
+    /// With a front, what stands behind it.
+    fn stage_all(&mut self, task: TaskId, stage: Stage) {
+        let all = task.in_array().map_or(vec![task], |(array, _)| self.waiting_in(array));
+        for task in all {
+            self.tasks.get_mut(&task).expect("it was there just now").stage = stage;
+        }
+    }
+
+    fn assert_due(&self, task: TaskId, expiry: Expiry, at: Timestamp) {
+        let entry = &self.tasks[&task];
+        let within = match expiry {
+            Expiry::NotBegun => {
+                assert_eq!(entry.attempt, Attempt(0), "{task} had begun");
+                entry.terms.times.begin_ms
+            }
+            Expiry::NotEnded => entry.terms.times.end_ms,
+        };
+        let due = entry.submitted_at.plus_ms(within.expect("it had a time"));
+        assert!(due <= at, "{task} expires too early");
+    }
+
     fn quota_of(&self, owner: &UserName) -> Quota {
         let own = self.quotas.get(&Some(owner.clone()));
         own.or_else(|| self.quotas.get(&None)).copied().unwrap_or_default()
@@ -419,7 +459,7 @@ impl Ledger {
     /// `because`: what it fails for.
     fn assert_over(&mut self, task: TaskId, because: Option<TaskId>) {
         assert_eq!(self.tasks[&task].stage, Stage::Blocked, "{task} does not wait");
-        let Wait { condition, ends } = self.waits.remove(&task).expect("it waits");
+        let Wait { condition, ends } = self.waits.remove(&whole(task)).expect("it waits");
         let is_wrong = |end: &Option<bool>| {
             end.is_none() || condition == Condition::Succeeded && *end == Some(false)
         };
@@ -582,6 +622,11 @@ impl Ledger {
         }
         counts
     }
+}
+
+/// The array of which the task is one, or the task.
+fn whole(task: TaskId) -> TaskId {
+    task.in_array().map_or(task, |(array, _)| TaskId(array.0))
 }
 
 impl Entry {

@@ -3,6 +3,7 @@
 #![allow(clippy::single_range_in_vec_init, reason = "sets of one range are meant")]
 
 mod again;
+mod array_waits;
 mod arrays;
 mod blobs;
 mod cancelling;

@@ -2,7 +2,7 @@
 
 use orquestrador_core::command::{
     After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, Look, NewArray, NewTask,
-    Outcome, QueueChange, ReportedOutcome, Start, StateFilter, TaskFilter,
+    NewWork, Outcome, QueueChange, ReportedOutcome, Start, StateFilter, TaskFilter,
 };
 use orquestrador_core::ids::{
     Attempt, GroupName, HandlerName, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
@@ -55,6 +55,7 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         8 => submission(),
         2 => array_submission(),
+        2 => flow(),
         1 => (owner(), 0..3u128).prop_map(|(owner, n)| Command::CancelArray {
             request: REQUEST, owner, array: array_id(n)
         }),
@@ -117,24 +118,25 @@ fn command() -> impl Strategy<Value = Command> {
     ]
 }
 
+fn new_task() -> impl Strategy<Value = NewTask> {
+    let after = proptest::option::weighted(0.3, after());
+    let key = proptest::option::weighted(0.5, key());
+    let task = (id(), handler(), 0..2u8, terms(), start(), after, key, blobs());
+    task.prop_map(|(id, handler, payload, terms, start, after, key, blobs)| NewTask {
+        id,
+        handler,
+        payload: vec![payload; 3].into(),
+        terms: terms.into(),
+        start: if after.is_some() { Start::Now } else { start },
+        after: after.map(Box::new),
+        key: key.map(Box::new),
+        blobs,
+    })
+}
+
 fn submission() -> impl Strategy<Value = Command> {
-    let task = || {
-        let after = proptest::option::weighted(0.3, after());
-        let key = proptest::option::weighted(0.5, key());
-        let task = (id(), handler(), 0..2u8, terms(), start(), after, key, blobs());
-        task.prop_map(|(id, handler, payload, terms, start, after, key, blobs)| NewTask {
-            id,
-            handler,
-            payload: vec![payload; 3].into(),
-            terms: terms.into(),
-            start: if after.is_some() { Start::Now } else { start },
-            after: after.map(Box::new),
-            key: key.map(Box::new),
-            blobs,
-        })
-    };
-    let tasks = prop_oneof![Just(1), 1..6usize]
-        .prop_flat_map(move |n| proptest::collection::vec(task(), n));
+    let tasks =
+        prop_oneof![Just(1), 1..6usize].prop_flat_map(|n| proptest::collection::vec(new_task(), n));
     (owner(), tasks, any::<bool>()).prop_map(|(owner, tasks, allow_unknown_handler)| {
         let is_alone = tasks.len() == 1;
         let alone = |task: NewTask| NewTask { key: task.key.filter(|_| is_alone), ..task };
@@ -144,20 +146,40 @@ fn submission() -> impl Strategy<Value = Command> {
 }
 
 fn array_submission() -> impl Strategy<Value = Command> {
-    let array = (0..3u128, handler(), 0..2u8, terms(), 0..2u32, 1..9u32, 0..18u32);
-    let array = array.prop_map(|(n, handler, payload, terms, first, count, from)| NewArray {
-        id: array_id(n),
-        handler,
-        payload: vec![payload; 3].into(),
-        // These are for single tasks.
-        terms: Terms { times: TimeLimits::default(), ..terms }.into(),
-        first,
-        count,
-        // All but one at most.
-        without: if from + 1 < count { vec![from..count - 1] } else { vec![] },
-    });
-    (owner(), array, any::<bool>()).prop_map(|(owner, array, allow_unknown_handler)| {
+    (owner(), new_array(), any::<bool>()).prop_map(|(owner, array, allow_unknown_handler)| {
         Command::SubmitArray { request: REQUEST, owner, array, allow_unknown_handler }
+    })
+}
+
+fn new_array() -> impl Strategy<Value = NewArray> {
+    let numbers = (0..2u32, 1..9u32, 0..18u32);
+    let after = proptest::option::weighted(0.4, after());
+    let array = (0..3u128, handler(), 0..2u8, terms(), numbers, start(), after, blobs());
+    array.prop_map(|(n, handler, payload, terms, (first, count, from), start, after, blobs)| {
+        NewArray {
+            id: array_id(n),
+            handler,
+            payload: vec![payload; 3].into(),
+            terms: terms.into(),
+            first,
+            count,
+            // All but one at most.
+            without: if from + 1 < count { vec![from..count - 1] } else { vec![] },
+            start: if after.is_some() { Start::Now } else { start },
+            after: after.map(Box::new),
+            blobs,
+        }
+    })
+}
+
+fn flow() -> impl Strategy<Value = Command> {
+    let part = prop_oneof![
+        1 => new_task().prop_map(|task| NewWork::Task(NewTask { key: None, ..task })),
+        1 => new_array().prop_map(NewWork::Array),
+    ];
+    let work = proptest::collection::vec(part, 1..4);
+    (owner(), work, any::<bool>()).prop_map(|(owner, work, allow_unknown_handler)| {
+        Command::SubmitFlow { request: REQUEST, owner, work, allow_unknown_handler }
     })
 }
 

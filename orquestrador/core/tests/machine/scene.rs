@@ -141,8 +141,18 @@ pub fn in_array(n: u128, number: u32) -> u128 {
 pub fn submit_array(n: u128, numbers: std::ops::Range<u32>) -> Command {
     let (first, count) = (numbers.start, numbers.end - numbers.start);
     let NewTask { handler, payload, terms, .. } = task(0, "echo", "payload");
-    let array =
-        NewArray { id: array_id(n), handler, payload, terms, first, count, without: vec![] };
+    let array = NewArray {
+        id: array_id(n),
+        handler,
+        payload,
+        terms,
+        first,
+        count,
+        without: vec![],
+        start: Start::Now,
+        after: None,
+        blobs: vec![],
+    };
     Command::SubmitArray {
         request: REQUEST,
         owner: "ana".into(),
@@ -293,6 +303,10 @@ fn event(event: &Event) -> String {
             format!("submitted {count} from {first} of {owner} for {handler}")
         }
         Event::ArrayCancelled { array, .. } => format!("cancelled array {}", array.0 >> 96),
+        Event::ArrayFailed { array, failure, .. } => {
+            let code = failure.failure().code;
+            format!("failed array {} {code}", array.0 >> 96)
+        }
         Event::TaskAssigned { task, attempt, worker, .. } => {
             format!("assigned {}/{attempt} to {worker}", shown(*task))
         }
@@ -403,7 +417,7 @@ fn effect(effect: &Effect) -> String {
             let result = result.map(|result| format!(": {result}")).unwrap_or_default();
             format!("> changed {}{result}", self::snapshot(snapshot))
         }
-        Effect::CancelledInArray { array, numbers, template } => {
+        Effect::EndedInArray { array, numbers, template } => {
             let state = template.state;
             format!("> of array {} {numbers:?} {state:?}", array.0 >> 96)
         }
@@ -426,6 +440,7 @@ fn answer(answer: &Answer) -> String {
         Answer::ArraySubmitted { existed, snapshot } => {
             format!("existed {existed}, {}", array(snapshot))
         }
+        Answer::FlowSubmitted { accepted, tasks } => format!("{accepted} new, of {tasks} tasks"),
         Answer::Array { snapshot } => array(snapshot),
         Answer::Task { snapshot: task, result } => {
             let result = result.as_ref().map(|result| String::from_utf8_lossy(result));
@@ -556,6 +571,9 @@ fn notice(notice: &Notice) -> String {
         }
         Notice::ArrayCancelled { array, tasks } => {
             format!("array {} without {tasks}", array.0 >> 96)
+        }
+        Notice::ArrayFailed { array, tasks, failure } => {
+            format!("array {}: {tasks} failed, {}", array.0 >> 96, failure.code)
         }
         Notice::QueueChanged { queue, .. } => format!("queue {queue} is changed"),
         Notice::QuotaChanged { user, quota } => {

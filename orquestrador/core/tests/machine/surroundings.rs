@@ -147,7 +147,7 @@ impl Surroundings {
                 | Effect::Welcome { .. }
                 | Effect::CloseSession { .. }
                 | Effect::TaskChanged { .. }
-                | Effect::CancelledInArray { .. }
+                | Effect::EndedInArray { .. }
                 | Effect::GroupEnded { .. }
                 | Effect::Notice(_)
                 | Effect::UsersChanged { .. } => {}

@@ -68,6 +68,8 @@ impl Violations {
             ("after", !task.after.is_empty()),
             ("unique", task.unique.is_some()),
             ("payload_blob", task.payload_blob.is_some()),
+            // Nothing would keep them from one firing to the next.
+            ("blobs", !task.blobs.is_empty()),
         ] {
             if is_given {
                 self.add(format!("spec.task.{field}"), "is not for the tasks of a schedule");

@@ -42,12 +42,17 @@ impl Violations {
         &mut self,
         path: &impl Fn() -> String,
         start: Option<proto::task_spec::Start>,
+        out_of_time_ms: Option<u64>,
     ) -> Start {
         match start {
             None => Start::Now,
             Some(proto::task_spec::Start::StartDelayMs(ms)) => {
                 if ms > MAX_START_DELAY_MS {
                     let why = format!("is {ms}, at most {MAX_START_DELAY_MS} is allowed");
+                    self.add(format!("{}.start_delay_ms", path()), why);
+                }
+                if let Some(end) = out_of_time_ms.filter(|end| ms >= *end) {
+                    let why = format!("is {ms}, and the task is out of time after {end}");
                     self.add(format!("{}.start_delay_ms", path()), why);
                 }
                 Start::After(ms)

@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
-use common::proto::{ArrayRestored, PlaceRange};
-use orquestrador_core::event::{Forgotten, RestoredArray};
+use common::proto::array_failure::Why;
+use common::proto::{self, ArrayRestored, PlaceRange};
+use orquestrador_core::event::{ArrayFailure, Forgotten, RestoredArray};
 use orquestrador_core::ids::{ArrayId, Timestamp};
 
 use super::CodecError;
-use super::event::{is_at_most_once, retry_to_proto, terms, terms_to_proto};
+use super::event::{
+    expiry_from_proto, expiry_to_proto, is_at_most_once, retry_to_proto, task, terms,
+    terms_to_proto,
+};
 
 pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
     ArrayRestored {
@@ -28,6 +32,7 @@ pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
         forgotten_failed: restored.forgotten.failed,
         forgotten_cancelled: restored.forgotten.cancelled,
         forgotten_lost: restored.forgotten.lost,
+        failed: restored.failed.map(failure_to_proto),
     }
 }
 
@@ -50,7 +55,23 @@ pub fn from_proto(e: ArrayRestored) -> Result<RestoredArray, CodecError> {
             cancelled: e.forgotten_cancelled,
             lost: e.forgotten_lost,
         },
+        failed: e.failed.map(failure_from_proto).transpose()?,
     })
+}
+
+pub(super) fn failure_to_proto(failure: ArrayFailure) -> proto::ArrayFailure {
+    let why = match failure {
+        ArrayFailure::Skipped { because } => Why::Because(because.to_bytes().to_vec()),
+        ArrayFailure::Expired(expiry) => Why::Expiry(expiry_to_proto(expiry).into()),
+    };
+    proto::ArrayFailure { why: Some(why) }
+}
+
+pub(super) fn failure_from_proto(e: proto::ArrayFailure) -> Result<ArrayFailure, CodecError> {
+    match e.why.ok_or(CodecError::Missing("why"))? {
+        Why::Because(id) => Ok(ArrayFailure::Skipped { because: task(&id)? }),
+        Why::Expiry(expiry) => Ok(ArrayFailure::Expired(expiry_from_proto(expiry)?)),
+    }
 }
 
 pub(super) fn id(bytes: &[u8]) -> Result<ArrayId, CodecError> {

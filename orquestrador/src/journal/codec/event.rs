@@ -67,6 +67,11 @@ fn to_kind(event: &Event) -> Kind {
             array_id: array.to_bytes().to_vec(),
             at_ms: at.0,
         }),
+        Event::ArrayFailed { array, failure, at } => Kind::ArrayFailed(proto::ArrayFailed {
+            array_id: array.to_bytes().to_vec(),
+            failure: Some(array::failure_to_proto(*failure)),
+            at_ms: at.0,
+        }),
         Event::TaskAssigned { task, attempt, worker, at } => {
             Kind::TaskAssigned(proto::TaskAssigned {
                 task_id: id(*task).into(),
@@ -275,6 +280,11 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         Kind::ArrayCancelled(e) => {
             Event::ArrayCancelled { array: array::id(&e.array_id)?, at: Timestamp(e.at_ms) }
         }
+        Kind::ArrayFailed(e) => Event::ArrayFailed {
+            array: array::id(&e.array_id)?,
+            failure: array::failure_from_proto(e.failure.ok_or(CodecError::Missing("failure"))?)?,
+            at: Timestamp(e.at_ms),
+        },
         Kind::TaskAssigned(e) => Event::TaskAssigned {
             task: task(&e.task_id)?,
             attempt: Attempt(e.attempt),
@@ -535,14 +545,14 @@ fn named(queue: &str) -> QueueName {
     if queue.is_empty() { QueueName::default() } else { queue.into() }
 }
 
-fn expiry_to_proto(expiry: Expiry) -> proto::Expiry {
+pub(super) fn expiry_to_proto(expiry: Expiry) -> proto::Expiry {
     match expiry {
         Expiry::NotBegun => proto::Expiry::NotBegun,
         Expiry::NotEnded => proto::Expiry::NotEnded,
     }
 }
 
-fn expiry_from_proto(expiry: i32) -> Result<Expiry, CodecError> {
+pub(super) fn expiry_from_proto(expiry: i32) -> Result<Expiry, CodecError> {
     match proto::Expiry::try_from(expiry) {
         Ok(proto::Expiry::NotBegun) => Ok(Expiry::NotBegun),
         Ok(proto::Expiry::NotEnded) => Ok(Expiry::NotEnded),
