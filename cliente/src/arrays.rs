@@ -34,6 +34,8 @@ pub struct ArraySpec {
     pub needs: Needs,
     /// The group that it belongs to.
     pub group: Option<String>,
+    /// Where the end of each of its tasks is told to.
+    pub webhook: Option<String>,
     /// Their numbers; not empty.
     pub numbers: Range<u32>,
 }
@@ -63,6 +65,7 @@ impl ArraySpec {
             attempt_timeout: None,
             needs: Needs::default(),
             group: None,
+            webhook: None,
             numbers,
         }
     }
@@ -96,6 +99,7 @@ impl Client {
             attempt_timeout,
             needs,
             group,
+            webhook,
             numbers,
         } = array;
         check_payload(&payload)?;
@@ -110,6 +114,7 @@ impl Client {
             attempt_timeout_ms: wire_ms(attempt_timeout),
             needs: needs.into(),
             group: group.unwrap_or_default(),
+            webhook: webhook.unwrap_or_default(),
             first: numbers.start,
             count: numbers.end.saturating_sub(numbers.start),
         };

@@ -118,6 +118,8 @@ pub struct TaskSpec {
     pub unique: Option<UniqueKey>,
     /// The group that it belongs to: a name of the user's own, 1 to 128 bytes, without spaces.
     pub group: Option<String>,
+    /// Where its end is told to: an `http` or `https` URL that the orchestrators allow.
+    pub webhook: Option<String>,
 }
 
 /// While another task of the same user holds the key, that one is the answer to a submission, and no other is accepted.
@@ -206,6 +208,7 @@ impl TaskSpec {
             needs: Needs::default(),
             unique: None,
             group: None,
+            webhook: None,
             blobs: Vec::new(),
         }
     }
@@ -241,6 +244,7 @@ impl From<TaskSpec> for WireSpec {
             needs,
             unique,
             group,
+            webhook,
             blobs,
         } = spec;
         Self {
@@ -263,6 +267,7 @@ impl From<TaskSpec> for WireSpec {
             needs: needs.into(),
             unique: unique.map(Into::into),
             group: group.unwrap_or_default(),
+            webhook: webhook.unwrap_or_default(),
             blobs: blobs.into_iter().map(Into::into).collect(),
         }
     }

@@ -189,6 +189,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 // A task of the cluster may have it by now.
                 unique: None,
                 group: convert::group(&terms.group),
+                webhook: convert::webhook_url(terms),
                 blobs: fates.blobs_of(*task).iter().map(convert::blob_ref).collect(),
             };
             let owner = owner.to_string();
@@ -236,6 +237,7 @@ fn array_submission(
         attempt_timeout_ms: terms.times.attempt_ms,
         needs: convert::needs(terms),
         group: convert::group(&terms.group),
+        webhook: convert::webhook_url(terms),
     };
     let owner = owner.to_string();
     Some(proto::TailTask { owner, task: None, array: Some(array), except })

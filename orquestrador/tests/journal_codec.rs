@@ -14,6 +14,8 @@ mod journal_common;
 mod schedules;
 #[path = "../core/examples/day/size.rs"]
 mod size;
+#[path = "journal_codec/webhooks.rs"]
+mod webhooks;
 
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -61,6 +63,10 @@ fn name(event: &Event) -> &'static str {
         Event::TaskKeyed { .. } => "task_keyed",
         Event::KeysReleased { .. } => "keys_released",
         Event::OutputKept { .. } => "output_kept",
+        Event::WebhookDelivered { .. } => "webhook_delivered",
+        Event::WebhookDelayed { .. } => "webhook_delayed",
+        Event::WebhookGivenUp { .. } => "webhook_given_up",
+        Event::WebhookOwed(_) => "webhook_owed",
         Event::ScheduleSet { .. } => "schedule_set",
         Event::ScheduleFired { .. } => "schedule_fired",
         Event::ScheduleRemoved { .. } => "schedule_removed",
@@ -83,7 +89,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 37;
+const VARIANTS: usize = 41;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -291,7 +297,8 @@ fn examples() -> Vec<Event> {
         })),
         Event::OrderRestored { next: 300 },
     ];
-    all.into_iter().chain(schedules::examples(task, at)).collect()
+    let webhooks = webhooks::examples(task, at);
+    all.into_iter().chain(schedules::examples(task, at)).chain(webhooks).collect()
 }
 
 fn retried() -> Terms {
@@ -326,6 +333,7 @@ fn restored(end: RestoredEnd) -> Event {
         schedule: None,
         group: None,
         again: None,
+        webhook: None,
         end,
     }))
 }

@@ -15,6 +15,7 @@ use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 pub use crate::state::groups::Past;
 use crate::terms::{Expiry, Origin, Terms};
+use crate::webhook::{Owed, Settled};
 
 /// A fact. Records the decision, so that changing a policy never changes history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +162,28 @@ pub enum Event {
         task: TaskId,
         blobs: Vec<BlobRef>,
     },
+    /// The receiver of a task's report has it.
+    WebhookDelivered {
+        task: TaskId,
+        at: Timestamp,
+    },
+    /// An attempt to tell it failed; the next one comes not before a moment.
+    WebhookDelayed {
+        task: TaskId,
+        /// Attempts that failed so far, this one included.
+        tries: u16,
+        until: Timestamp,
+        error: String,
+        at: Timestamp,
+    },
+    /// An attempt to tell it failed, and there will be no other.
+    WebhookGivenUp {
+        task: TaskId,
+        error: String,
+        at: Timestamp,
+    },
+    /// A report that is owed, whether its task is known or not. Never decided, only found in a history.
+    WebhookOwed(Arc<Owed>),
     /// Finished tasks that retention forgets.
     TasksPruned {
         tasks: Vec<TaskId>,
@@ -309,6 +332,8 @@ pub struct RestoredTask {
     pub group: Option<GroupName>,
     /// Of a failure or a loss: what is needed to do it once more.
     pub again: Option<Box<RestoredAgain>>,
+    /// What became of its report, if it had one that is owed no more.
+    pub webhook: Option<Box<Settled>>,
     pub end: RestoredEnd,
 }
 

@@ -25,6 +25,7 @@ pub mod schedule;
 pub mod settings;
 mod state;
 pub mod terms;
+pub mod webhook;
 
 pub use apply::DEPENDENCY_FAILED;
 pub use command::Command;

@@ -37,6 +37,7 @@ use crate::journal::Journal;
 use crate::output::{Heard, Outputs};
 use crate::task_history::history;
 use crate::users::{Caller, Users};
+use crate::webhooks::Webhooks;
 
 /// Batches of updates that may wait for a watcher; a slower reader is cut off.
 const WATCH_QUEUE: usize = 256;
@@ -48,11 +49,16 @@ pub struct Service {
     pub journal: Journal,
     pub outputs: Outputs,
     pub blobs: Blobs,
+    pub webhooks: Webhooks,
 }
 
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
 
 impl Service {
+    fn check_webhooks(&self, tasks: &[NewTask]) -> Result<(), Status> {
+        self.webhooks.check(tasks.iter().map(|task| &task.terms))
+    }
+
     async fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
         let caller = authenticate(&self.users, &self.driver, request.metadata()).await?;
         Ok((caller, request.into_inner()))
@@ -150,6 +156,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitTaskResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let tasks = vec![validate::new_task(body.task)?];
+        self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
@@ -171,6 +178,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitTasksResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let tasks = validate::new_tasks(body.tasks)?;
+        self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
@@ -190,6 +198,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitArrayResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let array = validate::new_array(body.array)?;
+        self.webhooks.check(std::iter::once(&array.terms))?;
         let (owner, allow_unknown_handler) = (caller.user, body.allow_unknown_handler);
         let submit =
             |request| Command::SubmitArray { request, owner, array, allow_unknown_handler };
@@ -252,6 +261,7 @@ impl TaskOrchestrator for Service {
         self.driver.admit()?;
         let is_unique = task.key.is_some();
         let (tasks, allow_unknown_handler) = (vec![task], body.allow_unknown_handler);
+        self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
         let submit = |request| Command::Submit {
             request,

@@ -86,6 +86,7 @@ impl Violations {
             end_ms: spec.deadline_after_ms,
             needs: spec.needs,
             group: &spec.group,
+            webhook: &spec.webhook,
         };
         if let (Some(proto::task_spec::Start::StartDelayMs(delay)), Some(end)) =
             (&spec.start, spec.expires_after_ms.into_iter().chain(spec.deadline_after_ms).min())
@@ -229,6 +230,7 @@ pub fn new_array(spec: Option<proto::ArraySpec>) -> Result<NewArray, Status> {
         end_ms: None,
         needs: spec.needs,
         group: &spec.group,
+        webhook: &spec.webhook,
     };
     let terms = violations.work(&|| "array".to_owned(), what, way);
     if count == 0 || first.checked_add(count).is_none() {

@@ -9,6 +9,7 @@ use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
 use crate::state::arrays::Array;
 use crate::state::slab::Slot;
+use crate::webhook::WebhookStanding;
 
 impl Machine {
     pub(super) fn submit_array(
@@ -31,6 +32,8 @@ impl Machine {
         }
         self.check_terms(&owner, std::iter::once((&new.handler, &new.terms)))?;
         self.check_backlog(&owner, (new.wanted().into(), new.payload.len() as u64))?;
+        let reports = new.terms.webhook.as_ref().map_or(0, |_| new.wanted().into());
+        self.check_webhooks(reports)?;
         self.take_rate(now, &owner, 1)?;
         let NewArray { id, handler, payload, terms, first, count, without } = new;
         self.record(
@@ -161,6 +164,12 @@ impl Machine {
             queue: terms.queue.clone(),
             priority: terms.priority,
             group: terms.group.clone(),
+            webhook: terms
+                .webhook
+                .clone()
+                .filter(|_| waits)
+                .map(WebhookStanding::Expected)
+                .map(Box::new),
             finish_order: None,
             pending: waits.then(|| self.office.pending_reason(&self.state, array.class)).flatten(),
         }
