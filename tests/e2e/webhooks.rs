@@ -201,7 +201,8 @@ fn all_ways_to_submit_can_say_where_and_every_end_is_told() -> anyhow::Result<()
     let (cli, _cluster) = cluster(dir.path(), &[receiver.url("/hooks")], &[])?;
     let hook = receiver.url("/hooks/a");
     let echo = ["--handler", "echo", "--payload", "x"];
-    let array = cli.submit(&[&echo[..], &["--array", "3-5", "--webhook", &hook]].concat())?;
+    let array = [&["submit"], &echo[..], &["--array", "3-5", "--webhook", &hook]].concat();
+    let array = cli.json(&array)?[0]["array_id"].clone();
     let flow = dir.path().join("flow.toml");
     let text = format!(
         "[defaults]\nwebhook = \"{hook}\"\n[tasks.one]\nshell = \"true\"\n[tasks.two]\nshell = \"true\"\nafter = [\"one\"]\n"
@@ -213,8 +214,7 @@ fn all_ways_to_submit_can_say_where_and_every_end_is_told() -> anyhow::Result<()
     cli.json(&["cancel", &late])?;
     let all = receiver.wait_for(|all| all.len() >= 6)?;
     let told: Vec<_> = all.iter().map(|got| got.json()["data"].clone()).collect();
-    let mut numbers: Vec<_> =
-        told.iter().filter(|data| data["array_id"] == array.as_str()).collect();
+    let mut numbers: Vec<_> = told.iter().filter(|data| data["array_id"] == array).collect();
     numbers.sort_by_key(|data| data["array_index"].as_u64());
     let numbers: Vec<_> = numbers.iter().map(|data| data["array_index"].as_u64()).collect();
     assert_eq!(numbers, [Some(3), Some(4), Some(5)]);
