@@ -43,6 +43,8 @@ pub struct ArraySpec {
     pub needs: Needs,
     /// The group that it belongs to.
     pub group: Option<String>,
+    /// Where the end of each of its tasks is told to.
+    pub webhook: Option<String>,
     /// Their numbers; not empty.
     pub numbers: Range<u32>,
 }
@@ -75,6 +77,7 @@ impl ArraySpec {
             blobs: Vec::new(),
             needs: Needs::default(),
             group: None,
+            webhook: None,
             numbers,
         }
     }
@@ -84,7 +87,7 @@ impl ArraySpec {
     /// A new array of tasks like this one, whose id and key do not matter.
     pub fn like(task: TaskSpec, numbers: Range<u32>) -> Self {
         let TaskSpec { handler, payload, delivery, retry, start, place, .. } = task;
-        let TaskSpec { times, after, blobs, needs, group, .. } = task;
+        let TaskSpec { times, after, blobs, needs, group, webhook, .. } = task;
         let array_id = array_id::new();
         Self {
             array_id,
@@ -99,6 +102,7 @@ impl ArraySpec {
             blobs,
             needs,
             group,
+            webhook,
             numbers,
         }
     }
@@ -107,7 +111,7 @@ impl ArraySpec {
 impl From<ArraySpec> for proto::ArraySpec {
     fn from(array: ArraySpec) -> Self {
         let ArraySpec { array_id, handler, payload, delivery, retry, place, .. } = array;
-        let ArraySpec { start, times, after, blobs, needs, group, numbers, .. } = array;
+        let ArraySpec { start, times, after, blobs, needs, group, webhook, numbers, .. } = array;
         Self {
             array_id: canonical_task_id(&array_id),
             handler,
@@ -132,6 +136,7 @@ impl From<ArraySpec> for proto::ArraySpec {
             blobs: blobs.into_iter().map(Into::into).collect(),
             needs: needs.into(),
             group: group.unwrap_or_default(),
+            webhook: webhook.unwrap_or_default(),
             first: numbers.start,
             count: numbers.end.saturating_sub(numbers.start),
         }

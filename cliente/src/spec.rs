@@ -121,6 +121,8 @@ pub struct TaskSpec {
     pub unique: Option<UniqueKey>,
     /// The group that it belongs to: a name of the user's own, 1 to 128 bytes, without spaces.
     pub group: Option<String>,
+    /// Where its end is told to: an `http` or `https` URL that the orchestrators allow.
+    pub webhook: Option<String>,
 }
 
 /// While another task of the same user holds the key, that one is the answer to a submission, and no other is accepted.
@@ -218,6 +220,7 @@ impl TaskSpec {
             needs: Needs::default(),
             unique: None,
             group: None,
+            webhook: None,
             blobs: Vec::new(),
         }
     }
@@ -273,6 +276,7 @@ impl From<TaskSpec> for WireSpec {
             needs,
             unique,
             group,
+            webhook,
             blobs,
         } = spec;
         Self {
@@ -293,6 +297,7 @@ impl From<TaskSpec> for WireSpec {
             needs: Option::map(needs.into(), Box::new),
             unique: unique.map(|unique| Box::new(unique.into())),
             group: group.unwrap_or_default(),
+            webhook: webhook.unwrap_or_default(),
             blobs: blobs.into_iter().map(Into::into).collect(),
         }
     }

@@ -72,6 +72,8 @@ error_codes! {
     UnknownHandler = "UNKNOWN_HANDLER", InvalidArgument, retry: false;
     /// None of the workers that offer the handler has what the task needs.
     NeedsNotMet = "NEEDS_NOT_MET", InvalidArgument, retry: false;
+    /// The orchestrators do not allow the webhook of a task.
+    WebhookNotAllowed = "WEBHOOK_NOT_ALLOWED", FailedPrecondition, retry: false;
     /// There is no such task, or it is another user's.
     TaskNotFound = "TASK_NOT_FOUND", NotFound, retry: false;
     /// There is no such array, or it is another user's.

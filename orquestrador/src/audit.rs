@@ -158,6 +158,10 @@ impl Audit {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::WebhookDelivered { .. }
+            | Event::WebhookDelayed { .. }
+            | Event::WebhookGivenUp { .. }
+            | Event::WebhookOwed(_)
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

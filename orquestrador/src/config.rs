@@ -11,12 +11,14 @@ use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
 use common::messages::io;
 use common::messages::node_help::{Problem, weak_token};
+use common::messages::node_webhooks::no_key;
 use common::telemetry::LogFormat;
 use orquestrador_core::Limits;
 use orquestrador_core::policy::Policy;
 
 use crate::api::validate::MIN_TOKEN;
 use crate::tools::{self, Tool};
+use crate::webhooks;
 
 /// Which binary was started. After a failover either can play the other's part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,9 @@ const DEFAULT_BLOB_GRACE_MS: u64 = 3_600_000;
 /// on its way.
 const REFERRED_QUARTERS: u64 = 3;
 
+/// Of a report of a task's end.
+const MAX_WEBHOOK_ATTEMPTS: u16 = 100;
+
 /// A day: longer than that a worker is not silent, but gone.
 const MAX_LEASE_MS: u64 = 86_400_000;
 
@@ -101,6 +106,14 @@ struct Flags {
     insecure_network: bool,
     #[arg(long, env = "MUTIRAO_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
+    #[arg(long, env = "MUTIRAO_WEBHOOK_ALLOW", value_name = "HOST|URL", value_delimiter = ',')]
+    webhook_allow: Vec<String>,
+    #[arg(long, env = "MUTIRAO_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    webhook_secret_file: Option<PathBuf>,
+    #[arg(long, env = "MUTIRAO_WEBHOOK_ATTEMPTS", value_name = "N", default_value_t = Limits::default().webhook_attempts)]
+    webhook_attempts: u16,
+    #[arg(long, env = "MUTIRAO_WEBHOOK_RETRY_MS", value_name = "MS", default_value_t = Limits::default().webhook_retry_ms)]
+    webhook_retry_ms: u64,
     #[arg(long, env = "MUTIRAO_ALLOW_DRILL")]
     allow_drill: bool,
     #[arg(long, env = "MUTIRAO_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
@@ -134,6 +147,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Of the administrator of a cluster without users.
     pub admin_token: Option<Secret>,
+    /// `None`: no receiver of webhooks is allowed.
+    pub webhooks: Option<webhooks::Config>,
     /// Operators may kill or stop this node to rehearse (`cliente cluster drill`).
     pub allow_drill: bool,
     pub limits: Limits,
@@ -218,6 +233,11 @@ impl Config {
         if !(300..=MAX_LEASE_MS).contains(&flags.worker_lease_ms) {
             return Err(Problem::Lease);
         }
+        if !(1..=MAX_WEBHOOK_ATTEMPTS).contains(&flags.webhook_attempts)
+            || flags.webhook_retry_ms == 0
+        {
+            return Err(Problem::WebhookAttempts);
+        }
         if flags.max_active_tasks == 0 || flags.max_active_bytes.0 == 0 {
             return Err(Problem::NoTasks);
         }
@@ -239,12 +259,15 @@ impl Config {
                 .admin_token_file
                 .map(|path| admin_token(&path, flags.lang))
                 .transpose()?,
+            webhooks: webhooks(&flags.webhook_allow, flags.webhook_secret_file, flags.lang)?,
             allow_drill: flags.allow_drill,
             limits: Limits {
                 worker_lease_ms: flags.worker_lease_ms,
                 max_active_tasks: flags.max_active_tasks,
                 max_active_bytes: flags.max_active_bytes.0,
                 policy: flags.policy.into(),
+                webhook_attempts: flags.webhook_attempts,
+                webhook_retry_ms: flags.webhook_retry_ms,
                 max_finished_tasks: flags.max_finished_tasks,
                 max_finished_bytes: flags.max_finished_bytes.0,
                 max_referred_bytes: flags.max_blob_bytes.0 / 4 * REFERRED_QUARTERS,
@@ -267,6 +290,28 @@ fn admin_token(path: &Path, lang: Lang) -> Result<Secret, Problem> {
         return Err(problem(weak_token(MIN_TOKEN, lang)));
     }
     Ok(Secret::new(token))
+}
+
+fn webhooks(
+    allow: &[String],
+    secret_file: Option<PathBuf>,
+    lang: Lang,
+) -> Result<Option<webhooks::Config>, Problem> {
+    let Some(path) = secret_file else {
+        return if allow.is_empty() { Ok(None) } else { Err(Problem::WebhookHalf) };
+    };
+    if allow.is_empty() {
+        return Err(Problem::WebhookHalf);
+    }
+    let allowed = allow.iter().map(|text| {
+        let no_url = |why: webhooks::NoUrl| (text.clone(), why.to_string());
+        text.parse().map_err(no_url).map_err(|(text, why)| Problem::WebhookAllow { text, why })
+    });
+    let allow = allowed.collect::<Result<webhooks::AllowList, _>>()?;
+    let problem = |why| Problem::WebhookSecret { path: path.display().to_string(), why };
+    let text = std::fs::read_to_string(&path).map_err(|error| problem(io::text(&error, lang)))?;
+    let key = text.trim().parse().map_err(|webhooks::NoKey| problem(no_key(lang)))?;
+    Ok(Some(webhooks::Config { allow, key }))
 }
 
 fn default_dir(port: u16) -> PathBuf {

@@ -16,6 +16,7 @@ pub mod tails;
 pub mod task_history;
 pub mod tools;
 pub mod users;
+pub mod webhooks;
 pub mod witness;
 
 use std::process::ExitCode;

@@ -35,6 +35,7 @@ use crate::output::Outputs;
 use crate::peer::Peer;
 use crate::replication::dial::Dialler;
 use crate::users::{FirstUser, Users};
+use crate::webhooks::Webhooks;
 use crate::witness::{self, Witnesses};
 
 /// The driver's clock for everything that is not an event.
@@ -155,6 +156,7 @@ pub struct Node {
     outputs: Outputs,
     blobs: Blobs,
     max_payload_bytes: u64,
+    webhooks: Webhooks,
     pulse: Pulse,
     clock: SystemClock,
     end: End,
@@ -245,6 +247,7 @@ async fn start(
     let users = Users::new(first, rand::random());
     let (driver, queue) = DriverHandle::new();
     let clock = SystemClock::default();
+    let webhooks = Webhooks::new(config.webhooks.clone(), driver.clone(), clock.clone())?;
     let machines = Driver::new(Setup {
         store: Disk::start(journal.clone(), driver.sender().clone())?,
         clock: Box::new(clock.clone()),
@@ -264,7 +267,7 @@ async fn start(
     })?;
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
     let outputs = machines.outputs();
-    let ended = start_driver(machines, queue)?;
+    let ended = start_driver(machines.with_webhooks(webhooks.clone()), queue)?;
     tokio::spawn(tick(driver.clone()));
     let own_host = config.advertise.host().to_owned();
     let (streams, role) = (witnesses.clone(), driver.clone());
@@ -292,6 +295,7 @@ async fn start(
         outputs,
         blobs,
         max_payload_bytes: config.max_payload_bytes,
+        webhooks,
         pulse,
         clock,
         end,

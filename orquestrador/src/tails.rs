@@ -193,6 +193,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 // A task of the cluster may have it by now.
                 unique: None,
                 group: convert::group(&terms.group),
+                webhook: convert::webhook_url(terms),
                 blobs: fates.blobs_of(*task).iter().map(convert::blob_ref).collect(),
             };
             let owner = owner.to_string();
@@ -248,6 +249,7 @@ fn array_submission(
         after: after.iter().map(ToString::to_string).collect(),
         after_condition: convert::condition(condition).into(),
         blobs: fates.blobs_of(whole).iter().map(convert::blob_ref).collect(),
+        webhook: convert::webhook_url(terms),
     };
     let owner = owner.to_string();
     Some(proto::TailTask { owner, task: None, array: Some(array), except })

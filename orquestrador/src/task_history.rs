@@ -72,6 +72,18 @@ pub enum What {
         code: String,
     },
     Cancelled,
+    /// The receiver of its webhook has confirmed that it knows.
+    WebhookDelivered,
+    /// An attempt to tell it failed; the next one comes not before a moment.
+    WebhookDelayed {
+        tries: u16,
+        error: String,
+        until: Timestamp,
+    },
+    /// Nobody is told of its end any more.
+    WebhookGivenUp {
+        error: String,
+    },
     /// The task was out of time.
     Expired {
         expiry: Expiry,
@@ -215,6 +227,14 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
             Event::ArrayCancelled { array, at } if before.ends_with(*array, of) => {
                 (*at, What::Cancelled)
             }
+            Event::WebhookDelivered { task, at } if *task == of => (*at, What::WebhookDelivered),
+            Event::WebhookDelayed { task, tries, until, error, at } if *task == of => {
+                let (tries, error, until) = (*tries, error.clone(), *until);
+                (*at, What::WebhookDelayed { tries, error, until })
+            }
+            Event::WebhookGivenUp { task, error, at } if *task == of => {
+                (*at, What::WebhookGivenUp { error: error.clone() })
+            }
             Event::WorkerLost { worker, incarnation, .. } => {
                 lost = Some((worker, *incarnation));
                 continue;
@@ -240,6 +260,10 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::WebhookDelivered { .. }
+            | Event::WebhookDelayed { .. }
+            | Event::WebhookGivenUp { .. }
+            | Event::WebhookOwed(_)
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

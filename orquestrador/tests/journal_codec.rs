@@ -16,6 +16,8 @@ mod journal_common;
 mod schedules;
 #[path = "../core/examples/day/size.rs"]
 mod size;
+#[path = "journal_codec/webhooks.rs"]
+mod webhooks;
 
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -64,6 +66,10 @@ fn name(event: &Event) -> &'static str {
         Event::TaskKeyed { .. } => "task_keyed",
         Event::KeysReleased { .. } => "keys_released",
         Event::OutputKept { .. } => "output_kept",
+        Event::WebhookDelivered { .. } => "webhook_delivered",
+        Event::WebhookDelayed { .. } => "webhook_delayed",
+        Event::WebhookGivenUp { .. } => "webhook_given_up",
+        Event::WebhookOwed(_) => "webhook_owed",
         Event::ScheduleSet { .. } => "schedule_set",
         Event::ScheduleFired { .. } => "schedule_fired",
         Event::ScheduleRemoved { .. } => "schedule_removed",
@@ -86,7 +92,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 38;
+const VARIANTS: usize = 42;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -298,6 +304,7 @@ fn examples() -> Vec<Event> {
         Event::OrderRestored { next: 300 },
     ];
     let all = all.into_iter().chain(schedules::examples(task, at));
+    let all = all.chain(webhooks::examples(task, at));
     all.chain(arrays::examples(ARRAY, task, at)).collect()
 }
 
@@ -333,6 +340,7 @@ fn restored(end: RestoredEnd) -> Event {
         schedule: None,
         group: None,
         again: None,
+        webhook: None,
         end,
     }))
 }

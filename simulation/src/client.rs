@@ -144,7 +144,7 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     let needs = needs_something(id).then(|| Box::new(needs));
     // Some belong to one of two groups.
     let group = (["even", "odd"].get((id.0 % 4) as usize)).map(|group| GroupName::from(*group));
-    Terms { delivery, retry, queue, priority, times, needs, origin: None, schedule: None, group }
+    Terms { delivery, retry, queue, priority, times, needs, group, ..Terms::default() }
 }
 
 /// One in thirteen needs what each worker has one of.

@@ -190,6 +190,10 @@ impl Truth {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::WebhookDelivered { .. }
+            | Event::WebhookDelayed { .. }
+            | Event::WebhookGivenUp { .. }
+            | Event::WebhookOwed(_)
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

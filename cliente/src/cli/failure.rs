@@ -138,6 +138,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::InvalidArgument
         | ErrorCode::UnknownHandler
         | ErrorCode::NeedsNotMet
+        | ErrorCode::WebhookNotAllowed
         | ErrorCode::TaskFinished
         | ErrorCode::NotRetriable
         | ErrorCode::TaskIdConflict

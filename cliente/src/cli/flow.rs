@@ -73,6 +73,7 @@ pub struct Common {
     pub slots: Option<u32>,
     pub labels: Option<BTreeMap<String, String>>,
     pub resources: Option<BTreeMap<String, u64>>,
+    pub webhook: Option<String>,
     /// What nobody knows.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, toml::Value>,
@@ -133,6 +134,7 @@ impl Common {
             slots: self.slots.or(other.slots),
             labels: self.labels.or_else(|| other.labels.clone()),
             resources: self.resources.or_else(|| other.resources.clone()),
+            webhook: self.webhook.or_else(|| other.webhook.clone()),
             unknown: self.unknown,
         }
     }

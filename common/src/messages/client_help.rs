@@ -52,6 +52,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "submit.after_any_end" => "Depois de --after: quando terminarem, seja como for",
         "submit.file" => "Um arquivo TOML com tarefas e a ordem entre elas, submetidas de uma vez",
         "queue" => "A fila em que a tarefa espera (padrão: default)",
+        "webhook" => {
+            "URL a que o fim da tarefa é avisado, se os orquestradores a permitem (docs/webhooks.md)"
+        }
         "group" => "Um nome seu para o que deve ser visto, cancelado e esperado junto",
         "priority" => "Prioridade na fila, -128 a 127: a maior vai primeiro (padrão: 0)",
         "slots" => "Quantas vagas do worker a tarefa ocupa (padrão: 1)",
@@ -311,6 +314,9 @@ fn english(id: &str) -> Option<&'static str> {
         "submit.after_any_end" => "With --after: once they have ended, however",
         "submit.file" => "A TOML file with tasks and the order among them, submitted together",
         "queue" => "The queue that the task waits in (default: default)",
+        "webhook" => {
+            "URL that the end of the task is told to, if the orchestrators allow it (docs/webhooks.md)"
+        }
         "group" => "A name of your own for what is to be seen, cancelled and waited for together",
         "priority" => "Priority in the queue, -128 to 127: the highest goes first (default: 0)",
         "slots" => "How many slots of the worker the task takes (default: 1)",

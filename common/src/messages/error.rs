@@ -35,6 +35,9 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::UnknownHandler => {
             "Nenhum worker oferece este handler; verifique o nome ou inicie um worker que o ofereça."
         }
+        ErrorCode::WebhookNotAllowed => {
+            "Os orquestradores não permitem este webhook; confira a URL, ou peça ao operador que os inicie com --webhook-allow para ela."
+        }
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
         ErrorCode::NotRetriable => "Só se repete uma tarefa que falhou ou se perdeu.",
         ErrorCode::WorkerNotFound => {
@@ -121,6 +124,9 @@ fn english(code: ErrorCode) -> &'static str {
         ErrorCode::InvalidArgument => "Bad request; mend what is named.",
         ErrorCode::UnknownHandler => {
             "No worker offers this handler; check its name or start a worker that offers it."
+        }
+        ErrorCode::WebhookNotAllowed => {
+            "The orchestrators do not allow this webhook; check the URL, or ask the operator to start them with --webhook-allow for it."
         }
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
         ErrorCode::NotRetriable => "Only a task that failed or was lost is retried.",

@@ -22,6 +22,7 @@ pub mod node_arrays;
 pub mod node_blobs;
 pub mod node_help;
 pub mod node_journal;
+pub mod node_webhooks;
 pub mod operator;
 pub mod telemetry;
 pub mod words;

@@ -19,6 +19,14 @@ pub enum Problem {
     PeerIsSelf,
     /// The first administrator's token cannot be read, or is too short.
     AdminToken { path: String, why: String },
+    /// No receiver of webhooks can be meant by it.
+    WebhookAllow { text: String, why: String },
+    /// The key that signs webhooks cannot be read, or is none.
+    WebhookSecret { path: String, why: String },
+    /// Receivers, and nothing to sign with, or the other way round.
+    WebhookHalf,
+    /// None at all, or more than anybody waits for.
+    WebhookAttempts,
 }
 
 /// What is wrong, and what to do.
@@ -36,6 +44,14 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "com --listen em todas as interfaces, diga com --advertise como os outros chegam a este nó".into()
             }
             Problem::AdminToken { path, why } => format!("--admin-token-file {path}: {why}"),
+            Problem::WebhookAllow { text, why } => format!("--webhook-allow {text}: {why}"),
+            Problem::WebhookSecret { path, why } => format!("--webhook-secret-file {path}: {why}"),
+            Problem::WebhookHalf => {
+                "--webhook-allow e --webhook-secret-file só valem juntos: todo aviso é assinado".into()
+            }
+            Problem::WebhookAttempts => {
+                "--webhook-attempts precisa ser de 1 a 100, e --webhook-retry-ms pelo menos 1".into()
+            }
             Problem::PeerIsSelf => "--peer é o endereço deste próprio nó; informe o do outro orquestrador".into(),
         },
         Lang::En => match problem {
@@ -50,6 +66,14 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "with --listen on every interface, say with --advertise how others reach this node".into()
             }
             Problem::AdminToken { path, why } => format!("--admin-token-file {path}: {why}"),
+            Problem::WebhookAllow { text, why } => format!("--webhook-allow {text}: {why}"),
+            Problem::WebhookSecret { path, why } => format!("--webhook-secret-file {path}: {why}"),
+            Problem::WebhookHalf => {
+                "--webhook-allow and --webhook-secret-file count only together: every webhook is signed".into()
+            }
+            Problem::WebhookAttempts => {
+                "--webhook-attempts must be 1 to 100, and --webhook-retry-ms at least 1".into()
+            }
             Problem::PeerIsSelf => "--peer is this node's own address; give the other orchestrator's".into(),
         },
     }
@@ -112,7 +136,10 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             }
             "log_format" => "Formato do log",
             "lang" => "Idioma das mensagens",
-            _ => return super::node_journal::help(id, lang),
+            _ => {
+                return super::node_webhooks::help(id, lang)
+                    .or_else(|| super::node_journal::help(id, lang));
+            }
         },
         Lang::En => match id {
             "about" if is_backup => {
@@ -158,7 +185,10 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             }
             "log_format" => "Format of the log",
             "lang" => "Language of the messages",
-            _ => return super::node_journal::help(id, lang),
+            _ => {
+                return super::node_webhooks::help(id, lang)
+                    .or_else(|| super::node_journal::help(id, lang));
+            }
         },
     })
 }

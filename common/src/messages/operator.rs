@@ -377,6 +377,9 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("EXPIRED", "DEADLINE_EXCEEDED") => "não terminou a tempo".into(),
         ("EXPIRED", _) => "não começou a tempo".into(),
         ("CANCELLED", _) => "cancelada".into(),
+        ("WEBHOOK_DELIVERED", _) => "webhook entregue".into(),
+        ("WEBHOOK_DELAYED", why) => format!("webhook, tentativa {attempt}: {why}; será repetida"),
+        ("WEBHOOK_GIVEN_UP", why) => format!("webhook abandonado: {why}"),
         (what, cause) => format!("{what} {attempt} {cause}"),
     }
 }
@@ -411,6 +414,9 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("EXPIRED", "DEADLINE_EXCEEDED") => "did not end in time".into(),
         ("EXPIRED", _) => "did not begin in time".into(),
         ("CANCELLED", _) => "cancelled".into(),
+        ("WEBHOOK_DELIVERED", _) => "webhook delivered".into(),
+        ("WEBHOOK_DELAYED", why) => format!("webhook, attempt {attempt}: {why}; to be retried"),
+        ("WEBHOOK_GIVEN_UP", why) => format!("webhook given up: {why}"),
         (what, cause) => format!("{what} {attempt} {cause}"),
     }
 }

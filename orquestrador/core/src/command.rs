@@ -11,6 +11,7 @@ use crate::quota::Quota;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 use crate::terms::Terms;
+use crate::webhook::Posted;
 
 /// A question or order. Those with a `request` are answered by [`Effect::Answer`](crate::Effect).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,9 @@ pub enum Command {
     ListSchedules { request: RequestId, owner: UserName },
     /// Makes a task now, beside those that are due, even of a paused schedule.
     RunSchedule { request: RequestId, owner: UserName, name: ScheduleName, task: TaskId },
+
+    /// What an attempt to tell of a task's end came to.
+    ReportPost { task: TaskId, tries: u16, posted: Posted },
 
     /// Time has passed: leases may have ended, retention may be due.
     ExpireTimers,

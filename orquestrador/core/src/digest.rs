@@ -16,6 +16,7 @@ use crate::state::keys::Key;
 use crate::state::schedules::{Entry, Made, ScheduleKey, Unmade};
 use crate::state::tasks::{End, Finished, Wait};
 use crate::state::workers::Worker;
+use crate::webhook::{Owed, Settled};
 
 /// What kind of record a hash is of.
 #[derive(Clone, Copy)]
@@ -31,6 +32,7 @@ enum Kind {
     Schedule = 9,
     Reference = 10,
     Group = 11,
+    Owed = 15,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -112,6 +114,9 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
                 finished.content_hash ^ payload.rotate_left(17)
             }
         };
+        // One without keeps the digest that it had before there were any.
+        content ^=
+            finished.webhook.as_deref().map_or(0, |webhook| settled(webhook).rotate_left(29));
         holds = u64::from(finished.order.is_none());
     }
     let (plain, terms) = plain_or_not(parts.terms_hash);
@@ -297,6 +302,46 @@ pub fn group(group: &Group) -> u128 {
         bytes.number(at.map_or(0, |at| at.0.saturating_add(1)));
     }
     bytes.hash(Kind::Group)
+}
+
+pub fn owed(owed: &Owed) -> u128 {
+    let Owed { report, url, tries, next, error } = owed;
+    let mut bytes = Fields::default();
+    for text in [&*url.0, error, &*report.owner.0, &*report.handler.0, &*report.queue.0] {
+        bytes.text(text);
+    }
+    bytes.0.extend(report.task.to_bytes());
+    let started = report.started_at.map_or(0, |at| at.0.wrapping_add(1));
+    for number in [
+        u64::from(*tries),
+        next.0,
+        report.state as u64,
+        report.attempt.0.into(),
+        report.submitted_at.0,
+        started,
+        report.finished_at.0,
+        report.result_bytes,
+    ] {
+        bytes.number(number);
+    }
+    if let Some((code, message)) = &report.error {
+        bytes.text(code);
+        bytes.text(message);
+    }
+    let group = report.group.as_ref().map(|group| &*group.0);
+    let schedule = report.schedule.as_ref().map(|schedule| &*schedule.0);
+    for text in [group, schedule] {
+        bytes.number(text.is_some().into());
+        bytes.text(text.unwrap_or_default());
+    }
+    bytes.0.extend(report.retry_of.map_or([0; 16], TaskId::to_bytes));
+    bytes.hash(Kind::Owed)
+}
+
+fn settled(settled: &Settled) -> u64 {
+    let Settled { is_delivered, tries, error, at } = settled;
+    let seed = u64::from(*is_delivered) << 32 | u64::from(*tries);
+    xxh3_64_with_seed(error.as_bytes(), seed ^ at.0.rotate_left(40))
 }
 
 pub fn reference(task: TaskId, blob: BlobRef) -> u128 {

@@ -7,13 +7,14 @@ use crate::command::{AttemptRef, Delivery, Failure};
 use crate::event::Firing;
 use crate::ids::{
     ArrayId, Attempt, Blob, GroupName, HandlerName, QueueName, RequestId, ScheduleName, SessionId,
-    TaskId, Timestamp, UserName, WorkerId,
+    TaskId, Timestamp, UserName, WebhookUrl, WorkerId,
 };
 use crate::quota::{Quota, Usage};
 use crate::rejection::Rejection;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 use crate::terms::Origin;
+use crate::webhook::{Owed, WebhookStanding};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Effect {
     EndedInArray { array: ArrayId, numbers: Vec<Range<u32>>, template: TaskSnapshot },
     /// For those who watch a group: just now nothing of it is unfinished any more.
     GroupEnded { owner: UserName, group: GroupName },
+    /// Tell of a task's end; what it comes to is reported by [`Command::ReportPost`](crate::Command).
+    Post { owed: Arc<Owed> },
     /// Something that people follow on the console.
     Notice(Notice),
     /// The users changed: what the edge verifies tokens against.
@@ -182,6 +185,7 @@ pub struct TaskSnapshot {
     pub queue: QueueName,
     pub priority: i8,
     pub group: Option<GroupName>,
+    pub webhook: Option<Box<WebhookStanding>>,
     /// Its place in the order of ends, once it is finished and holds no slot.
     pub finish_order: Option<u64>,
 }
@@ -434,6 +438,13 @@ pub enum Notice {
         task: TaskId,
         failure: Failure,
         delay_ms: u64,
+    },
+    /// Nobody is told of this task's end any more.
+    WebhookGivenUp {
+        task: TaskId,
+        url: WebhookUrl,
+        tries: u16,
+        error: String,
     },
     /// A late outcome of a fenced attempt was refused.
     OutcomeFenced {

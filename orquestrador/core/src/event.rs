@@ -15,6 +15,7 @@ use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 pub use crate::state::groups::Past;
 use crate::terms::{Expiry, Origin, Terms};
+use crate::webhook::{Owed, Settled};
 
 /// The failure code of a task that was to come after one that did not succeed.
 pub const DEPENDENCY_FAILED: &str = "DEPENDENCY_FAILED";
@@ -171,6 +172,28 @@ pub enum Event {
         task: TaskId,
         blobs: Vec<BlobRef>,
     },
+    /// The receiver of a task's report has it.
+    WebhookDelivered {
+        task: TaskId,
+        at: Timestamp,
+    },
+    /// An attempt to tell it failed; the next one comes not before a moment.
+    WebhookDelayed {
+        task: TaskId,
+        /// Attempts that failed so far, this one included.
+        tries: u16,
+        until: Timestamp,
+        error: String,
+        at: Timestamp,
+    },
+    /// An attempt to tell it failed, and there will be no other.
+    WebhookGivenUp {
+        task: TaskId,
+        error: String,
+        at: Timestamp,
+    },
+    /// A report that is owed, whether its task is known or not. Never decided, only found in a history.
+    WebhookOwed(Arc<Owed>),
     /// Finished tasks that retention forgets.
     TasksPruned {
         tasks: Vec<TaskId>,
@@ -319,6 +342,8 @@ pub struct RestoredTask {
     pub group: Option<GroupName>,
     /// Of a failure or a loss: what is needed to do it once more.
     pub again: Option<Box<RestoredAgain>>,
+    /// What became of its report, if it had one that is owed no more.
+    pub webhook: Option<Box<Settled>>,
     pub end: RestoredEnd,
 }
 

@@ -19,11 +19,13 @@ use crate::state::slab::{Beside, Shared, Slot};
 use crate::state::tasks::{Body, Chain, End, Finished, Seq, Task, Wait};
 use crate::state::workers::Worker;
 use crate::terms::Terms;
+use crate::webhook::Owed;
 
 /// Users, handlers, workers, queues and quotas, then all tasks in the order of their submission.
 ///
 /// Of the state at one moment: the machine may go on meanwhile, and the events may be taken elsewhere. Beginning
-/// one takes time for each owner, array, worker, user, queue, quota, group, class and task with blobs, but not for each task.
+/// one takes time for each owner, array, worker, user, queue, quota, group, class, task with blobs and report that is owed, but
+/// not for each task.
 pub struct History {
     /// What comes before the tasks.
     first: std::vec::IntoIter<Event>,
@@ -46,6 +48,8 @@ pub struct History {
     last: std::vec::IntoIter<Event>,
     /// The very last.
     blobs: std::vec::IntoIter<(TaskId, Vec<BlobRef>)>,
+    /// After these.
+    owed: std::vec::IntoIter<Arc<Owed>>,
 }
 
 impl History {
@@ -98,6 +102,7 @@ impl History {
             next_keys: next_keys.into_iter(),
             keys,
             blobs: state.blobs.all().into_iter(),
+            owed: state.webhooks.iter().map(Arc::clone).collect::<Vec<_>>().into_iter(),
         };
         for (_, owner) in state.owners.iter() {
             history.heads.extend(owner.tasks.first.map(|task| (state.tasks[task].seq, task)));
@@ -168,6 +173,7 @@ impl History {
             origin: terms.origin.clone(),
             schedule: terms.schedule.clone(),
             group: terms.group.clone(),
+            webhook: finished.webhook.clone(),
             again: finished.again.as_ref().map(|again| {
                 let payload = again.payload.to_blob();
                 Box::new(RestoredAgain { payload, terms: Arc::clone(&again.terms) })
@@ -194,9 +200,10 @@ impl Iterator for History {
         let Some((head, _)) = self.heads.first_key_value() else {
             let key = self.next_keys.next().map(|slot| keyed(&self.keys[slot]));
             let last = key.or_else(|| self.last.next());
-            return last.or_else(|| {
+            let blobs = last.or_else(|| {
                 self.blobs.next().map(|(task, blobs)| Event::BlobsReferred { task, blobs })
             });
+            return blobs.or_else(|| self.owed.next().map(Event::WebhookOwed));
         };
         if let Some((_, array)) = self.next_arrays.next_if(|(seq, _)| seq <= head) {
             return Some(self.array(&self.arrays[array]));

@@ -194,6 +194,10 @@ pub struct ScheduleName(pub Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupName(pub Arc<str>);
 
+/// Where the end of a task is told to, as `http` or `https` URL; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WebhookUrl(pub Arc<str>);
+
 /// A queue; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueName(pub Arc<str>);
@@ -225,7 +229,18 @@ name_like!(HandlerName);
 name_like!(KeyName);
 name_like!(GroupName);
 name_like!(QueueName);
+name_like!(WebhookUrl);
 name_like!(ScheduleName);
+
+impl WebhookUrl {
+    /// Scheme, host and port: what is served by one receiver.
+    pub fn target(&self) -> &str {
+        let after_scheme = self.0.find("://").map_or(0, |at| at + 3);
+        let rest = self.0.get(after_scheme..).unwrap_or_default();
+        let end = rest.find(['/', '?', '#']).map_or(self.0.len(), |at| after_scheme + at);
+        self.0.get(..end).unwrap_or_default()
+    }
+}
 
 impl Default for QueueName {
     /// The queue of tasks that name none.

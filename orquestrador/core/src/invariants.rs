@@ -38,6 +38,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     keys(state)?;
     schedules(state)?;
     references(state)?;
+    webhooks(state)?;
     users(state)?;
     digest(machine)
 }
@@ -105,6 +106,34 @@ fn references(state: &State) -> Result<(), String> {
     ensure(referred == blobs, || "other blobs are kept than those referred to".to_owned())?;
     let bytes = state.blobs.countdown().bytes();
     ensure(bytes == blobs.values().sum::<u64>(), || "bytes of blobs are counted wrongly".to_owned())
+}
+
+/// Each report that is owed is due once, under its target, and none of an unfinished task; those that will be are counted.
+fn webhooks(state: &State) -> Result<(), String> {
+    let due = state.webhooks.targets().iter();
+    let due =
+        due.flat_map(|(target, due)| due.iter().map(move |(at, task)| (&**target, *at, *task)));
+    let listed: BTreeSet<_> = due.collect();
+    let owed = state.webhooks.iter().map(|owed| (owed.url.target(), owed.next, owed.report.task));
+    let expected: BTreeSet<_> = owed.collect();
+    ensure(listed == expected, || "reports that are owed are listed wrongly".to_owned())?;
+    for owed in state.webhooks.iter() {
+        let task = state.tasks.find(owed.report.task).map(|slot| &state.tasks[slot]);
+        let finished = task.and_then(Task::finished);
+        ensure(finished.is_none_or(|finished| finished.webhook.is_none()), || {
+            format!("the report of {} is owed, and is not", owed.report.task)
+        })?;
+    }
+    let has = |class| state.terms_of(class).webhook.is_some();
+    let tasks = state.tasks.iter().filter(|(_, task)| has(task.class));
+    let mut count = 0;
+    for (_, task) in tasks {
+        count += 1;
+        ensure(task.finished().is_none(), || format!("task {} ended unreported", task.id()))?;
+    }
+    let arrays = state.arrays.iter().filter(|(_, array)| has(array.class));
+    count += arrays.map(|(_, array)| u64::from(array.waiting())).sum::<u64>();
+    ensure(count == state.webhooks.expected, || "webhooks are counted wrongly".to_owned())
 }
 
 fn totals(state: &State) -> Result<(), String> {

@@ -26,6 +26,7 @@ pub mod schedule;
 pub mod settings;
 mod state;
 pub mod terms;
+pub mod webhook;
 
 pub use command::Command;
 pub use decide::{MAX_SCANNED, MAX_TOLD, QUARANTINED};

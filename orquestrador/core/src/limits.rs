@@ -56,6 +56,15 @@ pub struct Limits {
     pub max_referred_bytes: u64,
     /// Pairs of a task and a blob; beyond it finished tasks are forgotten, oldest first, and no task with blobs is accepted.
     pub max_references: usize,
+    /// Tasks with a webhook that are not finished, and reports that are owed.
+    pub max_webhooks: u64,
+    /// Reports under way at a time, in all and to one target.
+    pub max_posts: usize,
+    pub max_posts_to_target: usize,
+    /// After so many failed attempts a report is given up.
+    pub webhook_attempts: u16,
+    /// From the first failed attempt to the next, at most; it triples with each further one, up to a day.
+    pub webhook_retry_ms: u64,
     /// Queues that have unfinished tasks, or settings.
     pub max_queues: usize,
     /// A task that has waited for so long is no longer overtaken by all of a higher priority.
@@ -93,6 +102,11 @@ impl Default for Limits {
             max_groups: 50_000,
             max_referred_bytes: 12 << 30,
             max_references: 1_000_000,
+            max_webhooks: 200_000,
+            max_posts: 64,
+            max_posts_to_target: 16,
+            webhook_attempts: 10,
+            webhook_retry_ms: 10_000,
             max_queues: 1_000,
             patience_ms: 60_000,
             worker_lease_ms: 3_000,

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::command::{Delivery, Failure};
-use crate::ids::{Attempt, GroupName, QueueName, ScheduleName, TaskId, Timestamp};
+use crate::ids::{Attempt, GroupName, QueueName, ScheduleName, TaskId, Timestamp, WebhookUrl};
 use crate::needs::Needs;
 
 /// How a task is to be run.
@@ -26,6 +26,8 @@ pub struct Terms {
     pub schedule: Option<ScheduleName>,
     /// Of its owner's own, that it belongs to.
     pub group: Option<GroupName>,
+    /// Where its end is told to.
+    pub webhook: Option<WebhookUrl>,
 }
 
 /// Which task another one does once more.
@@ -168,6 +170,10 @@ impl Terms {
             bytes.extend((u64::MAX - 5).to_le_bytes());
             bytes.extend(group.as_bytes());
         }
+        if let Some(WebhookUrl(url)) = &self.webhook {
+            bytes.extend((u64::MAX - 6).to_le_bytes());
+            bytes.extend(url.as_bytes());
+        }
         if bytes.len() == 1 { self.delivery as u64 } else { xxh3_64(&bytes) }
     }
 
@@ -183,7 +189,10 @@ impl Terms {
 
     /// Whether they say what matters to a task that is not finished only.
     pub fn is_policy(&self) -> bool {
-        self.retry.is_some() || self.needs.is_some() || self.times != TimeLimits::default()
+        self.retry.is_some()
+            || self.needs.is_some()
+            || self.times != TimeLimits::default()
+            || self.webhook.is_some()
     }
 
     /// Whether they count for the limit of policies. Those of a repetition are its own, and few: no more than tasks failed.
@@ -194,7 +203,8 @@ impl Terms {
     /// What still matters once the task is finished.
     #[must_use]
     pub fn ended(&self) -> Self {
-        Self { retry: None, needs: None, times: TimeLimits::default(), ..self.clone() }
+        let times = TimeLimits::default();
+        Self { retry: None, needs: None, times, webhook: None, ..self.clone() }
     }
 }
 
@@ -301,7 +311,8 @@ mod tests {
                     let made = Terms { schedule: Some("AB".into()), ..terms.clone() };
                     let lower = Terms { priority: -1, ..terms.clone() };
                     let group = Terms { group: Some("AB".into()), ..terms.clone() };
-                    [lower, group, terms, queue, timed, also, more, again, made]
+                    let told = Terms { webhook: Some("AB".into()), ..terms.clone() };
+                    [lower, group, told, terms, queue, timed, also, more, again, made]
                 });
                 retry.collect::<Vec<_>>()
             })
@@ -309,6 +320,6 @@ mod tests {
             .collect();
         hashes.sort_unstable();
         hashes.dedup();
-        assert_eq!(hashes.len(), 144);
+        assert_eq!(hashes.len(), 160);
     }
 }

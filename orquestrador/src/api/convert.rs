@@ -17,6 +17,7 @@ use orquestrador_core::effect::{
 use orquestrador_core::ids::{Attempt, Blob, BlobRef, GroupName, ScheduleName, TaskId, Timestamp};
 use orquestrador_core::schedule::moment_of;
 use orquestrador_core::terms::Terms;
+use orquestrador_core::webhook::{Settled, WebhookStanding};
 use tonic::Status;
 
 use super::validate;
@@ -92,8 +93,35 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         waits_for: u32::try_from(snapshot.waits_for).unwrap_or(u32::MAX),
         waits_on: snapshot.waits_on.iter().map(ToString::to_string).collect(),
         progress: None,
+        webhook: snapshot.webhook.as_deref().map(webhook),
         schedule: name(snapshot.schedule.as_ref()),
         retry_of: snapshot.retry_of.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn webhook(standing: &WebhookStanding) -> proto::Webhook {
+    let is =
+        |state: proto::WebhookState| proto::Webhook { state: state.into(), ..Default::default() };
+    match standing {
+        WebhookStanding::Expected(url) => {
+            proto::Webhook { url: url.to_string(), ..is(proto::WebhookState::Expected) }
+        }
+        WebhookStanding::Owed { url, tries, next, error } => proto::Webhook {
+            url: url.to_string(),
+            tries: (*tries).into(),
+            next_at_ms: next.0,
+            error: error.clone(),
+            ..is(proto::WebhookState::Owed)
+        },
+        WebhookStanding::Settled(Settled { is_delivered, tries, error, at }) => proto::Webhook {
+            tries: (*tries).into(),
+            error: error.clone(),
+            settled_at_ms: at.0,
+            ..is(match is_delivered {
+                true => proto::WebhookState::Delivered,
+                false => proto::WebhookState::GivenUp,
+            })
+        },
     }
 }
 
@@ -108,6 +136,10 @@ pub fn retry(terms: &Terms) -> Option<proto::RetryPolicy> {
         max_delay_ms: retry.max_delay_ms,
         codes: retry.codes.clone(),
     })
+}
+
+pub fn webhook_url(terms: &Terms) -> String {
+    terms.webhook.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 pub fn needs(terms: &Terms) -> Option<proto::Needs> {
@@ -229,6 +261,16 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
         }
         What::Expired { expiry } => {
             let (what, cause) = ("EXPIRED".into(), expiry.code().into());
+            proto::TaskStep { what, cause, ..base }
+        }
+        What::WebhookDelivered => proto::TaskStep { what: "WEBHOOK_DELIVERED".into(), ..base },
+        What::WebhookDelayed { tries, error, until } => {
+            let (what, cause) = ("WEBHOOK_DELAYED".into(), error.clone());
+            let attempt = u32::from(*tries);
+            proto::TaskStep { what, attempt, cause, not_before_ms: until.0, ..base }
+        }
+        What::WebhookGivenUp { error } => {
+            let (what, cause) = ("WEBHOOK_GIVEN_UP".into(), error.clone());
             proto::TaskStep { what, cause, ..base }
         }
         What::Cancelled => proto::TaskStep { what: "CANCELLED".into(), ..base },

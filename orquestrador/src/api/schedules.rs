@@ -19,6 +19,7 @@ use super::validate::schedule_name;
 use super::{authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
 use crate::users::Users;
+use crate::webhooks::Webhooks;
 
 /// Firings that are told of one schedule.
 const UPCOMING: usize = 5;
@@ -27,6 +28,7 @@ const UPCOMING: usize = 5;
 pub struct Service {
     pub driver: DriverHandle,
     pub users: Users,
+    pub webhooks: Webhooks,
 }
 
 impl Service {
@@ -56,6 +58,7 @@ impl ScheduleService for Service {
     ) -> Result<Response<SetScheduleResponse>, Status> {
         let (owner, body) = self.owner(request).await?;
         let (name, schedule) = validate::new_schedule(body.spec)?;
+        self.webhooks.check(std::iter::once(&*schedule.terms))?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let set = |request| Command::SetSchedule {
             request,
@@ -191,6 +194,7 @@ fn spec(name: &ScheduleName, schedule: &Schedule, with_payload: bool) -> proto::
             expires_after_ms: terms.times.begin_ms,
             deadline_after_ms: terms.times.end_ms,
             needs: convert::needs(terms).map(Box::new),
+            webhook: convert::webhook_url(terms),
             ..proto::TaskSpec::default()
         }),
         catch_up: match catch_up {

@@ -37,6 +37,7 @@ use crate::journal::Journal;
 use crate::output::{Heard, Outputs};
 use crate::task_history::history;
 use crate::users::{Caller, Users};
+use crate::webhooks::Webhooks;
 
 /// Batches of updates that may wait for a watcher; a slower reader is cut off.
 const WATCH_QUEUE: usize = 256;
@@ -50,11 +51,16 @@ pub struct Service {
     pub blobs: Blobs,
     /// Of a task's payload.
     pub max_payload_bytes: u64,
+    pub webhooks: Webhooks,
 }
 
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
 
 impl Service {
+    fn check_webhooks(&self, tasks: &[NewTask]) -> Result<(), Status> {
+        self.webhooks.check(tasks.iter().map(|task| &*task.terms))
+    }
+
     async fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
         let caller = authenticate(&self.users, &self.driver, request.metadata()).await?;
         Ok((caller, request.into_inner()))
@@ -161,6 +167,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitTaskResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let tasks = vec![validate::new_task(body.task)?];
+        self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
@@ -182,6 +189,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitTasksResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let tasks = validate::new_tasks(body.tasks)?;
+        self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
@@ -202,6 +210,7 @@ impl TaskOrchestrator for Service {
         let (caller, body) = self.caller(request).await?;
         let array = validate::new_array(body.array)?;
         self.hold(array.blobs.iter().copied().collect()).await?;
+        self.webhooks.check(std::iter::once(&*array.terms))?;
         let (owner, allow_unknown_handler) = (caller.user, body.allow_unknown_handler);
         let submit =
             |request| Command::SubmitArray { request, owner, array, allow_unknown_handler };
@@ -224,6 +233,7 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<SubmitFlowResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let work = validate::flow(body.parts)?;
+        self.webhooks.check(work.iter().map(|part| &**part.way().1))?;
         let (payloads, path) = (work.iter().map(NewWork::payload), |nth| format!("parts[{nth}]"));
         validate::within_payload_limit(payloads, self.max_payload_bytes, path)?;
         self.hold(work.iter().flat_map(NewWork::blobs).copied().collect()).await?;
@@ -284,6 +294,7 @@ impl TaskOrchestrator for Service {
         self.driver.admit()?;
         let is_unique = task.key.is_some();
         let (tasks, allow_unknown_handler) = (vec![task], body.allow_unknown_handler);
+        self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
         let submit = |request| Command::Submit {
             request,

@@ -88,6 +88,7 @@ impl Violations {
             end_ms: spec.deadline_after_ms,
             needs: spec.needs.map(|needs| *needs),
             group: &spec.group,
+            webhook: &spec.webhook,
         };
         let end = spec.expires_after_ms.into_iter().chain(spec.deadline_after_ms).min();
         let terms = self.work(&path, (&spec.handler, &spec.payload), way);

@@ -251,6 +251,9 @@ impl<S: Store> Driver<S> {
 
     fn end_service(&mut self) -> Result<(), Error> {
         self.serving = false;
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.stop();
+        }
         self.prune_to_saved_snapshot()?;
         // Callers see that the office ended before their answer was committed; they ask the other node.
         if !self.lacks(Mutation::AnswerAfterDeposition) {
@@ -367,6 +370,10 @@ impl<S: Store> Driver<S> {
                 self.watch.ended_in_array(array, &numbers, &template);
             }
             Effect::GroupEnded { owner, group } => self.watch.group_ended(&owner, &group),
+            Effect::Post { owed } => match &self.webhooks {
+                Some(webhooks) => webhooks.post(owed),
+                None => tracing::debug!(task.id = %owed.report.task, "nobody tells of its end"),
+            },
             Effect::Notice(notice) => self.lines.notice(notice),
             Effect::UsersChanged { users } => self.users.replace(users),
         }

@@ -38,7 +38,7 @@ pub enum Input {
         command: Command,
         outbox: mpsc::Sender<Result<proto::OrchestratorMessage, Status>>,
     },
-    /// Anything else of a worker.
+    /// Anything else of a worker, and what telling of a task's end came to.
     Session(Command),
     /// Our stream to the other orchestrator is open.
     Dialed {

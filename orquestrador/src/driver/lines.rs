@@ -3,6 +3,7 @@
 use common::console::Console;
 use common::messages::node::NodeMessage;
 use common::messages::node_arrays::ArrayMessage;
+use common::messages::node_webhooks::WebhookMessage;
 use orquestrador_core::effect::{Notice, TaskState};
 use orquestrador_core::role::Millis;
 
@@ -123,6 +124,10 @@ impl Lines {
                     delay_ms,
                 },
             ),
+            Notice::WebhookGivenUp { task, url, tries, error } => {
+                let (task, url) = (task.to_string(), url.to_string());
+                self.console.warn(&WebhookMessage::GivenUp { task, url, tries, error });
+            }
             Notice::OutcomeFenced { attempt } => {
                 self.console.warn(&NodeMessage::OutcomeFenced {
                     task: attempt.task.to_string(),

@@ -39,6 +39,7 @@ use tonic::Status;
 use crate::journal::{self, Recovered};
 use crate::output::Outputs;
 use crate::users::Users;
+use crate::webhooks::Webhooks;
 use crate::witness::Witnesses;
 use held::HeldWork;
 use input::{Committed, Input, InputSender, Received};
@@ -273,6 +274,8 @@ pub struct Driver<S> {
     /// The whole cluster ends: the other node's end is no failure.
     ending: bool,
     views: Views,
+    /// `None` where nobody is told of tasks' ends.
+    webhooks: Option<Webhooks>,
     stalls: Stalls,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
@@ -372,12 +375,19 @@ impl<S: Store> Driver<S> {
             serving: false,
             ending: false,
             views,
+            webhooks: None,
             stalls,
             succeeds_another: false,
             warnings: turn::Warnings::default(),
             #[cfg(feature = "mutations")]
             mutation: None,
         })
+    }
+
+    /// Who tells of tasks' ends.
+    #[must_use]
+    pub fn with_webhooks(self, webhooks: Webhooks) -> Self {
+        Self { webhooks: Some(webhooks), ..self }
     }
 
     /// Runs until the queue is closed or the journal fails.

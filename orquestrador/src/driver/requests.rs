@@ -400,6 +400,7 @@ fn is_request(command: &Command) -> bool {
         | Command::ReportOutcomes { .. }
         | Command::KeepOutput { .. }
         | Command::ReportEnded { .. }
+        | Command::ReportPost { .. }
         | Command::ExpireTimers => false,
     }
 }
@@ -422,8 +423,11 @@ fn content_bytes(event: &Event) -> usize {
         Event::TaskRestored(_)
         | Event::ArrayRestored(_)
         | Event::GroupRestored(_)
+        | Event::WebhookOwed(_)
         | Event::OrderRestored { .. } => 0,
+        Event::WebhookDelayed { error, .. } | Event::WebhookGivenUp { error, .. } => error.len(),
         Event::TaskAssigned { .. }
+        | Event::WebhookDelivered { .. }
         | Event::ScheduleFired { .. }
         | Event::ScheduleRemoved { .. }
         | Event::ArrayCancelled { .. }

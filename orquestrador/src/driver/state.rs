@@ -200,6 +200,10 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }
+        | Event::WebhookDelivered { .. }
+        | Event::WebhookDelayed { .. }
+        | Event::WebhookGivenUp { .. }
+        | Event::WebhookOwed(_)
         | Event::ScheduleSet { .. }
         | Event::ScheduleFired { .. }
         | Event::ScheduleRemoved { .. }

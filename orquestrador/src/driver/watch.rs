@@ -453,6 +453,7 @@ mod tests {
             retry_of: None,
             schedule: None,
             group: None,
+            webhook: None,
             finish_order: None,
         };
         let mut readers: Vec<_> = [3, 4]

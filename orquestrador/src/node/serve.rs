@@ -62,6 +62,7 @@ pub fn start(
         outputs: node.outputs.clone(),
         blobs: node.blobs.clone(),
         max_payload_bytes: node.max_payload_bytes,
+        webhooks: node.webhooks.clone(),
     };
     routes.add_service(
         Tasks::new(tasks)
@@ -76,7 +77,11 @@ pub fn start(
     routes.add_service(BlobServiceServer::new(blobs));
     let queues = api::queues::Service { driver: driver.clone(), users: users.clone() };
     routes.add_service(QueueServiceServer::new(queues));
-    let schedules = api::schedules::Service { driver: driver.clone(), users: users.clone() };
+    let schedules = api::schedules::Service {
+        driver: driver.clone(),
+        users: users.clone(),
+        webhooks: node.webhooks.clone(),
+    };
     routes.add_service(
         ScheduleServiceServer::new(schedules)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -120,6 +120,10 @@ impl Fates {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::WebhookDelivered { .. }
+            | Event::WebhookDelayed { .. }
+            | Event::WebhookGivenUp { .. }
+            | Event::WebhookOwed(_)
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

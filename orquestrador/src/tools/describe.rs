@@ -107,6 +107,9 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskSkipped { task, .. }
         | Event::TaskKeyed { task, .. }
         | Event::OutputKept { task, .. }
+        | Event::WebhookDelivered { task, .. }
+        | Event::WebhookDelayed { task, .. }
+        | Event::WebhookGivenUp { task, .. }
         | Event::BlobsReferred { task, .. }
         | Event::AttemptEnded { task, .. } => vec![*task],
         Event::ArraySubmitted { array, .. }
@@ -116,6 +119,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         Event::TasksPruned { tasks } => tasks.clone(),
         Event::ScheduleFired { firing, .. } => firing_word(firing).1.into_iter().collect(),
         Event::TaskRestored(restored) => vec![restored.task],
+        Event::WebhookOwed(owed) => vec![owed.report.task],
         Event::WorkerRegistered { .. }
         | Event::HandlersLearned { .. }
         | Event::WorkerLost { .. }
@@ -156,6 +160,10 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskKeyed { .. } => "TASK_KEYED",
         Event::KeysReleased { .. } => "KEYS_RELEASED",
         Event::OutputKept { .. } => "OUTPUT_KEPT",
+        Event::WebhookDelivered { .. } => "WEBHOOK_DELIVERED",
+        Event::WebhookDelayed { .. } => "WEBHOOK_DELAYED",
+        Event::WebhookGivenUp { .. } => "WEBHOOK_GIVEN_UP",
+        Event::WebhookOwed(_) => "WEBHOOK_OWED",
         Event::ScheduleSet { .. } => "SCHEDULE_SET",
         Event::ScheduleFired { .. } => "SCHEDULE_FIRED",
         Event::ScheduleRemoved { .. } => "SCHEDULE_REMOVED",
@@ -284,6 +292,18 @@ fn fields(event: &Event) -> Value {
                 keys.iter().map(|(owner, key)| json!({"owner": text(owner), "key": text(key)}));
             json!({ "keys": keys.collect::<Vec<_>>() })
         }
+        Event::WebhookDelivered { task, at } => json!({ "task_id": text(task), "at_ms": at.0 }),
+        Event::WebhookDelayed { task, tries, until, error, at } => json!({
+            "task_id": text(task), "tries": tries, "until_ms": until.0, "error": error,
+            "at_ms": at.0,
+        }),
+        Event::WebhookGivenUp { task, error, at } => json!({
+            "task_id": text(task), "error": error, "at_ms": at.0,
+        }),
+        Event::WebhookOwed(owed) => json!({
+            "task_id": text(&owed.report.task), "url": text(&owed.url), "tries": owed.tries,
+            "next_ms": owed.next.0, "error": owed.error,
+        }),
         Event::OutputKept { task, output } => {
             json!({ "task_id": text(task), "output_bytes": content::length(output) })
         }

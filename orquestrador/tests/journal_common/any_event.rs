@@ -21,6 +21,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
             priority,
             schedule: end_ms.map(|_| "nightly".into()),
             group: begin_ms.map(|n| format!("group {n}").as_str().into()),
+            webhook: begin_ms.map(|n| format!("https://a.example/{n}").as_str().into()),
             times: TimeLimits { attempt_ms, begin_ms, end_ms },
             origin: end_ms.map(|n| {
                 Box::new(Origin { of: TaskId(n.into()), first: TaskId(priority as u128) })
@@ -151,6 +152,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
         schedules::any_event(terms().boxed()),
         blobs::any_event(),
         arrays::any_event(),
+        webhooks::any_event(),
         (task(), at(), at()).prop_map(|(task, until, at)| Event::TaskDelayed { task, until, at }),
         (task(), attempt(), cause(), at()).prop_map(|(task, attempt, cause, at)| {
             Event::TaskLost { task, attempt, cause, at }
@@ -219,6 +221,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                     Box::new(RestoredAgain { payload: b"hello"[..].into(), terms: terms.into() })
                 });
                 task.worker = task.worker.filter(|_| has_run);
+                task.webhook = has_run.then(|| Box::new(webhooks::settled(at)));
                 Event::TaskRestored(task)
             }
         ),

@@ -13,6 +13,8 @@ pub struct Way {
     queue: Option<String>,
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub group: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub webhook: Option<String>,
     #[arg(long, value_name = "-128..127", allow_negative_numbers = true, default_value_t = 0)]
     priority: i8,
     #[arg(long, value_name = "TIME", value_parser = positive_duration)]

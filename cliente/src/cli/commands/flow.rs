@@ -257,6 +257,7 @@ fn spec(
         labels: common.labels.clone().unwrap_or(needs.labels),
         resources: common.resources.clone().unwrap_or(needs.resources),
     };
+    spec.webhook = common.webhook.clone().or_else(|| options.way.webhook.clone());
     let after = task.after.iter().filter_map(|other| ids.get(other).cloned()).collect();
     spec.after = After { ids: after, any_end: task.after_any_end };
     Ok(spec)

@@ -43,6 +43,7 @@ pub struct Template {
     needs: Needs,
     unique: Option<UniqueKey>,
     group: Option<String>,
+    webhook: Option<String>,
     blobs: Vec<blobs::Content>,
     files: args::Files,
     content: Content,
@@ -92,7 +93,7 @@ impl Template {
         let delivery = options.delivery.into();
         let after = After { ids: options.after.clone(), any_end: options.after_any_end };
         let (needs, unique) = (options.way.needs(), options.unique());
-        let group = options.way.group.clone();
+        let (group, webhook) = (options.way.group.clone(), options.way.webhook.clone());
         let (blobs, files) = (Vec::new(), options.files.clone());
         Ok(Self {
             handler,
@@ -105,6 +106,7 @@ impl Template {
             needs,
             unique,
             group,
+            webhook,
             blobs,
             files,
             content,
@@ -148,6 +150,7 @@ impl Template {
             needs: self.needs.clone(),
             unique: self.unique.clone(),
             group: self.group.clone(),
+            webhook: self.webhook.clone(),
             blobs: self.blobs.clone(),
             ..TaskSpec::new(&self.handler, payload)
         }

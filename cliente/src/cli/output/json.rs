@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use common::blobs::Content;
 use common::proto::{
     Array, Delivery, Durability, GetClusterResponse, Group, ListUsersResponse, NodeRole,
-    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskState, Usage, User, Worker,
+    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskState, Usage, User, Webhook,
+    WebhookState, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -161,11 +162,29 @@ fn task(view: &TaskView) -> Value {
         "retry_of": word(&task.retry_of),
         "schedule": word(&task.schedule),
         "group": word(&task.group),
+        "webhook": task.webhook.as_ref().map(webhook),
         "result": result.as_ref().map(|result| result_value(&task.handler, result)).or(blob),
         "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
         "durability": receipt.as_ref().map(durability),
         "epoch": receipt.as_ref().map(|r| r.epoch),
         "journal_index": receipt.as_ref().map(|r| r.journal_index),
+    })
+}
+
+fn webhook(webhook: &Webhook) -> Value {
+    json!({
+        "state": match webhook.state() {
+            WebhookState::Unspecified => None,
+            WebhookState::Expected => Some("EXPECTED"),
+            WebhookState::Owed => Some("OWED"),
+            WebhookState::Delivered => Some("DELIVERED"),
+            WebhookState::GivenUp => Some("GIVEN_UP"),
+        },
+        "url": word(&webhook.url),
+        "tries": webhook.tries,
+        "next_at": time(webhook.next_at_ms),
+        "error": word(&webhook.error),
+        "settled_at": time(webhook.settled_at_ms),
     })
 }
 

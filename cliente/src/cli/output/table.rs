@@ -9,7 +9,7 @@ use common::messages::words::{
 };
 use common::proto::{
     Array, Delivery, GetClusterResponse, Group, ListUsersResponse, Progress, Queue, Quota, Receipt,
-    Schedule, StateCount, Task, TaskError, TaskState, Usage, User, Worker,
+    Schedule, StateCount, Task, TaskError, TaskState, Usage, User, Webhook, WebhookState, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -132,6 +132,28 @@ impl Table {
         task.error.as_ref().map(text).unwrap_or_default()
     }
 
+    /// `not delivered yet, 2 attempts: the answer was 503 (2026-11-27 14:00:00 → http://…)`
+    fn webhook(&self, webhook: &Webhook) -> String {
+        let word = self.label(match webhook.state() {
+            WebhookState::Unspecified => return String::new(),
+            WebhookState::Expected => Label::WebhookExpected,
+            WebhookState::Owed => Label::WebhookOwed,
+            WebhookState::Delivered => Label::WebhookDelivered,
+            WebhookState::GivenUp => Label::WebhookGivenUp,
+        });
+        let mut text = word.to_owned();
+        if webhook.tries > 0 {
+            text += &format!(", {} {}", self.label(Label::Attempts), webhook.tries);
+        }
+        if !webhook.error.is_empty() {
+            text += &format!(": {}", webhook.error);
+        }
+        let moment = webhook.next_at_ms.max(webhook.settled_at_ms);
+        let more = [time(moment), webhook.url.clone()];
+        let more: Vec<_> = more.into_iter().filter(|part| !part.is_empty()).collect();
+        if more.is_empty() { text } else { format!("{text} ({})", more.join(" → ")) }
+    }
+
     /// `980 QUEUED, 4 RUNNING`: of the states that there are.
     fn counts(&self, counts: [(TaskState, u64); 6]) -> String {
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
@@ -202,6 +224,7 @@ impl Output for Table {
             (Label::Started, time(task.started_at_ms)),
             (Label::Finished, time(task.finished_at_ms)),
             (Label::Error, self.error(task)),
+            (Label::Webhook, task.webhook.as_ref().map(|w| self.webhook(w)).unwrap_or_default()),
             (Label::Result, self.result(view).unwrap_or_default()),
         ])
     }

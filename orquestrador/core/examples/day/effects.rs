@@ -57,6 +57,7 @@ impl Day {
             | Effect::TaskChanged { .. }
             | Effect::EndedInArray { .. }
             | Effect::GroupEnded { .. }
+            | Effect::Post { .. }
             | Effect::UsersChanged { .. } => {}
         }
     }

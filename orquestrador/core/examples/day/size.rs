@@ -74,6 +74,10 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }
+        | Event::WebhookDelivered { .. }
+        | Event::WebhookDelayed { .. }
+        | Event::WebhookGivenUp { .. }
+        | Event::WebhookOwed(_)
         | Event::GroupRestored(_)
         | Event::OrderRestored { .. }
         | Event::BlobsReferred { .. }

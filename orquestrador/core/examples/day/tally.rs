@@ -105,6 +105,10 @@ impl Tally {
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
+            | Event::WebhookDelivered { .. }
+            | Event::WebhookDelayed { .. }
+            | Event::WebhookGivenUp { .. }
+            | Event::WebhookOwed(_)
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

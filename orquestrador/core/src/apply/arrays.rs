@@ -286,6 +286,9 @@ impl State {
         self.queues.count_waiting(queue, waiting, false);
         self.owners.count_waiting(owner, waiting, false);
         self.count_within_group(class, TaskState::Queued, waiting, false);
+        if self.classes[class].terms.webhook.is_some() {
+            self.webhooks.expected -= u64::from(waiting);
+        }
     }
 
     /// After an array changed.
@@ -298,6 +301,9 @@ impl State {
         self.queues.count_waiting(queue, waiting, true);
         self.owners.count_waiting(owner, waiting, true);
         self.count_within_group(class, TaskState::Queued, waiting, true);
+        if self.classes[class].terms.webhook.is_some() {
+            self.webhooks.expected += u64::from(waiting);
+        }
     }
 }
 

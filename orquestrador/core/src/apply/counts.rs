@@ -18,6 +18,7 @@ impl State {
         if let Some((due, _)) = self.expiry_of(task) {
             self.expiring.remove(&(due, task.seq));
         }
+        self.webhooks.expected -= u64::from(self.classes[class].terms.webhook.is_some());
         self.count_within_group(class, state, 1, false);
         self.count_within_array(id, state, false);
     }
@@ -34,6 +35,7 @@ impl State {
         if let Some((due, _)) = self.expiry_of(task) {
             self.expiring.insert((due, task.seq), slot);
         }
+        self.webhooks.expected += u64::from(self.classes[class].terms.webhook.is_some());
         self.count_within_group(class, state, 1, true);
         self.count_within_array(id, state, true);
     }

@@ -14,6 +14,8 @@ mod keys;
 mod output;
 mod schedules;
 mod users;
+mod webhooks;
+mod workers;
 
 pub use dependencies::Fate;
 use hold::Hold;
@@ -126,6 +128,17 @@ impl State {
             Event::GroupRestored(restored) => self.group_restored(restored),
             Event::OrderRestored { next } => {
                 self.next_order = self.next_order.max(FinishOrder(*next));
+                Ok(())
+            }
+            Event::WebhookDelivered { task, at } => self.webhook_settled(*task, None, *at),
+            Event::WebhookDelayed { task, tries, until, error, at: _ } => {
+                self.webhook_delayed(*task, (*tries, *until), error)
+            }
+            Event::WebhookGivenUp { task, error, at } => {
+                self.webhook_settled(*task, Some(error), *at)
+            }
+            Event::WebhookOwed(owed) => {
+                self.webhook_owed(Arc::clone(owed));
                 Ok(())
             }
             Event::BlobsReferred { task, blobs } => self.blobs_referred(*task, blobs),
@@ -332,7 +345,9 @@ impl State {
             finished_at: at,
             order: None,
             again: None,
+            webhook: None,
         };
+        let webhook = self.classes[class].terms.webhook.clone();
         let is_kept = matches!(finished.end, End::Failed(_) | End::Lost { .. });
         let terms = is_kept.then(|| Arc::clone(&self.classes[class].terms));
         let mut holds_slot = false;
@@ -376,6 +391,9 @@ impl State {
         self.leave_front(slot, Hold::of(before));
         self.note_end(id);
         self.note_key_end(id, at);
+        if let Some(url) = webhook {
+            self.owe_report(slot, url);
+        }
         Ok(())
     }
 
@@ -460,6 +478,7 @@ impl State {
             finished_at: restored.finished_at,
             order: restored.finish_order.map(FinishOrder),
             again,
+            webhook: restored.webhook.clone(),
         };
         self.totals.finished_bytes += finished.bytes();
         let body = Body::Finished(Box::new(finished));
@@ -508,77 +527,5 @@ impl State {
             self.with_blobs.insert(order, slot);
         }
         order
-    }
-
-    // ---- Workers. ----
-
-    fn worker_registered(
-        &mut self,
-        id: &WorkerId,
-        incarnation: ProcessId,
-        slots: u32,
-        (handlers, labels, resources): Offer<'_>,
-    ) -> Applied {
-        let handlers = handlers.iter().map(|name| self.handlers.hold(name)).collect();
-        let slot = match self.workers.find(id) {
-            Some(slot) if self.workers[slot].incarnation != incarnation => {
-                return Err("the older incarnation was not declared lost");
-            }
-            Some(slot) => {
-                self.digest = self.digest.wrapping_sub(self.worker_hash(slot));
-                slot
-            }
-            None => self.workers.insert(Worker::new(id.clone(), incarnation)),
-        };
-        let worker = &mut self.workers[slot];
-        worker.slots = slots;
-        worker.labels = labels.to_vec();
-        worker.resources = resources.to_vec();
-        for before in std::mem::replace(&mut worker.handlers, handlers) {
-            self.handlers.release(before);
-        }
-        self.digest = self.digest.wrapping_add(self.worker_hash(slot));
-        Ok(())
-    }
-
-    fn worker_lost(&mut self, id: &WorkerId, incarnation: ProcessId) -> Applied {
-        let slot = self.workers.find(id).ok_or("there is no such worker")?;
-        if self.workers[slot].incarnation != incarnation {
-            return Err("another incarnation is registered");
-        }
-        self.digest = self.digest.wrapping_sub(self.worker_hash(slot));
-        for held in std::mem::take(&mut self.workers[slot].cancelled).into_values() {
-            self.workers[slot].used.give_back(held.needs.as_deref());
-            self.release_cancelled(held.task);
-        }
-        for handler in std::mem::take(&mut self.workers[slot].handlers) {
-            self.handlers.release(handler);
-        }
-        self.workers.mark_lost(slot);
-        Ok(())
-    }
-
-    fn attempt_ended(&mut self, attempt: AttemptRef, worker: &WorkerId) -> Applied {
-        let worker = self.workers.find(worker).ok_or("there is no such worker")?;
-        let held = self.workers[worker].cancelled.remove(&attempt);
-        let Held { task, needs } = held.ok_or("the attempt holds no slot there")?;
-        self.workers[worker].used.give_back(needs.as_deref());
-        self.release_cancelled(task);
-        Ok(())
-    }
-
-    /// From now on retention may forget it.
-    fn release_cancelled(&mut self, slot: Slot<Task>) {
-        self.count_held(self.tasks[slot].class, false);
-        self.count_out(slot);
-        let order = self.retain(slot);
-        if let Body::Finished(finished) = &mut self.tasks[slot].body {
-            finished.order = Some(order);
-        }
-        self.count_in(slot);
-    }
-
-    fn worker_hash(&self, slot: Slot<Worker>) -> u128 {
-        digest::worker(&self.workers[slot], &self.handlers)
     }
 }

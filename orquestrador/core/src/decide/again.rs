@@ -47,6 +47,7 @@ impl Machine {
         };
         self.check_terms(&owner, std::iter::once((&again.handler, &again.terms)))?;
         self.check_backlog(&owner, (1, again.payload.len() as u64))?;
+        self.check_webhooks(again.terms.webhook.is_some().into())?;
         self.take_rate(now, &owner, 1)?;
         self.accept(now, &owner, again, step);
         self.assign_ready(now, step);

@@ -10,6 +10,7 @@ use crate::rejection::Rejection;
 use crate::state::arrays::Array;
 use crate::state::slab::Slot;
 use crate::state::tasks::Task;
+use crate::webhook::WebhookStanding;
 
 impl Machine {
     pub(super) fn submit_array(
@@ -236,6 +237,12 @@ impl Machine {
             queue: terms.queue.clone(),
             priority: terms.priority,
             group: terms.group.clone(),
+            webhook: terms
+                .webhook
+                .clone()
+                .filter(|_| state == TaskState::Queued)
+                .map(WebhookStanding::Expected)
+                .map(Box::new),
             finish_order: None,
         }
     }

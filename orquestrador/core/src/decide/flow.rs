@@ -42,7 +42,7 @@ impl Machine {
         allow_unknown_handler: bool,
     ) -> Result<Vec<bool>, Rejection> {
         let (mut names, mut is_new) = (BTreeSet::new(), Vec::with_capacity(work.len()));
-        let (mut count, mut bytes) = (0, 0);
+        let (mut count, mut bytes, mut reports) = (0, 0, 0);
         for part in work {
             let is_known = match part {
                 NewWork::Task(task) => self.is_repeated(owner, task)?,
@@ -63,6 +63,7 @@ impl Machine {
                     self.check_needs(handler, terms.needs.as_deref())?;
                 }
                 (count, bytes) = (count + tasks, bytes + payload);
+                reports += terms.webhook.as_ref().map_or(0, |_| tasks);
             }
             is_new.push(!is_known);
         }
@@ -71,6 +72,7 @@ impl Machine {
             let new = || parts.clone().filter(|(_, is_new)| **is_new).map(|(part, _)| part);
             self.check_terms(owner, new().map(NewWork::way))?;
             self.check_backlog(owner, (count, bytes))?;
+            self.check_webhooks(reports)?;
             self.check_references(new().map(|part| part.blobs().len()).sum())?;
             let work = parts.clone().map(|(p, is_new)| (p.id(), p.after().filter(|_| *is_new)));
             self.check_dependencies(owner, work)?;

@@ -23,6 +23,7 @@ mod timers;
 mod users;
 mod view;
 mod watching;
+mod webhooks;
 mod workers;
 
 pub use query::MAX_SCANNED;
@@ -158,6 +159,9 @@ impl Machine {
             Command::RunSchedule { request, owner, name, task } => {
                 let done = self.run_schedule(now, (owner, name), task, step);
                 answer(step, request, done);
+            }
+            Command::ReportPost { task, tries, posted } => {
+                self.report_post(now, (task, tries), posted, step);
             }
             Command::ExpireTimers => self.expire_timers(now, step),
         }

@@ -178,6 +178,7 @@ impl Machine {
 
     pub(super) fn admit_firing(&self, owner: &UserName, task: &NewTask) -> Result<(), Rejection> {
         self.check_terms(owner, std::iter::once((&task.handler, &task.terms)))?;
+        self.check_webhooks(task.terms.webhook.is_some().into())?;
         self.check_backlog(owner, (1, task.payload.len() as u64))
     }
 

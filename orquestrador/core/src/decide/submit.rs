@@ -126,7 +126,7 @@ impl Machine {
         // Ids that ascend, as UUIDv7 do, cannot repeat.
         let mut seen = (!ascending).then(BTreeMap::new);
         let mut is_new = Vec::with_capacity(batch.tasks.len());
-        let (mut count, mut bytes) = (0, 0);
+        let (mut count, mut bytes, mut reports) = (0, 0, 0);
         for task in &batch.tasks {
             let repeated =
                 self.is_repeated(&batch.owner, task)? || is_repeated_within(seen.as_mut(), task)?;
@@ -137,6 +137,7 @@ impl Machine {
                 }
                 count += 1;
                 bytes += task.payload.len() as u64;
+                reports += u64::from(task.terms.webhook.is_some());
             }
             is_new.push(!repeated);
         }
@@ -144,6 +145,7 @@ impl Machine {
             let wanted = batch.tasks.iter().map(|task| (&task.handler, &task.terms));
             self.check_terms(&batch.owner, wanted)?;
             self.check_backlog(&batch.owner, (count, bytes))?;
+            self.check_webhooks(reports)?;
             self.check_references(batch.tasks.iter().map(|task| task.blobs.len()).sum())?;
             let work = batch.tasks.iter().zip(&is_new);
             let work = work.map(|(t, is_new)| (t.id, t.after.as_deref().filter(|_| *is_new)));
@@ -157,7 +159,13 @@ impl Machine {
         if task.id.is_for_arrays() {
             return Err(Rejection::TaskIdConflict { task: task.id });
         }
-        let Some(slot) = self.state.tasks.find(task.id) else { return Ok(false) };
+        let Some(slot) = self.state.tasks.find(task.id) else {
+            // One of this name was forgotten, but its end is still to be told.
+            return match self.state.webhooks.find(task.id) {
+                Some(_) => Err(Rejection::TaskIdConflict { task: task.id }),
+                None => Ok(false),
+            };
+        };
         let fingerprint = digest::fingerprint(
             digest::text(&owner.0),
             digest::text(&task.handler.0),

@@ -25,6 +25,7 @@ impl Machine {
         self.wake(now, step);
         self.release_keys(now, step);
         self.fire_schedules(now, step);
+        self.post_webhooks(now, step);
         self.assign_ready(now, step);
         self.prune(step);
     }
@@ -81,7 +82,8 @@ impl Machine {
         let keys = self.state.keys.due().next().map(|(until, _)| until);
         let schedules = self.office.agenda.first();
         let tasks = due.into_iter().chain(expiring).chain(keys);
-        self.next_lease_end().into_iter().chain(tasks).chain(schedules).min()
+        let posts = self.next_post();
+        self.next_lease_end().into_iter().chain(tasks).chain(schedules).chain(posts).min()
     }
 
     fn lease_end(&self, worker: Slot<Worker>) -> Timestamp {

@@ -38,6 +38,7 @@ impl Machine {
             queue: terms.queue.clone(),
             priority: terms.priority,
             group: terms.group.clone(),
+            webhook: self.webhook_standing(task.id(), terms).map(Box::new),
             finish_order: None,
         };
         match &task.body {

@@ -7,6 +7,7 @@ mod check;
 mod desks;
 mod lanes;
 mod pick;
+mod posts;
 mod rates;
 
 use std::cmp::Reverse;
@@ -29,6 +30,7 @@ use agenda::Agenda;
 use board::Post;
 use desks::{Condition, Desk, DeskId, Desks};
 use lanes::{Lanes, Place, Standing};
+use posts::Posts;
 use rates::Rates;
 
 /// A registered worker, as this principal knows it.
@@ -55,6 +57,7 @@ pub struct Office {
     lanes: Lanes,
     pub rates: Rates,
     pub agenda: Agenda,
+    pub posts: Posts,
     next_turn: u64,
 }
 

@@ -18,6 +18,7 @@ pub mod schedules;
 pub mod slab;
 pub mod tasks;
 pub mod transitions;
+pub mod webhooks;
 pub mod workers;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ use queues::Queues;
 use schedules::Schedules;
 use slab::Slot;
 use tasks::{Body, FinishOrder, Seq, Task, Tasks};
+use webhooks::Webhooks;
 use workers::Workers;
 
 #[derive(Default)]
@@ -61,6 +63,7 @@ pub struct State {
     pub keys: Keys,
     pub schedules: Schedules,
     pub blobs: Blobs,
+    pub webhooks: Webhooks,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
     /// Those of them that refer to blobs.
@@ -233,6 +236,7 @@ impl State {
         let schedules = self.schedules.iter().map(|(key, entry)| schedules::hash(key, entry));
         let all = all.chain(groups).chain(keys).chain(quotas).chain(schedules);
         let references = self.blobs.iter().map(|(task, blob)| blobs::hash(task, blob));
-        all.chain(references).fold(0, u128::wrapping_add)
+        let owed = self.webhooks.iter().map(|owed| webhooks::hash(owed));
+        all.chain(references).chain(owed).fold(0, u128::wrapping_add)
     }
 }

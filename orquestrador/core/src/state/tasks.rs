@@ -15,6 +15,7 @@ use crate::effect::TaskState;
 use crate::event::LossCause;
 use crate::ids::{Attempt, Blob, TaskId, Timestamp, WorkerId};
 use crate::terms::Terms;
+use crate::webhook::Settled;
 
 /// The order of submission.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -108,6 +109,8 @@ pub struct Finished {
     pub order: Option<FinishOrder>,
     /// Of a failure or a loss: what is needed to do it once more.
     pub again: Option<Box<Again>>,
+    /// What became of its report, if it had one that is owed no more.
+    pub webhook: Option<Box<Settled>>,
 }
 
 /// What a task was.

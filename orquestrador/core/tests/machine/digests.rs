@@ -6,6 +6,7 @@ use orquestrador_core::event::{
 };
 use orquestrador_core::ids::{Attempt, ProcessId, QueueName, TaskId, Timestamp};
 use orquestrador_core::terms::{Expiry, RetryPolicy, Terms};
+use orquestrador_core::webhook::Settled;
 use orquestrador_core::{Event, Limits, Machine, invariants};
 
 use crate::scene::*;
@@ -25,6 +26,10 @@ fn the_digest_does_not_depend_on_the_path() {
     assert_eq!(one.principal.digest(), other.principal.digest());
 }
 
+fn settled(is_delivered: bool) -> Box<Settled> {
+    Box::new(Settled { is_delivered, tries: 1, error: String::new(), at: Timestamp(5) })
+}
+
 fn lost(cause: LossCause, output: &str) -> RestoredEnd {
     RestoredEnd::Lost { cause, output: output.as_bytes().to_vec().into() }
 }
@@ -32,12 +37,14 @@ fn lost(cause: LossCause, output: &str) -> RestoredEnd {
 #[test]
 fn the_digest_covers_every_field_of_a_finished_task() {
     type Change = fn(&mut RestoredTask);
-    let changes: [Change; 19] = [
+    let changes: [Change; 21] = [
         |_| {},
         |task| task.task = TaskId(2),
         |task| task.owner = "bia".into(),
         |task| task.handler = "render".into(),
         |task| task.group = Some("g".into()),
+        |task| task.webhook = Some(settled(true)),
+        |task| task.webhook = Some(settled(false)),
         |task| task.fingerprint = 8,
         |task| task.attempt = Attempt(2),
         |task| task.worker = Some("w2".into()),
@@ -265,6 +272,7 @@ fn finished() -> RestoredTask {
         schedule: None,
         group: None,
         again: None,
+        webhook: None,
         end: RestoredEnd::Succeeded { result: b"result"[..].into() },
     }
 }

@@ -16,6 +16,7 @@ use orquestrador_core::terms::{Expiry, Terms};
 use orquestrador_core::{Answer, Command, Effect, Event, Limits, Machine, Step};
 
 use crate::timetable::Timetable;
+use crate::webhooks;
 
 const REQUEST: RequestId = RequestId(0);
 
@@ -49,6 +50,7 @@ pub struct Ledger {
     keys: BTreeMap<(UserName, KeyName), (TaskId, Timestamp)>,
     /// How many tasks of each group have ended how, those that are forgotten included.
     groups: BTreeMap<(UserName, GroupName), [u64; 6]>,
+    webhooks: webhooks::Book,
 }
 
 struct Entry {
@@ -267,6 +269,9 @@ impl Ledger {
             Event::OutputKept { task, .. } => {
                 assert_eq!(self.tasks[task].stage, Stage::Finished, "{task} goes on");
             }
+            Event::WebhookDelayed { .. }
+            | Event::WebhookDelivered { .. }
+            | Event::WebhookGivenUp { .. } => self.webhooks.record(event, &self.limits),
             Event::KeysReleased { keys } => {
                 for name in keys {
                     let (task, _) = self.keys.remove(name).expect("released keys were held");
@@ -327,6 +332,7 @@ impl Ledger {
             Event::TaskRestored(_)
             | Event::ArrayRestored(_)
             | Event::GroupRestored(_)
+            | Event::WebhookOwed(_)
             | Event::OrderRestored { .. } => panic!("nobody decides {event:?}"),
         }
     }
@@ -420,7 +426,10 @@ impl Ledger {
     }
 
     fn count_end(&mut self, task: TaskId, end: TaskState) {
-        let Entry { owner, terms, .. } = &self.tasks[&task];
+        let Entry { owner, terms, stage, .. } = &self.tasks[&task];
+        if terms.webhook.is_some() && *stage == Stage::Finished {
+            self.webhooks.owe(task);
+        }
         if let Some(group) = &terms.group {
             let ends = self.groups.get_mut(&(owner.clone(), group.clone()));
             ends.expect("it has tasks")[end as usize] += 1;

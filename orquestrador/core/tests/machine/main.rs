@@ -30,4 +30,5 @@ mod submitting;
 mod surroundings;
 mod timetable;
 mod users;
+mod webhooks;
 mod workers;

@@ -115,6 +115,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => queue().prop_map(|queue| Command::PurgeQueue { request: REQUEST, queue }),
         4 => timetable::command(owner().boxed(), terms()),
         2 => Just(Command::ExpireTimers),
+        4 => crate::webhooks::any_report(id().boxed()),
     ]
 }
 
@@ -222,10 +223,11 @@ fn terms() -> impl Strategy<Value = Terms> {
     let priority = prop_oneof![2 => Just(0), 1 => -2..3i8];
     let needs = proptest::option::weighted(0.3, needs());
     let group = proptest::option::weighted(0.5, group());
-    let all = (terms, queue(), priority, times(), needs, group);
-    all.prop_map(|(terms, queue, priority, times, needs, group)| {
+    let webhook = proptest::option::weighted(0.3, crate::webhooks::any_url());
+    let all = (terms, queue(), priority, times(), needs, group, webhook);
+    all.prop_map(|(terms, queue, priority, times, needs, group, webhook)| {
         let needs = needs.filter(|needs| *needs != Needs::default()).map(Box::new);
-        Terms { queue, priority, times, needs, group, ..terms }
+        Terms { queue, priority, times, needs, group, webhook, ..terms }
     })
 }
 

@@ -351,6 +351,14 @@ fn event(event: &Event) -> String {
             let blobs: Vec<_> = blobs.iter().map(|blob| (blob.id.0[0], blob.bytes)).collect();
             format!("referred {} to {blobs:?}", shown(*task))
         }
+        Event::WebhookDelivered { task, .. } => format!("told of {}", shown(*task)),
+        Event::WebhookDelayed { task, tries, error, .. } => {
+            format!("not told of {}: {tries} tries, {error}", shown(*task))
+        }
+        Event::WebhookGivenUp { task, error, .. } => {
+            format!("given up to tell of {}: {error}", shown(*task))
+        }
+        Event::WebhookOwed(owed) => format!("owed {}", shown(owed.report.task)),
         Event::KeysReleased { keys } => format!("released keys {keys:?}"),
         Event::GroupRestored(restored) => format!("restored group {}", restored.group),
         Event::OrderRestored { next } => format!("restored order {next}"),
@@ -420,6 +428,10 @@ fn effect(effect: &Effect) -> String {
         Effect::EndedInArray { array, numbers, template } => {
             let state = template.state;
             format!("> of array {} {numbers:?} {state:?}", array.0 >> 96)
+        }
+        Effect::Post { owed } => {
+            let (task, state) = (shown(owed.report.task), owed.report.state);
+            format!("> post {task} {state:?} to {}, {} tries", owed.url, owed.tries)
         }
         Effect::GroupEnded { owner, group } => format!("> group {group} of {owner} ended"),
         Effect::Notice(notice) => format!("> {}", self::notice(notice)),
@@ -585,6 +597,9 @@ fn notice(notice: &Notice) -> String {
             format!("task {} again, to {worker}", shown(*task))
         }
         Notice::TaskFinished { task, state, .. } => format!("task {} is {state:?}", shown(*task)),
+        Notice::WebhookGivenUp { task, url, tries, error } => {
+            format!("task {} is not told to {url}: {tries} tries, {error}", shown(*task))
+        }
         Notice::OutcomeFenced { attempt } => format!("fenced {}", reference(*attempt)),
     }
 }

@@ -149,6 +149,7 @@ impl Surroundings {
                 | Effect::TaskChanged { .. }
                 | Effect::EndedInArray { .. }
                 | Effect::GroupEnded { .. }
+                | Effect::Post { .. }
                 | Effect::Notice(_)
                 | Effect::UsersChanged { .. } => {}
             }

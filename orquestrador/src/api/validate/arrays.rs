@@ -113,6 +113,7 @@ impl Violations {
             end_ms: spec.deadline_after_ms,
             needs: spec.needs,
             group: &spec.group,
+            webhook: &spec.webhook,
         };
         let terms = self.work(path, (&handler, &payload), way);
         if count == 0 || first.checked_add(count).is_none() {

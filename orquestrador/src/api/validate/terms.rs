@@ -9,6 +9,8 @@ use orquestrador_core::ids::{QueueName, Timestamp};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 
+use crate::webhooks;
+
 use super::{MAX_NAME, MAX_SLOTS, MAX_TASKS, Violations, name_violation, parse_id};
 
 /// Of one task, that fail.
@@ -35,6 +37,8 @@ pub(super) struct Way<'a> {
     pub needs: Option<proto::Needs>,
     /// Empty: none.
     pub group: &'a str,
+    /// Empty: none.
+    pub webhook: &'a str,
 }
 
 impl Violations {
@@ -124,7 +128,7 @@ impl Violations {
         way: Way<'_>,
     ) -> Option<Arc<Terms>> {
         let Way { delivery, retry, queue, priority, attempt_ms, begin_ms, end_ms, .. } = way;
-        let (group, needs) = (way.group, way.needs);
+        let (group, needs, webhook) = (way.group, way.needs, way.webhook);
         let needs = needs.and_then(|needs| self.needs(path, needs));
         if let Some(why) = name_violation(handler) {
             self.add(format!("{}.handler", path()), why);
@@ -154,6 +158,12 @@ impl Violations {
             self.add(format!("{}.group", path()), why);
         }
         let group = (!group.is_empty()).then(|| group.into());
+        let webhook = (!webhook.is_empty()).then(|| webhooks::parse(webhook));
+        let webhook = webhook.transpose().unwrap_or_else(|why| {
+            self.add(format!("{}.webhook", path()), why.to_string());
+            None
+        });
+        let webhook = webhook.map(|url| url.as_str().into());
         let queue = if queue.is_empty() { QueueName::default() } else { queue.into() };
         let known_priority = i8::try_from(priority);
         if known_priority.is_err() {
@@ -171,8 +181,18 @@ impl Violations {
         let (delivery, priority) = (known?, known_priority.ok()?);
         let (retry, needs) = (retry.map(Box::new), needs.map(Box::new));
         let (origin, schedule) = (None, None);
-        let terms =
-            Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group };
+        let terms = Terms {
+            delivery,
+            retry,
+            queue,
+            priority,
+            times,
+            needs,
+            origin,
+            schedule,
+            group,
+            webhook,
+        };
         Some(terms.shared())
     }
 

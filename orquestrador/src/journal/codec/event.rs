@@ -15,7 +15,7 @@ use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
 
-use super::{CodecError, array, group, restored, schedule};
+use super::{CodecError, array, group, restored, schedule, webhook};
 use orquestrador_wire::process;
 
 pub fn event_to_proto(event: &Event) -> proto::JournalEvent {
@@ -191,6 +191,12 @@ fn to_kind(event: &Event) -> Kind {
             let blobs = blobs.iter().map(blob).collect();
             Kind::BlobsReferred(proto::BlobsReferred { task_id: id(*task), blobs })
         }
+        Event::WebhookDelivered { task, at } => webhook::delivered(*task, *at),
+        Event::WebhookDelayed { task, tries, until, error, at } => {
+            webhook::delayed((*task, *tries), error, (*until, *at))
+        }
+        Event::WebhookGivenUp { task, error, at } => webhook::given_up(*task, error, *at),
+        Event::WebhookOwed(owed) => Kind::WebhookOwed(webhook::owed_to_proto(owed)),
         Event::KeysReleased { keys } => {
             let owned = |(owner, key): &(UserName, KeyName)| proto::OwnedKey {
                 owner: owner.to_string(),
@@ -428,6 +434,10 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             attempt: Attempt(e.attempt),
             worker: e.worker_id.as_str().into(),
         },
+        Kind::WebhookDelivered(e) => webhook::delivered_from_proto(&e)?,
+        Kind::WebhookDelayed(e) => webhook::delayed_from_proto(e)?,
+        Kind::WebhookGivenUp(e) => webhook::given_up_from_proto(e)?,
+        Kind::WebhookOwed(e) => Event::WebhookOwed(webhook::owed_from_proto(e)?.into()),
         Kind::TaskRestored(e) => Event::TaskRestored(Box::new(restored::from_proto(e)?)),
         Kind::ArrayRestored(e) => Event::ArrayRestored(Box::new(array::from_proto(e)?)),
         Kind::ScheduleSet(e) => schedule::set_from_proto(e)?,
@@ -486,8 +496,10 @@ pub(super) fn terms(
     let origin = origin(&terms)?;
     let schedule = Some(terms.schedule.as_str()).filter(|name| !name.is_empty());
     let schedule = schedule.map(Into::into);
-    let proto::TaskTerms { queue, priority, attempt_ms, begin_ms, end_ms, group, .. } = terms;
+    let proto::TaskTerms { priority, attempt_ms, begin_ms, end_ms, .. } = terms;
+    let (queue, group) = (terms.queue, terms.group);
     let group = (!group.is_empty()).then(|| group.as_str().into());
+    let webhook = (!terms.webhook.is_empty()).then(|| terms.webhook.as_str().into());
     let priority = i8::try_from(priority).map_err(|_| CodecError::Invalid("priority"))?;
     let times = TimeLimits { attempt_ms, begin_ms, end_ms };
     let retry = retry.map(|retry| -> Result<_, CodecError> {
@@ -497,7 +509,8 @@ pub(super) fn terms(
         Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
     });
     let (queue, retry) = (named(&queue), retry.transpose()?);
-    let terms = Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group };
+    let terms =
+        Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group, webhook };
     Ok(terms.shared())
 }
 
@@ -521,7 +534,7 @@ fn needs(terms: &proto::TaskTerms) -> Option<Box<Needs>> {
 
 /// `None` where they say nothing.
 pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
-    let Terms { queue, priority, times, needs, origin, schedule, group, .. } = terms;
+    let Terms { queue, priority, times, needs, origin, schedule, group, webhook, .. } = terms;
     let needs = needs.as_deref().cloned().unwrap_or_default();
     let is_default = *queue == QueueName::default();
     let terms = proto::TaskTerms {
@@ -537,6 +550,7 @@ pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
         origin_first: origin.as_deref().map(|origin| id(origin.first)),
         schedule: schedule.as_ref().map(ToString::to_string).unwrap_or_default(),
         group: group.as_ref().map(ToString::to_string).unwrap_or_default(),
+        webhook: webhook.as_ref().map(ToString::to_string).unwrap_or_default(),
     };
     (terms != proto::TaskTerms::default()).then_some(terms)
 }

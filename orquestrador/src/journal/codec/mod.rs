@@ -9,6 +9,7 @@ mod group;
 mod restored;
 mod role;
 mod schedule;
+mod webhook;
 
 use bytes::Bytes;
 use common::proto;

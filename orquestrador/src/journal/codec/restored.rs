@@ -10,11 +10,11 @@ use orquestrador_core::event::{RestoredAgain, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, Timestamp};
 use orquestrador_core::terms::Terms;
 
-use super::CodecError;
 use super::event::{
     cause_from_proto, cause_to_proto, id, is_at_most_once, retry_to_proto, task, terms,
     terms_to_proto,
 };
+use super::{CodecError, webhook};
 
 pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
     TaskRestored {
@@ -54,6 +54,7 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
             group: restored.group.clone(),
             ..Terms::default()
         }),
+        webhook: restored.webhook.as_deref().map(webhook::settled_to_proto),
         again: restored.again.as_ref().map(|again| proto::RestoredAgain {
             payload: again.payload.to_vec(),
             at_most_once: is_at_most_once(again.terms.delivery),
@@ -69,6 +70,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         Ok(Box::new(RestoredAgain { payload: again.payload.into(), terms }))
     });
     let again = again.transpose()?;
+    let settled = e.webhook.map(webhook::settled_from_proto).transpose()?;
     let Terms { delivery, queue, priority, needs, origin, schedule, group, .. } =
         Arc::unwrap_or_clone(terms(e.at_most_once, None, e.terms)?);
     Ok(RestoredTask {
@@ -90,6 +92,7 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         schedule,
         group,
         again,
+        webhook: settled.map(Box::new),
         end: match e.end.ok_or(CodecError::Missing("end"))? {
             End::Succeeded(result) => RestoredEnd::Succeeded { result: result.into() },
             End::Failed(RestoredFailure { code, message, output }) => {

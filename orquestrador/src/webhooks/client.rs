@@ -1,0 +1,140 @@
+//! One attempt to tell a receiver. Follows no redirect, keeps no cookie, knows no proxy.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use orquestrador_core::webhook::Posted;
+
+/// For the whole attempt, the connection included.
+const TIMEOUT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that nobody uses stay open for so long, and so many to each receiver.
+const IDLE: Duration = Duration::from_secs(30);
+const IDLE_CONNECTIONS: usize = 4;
+/// Of an answer's body, which says nothing to us.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Keeps connections.
+#[derive(Clone)]
+pub struct Client(HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+/// What is sent.
+pub struct Message {
+    pub url: String,
+    pub id: String,
+    /// Seconds since the Unix epoch.
+    pub timestamp: u64,
+    pub signature: String,
+    pub body: Bytes,
+}
+
+impl Client {
+    /// # Errors
+    /// This machine has no root certificates, by which receivers could be known.
+    pub fn new() -> std::io::Result<Self> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let https = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        Ok(Self(
+            HyperClient::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(IDLE_CONNECTIONS)
+                .build(https),
+        ))
+    }
+
+    pub async fn post(&self, message: Message) -> Posted {
+        match tokio::time::timeout(TIMEOUT, self.try_post(message)).await {
+            Ok(Ok((status, headers))) => meaning(status, &headers),
+            Ok(Err(error)) => failed(error),
+            Err(_) => failed(format!("no answer within {} s", TIMEOUT.as_secs())),
+        }
+    }
+
+    async fn try_post(&self, message: Message) -> Result<(StatusCode, HeaderMap), String> {
+        let Message { url, id, timestamp, signature, body } = message;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, concat!("mutirao/", env!("CARGO_PKG_VERSION")))
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signature)
+            .body(Full::new(body))
+            .map_err(|error| error.to_string())?;
+        let answer =
+            self.0.request(request).await.map_err(|error| common::console::chain(&error))?;
+        let (head, body) = answer.into_parts();
+        // Only so that the connection can be used again: the head has said all.
+        let rest = Limited::new(body, MAX_ANSWER_BYTES).collect();
+        match tokio::time::timeout(ANSWER_TIMEOUT, rest).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::trace!(%error, "the body of an answer broke off"),
+            Err(_) => tracing::trace!("the body of an answer is slow"),
+        }
+        Ok((head.status, head.headers))
+    }
+}
+
+fn failed(error: String) -> Posted {
+    Posted::Failed { error, after_ms: None }
+}
+
+fn meaning(status: StatusCode, headers: &HeaderMap) -> Posted {
+    if status.is_success() {
+        return Posted::Accepted;
+    }
+    let answer = format!("the answer was {status}");
+    if status == StatusCode::GONE {
+        return Posted::Gone { error: answer };
+    }
+    if status.is_redirection() {
+        return failed(format!("{answer}; redirects are not followed"));
+    }
+    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let after = after.and_then(|seconds| seconds.trim().parse::<u64>().ok());
+    let after_ms = after.map(|seconds| seconds.saturating_mul(1_000));
+    Posted::Failed { error: answer, after_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn an_answer_means_what_its_status_says() {
+        let of = |status: u16, after: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(after) = after {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
+            }
+            meaning(StatusCode::from_u16(status).expect("is a status"), &headers)
+        };
+        for status in [200, 201, 202, 204, 299] {
+            assert_eq!(of(status, None), Posted::Accepted);
+        }
+        assert_eq!(of(410, None), Posted::Gone { error: "the answer was 410 Gone".into() });
+        for status in [301, 302, 400, 401, 404, 429, 500, 503] {
+            assert!(matches!(of(status, None), Posted::Failed { after_ms: None, .. }), "{status}");
+        }
+        assert!(matches!(of(503, Some("7")), Posted::Failed { after_ms: Some(7_000), .. }));
+        assert!(matches!(of(503, Some("soon")), Posted::Failed { after_ms: None, .. }));
+    }
+}
