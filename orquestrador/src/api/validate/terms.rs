@@ -3,7 +3,7 @@
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::proto;
 use orquestrador_core::command::{After, Condition, Delivery, Start, UniqueKey};
-use orquestrador_core::ids::{QueueName, Timestamp};
+use orquestrador_core::ids::{QueueName, Timestamp, WebhookUrl};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 
@@ -148,12 +148,7 @@ impl Violations {
             self.add(format!("{}.queue", path()), why);
         }
         let group = self.optional_name(&format!("{}.group", path()), group).map(Into::into);
-        let webhook = (!webhook.is_empty()).then(|| webhooks::parse(webhook));
-        let webhook = webhook.transpose().unwrap_or_else(|why| {
-            self.add(format!("{}.webhook", path()), why.to_string());
-            None
-        });
-        let webhook = webhook.map(|url| url.as_str().into());
+        let webhook = self.webhook(path, webhook);
         let queue = if queue.is_empty() { QueueName::default() } else { queue.into() };
         let known_priority = i8::try_from(priority);
         if known_priority.is_err() {
@@ -183,6 +178,20 @@ impl Violations {
             group,
             webhook,
         })
+    }
+
+    /// In its normal form; empty: none.
+    fn webhook(&mut self, path: &impl Fn() -> String, text: &str) -> Option<WebhookUrl> {
+        if text.is_empty() {
+            return None;
+        }
+        match webhooks::parse(text) {
+            Ok(url) => Some(url.as_str().into()),
+            Err(why) => {
+                self.add(format!("{}.webhook", path()), why.to_string());
+                None
+            }
+        }
     }
 
     /// `None` also of needs that every worker meets.
