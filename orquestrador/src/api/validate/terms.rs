@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::proto;
 use orquestrador_core::command::{After, Condition, Delivery, Start, UniqueKey};
-use orquestrador_core::ids::{QueueName, Timestamp};
+use orquestrador_core::ids::{QueueName, Timestamp, WebhookUrl};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
 
@@ -158,12 +158,7 @@ impl Violations {
             self.add(format!("{}.group", path()), why);
         }
         let group = (!group.is_empty()).then(|| group.into());
-        let webhook = (!webhook.is_empty()).then(|| webhooks::parse(webhook));
-        let webhook = webhook.transpose().unwrap_or_else(|why| {
-            self.add(format!("{}.webhook", path()), why.to_string());
-            None
-        });
-        let webhook = webhook.map(|url| url.as_str().into());
+        let webhook = self.webhook(path, webhook);
         let queue = if queue.is_empty() { QueueName::default() } else { queue.into() };
         let known_priority = i8::try_from(priority);
         if known_priority.is_err() {
@@ -194,6 +189,20 @@ impl Violations {
             webhook,
         };
         Some(terms.shared())
+    }
+
+    /// In its normal form; empty: none.
+    fn webhook(&mut self, path: &impl Fn() -> String, text: &str) -> Option<WebhookUrl> {
+        if text.is_empty() {
+            return None;
+        }
+        match webhooks::parse(text) {
+            Ok(url) => Some(url.as_str().into()),
+            Err(why) => {
+                self.add(format!("{}.webhook", path()), why.to_string());
+                None
+            }
+        }
     }
 
     /// `None` also of needs that every worker meets.
