@@ -375,6 +375,8 @@ async fn bad_requests_name_their_fields() {
         after_condition: 9,
         needs: Some(Box::new(proto::Needs { slots: 5_000, ..Default::default() })),
         unique: Some(Box::new(proto::UniqueKey { key: String::new(), window_ms: u64::MAX })),
+        payload_blob: None,
+        webhook: String::new(),
         blobs: vec![proto::BlobRef { id: vec![1], bytes: 1 }],
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
@@ -488,7 +490,7 @@ async fn a_payload_may_be_a_blob_and_so_may_what_comes_of_it() {
     let refused = tasks.submit_task(demo(submission(other))).await.expect_err("is another");
     assert_eq!(code(&refused), ErrorCode::TaskIdConflict);
 
-    let mut worker = Worker::connect(&node).await;
+    let mut worker = node.worker("localhost:1", Vec::new(), 1).await;
     let assignment = worker.assignment().await;
     assert_eq!((assignment.payload.len(), assignment.payload_blob), (0, Some(named(b"content"))));
     let outcome = proto::Outcome {

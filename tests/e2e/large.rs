@@ -168,6 +168,21 @@ fn programs_of_a_map_print_as_much_as_they_like() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_run_shows_in_a_pipe_has_no_gap() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
+    let printed = text(LARGE, 8);
+    let source = file(dir.path(), printed.as_bytes())?;
+    // Followed from its beginning, and more at once than is kept for those who follow.
+    let script = format!("echo begin; sleep 1; cat {source}; sleep 1; echo end");
+    let done = cli.command(&["run", "--", "sh", "-c", &script]).output()?;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let expected = format!("begin\n{printed}end\n");
+    assert!(done.stdout == expected.as_bytes(), "{} bytes", done.stdout.len());
+    Ok(())
+}
+
+#[test]
 fn the_same_payload_is_the_same_task_and_no_other_is() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;

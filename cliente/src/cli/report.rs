@@ -76,7 +76,7 @@ impl Report {
         context: &Context,
         (stdout, stderr): (u64, u64),
     ) -> Result<(), Failure> {
-        self.stderr.since(stderr, |part| Ok(say_bytes(part)))?;
+        self.stderr.since(stderr, tell)?;
         self.stdout.since(stdout, output::bytes)?;
         // What was shown beyond what is kept was shown to the end.
         let is_shown = stdout > self.stdout.length() || stderr > self.stderr.length();
@@ -100,7 +100,6 @@ impl Report {
 
     /// What the program printed goes where it printed it, as it was. `tag`: what comes before each line.
     pub fn show(&self, context: &Context, tag: Option<&str>) -> Result<(), Failure> {
-        let tell = |part: &[u8]| Ok(say_bytes(part));
         match tag {
             Some(tag) => {
                 self.stderr.lines(|line| tell(&tagged(tag, line)))?;
@@ -227,6 +226,12 @@ fn not_received(content: &Content) -> Failure {
     Failure::io(content.hash.to_string())(std::io::Error::other("it was not received"))
 }
 
+/// To standard error.
+fn tell(part: &[u8]) -> Result<(), Failure> {
+    say_bytes(part);
+    Ok(())
+}
+
 /// A blob on this machine: verified, without a name.
 async fn received(client: &Client, content: Content) -> Result<File, Failure> {
     client.read_blob(content).await.map_err(|error| match error {
@@ -255,7 +260,10 @@ mod tests {
 
     fn all(printed: &Printed) -> Vec<u8> {
         let mut all = Vec::new();
-        let take = |part: &[u8]| Ok(all.extend_from_slice(part));
+        let take = |part: &[u8]| {
+            all.extend_from_slice(part);
+            Ok(())
+        };
         printed.since(0, take).expect("is there");
         all
     }
@@ -270,7 +278,11 @@ mod tests {
         assert!(all(&printed) == lines[..lines.len() - 1]);
         let mut rest = Vec::new();
         let from = lines.len() as u64 - 5;
-        printed.since(from, |part| Ok(rest.extend_from_slice(part))).expect("is there");
+        let take = |part: &[u8]| {
+            rest.extend_from_slice(part);
+            Ok(())
+        };
+        printed.since(from, take).expect("is there");
         assert_eq!(rest, b"4567");
         let mut count = 0;
         let take = |line: &[u8]| {
@@ -305,7 +317,10 @@ mod tests {
     fn each_line_has_its_tag_and_an_end() {
         let lines = |printed: &[u8]| {
             let mut all = Vec::new();
-            let take = |line: &[u8]| Ok(all.extend(tagged("a", line)));
+            let take = |line: &[u8]| {
+                all.extend(tagged("a", line));
+                Ok(())
+            };
             Printed::Bytes(printed.to_vec()).lines(take).expect("is there");
             all
         };
