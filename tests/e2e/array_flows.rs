@@ -168,7 +168,10 @@ fn a_file_with_a_mistake_about_an_array_submits_nothing() -> anyhow::Result<()> 
         assert!(refused.stderr.contains(word), "{refused:?}");
     }
     // What only the orchestrator knows, too.
-    fs::write(&file, "[tasks.b]\nshell = \"x\"\n[tasks.a]\narray = \"0-9\"\nshell = \"x\"\nretries = 5000")?;
+    fs::write(
+        &file,
+        "[tasks.b]\nshell = \"x\"\n[tasks.a]\narray = \"0-9\"\nshell = \"x\"\nretries = 5000",
+    )?;
     let refused = cli.run(&["submit", "--file", &file])?;
     assert_eq!(refused.code, Some(i32::from(exit::REFUSED)), "{refused:?}");
     assert!(refused.stderr.contains("a.retry.max_attempts"), "it names the task: {refused:?}");
@@ -190,8 +193,12 @@ fn the_flags_of_a_task_are_for_an_array_too() -> anyhow::Result<()> {
     assert_eq!(before["pending_reason"], "NOT_BEFORE", "{before}");
     // After a task that never ends.
     let go = dir.path().join("go");
-    let first =
-        cli.submit(&["--", "sh", "-c", &format!("until [ -e {} ]; do sleep 0.05; done", go.display())])?;
+    let first = cli.submit(&[
+        "--",
+        "sh",
+        "-c",
+        &format!("until [ -e {} ]; do sleep 0.05; done", go.display()),
+    ])?;
     let after = array_of(&["--array", "5-7", "--after", &first, "--", "true"])?;
     cluster.kill_principal()?;
     assert_eq!(status(&cli, &later)?["not_before"], before["not_before"]);
@@ -204,7 +211,8 @@ fn the_flags_of_a_task_are_for_an_array_too() -> anyhow::Result<()> {
     assert_eq!(cancelled["tasks"]["CANCELLED"], 100);
     // Out of time before it could begin, all at once.
     let nobody = ["--handler", "nobody", "--allow-unknown-handler", "--wait"];
-    let late = [&["--output", "json", "submit", "--array", "0-99999", "--expires", "200ms"], &nobody[..]];
+    let late =
+        [&["--output", "json", "submit", "--array", "0-99999", "--expires", "200ms"], &nobody[..]];
     let late = cli.run(&late.concat())?;
     assert_eq!(late.code, Some(i32::from(exit::TASK_FAILED)), "{late:?}");
     let late: Value = serde_json::from_str(&late.stdout)?;
