@@ -194,7 +194,8 @@ impl TaskOrchestrator for Service {
         let (caller, body) = self.caller(request).await?;
         let array = validate::new_array(body.array)?;
         self.hold(array.blobs.iter().copied().collect()).await?;
-        let (owner, allow_unknown_handler) = (caller.user, body.allow_unknown_handler);
+        let (owner, array) = (caller.user, Box::new(array));
+        let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
             |request| Command::SubmitArray { request, owner, array, allow_unknown_handler };
         let done = self.driver.submit(submit).await?;
