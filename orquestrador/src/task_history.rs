@@ -108,7 +108,7 @@ pub fn history(
     up_to: Index,
 ) -> Result<History, journal::Error> {
     let mut history = History::default();
-    let mut before = Before { is_settled: has_begun, ..Before::default() };
+    let mut before = Before { has_begun, ..Before::default() };
     let mut here = journal.snapshot_reader()?.map(|s| s.id().index).unwrap_or_default();
     while here < up_to {
         let entries = journal.read(here.next(), READ_BYTES)?;
@@ -135,6 +135,8 @@ struct Before {
     last: Option<What>,
     /// It has begun, or ended.
     is_settled: bool,
+    /// It has begun by now, maybe before what the journal still tells.
+    has_begun: bool,
 }
 
 impl Before {
@@ -154,7 +156,7 @@ impl Before {
     }
 
     fn ends_with(&self, array: ArrayId, of: TaskId) -> bool {
-        !self.is_settled && of.in_array().is_some_and(|(of, _)| of == array)
+        !(self.is_settled || self.has_begun) && of.in_array().is_some_and(|(of, _)| of == array)
     }
 }
 
@@ -358,8 +360,8 @@ mod tests {
             Event::ArrayFailed { array, failure, at },
             Event::TaskSkipped { task: front, because, at },
         ];
-        let of = |task, is_settled| {
-            let mut before = Before { is_settled, last: None };
+        let of = |task, has_begun| {
+            let mut before = Before { has_begun, ..Before::default() };
             let steps = steps(&events, task, &mut before);
             steps.into_iter().map(|(_, what)| what).collect::<Vec<_>>()
         };
@@ -367,6 +369,6 @@ mod tests {
         assert_eq!(of(front, false), all);
         assert_eq!(of(other, false), all);
         assert_eq!(of(early, false), [What::Delayed { until: AT }, What::Cancelled]);
-        assert_eq!(of(other, true), []);
+        assert_eq!(of(other, true), all[..2]);
     }
 }

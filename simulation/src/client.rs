@@ -72,7 +72,7 @@ impl Call {
             Question::SubmitArray(id, count) => Command::SubmitArray {
                 request,
                 owner,
-                array: new_array(*id, *count),
+                array: Box::new(new_array(*id, *count)),
                 allow_unknown_handler: true,
             },
             Question::Status(task) => {

@@ -22,7 +22,7 @@ pub enum Command {
     SubmitArray {
         request: RequestId,
         owner: UserName,
-        array: NewArray,
+        array: Box<NewArray>,
         allow_unknown_handler: bool,
     },
     /// Tasks and arrays and the order among them: all of it or none.

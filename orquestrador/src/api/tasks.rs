@@ -211,7 +211,8 @@ impl TaskOrchestrator for Service {
         let array = validate::new_array(body.array)?;
         self.hold(array.blobs.iter().copied().collect()).await?;
         self.webhooks.check(std::iter::once(&*array.terms))?;
-        let (owner, allow_unknown_handler) = (caller.user, body.allow_unknown_handler);
+        let (owner, array) = (caller.user, Box::new(array));
+        let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
             |request| Command::SubmitArray { request, owner, array, allow_unknown_handler };
         let done = self.driver.submit(submit).await?;

@@ -46,7 +46,7 @@ impl Machine {
                 self.submit(now, request, batch, step);
             }
             Command::SubmitArray { request, owner, array, allow_unknown_handler } => {
-                let submitted = self.submit_array(now, &owner, array, allow_unknown_handler, step);
+                let submitted = self.submit_array(now, &owner, *array, allow_unknown_handler, step);
                 answer(step, request, submitted);
             }
             Command::SubmitFlow { request, owner, work, allow_unknown_handler } => {

@@ -45,7 +45,7 @@ fn flow(work: Vec<NewWork>) -> Command {
 
 fn array_of(command: Command) -> NewWork {
     let Command::SubmitArray { array, .. } = command else { panic!("another command") };
-    NewWork::Array(array)
+    NewWork::Array(*array)
 }
 
 /// Without effects.

@@ -6,17 +6,20 @@ use orquestrador_core::command::{AttemptRef, Condition, Delivery};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::event::ArrayFailure;
 use orquestrador_core::ids::{
-    ArrayId, Attempt, GroupName, HandlerName, KeyName, QueueName, RequestId, TaskId, Timestamp,
-    UserName, WorkerId,
+    Attempt, GroupName, HandlerName, KeyName, QueueName, RequestId, TaskId, Timestamp, UserName,
+    WorkerId,
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
-use orquestrador_core::terms::{Expiry, Terms};
+use orquestrador_core::terms::Terms;
 use orquestrador_core::{Answer, Command, Effect, Event, Limits, Machine, Step};
 
 use crate::timetable::Timetable;
 use crate::webhooks;
+use arrays::whole;
+
+mod arrays;
 
 const REQUEST: RequestId = RequestId(0);
 
@@ -367,52 +370,6 @@ impl Ledger {
         assert!(most.is_none_or(|most| active as u64 <= most), "{owner} has {active} of {most:?}");
     }
 
-    /// The tasks of an array that have not begun or ended, in their order.
-    fn waiting_in(&self, array: ArrayId) -> Vec<TaskId> {
-        let all = self.tasks.range(array.task(0)..=array.task(u32::MAX - 1));
-        let waits = |entry: &Entry| {
-            !matches!(entry.stage, Stage::Running | Stage::Finished) && entry.attempt == Attempt(0)
-        };
-        all.filter(|(_, entry)| waits(entry)).map(|(task, _)| *task).collect()
-    }
-
-    /// All that waits but the front, which has a record, and ends by itself.
-    fn end_in_array(&mut self, array: ArrayId, end: TaskState) {
-        let gone = self.waiting_in(array).split_off(1);
-        assert!(!gone.is_empty(), "nothing of {array} waits");
-        gone.iter().for_each(|task| self.count_end(*task, end));
-        self.tasks.retain(|task, _| !gone.contains(task));
-        gone.into_iter().for_each(|task| self.note_end(task, false));
-    }
-
-    /// Of an array the first that has not begun stands for all of them.
-    fn assert_front(&self, task: TaskId) {
-        if let Some((array, _)) = task.in_array() {
-            assert_eq!(self.waiting_in(array)[0], task);
-        }
-    }
-
-    /// With a front, what stands behind it.
-    fn stage_all(&mut self, task: TaskId, stage: Stage) {
-        let all = task.in_array().map_or(vec![task], |(array, _)| self.waiting_in(array));
-        for task in all {
-            self.tasks.get_mut(&task).expect("it was there just now").stage = stage;
-        }
-    }
-
-    fn assert_due(&self, task: TaskId, expiry: Expiry, at: Timestamp) {
-        let entry = &self.tasks[&task];
-        let within = match expiry {
-            Expiry::NotBegun => {
-                assert_eq!(entry.attempt, Attempt(0), "{task} had begun");
-                entry.terms.times.begin_ms
-            }
-            Expiry::NotEnded => entry.terms.times.end_ms,
-        };
-        let due = entry.submitted_at.plus_ms(within.expect("it had a time"));
-        assert!(due <= at, "{task} expires too early");
-    }
-
     fn quota_of(&self, owner: &UserName) -> Quota {
         let own = self.quotas.get(&Some(owner.clone()));
         own.or_else(|| self.quotas.get(&None)).copied().unwrap_or_default()
@@ -631,11 +588,6 @@ impl Ledger {
         }
         counts
     }
-}
-
-/// The array of which the task is one, or the task.
-fn whole(task: TaskId) -> TaskId {
-    task.in_array().map_or(task, |(array, _)| TaskId(array.0))
 }
 
 impl Entry {

@@ -148,6 +148,7 @@ fn submission() -> impl Strategy<Value = Command> {
 
 fn array_submission() -> impl Strategy<Value = Command> {
     (owner(), new_array(), any::<bool>()).prop_map(|(owner, array, allow_unknown_handler)| {
+        let array = Box::new(array);
         Command::SubmitArray { request: REQUEST, owner, array, allow_unknown_handler }
     })
 }

@@ -156,7 +156,7 @@ pub fn submit_array(n: u128, numbers: std::ops::Range<u32>) -> Command {
     Command::SubmitArray {
         request: REQUEST,
         owner: "ana".into(),
-        array,
+        array: Box::new(array),
         allow_unknown_handler: false,
     }
 }
