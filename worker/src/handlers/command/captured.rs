@@ -14,6 +14,8 @@ use crate::handlers::Failure;
 #[derive(Serialize)]
 struct Report<'a> {
     exit_code: Option<i32>,
+    #[serde(flatten)]
+    unusual: Unusual,
     stdout: Value,
     stderr: Value,
     truncated: bool,
@@ -21,15 +23,27 @@ struct Report<'a> {
     files: &'a [StagedFile],
 }
 
+/// What there is of a program that did not end by itself.
+#[derive(Clone, Copy, Default, Serialize)]
+pub struct Unusual {
+    /// Which killed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// It was not started: what a shell would have ended with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell_code: Option<u8>,
+}
+
 /// The result. JSON takes up to six bytes for one of the output: what does not fit is cut, and said to be.
 pub fn report(
-    exit_code: Option<i32>,
+    (exit_code, unusual): (Option<i32>, Unusual),
     (mut stdout, mut stderr): (Captured, Captured),
     files: &[StagedFile],
 ) -> Result<Vec<u8>, Failure> {
     loop {
         let report = Report {
             exit_code,
+            unusual,
             truncated: stdout.truncated || stderr.truncated,
             stdout: stdout.value(),
             stderr: stderr.value(),
