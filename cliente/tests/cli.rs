@@ -123,7 +123,12 @@ fn waiting_for_one_task_gives_its_result_and_its_exit_code() {
     assert_eq!((run.code, run.stdout.as_str()), (0, "out\n"), "{run:?}");
     let failed = stage.run(&["submit", "--handler", "fail", "--wait"]);
     assert_eq!((failed.code, failed.stdout.as_str()), (i32::from(exit::TASK_FAILED), ""));
-    assert!(failed.stderr.contains("Erro da tarefa: NON_ZERO_EXIT: exit code 3"), "{failed:?}");
+    assert!(
+        failed
+            .stderr
+            .contains("Erro da tarefa: NON_ZERO_EXIT: o programa terminou com o código de saída 3"),
+        "{failed:?}"
+    );
     let object = stage.json(&["submit", "--handler", "echo", "--payload", "x", "--wait"]);
     assert_eq!((&object[0]["result"], &object[0]["epoch"]), (&json!("x"), &json!(1)));
 }

@@ -41,6 +41,14 @@ pub enum FirstUser {
 }
 
 impl FirstUser {
+    pub fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::Demo => Some(DEMO_USER),
+            Self::Admin(_) => Some(FIRST_ADMIN),
+            Self::Nobody => None,
+        }
+    }
+
     fn is(&self, user: &str, token: &str) -> bool {
         let (known, secret) = match self {
             Self::Demo => (DEMO_USER, DEMO_TOKEN),

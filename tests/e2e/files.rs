@@ -314,3 +314,52 @@ fn what_no_task_refers_to_goes() -> anyhow::Result<()> {
     assert!(task.iter().any(|task| task["error"]["code"] == "OUTPUT_FAILED"), "{task:?}");
     Ok(())
 }
+
+#[test]
+fn what_the_principal_s_disk_has_damaged_is_sent_again_and_blocks_nothing() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
+    let desk = dir.path().join("desk");
+    fs::create_dir_all(&desk)?;
+    fs::write(desk.join("a"), "content")?;
+    cluster.backup.take().expect("it runs").kill()?;
+    // No task refers to it, so that nobody looks at it.
+    let nowhere = ["submit", "--label", "zone=nowhere", "--input", "a", "--", "true"];
+    assert_eq!(here(&cli, &desk, &nowhere)?.code, Some(exit::REFUSED.into()));
+    let [own, other] = stores(&cluster);
+    let name = blake3::hash(b"content").to_hex();
+    fs::write(own.join(name.as_str()), "CONTENT")?;
+    cluster.start_backup()?;
+    cluster.wait_in_sync()?;
+    let ran = here(&cli, &desk, &["run", "--input", "a", "--", "cat", "a"])?;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "content"), "{ran:?}");
+    assert!(own.join("damaged").join(name.as_str()).exists());
+    for store in [&own, &other] {
+        assert_eq!(fs::read(store.join(name.as_str()))?, b"content", "{}", store.display());
+    }
+    let principal = cluster.principal.as_ref().expect("it runs");
+    principal.wait_for("blobs/damaged", PATIENCE)?;
+    Ok(())
+}
+
+#[test]
+fn who_is_interrupted_while_files_come_leaves_none_in_part() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
+    let make = format!("head -c {LARGE} /dev/zero > film");
+    let id = cli.submit(&["--output-file", "film", "--", "sh", "-c", &make])?;
+    cli.finished(&id, 300)?.expect("it ends");
+    let desk = dir.path().join("desk");
+    fs::create_dir_all(&desk)?;
+    let files = || -> Vec<String> {
+        let files = fs::read_dir(&desk).into_iter().flatten().flatten();
+        files.map(|file| file.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let mut receiving = cli.command(&["result", &id, "--files"]).current_dir(&desk).spawn()?;
+    until("the file comes", || !files().is_empty());
+    let pid = receiving.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status()?.success());
+    receiving.wait()?;
+    assert!(!files().iter().any(|name| name.ends_with(".part")), "{:?}", files());
+    Ok(())
+}

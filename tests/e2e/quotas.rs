@@ -114,6 +114,8 @@ fn only_administrators_limit_and_only_users_are_limited() -> anyhow::Result<()> 
     let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
     cli.ok(&["users", "limit", "user1", "--max-active", "9"])?;
     let me = cli.json(&["users", "me"])?.remove(0);
+    let slip = cli.run(&["users", "limit", "usr1", "--max-active", "9"])?;
+    assert_eq!(slip.code, Some(exit::NOT_FOUND.into()), "{slip:?}");
     assert_eq!((&me["admin"], &me["quota"]["max_active"]), (&json!(true), &json!(9)), "{me}");
     let [root, ana, _bia] = people(&cli)?;
     let limit = |cli: &Cli, name: &str| {

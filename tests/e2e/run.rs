@@ -41,3 +41,38 @@ async fn the_result_comes_although_the_principal_dies_meanwhile() -> anyhow::Res
     assert_eq!(report["stdout"], "x\n", "it ran once");
     Ok(())
 }
+
+#[test]
+fn a_program_that_is_killed_or_missing_ends_as_in_a_shell() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "1"])?;
+    let plain = dir.path().join("plain.txt");
+    std::fs::write(&plain, "no program\n")?;
+    let plain = plain.display().to_string();
+    let ends = |flags: &[&str], program: &[&str]| -> anyhow::Result<_> {
+        let ran = cli.run(&[&["run"], flags, &["--"], program].concat())?;
+        Ok((ran.code, ran.stderr))
+    };
+    let (code, said) = ends(&[], &["sh", "-c", "kill -KILL $$"])?;
+    assert_eq!(code, Some(137), "{said}");
+    assert!(said.contains("KILLED_BY_SIGNAL: o programa foi morto pelo sinal 9"), "{said}");
+    for flags in [&[][..], &["--memory-limit", "1GiB"]] {
+        let (code, said) = ends(flags, &["nao-existe-mesmo"])?;
+        assert_eq!(code, Some(127), "{said}");
+        assert!(said.contains("SPAWN_FAILED: nao-existe-mesmo"), "{said}");
+        assert_eq!(ends(flags, &[&plain])?.0, Some(126));
+    }
+    let (code, said) = ends(&["--cwd", "/nao-existe-mesmo"], &["true"])?;
+    assert_eq!(code, Some(126), "{said}");
+    assert!(said.contains("não tem a pasta /nao-existe-mesmo"), "{said}");
+    cluster.kill_principal()?;
+    assert_eq!(ends(&[], &["sh", "-c", "kill -TERM $$"])?.0, Some(143));
+    // That it took too long is worth a word, whatever the program made of it.
+    let (code, said) = ends(
+        &["--attempt-timeout", "1s"],
+        &["sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done"],
+    )?;
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("TIMEOUT: levou mais que 1000 ms"), "{said}");
+    Ok(())
+}

@@ -14,8 +14,8 @@ use crate::slots::Key;
 pub const KEPT_BYTES: usize = 1 << 20;
 /// Of a line that tells of progress.
 const MAX_LINE: usize = 1 << 10;
-/// What such a line begins with.
-pub const PROGRESS_PREFIX: &str = "mutirao:progress ";
+/// What such a line begins with; a space or a tab comes next.
+pub const PROGRESS_PREFIX: &str = "mutirao:progress";
 /// Bytes of a progress message that are kept.
 const MAX_MESSAGE: usize = 256;
 
@@ -82,6 +82,18 @@ impl Live {
     pub fn progress(&self, fraction: f64, message: &str) {
         self.said().note_progress(fraction, message);
         self.0.is_news.store(true, Ordering::Release);
+    }
+
+    /// Nothing more comes on standard error: its last line may have no end.
+    pub(crate) fn end_of_errors(&self) {
+        let mut said = self.said();
+        let line = said.line.take().filter(|_| said.is_within_line);
+        said.is_within_line = false;
+        if let Some(line) = line
+            && said.note_line(&line)
+        {
+            self.0.is_news.store(true, Ordering::Release);
+        }
     }
 
     pub(crate) fn is_news(&self) -> bool {
@@ -181,12 +193,26 @@ impl Said {
                 self.line = None;
             } else if is_end {
                 let line = self.line.take().unwrap_or_default();
-                let text = String::from_utf8_lossy(line.get(prefix.len()..).unwrap_or_default());
-                let (fraction, message) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-                if let Ok(fraction) = fraction.parse() {
-                    self.note_progress(fraction, message.trim());
-                }
+                self.note_line(&line);
             }
+        }
+    }
+
+    /// Whether the line, which may begin with the prefix in part only, tells of progress. No number is none.
+    fn note_line(&mut self, line: &[u8]) -> bool {
+        let Some(rest) = line.strip_prefix(PROGRESS_PREFIX.as_bytes()) else { return false };
+        let text = String::from_utf8_lossy(rest);
+        if !text.starts_with([' ', '\t']) {
+            return false;
+        }
+        let text = text.trim();
+        let (fraction, message) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+        match fraction.parse::<f64>() {
+            Ok(fraction) if fraction.is_finite() => {
+                self.note_progress(fraction, message.trim());
+                true
+            }
+            Ok(_) | Err(_) => false,
         }
     }
 }
@@ -249,5 +275,25 @@ mod tests {
         assert_eq!(progress(&live), None);
         live.progress(f64::NAN, "x");
         assert_eq!(progress(&live), Some((0.0, "x".into())));
+    }
+
+    #[test]
+    fn no_number_is_no_progress_and_the_last_line_needs_no_end() {
+        let live = Live::default();
+        let progress = |live: &Live| live.news(&key(), 0).progress.map(|p| (p.fraction, p.message));
+        for wrong in ["inf", "-inf", "NaN", "infinity x", "1e999", ""] {
+            live.say(Stream::Stderr, format!("mutirao:progress {wrong}\n").as_bytes());
+            assert_eq!(progress(&live), None, "{wrong}");
+        }
+        live.say(Stream::Stderr, b"mutirao:progress0.5\n");
+        assert_eq!(progress(&live), None);
+        live.say(Stream::Stderr, b"mutirao:progress\t0.5\thalf\tof it\r\n");
+        assert_eq!(progress(&live), Some((0.5, "half\tof it".into())));
+        live.say(Stream::Stderr, b"mutirao:progress 0.75 nearly");
+        assert_eq!(progress(&live), None, "it may go on");
+        live.end_of_errors();
+        assert_eq!(progress(&live), Some((0.75, "nearly".into())));
+        live.end_of_errors();
+        assert_eq!(progress(&live), None, "told once");
     }
 }

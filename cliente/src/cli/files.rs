@@ -1,12 +1,12 @@
 //! Files of tasks: which ones the flags mean, their way to the orchestrators, and what tasks made back to this machine.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::Permissions;
 use std::io::IsTerminal as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use cliente::{Client, Unreceived};
@@ -157,12 +157,17 @@ fn all_named(inputs: &[String]) -> Result<Vec<(String, PathBuf)>, Failure> {
     }
 }
 
+/// What stands before the last `=`, and behind it; with nothing behind it, all before it is the one name.
+fn parts(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once('=') {
+        Some((first, second)) => (first, Some(second).filter(|second| !second.is_empty())),
+        None => (text, None),
+    }
+}
+
 /// `FILE[=NAME]`; a file whose name has a `=` is meant as it is.
 fn named(input: &str) -> Result<Vec<(String, PathBuf)>, Failure> {
-    let (source, name) = match input.rsplit_once('=') {
-        Some((source, name)) if !Path::new(input).exists() => (source, Some(name)),
-        Some(_) | None => (input, None),
-    };
+    let (source, name) = if Path::new(input).exists() { (input, None) } else { parts(input) };
     let none = || {
         Failure::usage(ClientMessage::Files(FilesMessage::NoSuchInput { input: source.to_owned() }))
     };
@@ -255,16 +260,13 @@ pub struct Output {
 
 impl Output {
     pub fn read(text: &str) -> Result<Self, Failure> {
-        let (name, local) = match text.split_once('=') {
-            Some((name, local)) => (name, Some(local.to_owned())),
-            None => (text, None),
-        };
+        let (name, local) = parts(text);
         if relative_path(name).is_err() {
             return Err(Failure::usage(ClientMessage::Files(FilesMessage::BadFileName {
                 name: name.to_owned(),
             })));
         }
-        Ok(Self { name: name.to_owned(), local })
+        Ok(Self { name: name.to_owned(), local: local.map(str::to_owned) })
     }
 
     /// Where a file that this one stands for goes: a directory that it must not leave, and its name there. The directory
@@ -334,6 +336,7 @@ async fn one(
     }
     std::fs::create_dir_all(parent).map_err(io)?;
     let partial = parent.join(format!(".mutirao-{}.part", uuid::Uuid::new_v4()));
+    let _coming = Coming::begin(partial.clone());
     match client.get_blob(content, &partial, &place).await {
         Ok(()) => {}
         Err(Unreceived::Refused(refusal)) => return Err(refusal.into()),
@@ -343,6 +346,40 @@ async fn one(
         std::fs::set_permissions(&place, Permissions::from_mode(0o755)).map_err(io)?;
     }
     Ok(())
+}
+
+/// What is being received, and is of use to nobody unless it comes as a whole.
+static COMING: std::sync::Mutex<BTreeSet<PathBuf>> = std::sync::Mutex::new(BTreeSet::new());
+
+fn coming() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
+    COMING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Coming(PathBuf);
+
+impl Coming {
+    fn begin(partial: PathBuf) -> Self {
+        coming().insert(partial.clone());
+        Self(partial)
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        coming().remove(&self.0);
+    }
+}
+
+/// The process ends now.
+pub fn remove_coming() {
+    for partial in coming().iter() {
+        match std::fs::remove_file(partial) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %partial.display(), %error, "what was received in part stays");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
 }
 
 /// No directory on the way is a symbolic link.
@@ -383,6 +420,8 @@ mod tests {
         assert_eq!(names(&format!("{root}/a.png")), ["a.png"]);
         assert_eq!(names(&format!("{root}/a.png=in/first.png")), ["in/first.png"]);
         assert_eq!(names(&format!("{root}/x=y")), ["x=y"]);
+        assert_eq!(names(&format!("{root}/x=y=z")), ["z"]);
+        assert_eq!(names(&format!("{root}/x=y=")), ["x=y"]);
         assert_eq!(names(&format!("{root}/*.png")), ["a.png", "b.png"]);
         assert_eq!(names(&format!("{root}/*.png=in")), ["in/a.png", "in/b.png"]);
         assert_eq!(names(&format!("{root}/scene")), ["scene/deep/t.png", "scene/s.blend"]);
@@ -406,6 +445,8 @@ mod tests {
         let path = |root: &str, below: &str| Some((PathBuf::from(root), PathBuf::from(below)));
         assert_eq!(place("a.png", "a.png"), path(".", "a.png"));
         assert_eq!(place("a.png=/tmp/b.png", "a.png"), path("", "/tmp/b.png"));
+        assert_eq!(place("a=b=/tmp/c", "a=b"), path("", "/tmp/c"));
+        assert_eq!(place("a=b=", "a=b"), path(".", "a=b"));
         assert_eq!(place("out=here", "out/a.png"), path("here", "a.png"));
         assert_eq!(place("*.png=here", "a.png"), path("here", "a.png"));
         assert_eq!(place("*.png", "a.txt"), None);

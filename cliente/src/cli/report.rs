@@ -19,9 +19,14 @@ use super::terminal::{say, say_bytes};
 
 const HANDLER: &str = "command";
 
+/// Above these a shell says which signal has killed a program.
+const OF_SIGNALS: u8 = 128;
+
 pub struct Report {
     /// Of a program that ended by itself.
     pub exit_code: Option<u8>,
+    /// Of one that was killed, or not started: what a shell makes of that.
+    shell_code: Option<u8>,
     stdout: Printed,
     stderr: Printed,
     /// It printed more than is kept.
@@ -35,7 +40,11 @@ impl Report {
     pub fn read(result: &[u8]) -> Option<Self> {
         let report: Value = serde_json::from_slice(result).ok()?;
         Some(Self {
-            exit_code: report["exit_code"].as_u64().and_then(|code| u8::try_from(code).ok()),
+            exit_code: byte(&report["exit_code"]),
+            shell_code: match byte(&report["signal"]) {
+                Some(signal) => OF_SIGNALS.checked_add(signal),
+                None => byte(&report["shell_code"]),
+            },
             stdout: Printed::read(&report["stdout"])?,
             stderr: Printed::read(&report["stderr"])?,
             is_cut: report["truncated"] == true,
@@ -44,6 +53,11 @@ impl Report {
                 None => Vec::new(),
             },
         })
+    }
+
+    /// What a shell that had run the program would give.
+    pub fn as_of_shell(&self) -> Option<u8> {
+        self.exit_code.or(self.shell_code)
     }
 
     /// With what is long, too, on this machine.
@@ -131,6 +145,10 @@ pub fn say_failure(context: &Context, view: &TaskView) {
     if report.is_cut {
         say(&ClientMessage::OutputCut.text(context.lang));
     }
+}
+
+fn byte(number: &Value) -> Option<u8> {
+    number.as_u64().and_then(|number| u8::try_from(number).ok())
 }
 
 /// What a stream had.
@@ -308,6 +326,14 @@ mod tests {
         let report = Report::read(result).expect("it is one");
         assert_eq!((report.exit_code, all(&report.stdout)), (Some(3), b"\xff\xfe\n".to_vec()));
         assert_eq!(all(&report.stderr), b"s");
+        let ended = |how: &str| {
+            let result = format!(r#"{{{how},"stdout":"","stderr":""}}"#);
+            Report::read(result.as_bytes()).expect("it is one").as_of_shell()
+        };
+        assert_eq!(ended(r#""exit_code":3"#), Some(3));
+        assert_eq!(ended(r#""exit_code":null,"signal":9"#), Some(137));
+        assert_eq!(ended(r#""exit_code":null,"shell_code":127"#), Some(127));
+        assert_eq!(ended(r#""exit_code":null"#), None);
         for other in [&b"text"[..], b"{}", br#"{"stdout":"x"}"#] {
             assert!(Report::read(other).is_none());
         }

@@ -49,6 +49,7 @@ pub fn end_when_interrupted() -> Result<(), Failure> {
         {
             tracing::warn!("what was to be done before the end took too long");
         }
+        super::files::remove_coming();
         if let Some(found) = found
             && let Err(error) = tcsetattr(std::io::stdin(), OptionalActions::Now, &found)
         {

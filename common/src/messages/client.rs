@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::client_files::FilesMessage;
 use super::flow::FlowProblem;
-use super::words::{PendingReason, durability_text, pending_text, state_word, task_error_text};
-use super::{Message, io};
+use super::words::{PendingReason, durability_text, pending_text, state_word};
+use super::{Message, failures::task_error_text, io};
 use crate::lang::Lang;
 use crate::proto::{Durability, TaskState};
 

@@ -13,6 +13,7 @@ pub mod client_tables;
 pub mod command_line;
 pub mod drill;
 pub mod error;
+pub mod failures;
 pub mod fault;
 pub mod flow;
 pub mod io;

@@ -12,6 +12,8 @@ pub enum BlobMessage {
     Missing { blobs: u64 },
     /// What no task refers to was removed.
     Removed { blobs: u64, bytes: u64 },
+    /// The disk has damaged what was here; it was set aside.
+    Damaged { blobs: u64 },
 }
 
 impl Message for BlobMessage {
@@ -20,12 +22,16 @@ impl Message for BlobMessage {
             Self::Fetched { .. } => "blobs_fetched",
             Self::Missing { .. } => "blobs_missing",
             Self::Removed { .. } => "blobs_removed",
+            Self::Damaged { .. } => "blobs_damaged",
         }
     }
 
     fn text(&self, lang: Lang) -> String {
         match lang {
             Lang::Pt => match self {
+                Self::Damaged { blobs } => format!(
+                    "AVISO: o disco danificou {blobs} arquivos de tarefas, agora em blobs/damaged; o que o outro orquestrador tem vem de lá. Examine o disco."
+                ),
                 Self::Fetched { blobs, bytes } => format!(
                     "Arquivos que faltavam aqui vieram do outro orquestrador: {blobs}, com {bytes} bytes."
                 ),
@@ -37,6 +43,9 @@ impl Message for BlobMessage {
                 ),
             },
             Lang::En => match self {
+                Self::Damaged { blobs } => format!(
+                    "WARNING: the disk has damaged {blobs} files of tasks, now in blobs/damaged; what the other orchestrator has comes from there. Look at the disk."
+                ),
                 Self::Fetched { blobs, bytes } => format!(
                     "Files that were missing here came from the other orchestrator: {blobs}, of {bytes} bytes."
                 ),

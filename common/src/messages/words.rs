@@ -57,27 +57,6 @@ pub fn state_word(state: TaskState, lang: Lang) -> &'static str {
     }
 }
 
-/// What went wrong with a task: the platform's own causes in the reader's language, a handler's in its
-/// own words.
-pub fn task_error_text<'a>(code: &str, message: &'a str, lang: Lang) -> &'a str {
-    match (lang, code) {
-        (Lang::Pt, "WORKER_SILENT") => {
-            "o worker ficou em silêncio; a tarefa não pode começar de novo"
-        }
-        (Lang::Pt, "WORKER_RESTARTED") => {
-            "o worker foi reiniciado; a tarefa não pode começar de novo"
-        }
-        (Lang::Pt, "DEPENDENCY_FAILED") => {
-            "viria depois de uma tarefa que não foi concluída; veja --explain"
-        }
-        (Lang::Pt, "EXPIRED") => "não começou a tempo",
-        (Lang::Pt, "DEADLINE_EXCEEDED") => "não terminou a tempo",
-        (Lang::En, "EXPIRED") => "it did not begin in time",
-        (Lang::En, "DEADLINE_EXCEEDED") => "it did not end in time",
-        (Lang::Pt | Lang::En, _) => message,
-    }
-}
-
 /// Where an accepted task is kept.
 pub fn durability_text(durability: Durability, lang: Lang) -> &'static str {
     match (lang, durability) {

@@ -93,7 +93,13 @@ pub enum Command {
     /// What one user may take and takes.
     QueryUser { request: RequestId, user: UserName },
     /// Changes what a user may take; `None`: all users who have no quota of their own.
-    ChangeQuota { request: RequestId, user: Option<UserName>, change: QuotaChange },
+    /// `first`: who may enter while there are no users.
+    ChangeQuota {
+        request: RequestId,
+        user: Option<UserName>,
+        first: Option<UserName>,
+        change: QuotaChange,
+    },
 
     /// Changes how a queue is served.
     ChangeQueue { request: RequestId, queue: QueueName, change: QueueChange },

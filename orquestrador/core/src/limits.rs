@@ -37,6 +37,7 @@ pub struct Limits {
     pub max_dependents: usize,
     /// Keys that tasks hold.
     pub max_keys: usize,
+    pub max_user_keys: usize,
     /// Schedules, paused ones included.
     pub max_schedules: usize,
     pub max_user_schedules: usize,
@@ -92,6 +93,7 @@ impl Default for Limits {
             max_dependencies: 500_000,
             max_dependents: 20_000,
             max_keys: 500_000,
+            max_user_keys: 250_000,
             max_schedules: 10_000,
             max_user_schedules: 1_000,
             max_schedule_bytes: 256 << 20,

@@ -1,6 +1,7 @@
 //! `BlobService`: content too large for a message, from and to clients, workers and the other orchestrator.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use common::blobs::{Content, Hash, MAX_BLOBS, MAX_CHUNK_BYTES, chunks};
 use common::error_code::ErrorCode;
@@ -28,6 +29,9 @@ pub struct Service {
     pub users: Users,
     pub blobs: Blobs,
 }
+
+/// Who sends nothing for so long holds no room any more.
+const IDLE: Duration = Duration::from_secs(30);
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<GetBlobResponse, Status>> + Send>>;
 
@@ -68,7 +72,7 @@ impl BlobService for Service {
         let content = Content { hash, bytes: named.bytes };
         let existed = self.blobs.store.touch(hash).is_some_and(|bytes| bytes == content.bytes);
         if !existed {
-            receive(&self.blobs.store, content, parts).await?;
+            receive(&self.blobs.store, content, parts, IDLE).await?;
         }
         let durability = match is_peer {
             true => Durability::LocalOnly,
@@ -121,10 +125,13 @@ impl BlobService for Service {
 async fn receive(
     store: &Store,
     content: Content,
-    mut parts: Streaming<PutBlobRequest>,
+    mut parts: impl Stream<Item = Result<PutBlobRequest, Status>> + Unpin,
+    idle: Duration,
 ) -> Result<(), Status> {
     let mut incoming = store.receive(content).await.map_err(|error| refusal(&error))?;
-    while let Some(message) = parts.message().await? {
+    loop {
+        let next = tokio::time::timeout(idle, parts.next()).await.map_err(|_| stalled(idle))?;
+        let Some(message) = next.transpose()? else { break };
         match message.part {
             Some(Part::Chunk(chunk)) if chunk.len() <= MAX_CHUNK_BYTES => {
                 incoming.write(&chunk).await.map_err(|error| refusal(&error))?;
@@ -134,6 +141,12 @@ async fn receive(
         }
     }
     incoming.keep().await.map_err(|error| refusal(&error))
+}
+
+/// It may be sent again.
+fn stalled(idle: Duration) -> Status {
+    let why = format!("nothing of the blob came for {} s, and it was given up", idle.as_secs());
+    grpc_status::status(ErrorCode::Unavailable, why)
 }
 
 /// What the disk holds from the offset on. Read from its beginning, it is compared with its name: a damaged one is set
@@ -211,5 +224,31 @@ pub fn refusal(error: &store::Error) -> Status {
             tracing::error!(error = %source, "a blob could not be stored");
             grpc_status::status(ErrorCode::Internal, format!("{error}: {source}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_stops_sending_holds_no_room() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), 10).expect("opens");
+        let content = |bytes: &[u8]| Content {
+            hash: Hash(*blake3::hash(bytes).as_bytes()),
+            bytes: bytes.len() as u64,
+        };
+        let chunk =
+            |bytes: &'static [u8]| Ok(PutBlobRequest { part: Some(Part::Chunk(bytes.into())) });
+        let stalls = stream::iter([chunk(b"01234")]).chain(stream::pending());
+        let idle = Duration::from_millis(1);
+        let given_up = receive(&store, content(b"0123456789"), Box::pin(stalls), idle).await;
+        let code = given_up.map_err(|status| grpc_status::meaning(&status).code);
+        assert_eq!(code, Err(ErrorCode::Unavailable));
+        let whole = stream::iter([chunk(b"9876543210")]);
+        receive(&store, content(b"9876543210"), whole, IDLE).await.expect("all the room is free");
     }
 }

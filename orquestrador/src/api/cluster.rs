@@ -20,7 +20,7 @@ use super::{
 };
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input, PeerDescription};
-use crate::users::{Caller, Users};
+use crate::users::{Caller, FirstUser, Users};
 
 /// Answers clients and operators.
 pub struct Service {
@@ -157,7 +157,9 @@ impl ClusterService for Service {
         let body = request.into_inner();
         let change = users::quota_change(&body)?;
         let user = body.user.as_deref().map(UserName::from);
-        match self.ask(|request| Command::ChangeQuota { request, user, change }).await? {
+        let first = self.users.first().and_then(FirstUser::name).map(UserName::from);
+        let change = |request| Command::ChangeQuota { request, user, first, change };
+        match self.ask(change).await? {
             Answer::Users { users, default_quota } => Ok(Response::new(SetQuotaResponse {
                 user: users.first().map(users::user),
                 default_quota: Some(users::quota(default_quota)),

@@ -37,6 +37,7 @@ pub async fn keep(blobs: Blobs, grace: Duration, console: Console) {
         if keeper.look().await.is_err() {
             return;
         }
+        keeper.tell_damage();
         keeper.fetch_missing().await;
         keeper.sweep().await;
     }
@@ -66,6 +67,13 @@ impl Keeper {
         let store = &self.blobs.store;
         self.missing.retain(|content| !store.has(content.hash));
         Ok(())
+    }
+
+    fn tell_damage(&self) {
+        let blobs = self.blobs.store.take_damaged();
+        if blobs > 0 {
+            self.console.warn(&BlobMessage::Damaged { blobs });
+        }
     }
 
     async fn fetch_missing(&mut self) {

@@ -120,7 +120,7 @@ impl Blobs {
     /// Gives the standby what it lacks of these, as long as there is one in sync.
     ///
     /// # Errors
-    /// It is in sync, and does not take them.
+    /// It is in sync, and does not take them; `BLOB_NOT_FOUND` if one turns out to be damaged here.
     pub async fn replicate(&self, contents: Vec<Content>) -> Result<Durability, Status> {
         let began = tokio::time::Instant::now();
         loop {
@@ -131,9 +131,7 @@ impl Blobs {
             let link = peer::Link::to(&self.peer.current(), &node);
             match link.give(&self.store, &contents).await {
                 Ok(()) => return Ok(Durability::Replicated),
-                Err(status) if grpc_status::meaning(&status).code == ErrorCode::BlobStoreFull => {
-                    return Err(status);
-                }
+                Err(status) if is_final(&status) => return Err(status),
                 Err(status) if began.elapsed() > PEER_PATIENCE => {
                     let why = format!("the standby does not take the blob: {}", status.message());
                     return Err(grpc_status::status(ErrorCode::Unavailable, why));
@@ -147,6 +145,12 @@ impl Blobs {
     pub async fn describe(&self) -> Result<Description, Status> {
         self.driver.ask(|reply| Input::Describe { reply }).await
     }
+}
+
+/// To try again is of no use: there is no room, or nothing to give.
+fn is_final(status: &Status) -> bool {
+    let code = grpc_status::meaning(status).code;
+    matches!(code, ErrorCode::BlobStoreFull | ErrorCode::BlobNotFound)
 }
 
 /// The other node is a replica of the view, as one that missed nothing is.

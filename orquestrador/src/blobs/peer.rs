@@ -51,7 +51,9 @@ impl Link {
             for content in some.iter().filter(lacks) {
                 let sent = Arc::new(AtomicU64::new(0));
                 let chunks = requests(store.path(content.hash).into(), *content, sent);
-                client.put_blob(self.request(chunks)).await?;
+                if let Err(refusal) = client.put_blob(self.request(chunks)).await {
+                    return Err(own_damage(store, content.hash, refusal).await);
+                }
             }
         }
         Ok(())
@@ -73,6 +75,27 @@ impl Link {
         }
         incoming.keep().await.map_err(|e| refusal(&e))?;
         Ok(bytes)
+    }
+}
+
+/// Why one was not taken: what was sent may not be what its name says, because the own disk has damaged it. Then it is set
+/// aside, and is not here any more.
+async fn own_damage(store: &Store, hash: Hash, refusal: Status) -> Status {
+    if grpc_status::meaning(&refusal).code != ErrorCode::InvalidArgument {
+        return refusal;
+    }
+    let looked = store.clone();
+    let done = tokio::task::spawn_blocking(move || looked.set_aside_if_damaged(hash)).await;
+    match done.map_err(std::io::Error::other).flatten() {
+        Ok(()) if store.has(hash) => refusal,
+        Ok(()) => {
+            let why = format!("blob {hash} was damaged on this node's disk");
+            grpc_status::status(ErrorCode::BlobNotFound, why)
+        }
+        Err(error) => {
+            tracing::error!(%error, blob = %hash, "a blob could not be looked at");
+            refusal
+        }
     }
 }
 

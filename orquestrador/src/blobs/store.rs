@@ -67,6 +67,8 @@ struct Kept {
     bytes: u64,
     /// Something was refused since the last sweep.
     is_full: bool,
+    /// Set aside, and told to nobody yet.
+    damaged: u64,
 }
 
 struct Blob {
@@ -178,10 +180,16 @@ impl Store {
         let mut kept = self.kept();
         let Some(blob) = kept.blobs.remove(&hash) else { return Ok(()) };
         kept.bytes -= blob.bytes;
+        kept.damaged += 1;
         match std::fs::rename(self.path(hash), self.root.join(DAMAGED).join(hash.to_string())) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// So many were set aside since somebody asked.
+    pub fn take_damaged(&self) -> u64 {
+        std::mem::take(&mut self.kept().damaged)
     }
 
     /// Removes what nobody wanted for so long, unless it is to stay; where room is short also what tasks referred to until
@@ -370,6 +378,7 @@ mod tests {
         std::fs::write(store.path(stays), "STAYS").expect("is written");
         store.set_aside_if_damaged(stays).expect("is moved");
         assert_eq!((store.touch(stays), store.size()), (None, (0, 0)));
+        assert_eq!((store.take_damaged(), store.take_damaged()), (1, 0), "told once");
         put(&store, b"stays").await.expect("can come again");
     }
 }

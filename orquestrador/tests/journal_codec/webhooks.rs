@@ -16,7 +16,8 @@ pub fn examples(task: TaskId, at: Timestamp) -> Vec<Event> {
             terms: Terms {
                 webhook: Some("https://hooks.example.com/mutirao".into()),
                 ..Delivery::AtLeastOnce.into()
-            }.into(),
+            }
+            .into(),
             at,
         },
         Event::WebhookDelivered { task, at },

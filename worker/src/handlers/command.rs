@@ -27,7 +27,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStderr, Command};
 
-use self::captured::{Captured, HEAD_BYTES, report};
+use self::captured::{Captured, HEAD_BYTES, Unusual, of_unstarted, report};
 use self::group::{Group, stopping};
 use self::memory::{Limit, Limits};
 use self::work_dir::{OwnDir, WorkRoot};
@@ -53,6 +53,9 @@ struct Machine {
 
 /// What a shell says that could not start a program has this room at least.
 const OF_SHELL: u64 = 4 << 10;
+/// What a shell ends with where there is no such program, and where there is one that it cannot start.
+const NOT_FOUND: u8 = 127;
+const NOT_EXECUTABLE: u8 = 126;
 /// Between asking a group to end and killing it; also how long streams may stay open after the program's
 /// end, in the hands of something that left the group.
 const GRACE: Duration = Duration::from_secs(2);
@@ -198,7 +201,7 @@ impl Machine {
         }
         let memory = match order.memory_limit.map(|bytes| limits.limit(&attempt, bytes)) {
             Some(limit) => Some(limit.map_err(|error| {
-                not_started(&order, format!("failed to limit its memory: {error}"))
+                not_started(&order, format!("failed to limit its memory: {error}"), NOT_EXECUTABLE)
             })?),
             None => None,
         };
@@ -312,17 +315,25 @@ fn spawn(
     if let Some(dir) = own_dir.map(OwnDir::path).or(order.cwd.as_deref()) {
         command.current_dir(dir);
     }
-    command.spawn().map_err(|error| not_started(order, error))
+    command.spawn().map_err(|error| {
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        not_started(order, error, if is_missing { NOT_FOUND } else { NOT_EXECUTABLE })
+    })
 }
 
-fn not_started(order: &Order, why: impl Display) -> Failure {
+/// `code`: what a shell would have ended with.
+fn not_started(order: &Order, why: impl Display, code: u8) -> Failure {
     let program = order.argv.first().map_or("", String::as_str);
     // The system says the same of a missing folder as of a missing program.
-    let why = match order.cwd.as_ref().filter(|dir| !dir.is_dir()) {
-        Some(dir) => format!("this worker has no folder `{}`", dir.display()),
-        None => why.to_string(),
+    let (why, code) = match order.cwd.as_ref().filter(|dir| !dir.is_dir()) {
+        Some(dir) => (format!("this worker has no folder `{}`", dir.display()), NOT_EXECUTABLE),
+        None => (why.to_string(), code),
     };
-    Failure::new("SPAWN_FAILED", format!("failed to start `{program}`: {why}"))
+    let text = format!("failed to start `{program}`: {why}");
+    match of_unstarted(code) {
+        Ok(output) => Failure { output, ..Failure::new("SPAWN_FAILED", text) },
+        Err(failure) => failure,
+    }
 }
 
 async fn finish(
@@ -371,6 +382,7 @@ async fn finish(
     }
     let status = status.map_err(|error| Failure::handler(format!("failed to wait: {error}")))?;
     drop(streams);
+    live.end_of_errors();
     Ok(Ended { status, stdout: out, stderr: err })
 }
 
@@ -410,7 +422,8 @@ async fn outcome(
 ) -> Result<Vec<u8>, Failure> {
     let Ended { status, stdout, mut stderr } = ended;
     if let Some(why) = memory.and_then(|memory| memory.not_started(stderr.bytes())) {
-        return Err(not_started(order, why));
+        let is_missing = status.code() == Some(NOT_FOUND.into());
+        return Err(not_started(order, why, if is_missing { NOT_FOUND } else { NOT_EXECUTABLE }));
     }
     stderr.cut(usize::try_from(order.output_limit(files)).unwrap_or(usize::MAX));
     let exceeded = memory.filter(|memory| !status.success() && memory.was_exceeded());
@@ -418,7 +431,8 @@ async fn outcome(
         Ok(made) => (made, None),
         Err(failure) => (Vec::new(), Some(failure)),
     };
-    let output = report(status.code(), (stdout, stderr), &made, files).await?;
+    let unusual = Unusual { signal: status.signal(), ..Unusual::default() };
+    let output = report((status.code(), unusual), (stdout, stderr), &made, files).await?;
     let failure = match (exceeded, status.code()) {
         (Some(memory), _) => {
             let text = format!("killed: it needed more memory than {} bytes", memory.bytes());

@@ -31,7 +31,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 type Ran = Result<(Task, Vec<u8>), cliente::Error>;
 type Parts = BoxStream<'static, Result<common::proto::FollowOutputResponse, cliente::Error>>;
 
-/// Ends with the exit code of the program. Ctrl+C ends the program, too, and so does a reader of the output that leaves.
+/// Its program ended with another exit code than 0: what it has said of that is enough.
+const NON_ZERO_EXIT: &str = "NON_ZERO_EXIT";
+
+/// Ends with the exit code of the program, as a shell would give it. Ctrl+C ends the program, too, and so does a reader of the output that leaves.
 pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     let options = Submit::from(options);
     let template = Template::read(&options)?;
@@ -69,7 +72,7 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     }
     let (task, result) = ran?;
     let report = Report::read(&result);
-    let program = report.as_ref().and_then(|report| report.exit_code);
+    let program = report.as_ref().and_then(Report::as_of_shell);
     // It succeeded, and the task did not: a file is missing, say.
     let program = program.filter(|code| *code != 0 || task.state() == TaskState::Succeeded);
     if let Some(report) = report.filter(|_| !outputs.is_empty()) {
@@ -85,10 +88,7 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     if is_shown {
         shown.result = None;
     }
-    if program.is_some() {
-        // What the program says of its failure is enough.
-        shown.task.error = None;
-    }
+    shown.task.error = shown.task.error.filter(|error| error.code != NON_ZERO_EXIT);
     result::show(context, &shown, false).await?;
     Ok(code)
 }

@@ -66,6 +66,7 @@ pub fn json(schedule: &Schedule, with_payload: bool) -> Value {
         "handler": task.handler,
         "queue": task.queue,
         "priority": task.priority,
+        "group": word(&task.group),
         "created_at": at(schedule.created_at_ms),
         "changed_at": at(schedule.changed_at_ms),
         "next": at(schedule.next_ms),

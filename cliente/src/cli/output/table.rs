@@ -4,9 +4,8 @@ use comfy_table::presets;
 use common::blobs::Content;
 use common::lang::Lang;
 use common::messages::client_tables::{Columns, Label};
-use common::messages::words::{
-    PendingReason, pending_text, role_word, state_word, task_error_text, waiting_text,
-};
+use common::messages::failures::task_error_text;
+use common::messages::words::{PendingReason, pending_text, role_word, state_word, waiting_text};
 use common::proto::{
     Array, Delivery, GetClusterResponse, Group, ListUsersResponse, Progress, Queue, Quota, Receipt,
     Schedule, StateCount, Task, TaskError, TaskState, Usage, User, Webhook, WebhookState, Worker,

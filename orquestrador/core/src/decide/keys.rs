@@ -28,11 +28,7 @@ impl Machine {
             return Err(spent(task.id));
         }
         let Some(key) = keys.find(owner, name).map(|slot| &keys[slot]) else {
-            let limit = self.limits.max_keys;
-            return match keys.len() < limit {
-                true => Ok(None),
-                false => Err(Rejection::BacklogFull { limit: limit as u64, unit: "keys" }),
-            };
+            return self.check_room_for_key(owner);
         };
         let holder = self.state.tasks.find(key.task);
         let is_active = holder.is_some_and(|slot| self.state.tasks[slot].finished().is_none());
@@ -45,6 +41,20 @@ impl Machine {
             return Err(Rejection::KeyConflict { key: name.clone(), task: key.task });
         }
         holder.map(Some).ok_or_else(|| spent(key.task))
+    }
+
+    /// No user takes all the room.
+    fn check_room_for_key(&self, owner: &UserName) -> Result<Option<Slot<Task>>, Rejection> {
+        let keys = &self.state.keys;
+        for (held, limit, unit) in [
+            (keys.count_of(owner), self.limits.max_user_keys, "keys of one user"),
+            (keys.len(), self.limits.max_keys, "keys"),
+        ] {
+            if held >= limit {
+                return Err(Rejection::BacklogFull { limit: limit as u64, unit });
+            }
+        }
+        Ok(None)
     }
 
     /// It was accepted.

@@ -124,8 +124,8 @@ impl Machine {
                 let user = self.user_snapshot(&user);
                 answer(step, request, Ok(Answer::User { user }));
             }
-            Command::ChangeQuota { request, user, change } => {
-                let changed = self.change_quota(now, user, change, step);
+            Command::ChangeQuota { request, user, first, change } => {
+                let changed = self.change_quota(now, (user, first), change, step);
                 answer(step, request, changed);
             }
             Command::ChangeQueue { request, queue, change } => {

@@ -15,7 +15,7 @@ impl Machine {
     pub(super) fn change_quota(
         &mut self,
         now: Timestamp,
-        user: Option<UserName>,
+        (user, first): (Option<UserName>, Option<UserName>),
         change: QuotaChange,
         step: &mut Step,
     ) -> Result<Answer, Rejection> {
@@ -25,7 +25,7 @@ impl Machine {
             None => (Some(owners.default_quota()), owners.default_quota()),
         };
         if let Some(user) = &user {
-            self.check_known(user)?;
+            self.check_known(user, first.as_ref())?;
             if before.is_none() && owners.own_quotas() >= self.limits.max_users {
                 return Err(Rejection::TooManyUsers);
             }
@@ -53,10 +53,10 @@ impl Machine {
         step.effects.push(Effect::Notice(Notice::QuotaChanged { user, quota }));
     }
 
-    /// A quota for a name that nobody has is a slip. Without users there is the demo's, which is not in the state.
-    fn check_known(&self, user: &UserName) -> Result<(), Rejection> {
+    /// A quota for a name that nobody has is a slip. Without users there is the first one, who is not in the state.
+    fn check_known(&self, user: &UserName, first: Option<&UserName>) -> Result<(), Rejection> {
         let (users, owners) = (&self.state.users, &self.state.owners);
-        let is_known = users.is_empty()
+        let is_known = users.is_empty() && first == Some(user)
             || users.contains_key(user)
             || owners.find(user).is_some()
             || owners.own_quota(user).is_some();

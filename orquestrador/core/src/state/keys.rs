@@ -1,5 +1,6 @@
 //! Keys of tasks: as long as one is held, a task with the same key of the same user is not accepted beside it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::slab::{Shared, Slab, Slot};
@@ -23,6 +24,8 @@ pub struct Keys {
     places: Slab<Key>,
     by_name: BTreeMap<(UserName, KeyName), Slot<Key>>,
     by_task: BTreeMap<TaskId, Slot<Key>>,
+    /// So many of each owner who has any.
+    counts: BTreeMap<UserName, usize>,
     /// Of tasks that are finished, or forgotten.
     due: BTreeSet<(Timestamp, TaskId)>,
 }
@@ -31,15 +34,24 @@ impl Keys {
     /// In the place of one of the same name, if there is any. The one before, and what it adds to the digest, are gone.
     pub fn insert(&mut self, key: Key) {
         let name = (key.owner.clone(), key.name.clone());
-        let task = key.task;
+        let (task, owner) = (key.task, key.owner.clone());
         let slot = self.places.insert(key);
-        self.by_name.insert(name, slot);
+        if self.by_name.insert(name, slot).is_none() {
+            *self.counts.entry(owner).or_default() += 1;
+        }
         self.by_task.insert(task, slot);
     }
 
     pub fn remove(&mut self, slot: Slot<Key>) -> Key {
         let key = self.places.remove(slot);
-        self.by_name.remove(&(key.owner.clone(), key.name.clone()));
+        if self.by_name.remove(&(key.owner.clone(), key.name.clone())).is_some()
+            && let Entry::Occupied(mut count) = self.counts.entry(key.owner.clone())
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         self.by_task.remove(&key.task);
         self.due.remove(&(key.until, key.task));
         key
@@ -61,6 +73,10 @@ impl Keys {
 
     pub fn len(&self) -> usize {
         self.places.len()
+    }
+
+    pub fn count_of(&self, owner: &UserName) -> usize {
+        self.counts.get(owner).copied().unwrap_or_default()
     }
 
     pub fn is_empty(&self) -> bool {

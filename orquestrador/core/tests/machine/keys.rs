@@ -84,6 +84,26 @@ fn a_key_is_let_go_of_by_time_alone() {
 }
 
 #[test]
+fn no_user_takes_all_the_room_for_keys() {
+    let limits = Limits { max_keys: 3, max_user_keys: 2, ..Limits::default() };
+    let mut scene = Scene::new(limits);
+    for (id, name) in [(1, "k"), (2, "l")] {
+        assert_eq!(answer(&scene.step(0, submit_keyed(id, "a", (name, 0)))), Ok((id, true)));
+    }
+    let full = answer(&scene.step(0, submit_keyed(3, "a", ("m", 0))));
+    assert!(full.is_err_and(|why| why.contains("2 keys of one user")));
+    let of_bia = submit_tasks("bia", vec![keyed(4, "a", ("m", 0))]);
+    assert_eq!(answer(&scene.step(0, of_bia)), Ok((4, true)));
+    scene.step(10, cancel(1));
+    scene.rebuilt();
+    scene.fail_over(20);
+    let of_bia = submit_tasks("bia", vec![keyed(5, "a", ("n", 0))]);
+    assert_eq!(answer(&scene.step(20, of_bia)), Ok((5, true)));
+    let full = answer(&scene.step(20, submit_keyed(6, "a", ("m", 0))));
+    assert!(full.is_err_and(|why| why.contains("3 keys")), "both bounds hold");
+}
+
+#[test]
 fn a_key_outlives_the_record_of_its_task() {
     let mut scene = Scene::new(Limits { max_finished_tasks: 0, ..Limits::default() });
     scene.step(0, submit_keyed(1, "a", ("k", 1_000)));

@@ -110,7 +110,8 @@ fn command() -> impl Strategy<Value = Command> {
             request: REQUEST, queue, change
         }),
         2 => (proptest::option::of(owner()), quota_change()).prop_map(|(user, change)| {
-            Command::ChangeQuota { request: REQUEST, user, change }
+            let first = user.clone();
+            Command::ChangeQuota { request: REQUEST, user, first, change }
         }),
         1 => queue().prop_map(|queue| Command::PurgeQueue { request: REQUEST, queue }),
         4 => timetable::command(owner().boxed(), terms()),

@@ -12,7 +12,8 @@ use crate::scene::*;
 /// Of a user, or of all.
 fn limit(user: &str, change: QuotaChange) -> Command {
     let user = Some(user).filter(|user| *user != "all").map(Into::into);
-    Command::ChangeQuota { request: REQUEST, user, change }
+    let first = user.clone();
+    Command::ChangeQuota { request: REQUEST, user, first, change }
 }
 
 fn running(most: u32) -> QuotaChange {

@@ -16,6 +16,8 @@ use crate::handlers::Failure;
 #[derive(Serialize)]
 struct Report<'a> {
     exit_code: Option<i32>,
+    #[serde(flatten)]
+    unusual: Unusual,
     stdout: Value,
     stderr: Value,
     truncated: bool,
@@ -23,24 +25,27 @@ struct Report<'a> {
     files: &'a [StagedFile],
 }
 
+/// What there is of a program that did not end by itself.
+#[derive(Clone, Copy, Default, Serialize)]
+pub struct Unusual {
+    /// Which killed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// It was not started: what a shell would have ended with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell_code: Option<u8>,
+}
+
 /// The result. JSON takes up to six bytes for one of the output: a stream that does not fit is stored, or else cut, and said
 /// to be.
 pub async fn report(
-    exit_code: Option<i32>,
+    (exit_code, unusual): (Option<i32>, Unusual),
     (mut stdout, mut stderr): (Captured, Captured),
     made: &[StagedFile],
     files: &Files,
 ) -> Result<Vec<u8>, Failure> {
     loop {
-        let report = Report {
-            exit_code,
-            truncated: stdout.truncated || stderr.truncated,
-            stdout: stdout.value(),
-            stderr: stderr.value(),
-            files: made,
-        };
-        let output =
-            serde_json::to_vec(&report).map_err(|error| Failure::handler(error.to_string()))?;
+        let output = encoded((exit_code, unusual), (&stdout, &stderr), made)?;
         if output.len() <= MAX_PAYLOAD_BYTES || stdout.bytes.len() + stderr.bytes.len() == 0 {
             return Ok(output);
         }
@@ -54,6 +59,24 @@ pub async fn report(
             longer.truncated = true;
         }
     }
+}
+
+/// The result of a program that was not started: what a shell would have ended with.
+pub fn of_unstarted(shell_code: u8) -> Result<Vec<u8>, Failure> {
+    let unusual = Unusual { shell_code: Some(shell_code), ..Unusual::default() };
+    let nothing = Captured::default();
+    encoded((None, unusual), (&nothing, &nothing), &[])
+}
+
+fn encoded(
+    (exit_code, unusual): (Option<i32>, Unusual),
+    (stdout, stderr): (&Captured, &Captured),
+    files: &[StagedFile],
+) -> Result<Vec<u8>, Failure> {
+    let truncated = stdout.truncated || stderr.truncated;
+    let (stdout, stderr) = (stdout.value(), stderr.value());
+    let report = Report { exit_code, unusual, truncated, stdout, stderr, files };
+    serde_json::to_vec(&report).map_err(|error| Failure::handler(error.to_string()))
 }
 
 async fn put(bytes: Vec<u8>, files: &Files) -> Option<Content> {
