@@ -7,7 +7,7 @@ use orquestrador::driver::input::Committed;
 use orquestrador_core::command::{After, Condition, Delivery, NewArray, NewTask, Start};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
-    ArrayId, Blob, GroupName, HandlerName, Index, RequestId, TaskId, UserName,
+    ArrayId, Blob, BlobId, BlobRef, GroupName, HandlerName, Index, RequestId, TaskId, UserName,
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
@@ -18,6 +18,8 @@ use crate::clock::{MILLI, Micros, SECOND};
 use crate::invariants::{Violation, conservation, linearizable};
 use crate::network::{ConnId, End, Party, Side, Wire};
 use crate::node::Place;
+use crate::orders::{Features, Order};
+use crate::plan::Plan;
 use crate::random::Random;
 use crate::world::{Event, Phase, World};
 
@@ -50,6 +52,7 @@ pub enum Question {
     Retry(TaskId, TaskId),
     List,
     Overview,
+    Order(Order),
 }
 
 /// A question on its way.
@@ -88,6 +91,7 @@ impl Call {
                 Command::List { request, owner, filter: Box::default(), after: None, limit: PAGE }
             }
             Question::Overview => Command::Overview { request },
+            Question::Order(order) => order.command(request, owner),
         }
     }
 }
@@ -122,8 +126,17 @@ fn new_task(id: TaskId) -> NewTask {
         start,
         after: None,
         key: None,
-        blobs: vec![],
+        blobs: blobs_of(id, 0).into_iter().collect(),
     }
+}
+
+/// What it refers to, from its submission (0) or its end (1) on: of one in three of those that may be started again, so that
+/// one that is submitted once more after it was forgotten may be, too.
+pub fn blobs_of(id: TaskId, when: u128) -> Option<BlobRef> {
+    let has_any = id.0 % 6 == 1;
+    let nth = ((id.0 >> 8) + when) % 40;
+    let blob = BlobRef { id: BlobId([nth as u8; 32]), bytes: nth as u64 * 10 };
+    has_any.then_some(blob)
 }
 
 /// Of those that may be started again, one in three is retried.
@@ -193,14 +206,19 @@ pub struct Client {
     is_reader: bool,
     /// Every task that it ever tried to submit.
     tasks: Vec<TaskId>,
+    /// A batch that was accepted.
+    accepted: Vec<TaskId>,
+    features: Features,
+    /// Of a thousand calls.
+    orders: u64,
     call: Option<Open>,
     chance: Random,
 }
 
 impl Client {
-    pub fn new(nth: usize, mut chance: Random) -> Self {
+    pub fn new(nth: usize, plan: &Plan, mut chance: Random) -> Self {
         let is_reader = chance.one_in_thousand(300);
-        let owner = UserName::from(format!("user{nth}").as_str());
+        let owner = UserName::from(format!("user{}", nth % 2).as_str());
         Self {
             nth,
             owner,
@@ -208,6 +226,9 @@ impl Client {
             highest_epoch: 0,
             is_reader,
             tasks: Vec::new(),
+            accepted: Vec::new(),
+            features: plan.features,
+            orders: plan.orders,
             call: None,
             chance,
         }
@@ -217,11 +238,30 @@ impl Client {
         End { party: Party::Client(self.nth), life: 0 }
     }
 
+    pub fn owner(&self) -> &UserName {
+        &self.owner
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.call.is_none()
+    }
+
     pub fn open(&self) -> Option<String> {
         self.call.as_ref().map(|call| format!("client {} asks {:?}", self.nth, call.question))
     }
 
     fn next_question(&mut self) -> Question {
+        if self.chance.one_in_thousand(self.orders) {
+            let new = self.next_id();
+            if let Some(order) = Order::draw(&mut self.chance, self.features, new) {
+                self.tasks.extend(order.task());
+                return Question::Order(order);
+            }
+        }
+        // What was accepted stays so, whatever limits there are now.
+        if !self.accepted.is_empty() && self.chance.one_in_thousand(20) {
+            return Question::Submit(self.accepted.clone());
+        }
         let known = match self.tasks.len() {
             0 => None,
             // The newest ones are the interesting ones.
@@ -288,6 +328,10 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    pub fn order(&mut self, nth: usize, order: Order) {
+        self.ask(nth, Question::Order(order));
     }
 
     fn ask(&mut self, nth: usize, question: Question) {
@@ -423,6 +467,7 @@ impl World {
                 for task in tasks {
                     self.memory.acknowledged.on_submitted(&self.truth, *task)?;
                 }
+                self.clients[nth].accepted.clone_from(tasks);
                 linearizable::check_task(&self.truth, first, None, index)
             }
             (Question::Retry(_, new), Ok(Answer::Submitted { first, .. })) => {
@@ -484,12 +529,59 @@ impl World {
             (Question::Overview, Ok(Answer::Overview(overview))) => {
                 conservation::on_overview(&self.truth, overview, index)
             }
-            (question, other) => {
-                let what = format!("{question:?} is answered by {other:?}");
-                Err(Violation::new("G4 linearizable", what))
+            (Question::Order(order), answer) => {
+                if let (Some(_), Ok(Answer::Submitted { first, .. })) = (order.task(), answer) {
+                    self.memory.acknowledged.on_submitted(&self.truth, first.id)?;
+                }
+                let owner = &self.clients[nth].owner;
+                let judged = self.judge_order(owner, order, answer, index);
+                judged.unwrap_or_else(|| Err(unexpected(&call.question, answer)))
             }
+            (question, Err(rejection)) => {
+                let owner = &self.clients[nth].owner;
+                let (tasks, bytes) = question.size();
+                if let Question::Submit(ids) = question {
+                    self.memory.acknowledged.on_refused(&self.truth, ids)?;
+                }
+                // Unfinished tasks may refer to as many blobs as may be.
+                let has_blobs = matches!(question, Question::Submit(_));
+                let is_full = has_blobs
+                    && matches!(rejection, Rejection::BacklogFull { unit: "files of tasks", .. });
+                let quotas = &self.truth.quotas;
+                let judged = quotas.check_refusal(owner, (tasks, bytes), rejection, index);
+                match judged {
+                    Some(judged) => judged,
+                    None if is_full => Ok(()),
+                    None => Err(unexpected(question, &answer.answer)),
+                }
+            }
+            (question, other) => Err(unexpected(question, other)),
         }
     }
+}
+
+impl Question {
+    /// Tasks and payload bytes that it adds, at most.
+    fn size(&self) -> (u64, u64) {
+        let tasks = match self {
+            Self::Submit(tasks) => tasks.len() as u64,
+            Self::SubmitArray(_, count) => u64::from(*count),
+            Self::Retry(..) => 1,
+            Self::Status(_)
+            | Self::Result(_)
+            | Self::Cancel(_)
+            | Self::CancelArray(_)
+            | Self::List
+            | Self::Overview
+            | Self::Order(_) => 0,
+        };
+        // The longest payload is that of a key.
+        (tasks, tasks * 32)
+    }
+}
+
+fn unexpected(question: &Question, answer: &Result<Answer, Rejection>) -> Violation {
+    Violation::new("G4 linearizable", format!("{question:?} is answered by {answer:?}"))
 }
 
 /// An answer in a few words.

@@ -14,6 +14,7 @@ mod link;
 pub mod mutation;
 mod network;
 mod node;
+mod orders;
 mod plan;
 mod random;
 mod schedule;

@@ -11,11 +11,11 @@ use common::proto::{
     OrchestratorMessage, Outcome, Outcomes, Prefetch, Register, WorkerHeartbeat, WorkerMessage,
     outcome,
 };
-use orquestrador_core::ids::TaskId;
+use orquestrador_core::ids::{BlobRef, TaskId};
 use uuid::Uuid;
 use worker::slots::{Cancellation, Key, Reception, Slots};
 
-use crate::client::RESOURCE;
+use crate::client::{RESOURCE, blobs_of};
 use crate::clock::{MILLI, Micros};
 use crate::invariants::{Violation, epochs, one_outcome, started_once};
 use crate::network::{ConnId, End, Party, Side, Wire};
@@ -542,7 +542,7 @@ impl World {
             task_id: key.task_id.clone(),
             attempt: key.attempt,
             outcome: Some(came_to),
-            blobs: vec![],
+            blobs: blobs_of(task, 1).map(to_proto).into_iter().collect(),
         };
         self.tell(|_| format!("worker {nth} ends {}/{}", key.task_id, key.attempt));
         let slots = &mut self.workers[nth].slots;
@@ -576,6 +576,10 @@ impl World {
     fn registered_conn(&self, nth: usize) -> Option<ConnId> {
         self.workers[nth].session.as_ref().filter(|s| s.epoch.is_some()).map(|s| s.conn)
     }
+}
+
+fn to_proto(blob: BlobRef) -> common::proto::BlobRef {
+    common::proto::BlobRef { id: blob.id.0.to_vec().into(), bytes: blob.bytes }
 }
 
 fn task_id(text: &str) -> Result<TaskId, Violation> {
