@@ -20,8 +20,10 @@ mod random;
 mod schedule;
 mod session;
 mod store;
+mod submissions;
 mod truth;
 mod witness;
+mod words;
 mod worker;
 mod world;
 

@@ -121,13 +121,21 @@ impl World {
     ) -> Result<(), Violation> {
         let Some(process) = &mut self.places[place].process else { return Ok(()) };
         let Some(session) = process.sessions.get(&conn) else { return Ok(()) };
+        let session_id = session.id;
         process.hearing.push(session.worker.clone());
         if let Message::Heartbeat(beat) = &message {
             // Without room for it the worker hears less, and perhaps gives up.
             drop(session.outbox.try_send(Ok(dispatch::echo(beat.sequence, session.epoch))));
         }
         let worker = session.worker.clone();
-        let command = dispatch::command(session.id, message)
+        let message = match message {
+            Message::Output(output) => {
+                self.note_words(place, &worker, output);
+                return Ok(());
+            }
+            message => message,
+        };
+        let command = dispatch::command(session_id, message)
             .map_err(|status| Violation::new("the wire", status.to_string()))?;
         if !matches!(command, Command::WorkerHeartbeat { .. }) {
             self.tell(|_| format!("node {place} hears {worker}: {command:?}"));

@@ -271,6 +271,11 @@ impl Truth {
     ) -> Result<(), Violation> {
         self.timetable.follow(&self.tasks, index, event)?;
         match event {
+            Event::TaskSucceeded { task, at, .. }
+            | Event::TaskCancelled { task, at }
+            | Event::TaskExpired { task, at, .. }
+            | Event::TaskSkipped { task, at, .. }
+            | Event::TaskLost { task, at, .. } => self.keys.on_end(*task, *at),
             Event::TaskSubmitted { task, owner, terms, at, .. } => {
                 self.submitted_at = *at;
                 self.quotas.on_accepted(owner)?;
@@ -289,8 +294,10 @@ impl Truth {
                 }
             }
             // This attempt has ended.
-            Event::AttemptEnded { task, .. } | Event::TaskFailed { task, .. } => {
+            Event::AttemptEnded { task, .. } => self.quotas.on_ended(*task),
+            Event::TaskFailed { task, at, .. } => {
                 self.quotas.on_ended(*task);
+                self.keys.on_end(*task, *at);
             }
             Event::WorkerLost { worker, .. } => self.quotas.on_lost(worker),
             Event::QuotaChanged { user, quota, .. } => {

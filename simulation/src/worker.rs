@@ -15,12 +15,12 @@ use orquestrador_core::ids::{BlobRef, TaskId};
 use uuid::Uuid;
 use worker::slots::{Cancellation, Key, Reception, Slots};
 
-use crate::client::{RESOURCE, blobs_of};
 use crate::clock::{MILLI, Micros};
 use crate::invariants::{Violation, epochs, one_outcome, started_once};
 use crate::network::{ConnId, End, Party, Side, Wire};
 use crate::node::Place;
 use crate::random::Random;
+use crate::submissions::{RESOURCE, blobs_of};
 use crate::witness::Bearing;
 use crate::world::{Event, Phase, World};
 
@@ -252,7 +252,7 @@ impl World {
         }
     }
 
-    fn say(&mut self, _nth: usize, conn: ConnId, message: Message) {
+    pub fn say(&mut self, _nth: usize, conn: ConnId, message: Message) {
         let message = WorkerMessage { message: Some(message) };
         self.send(conn, Side::Dialler, Wire::Worker(Box::new(message)));
     }
@@ -503,6 +503,9 @@ impl World {
             let task = task_id(&key.task_id)?;
             self.memory.one_outcome.on_start(task, key.attempt, incarnation)?;
             self.memory.started_once.on_start(&self.truth, task, delivery)?;
+            if let Some(conn) = self.registered_conn(nth) {
+                self.speak(nth, conn, &key);
+            }
             self.schedule.put(now + duration, Event::Worker(end, WorkerEvent::Ended { key }));
         }
     }

@@ -80,6 +80,8 @@ pub struct World {
     pub lost_a_disk: bool,
     /// How much was committed when the world last looked.
     progress: Index,
+    /// See [`crate::clock::Drifting::set_by`]: the most that it ever was.
+    pub latest_clock: i64,
     /// Those that were ever sent.
     pub snapshots: Vec<Snapshot>,
 }
@@ -119,6 +121,7 @@ impl World {
             operator_at: None,
             lost_a_disk: false,
             progress: Index(0),
+            latest_clock: 0,
             snapshots: Vec::new(),
         };
         world.begin();

@@ -40,6 +40,15 @@ impl Keys {
         Ok(())
     }
 
+    /// A task has ended; its key is free if its window has, by the clock of that moment.
+    pub fn on_end(&mut self, task: TaskId, at: Timestamp) {
+        let Some((owner, key, _)) = self.all.get(&task) else { return };
+        let name = (owner.clone(), key.clone());
+        if self.holders.get(&name).is_some_and(|(of, until)| *of == task && *until <= at) {
+            self.holders.remove(&name);
+        }
+    }
+
     /// Nothing holds these any more.
     pub fn on_released(
         &mut self,

@@ -81,7 +81,9 @@ impl Quotas {
     }
 
     pub fn on_changed(&mut self, user: &Option<UserName>, quota: Option<Quota>, index: Index) {
-        match quota {
+        // A default one that limits nothing is none.
+        let is_none = user.is_none() && quota == Some(Quota::default());
+        match quota.filter(|_| !is_none) {
             Some(quota) => self.limits.insert(user.clone(), quota),
             None => self.limits.remove(user),
         };

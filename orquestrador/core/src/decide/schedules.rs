@@ -10,6 +10,7 @@ use crate::event::{Event, Firing};
 use crate::ids::{TaskId, Timestamp, UserName};
 use crate::limits::Limits;
 use crate::machine::{Machine, Step};
+use crate::mutation::Mutation;
 use crate::rejection::Rejection;
 use crate::schedule::{CatchUp, Schedule};
 use crate::state::schedules::{Entry, ScheduleKey};
@@ -110,7 +111,11 @@ impl Machine {
     ) {
         let (owner, name) = key.clone();
         self.record(Event::ScheduleSet { owner, name, schedule, paused, created, next, at }, step);
-        let due = self.state.schedules.find(&key).and_then(Entry::due);
+        let entry = self.state.schedules.find(&key);
+        let due = match self.lacks(Mutation::PausesNotHeeded) {
+            true => entry.and_then(|entry| entry.next),
+            false => entry.and_then(Entry::due),
+        };
         self.office.agenda.forget_plan(&key);
         self.office.agenda.put(&key, due);
     }
