@@ -205,11 +205,8 @@ impl World {
             }
             let truth = &self.truth;
             let settings = truth.settings.iter().next().map(|queue| {
-                let open = QueueChange {
-                    weight: Some(1),
-                    max_running: Some(None),
-                    paused: Some(false),
-                };
+                let open =
+                    QueueChange { weight: Some(1), max_running: Some(None), paused: Some(false) };
                 Order::ChangeQueue(queue.clone(), open)
             });
             let quota = || {
@@ -258,9 +255,7 @@ impl World {
             (Order::ListSchedules, Ok(Answer::Schedules { schedules })) => {
                 let listed = |name: &ScheduleName| schedules.iter().any(|s| s.name == *name);
                 let mut all = SCHEDULES.map(ScheduleName::from).into_iter();
-                all.try_for_each(|name| {
-                    timetable.check_known(owner, &name, listed(&name), index)
-                })
+                all.try_for_each(|name| timetable.check_known(owner, &name, listed(&name), index))
             }
             (Order::Keyed(task, key, _), Ok(Answer::Submitted { first, .. })) => {
                 self.truth.keys.check_holder(owner, key, (*task, first.id), index)

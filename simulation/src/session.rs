@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 use crate::client::Call;
-use crate::clock::MILLI;
+use crate::clock::{MILLI, Micros};
 use crate::disk::lock;
 use crate::invariants::running_work::{self, GivenUp};
 use crate::invariants::{Violation, acknowledged, one_principal};
@@ -242,11 +242,20 @@ impl World {
                     worker: name,
                     is_gone,
                     silent: now - since,
-                    lease: self.plan.limits.worker_lease_ms * MILLI,
+                    lease: self.lease(),
                 })?;
             }
         }
         Ok(())
+    }
+
+    /// A clock that is set on by no more than the time of a heartbeat makes a lease shorter by that.
+    fn lease(&self) -> Micros {
+        let lease = self.plan.limits.worker_lease_ms * MILLI;
+        match self.plan.weights.set_clock {
+            0 => lease,
+            _ => lease - lease / dispatch::HEARTBEATS_PER_LEASE,
+        }
     }
 
     /// New in the history: the last batch is counted.

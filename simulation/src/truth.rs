@@ -8,8 +8,8 @@ use orquestrador_core::command::Delivery;
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::event::{Blockage, Firing};
 use orquestrador_core::ids::{Blob, Epoch, Index, QueueName, TaskId, Timestamp, UserName};
-use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::role::{EntryHash, EntryId};
+use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::{Event, Limits, Machine};
 
 use crate::invariants::blobs::Blobs;

@@ -170,13 +170,15 @@ impl Timetable {
             Some(before) if before.says_when() != line.says_when() => {
                 Some(grid.next_after(before.decided.map_or(at, |decided| decided.max(at))))
             }
-            Some(before) => match before.next.filter(|due| before.paused && !paused && *due <= at) {
-                Some(due) if !before.is_refused => {
-                    let most = self.limits.max_catch_up;
-                    Some(grid.first_of_missed(before.schedule.catch_up, (due, at), most))
+            Some(before) => {
+                match before.next.filter(|due| before.paused && !paused && *due <= at) {
+                    Some(due) if !before.is_refused => {
+                        let most = self.limits.max_catch_up;
+                        Some(grid.first_of_missed(before.schedule.catch_up, (due, at), most))
+                    }
+                    Some(_) | None => before.next,
                 }
-                Some(_) | None => before.next,
-            },
+            }
         };
         line.is_refused = before.as_ref().is_some_and(|b| b.is_refused && b.next == next);
         let fits = next == expected && before.as_ref().is_none_or(|b| b.created == created);
@@ -208,9 +210,7 @@ impl Timetable {
             line.made = Some(*task);
             return ensure((due, next) == (at, line.next), NAME, told);
         }
-        ensure(line.next == Some(due), NAME, || {
-            format!("{:?} was due; {}", line.next, told())
-        })?;
+        ensure(line.next == Some(due), NAME, || format!("{:?} was due; {}", line.next, told()))?;
         ensure(!line.paused && due <= at, NAME, || format!("too early, or paused: {}", told()))?;
         let is_last = line.made.and_then(|task| tasks.get(&task)).is_some_and(Story::is_open);
         let expected = line.follows(firing, (due, at), is_last, &self.limits);
