@@ -4,13 +4,8 @@
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador::driver::input::Committed;
-use orquestrador_core::command::{After, Condition, Delivery, NewArray, NewTask, Start};
 use orquestrador_core::effect::TaskState;
-use orquestrador_core::ids::{
-    ArrayId, Blob, GroupName, HandlerName, Index, RequestId, TaskId, UserName,
-};
-use orquestrador_core::needs::Needs;
-use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
+use orquestrador_core::ids::{ArrayId, Index, RequestId, TaskId, UserName};
 use orquestrador_core::{Answer, Command, Rejection};
 use tonic::Status;
 
@@ -18,7 +13,10 @@ use crate::clock::{MILLI, Micros, SECOND};
 use crate::invariants::{Violation, conservation, linearizable};
 use crate::network::{ConnId, End, Party, Side, Wire};
 use crate::node::Place;
+use crate::orders::{Features, Order};
+use crate::plan::Plan;
 use crate::random::Random;
+use crate::submissions::{needs_something, new_array, with_order};
 use crate::world::{Event, Phase, World};
 
 const TRY_TIMEOUT: Micros = 500 * MILLI;
@@ -50,6 +48,7 @@ pub enum Question {
     Retry(TaskId, TaskId),
     List,
     Overview,
+    Order(Order),
 }
 
 /// A question on its way.
@@ -88,87 +87,13 @@ impl Call {
                 Command::List { request, owner, filter: Box::default(), after: None, limit: PAGE }
             }
             Question::Overview => Command::Overview { request },
+            Question::Order(order) => order.command(request, owner),
         }
     }
-}
-
-/// One in four that is not the first of its batch comes after the one before it, whether that must succeed or not.
-fn with_order(ids: &[TaskId]) -> Vec<NewTask> {
-    let mut tasks: Vec<_> = ids.iter().map(|id| new_task(*id)).collect();
-    for nth in 1..tasks.len() {
-        let (before, id) = (tasks[nth - 1].id, tasks[nth].id);
-        if (id.0 / 4).is_multiple_of(4) {
-            let any_end = (id.0 / 16).is_multiple_of(2);
-            let condition = if any_end { Condition::Finished } else { Condition::Succeeded };
-            let after = After { tasks: vec![before], condition };
-            (tasks[nth].after, tasks[nth].start) = (Some(Box::new(after)), Start::Now);
-        }
-    }
-    tasks
-}
-
-fn new_task(id: TaskId) -> NewTask {
-    let payload = Blob::copy_from_slice(&id.to_bytes());
-    // One in four; by the id, so that a repeated submission is the same.
-    let once = id.0.is_multiple_of(4);
-    let delivery = if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
-    // One in five begins later.
-    let start = if id.0.is_multiple_of(5) { Start::After(300) } else { Start::Now };
-    NewTask {
-        id,
-        handler: HandlerName::from("simulated"),
-        payload,
-        terms: terms(id, delivery).into(),
-        start,
-        after: None,
-        key: None,
-        blobs: vec![],
-    }
-}
-
-/// Of those that may be started again, one in three is retried.
-fn terms(id: TaskId, delivery: Delivery) -> Terms {
-    let retry =
-        RetryPolicy { max_attempts: 3, first_delay_ms: 400, max_delay_ms: 600, codes: Vec::new() };
-    let is_retried = delivery == Delivery::AtLeastOnce && id.0.is_multiple_of(3);
-    let queue = ["default", "a", "b"][(id.0 % 3) as usize].into();
-    // One in seven must begin soon, one in eleven must end soon.
-    let times = TimeLimits {
-        attempt_ms: None,
-        begin_ms: id.0.is_multiple_of(7).then_some(900),
-        end_ms: id.0.is_multiple_of(11).then_some(1_500),
-    };
-    let priority = (id.0 % 5) as i8 - 2;
-    let retry = is_retried.then(|| Box::new(retry));
-    let needs = Needs { resources: vec![(RESOURCE.to_owned(), 1)], ..Needs::default() };
-    let needs = needs_something(id).then(|| Box::new(needs));
-    // Some belong to one of two groups.
-    let group = (["even", "odd"].get((id.0 % 4) as usize)).map(|group| GroupName::from(*group));
-    Terms { delivery, retry, queue, priority, times, needs, group, ..Terms::default() }
-}
-
-/// One in thirteen needs what each worker has one of.
-fn needs_something(id: TaskId) -> bool {
-    id.0.is_multiple_of(13)
-}
-
-/// What each worker has one of.
-pub const RESOURCE: &str = "gpus";
-
-/// Numbered from 1 on.
-fn new_array(id: ArrayId, count: u32) -> NewArray {
-    let NewTask { handler, payload, terms, .. } = new_task(TaskId(id.0 >> ID_SHIFT));
-    let terms = Terms { times: TimeLimits::default(), ..Terms::clone(&terms) };
-    // Of some, the second task is left out.
-    let without =
-        if count > 1 && id.0 >> 127 == 1 { std::iter::once(1..2).collect() } else { vec![] };
-    let (start, after, blobs) = (Start::Now, None, vec![]);
-    let terms = terms.into();
-    NewArray { id, handler, payload, terms, first: 1, count, without, start, after, blobs }
 }
 
 /// Beyond the numbers of tasks.
-const ID_SHIFT: u32 = 32;
+pub const ID_SHIFT: u32 = 32;
 
 /// With the version of a UUID.
 fn with_version(wide: u128, version: u128) -> u128 {
@@ -195,14 +120,19 @@ pub struct Client {
     is_reader: bool,
     /// Every task that it ever tried to submit.
     tasks: Vec<TaskId>,
+    /// A batch that was accepted.
+    accepted: Vec<TaskId>,
+    features: Features,
+    /// Of a thousand calls.
+    orders: u64,
     call: Option<Open>,
     chance: Random,
 }
 
 impl Client {
-    pub fn new(nth: usize, mut chance: Random) -> Self {
+    pub fn new(nth: usize, plan: &Plan, mut chance: Random) -> Self {
         let is_reader = chance.one_in_thousand(300);
-        let owner = UserName::from(format!("user{nth}").as_str());
+        let owner = UserName::from(format!("user{}", nth % 2).as_str());
         Self {
             nth,
             owner,
@@ -210,6 +140,9 @@ impl Client {
             highest_epoch: 0,
             is_reader,
             tasks: Vec::new(),
+            accepted: Vec::new(),
+            features: plan.features,
+            orders: plan.orders,
             call: None,
             chance,
         }
@@ -219,11 +152,30 @@ impl Client {
         End { party: Party::Client(self.nth), life: 0 }
     }
 
+    pub fn owner(&self) -> &UserName {
+        &self.owner
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.call.is_none()
+    }
+
     pub fn open(&self) -> Option<String> {
         self.call.as_ref().map(|call| format!("client {} asks {:?}", self.nth, call.question))
     }
 
     fn next_question(&mut self) -> Question {
+        if self.chance.one_in_thousand(self.orders) {
+            let new = self.next_id();
+            if let Some(order) = Order::draw(&mut self.chance, self.features, new) {
+                self.tasks.extend(order.task());
+                return Question::Order(order);
+            }
+        }
+        // What was accepted stays so, whatever limits there are now.
+        if !self.accepted.is_empty() && self.chance.one_in_thousand(20) {
+            return Question::Submit(self.accepted.clone());
+        }
         let known = match self.tasks.len() {
             0 => None,
             // The newest ones are the interesting ones.
@@ -290,6 +242,10 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    pub fn order(&mut self, nth: usize, order: Order) {
+        self.ask(nth, Question::Order(order));
     }
 
     fn ask(&mut self, nth: usize, question: Question) {
@@ -425,6 +381,7 @@ impl World {
                 for task in tasks {
                     self.memory.acknowledged.on_submitted(&self.truth, *task)?;
                 }
+                self.clients[nth].accepted.clone_from(tasks);
                 linearizable::check_task(&self.truth, first, None, index)
             }
             (Question::Retry(_, new), Ok(Answer::Submitted { first, .. })) => {
@@ -486,12 +443,59 @@ impl World {
             (Question::Overview, Ok(Answer::Overview(overview))) => {
                 conservation::on_overview(&self.truth, overview, index)
             }
-            (question, other) => {
-                let what = format!("{question:?} is answered by {other:?}");
-                Err(Violation::new("G4 linearizable", what))
+            (Question::Order(order), answer) => {
+                if let (Some(_), Ok(Answer::Submitted { first, .. })) = (order.task(), answer) {
+                    self.memory.acknowledged.on_submitted(&self.truth, first.id)?;
+                }
+                let owner = &self.clients[nth].owner;
+                let judged = self.judge_order(owner, order, answer, index);
+                judged.unwrap_or_else(|| Err(unexpected(&call.question, answer)))
             }
+            (question, Err(rejection)) => {
+                let owner = &self.clients[nth].owner;
+                let (tasks, bytes) = question.size();
+                if let Question::Submit(ids) = question {
+                    self.memory.acknowledged.on_refused(&self.truth, ids)?;
+                }
+                // Unfinished tasks may refer to as many blobs as may be.
+                let has_blobs = matches!(question, Question::Submit(_));
+                let is_full = has_blobs
+                    && matches!(rejection, Rejection::BacklogFull { unit: "files of tasks", .. });
+                let quotas = &self.truth.quotas;
+                let judged = quotas.check_refusal(owner, (tasks, bytes), rejection, index);
+                match judged {
+                    Some(judged) => judged,
+                    None if is_full => Ok(()),
+                    None => Err(unexpected(question, &answer.answer)),
+                }
+            }
+            (question, other) => Err(unexpected(question, other)),
         }
     }
+}
+
+impl Question {
+    /// Tasks and payload bytes that it adds, at most.
+    fn size(&self) -> (u64, u64) {
+        let tasks = match self {
+            Self::Submit(tasks) => tasks.len() as u64,
+            Self::SubmitArray(_, count) => u64::from(*count),
+            Self::Retry(..) => 1,
+            Self::Status(_)
+            | Self::Result(_)
+            | Self::Cancel(_)
+            | Self::CancelArray(_)
+            | Self::List
+            | Self::Overview
+            | Self::Order(_) => 0,
+        };
+        // The longest payload is that of a key.
+        (tasks, tasks * 32)
+    }
+}
+
+fn unexpected(question: &Question, answer: &Result<Answer, Rejection>) -> Violation {
+    Violation::new("G4 linearizable", format!("{question:?} is answered by {answer:?}"))
 }
 
 /// An answer in a few words.

@@ -1,7 +1,7 @@
 //! Virtual time, and the clocks of the nodes, which do not agree on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use orquestrador::driver::store::Clock;
 use orquestrador_core::ids::Timestamp;
@@ -35,6 +35,8 @@ pub struct Drifting {
     pub began: Micros,
     /// What its wall clock said then.
     pub wall_ms: u64,
+    /// What was added to it since, by whoever sets clocks, in milliseconds.
+    pub set_by: Arc<AtomicI64>,
     /// Its seconds are so many thousandths of a true one.
     pub rate: u64,
 }
@@ -45,6 +47,7 @@ impl Clock for Drifting {
     }
 
     fn wall(&self) -> Timestamp {
-        Timestamp(self.wall_ms + self.monotonic())
+        let set_by = self.set_by.load(Ordering::Relaxed);
+        Timestamp((self.wall_ms + self.monotonic()).saturating_add_signed(set_by))
     }
 }

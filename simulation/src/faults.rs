@@ -1,6 +1,8 @@
 //! What goes wrong, and how much of it may: everything that the guarantees promise to survive, never both
 //! disks.
 
+use std::sync::atomic::Ordering;
+
 use crate::clock::{MILLI, SECOND};
 use crate::disk::{Disk, lock};
 use crate::invariants::Violation;
@@ -22,10 +24,11 @@ enum Fault {
     Flip,
     WorkerCrash,
     WorkerPause,
+    SetClock,
 }
 
 /// Every kind, with its weight.
-fn table(weights: &Weights) -> [(Fault, u64); 12] {
+fn table(weights: &Weights) -> [(Fault, u64); 13] {
     [
         (Fault::Crash, weights.crash),
         (Fault::CrashInOperation, weights.crash_in_operation),
@@ -39,6 +42,7 @@ fn table(weights: &Weights) -> [(Fault, u64); 12] {
         (Fault::Flip, weights.flip),
         (Fault::WorkerCrash, weights.worker_crash),
         (Fault::WorkerPause, weights.worker_pause),
+        (Fault::SetClock, weights.set_clock),
     ]
 }
 
@@ -122,6 +126,13 @@ impl World {
             Fault::WorkerPause => {
                 let until = self.now() + self.chance.between(10, 3_000) * MILLI;
                 self.workers[worker].paused_until = until;
+            }
+            Fault::SetClock => {
+                // By seconds, sometimes by minutes; on or back.
+                let most = if self.chance.one_in_thousand(300) { 600_000 } else { 5_000 };
+                let by = self.chance.between(0, 2 * most) as i64 - most as i64;
+                let before = self.places[place].set_by.fetch_add(by, Ordering::Relaxed);
+                self.latest_clock = self.latest_clock.max(before + by);
             }
         }
     }
@@ -218,8 +229,11 @@ impl World {
         self.network.latency = self.network.latency.min(2 * MILLI);
         // What has piled up is soon done.
         self.plan.work = self.plan.work.min(5 * MILLI);
+        // What was to be done at some moment of a clock that was ahead is done soon.
+        let ahead = self.latest_clock;
         for place in 0..2 {
             let spot = &mut self.places[place];
+            spot.set_by.store(ahead, Ordering::Relaxed);
             spot.slow_disk = false;
             let mut disk = lock(&spot.disk);
             disk.full = false;

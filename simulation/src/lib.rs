@@ -14,13 +14,16 @@ mod link;
 pub mod mutation;
 mod network;
 mod node;
+mod orders;
 mod plan;
 mod random;
 mod schedule;
 mod session;
 mod store;
+mod submissions;
 mod truth;
 mod witness;
+mod words;
 mod worker;
 mod world;
 

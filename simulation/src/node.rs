@@ -2,7 +2,8 @@
 //! driver in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, PoisonError};
 
 use common::console::Console;
 use common::lang::Lang;
@@ -48,6 +49,8 @@ pub struct Place {
     /// What is wrong with its clock.
     rate: u64,
     wall_ms: u64,
+    /// See [`Drifting::set_by`].
+    pub set_by: Arc<AtomicI64>,
     pub chance: Random,
 }
 
@@ -88,7 +91,7 @@ impl Place {
         let disk = Disk::new(chance.fork());
         Self {
             nth,
-            disk: std::sync::Arc::new(std::sync::Mutex::new(disk)),
+            disk: Arc::new(std::sync::Mutex::new(disk)),
             process: None,
             life: 0,
             paused_until: 0,
@@ -98,6 +101,7 @@ impl Place {
             is_wiped: false,
             rate,
             wall_ms,
+            set_by: Arc::default(),
             chance,
         }
     }
@@ -159,6 +163,7 @@ impl World {
             time: self.time.clone(),
             began: now,
             wall_ms: spot.wall_ms + now / MILLI,
+            set_by: Arc::clone(&spot.set_by),
             rate: spot.rate,
         };
         let setup = Setup {
@@ -377,6 +382,7 @@ impl World {
         if is_whole {
             self.memory.digests.on_applied(&self.truth, last, digest)?;
         }
+        self.forget_reborn();
         self.follow_committed(&events);
         if is_new {
             self.tell(|_| format!("node {place} is {standing:?}"));

@@ -3,6 +3,7 @@
 use orquestrador_core::Limits;
 
 use crate::clock::{MILLI, Micros, SECOND};
+use crate::orders::Features;
 use crate::random::Random;
 
 /// How the two nodes reach each other.
@@ -29,6 +30,7 @@ pub struct Weights {
     pub flip: u64,
     pub worker_crash: u64,
     pub worker_pause: u64,
+    pub set_clock: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +65,9 @@ pub struct Plan {
     pub saving: Micros,
     pub recent_bytes: usize,
     pub limits: Limits,
+    pub features: Features,
+    /// Orders beside tasks, of a thousand calls.
+    pub orders: u64,
 }
 
 impl Plan {
@@ -94,8 +99,36 @@ impl Plan {
             },
             saving: if chance.coin() { 20 * MILLI } else { 300 * MILLI },
             recent_bytes: if chance.coin() { 1 << 20 } else { 2_000 },
-            limits: Limits { worker_lease_ms: lease, ..Limits::default() },
+            limits: limits(chance, lease),
+            features: features(chance),
+            orders: chance.between(50, 400),
         }
+    }
+}
+
+/// Some are so narrow that they are reached.
+fn limits(chance: &mut Random, lease: u64) -> Limits {
+    let default = Limits::default();
+    let has_small_store = chance.one_in_thousand(300);
+    Limits {
+        worker_lease_ms: lease,
+        missed_after_ms: [700, 2_500, default.missed_after_ms][chance.index(3)],
+        max_catch_up: if chance.coin() { 3 } else { default.max_catch_up },
+        refire_ms: if chance.coin() { 200 } else { default.refire_ms },
+        fire_batch: if chance.coin() { 1 } else { default.fire_batch },
+        purge_batch: if chance.coin() { 3 } else { default.purge_batch },
+        max_referred_bytes: if has_small_store { 1_000 } else { default.max_referred_bytes },
+        max_references: if has_small_store { 24 } else { default.max_references },
+        ..default
+    }
+}
+
+fn features(chance: &mut Random) -> Features {
+    Features {
+        schedules: chance.one_in_thousand(500),
+        quotas: chance.one_in_thousand(350),
+        queues: chance.one_in_thousand(250),
+        keys: chance.one_in_thousand(500),
     }
 }
 
@@ -118,5 +151,6 @@ fn weights(chance: &mut Random) -> Weights {
         flip: weight(200),
         worker_crash: weight(400),
         worker_pause: weight(300),
+        set_clock: weight(250),
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 use crate::client::Call;
-use crate::clock::MILLI;
+use crate::clock::{MILLI, Micros};
 use crate::disk::lock;
 use crate::invariants::running_work::{self, GivenUp};
 use crate::invariants::{Violation, acknowledged, one_principal};
@@ -121,13 +121,21 @@ impl World {
     ) -> Result<(), Violation> {
         let Some(process) = &mut self.places[place].process else { return Ok(()) };
         let Some(session) = process.sessions.get(&conn) else { return Ok(()) };
+        let session_id = session.id;
         process.hearing.push(session.worker.clone());
         if let Message::Heartbeat(beat) = &message {
             // Without room for it the worker hears less, and perhaps gives up.
             drop(session.outbox.try_send(Ok(dispatch::echo(beat.sequence, session.epoch))));
         }
         let worker = session.worker.clone();
-        let command = dispatch::command(session.id, message)
+        let message = match message {
+            Message::Output(output) => {
+                self.note_words(place, &worker, output);
+                return Ok(());
+            }
+            message => message,
+        };
+        let command = dispatch::command(session_id, message)
             .map_err(|status| Violation::new("the wire", status.to_string()))?;
         if !matches!(command, Command::WorkerHeartbeat { .. }) {
             self.tell(|_| format!("node {place} hears {worker}: {command:?}"));
@@ -234,11 +242,20 @@ impl World {
                     worker: name,
                     is_gone,
                     silent: now - since,
-                    lease: self.plan.limits.worker_lease_ms * MILLI,
+                    lease: self.lease(),
                 })?;
             }
         }
         Ok(())
+    }
+
+    /// A clock that is set on by no more than the time of a heartbeat makes a lease shorter by that.
+    fn lease(&self) -> Micros {
+        let lease = self.plan.limits.worker_lease_ms * MILLI;
+        match self.plan.weights.set_clock {
+            0 => lease,
+            _ => lease - lease / dispatch::HEARTBEATS_PER_LEASE,
+        }
     }
 
     /// New in the history: the last batch is counted.

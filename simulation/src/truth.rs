@@ -1,16 +1,21 @@
 //! The history that some principal has committed, as the world knows it. Everything that nodes,
 //! workers and clients see is compared with it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use orquestrador::journal::{Content, Entry};
 use orquestrador_core::command::Delivery;
 use orquestrador_core::effect::TaskState;
-use orquestrador_core::event::Blockage;
-use orquestrador_core::ids::{Blob, Index, TaskId, UserName};
+use orquestrador_core::event::{Blockage, Firing};
+use orquestrador_core::ids::{Blob, Epoch, Index, QueueName, TaskId, Timestamp, UserName};
 use orquestrador_core::role::{EntryHash, EntryId};
+use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::{Event, Limits, Machine};
 
+use crate::invariants::blobs::Blobs;
+use crate::invariants::keys::Keys;
+use crate::invariants::quotas::{Count, Quotas};
+use crate::invariants::timetable::Timetable;
 use crate::invariants::{Violation, in_order, one_outcome, started_once};
 
 /// Where a task stood from one entry on.
@@ -30,11 +35,28 @@ pub struct Story {
     pub result: Option<Blob>,
     /// Cancelled with its array, without ever having had a record.
     pub is_dropped: bool,
+    /// Retention has forgotten it.
+    pub is_forgotten: bool,
+    /// Submitted again after it had been forgotten: nothing is told of its first life.
+    pub is_reborn: bool,
+    /// Of its payload.
+    bytes: u64,
+    is_in_array: bool,
 }
 
 impl Story {
     pub fn now(&self) -> Step {
         *self.steps.last().expect("a story begins with its submission")
+    }
+
+    /// It is not finished.
+    pub fn is_open(&self) -> bool {
+        !self.now().state.is_finished()
+    }
+
+    /// Nothing shows or counts it.
+    pub fn is_gone(&self) -> bool {
+        self.is_dropped || self.is_forgotten
     }
 
     /// The steps that someone may see who looks while the entry is made: the one before it, and its own.
@@ -56,21 +78,38 @@ pub struct Truth {
     pub tasks: BTreeMap<TaskId, Story>,
     /// What tasks come after.
     pub after: BTreeMap<TaskId, Blockage>,
-    /// How many tasks were known after each.
-    counts: Vec<u64>,
+    /// How many tasks were known in each, at least and at most.
+    counts: Vec<(u64, u64)>,
+    pub timetable: Timetable,
+    pub quotas: Quotas,
+    pub keys: Keys,
+    pub blobs: Blobs,
+    /// Queues that are not served as they are by default.
+    pub settings: BTreeSet<QueueName>,
+    /// Tasks that were submitted again since somebody looked, after they had been forgotten.
+    pub reborn: Vec<TaskId>,
+    /// Of the last submission.
+    submitted_at: Timestamp,
     pub machine: Machine,
     /// On which places an entry was ever fsynced, as bits.
     pub fsynced: HashMap<EntryHash, u8>,
 }
 
 impl Truth {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, are_clocks_even: bool) -> Self {
         Self {
             ids: Vec::new(),
             digests: Vec::new(),
             tasks: BTreeMap::new(),
             after: BTreeMap::new(),
             counts: Vec::new(),
+            timetable: Timetable::new(limits.clone()),
+            quotas: Quotas::new(are_clocks_even),
+            keys: Keys::default(),
+            blobs: Blobs::default(),
+            settings: BTreeSet::new(),
+            reborn: Vec::new(),
+            submitted_at: Timestamp(0),
             machine: Machine::new(limits),
             fsynced: HashMap::new(),
         }
@@ -91,9 +130,10 @@ impl Truth {
         self.digests.get((index.0 as usize).checked_sub(1)?).copied()
     }
 
-    /// How many tasks there were after this entry.
-    pub fn count_at(&self, index: Index) -> u64 {
-        (index.0 as usize).checked_sub(1).and_then(|nth| self.counts.get(nth)).copied().unwrap_or(0)
+    /// How many tasks there were while this entry was made, at least and at most.
+    pub fn count_at(&self, index: Index) -> (u64, u64) {
+        let nth = (index.0 as usize).checked_sub(1);
+        nth.and_then(|nth| self.counts.get(nth)).copied().unwrap_or_default()
     }
 
     /// A principal committed the entry that follows. Gives its events.
@@ -104,29 +144,39 @@ impl Truth {
             Content::View(_) => Vec::new(),
             Content::Events(events) => events,
         };
+        let before = self.machine.task_count();
+        let (mut low, mut high) = (before, before);
         for event in &events {
             self.follow(entry.id.index, event)?;
+            self.follow_features((entry.id.epoch, entry.id.index), event)?;
             self.machine.apply(event);
+            let now = self.machine.task_count();
+            (low, high) = (low.min(now), high.max(now));
         }
+        self.timetable.on_entry()?;
         if let Some(misfit) = self.machine.misfit() {
             return Err(Violation::new("one history", format!("an event does not fit: {misfit}")));
         }
         self.ids.push(entry.id);
         self.digests.push(self.machine.digest());
-        self.counts.push(self.machine.task_count());
+        self.counts.push((low, high));
         Ok(events)
     }
 
     fn follow(&mut self, index: Index, event: &Event) -> Result<(), Violation> {
         let step = |state, attempt| Step { index, state, attempt };
         match event {
-            Event::TaskSubmitted { task, owner, terms, .. } => {
-                self.begin(*task, owner, terms.delivery, index)?;
+            Event::TaskSubmitted { task, owner, terms, payload, .. } => {
+                let content = (terms.delivery, payload.len() as u64, false);
+                self.begin(*task, owner, content, index)?;
             }
-            Event::ArraySubmitted { array, owner, terms, first, count, without, .. } => {
+            Event::ArraySubmitted {
+                array, owner, terms, payload, first, count, without, ..
+            } => {
+                let content = (terms.delivery, payload.len() as u64, true);
                 for place in 0..*count {
                     let task = array.task(*first + place);
-                    self.begin(task, owner, terms.delivery, index)?;
+                    self.begin(task, owner, content, index)?;
                     if without.iter().any(|range| range.contains(&place)) {
                         self.drop_without_record(task, index)?;
                     }
@@ -217,18 +267,107 @@ impl Truth {
         Ok(())
     }
 
+    /// What else is kept up by events.
+    fn follow_features(
+        &mut self,
+        (epoch, index): (Epoch, Index),
+        event: &Event,
+    ) -> Result<(), Violation> {
+        self.timetable.follow(&self.tasks, index, event)?;
+        match event {
+            Event::TaskSucceeded { task, at, .. }
+            | Event::TaskCancelled { task, at }
+            | Event::TaskExpired { task, at, .. }
+            | Event::TaskSkipped { task, at, .. }
+            | Event::TaskLost { task, at, .. } => self.keys.on_end(*task, *at),
+            Event::TaskSubmitted { task, owner, terms, at, .. } => {
+                self.submitted_at = *at;
+                self.quotas.on_accepted(owner)?;
+                match terms.schedule.as_ref().filter(|_| terms.origin.is_none()) {
+                    Some(schedule) => self.timetable.on_submitted(owner, schedule, *task),
+                    None => self.quotas.on_submitted(owner, *at, (epoch, index))?,
+                }
+            }
+            Event::ArraySubmitted { owner, at, .. } => {
+                self.quotas.on_accepted(owner)?;
+                self.quotas.on_submitted(owner, *at, (epoch, index))?;
+            }
+            Event::TaskAssigned { task, worker, .. } => {
+                if let Some(story) = self.tasks.get(task) {
+                    self.quotas.on_assigned(&story.owner, *task, worker)?;
+                }
+            }
+            // This attempt has ended.
+            Event::AttemptEnded { task, .. } => self.quotas.on_ended(*task),
+            Event::TaskFailed { task, at, .. } => {
+                self.quotas.on_ended(*task);
+                self.keys.on_end(*task, *at);
+            }
+            Event::WorkerLost { worker, .. } => self.quotas.on_lost(worker),
+            Event::QuotaChanged { user, quota, .. } => {
+                self.quotas.on_changed(user, *quota, index);
+            }
+            Event::ScheduleFired { owner, firing: Firing::Refused { why }, .. } => {
+                self.quotas.check_firing(owner, SCHEDULED, why)?;
+            }
+            Event::TaskKeyed { task, owner, key, until, .. } => {
+                let times = (self.submitted_at, *until);
+                self.keys.on_keyed(&self.tasks, (*task, owner, key), times, index)?;
+            }
+            Event::KeysReleased { keys } => self.keys.on_released(&self.tasks, keys)?,
+            Event::BlobsReferred { task, blobs } => self.blobs.on_referred(*task, blobs),
+            Event::TasksPruned { tasks } => {
+                tasks.iter().try_for_each(|task| self.forget(*task))?;
+            }
+            Event::QueueChanged { queue, settings, .. } => {
+                self.settings.remove(queue);
+                if *settings != QueueSettings::default() {
+                    self.settings.insert(queue.clone());
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, task: TaskId) -> Result<(), Violation> {
+        self.blobs.on_forgotten(task);
+        match self.tasks.get_mut(&task).filter(|story| !story.is_open() && !story.is_gone()) {
+            Some(story) => {
+                story.is_forgotten = true;
+                Ok(())
+            }
+            None => Err(Violation::new("blobs are kept", format!("{task} may not be forgotten"))),
+        }
+    }
+
     fn begin(
         &mut self,
         task: TaskId,
         owner: &UserName,
-        delivery: Delivery,
+        (delivery, bytes, is_in_array): (Delivery, u64, bool),
         index: Index,
     ) -> Result<(), Violation> {
         let steps = vec![Step { index, state: TaskState::Queued, attempt: 0 }];
-        let story =
-            Story { owner: owner.clone(), delivery, steps, result: None, is_dropped: false };
+        let is_reborn = self.tasks.get(&task).is_some_and(|before| before.is_forgotten);
+        let story = Story {
+            owner: owner.clone(),
+            delivery,
+            steps,
+            result: None,
+            is_dropped: false,
+            is_forgotten: false,
+            is_reborn,
+            bytes,
+            is_in_array,
+        };
+        self.quotas.on_count(owner, (bytes, is_in_array), (Count::Not, Count::Waiting), index);
         match self.tasks.insert(task, story) {
             None => Ok(()),
+            Some(_) if is_reborn => {
+                self.reborn.push(task);
+                Ok(())
+            }
             Some(_) => {
                 let what = format!("task {task} was accepted twice");
                 Err(Violation::new("one history", what))
@@ -249,8 +388,29 @@ impl Truth {
         let story = self.tasks.get_mut(&task).ok_or_else(|| {
             Violation::new("one history", format!("task {task} goes on without a beginning"))
         })?;
-        one_outcome::may_follow(task, story.now(), step)?;
+        let before = story.now();
+        one_outcome::may_follow(task, before, step)?;
         story.steps.push(step);
+        let changes = (count(before.state), count(step.state));
+        self.quotas.on_count(&story.owner, (story.bytes, story.is_in_array), changes, step.index);
+        let may_run_on = before.state == TaskState::Running
+            && matches!(step.state, TaskState::Cancelled | TaskState::Failed);
+        if may_run_on {
+            self.quotas.on_held(&story.owner, task);
+        }
         Ok(())
+    }
+}
+
+/// Payload bytes of the task of a schedule.
+const SCHEDULED: u64 = crate::orders::SCHEDULED.len() as u64;
+
+fn count(state: TaskState) -> Count {
+    match state {
+        TaskState::Queued => Count::Waiting,
+        TaskState::Running => Count::Running,
+        TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Lost => {
+            Count::Not
+        }
     }
 }

@@ -11,16 +11,16 @@ use common::proto::{
     OrchestratorMessage, Outcome, Outcomes, Prefetch, Register, WorkerHeartbeat, WorkerMessage,
     outcome,
 };
-use orquestrador_core::ids::TaskId;
+use orquestrador_core::ids::{BlobRef, TaskId};
 use uuid::Uuid;
 use worker::slots::{Cancellation, Key, Reception, Slots};
 
-use crate::client::RESOURCE;
 use crate::clock::{MILLI, Micros};
 use crate::invariants::{Violation, epochs, one_outcome, started_once};
 use crate::network::{ConnId, End, Party, Side, Wire};
 use crate::node::Place;
 use crate::random::Random;
+use crate::submissions::{RESOURCE, blobs_of};
 use crate::witness::Bearing;
 use crate::world::{Event, Phase, World};
 
@@ -252,7 +252,7 @@ impl World {
         }
     }
 
-    fn say(&mut self, _nth: usize, conn: ConnId, message: Message) {
+    pub fn say(&mut self, _nth: usize, conn: ConnId, message: Message) {
         let message = WorkerMessage { message: Some(message) };
         self.send(conn, Side::Dialler, Wire::Worker(Box::new(message)));
     }
@@ -503,6 +503,9 @@ impl World {
             let task = task_id(&key.task_id)?;
             self.memory.one_outcome.on_start(task, key.attempt, incarnation)?;
             self.memory.started_once.on_start(&self.truth, task, delivery)?;
+            if let Some(conn) = self.registered_conn(nth) {
+                self.speak(nth, conn, &key);
+            }
             self.schedule.put(now + duration, Event::Worker(end, WorkerEvent::Ended { key }));
         }
     }
@@ -542,6 +545,7 @@ impl World {
             task_id: key.task_id.clone(),
             attempt: key.attempt,
             outcome: Some(came_to),
+            blobs: blobs_of(task, 1).map(to_proto).into_iter().collect(),
             ..Outcome::default()
         };
         self.tell(|_| format!("worker {nth} ends {}/{}", key.task_id, key.attempt));
@@ -576,6 +580,10 @@ impl World {
     fn registered_conn(&self, nth: usize) -> Option<ConnId> {
         self.workers[nth].session.as_ref().filter(|s| s.epoch.is_some()).map(|s| s.conn)
     }
+}
+
+fn to_proto(blob: BlobRef) -> common::proto::BlobRef {
+    common::proto::BlobRef { id: blob.id.0.to_vec().into(), bytes: blob.bytes }
 }
 
 fn task_id(text: &str) -> Result<TaskId, Violation> {

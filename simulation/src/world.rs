@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use orquestrador_core::ids::Index;
+use orquestrador::driver::store::Clock as _;
+use orquestrador_core::ids::{Index, Timestamp};
 use orquestrador_core::role::Standing;
 
 use crate::client::{Client, ClientEvent};
@@ -79,6 +80,8 @@ pub struct World {
     pub lost_a_disk: bool,
     /// How much was committed when the world last looked.
     progress: Index,
+    /// See [`crate::clock::Drifting::set_by`]: the most that it ever was.
+    pub latest_clock: i64,
     /// Those that were ever sent.
     pub snapshots: Vec<Snapshot>,
 }
@@ -94,8 +97,8 @@ impl World {
         let network = Network::new(plan.latency, chance.fork());
         let places = (0..2).map(|nth| Place::new(nth, chance.fork())).collect();
         let workers = (0..plan.workers).map(|nth| Worker::new(nth, chance.fork())).collect();
-        let clients = (0..plan.clients).map(|nth| Client::new(nth, chance.fork())).collect();
-        let truth = Truth::new(plan.limits.clone());
+        let clients = (0..plan.clients).map(|nth| Client::new(nth, &plan, chance.fork())).collect();
+        let truth = Truth::new(plan.limits.clone(), plan.weights.set_clock == 0);
         let mut world = Self {
             time,
             network,
@@ -118,6 +121,7 @@ impl World {
             operator_at: None,
             lost_a_disk: false,
             progress: Index(0),
+            latest_clock: 0,
             snapshots: Vec::new(),
         };
         world.begin();
@@ -289,13 +293,19 @@ impl World {
             self.tell(|_| "the faults are over".into());
             self.end_faults();
         }
+        if self.phase == Phase::Healing {
+            self.tidy();
+        }
         let open = self.open();
         let rested = std::mem::replace(&mut self.is_at_rest, open.is_empty());
         let is_late = self.now() > self.plan.safety + self.plan.heal;
         match self.phase {
             // What was said last may be on its way still: a worker that has just come back is not free before.
             Phase::Healing | Phase::Spreading if open.is_empty() && !rested => {}
-            Phase::Healing if open.is_empty() => self.spread(),
+            Phase::Healing if open.is_empty() => {
+                self.check_blobs()?;
+                self.spread();
+            }
             // Amid an election the workers come back to the new principal one by one: they were not equal.
             Phase::Spreading
                 if open.is_empty() && self.clients[0].highest_epoch > self.spread_in =>
@@ -341,6 +351,12 @@ impl World {
             let steps = &self.truth.tasks[first].steps;
             open.push(format!("{} tasks, among them {first}: {steps:?}", unfinished.len()));
         }
+        let (schedules, settings) = (self.truth.timetable.len(), &self.truth.settings);
+        let limited = self.truth.quotas.limited();
+        if schedules > 0 || !settings.is_empty() || limited.is_some() {
+            let left = format!("{schedules} schedules, {settings:?} and {limited:?} are left");
+            open.push(left);
+        }
         // Cancelled attempts may be on their way to an end.
         let taken = orquestrador_core::invariants::slots_taken(&self.truth.machine);
         if taken > 0 {
@@ -365,6 +381,28 @@ impl World {
             open.push(format!("the nodes have applied {applied:?}"));
         }
         open
+    }
+
+    /// Both nodes have applied everything.
+    fn check_blobs(&self) -> Result<(), Violation> {
+        let nodes = self.places.iter().filter_map(|place| place.process.as_ref());
+        let machines = nodes.map(|process| process.driver.applied().0);
+        machines.chain([&self.truth.machine]).try_for_each(|m| self.truth.blobs.check(m))
+    }
+
+    /// What the invariants remember of tasks that were forgotten and began anew.
+    pub fn forget_reborn(&mut self) {
+        for task in std::mem::take(&mut self.truth.reborn) {
+            self.memory.one_outcome.forget(task);
+        }
+    }
+
+    /// What the clock of the node says that is principal.
+    pub fn principals_clock(&self) -> Option<Timestamp> {
+        let processes = self.places.iter().filter_map(|place| place.process.as_ref());
+        let mut principals =
+            processes.filter(|p| p.driver.role().standing() == Standing::Principal);
+        principals.next().map(|process| process.clock.wall())
     }
 
     /// A node may wait for a disk that is gone for ever (V15).

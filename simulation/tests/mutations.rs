@@ -26,6 +26,14 @@ const BUGS: &[Mutation] = &[
     Mutation::Machine(Machine::NoRedelivery),
     Mutation::Machine(Machine::AlwaysRequeued),
     Mutation::Machine(Machine::NoTurns),
+    Mutation::Machine(Machine::NextFromTheClock),
+    Mutation::Machine(Machine::FiresAgainAtTakeover),
+    Mutation::Machine(Machine::PausesNotHeeded),
+    Mutation::Machine(Machine::NoQuotas),
+    Mutation::Machine(Machine::RunningNotHeeded),
+    Mutation::Machine(Machine::MiscountedAtReplay),
+    Mutation::Machine(Machine::KeysNotHeeded),
+    Mutation::Machine(Machine::ReferencesLostAtReplay),
 ];
 
 /// The first seed that notices, and how.

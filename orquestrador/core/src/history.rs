@@ -9,6 +9,7 @@ use crate::event::{
 };
 use crate::ids::{Attempt, BlobRef, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::needs::Needs;
+use crate::schedule::task_of;
 use crate::state::State;
 use crate::state::arrays::Array;
 use crate::state::classes::Class;
@@ -302,9 +303,23 @@ fn scheduled((owner, name): &ScheduleKey, entry: &Entry) -> impl Iterator<Item =
         let firing = if made.by_hand { Firing::ByHand } else { Firing::Made };
         fired(made.due, firing(made.task), made.at)
     });
+    // What was decided last, where what came after it, by hand or refused, is what is told.
+    let last = entry.made.as_ref().filter(|made| !made.by_hand).map(|made| made.due);
+    let told = entry.unmade.as_ref().filter(|_| !entry.is_refused()).map(|unmade| unmade.due);
+    let decided = entry.decided.filter(|decided| Some(*decided) > last.max(told));
+    let decided = decided.and_then(|due| {
+        let task = task_of(owner, name, entry.created, due);
+        let firing = match (&entry.made, &entry.unmade) {
+            (Some(_), _) => Firing::Made(task),
+            (None, Some(_)) => Firing::Missed,
+            // It was refused under another plan, and before that made nothing.
+            (None, None) => return None,
+        };
+        Some(fired(due, firing, entry.changed))
+    });
     let unmade = entry.unmade.as_ref();
     let unmade = unmade.map(|unmade| fired(unmade.due, unmade.firing.clone(), unmade.at));
-    [Some(set), made, unmade].into_iter().flatten()
+    [Some(set), decided, made, unmade].into_iter().flatten()
 }
 
 /// What the tasks of a class have in common.

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::history::History;
 use crate::ids::{BlobRef, SessionId, Timestamp, WorkerId};
 use crate::limits::Limits;
+use crate::mutation::Mutation;
 use crate::office::Office;
 use crate::state::State;
 
@@ -51,7 +52,17 @@ impl Machine {
 
     /// The only code that changes the replicated state: live, at replay and on the standby.
     pub fn apply(&mut self, event: &Event) {
+        if matches!(event, Event::BlobsReferred { .. })
+            && self.lacks(Mutation::ReferencesLostAtReplay)
+        {
+            return;
+        }
         self.state.apply(event);
+        if let Event::TaskSucceeded { task, .. } = event
+            && self.lacks(Mutation::MiscountedAtReplay)
+        {
+            self.state.miscount(*task);
+        }
     }
 
     /// The node became principal: no worker is connected yet, every lease starts now.

@@ -15,6 +15,22 @@ pub enum Mutation {
     AlwaysRequeued,
     /// G6: the first free worker gets every task.
     NoTurns,
+    /// The next firing of a schedule is computed from the clock.
+    NextFromTheClock,
+    /// What a new office fires first stays due.
+    FiresAgainAtTakeover,
+    /// A paused schedule goes on.
+    PausesNotHeeded,
+    /// Users may have as much unfinished as they like.
+    NoQuotas,
+    /// Who runs as much as may is given more.
+    RunningNotHeeded,
+    /// Whoever only applies events counts a finished task as unfinished.
+    MiscountedAtReplay,
+    /// Another task may have the same key.
+    KeysNotHeeded,
+    /// Whoever only applies events does not know what tasks refer to.
+    ReferencesLostAtReplay,
 }
 
 impl Machine {

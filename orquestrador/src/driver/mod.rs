@@ -338,7 +338,7 @@ impl<S: Store> Driver<S> {
             tail.floor(),
         );
         let durable_reported = tail.last().index;
-        let stalls = Stalls::since(clock.monotonic());
+        let stalls = Stalls::since(clock.monotonic(), clock.wall());
         Ok(Self {
             start: identity,
             role,

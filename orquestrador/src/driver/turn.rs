@@ -127,7 +127,7 @@ impl<S: Store> Driver<S> {
     /// Every few tens of milliseconds.
     pub(super) fn tick(&mut self) -> Result<(), Error> {
         let lease = self.applied.limits().worker_lease_ms;
-        let has_stalled = self.stalls.tick(self.clock.monotonic(), lease);
+        let has_stalled = self.stalls.tick(self.clock.monotonic(), self.clock.wall(), lease);
         // Where heartbeats wait for the end of a handover, nobody is silent.
         if self.serving && !has_stalled && !self.is_giving_office_away() && !self.holds_any() {
             self.applied.machine.tell_changes(self.watch.is_needed());

@@ -48,6 +48,20 @@ impl Memory {
         })
     }
 
+    /// A submission was refused: none of it was accepted before.
+    pub fn on_refused(&self, truth: &Truth, tasks: &[TaskId]) -> Result<(), Violation> {
+        let is_known = |task: &&TaskId| {
+            let story = truth.tasks.get(task);
+            self.tasks.contains(task) && story.is_some_and(|story| !story.is_gone())
+        };
+        match tasks.iter().find(is_known) {
+            Some(task) => {
+                Err(Violation::new(NAME, format!("task {task} is refused after it was accepted")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// In the end.
     pub fn check(&self, truth: &Truth) -> Result<(), Violation> {
         match self.tasks.iter().find(|task| !truth.tasks.contains_key(task)) {

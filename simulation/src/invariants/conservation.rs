@@ -11,9 +11,8 @@ const NAME: &str = "conservation";
 /// What a client was told, computed at this entry.
 pub fn on_overview(truth: &Truth, overview: &Overview, index: Index) -> Result<(), Violation> {
     let sum: u64 = overview.counts.iter().sum();
-    let before = truth.count_at(Index(index.0.saturating_sub(1)));
-    // Tasks that are cancelled without a record are counted no more.
-    let (low, high) = (before.min(truth.count_at(index)), before.max(truth.count_at(index)));
+    // Tasks that are cancelled without a record, or forgotten, are counted no more.
+    let (low, high) = truth.count_at(index);
     ensure((low..=high).contains(&sum), NAME, || {
         format!("{sum} tasks are counted at entry {index}, there were {low} to {high}")
     })
@@ -23,7 +22,7 @@ pub fn on_overview(truth: &Truth, overview: &Overview, index: Index) -> Result<(
 pub fn check(truth: &Truth) -> Result<(), Violation> {
     orquestrador_core::invariants::check(&truth.machine)
         .map_err(|what| Violation::new(NAME, what))?;
-    let counted = truth.tasks.values().filter(|story| !story.is_dropped).count();
+    let counted = truth.tasks.values().filter(|story| !story.is_gone()).count();
     let (known, told) = (truth.machine.task_count(), counted as u64);
     ensure(known == told, NAME, || format!("{told} tasks were accepted, {known} are there"))
 }

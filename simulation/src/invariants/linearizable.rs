@@ -40,6 +40,9 @@ pub fn check_task(
     result: Option<&Blob>,
     index: Index,
 ) -> Result<(), Violation> {
+    if truth.tasks.get(&snapshot.id).is_some_and(|story| story.is_reborn) {
+        return Ok(());
+    }
     let Some(story) = truth.tasks.get(&snapshot.id).filter(|story| story.begins() <= index) else {
         let what = format!("task {} is shown before it was accepted", snapshot.id);
         return Err(Violation::new(NAME, what));
@@ -61,8 +64,8 @@ pub fn check_task(
 
 /// A task was said not to exist.
 pub fn check_absent(truth: &Truth, task: TaskId, index: Index) -> Result<(), Violation> {
-    // Of one without a record nothing is told once others behind it have begun.
-    let must_be = |story: &Story| story.begins() < index && !story.is_dropped;
+    // Of one without a record nothing is told once others behind it have begun, and nothing of what is forgotten.
+    let must_be = |story: &Story| story.begins() < index && !story.is_gone();
     let existed = truth.tasks.get(&task).is_some_and(must_be);
     ensure(!existed, NAME, || format!("task {task} is said not to exist at entry {index}"))
 }
@@ -91,7 +94,7 @@ pub fn check_list(
     let is_missing = |(id, story): &(&TaskId, &Story)| {
         story.owner == *owner
             && story.begins() < index
-            && !story.is_dropped
+            && !story.is_gone()
             && !shown.iter().any(|(snapshot, _)| snapshot.id == **id)
     };
     match truth.tasks.iter().find(is_missing) {

@@ -1,19 +1,23 @@
 //! What must hold, one file for each. They only look: nothing here changes the world.
 
 pub mod acknowledged;
+pub mod blobs;
 pub mod conservation;
 pub mod digests;
 pub mod epochs;
 pub mod fair;
 pub mod in_order;
+pub mod keys;
 pub mod linearizable;
 pub mod one_history;
 pub mod one_outcome;
 pub mod one_principal;
+pub mod quotas;
 pub mod running_work;
 pub mod runs_on;
 pub mod started_once;
 pub mod starvation;
+pub mod timetable;
 
 /// Something that must not happen has.
 #[derive(Clone, Debug)]

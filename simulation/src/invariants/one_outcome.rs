@@ -65,6 +65,11 @@ pub fn fails_while_it_runs(task: TaskId, before: Step) -> Result<(), Violation> 
 }
 
 impl Memory {
+    /// It is forgotten, and a task of this name begins anew.
+    pub fn forget(&mut self, task: TaskId) {
+        self.started.retain(|(started, _), _| *started != task);
+    }
+
     /// A worker begins to run an attempt.
     pub fn on_start(
         &mut self,

@@ -1,5 +1,7 @@
 //! What is kept up with each record: the digest, the totals, and the figures of queues, owners and arrays.
 
+use crate::effect::TaskState;
+use crate::ids::TaskId;
 use crate::state::State;
 use crate::state::classes::Class;
 use crate::state::slab::Slot;
@@ -38,6 +40,13 @@ impl State {
         self.webhooks.expected += u64::from(self.classes[class].terms.webhook.is_some());
         self.count_within_group(class, state, 1, true);
         self.count_within_array(id, state, true);
+    }
+
+    /// For [`Mutation::MiscountedAtReplay`](crate::mutation::Mutation::MiscountedAtReplay): an error, made on purpose.
+    pub(crate) fn miscount(&mut self, task: TaskId) {
+        let Some(slot) = self.tasks.find(task) else { return };
+        let Class { owner, .. } = self.classes[self.tasks[slot].class];
+        self.owners.count(owner, TaskState::Queued, true);
     }
 
     /// A payload is kept for a task of this class that is not finished, or no longer.

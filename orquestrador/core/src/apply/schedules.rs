@@ -24,8 +24,9 @@ impl State {
         let made = before.and_then(|before| before.made.clone());
         let unmade = before.and_then(|before| before.unmade.clone());
         let unmade = unmade.filter(|_| !is_dropped);
+        let decided = before.and_then(|before| before.decided);
         let schedule = Arc::clone(schedule);
-        let entry = Entry { schedule, paused, created, changed, next, made, unmade };
+        let entry = Entry { schedule, paused, created, changed, next, made, unmade, decided };
         self.replace_schedule(key, Some(entry));
         Ok(())
     }
@@ -44,6 +45,9 @@ impl State {
         }
         let mut entry = before.clone();
         entry.next = next;
+        if let Firing::Made(_) | Firing::Missed | Firing::Overlapped = firing {
+            entry.decided = entry.decided.max(Some(due));
+        }
         match firing {
             Firing::Made(task) => {
                 entry.made = Some(Made { due, task: *task, by_hand: false, at });

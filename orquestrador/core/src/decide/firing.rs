@@ -4,6 +4,7 @@ use super::schedules::{first_of_missed, next_after, task_from};
 use crate::event::{Event, Firing};
 use crate::ids::Timestamp;
 use crate::machine::{Machine, Step};
+use crate::mutation::Mutation;
 use crate::schedule::{Overlap, task_of};
 use crate::state::schedules::{Entry, ScheduleKey};
 
@@ -24,7 +25,13 @@ impl Machine {
     /// The firing is decided, or it was refused and stays due.
     fn fire(&mut self, now: Timestamp, key: &ScheduleKey, step: &mut Step) {
         let Some(entry) = self.state.schedules.find(key) else { return };
-        let Some(due) = entry.due() else { return };
+        let due = match self.lacks(Mutation::PausesNotHeeded) {
+            true => entry.next,
+            false => entry.due(),
+        };
+        let Some(due) = due else { return };
+        let fires_again =
+            self.lacks(Mutation::FiresAgainAtTakeover) && !self.office.agenda.has_plan(key);
         let plan = match self.office.agenda.plan(key, &entry.schedule) {
             Ok(plan) => plan,
             // Another build accepted it.
@@ -39,7 +46,9 @@ impl Machine {
                 return self.record_fired(now, (key, due), (Firing::Missed, first), step);
             }
         }
-        let next = next_after(&plan, due, entry.created);
+        let after = if self.lacks(Mutation::NextFromTheClock) { now } else { due };
+        let next = next_after(&plan, after, entry.created);
+        let next = if fires_again { Some(due) } else { next };
         let last = entry.made.as_ref().and_then(|made| self.state.tasks.find(made.task));
         let is_running = last.is_some_and(|slot| self.state.tasks[slot].finished().is_none());
         if entry.schedule.overlap == Overlap::Skip && is_running {

@@ -5,6 +5,7 @@ use crate::digest;
 use crate::event::Event;
 use crate::ids::{TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
+use crate::mutation::Mutation;
 use crate::rejection::Rejection;
 use crate::state::slab::Slot;
 use crate::state::tasks::Task;
@@ -18,7 +19,7 @@ impl Machine {
         task: &NewTask,
     ) -> Result<Option<Slot<Task>>, Rejection> {
         let Some(UniqueKey { name, window_ms }) = task.key.as_deref() else { return Ok(None) };
-        if self.state.tasks.find(task.id).is_some() {
+        if self.state.tasks.find(task.id).is_some() || self.lacks(Mutation::KeysNotHeeded) {
             // A repeated submission is known by its id.
             return Ok(None);
         }

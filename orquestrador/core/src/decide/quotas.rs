@@ -7,6 +7,7 @@ use crate::effect::{Answer, Effect, Notice, UserSnapshot};
 use crate::event::Event;
 use crate::ids::{Timestamp, UserName};
 use crate::machine::{Machine, Step};
+use crate::mutation::Mutation;
 use crate::quota::{Quota, Usage, UserLimit};
 use crate::rejection::Rejection;
 
@@ -70,7 +71,7 @@ impl Machine {
         (tasks, bytes): (u64, u64),
     ) -> Result<(), Rejection> {
         let Quota { max_active, max_bytes, .. } = self.state.owners.quota_of(owner);
-        if (max_active, max_bytes) == (None, None) {
+        if (max_active, max_bytes) == (None, None) || self.lacks(Mutation::NoQuotas) {
             return Ok(());
         }
         let usage = self.state.owners.usage_of(owner);
@@ -105,7 +106,11 @@ impl Machine {
 
     /// Of owners who came to their limit of running tasks nothing is assigned until they are below it again.
     pub(super) fn heed_quotas(&mut self) {
-        for owner in self.state.owners.take_crossed() {
+        let crossed = self.state.owners.take_crossed();
+        if self.lacks(Mutation::RunningNotHeeded) {
+            return;
+        }
+        for owner in crossed {
             self.office.refresh_owner(&self.state, owner);
         }
     }

@@ -10,6 +10,7 @@ use crate::event::{Event, Firing};
 use crate::ids::{TaskId, Timestamp, UserName};
 use crate::limits::Limits;
 use crate::machine::{Machine, Step};
+use crate::mutation::Mutation;
 use crate::rejection::Rejection;
 use crate::schedule::{CatchUp, Schedule};
 use crate::state::schedules::{Entry, ScheduleKey};
@@ -42,7 +43,8 @@ impl Machine {
                 Some(before) => before.next,
                 None => {
                     // A clock that was set back does not make what was due come again.
-                    let after = before.and_then(decided_until).map_or(now, |until| until.max(now));
+                    let decided = before.and_then(|before| before.decided);
+                    let after = decided.map_or(now, |until| until.max(now));
                     next_after(&plan, after, created)
                 }
             };
@@ -110,7 +112,11 @@ impl Machine {
     ) {
         let (owner, name) = key.clone();
         self.record(Event::ScheduleSet { owner, name, schedule, paused, created, next, at }, step);
-        let due = self.state.schedules.find(&key).and_then(Entry::due);
+        let entry = self.state.schedules.find(&key);
+        let due = match self.lacks(Mutation::PausesNotHeeded) {
+            true => entry.and_then(|entry| entry.next),
+            false => entry.and_then(Entry::due),
+        };
         self.office.agenda.forget_plan(&key);
         self.office.agenda.put(&key, due);
     }
@@ -227,13 +233,6 @@ fn plan_of(key: &ScheduleKey, schedule: &Schedule) -> Result<Plan, Rejection> {
         why: error.to_string(),
     };
     schedule.plan().map_err(no_such)
-}
-
-/// What became of everything that was due until then is known.
-fn decided_until(entry: &Entry) -> Option<Timestamp> {
-    let made = entry.made.as_ref().filter(|made| !made.by_hand).map(|made| made.due);
-    let unmade = entry.unmade.as_ref().filter(|_| !entry.is_refused()).map(|unmade| unmade.due);
-    made.max(unmade)
 }
 
 fn snapshot((_, name): &ScheduleKey, entry: &Entry) -> ScheduleSnapshot {

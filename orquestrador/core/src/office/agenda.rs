@@ -43,6 +43,11 @@ impl Agenda {
         Ok(plan)
     }
 
+    /// It was asked for before.
+    pub fn has_plan(&self, key: &ScheduleKey) -> bool {
+        self.plans.contains_key(key)
+    }
+
     /// The schedule says something else, or is gone.
     pub fn forget_plan(&mut self, key: &ScheduleKey) {
         self.plans.remove(key);

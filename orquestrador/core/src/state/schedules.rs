@@ -23,6 +23,8 @@ pub struct Entry {
     pub made: Option<Made>,
     /// What became of the firing after that, if it made no task.
     pub unmade: Option<Unmade>,
+    /// Of which moments it is known what became: all until then. Only whoever decides asks, and it is no part of the digest.
+    pub decided: Option<Timestamp>,
 }
 
 /// The last firing that made a task.

@@ -122,6 +122,24 @@ fn a_clock_that_is_behind_makes_nothing_twice() {
 }
 
 #[test]
+fn a_run_by_hand_makes_nothing_of_the_past_come_again() {
+    for by_snapshot in [false, true] {
+        let mut scene = scene(every_minute());
+        assert_eq!(made(&scene.step(3 * MINUTE, expire())), [2 * MINUTE, 3 * MINUTE]);
+        scene.fail_over(MINUTE);
+        scene.step(MINUTE, run(7));
+        if by_snapshot {
+            scene.principal = scene.rebuilt();
+            scene.principal.take_office(Timestamp(MINUTE), &mut Step::default());
+        }
+        let other = Schedule { expression: "*/1 * * * *".into(), ..every_minute() };
+        scene.step(MINUTE, set("s", other));
+        let told = look(&mut scene, MINUTE);
+        assert_eq!(told.next, Some(Timestamp(4 * MINUTE)), "by a snapshot: {by_snapshot}");
+    }
+}
+
+#[test]
 fn what_is_missed_is_made_up_for_as_the_schedule_says() {
     // The last minute is not over yet: what was due then is late, not missed.
     let late = [9 * MINUTE, 10 * MINUTE];
