@@ -29,7 +29,10 @@ fn what_failed_is_done_once_more_when_its_cause_is_mended_and_the_principal_is_d
     cluster.kill_principal()?;
     let elsewhere = cli.run(&["retry", "--failed", "--queue", "dia"])?;
     assert_eq!((elsewhere.code, elsewhere.stdout.as_str()), (Some(0), ""), "{elsewhere:?}");
-    let again = cli.json(&["retry", "--failed", "--queue", "noite", "--wait"])?;
+    let otherwise = cli.run(&["retry", "--failed", "--code", "TIMEOUT"])?;
+    assert_eq!((otherwise.code, otherwise.stdout.as_str()), (Some(0), ""), "{otherwise:?}");
+    let again = ["retry", "--failed", "--queue", "noite", "--code", "NON_ZERO_EXIT", "--wait"];
+    let again = cli.json(&again)?;
     assert_eq!(again.len(), 5, "{again:?}");
     let told: BTreeSet<String> = again.iter().map(|task| said(task).to_owned()).collect();
     let number = |task: &Value| {

@@ -164,6 +164,8 @@ pub enum Online {
         queue: Option<String>,
         #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "task_ids")]
         handler: Option<String>,
+        #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "task_ids")]
+        code: Option<String>,
         #[command(flatten)]
         wait: Wait,
     },

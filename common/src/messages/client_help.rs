@@ -142,7 +142,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "list.until" => "Só as submetidas antes disso",
         "list.after" => "Só as submetidas antes desta tarefa: a página seguinte",
         "list.group" => "Só as deste grupo",
-        "list.code" => "Só as que falharam ou se perderam com este código, por exemplo QUARANTINED",
+        "list.code" | "retry.code" => {
+            "Só as que falharam ou se perderam com este código, por exemplo QUARANTINED"
+        }
         "watch.group" => "Tudo o que é deste grupo, até terminar",
         "list.limit" => "Quantas, no máximo",
         "list.all" => "Todas",
@@ -413,7 +415,9 @@ fn english(id: &str) -> Option<&'static str> {
         "list.until" => "Only those submitted before that",
         "list.after" => "Only those submitted before this task: the next page",
         "list.group" => "Only those of this group",
-        "list.code" => "Only what failed or was lost with this code, for example QUARANTINED",
+        "list.code" | "retry.code" => {
+            "Only what failed or was lost with this code, for example QUARANTINED"
+        }
         "watch.group" => "All that belongs to this group, until it is finished",
         "list.limit" => "How many at most",
         "list.all" => "All of them",

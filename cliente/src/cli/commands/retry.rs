@@ -27,6 +27,7 @@ pub enum Of {
     Failed {
         queue: Option<String>,
         handler: Option<String>,
+        code: Option<String>,
     },
 }
 
@@ -35,9 +36,9 @@ pub async fn run(context: &Context, of: Of, options: &Wait) -> Result<u8, Failur
     let is_all = matches!(of, Of::Failed { .. });
     let (of, mut open) = match of {
         Of::These(ids) => (ids, Vec::new()),
-        Of::Failed { queue, handler } => {
+        Of::Failed { queue, handler, code: error_code } => {
             let states = vec![TaskState::Failed];
-            let filter = TaskFilter { states, queue, handler, ..TaskFilter::default() };
+            let filter = TaskFilter { states, queue, handler, error_code, ..TaskFilter::default() };
             not_retried(context, failed(context, &filter).await?).await?
         }
     };
