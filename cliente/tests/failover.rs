@@ -185,10 +185,11 @@ async fn a_refusal_for_good_is_not_repeated() {
 async fn a_payload_that_is_too_large_is_not_sent() {
     let (_pair, principal, standby) = pair();
     let client = client(&[&principal, &standby], LONG);
-    let large = TaskSpec::new("echo", vec![0; (4 << 20) + 1]);
-    let one = client.submit(large.clone(), false).await.expect_err("is too large");
+    // No page of it is ever touched.
+    let large = || TaskSpec::new("echo", vec![0; (1 << 30) + 1]);
+    let one = client.submit(large(), false).await.expect_err("is too large");
     let many =
-        client.submit_many(vec![echo("x"), large], false).await.expect_err("one is too large");
+        client.submit_many(vec![echo("x"), large()], false).await.expect_err("one is too large");
     assert_eq!((one.code, many.code), (ErrorCode::InvalidArgument, ErrorCode::InvalidArgument));
     assert_eq!(principal.calls(), Vec::<String>::new());
 }
