@@ -57,6 +57,7 @@ impl Day {
             | Effect::TaskChanged { .. }
             | Effect::CancelledInArray { .. }
             | Effect::GroupEnded { .. }
+            | Effect::Post { .. }
             | Effect::UsersChanged { .. } => {}
         }
     }
