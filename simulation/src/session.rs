@@ -121,20 +121,20 @@ impl World {
     ) -> Result<(), Violation> {
         let Some(process) = &mut self.places[place].process else { return Ok(()) };
         let Some(session) = process.sessions.get(&conn) else { return Ok(()) };
-        let session_id = session.id;
-        process.hearing.push(session.worker.clone());
-        if let Message::Heartbeat(beat) = &message {
-            // Without room for it the worker hears less, and perhaps gives up.
-            drop(session.outbox.try_send(Ok(dispatch::echo(beat.sequence, session.epoch))));
-        }
-        let worker = session.worker.clone();
+        let (session_id, worker) = (session.id, session.worker.clone());
         let message = match message {
+            // No sign of life: it does not come to the driver.
             Message::Output(output) => {
                 self.note_words(place, &worker, output);
                 return Ok(());
             }
             message => message,
         };
+        process.hearing.push(worker.clone());
+        if let Message::Heartbeat(beat) = &message {
+            // Without room for it the worker hears less, and perhaps gives up.
+            drop(session.outbox.try_send(Ok(dispatch::echo(beat.sequence, session.epoch))));
+        }
         let command = dispatch::command(session_id, message)
             .map_err(|status| Violation::new("the wire", status.to_string()))?;
         if !matches!(command, Command::WorkerHeartbeat { .. }) {

@@ -17,7 +17,7 @@ impl World {
         }
         let data = format!("{}/{} begins", key.task_id, key.attempt).into_bytes();
         let stream = OutputStream::Stdout.into();
-        let piece = OutputPiece { stream, data: data.into(), ..OutputPiece::default() };
+        let piece = OutputPiece { stream, data, ..OutputPiece::default() };
         let output = AttemptOutput {
             task_id: key.task_id.clone(),
             attempt: key.attempt,

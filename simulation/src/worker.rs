@@ -583,7 +583,7 @@ impl World {
 }
 
 fn to_proto(blob: BlobRef) -> common::proto::BlobRef {
-    common::proto::BlobRef { id: blob.id.0.to_vec().into(), bytes: blob.bytes }
+    common::proto::BlobRef { id: blob.id.0.to_vec(), bytes: blob.bytes }
 }
 
 fn task_id(text: &str) -> Result<TaskId, Violation> {

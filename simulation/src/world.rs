@@ -351,7 +351,7 @@ impl World {
             let steps = &self.truth.tasks[first].steps;
             open.push(format!("{} tasks, among them {first}: {steps:?}", unfinished.len()));
         }
-        let (schedules, settings) = (self.truth.timetable.len(), &self.truth.settings);
+        let (schedules, settings) = (self.truth.timetable.count(), &self.truth.settings);
         let limited = self.truth.quotas.limited();
         if schedules > 0 || !settings.is_empty() || limited.is_some() {
             let left = format!("{schedules} schedules, {settings:?} and {limited:?} are left");

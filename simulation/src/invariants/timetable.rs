@@ -257,7 +257,7 @@ impl Timetable {
         self.lines.keys().find(|(of, _)| of == owner).map(|(_, name)| name.clone())
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.lines.len()
     }
 }
