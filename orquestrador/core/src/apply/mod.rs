@@ -26,7 +26,7 @@ use crate::command::AttemptRef;
 use crate::digest;
 use crate::effect::UserRecord;
 use crate::event::{ArrayFailure, Event, RestoredEnd, RestoredTask};
-use crate::ids::{Attempt, Blob, HandlerName, ProcessId, TaskId, Timestamp, UserName, WorkerId};
+use crate::ids::{Attempt, Blob, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::state::State;
 use crate::state::classes::Class;
 use crate::state::kept::Kept;

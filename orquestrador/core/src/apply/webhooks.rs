@@ -36,7 +36,7 @@ impl State {
                 End::Lost { cause, .. } => Some((cause.code().into(), cause.message().into())),
                 End::Succeeded { .. } | End::Cancelled => None,
             },
-            result_bytes: finished.end.output_bytes() as u64,
+            result_bytes: finished.end.output_bytes(),
             queue: terms.queue.clone(),
             group: terms.group.clone(),
             schedule: terms.schedule.clone(),
