@@ -48,18 +48,15 @@ impl Memory {
         })
     }
 
-    /// A submission was refused: none of it was accepted before.
+    /// A submission was refused: it was not accepted before, all of it, unless a part of it is forgotten and would be new.
     pub fn on_refused(&self, truth: &Truth, tasks: &[TaskId]) -> Result<(), Violation> {
-        let is_known = |task: &&TaskId| {
+        let is_known = |task: &TaskId| {
             let story = truth.tasks.get(task);
             self.tasks.contains(task) && story.is_some_and(|story| !story.is_gone())
         };
-        match tasks.iter().find(is_known) {
-            Some(task) => {
-                Err(Violation::new(NAME, format!("task {task} is refused after it was accepted")))
-            }
-            None => Ok(()),
-        }
+        ensure(!tasks.iter().all(is_known), NAME, || {
+            format!("{tasks:?} are refused after they were accepted")
+        })
     }
 
     /// In the end.
