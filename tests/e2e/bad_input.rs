@@ -44,8 +44,8 @@ fn bad_requests_are_refused_one_by_one() -> anyhow::Result<()> {
 
     let large = dir.path().join("large");
     fs::write(&large, vec![b'x'; 10 << 20])?;
-    let large =
-        cli.run(&["submit", "--handler", "echo", "--payload", &format!("@{}", large.display())])?;
+    let large = format!("@{}", large.display());
+    let large = cli.run(&["submit", "--array", "0-1", "--handler", "echo", "--payload", &large])?;
     refused(&large, exit::REFUSED, "4194304");
 
     // An empty payload is a payload.

@@ -69,7 +69,7 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
     let run = cli.run_with_input(&["run", "--stdin-from", "-", "--", "wc", "-c"], "12345")?;
     assert_eq!((run.code, run.stdout.trim()), (Some(0), "5"), "{}", run.stderr);
     let missing = cli.run(&["run", "--", "/no/such/program"])?;
-    assert_eq!(missing.code, Some(1));
+    assert_eq!(missing.code, Some(127));
     assert!(missing.stderr.contains("/no/such/program"), "{}", missing.stderr);
 
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {

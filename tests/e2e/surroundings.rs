@@ -90,7 +90,7 @@ fn a_program_runs_where_the_client_is_if_that_is_wanted() -> anyhow::Result<()> 
         assert_eq!(Path::new(stdout.trim()), expected, "{output:?}");
     }
     let missing = cli.run(&["run", "--cwd", "/no/such/place", "--", "pwd"])?;
-    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert_eq!(missing.code, Some(126), "{missing:?}");
     assert!(missing.stderr.contains("/no/such/place"), "{missing:?}");
     let both = cli.run(&["run", "--cwd", ".", "--own-dir", "--", "pwd"])?;
     assert_eq!(both.code, Some(2), "{both:?}");
