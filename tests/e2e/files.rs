@@ -219,6 +219,8 @@ fn files_of_tasks_and_lines_have_files() -> anyhow::Result<()> {
     let task: Value = serde_json::from_str(&flow.stdout)?;
     assert_eq!(task["result"]["stdout"], "one\ntwo\n");
     let id = task["task_id"].as_str().expect("has an id");
+    let told = cli.run(&["result", id])?;
+    assert!(told.stderr.contains(&format!("cliente result {id} --files")), "{told:?}");
     let got = here(&cli, &desk, &["result", id, "--files", "--into", "made"])?;
     assert_eq!(
         (got.code, fs::read_to_string(desk.join("made/all"))?),

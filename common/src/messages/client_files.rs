@@ -26,6 +26,12 @@ pub enum FilesMessage {
         count: u64,
         into: String,
     },
+    /// There are files beside what the program printed.
+    FilesLeft {
+        task: String,
+        count: usize,
+        bytes: u64,
+    },
 }
 
 impl Message for FilesMessage {
@@ -36,6 +42,7 @@ impl Message for FilesMessage {
             Self::BadFileName { .. } => "bad_file_name",
             Self::TooManyFiles { .. } => "too_many_files",
             Self::FilesReceived { .. } => "files_received",
+            Self::FilesLeft { .. } => "files_left",
         }
     }
 
@@ -61,6 +68,11 @@ impl Message for FilesMessage {
                 Self::FilesReceived { count, into } => {
                     format!("Arquivos recebidos em {into}: {count}.")
                 }
+                Self::FilesLeft { task, count, bytes } => {
+                    format!(
+                        "Arquivos que o programa deixou: {count} ({bytes} bytes). Receba-os: cliente result {task} --files"
+                    )
+                }
             },
             Lang::En => match self {
                 Self::NoSuchInput { input } => {
@@ -81,6 +93,11 @@ impl Message for FilesMessage {
                 }
                 Self::FilesReceived { count, into } => {
                     format!("Files received in {into}: {count}.")
+                }
+                Self::FilesLeft { task, count, bytes } => {
+                    format!(
+                        "Files that the program left: {count} ({bytes} bytes). Receive them: cliente result {task} --files"
+                    )
                 }
             },
         }

@@ -67,7 +67,15 @@ pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Re
         let (task, state) = (view.task.task_id.clone(), view.task.state());
         return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
     }
-    show(context, &view, raw).await
+    let code = show(context, &view, raw).await?;
+    let made = view.result.as_ref().and_then(|result| Report::of(&view.task, result));
+    let made = made.map(|report| report.files).unwrap_or_default();
+    if !made.is_empty() && !raw {
+        let (count, bytes) = (made.len(), made.iter().map(|file| file.bytes).sum());
+        let left = FilesMessage::FilesLeft { task: view.task.task_id.clone(), count, bytes };
+        say(&ClientMessage::Files(left).text(context.lang));
+    }
+    Ok(code)
 }
 
 /// What a finished task gave: data on standard output, the rest on standard error.
