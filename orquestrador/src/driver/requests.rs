@@ -208,7 +208,8 @@ impl<S: Store> Driver<S> {
         self.applied.machine.tell_changes(self.watch.is_needed());
         let before = self.step.events.len();
         let may_lose = matches!(command, Command::ConnectWorker(_));
-        self.applied.machine.handle(self.clock.wall(), command, &mut self.step);
+        let wall = self.stalls.at(self.clock.wall());
+        self.applied.machine.handle(wall, command, &mut self.step);
         if may_lose {
             self.keep_last_words(before);
         }
@@ -233,7 +234,8 @@ impl<S: Store> Driver<S> {
                 let attempt = AttemptRef { task, attempt };
                 let command = Command::KeepOutput { attempt, output: report.into() };
                 let command = spill::command(&self.store, command);
-                self.applied.machine.handle(self.clock.wall(), command, &mut self.step);
+                let wall = self.stalls.at(self.clock.wall());
+                self.applied.machine.handle(wall, command, &mut self.step);
             }
         }
     }

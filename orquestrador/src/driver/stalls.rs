@@ -10,14 +10,21 @@ use crate::dispatch::HEARTBEATS_PER_LEASE;
 /// The times of the ticks, and until when nobody is accused.
 pub struct Stalls {
     last: Millis,
-    last_wall: Timestamp,
+    /// The earliest that the wall clock showed since the last tick, and at it: a sign of life may have that time.
+    earliest: Timestamp,
     until: Millis,
 }
 
 impl Stalls {
     /// A process that is stopped before its first tick stood still, too.
     pub fn since(start: Millis, wall: Timestamp) -> Self {
-        Self { last: start, last_wall: wall, until: 0 }
+        Self { last: start, earliest: wall, until: 0 }
+    }
+
+    /// What the wall clock shows where something comes in.
+    pub fn at(&mut self, wall: Timestamp) -> Timestamp {
+        self.earliest = self.earliest.min(wall);
+        wall
     }
 
     /// To be asked at every tick: whether leases must not be looked at now. A stall in which nobody missed
@@ -25,7 +32,7 @@ impl Stalls {
     pub fn tick(&mut self, now: Millis, wall: Timestamp, lease: Millis) -> bool {
         let passed = now.saturating_sub(std::mem::replace(&mut self.last, now));
         // Leases end by the wall clock, as all that the machine decides by time.
-        let shown = wall.0.saturating_sub(std::mem::replace(&mut self.last_wall, wall).0);
+        let shown = wall.0.saturating_sub(std::mem::replace(&mut self.earliest, wall).0);
         if passed.max(shown) > lease / HEARTBEATS_PER_LEASE {
             self.until = now + lease;
         }
@@ -62,6 +69,14 @@ mod tests {
         assert!(!stalls.tick(50, Timestamp(5_050), LEASE));
         let accuses = |now: &Millis| !stalls.tick(*now, Timestamp(60_000 + now), LEASE);
         assert_eq!((100..).step_by(50).find(accuses), Some(100 + LEASE));
+    }
+
+    #[test]
+    fn so_it_is_after_it_was_set_back_and_on_within_a_tick() {
+        let mut stalls = Stalls::since(0, Timestamp(60_000));
+        assert!(!stalls.tick(50, Timestamp(60_050), LEASE));
+        stalls.at(Timestamp(1_000));
+        assert!(stalls.tick(100, Timestamp(60_100), LEASE));
     }
 
     #[test]
