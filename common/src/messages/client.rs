@@ -380,7 +380,7 @@ impl ClientMessage {
                 format!("A tarefa {task} está {} e ainda não disse nada.", state_word(*state, Lang::Pt))
             }
             Self::OutputCut => {
-                "A saída foi cortada: de cada uma só se guarda o primeiro MiB; mande o resto para um arquivo.".into()
+                "A saída foi cortada: dela só se guardou o começo; mande-a para um arquivo (--output-file).".into()
             }
             Self::MapInputs => {
                 "As entradas vêm de um lugar só: de :::, de --inputs ou da entrada padrão.".into()
@@ -528,7 +528,7 @@ impl ClientMessage {
                 format!("Task {task} is {} and has said nothing yet.", state_word(*state, Lang::En))
             }
             Self::OutputCut => {
-                "The output was cut: of each the first MiB is kept; send the rest to a file.".into()
+                "The output was cut: only its beginning was kept; send it to a file (--output-file).".into()
             }
             Self::MapInputs => {
                 "Inputs come from one place: from :::, from --inputs or from standard input.".into()

@@ -16,7 +16,9 @@ pub enum Rejection {
     TaskIdConflict { task: TaskId },
     #[error("task {task} comes after {other}, which is not known")]
     DependencyNotFound { task: TaskId, other: TaskId },
-    #[error("task {task} neither failed nor was lost")]
+    #[error(
+        "task {task} cannot be repeated: it neither failed nor was lost, or failed with all of its array before its turn"
+    )]
     NotRetriable { task: TaskId },
     #[error("task {task} has the key {key}, and another handler, payload or way to be run")]
     KeyConflict { key: KeyName, task: TaskId },

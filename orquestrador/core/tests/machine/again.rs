@@ -88,10 +88,10 @@ fn the_same_wish_is_granted_once_and_others_are_refused() {
     let mut again = |owner: &str, task| refusal(&scene.step(0, retry(owner, task, 9)));
     assert!(again("bia", 1).expect("is refused").starts_with("there is no task"));
     assert!(again("ana", 7).expect("is refused").starts_with("there is no task"));
-    assert!(again("ana", 2).expect("is refused").ends_with("neither failed nor was lost"));
+    assert!(again("ana", 2).expect("is refused").contains("neither failed nor was lost"));
     scene.step(0, submit_array(3, 0..9));
     let waiting = refusal(&scene.step(0, retry("ana", in_array(3, 8), 9))).expect("is refused");
-    assert!(waiting.ends_with("neither failed nor was lost"), "{waiting}");
+    assert!(waiting.contains("neither failed nor was lost"), "{waiting}");
 }
 
 #[test]
