@@ -173,7 +173,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
         }
         Event::TaskSubmitted { task, owner, handler, payload, terms, .. } => {
             let (after, condition) = fates.waits_for(*task).unwrap_or_default();
-            let (payload, payload_blob) = convert::content(payload);
+            let (payload, payload_blob) = convert::content(payload.clone());
             let spec = proto::TaskSpec {
                 task_id: task.to_string(),
                 handler: handler.to_string(),
@@ -233,7 +233,7 @@ fn array_submission(
     let array = proto::ArraySpec {
         array_id: array.to_string(),
         handler: handler.to_string(),
-        payload: convert::content(payload).0,
+        payload: convert::content(payload.clone()).0,
         delivery: convert::delivery(terms.delivery).into(),
         retry: convert::retry(terms),
         first,

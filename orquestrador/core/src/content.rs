@@ -32,11 +32,11 @@ impl Content {
     }
 
     /// What a record means by it.
-    pub fn of_kept(kept: &Blob) -> Self {
-        match (kept.strip_prefix(&MARK), referred(kept)) {
+    pub fn of_kept(kept: Blob) -> Self {
+        match (kept.strip_prefix(&MARK), referred(&kept)) {
             (_, Some(blob)) => Self::Referred(blob),
             (Some([INLINE, ..]), None) => Self::Inline(kept.slice(MARK.len() + 1..)),
-            (Some(_) | None, None) => Self::Inline(kept.clone()),
+            (Some(_) | None, None) => Self::Inline(kept),
         }
     }
 }
@@ -71,10 +71,10 @@ mod tests {
         for bytes in inline {
             let kept = Content::Inline(bytes.clone()).into_kept();
             assert_eq!(length(&kept), bytes.len() as u64, "{bytes:?}");
-            assert_eq!(Content::of_kept(&kept), Content::Inline(bytes));
+            assert_eq!(Content::of_kept(kept), Content::Inline(bytes));
         }
         assert_eq!((length(&reference), referred(&reference)), (blob.bytes, Some(blob)));
-        assert_eq!(Content::of_kept(&reference), Content::Referred(blob));
         assert_eq!(referred(&reference[..REFERENCE - 1]), None);
+        assert_eq!(Content::of_kept(reference), Content::Referred(blob));
     }
 }

@@ -293,12 +293,12 @@ fn pending(reason: PendingReason) -> &'static str {
 }
 
 pub fn update(snapshot: &TaskSnapshot, result: Option<&Blob>) -> proto::TaskUpdate {
-    let (result, result_blob) = result.map(content).unwrap_or_default();
+    let (result, result_blob) = result.cloned().map(content).unwrap_or_default();
     proto::TaskUpdate { task: Some(task(snapshot)), result, not_found: false, result_blob }
 }
 
 /// The bytes of a payload or result, or the blob that holds them.
-pub fn content(kept: &Blob) -> (Blob, Option<proto::BlobRef>) {
+pub fn content(kept: Blob) -> (Blob, Option<proto::BlobRef>) {
     match Content::of_kept(kept) {
         Content::Inline(bytes) => (bytes, None),
         Content::Referred(blob) => (Blob::new(), Some(blob_ref(&blob))),
@@ -332,7 +332,7 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
     // Of a repetition the first task's: that is the schedule's own.
     let first = origin.map_or(assignment.attempt.task, |origin| origin.first);
     let scheduled_at = assignment.schedule.as_ref().map_or(0, |_| moment_of(first).0);
-    let (payload, payload_blob) = content(&assignment.payload);
+    let (payload, payload_blob) = content(assignment.payload);
     proto::Assignment {
         task_id: assignment.attempt.task.to_string(),
         attempt: assignment.attempt.attempt.0,

@@ -185,7 +185,11 @@ fn spec(name: &ScheduleName, schedule: &Schedule, with_payload: bool) -> proto::
         zone: zone.clone(),
         task: Some(proto::TaskSpec {
             handler: handler.to_string(),
-            payload: if with_payload { convert::content(payload).0 } else { Default::default() },
+            payload: if with_payload {
+                convert::content(payload.clone()).0
+            } else {
+                Default::default()
+            },
             delivery: convert::delivery(terms.delivery).into(),
             retry: convert::retry(terms).map(Box::new),
             queue: terms.queue.to_string(),

@@ -338,7 +338,7 @@ impl TaskOrchestrator for Service {
         let (caller, body) = self.caller(request).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         let (snapshot, result, receipt) = self.query(caller, task, true).await?;
-        let (result, result_blob) = result.as_ref().map(convert::content).unwrap_or_default();
+        let (result, result_blob) = result.map(convert::content).unwrap_or_default();
         Ok(Response::new(GetTaskResultResponse {
             task: Some(self.with_progress(&snapshot)),
             result,
