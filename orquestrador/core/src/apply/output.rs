@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Applied;
 use crate::command::Failure;
+use crate::content;
 use crate::digest;
 use crate::ids::{Blob, TaskId};
 use crate::state::State;
@@ -31,7 +32,7 @@ impl State {
         self.count_in(slot);
         if let Some(owed) = self.webhooks.find(id) {
             let mut owed = Owed::clone(owed);
-            owed.report.result_bytes = kept.len() as u64;
+            owed.report.result_bytes = content::length(kept);
             self.webhook_owed(Arc::new(owed));
         }
         Ok(())
