@@ -17,6 +17,14 @@ pub struct Step {
     pub effects: Vec<Effect>,
 }
 
+impl Step {
+    /// So many events and effects are about to come: what is there is moved once.
+    pub(crate) fn reserve(&mut self, events: usize, effects: usize) {
+        self.events.reserve(events);
+        self.effects.reserve(effects);
+    }
+}
+
 /// Tasks, workers and users. Does not know whether its node is principal or standby.
 pub struct Machine {
     pub(crate) limits: Limits,

@@ -333,9 +333,11 @@ impl<S: Store> Driver<S> {
         let mut released = false;
         while let Some(held) = self.pending.pop(committed, word) {
             released = true;
-            for effect in held.effects {
+            let mut effects = held.effects;
+            for effect in effects.drain(..) {
                 self.effect(effect, held.index);
             }
+            self.spares.keep_effects(effects);
         }
         if released {
             // Whoever waits for a task comes before the worker, which may forget it now.

@@ -45,7 +45,7 @@ use held::HeldWork;
 use input::{Committed, Input, InputSender, Received};
 use lines::Lines;
 use pulse::Pulse;
-use release::{Pending, Uncommitted};
+use release::{Pending, Spares, Uncommitted};
 use replicator::Replicator;
 use sessions::Sessions;
 use stalls::Stalls;
@@ -255,6 +255,7 @@ pub struct Driver<S> {
     acquaintance: Option<(NodeId, String)>,
     /// Events and effects of the turn so far.
     step: Step,
+    spares: Spares,
     uncommitted: Uncommitted,
     /// An answer of this turn appended nothing, so that it needs the standby's word.
     turn_has_read: bool,
@@ -361,6 +362,7 @@ impl<S: Store> Driver<S> {
             peer: PeerFacts::default(),
             acquaintance: None,
             step: Step::default(),
+            spares: Spares::default(),
             uncommitted: Uncommitted::default(),
             turn_has_read: false,
             turn_bytes: 0,

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use orquestrador_core::Effect;
 use orquestrador_core::ids::Index;
 use orquestrador_core::role::Millis;
+use orquestrador_core::{Effect, Event, Step};
 
 /// The effects of one turn.
 pub struct Held {
@@ -51,6 +51,40 @@ impl Pending {
 
     pub fn len(&self) -> usize {
         self.queue.len()
+    }
+}
+
+/// Room for what a turn leads to, from turns that are over: a large step takes more time to grow than to decide.
+#[derive(Default)]
+pub struct Spares {
+    events: Vec<Event>,
+    effects: Vec<Vec<Effect>>,
+}
+
+impl Spares {
+    /// Steps of so many turns are on their way at once, more or less.
+    const MOST: usize = 4;
+    /// What an unusual turn needed more is given back.
+    const ROOM: usize = 32_768;
+
+    /// An empty one.
+    pub fn step(&mut self) -> Step {
+        let events = std::mem::take(&mut self.events);
+        Step { events, effects: self.effects.pop().unwrap_or_default() }
+    }
+
+    pub fn keep_events(&mut self, mut events: Vec<Event>) {
+        events.clear();
+        if events.capacity() <= Self::ROOM {
+            self.events = events;
+        }
+    }
+
+    pub fn keep_effects(&mut self, mut effects: Vec<Effect>) {
+        effects.clear();
+        if effects.capacity() <= Self::ROOM && self.effects.len() < Self::MOST {
+            self.effects.push(effects);
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The end of a turn: the entry is closed, the journal's progress is looked at, what is committed is
 //! released. And what is done now and then: timers, warnings, snapshots.
 
+use bytes::Bytes;
 use common::messages::node::NodeMessage;
-use orquestrador_core::Command;
 use orquestrador_core::ids::{Index, ViewNumber};
 use orquestrador_core::role::{self, EntryId, Log as _, Millis, Standing};
+use orquestrador_core::{Command, Step};
 
 use super::release::Held;
 use super::store::{NewSnapshot, Store};
@@ -47,29 +48,37 @@ impl<S: Store> Driver<S> {
         if let Some(misfit) = self.applied.machine.misfit() {
             return Err(Error::Misfit(misfit.to_owned()));
         }
-        let step = std::mem::take(&mut self.step);
+        let Step { events, effects } = std::mem::replace(&mut self.step, self.spares.step());
         let has_read = std::mem::take(&mut self.turn_has_read);
         self.turn_bytes = 0;
-        if !step.events.is_empty() {
-            self.append_content(&Content::Events(step.events))?;
+        if !events.is_empty() {
+            self.append_payload(Content::encode_events(&events), None)?;
         }
+        self.spares.keep_events(events);
         let nonce = (has_read && self.role.needs_word()).then(|| {
             self.nonce += 1;
             self.nonce
         });
-        if !step.effects.is_empty() || nonce.is_some() {
+        if !effects.is_empty() || nonce.is_some() {
             let (index, since) = (self.tail.last().index, self.clock.monotonic());
-            self.pending.push(Held { index, nonce, effects: step.effects, since });
+            self.pending.push(Held { index, nonce, effects, since });
+        } else {
+            self.spares.keep_effects(effects);
         }
         Ok(())
     }
 
     /// Appends one entry of our own making; the state has it already.
     pub(super) fn append_content(&mut self, content: &Content) -> Result<(), Error> {
-        let entry = Entry::following(&self.tail.last(), self.role.epoch(), content.encode());
+        let record = convert::record(content).map(|view| view.number);
+        self.append_payload(content.encode(), record)
+    }
+
+    fn append_payload(&mut self, payload: Bytes, record: Option<ViewNumber>) -> Result<(), Error> {
+        let entry = Entry::following(&self.tail.last(), self.role.epoch(), payload);
         self.applied.index = entry.id.index;
         self.uncommitted.appended(entry.id.index, self.clock.monotonic());
-        self.append(entry, convert::record(content).map(|view| view.number))
+        self.append(entry, record)
     }
 
     pub(super) fn append(&mut self, entry: Entry, record: Option<ViewNumber>) -> Result<(), Error> {

@@ -201,7 +201,7 @@ impl State {
             None => self.tasks.append(ends, task, Chain::Owner),
         }
         self.classes[class].line.put_back(seq, task);
-        self.count_in(task);
+        self.count_new(task);
         task
     }
 

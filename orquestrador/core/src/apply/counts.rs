@@ -4,49 +4,106 @@ use crate::effect::TaskState;
 use crate::ids::TaskId;
 use crate::state::State;
 use crate::state::classes::Class;
+use crate::state::groups::Group;
+use crate::state::owners::Owner;
+use crate::state::queues::Queue;
 use crate::state::slab::Slot;
 use crate::state::tasks::Task;
 
+/// How a record counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) struct Counted {
+    state: TaskState,
+    owner: Slot<Owner>,
+    queue: Slot<Queue>,
+    group: Option<Slot<Group>>,
+    is_to_report: bool,
+}
+
 impl State {
-    /// Before a record changes.
-    pub(super) fn count_out(&mut self, slot: Slot<Task>) {
+    fn counted(&self, task: &Task) -> Counted {
+        let class = &self.classes[task.class];
+        let is_to_report = class.terms.webhook.is_some();
+        let Class { owner, queue, group, .. } = *class;
+        Counted { state: task.state(), owner, queue, group, is_to_report }
+    }
+
+    /// Before a record changes; [`State::count_in`] must follow. Its owner, queue and group stay.
+    pub(super) fn count_out(&mut self, slot: Slot<Task>) -> Counted {
         let task = &self.tasks[slot];
-        let (id, state, class) = (task.id(), task.state(), task.class);
+        let (seq, expiry) = (task.seq, self.expiry_of(task));
+        let before = self.counted(task);
         self.digest = self.digest.wrapping_sub(self.task_hash(task));
-        *self.totals.count(state) -= 1;
-        let Class { owner, queue, .. } = self.classes[class];
-        self.queues.count(queue, state, false);
-        self.owners.count(owner, state, false);
-        if let Some((due, _)) = self.expiry_of(task) {
-            self.expiring.remove(&(due, task.seq));
+        if let Some((due, _)) = expiry {
+            self.expiring.remove(&(due, seq));
         }
-        self.webhooks.expected -= u64::from(self.classes[class].terms.webhook.is_some());
-        self.count_within_group(class, state, 1, false);
-        self.count_within_array(id, state, false);
+        before
     }
 
     /// After a record changed.
-    pub(super) fn count_in(&mut self, slot: Slot<Task>) {
-        let task = &self.tasks[slot];
-        let (id, state, class) = (task.id(), task.state(), task.class);
-        self.digest = self.digest.wrapping_add(self.task_hash(task));
-        *self.totals.count(state) += 1;
-        let Class { owner, queue, .. } = self.classes[class];
-        self.queues.count(queue, state, true);
-        self.owners.count(owner, state, true);
-        if let Some((due, _)) = self.expiry_of(task) {
-            self.expiring.insert((due, task.seq), slot);
+    pub(super) fn count_in(&mut self, slot: Slot<Task>, before: Counted) {
+        let after = self.enter_digest(slot);
+        if before == after {
+            return;
         }
-        self.webhooks.expected += u64::from(self.classes[class].terms.webhook.is_some());
-        self.count_within_group(class, state, 1, true);
-        self.count_within_array(id, state, true);
+        *self.totals.count(before.state) -= 1;
+        *self.totals.count(after.state) += 1;
+        self.queues.count(after.queue, Some(before.state), Some(after.state));
+        self.owners.count(after.owner, Some(before.state), Some(after.state));
+        self.webhooks.expected += u64::from(after.is_to_report);
+        self.webhooks.expected -= u64::from(before.is_to_report);
+        if let Some(group) = after.group {
+            self.groups.count(group, before.state, 1, false);
+            self.groups.count(group, after.state, 1, true);
+        }
+        let id = self.tasks[slot].id();
+        self.count_within_array(id, before.state, false);
+        self.count_within_array(id, after.state, true);
+    }
+
+    /// A new record.
+    pub(super) fn count_new(&mut self, slot: Slot<Task>) {
+        let after = self.enter_digest(slot);
+        *self.totals.count(after.state) += 1;
+        self.queues.count(after.queue, None, Some(after.state));
+        self.owners.count(after.owner, None, Some(after.state));
+        self.webhooks.expected += u64::from(after.is_to_report);
+        if let Some(group) = after.group {
+            self.groups.count(group, after.state, 1, true);
+        }
+        self.count_within_array(self.tasks[slot].id(), after.state, true);
+    }
+
+    /// Before a record is removed.
+    pub(super) fn count_gone(&mut self, slot: Slot<Task>) {
+        let before = self.count_out(slot);
+        *self.totals.count(before.state) -= 1;
+        self.queues.count(before.queue, Some(before.state), None);
+        self.owners.count(before.owner, Some(before.state), None);
+        self.webhooks.expected -= u64::from(before.is_to_report);
+        if let Some(group) = before.group {
+            self.groups.count(group, before.state, 1, false);
+        }
+        self.count_within_array(self.tasks[slot].id(), before.state, false);
+    }
+
+    fn enter_digest(&mut self, slot: Slot<Task>) -> Counted {
+        let task = &self.tasks[slot];
+        let (seq, expiry) = (task.seq, self.expiry_of(task));
+        let after = self.counted(task);
+        self.digest = self.digest.wrapping_add(self.task_hash(task));
+        if let Some((due, _)) = expiry {
+            self.expiring.insert((due, seq), slot);
+        }
+        after
     }
 
     /// For [`Mutation::MiscountedAtReplay`](crate::mutation::Mutation::MiscountedAtReplay): an error, made on purpose.
     pub(crate) fn miscount(&mut self, task: TaskId) {
         let Some(slot) = self.tasks.find(task) else { return };
         let Class { owner, .. } = self.classes[self.tasks[slot].class];
-        self.owners.count(owner, TaskState::Queued, true);
+        self.owners.count(owner, None, Some(TaskState::Queued));
     }
 
     /// A payload is kept for a task of this class that is not finished, or no longer.

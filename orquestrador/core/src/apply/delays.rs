@@ -25,7 +25,7 @@ impl State {
         if matches!(task.body, Body::Running { .. }) && attempt != task.attempt {
             return Err("another attempt is running");
         }
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
         match self.tasks[slot].body {
             Body::Running { worker, .. } => self.leave_worker(worker, slot),
@@ -40,7 +40,7 @@ impl State {
             task.body = Body::queued(task.body.take_payload(), failed);
             self.classes[class].line.put_back(seq, slot);
         }
-        self.count_in(slot);
+        self.count_in(slot, counted);
         Ok(())
     }
 
@@ -63,13 +63,13 @@ impl State {
     pub(super) fn task_due(&mut self, id: TaskId) -> Applied {
         let slot = self.changing(id, Transition::Due)?;
         let until = self.tasks[slot].delay().ok_or("the task is not delayed")?.until;
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let task = &mut self.tasks[slot];
         let (class, seq, failed) = (task.class, task.seq, task.body.failed());
         task.body = Body::queued(task.body.take_payload(), failed);
         self.delayed.remove(&(until, seq));
         self.classes[class].line.put_back(seq, slot);
-        self.count_in(slot);
+        self.count_in(slot, counted);
         Ok(())
     }
 }

@@ -72,13 +72,13 @@ impl State {
         if !wait.is_over() || wait.failed.is_some() {
             return Err("what the task waits for is not over, or did not succeed");
         }
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let task = &mut self.tasks[slot];
         let (class, seq) = (task.class, task.seq);
         task.body = Body::queued(task.body.take_payload(), 0);
         self.resolved.remove(&seq);
         self.classes[class].line.put_back(seq, slot);
-        self.count_in(slot);
+        self.count_in(slot, counted);
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl State {
             Some(fate) => fate == Fate::Succeeded,
         };
         for slot in self.dependents.take(id) {
-            self.count_out(slot);
+            let counted = self.count_out(slot);
             let seq = self.tasks[slot].seq;
             if let Body::Blocked { wait, .. } = &mut self.tasks[slot].body {
                 wait.note_end(id, has_succeeded);
@@ -129,7 +129,7 @@ impl State {
                     self.resolved.insert(seq, slot);
                 }
             }
-            self.count_in(slot);
+            self.count_in(slot, counted);
         }
     }
 }

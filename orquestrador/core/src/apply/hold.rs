@@ -44,7 +44,7 @@ impl State {
 
     /// From its line.
     pub(super) fn hold_back(&mut self, slot: Slot<Task>, hold: Hold) {
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let (class, seq) = (self.tasks[slot].class, self.tasks[slot].seq);
         self.classes[class].line.remove(&mut self.tasks, slot);
         match hold {
@@ -60,7 +60,7 @@ impl State {
                 *body = Body::Blocked { payload: body.take_payload(), wait };
             }
         }
-        self.count_in(slot);
+        self.count_in(slot, counted);
     }
 
     /// By itself, or with its array.

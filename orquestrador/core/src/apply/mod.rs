@@ -288,7 +288,7 @@ impl State {
         let owner = self.classes[task.class].owner;
         let slot = self.tasks.insert(task);
         self.tasks.append(&mut self.owners[owner].tasks, slot, Chain::Owner);
-        self.count_in(slot);
+        self.count_new(slot);
         slot
     }
 
@@ -299,7 +299,7 @@ impl State {
             return Err("the task waits for something else");
         }
         let worker = self.workers.find(worker).ok_or("there is no such worker")?;
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let task = &self.tasks[slot];
         let (class, seq) = (task.class, task.seq);
         self.classes[class].line.remove(&mut self.tasks, slot);
@@ -313,7 +313,7 @@ impl State {
         let runner = &mut self.workers[worker];
         runner.running.insert(seq, slot);
         runner.used.take(terms.needs.as_deref());
-        self.count_in(slot);
+        self.count_in(slot, counted);
         self.leave_front(slot, None);
         Ok(())
     }
@@ -330,7 +330,7 @@ impl State {
         if attempt.is_some_and(|attempt| attempt != self.tasks[slot].attempt) {
             return Err("another attempt is running");
         }
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let task = &self.tasks[slot];
         let (class, seq) = (task.class, task.seq);
         let reference = AttemptRef { task: id, attempt: task.attempt };
@@ -387,7 +387,7 @@ impl State {
         self.totals.finished_bytes += finished.bytes();
         let before = std::mem::replace(&mut task.body, Body::Finished(Box::new(finished)));
         task.returned = 0;
-        self.count_in(slot);
+        self.count_in(slot, counted);
         self.leave_front(slot, Hold::of(before));
         self.note_end(id);
         self.note_key_end(id, at);
@@ -411,7 +411,7 @@ impl State {
 
     fn task_requeued(&mut self, id: TaskId, attempt: Attempt, returned: u16) -> Applied {
         let slot = self.changing(id, Transition::Requeued)?;
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let task = &mut self.tasks[slot];
         let (class, seq) = (task.class, task.seq);
         (task.attempt, task.returned) = (attempt, returned);
@@ -422,7 +422,7 @@ impl State {
             self.leave_worker(worker, slot);
             self.classes[class].line.put_back(seq, slot);
         }
-        self.count_in(slot);
+        self.count_in(slot, counted);
         Ok(())
     }
 
@@ -431,7 +431,7 @@ impl State {
         let finished = self.tasks[slot].finished().ok_or("the task is not finished")?;
         let order = finished.order.ok_or("the task still holds a slot")?;
         self.totals.finished_bytes -= finished.bytes();
-        self.count_out(slot);
+        self.count_gone(slot);
         self.retained.remove(&order);
         self.with_blobs.remove(&order);
         let owner = self.classes[self.tasks[slot].class].owner;

@@ -15,7 +15,7 @@ impl State {
     /// Of one that ended without any.
     pub(super) fn output_kept(&mut self, id: TaskId, kept: &Blob) -> Applied {
         let slot = self.tasks.find(id).ok_or("there is no such task")?;
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let Body::Finished(finished) = &mut self.tasks[slot].body else {
             return Err("the task is not finished");
         };
@@ -29,7 +29,7 @@ impl State {
         }
         finished.content_hash = digest::content(&finished.end);
         self.totals.finished_bytes += kept.len() as u64;
-        self.count_in(slot);
+        self.count_in(slot, counted);
         if let Some(owed) = self.webhooks.find(id) {
             let mut owed = Owed::clone(owed);
             owed.report.result_bytes = content::length(kept);

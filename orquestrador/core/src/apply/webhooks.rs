@@ -82,7 +82,7 @@ impl State {
         if self.tasks[slot].finished().is_none() {
             return Ok(());
         }
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         if let Body::Finished(finished) = &mut self.tasks[slot].body {
             finished.webhook = Some(Box::new(Settled {
                 is_delivered: error.is_none(),
@@ -91,7 +91,7 @@ impl State {
                 at,
             }));
         }
-        self.count_in(slot);
+        self.count_in(slot, counted);
         Ok(())
     }
 }

@@ -68,12 +68,12 @@ impl State {
     /// From now on retention may forget it.
     fn release_cancelled(&mut self, slot: Slot<Task>) {
         self.count_held(self.tasks[slot].class, false);
-        self.count_out(slot);
+        let counted = self.count_out(slot);
         let order = self.retain(slot);
         if let Body::Finished(finished) = &mut self.tasks[slot].body {
             finished.order = Some(order);
         }
-        self.count_in(slot);
+        self.count_in(slot, counted);
     }
 
     fn worker_hash(&self, slot: Slot<Worker>) -> u128 {

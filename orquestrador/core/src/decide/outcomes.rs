@@ -22,6 +22,8 @@ impl Machine {
         step: &mut Step,
     ) {
         let Some(worker) = self.hear(now, session, step) else { return };
+        // Each ends, and another may be assigned; both are told, that one is sent and the outcome acknowledged.
+        step.reserve(2 * outcomes.len(), 4 * outcomes.len());
         for ReportedOutcome { attempt, outcome, blobs } in outcomes {
             let slot = self.state.tasks.find(attempt.task);
             match slot.filter(|slot| self.runs_on(*slot, attempt, worker)) {

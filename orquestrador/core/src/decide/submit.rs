@@ -12,6 +12,8 @@ use crate::limits::Limits;
 use crate::machine::{Machine, Step};
 use crate::needs::Needs;
 use crate::rejection::Rejection;
+use crate::state::classes::Class;
+use crate::state::slab::Slot;
 use crate::terms::Terms;
 
 /// Handler names told with a rejection.
@@ -54,8 +56,19 @@ impl Machine {
             return super::answer(step, request, Err(rejection));
         }
         let Batch { owner, tasks, .. } = batch;
+        // Each is submitted, and may be assigned; both are told, and it is sent.
+        step.reserve(2 * new, 3 * new);
+        let mut before = None;
         for (task, _) in tasks.into_iter().zip(is_new).filter(|(_, is_new)| *is_new) {
-            self.accept(now, &owner, task, step);
+            let class = self.accept_of_many(now, &owner, task, step);
+            // Where a class stands is settled once for all that follow one another.
+            if let Some(before) = before.filter(|before| class != Some(*before)) {
+                self.office.refresh_class(&self.state, before);
+            }
+            before = class;
+        }
+        if let Some(last) = before {
+            self.office.refresh_class(&self.state, last);
         }
         self.assign_ready(now, step);
         let answer = match self.state.tasks.find(first) {
@@ -75,6 +88,19 @@ impl Machine {
         task: NewTask,
         step: &mut Step,
     ) {
+        if let Some(class) = self.accept_of_many(now, owner, task, step) {
+            self.office.refresh_class(&self.state, class);
+        }
+    }
+
+    /// Gives the class of the task, which the office must look at before it assigns anything.
+    fn accept_of_many(
+        &mut self,
+        now: Timestamp,
+        owner: &UserName,
+        task: NewTask,
+        step: &mut Step,
+    ) -> Option<Slot<Class>> {
         let NewTask { id, handler, payload, terms, start, after, key, blobs } = task;
         let owner = owner.clone();
         self.record(
@@ -95,10 +121,15 @@ impl Machine {
         if let Some(key) = key {
             self.hold_key(now, (owner.clone(), id), *key, step);
         }
-        let Some(slot) = self.state.tasks.find(id) else { return };
-        self.office.refresh_class(&self.state, self.state.tasks[slot].class);
+        let slot = self.state.tasks.find(id)?;
+        let class = self.state.tasks[slot].class;
         step.effects.push(Effect::Notice(Notice::TaskSubmitted { task: id, owner }));
-        self.tell_change(slot, step);
+        if self.are_changes_told {
+            // It is told why the task waits.
+            self.office.refresh_class(&self.state, class);
+            self.tell_change(slot, step);
+        }
+        Some(class)
     }
 
     /// A task that has just been submitted, with what stands behind it in its array.

@@ -90,6 +90,16 @@ impl Board {
         was_last
     }
 
+    /// What stands there has an older task no longer: `seq` is that of its oldest one now.
+    pub fn advance(&mut self, post: Post, seq: Seq) {
+        let level = self.levels.get_mut(&Reverse(post.priority));
+        let waiting = level.and_then(|level| level.owners.get_mut(&post.owner));
+        if let Some(waiting) = waiting {
+            waiting.classes.remove(&post.seq);
+            waiting.classes.insert(seq, post.class);
+        }
+    }
+
     /// Another task of the user may run, or not: their turn is passed over until it may.
     pub fn set_open(&mut self, owner: Slot<Owner>, priority: i8, is_open: bool) {
         let Some(level) = self.levels.get_mut(&Reverse(priority)) else { return };

@@ -75,6 +75,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// It is the same place, for another task.
+    fn stays_at(&self, after: Self) -> bool {
+        let seq = after.post.seq;
+        Self { post: Post { seq, ..self.post }, ..*self } == after
+    }
+
     /// Where what stands there belongs to its owner.
     fn of_owner(&self) -> OwnersPlace {
         (self.queue, self.desk, self.post.priority)
@@ -122,6 +128,13 @@ impl Lanes {
         let before = std::mem::replace(self.posts.get_mut(class), place);
         match (before, place) {
             (before, after) if before == after => {}
+            // The usual case: its first task was assigned, and there are others.
+            (Some(before), Some(after)) if before.stays_at(after) => {
+                let board = self.lanes.get_mut(after.queue).boards.get_mut(&after.desk);
+                if let Some(board) = board {
+                    board.advance(before.post, after.post.seq);
+                }
+            }
             (before, after) => {
                 // In this order: who stays does not lose their turn.
                 if let Some(after) = after {

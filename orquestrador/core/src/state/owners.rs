@@ -72,18 +72,20 @@ impl Owners {
         }
     }
 
-    /// The state of one of its tasks was counted, or is no longer.
-    pub fn count(&mut self, slot: Slot<Owner>, state: TaskState, is_counted: bool) {
-        if state.is_finished() {
-            return;
-        }
+    /// One of its tasks was in the one state, if it was there, and is in the other one, if it still is.
+    pub fn count(
+        &mut self,
+        slot: Slot<Owner>,
+        before: Option<TaskState>,
+        after: Option<TaskState>,
+    ) {
+        let is_active = |state: Option<TaskState>| state.is_some_and(|state| !state.is_finished());
         self.change(slot, |owner| {
             let Usage { active, running, .. } = &mut owner.usage;
-            let is_running = u32::from(state == TaskState::Running);
-            match is_counted {
-                true => (*active, *running) = (*active + 1, *running + is_running),
-                false => (*active, *running) = (*active - 1, *running - is_running),
-            }
+            *active += u64::from(is_active(after));
+            *active -= u64::from(is_active(before));
+            *running += u32::from(after == Some(TaskState::Running));
+            *running -= u32::from(before == Some(TaskState::Running));
         });
     }
 

@@ -69,17 +69,18 @@ impl Queues {
         before
     }
 
-    /// The state of one of its tasks was counted, or is no longer.
-    pub fn count(&mut self, slot: Slot<Queue>, state: TaskState, is_counted: bool) {
-        self.change(slot, |queue| match (state, is_counted) {
-            (TaskState::Queued, true) => queue.queued += 1,
-            (TaskState::Queued, false) => queue.queued -= 1,
-            (TaskState::Running, true) => queue.running += 1,
-            (TaskState::Running, false) => queue.running -= 1,
-            (
-                TaskState::Succeeded | TaskState::Failed | TaskState::Cancelled | TaskState::Lost,
-                _,
-            ) => {}
+    /// One of its tasks was in the one state, if it was there, and is in the other one, if it still is.
+    pub fn count(
+        &mut self,
+        slot: Slot<Queue>,
+        before: Option<TaskState>,
+        after: Option<TaskState>,
+    ) {
+        self.change(slot, |queue| {
+            queue.queued += u64::from(after == Some(TaskState::Queued));
+            queue.queued -= u64::from(before == Some(TaskState::Queued));
+            queue.running += u32::from(after == Some(TaskState::Running));
+            queue.running -= u32::from(before == Some(TaskState::Running));
         });
     }
 

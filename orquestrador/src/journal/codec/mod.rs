@@ -49,9 +49,14 @@ impl Content {
             Self::View(view) => {
                 proto::EntryPayload { view: Some(view_to_proto(view)), events: Vec::new() }
             }
-            Self::Events(events) => return encode_events(events).into(),
+            Self::Events(events) => return Self::encode_events(events),
         };
         payload.encode_to_vec().into()
+    }
+
+    /// [`Content::Events`] of these.
+    pub fn encode_events(events: &[Event]) -> Bytes {
+        encode_events(events).into()
     }
 
     /// What it holds of payloads and results is part of `bytes`.
