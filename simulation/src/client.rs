@@ -520,6 +520,7 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
             | Answer::Group { .. }
             | Answer::Groups { .. }
             | Answer::GroupCancelled { .. }
+            | Answer::Watched { .. }
             | Answer::Looked { .. }
             | Answer::FlowSubmitted { .. }
             | Answer::Schedule { .. }

@@ -46,9 +46,15 @@ pub enum Command {
         after: Option<TaskId>,
         limit: usize,
     },
-    /// The present state of these tasks (those unknown are left out), and from then on the shell
-    /// hears of each change by [`Effect::TaskChanged`](crate::Effect).
-    QueryMany { request: RequestId, owner: UserName, tasks: Vec<TaskId>, with_results: bool },
+    /// How these tasks stand: all that are known, or only those that have ended. From then on the shell hears of each
+    /// change by [`Effect::TaskChanged`](crate::Effect).
+    Watch {
+        request: RequestId,
+        owner: UserName,
+        tasks: Vec<TaskId>,
+        with_results: bool,
+        only_ends: bool,
+    },
     /// What to begin to watch with: what ended since a place in the order of ends, and what of a group is not finished. From
     /// then on the shell hears of each change by [`Effect::TaskChanged`](crate::Effect).
     Look { request: RequestId, owner: UserName, look: Look },

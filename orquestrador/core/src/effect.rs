@@ -133,6 +133,13 @@ pub enum Answer {
         cancelled: u64,
         snapshot: GroupSnapshot,
     },
+    /// Each of the tasks that were asked for, in that order within each list.
+    Watched {
+        told: Vec<(TaskSnapshot, Option<Blob>)>,
+        /// Those not finished, told or not.
+        open: Vec<TaskId>,
+        unknown: Vec<TaskId>,
+    },
     Looked {
         tasks: Vec<(TaskSnapshot, Option<Blob>)>,
         /// In the order of ends: what ended before is told, or was not asked for.

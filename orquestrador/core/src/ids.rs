@@ -3,6 +3,18 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+/// Without the formatting of each group: tasks are named in every message.
+fn write_canonical(id: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let mut text = [b'-'; 36];
+    for (place, byte) in PLACES.into_iter().zip(id.to_be_bytes()) {
+        text[place] = DIGITS[usize::from(byte >> 4)];
+        text[place + 1] = DIGITS[usize::from(byte & 15)];
+    }
+    f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
+}
+
 macro_rules! uuid_like {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -24,16 +36,7 @@ macro_rules! uuid_like {
         impl fmt::Display for $name {
             /// The canonical form of a UUID: 8-4-4-4-12 hexadecimal digits.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let n = self.0;
-                write!(
-                    f,
-                    "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-                    n >> 96,
-                    (n >> 80) & 0xffff,
-                    (n >> 64) & 0xffff,
-                    (n >> 48) & 0xffff,
-                    n & 0xffff_ffff_ffff
-                )
+                write_canonical(self.0, f)
             }
         }
 
@@ -298,3 +301,15 @@ pub struct BlobRef {
 /// Payloads and results on their way: shared, immutable bytes. They may be part of a larger message, which they
 /// keep in memory: what stays is copied.
 pub type Blob = bytes::Bytes;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_shown_as_uuids_are() {
+        let id = TaskId(0x0123_4567_89ab_cdef_0011_2233_4455_6677);
+        assert_eq!(id.to_string(), "01234567-89ab-cdef-0011-223344556677");
+        assert_eq!(TaskId(0).to_string(), "00000000-0000-0000-0000-000000000000");
+    }
+}

@@ -55,7 +55,8 @@ pub async fn follow(
     };
     let request = driver.request_id();
     let tasks = vec![task];
-    let command = Command::QueryMany { request, owner, tasks, with_results: true };
+    let (with_results, only_ends) = (true, false);
+    let command = Command::Watch { request, owner, tasks, with_results, only_ends };
     driver.send(Input::Watch { request, command, watcher }).await?;
     let first =
         changes.recv().await.transpose()?.and_then(|first| first.updates.into_iter().next());

@@ -46,11 +46,12 @@ pub async fn authenticate(
 
 /// A read of nothing.
 async fn confirm_office(driver: &DriverHandle) -> Result<(), Status> {
-    let nothing = |request| Command::QueryMany {
+    let nothing = |request| Command::Watch {
         request,
         owner: UserName::from(""),
         tasks: Vec::new(),
         with_results: false,
+        only_ends: true,
     };
     driver.call(nothing).await.map(drop)
 }

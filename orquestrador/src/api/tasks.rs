@@ -312,8 +312,8 @@ impl TaskOrchestrator for Service {
         // It existed.
         let tasks = vec![id];
         let query = |request| {
-            let owner = owner.clone();
-            Command::QueryMany { request, owner, tasks, with_results: true }
+            let (owner, with_results, only_ends) = (owner.clone(), true, true);
+            Command::Watch { request, owner, tasks, with_results, only_ends }
         };
         let end = self.end_of(&owner, id, query).await?;
         let ended = || grpc_status::status(ErrorCode::Unavailable, "the wait ended early");
@@ -460,7 +460,8 @@ impl TaskOrchestrator for Service {
         let (watched, command) = match validate::watch(&body)? {
             validate::Watch::Tasks(tasks) => {
                 let watched = Watched::Tasks(tasks.clone());
-                (watched, Command::QueryMany { request, owner, tasks, with_results })
+                let only_ends = body.only_ends;
+                (watched, Command::Watch { request, owner, tasks, with_results, only_ends })
             }
             validate::Watch::Beyond { group, since } => {
                 let watched = group.clone().map_or(Watched::All, Watched::Group);

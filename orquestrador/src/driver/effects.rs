@@ -15,7 +15,7 @@ use super::input::Committed;
 use super::mutation::Mutation;
 use super::state::Applied;
 use super::store::{Install, Signature, Store};
-use super::watch::FirstLook;
+use super::watch::{FirstLook, FirstTasks};
 use super::{Asker, Driver, Error};
 use crate::journal::{Content, SetAside};
 use crate::replication::convert;
@@ -390,13 +390,17 @@ impl<S: Store> Driver<S> {
                 }
             }
             Some(Asker::Watch(watcher)) => match answer {
-                Ok(Answer::Tasks { tasks, .. }) => self.watch.add(watcher, tasks),
+                Ok(Answer::Watched { told, open, unknown }) => {
+                    self.watch.add(watcher, FirstTasks { told, open, unknown });
+                }
                 Ok(Answer::Looked { tasks, position, is_all, is_open }) => {
                     let first = FirstLook { tasks, position, is_all, is_open };
                     self.watch.add_looking(watcher, first);
                 }
                 Ok(Answer::Submitted { accepted: 1.., first }) => {
-                    self.watch.add(watcher, vec![(first, None)]);
+                    let open = vec![first.id];
+                    let (told, unknown) = (vec![(first, None)], Vec::new());
+                    self.watch.add(watcher, FirstTasks { told, open, unknown });
                 }
                 Ok(Answer::Submitted { accepted: 0, .. }) => {
                     self.watch.expected_in_vain(&watcher);

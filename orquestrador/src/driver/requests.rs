@@ -371,7 +371,7 @@ fn is_request(command: &Command) -> bool {
         | Command::CancelArray { .. }
         | Command::Query { .. }
         | Command::List { .. }
-        | Command::QueryMany { .. }
+        | Command::Watch { .. }
         | Command::Cancel { .. }
         | Command::Retry { .. }
         | Command::Overview { .. }

@@ -35,6 +35,8 @@ struct Session {
     assignments: Assignments,
     acknowledged: OutcomesAcknowledged,
     cancel: CancelAttempts,
+    /// So many assignments and acknowledgements were sent last: to grow moves all that is there.
+    usual: (usize, usize),
     is_dirty: bool,
 }
 
@@ -47,6 +49,7 @@ impl Sessions {
                 assignments: Assignments::default(),
                 acknowledged: OutcomesAcknowledged::default(),
                 cancel: CancelAttempts::default(),
+                usual: (0, 0),
                 is_dirty: false,
             },
         );
@@ -54,12 +57,22 @@ impl Sessions {
 
     pub fn assign(&mut self, id: SessionId, assignment: Assignment) {
         self.with(id, |session| {
-            session.assignments.assignments.push(convert::assignment(assignment))
+            let assignments = &mut session.assignments.assignments;
+            if assignments.is_empty() {
+                assignments.reserve(session.usual.0);
+            }
+            assignments.push(convert::assignment(assignment));
         });
     }
 
     pub fn acknowledge(&mut self, id: SessionId, attempt: AttemptRef) {
-        self.with(id, |session| session.acknowledged.attempts.push(attempt_ref(attempt)));
+        self.with(id, |session| {
+            let attempts = &mut session.acknowledged.attempts;
+            if attempts.is_empty() {
+                attempts.reserve(session.usual.1);
+            }
+            attempts.push(attempt_ref(attempt));
+        });
     }
 
     pub fn cancel(&mut self, id: SessionId, attempt: AttemptRef) {
@@ -98,6 +111,7 @@ impl Sessions {
             let acknowledged = std::mem::take(&mut session.acknowledged);
             let cancel = std::mem::take(&mut session.cancel);
             let assignments = std::mem::take(&mut session.assignments);
+            session.usual = (assignments.assignments.len(), acknowledged.attempts.len());
             let mut parts = in_parts(assignments.assignments).into_iter();
             let sent = (acknowledged.attempts.is_empty()
                 || deliver(session, epoch, Message::Acknowledged(acknowledged)))
@@ -129,9 +143,13 @@ impl Sessions {
 
 /// In messages that are not too large for the stream.
 fn in_parts(assignments: Vec<WireAssignment>) -> Vec<Assignments> {
+    let length = |assignment: &WireAssignment| ASSIGNMENT_BYTES + assignment.payload.len();
+    if !assignments.is_empty() && assignments.iter().map(length).sum::<usize>() <= MESSAGE_BYTES {
+        return vec![Assignments { assignments }];
+    }
     let (mut parts, mut bytes) = (Vec::<Assignments>::new(), 0);
     for assignment in assignments {
-        let length = ASSIGNMENT_BYTES + assignment.payload.len();
+        let length = length(&assignment);
         match parts.last_mut().filter(|_| bytes + length <= MESSAGE_BYTES) {
             Some(part) => part.assignments.push(assignment),
             None => {

@@ -63,7 +63,17 @@ struct Entry {
     /// Where it has to look again, because not all of what is past was told.
     cut_at: Option<u64>,
     batch: WatchTasksResponse,
+    /// So many updates were sent last.
+    usual: usize,
     is_dirty: bool,
+}
+
+/// What a watcher of single tasks is told first.
+pub struct FirstTasks {
+    pub told: Vec<(TaskSnapshot, Option<Blob>)>,
+    /// Those that are not finished.
+    pub open: Vec<TaskId>,
+    pub unknown: Vec<TaskId>,
 }
 
 /// What a watcher of a group, or of everything, is told first.
@@ -126,31 +136,17 @@ impl WatchHub {
         self.expected > 0 || !self.watchers.is_empty()
     }
 
-    /// Adds an expected watcher with the present state of its tasks.
-    pub fn add(&mut self, watcher: Watcher, present: Vec<(TaskSnapshot, Option<Blob>)>) {
+    /// Adds an expected watcher of single tasks.
+    pub fn add(&mut self, watcher: Watcher, first: FirstTasks) {
+        let FirstTasks { told, mut open, unknown } = first;
         let mut entry = Entry::new(watcher);
-        let Watched::Tasks(wanted) = &entry.watcher.watched else {
-            return self.insert(entry);
-        };
-        // In the same order; those unknown are left out.
-        let mut present = present.into_iter().peekable();
-        let mut unfinished = Vec::new();
-        let mut told = Vec::new();
-        for task in wanted {
-            let Some((snapshot, result)) = present.next_if(|(s, _)| s.id == *task) else {
-                entry.batch.updates.push(convert::not_found(*task));
-                continue;
-            };
-            if !snapshot.state.is_finished() {
-                unfinished.push(*task);
-            }
-            told.push((snapshot, result));
-        }
-        told.into_iter().for_each(|(snapshot, result)| entry.tell(&snapshot, result.as_ref()));
-        unfinished.sort_unstable();
-        unfinished.dedup();
-        entry.remaining = Some(unfinished.len());
-        for task in unfinished {
+        entry.batch.updates.extend(unknown.into_iter().map(convert::not_found));
+        told.iter().for_each(|(snapshot, result)| entry.tell(snapshot, result.as_ref()));
+        open.sort_unstable();
+        open.dedup();
+        entry.remaining = Some(open.len());
+        self.by_task.reserve(open.len());
+        for task in open {
             self.by_task.entry(task).or_default().push(self.next);
         }
         self.insert(entry);
@@ -199,7 +195,10 @@ impl WatchHub {
             true => self.by_task.remove(&snapshot.id).unwrap_or_default(),
             false => self.by_task.get(&snapshot.id).cloned().unwrap_or_default(),
         };
-        let by_owner = self.by_owner.get(&snapshot.owner).cloned().unwrap_or_default();
+        let by_owner = match self.by_owner.is_empty() {
+            true => Vec::new(),
+            false => self.by_owner.get(&snapshot.owner).cloned().unwrap_or_default(),
+        };
         let by_group = snapshot.group.as_ref().map(|group| self.of_group(&snapshot.owner, group));
         if let Some(order) = snapshot.finish_order {
             self.position = self.position.max(order + 1);
@@ -268,6 +267,7 @@ impl WatchHub {
             let Some(entry) = self.watchers.get_mut(&id) else { continue };
             entry.is_dirty = false;
             let mut batch = std::mem::take(&mut entry.batch);
+            entry.usual = batch.updates.len();
             if entry.remaining.is_none() {
                 batch.position = entry.cut_at.unwrap_or(self.position);
             }
@@ -333,13 +333,18 @@ impl WatchHub {
 impl Entry {
     fn new(watcher: Watcher) -> Self {
         let batch = WatchTasksResponse { established: true, ..WatchTasksResponse::default() };
-        Self { watcher, remaining: None, cut_at: None, batch, is_dirty: false }
+        Self { watcher, remaining: None, cut_at: None, batch, usual: 0, is_dirty: false }
     }
 
     /// As far as it is wanted.
     fn tell(&mut self, snapshot: &TaskSnapshot, result: Option<&Blob>) {
         if snapshot.state.is_finished() || !self.watcher.only_ends {
             let result = result.filter(|_| self.watcher.include_results);
+            if self.batch.updates.is_empty() {
+                // To grow moves all that is there.
+                let left = self.remaining.map_or(self.usual, |left| self.usual.min(left + 1));
+                self.batch.updates.reserve(left);
+            }
             self.batch.updates.push(convert::update(snapshot, result));
         }
     }
@@ -409,7 +414,11 @@ mod tests {
             hub.expect(&watcher).expect("there is room");
             // The others are still expected.
             if nth % 2 == 0 {
-                hub.add(watcher, Vec::new());
+                let (tasks, position) = (Vec::new(), 0);
+                hub.add_looking(
+                    watcher,
+                    FirstLook { tasks, position, is_all: true, is_open: true },
+                );
                 readers.push(reader);
             }
             if nth == MAX_WATCHERS / 2 {
@@ -461,7 +470,8 @@ mod tests {
                 let (watcher, reader) = watcher(Some(vec![array.task(number)]));
                 let watcher = Watcher { is_quiet: true, only_ends: true, ..watcher };
                 hub.expect(&watcher).expect("there is room");
-                hub.add(watcher, vec![(shown(number, TaskState::Queued), None)]);
+                let (told, open) = (Vec::new(), vec![array.task(number)]);
+                hub.add(watcher, FirstTasks { told, open, unknown: Vec::new() });
                 reader
             })
             .into();
@@ -497,7 +507,8 @@ mod tests {
         assert_refused(hub.expect(&watching("ana", 1)));
         hub.expect(&watching("bia", 1)).expect("there is room for others");
         // None of them is there: nothing of it stays.
-        hub.add(all, Vec::new());
+        let (told, open, unknown) = (Vec::new(), Vec::new(), Vec::new());
+        hub.add(all, FirstTasks { told, open, unknown });
         hub.expect(&watching("ana", MAX_WATCHED_BY_ONE)).expect("there is room again");
     }
 }

@@ -66,8 +66,9 @@ impl Machine {
             Command::List { request, owner, filter, after, limit } => {
                 answer(step, request, self.list(&owner, &filter, after, limit));
             }
-            Command::QueryMany { request, owner, tasks, with_results } => {
-                answer(step, request, Ok(self.query_many(&owner, &tasks, with_results)));
+            Command::Watch { request, owner, tasks, with_results, only_ends } => {
+                let watched = self.watch(&owner, &tasks, (with_results, only_ends));
+                answer(step, request, Ok(watched));
             }
             Command::Look { request, owner, look } => {
                 answer(step, request, self.look(&owner, look));

@@ -41,15 +41,34 @@ impl Machine {
         Ok(Answer::Task { snapshot, result })
     }
 
-    pub(super) fn query_many(
+    pub(super) fn watch(
         &self,
         owner: &UserName,
         ids: &[TaskId],
-        with_results: bool,
+        (with_results, only_ends): (bool, bool),
     ) -> Answer {
-        let known = ids.iter().filter_map(|id| self.place_of(owner, *id));
-        let tasks = known.map(|place| self.look_at(place, with_results));
-        Answer::Tasks { tasks: tasks.collect(), next: None }
+        let (mut told, mut open, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        for id in ids {
+            let Some(place) = self.place_of(owner, *id) else {
+                unknown.push(*id);
+                continue;
+            };
+            let is_finished = self.is_finished(place);
+            if !is_finished {
+                open.push(*id);
+            }
+            if is_finished || !only_ends {
+                told.push(self.look_at(place, with_results));
+            }
+        }
+        Answer::Watched { told, open, unknown }
+    }
+
+    fn is_finished(&self, place: Place) -> bool {
+        match place {
+            Place::Record(slot) => self.state.tasks[slot].finished().is_some(),
+            Place::Apart(array, place) => !self.state.arrays[array].waits(place),
+        }
     }
 
     /// Newest first. `after` must still be known.

@@ -23,17 +23,28 @@ fn the_task_of_another_does_not_exist() {
     check([], query("ana", 1), NOT_FOUND);
     let cancel = Command::Cancel { request: RequestId(1), owner: "bia".into(), task: TaskId(1) };
     check([submit(&[1]).into()], cancel, NOT_FOUND);
-    let many = Command::QueryMany {
-        request: RequestId(1),
-        owner: "ana".into(),
-        tasks: vec![TaskId(2), TaskId(3), TaskId(1)],
-        with_results: true,
-    };
     check(
         [submit(&[1]).into(), submit_tasks("bia", vec![task(2, "echo", "p")]).into()],
-        many,
-        "> tasks [1] next None",
+        watch(&[2, 3, 1], false),
+        "> watched [1] open [1] unknown [2, 3]",
     );
+}
+
+fn watch(tasks: &[u128], only_ends: bool) -> Command {
+    Command::Watch {
+        request: RequestId(1),
+        owner: "ana".into(),
+        tasks: tasks.iter().copied().map(TaskId).collect(),
+        with_results: true,
+        only_ends,
+    }
+}
+
+#[test]
+fn who_waits_for_ends_is_told_of_what_has_ended() {
+    let given = || [connect(1, 1).into(), submit(&[1, 2]).into(), succeed(1, attempt(1, 1)).into()];
+    check(given(), watch(&[2, 3, 1], true), "> watched [1] open [2] unknown [3]");
+    check(given(), watch(&[2, 3, 1], false), "> watched [2, 1] open [2] unknown [3]");
 }
 
 #[test]

@@ -206,6 +206,13 @@ fn answer(answer: &Answer) -> String {
         Answer::GroupCancelled { cancelled, snapshot } => {
             format!("cancelled {cancelled}, {}", group(snapshot))
         }
+        Answer::Watched { told, open, unknown } => {
+            let told: Vec<_> = told.iter().map(|(task, _)| shown(task.id)).collect();
+            let ids =
+                |ids: &[TaskId]| ids.iter().copied().map(shown).collect::<Vec<_>>().join(", ");
+            let (open, unknown) = (ids(open), ids(unknown));
+            format!("watched [{}] open [{open}] unknown [{unknown}]", told.join(", "))
+        }
         Answer::Looked { tasks, position, is_all, is_open } => {
             let tasks: Vec<_> = tasks.iter().map(|(task, _)| snapshot(task)).collect();
             format!("looked [{}] to {position} all {is_all} open {is_open}", tasks.join(", "))
