@@ -63,7 +63,7 @@ impl Client {
                 },
             )
             .await?;
-        let produced = Produced::read(answer.result, answer.result_blob.as_ref())?;
+        let produced = Produced::read(answer.result, answer.result_blob.as_deref())?;
         let (task, receipt) = answer.task.zip(answer.receipt).ok_or_else(incomplete)?;
         Ok((task, produced, receipt))
     }

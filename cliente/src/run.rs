@@ -46,7 +46,7 @@ impl Client {
             return Err(Error::new(ErrorCode::TaskNotFound, why));
         }
         let task = update.task.ok_or_else(incomplete)?;
-        let produced = Produced::read(update.result, update.result_blob.as_ref())?;
+        let produced = Produced::read(update.result, update.result_blob.as_deref())?;
         Ok((task, self.all_of(produced).await?))
     }
 
@@ -69,7 +69,7 @@ impl Client {
         match answer {
             Ok(answer) => {
                 let proto::RunTaskResponse { task, result, result_blob } = answer.into_inner();
-                let produced = Produced::read(result, result_blob.as_ref())?;
+                let produced = Produced::read(result, result_blob.as_deref())?;
                 Ok((task.ok_or_else(incomplete)?, produced))
             }
             Err(error) => {

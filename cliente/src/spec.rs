@@ -255,7 +255,7 @@ impl TaskSpec {
         }
         let payload = std::mem::take(&mut self.payload);
         let content = Content::of(&payload);
-        let payload_blob = Some(content.into());
+        let payload_blob = Some(Box::new(content.into()));
         (WireSpec { payload_blob, ..self.into() }, Some((content, payload.into())))
     }
 }

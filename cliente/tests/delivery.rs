@@ -18,7 +18,7 @@ fn lose(stage: &Stage) {
         let record = store.tasks.get_mut(ID).expect("was submitted");
         end(record, TaskState::Lost, b"");
         let (code, message) = ("WORKER_SILENT".into(), "the worker fell silent".into());
-        record.task.error = Some(TaskError { code, message });
+        record.task.error = Some(Box::new(TaskError { code, message }));
     });
 }
 

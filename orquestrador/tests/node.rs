@@ -461,12 +461,12 @@ async fn the_first_user_ends_the_demo_mode_and_others_tasks_are_not_found() {
 async fn a_payload_may_be_a_blob_and_so_may_what_comes_of_it() {
     let node = Node::start();
     let mut blobs = proto::blob_service_client::BlobServiceClient::new(node.channel());
-    let named = |content: &[u8]| proto::BlobRef {
-        id: blake3::hash(content).as_bytes().to_vec(),
-        bytes: content.len() as u64,
+    let named = |content: &[u8]| {
+        let id = blake3::hash(content).as_bytes().to_vec();
+        Box::new(proto::BlobRef { id, bytes: content.len() as u64 })
     };
     let of = |blob| proto::TaskSpec { payload_blob: Some(blob), ..spec("") };
-    let long = proto::BlobRef { bytes: (256 << 20) + 1, ..named(b"content") };
+    let long = Box::new(proto::BlobRef { bytes: (256 << 20) + 1, ..*named(b"content") });
     let mut tasks = node.tasks();
     let mut refusals = Vec::new();
     for task in [of(long), proto::TaskSpec { payload: "x".into(), ..of(named(b"content")) }] {

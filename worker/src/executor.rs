@@ -356,9 +356,10 @@ async fn stored(
             outcome(key, Err(Failure::new("RESULT_TOO_LARGE", text)))
         }
         Ok(result) => match put(result).await {
-            Ok(content) => {
-                Outcome { result_blob: Some(content.into()), ..outcome(key, Ok(Vec::new())) }
-            }
+            Ok(content) => Outcome {
+                result_blob: Some(Box::new(content.into())),
+                ..outcome(key, Ok(Vec::new()))
+            },
             Err(failure) => outcome(key, Err(failure)),
         },
         Err(Failure { code, message, mut output }) => {
@@ -366,7 +367,7 @@ async fn stored(
             output.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             match put(output).await {
                 Ok(content) => Outcome {
-                    result_blob: Some(content.into()),
+                    result_blob: Some(Box::new(content.into())),
                     ..outcome(key, Err(Failure { code, message, output: Vec::new() }))
                 },
                 Err(error) => {

@@ -125,7 +125,7 @@ pub fn end(record: &mut Record, state: TaskState, result: &[u8]) {
     task.result_bytes = result.len() as u64;
     if state == TaskState::Failed {
         let (code, message) = ("NON_ZERO_EXIT".into(), "exit code 3".into());
-        task.error = Some(TaskError { code, message });
+        task.error = Some(Box::new(TaskError { code, message }));
     }
     record.result = result.to_vec();
 }

@@ -118,7 +118,7 @@ mod tests {
     fn task(state: TaskState, code: &str) -> Task {
         let error =
             (!code.is_empty()).then(|| TaskError { code: code.to_owned(), ..Default::default() });
-        Task { state: state.into(), error, ..Task::default() }
+        Task { state: state.into(), error: error.map(Box::new), ..Task::default() }
     }
 
     fn here() -> &'static Path {

@@ -78,9 +78,9 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         submitted_at_ms: snapshot.submitted_at.0,
         started_at_ms: at(snapshot.started_at),
         finished_at_ms: at(snapshot.finished_at),
-        error: snapshot.error.as_ref().map(|(code, message)| proto::TaskError {
-            code: code.clone(),
-            message: message.clone(),
+        error: snapshot.error.as_ref().map(|(code, message)| {
+            let (code, message) = (code.clone(), message.clone());
+            Box::new(proto::TaskError { code, message })
         }),
         result_bytes: snapshot.result_bytes,
         owner: (*snapshot.owner.0).into(),
@@ -93,7 +93,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         waits_for: u32::try_from(snapshot.waits_for).unwrap_or(u32::MAX),
         waits_on: snapshot.waits_on.iter().map(ToString::to_string).collect(),
         progress: None,
-        webhook: snapshot.webhook.as_deref().map(webhook),
+        webhook: snapshot.webhook.as_deref().map(webhook).map(Box::new),
         schedule: name(snapshot.schedule.as_ref()),
         retry_of: snapshot.retry_of.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
@@ -298,10 +298,10 @@ pub fn update(snapshot: &TaskSnapshot, result: Option<&Blob>) -> proto::TaskUpda
 }
 
 /// The bytes of a payload or result, or the blob that holds them.
-pub fn content(kept: Blob) -> (Blob, Option<proto::BlobRef>) {
+pub fn content(kept: Blob) -> (Blob, Option<Box<proto::BlobRef>>) {
     match Content::of_kept(kept) {
         Content::Inline(bytes) => (bytes, None),
-        Content::Referred(blob) => (Blob::new(), Some(blob_ref(&blob))),
+        Content::Referred(blob) => (Blob::new(), Some(Box::new(blob_ref(&blob)))),
     }
 }
 
@@ -386,7 +386,7 @@ fn outcome(outcome: proto::Outcome) -> Result<ReportedOutcome, Status> {
         }),
         None => return Err(grpc_status::status(ErrorCode::InvalidArgument, "an outcome is empty")),
     };
-    reported.extend(outcome.result_blob);
+    reported.extend(outcome.result_blob.map(|blob| *blob));
     let wrong = |why| grpc_status::invalid([("outcome.blobs".to_owned(), why)]);
     let blobs = validate::blob_refs(&reported).map_err(wrong)?;
     Ok(ReportedOutcome { attempt, outcome: result, blobs })

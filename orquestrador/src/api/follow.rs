@@ -110,10 +110,10 @@ impl Following {
     }
 
     /// What is new of the output, and of the task if it changed.
-    async fn tell(&mut self, changed: Option<(Blob, Option<BlobRef>)>) -> bool {
+    async fn tell(&mut self, changed: Option<(Blob, Option<Box<BlobRef>>)>) -> bool {
         let of = (self.task.worker_id.as_str(), self.task.attempt);
         let (pieces, progress) = self.follower.news(&mut self.heard, of);
-        let progress = progress.filter(|_| self.task.state() == TaskState::Running);
+        let progress = progress.filter(|_| self.task.state() == TaskState::Running).map(Box::new);
         let is_progress = self.task.progress != progress;
         self.task.progress = progress;
         if pieces.is_empty() && !is_progress && changed.is_none() {

@@ -86,7 +86,8 @@ impl Service {
     fn with_progress(&self, snapshot: &TaskSnapshot) -> proto::Task {
         let mut task = convert::task(snapshot);
         if task.state() == proto::TaskState::Running {
-            task.progress = self.outputs.progress(snapshot.id, (&task.worker_id, task.attempt));
+            let progress = self.outputs.progress(snapshot.id, (&task.worker_id, task.attempt));
+            task.progress = progress.map(Box::new);
         }
         task
     }

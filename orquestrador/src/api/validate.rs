@@ -104,7 +104,7 @@ impl Violations {
             }
             Some(blob) => {
                 let read = blob_ref(&blob);
-                referred.push(blob);
+                referred.push(*blob);
                 let wrong = |why| self.add(format!("{}.payload_blob", path()), why);
                 Content::Referred(read.map_err(wrong).ok()?)
             }

@@ -97,7 +97,7 @@ async fn until_finished(
     let show = |update: TaskUpdate| {
         let Some(task) = update.task else { return Ok(()) };
         let name = name_of(&task.task_id);
-        let result = Produced::read(update.result, update.result_blob.as_ref())?;
+        let result = Produced::read(update.result, update.result_blob.as_deref())?;
         let view = TaskView::new(task, result, Some(receipt));
         output::print(&context.output.named(("name", &name), &view))?;
         report::say_failure(context, &view);

@@ -58,7 +58,7 @@ impl<'a> Live<'a> {
 
     pub fn part(&mut self, part: &FollowOutputResponse) -> Result<(), Failure> {
         part.pieces.iter().try_for_each(|piece| self.piece(piece))?;
-        let progress = part.task.as_ref().and_then(|task| task.progress.as_ref());
+        let progress = part.task.as_ref().and_then(|task| task.progress.as_deref());
         match progress {
             Some(progress) if self.progress.as_ref() != Some(progress) => {
                 self.progress = Some(progress.clone());

@@ -144,7 +144,7 @@ pub async fn tell(
         return Ok(exit::OK);
     };
     let made = Report::of(&task, &result).map(|report| report.files).unwrap_or_default();
-    let produced = Produced::read(result, result_blob.as_ref())?;
+    let produced = Produced::read(result, result_blob.as_deref())?;
     let view = TaskView::new(task, produced, Some(done.receipt));
     let view = TaskView { existed: Some(done.existed), ..view };
     let code = if context.is_json {

@@ -135,7 +135,7 @@ pub fn show_change(
     receipt: Option<Receipt>,
 ) -> Result<(), Failure> {
     let Some(task) = update.task else { return Ok(()) };
-    let result = Produced::read(update.result, update.result_blob.as_ref())?;
+    let result = Produced::read(update.result, update.result_blob.as_deref())?;
     let view = TaskView::new(task, result, receipt);
     output::print(&context.output.change(&view))?;
     report::say_failure(context, &view);

@@ -72,7 +72,7 @@ async fn show(
             false => told.insert(task.task_id.clone(), state),
         };
         if before != Some(state) {
-            let result = Produced::read(update.result, update.result_blob.as_ref())?;
+            let result = Produced::read(update.result, update.result_blob.as_deref())?;
             screen.change(context, &TaskView::new(task, result, None))?;
         }
     }

@@ -162,7 +162,7 @@ fn task(view: &TaskView) -> Value {
         "retry_of": word(&task.retry_of),
         "schedule": word(&task.schedule),
         "group": word(&task.group),
-        "webhook": task.webhook.as_ref().map(webhook),
+        "webhook": task.webhook.as_deref().map(webhook),
         "result": result.as_ref().map(|result| result_value(&task.handler, result)).or(blob),
         "error": task.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message })),
         "durability": receipt.as_ref().map(durability),

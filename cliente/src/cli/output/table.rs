@@ -128,7 +128,7 @@ impl Table {
         let text = |e: &TaskError| {
             format!("{}: {}", e.code, task_error_text(&e.code, &e.message, self.lang))
         };
-        task.error.as_ref().map(text).unwrap_or_default()
+        task.error.as_deref().map(text).unwrap_or_default()
     }
 
     /// `not delivered yet, 2 attempts: the answer was 503 (2026-11-27 14:00:00 → http://…)`
@@ -215,7 +215,7 @@ impl Output for Table {
             (Label::Queue, queue(&task.queue, task.priority)),
             (Label::Worker, task.worker_id.clone()),
             (Label::Attempt, attempt),
-            (Label::Progress, task.progress.as_ref().map(progress).unwrap_or_default()),
+            (Label::Progress, task.progress.as_deref().map(progress).unwrap_or_default()),
             (Label::RetryOf, task.retry_of.clone()),
             (Label::Schedule, task.schedule.clone()),
             (Label::Group, task.group.clone()),

@@ -70,7 +70,7 @@ impl Menu {
             let state = Some((task.state, task.attempt));
             if told != state {
                 told = state;
-                let result = Produced::read(update.result, update.result_blob.as_ref())?;
+                let result = Produced::read(update.result, update.result_blob.as_deref())?;
                 let view = TaskView::new(task, result, None);
                 output::print(&self.table.change(&view))?;
             }
