@@ -285,7 +285,7 @@ pub struct Submit {
     pub after: Vec<String>,
     #[arg(long, requires = "after")]
     pub after_any_end: bool,
-    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "output_file", "id", "delay", "not_before", "after", "argv"])]
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "output_file", "id", "delay", "not_before", "after", "after_any_end", "argv"])]
     pub file: Option<String>,
     #[command(flatten)]
     pub wait: Wait,

@@ -14,8 +14,43 @@ pub struct File {
     #[serde(default)]
     pub defaults: Common,
     /// By name, in the order of the file.
+    #[serde(default)]
     pub tasks: toml::Table,
 }
+
+/// Those of a task, and those of the defaults.
+const FIELDS: [&str; 28] = [
+    "command",
+    "shell",
+    "env",
+    "stdin",
+    "handler",
+    "payload",
+    "array",
+    "inputs",
+    "outputs",
+    "after",
+    "after_any_end",
+    "cwd",
+    "own_dir",
+    "memory_limit",
+    "queue",
+    "priority",
+    "delivery",
+    "retries",
+    "retry_delay",
+    "retry_max_delay",
+    "retry_on",
+    "attempt_timeout",
+    "expires",
+    "deadline",
+    "slots",
+    "labels",
+    "resources",
+    "webhook",
+];
+/// Two names are that much alike when one may be the other, misspelt.
+const ALIKE: f64 = 0.85;
 
 /// A task, as it is written.
 #[derive(Clone, Debug, Deserialize)]
@@ -88,6 +123,7 @@ pub enum Problem {
     UnknownField {
         task: String,
         field: String,
+        meant: Option<&'static str>,
     },
     UnknownTask {
         task: String,
@@ -155,7 +191,7 @@ pub fn read(text: &str) -> Result<Flow, Problem> {
     let unreadable = |error: toml::de::Error| Problem::Unreadable(error.to_string());
     let file: File = toml::from_str(text).map_err(unreadable)?;
     if let Some(field) = file.defaults.unknown.keys().next() {
-        return Err(Problem::UnknownField { task: "defaults".into(), field: field.clone() });
+        return Err(unknown_field("defaults", field));
     }
     contradiction("defaults", &file.defaults)?;
     let mut tasks = Vec::new();
@@ -165,7 +201,7 @@ pub fn read(text: &str) -> Result<Flow, Problem> {
         };
         let written: Written = value.try_into().map_err(of_task)?;
         if let Some(field) = written.common.unknown.keys().next() {
-            return Err(Problem::UnknownField { task: name, field: field.clone() });
+            return Err(unknown_field(&name, field));
         }
         let works = [
             written.command.as_ref().is_some_and(|argv| !argv.is_empty()),
@@ -186,6 +222,13 @@ pub fn read(text: &str) -> Result<Flow, Problem> {
         return Err(Problem::Empty);
     }
     Ok(Flow { group: file.group, tasks: in_order(tasks)? })
+}
+
+fn unknown_field(task: &str, field: &str) -> Problem {
+    let alike = FIELDS.iter().map(|known| (strsim::jaro_winkler(field, known), *known));
+    let nearest = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let meant = nearest.filter(|(alike, _)| *alike >= ALIKE).map(|(_, known)| known);
+    Problem::UnknownField { task: task.to_owned(), field: field.to_owned(), meant }
 }
 
 /// Fields that cannot both be meant.
@@ -329,20 +372,28 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let problem = |text: &str| names(text).expect_err("is wrong");
-        assert_eq!(problem("[tasks]"), Problem::Empty);
+        for empty in ["", "# nothing", "[tasks]", "group = \"g\""] {
+            assert_eq!(problem(empty), Problem::Empty);
+        }
         let (task, other) = ("a".to_owned(), "b".to_owned());
         assert_eq!(
             problem("[tasks.a]\nshell = \"x\"\nafter = [\"b\"]"),
             Problem::UnknownTask { task: task.clone(), other }
         );
-        let field = "retrys".to_owned();
-        assert_eq!(
-            problem("[tasks.a]\nshell = \"x\"\nretrys = 1"),
-            Problem::UnknownField { task: task.clone(), field: field.clone() }
-        );
+        for (field, meant) in
+            [("retrys", Some("retries")), ("comand", Some("command")), ("zzz", None)]
+        {
+            let text = format!("[tasks.a]\nshell = \"x\"\n{field} = 1");
+            let (task, field) = (task.clone(), field.to_owned());
+            assert_eq!(problem(&text), Problem::UnknownField { task, field, meant });
+        }
         assert_eq!(
             problem("[defaults]\nretrys = 1\n[tasks.a]\nshell = \"x\""),
-            Problem::UnknownField { task: "defaults".into(), field }
+            Problem::UnknownField {
+                task: "defaults".into(),
+                field: "retrys".to_owned(),
+                meant: Some("retries")
+            }
         );
         for work in ["", "shell = \"x\"\ncommand = [\"y\"]", "command = []"] {
             let text = format!("[tasks.a]\n{work}");
@@ -367,6 +418,15 @@ mod tests {
         assert_eq!(problem(&defaults), of("defaults"));
         for text in ["[tasks.a]\nshell = 1", "tasks = 1", "[tasks.a", "[other]"] {
             assert!(matches!(problem(text), Problem::Unreadable(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_fields_that_may_be_meant_are_there() {
+        for field in FIELDS {
+            let text = format!("[tasks.a]\nshell = \"x\"\n{field} = 1");
+            let is_unknown = matches!(names(&text), Err(Problem::UnknownField { .. }));
+            assert!(!is_unknown, "{field}");
         }
     }
 

@@ -200,7 +200,9 @@ fn told(problem: Problem) -> FlowProblem {
     match problem {
         Problem::Unreadable(why) => FlowProblem::Unreadable { why },
         Problem::Empty => FlowProblem::Empty,
-        Problem::UnknownField { task, field } => FlowProblem::UnknownField { task, field },
+        Problem::UnknownField { task, field, meant } => {
+            FlowProblem::UnknownField { task, field, meant }
+        }
         Problem::UnknownTask { task, other } => FlowProblem::UnknownTask { task, other },
         Problem::Cycle(names) => FlowProblem::Cycle { names: names.join(" → ") },
         Problem::WorkNotClear { task } => FlowProblem::WorkNotClear { task },
