@@ -244,6 +244,7 @@ impl Truth {
             | Event::WebhookDelayed { .. }
             | Event::WebhookGivenUp { .. }
             | Event::WebhookOwed(_)
+            | Event::WebhooksRetried { .. }
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

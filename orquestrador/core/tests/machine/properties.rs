@@ -117,6 +117,7 @@ fn command() -> impl Strategy<Value = Command> {
         4 => timetable::command(owner().boxed(), terms()),
         2 => Just(Command::ExpireTimers),
         4 => crate::webhooks::any_report(id().boxed()),
+        1 => crate::webhooks::any_look(owner().boxed(), id().boxed()),
     ]
 }
 
@@ -331,6 +332,8 @@ fn limits() -> Limits {
         purge_batch: 3,
         missed_after_ms: 5_000,
         max_catch_up: 3,
+        max_given_up: 2,
+        retry_webhooks: 2,
         // The ledger knows nothing of patience.
         patience_ms: u64::MAX,
         ..Limits::default()
