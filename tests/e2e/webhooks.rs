@@ -4,6 +4,8 @@
 mod arrays;
 #[path = "webhooks/failures.rs"]
 mod failures;
+#[path = "webhooks/https.rs"]
+mod https;
 #[path = "webhooks/switchover.rs"]
 mod switchover;
 #[path = "webhooks/undelivered.rs"]
