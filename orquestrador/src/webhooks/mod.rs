@@ -22,6 +22,7 @@ use tonic::Status;
 
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
+use crate::driver::posts::Posts;
 use crate::driver::store::{Clock as _, SystemClock};
 use client::{Client, Message};
 
@@ -89,9 +90,10 @@ impl Webhooks {
         }
         Ok(())
     }
+}
 
-    /// Begins to tell; what that comes to reaches the driver.
-    pub fn post(&self, owed: Arc<Owed>) {
+impl Posts for Webhooks {
+    fn post(&self, owed: Arc<Owed>) {
         let shared = Arc::clone(&self.0);
         let attempt = async move {
             let (task, tries) = (owed.report.task, owed.tries);
@@ -107,8 +109,7 @@ impl Webhooks {
         under_way.spawn_on(attempt, &self.0.runtime);
     }
 
-    /// The office is over: whoever has it now tells.
-    pub fn stop(&self) {
+    fn stop(&self) {
         self.0.lock().abort_all();
     }
 }
