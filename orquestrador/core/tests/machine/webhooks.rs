@@ -20,16 +20,20 @@ pub fn any_url() -> impl Strategy<Value = WebhookUrl> {
     (0..3u8).prop_map(|n| format!("https://{n}.example/").as_str().into())
 }
 
-/// Of any task, most of which are told of nowhere.
-pub fn any_report(task: BoxedStrategy<TaskId>) -> impl Strategy<Value = Command> {
+/// What an attempt comes to.
+pub fn any_posted() -> impl Strategy<Value = Posted> {
     let error = || "no".to_owned();
-    let posted = prop_oneof![
+    prop_oneof![
         2 => Just(Posted::Accepted),
         3 => proptest::option::of(0..9_000u64)
             .prop_map(move |after_ms| Posted::Failed { error: error(), after_ms }),
         1 => Just(Posted::Gone { error: "no".to_owned() }),
-    ];
-    (task, 0..3u16, posted).prop_map(|(task, tries, posted)| Command::ReportPost {
+    ]
+}
+
+/// Of any task, most of which are told of nowhere.
+pub fn any_report(task: BoxedStrategy<TaskId>) -> impl Strategy<Value = Command> {
+    (task, 0..3u16, any_posted()).prop_map(|(task, tries, posted)| Command::ReportPost {
         task,
         tries,
         posted,
