@@ -20,6 +20,8 @@ pub struct Webhooks {
     expected: BTreeSet<TaskId>,
     /// How often an attempt failed.
     owed: BTreeMap<TaskId, u16>,
+    /// It may be tried again.
+    given_up: BTreeSet<TaskId>,
     /// How what is or was owed ended.
     ends: BTreeMap<TaskId, TaskState>,
     /// What of an array ended with it just now.
@@ -36,6 +38,7 @@ impl Webhooks {
             limits,
             expected: BTreeSet::new(),
             owed: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             ends: BTreeMap::new(),
             rest: None,
             said: BTreeMap::new(),
@@ -98,6 +101,10 @@ impl Webhooks {
                 let failed = self.settle(*task)? + 1;
                 let may_be = failed >= self.limits.webhook_attempts || self.gone.contains(task);
                 ensure(may_be, NAME, || format!("{task} is given up after {failed} failures"))?;
+                self.given_up.insert(*task);
+            }
+            Event::WebhooksRetried { tasks, .. } => {
+                tasks.iter().try_for_each(|task| self.retry(*task))?;
             }
             _ => {}
         }
@@ -142,6 +149,14 @@ impl Webhooks {
         self.expect(report.task);
         self.owe(report.task, report.state);
         Ok(())
+    }
+
+    fn retry(&mut self, task: TaskId) -> Result<(), Violation> {
+        if self.given_up.remove(&task) {
+            self.owed.insert(task, 0);
+        }
+        let is_known = self.owed.contains_key(&task);
+        ensure(is_known, NAME, || format!("{task} is retried, and nothing is owed of it"))
     }
 
     fn settle(&mut self, task: TaskId) -> Result<u16, Violation> {
