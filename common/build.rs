@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 10] = [
+const PROTOS: [&str; 11] = [
     "mutirao/v1/task.proto",
     "mutirao/v1/worker.proto",
     "mutirao/v1/replication.proto",
@@ -15,6 +15,7 @@ const PROTOS: [&str; 10] = [
     "mutirao/v1/queue.proto",
     "mutirao/v1/schedule.proto",
     "mutirao/v1/blob.proto",
+    "mutirao/v1/webhook.proto",
 ];
 
 /// What is large or frequent: fields that refer to the message that they came in instead of copying it.

@@ -44,6 +44,7 @@ mod schedules;
 mod spec;
 mod users;
 mod watch;
+mod webhooks;
 
 pub use arrays::{ArraySpec, SubmittedArray, Work, task_ids as array_task_ids};
 pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};

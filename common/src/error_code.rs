@@ -74,6 +74,8 @@ error_codes! {
     NeedsNotMet = "NEEDS_NOT_MET", InvalidArgument, retry: false;
     /// The orchestrators do not allow the webhook of a task.
     WebhookNotAllowed = "WEBHOOK_NOT_ALLOWED", FailedPrecondition, retry: false;
+    /// Nothing is owed of the task to any receiver, nor kept of what was given up, or it is another user's.
+    WebhookNotFound = "WEBHOOK_NOT_FOUND", NotFound, retry: false;
     /// There is no such task, or it is another user's.
     TaskNotFound = "TASK_NOT_FOUND", NotFound, retry: false;
     /// There is no such array, or it is another user's.

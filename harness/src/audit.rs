@@ -65,6 +65,7 @@ impl Audit {
             | Event::WebhookDelayed { .. }
             | Event::WebhookGivenUp { .. }
             | Event::WebhookOwed(_)
+            | Event::WebhooksRetried { .. }
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

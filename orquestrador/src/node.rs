@@ -247,7 +247,8 @@ async fn start(
     let users = Users::new(first, rand::random());
     let (driver, queue) = DriverHandle::new();
     let clock = SystemClock::default();
-    let webhooks = Webhooks::new(config.webhooks.clone(), driver.clone(), clock.clone())?;
+    let webhooks =
+        Webhooks::new(config.webhooks.clone(), driver.clone(), clock.clone(), config.lang)?;
     let machines = Driver::new(Setup {
         store: Disk::start(journal.clone(), driver.sender().clone())?,
         clock: Box::new(clock.clone()),

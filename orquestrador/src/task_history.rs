@@ -234,7 +234,7 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
                 let (tries, error, until) = (*tries, error.clone(), *until);
                 (*at, What::WebhookDelayed { tries, error, until })
             }
-            Event::WebhookGivenUp { task, error, at } if *task == of => {
+            Event::WebhookGivenUp { task, error, at, .. } if *task == of => {
                 (*at, What::WebhookGivenUp { error: error.clone() })
             }
             Event::WorkerLost { worker, incarnation, .. } => {
@@ -266,6 +266,7 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
             | Event::WebhookDelayed { .. }
             | Event::WebhookGivenUp { .. }
             | Event::WebhookOwed(_)
+            | Event::WebhooksRetried { .. }
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

@@ -68,8 +68,13 @@ fn name(event: &Event) -> &'static str {
         Event::OutputKept { .. } => "output_kept",
         Event::WebhookDelivered { .. } => "webhook_delivered",
         Event::WebhookDelayed { .. } => "webhook_delayed",
-        Event::WebhookGivenUp { .. } => "webhook_given_up",
-        Event::WebhookOwed(_) => "webhook_owed",
+        Event::WebhookGivenUp { kept: None, .. } => "webhook_given_up",
+        Event::WebhookGivenUp { .. } => "webhook_kept",
+        Event::WebhookOwed(owed) if owed.report.rest.is_none() && owed.given_up.is_none() => {
+            "webhook_owed"
+        }
+        Event::WebhookOwed(_) => "webhook_report",
+        Event::WebhooksRetried { .. } => "webhooks_retried",
         Event::ScheduleSet { .. } => "schedule_set",
         Event::ScheduleFired { .. } => "schedule_fired",
         Event::ScheduleRemoved { .. } => "schedule_removed",
@@ -92,7 +97,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 42;
+const VARIANTS: usize = 45;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));

@@ -524,6 +524,8 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
             | Answer::Looked { .. }
             | Answer::FlowSubmitted { .. }
             | Answer::Schedule { .. }
+            | Answer::Webhooks { .. }
+            | Answer::WebhooksRetried { .. }
             | Answer::Schedules { .. },
         ) => "done".into(),
         Err(rejection) => rejection.to_string(),

@@ -16,6 +16,7 @@ mod network;
 mod node;
 mod orders;
 mod plan;
+mod posts;
 mod random;
 mod schedule;
 mod session;

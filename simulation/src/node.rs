@@ -22,6 +22,7 @@ use crate::link::Dialling;
 use crate::mutation::Mutation;
 use crate::network::{ConnId, End, Party};
 use crate::plan::Shape;
+use crate::posts::SimulatedPosts;
 use crate::random::Random;
 use crate::session::ServedSession;
 use crate::store::{SharedRequests, SimulatedStore};
@@ -61,6 +62,7 @@ pub struct Process {
     pub handle: DriverHandle,
     _queue: mpsc::Receiver<Input>,
     pub requests: SharedRequests,
+    pub posts: SimulatedPosts,
     pub inbox: Vec<Input>,
     turn_due: bool,
     syncing: bool,
@@ -183,6 +185,8 @@ impl World {
         let mut driver = Driver::new(setup)
             .map_err(|error| Violation::new("a clean disk opens", error.to_string()))?;
         mutate(self.mutation, &mut driver);
+        let posts = SimulatedPosts::default();
+        let driver = driver.with_webhooks(posts.clone());
         let committed = driver.role().committed();
         let process = Process {
             id,
@@ -190,6 +194,7 @@ impl World {
             handle,
             _queue: queue,
             requests,
+            posts,
             inbox: Vec::new(),
             turn_due: false,
             syncing: false,
@@ -340,6 +345,7 @@ impl World {
         self.tell_workers(place)?;
         self.tell_peer(place);
         self.tell_witnesses(place);
+        self.begin_posts(place)?;
         match ended {
             Ok(()) => {
                 self.carry_out(place);

@@ -1,9 +1,9 @@
-//! What clients ask beside tasks: schedules, limits of users, settings of queues, groups, and tasks that have a key.
+//! What clients ask beside tasks: schedules, limits of users, settings of queues, groups, webhooks, and tasks that have a key.
 
 use std::sync::Arc;
 
 use orquestrador_core::command::{
-    Delivery, NewLimits, NewTask, QueueChange, QuotaChange, Start, UniqueKey,
+    Delivery, NewLimits, NewTask, QueueChange, QuotaChange, Start, UniqueKey, WebhookChoice,
 };
 use orquestrador_core::ids::{
     Blob, GroupName, HandlerName, Index, KeyName, QueueName, RequestId, ScheduleName, TaskId,
@@ -57,6 +57,8 @@ pub enum Order {
     ChangeQueue(QueueName, QueueChange),
     PurgeQueue(QueueName),
     CancelGroup(GroupName),
+    /// Whosever they are.
+    RetryWebhooks,
     /// Submits a task that has a key, for so many milliseconds.
     Keyed(TaskId, KeyName, u64),
 }
@@ -75,9 +77,10 @@ impl Order {
             2 if features.queues => {
                 let queue = QueueName::from(QUEUES[chance.index(QUEUES.len())]);
                 let group = GroupName::from(GROUPS[chance.index(GROUPS.len())]);
-                Some(match chance.between(0, 5) {
+                Some(match chance.between(0, 6) {
                     0 => Self::PurgeQueue(queue),
                     1 => Self::CancelGroup(group),
+                    2 => Self::RetryWebhooks,
                     _ => Self::ChangeQueue(queue, queue_change(chance)),
                 })
             }
@@ -113,6 +116,7 @@ impl Order {
             | Self::ChangeQuota(..)
             | Self::ChangeQueue(..)
             | Self::PurgeQueue(_)
+            | Self::RetryWebhooks
             | Self::CancelGroup(_) => None,
         }
     }
@@ -135,6 +139,10 @@ impl Order {
             Self::ChangeQueue(queue, change) => Command::ChangeQueue { request, queue, change },
             Self::PurgeQueue(queue) => Command::PurgeQueue { request, queue },
             Self::CancelGroup(group) => Command::CancelGroup { request, owner, group },
+            Self::RetryWebhooks => {
+                let choice = WebhookChoice::All { after: None };
+                Command::RetryWebhooks { request, owner: None, choice }
+            }
             Self::Keyed(task, key, window) => {
                 let tasks = vec![keyed(task, key, window)];
                 Command::Submit { request, owner, tasks, allow_unknown_handler: true }
@@ -274,6 +282,7 @@ impl World {
             | (Order::ChangeQueue(..), Ok(Answer::Queues { .. }))
             | (Order::PurgeQueue(_), Ok(Answer::Purged { .. }))
             | (Order::PurgeQueue(_), Err(Rejection::QueueNotFound { .. }))
+            | (Order::RetryWebhooks, Ok(Answer::WebhooksRetried { .. }))
             | (Order::CancelGroup(_), Ok(Answer::GroupCancelled { .. }))
             | (Order::CancelGroup(_), Err(Rejection::GroupNotFound { .. })) => Ok(()),
             (Order::RunSchedule(..), Err(rejection)) => {

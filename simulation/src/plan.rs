@@ -118,6 +118,9 @@ fn limits(chance: &mut Random, lease: u64) -> Limits {
         fire_batch: if chance.coin() { 1 } else { default.fire_batch },
         purge_batch: if chance.coin() { 3 } else { default.purge_batch },
         max_referred_bytes: if has_small_store { 1_000 } else { default.max_referred_bytes },
+        // Given up before the world is expected to rest.
+        webhook_attempts: 4,
+        webhook_retry_ms: 300,
         max_references: if has_small_store { 24 } else { default.max_references },
         ..default
     }

@@ -68,7 +68,10 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     let needs = needs_something(id).then(|| Box::new(needs));
     // Some belong to one of two groups.
     let group = (["even", "odd"].get((id.0 % 4) as usize)).map(|group| GroupName::from(*group));
-    Terms { delivery, retry, queue, priority, times, needs, group, ..Terms::default() }
+    // One in six is told of, and never of those that may be submitted once more under the same name.
+    let target = (id.0 % 6 == 2).then_some(id.0 / 6 % 3);
+    let webhook = target.map(|nth| format!("https://{nth}.example/hook").as_str().into());
+    Terms { delivery, retry, queue, priority, times, needs, group, webhook, ..Terms::default() }
 }
 
 /// One in thirteen needs what each worker has one of.

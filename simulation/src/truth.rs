@@ -16,6 +16,7 @@ use crate::invariants::blobs::Blobs;
 use crate::invariants::keys::Keys;
 use crate::invariants::quotas::{Count, Quotas};
 use crate::invariants::timetable::Timetable;
+use crate::invariants::webhooks::Webhooks;
 use crate::invariants::{Violation, in_order, one_outcome, started_once};
 
 /// Where a task stood from one entry on.
@@ -84,6 +85,7 @@ pub struct Truth {
     pub quotas: Quotas,
     pub keys: Keys,
     pub blobs: Blobs,
+    pub webhooks: Webhooks,
     /// Queues that are not served as they are by default.
     pub settings: BTreeSet<QueueName>,
     /// Tasks that were submitted again since somebody looked, after they had been forgotten.
@@ -107,6 +109,7 @@ impl Truth {
             quotas: Quotas::new(are_clocks_even),
             keys: Keys::default(),
             blobs: Blobs::default(),
+            webhooks: Webhooks::new(limits.clone()),
             settings: BTreeSet::new(),
             reborn: Vec::new(),
             submitted_at: Timestamp(0),
@@ -244,6 +247,7 @@ impl Truth {
             | Event::WebhookDelayed { .. }
             | Event::WebhookGivenUp { .. }
             | Event::WebhookOwed(_)
+            | Event::WebhooksRetried { .. }
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }
@@ -274,6 +278,7 @@ impl Truth {
         event: &Event,
     ) -> Result<(), Violation> {
         self.timetable.follow(&self.tasks, index, event)?;
+        self.webhooks.follow(&self.tasks, event)?;
         match event {
             Event::TaskSucceeded { task, at, .. }
             | Event::TaskCancelled { task, at }

@@ -14,6 +14,7 @@ use crate::mutation::Mutation;
 use crate::network::{Arrival, ConnId, End, Network, Party, Side, Wire};
 use crate::node::Place;
 use crate::plan::Plan;
+use crate::posts::Attempt;
 use crate::random::Random;
 use crate::schedule::Schedule;
 use crate::truth::Truth;
@@ -34,6 +35,7 @@ pub enum Event {
     Client(usize, ClientEvent),
     Arrival(ConnId, Side),
     Broken(ConnId, Side),
+    Posted(Attempt),
     Fault,
     DiskHasRoom(usize),
     DiskIsFast(usize),
@@ -62,6 +64,8 @@ pub struct World {
     pub truth: Truth,
     pub memory: Memory,
     pub chance: Random,
+    /// What becomes of attempts to tell receivers.
+    pub posts_chance: Random,
     pub phase: Phase,
     pub mutation: Option<Mutation>,
     /// The last lines of what happened, when somebody wants them.
@@ -106,6 +110,7 @@ impl World {
             workers,
             clients,
             truth,
+            posts_chance: chance.fork(),
             chance,
             plan,
             mutation,
@@ -197,6 +202,7 @@ impl World {
             Event::Client(client, event) => self.client_event(client, event),
             Event::Arrival(conn, side) => self.arrival(conn, side),
             Event::Broken(conn, side) => self.broken(conn, side),
+            Event::Posted(attempt) => self.posted(attempt),
             Event::Fault => self.fault(),
             Event::DiskHasRoom(place) => {
                 lock(&self.places[place].disk).full = false;
@@ -361,6 +367,10 @@ impl World {
         let taken = orquestrador_core::invariants::slots_taken(&self.truth.machine);
         if taken > 0 {
             open.push(format!("{taken} slots are taken"));
+        }
+        let untold = self.truth.webhooks.open();
+        if untold > 0 {
+            open.push(format!("{untold} ends are not told"));
         }
         open.extend(self.clients.iter().filter_map(Client::open));
         open.extend(self.workers.iter().filter_map(Worker::open));

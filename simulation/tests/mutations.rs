@@ -34,6 +34,7 @@ const BUGS: &[Mutation] = &[
     Mutation::Machine(Machine::MiscountedAtReplay),
     Mutation::Machine(Machine::KeysNotHeeded),
     Mutation::Machine(Machine::ReferencesLostAtReplay),
+    Mutation::Machine(Machine::OwedIsUnderWayAtTakeover),
 ];
 
 /// The first seed that notices, and how.

@@ -1,7 +1,18 @@
 //! The end of a task is told to a URL: signed, again and again until it is confirmed, whoever is principal.
 
+#[path = "webhooks/arrays.rs"]
+mod arrays;
+#[path = "webhooks/failures.rs"]
+mod failures;
+#[path = "webhooks/https.rs"]
+mod https;
+#[path = "webhooks/switchover.rs"]
+mod switchover;
+#[path = "webhooks/undelivered.rs"]
+mod undelivered;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
@@ -16,6 +27,8 @@ use hmac::{Hmac, Mac as _};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(60);
+/// In the place of an answer: there is none, until whoever asks goes away.
+const HOLD: u16 = 0;
 const KEY: &[u8; 32] = b"of both orchestrators, and of us";
 
 /// What was received, and how it was answered.
@@ -52,6 +65,10 @@ struct Shared {
     grown: Condvar,
 }
 
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
 /// Listens on loopback, and answers every request alike.
 struct Receiver {
     port: u16,
@@ -60,6 +77,14 @@ struct Receiver {
 
 impl Receiver {
     fn start(answer: u16) -> anyhow::Result<Self> {
+        Self::behind(answer, |stream| Ok(Box::new(stream)))
+    }
+
+    /// What is said goes through `wrap`.
+    fn behind(
+        answer: u16,
+        wrap: impl Fn(TcpStream) -> anyhow::Result<Box<dyn Stream>> + Clone + Send + 'static,
+    ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared::default());
@@ -67,8 +92,9 @@ impl Receiver {
         let theirs = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                let (theirs, wrap) = (Arc::clone(&theirs), wrap.clone());
                 // Whoever sends nothing sensible is not counted.
-                drop(theirs.serve(stream));
+                std::thread::spawn(move || drop(wrap(stream).and_then(|s| theirs.serve(s))));
             }
         });
         Ok(Self { port, shared })
@@ -96,8 +122,8 @@ impl Receiver {
 }
 
 impl Shared {
-    fn serve(&self, mut stream: TcpStream) -> anyhow::Result<()> {
-        let mut reader = BufReader::new(stream.try_clone()?);
+    fn serve(&self, stream: impl Read + Write) -> anyhow::Result<()> {
+        let mut reader = BufReader::new(stream);
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let path = line.split(' ').nth(1).context("no path")?.to_owned();
@@ -116,14 +142,29 @@ impl Shared {
         all.0.push(Got { path, headers, body, answer });
         self.grown.notify_all();
         drop(all);
+        if answer == HOLD {
+            reader.read_to_end(&mut Vec::new())?;
+            return Ok(());
+        }
         let rest = "location: /elsewhere\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
-        stream.write_all(format!("HTTP/1.1 {answer} Whatever\r\n{rest}").as_bytes())?;
+        let answer = format!("HTTP/1.1 {answer} Whatever\r\n{rest}");
+        let stream = reader.get_mut();
+        stream.write_all(answer.as_bytes())?;
+        stream.flush()?;
         Ok(())
     }
 }
 
 /// A cluster that allows these receivers.
 fn cluster(dir: &Path, allowed: &[String], more: &[&str]) -> anyhow::Result<(Cli, Cluster)> {
+    let layout = layout(dir, allowed, more)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    Ok((cli, cluster))
+}
+
+fn layout(dir: &Path, allowed: &[String], more: &[&str]) -> anyhow::Result<Layout> {
     let secret = dir.join("webhook-secret");
     std::fs::write(&secret, format!("whsec_{}\n", STANDARD.encode(KEY)))?;
     let mut layout = Layout::new(dir, 1)?;
@@ -133,10 +174,7 @@ fn cluster(dir: &Path, allowed: &[String], more: &[&str]) -> anyhow::Result<(Cli
         layout.orchestrator_args.extend(["--webhook-allow".to_owned(), allowed.clone()]);
     }
     layout.orchestrator_args.extend(more.iter().map(|arg| (*arg).to_owned()));
-    let cli = Cli::new(&layout);
-    let mut cluster = Cluster::new(layout);
-    cluster.start()?;
-    Ok((cli, cluster))
+    Ok(layout)
 }
 
 /// How the webhook of a task stands, once it `is_so`.
@@ -212,6 +250,11 @@ fn all_ways_to_submit_can_say_where_and_every_end_is_told() -> anyhow::Result<()
     let late = cli.submit(&[&echo[..], &["--delay", "1h", "--webhook", &hook]].concat())?;
     assert_eq!(cli.json(&["status", &late])?[0]["webhook"]["state"], "EXPECTED");
     cli.json(&["cancel", &late])?;
+    let plan = ["--cron", "0 3 1 1 *", "--webhook", &hook];
+    cli.json(&[&["schedule", "set", "yearly"], &plan[..], &echo].concat())?;
+    assert_eq!(cli.json(&["schedule", "show", "yearly"])?[0]["webhook"], *hook);
+    let shown = cli.run(&["schedule", "show", "yearly"])?.stdout;
+    assert!(shown.contains(&hook), "{shown}");
     let all = receiver.wait_for(|all| all.len() >= 6)?;
     let told: Vec<_> = all.iter().map(|got| got.json()["data"].clone()).collect();
     let mut numbers: Vec<_> = told.iter().filter(|data| data["array_id"] == array).collect();
@@ -234,9 +277,11 @@ fn what_nobody_takes_is_given_up_and_redirects_are_not_followed() -> anyhow::Res
     let limits = ["--webhook-attempts", "2", "--webhook-retry-ms", "1"];
     let (cli, cluster) = cluster(dir.path(), &allowed, &limits)?;
     let closed = format!("http://127.0.0.1:{closed}/");
-    for (url, tries, error) in
-        [(gone.url("/"), 1, "410"), (moved.url("/"), 2, "redirects"), (closed, 2, "refused")]
-    {
+    for (url, tries, error) in [
+        (gone.url("/"), 1, "410"),
+        (moved.url("/"), 2, "redirecionamentos"),
+        (closed, 2, "recusada"),
+    ] {
         let id = cli.submit(&["--webhook", &url, "--handler", "echo", "--payload", "x"])?;
         let given_up = standing(&cli, &id, |webhook| webhook["state"] == "GIVEN_UP")?;
         assert_eq!(given_up["tries"], tries, "{given_up}");

@@ -6,6 +6,7 @@ pub mod schedule;
 mod terms;
 mod users;
 mod values;
+mod webhooks;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use terms::{Retry, Way};
 pub use users::{Limit, UsersAction};
 pub use values::{Numbers, bytes, duration, numbers, positive_duration};
 use values::{moment, past, task_id};
+pub use webhooks::WebhooksAction;
 
 const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
 
@@ -184,6 +186,10 @@ pub enum Online {
     Groups {
         #[command(subcommand)]
         action: Option<GroupsAction>,
+    },
+    Webhooks {
+        #[command(subcommand)]
+        action: Option<WebhooksAction>,
     },
     Audit {
         #[arg(long, value_name = "FILE|-")]

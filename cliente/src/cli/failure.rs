@@ -125,6 +125,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         ErrorCode::TaskNotFound
         | ErrorCode::ArrayNotFound
         | ErrorCode::GroupNotFound
+        | ErrorCode::WebhookNotFound
         | ErrorCode::DependencyNotFound
         | ErrorCode::QueueNotFound
         | ErrorCode::ScheduleNotFound

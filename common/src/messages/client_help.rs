@@ -277,7 +277,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "run.about" => {
             "Executa um programa num worker como se fosse aqui: a saída dele, o código de saída dele"
         }
-        _ => return None,
+        _ => return super::client_webhooks::help(id, Lang::Pt),
     })
 }
 
@@ -548,6 +548,6 @@ fn english(id: &str) -> Option<&'static str> {
         "logout.about" => "Forgets user and token",
         "menu.about" => "The interactive menu",
         "run.about" => "Runs a program on a worker as if it were here: its output, its exit code",
-        _ => return None,
+        _ => return super::client_webhooks::help(id, Lang::En),
     })
 }

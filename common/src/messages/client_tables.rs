@@ -16,6 +16,8 @@ pub enum Columns {
     /// When a schedule is due.
     Upcoming,
     Groups,
+    /// What is not delivered.
+    Webhooks,
 }
 
 impl Columns {
@@ -96,6 +98,18 @@ impl Columns {
                 "TASK",
                 "SINCE THEN",
             ],
+            (Lang::Pt, Self::Webhooks) => &[
+                "TAREFA",
+                "SITUAÇÃO",
+                "RECEPTOR",
+                "TENTATIVAS",
+                "PRÓXIMA (UTC)",
+                "USUÁRIO",
+                "ÚLTIMA CAUSA",
+            ],
+            (Lang::En, Self::Webhooks) => {
+                &["TASK", "CONDITION", "RECEIVER", "ATTEMPTS", "NEXT (UTC)", "USER", "LAST CAUSE"]
+            }
             (Lang::Pt, Self::Upcoming) => &["PRÓXIMAS (UTC)"],
             (Lang::En, Self::Upcoming) => &["NEXT (UTC)"],
             (Lang::Pt, Self::Groups) => &[

@@ -38,6 +38,9 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::WebhookNotAllowed => {
             "Os orquestradores não permitem este webhook; confira a URL, ou peça ao operador que os inicie com --webhook-allow para ela."
         }
+        ErrorCode::WebhookNotFound => {
+            "Não há aviso por entregar desta tarefa, nem abandonado; veja cliente webhooks list."
+        }
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
         ErrorCode::NotRetriable => "Só se repete uma tarefa que falhou ou se perdeu.",
         ErrorCode::WorkerNotFound => {
@@ -127,6 +130,9 @@ fn english(code: ErrorCode) -> &'static str {
         }
         ErrorCode::WebhookNotAllowed => {
             "The orchestrators do not allow this webhook; check the URL, or ask the operator to start them with --webhook-allow for it."
+        }
+        ErrorCode::WebhookNotFound => {
+            "No webhook of this task is undelivered, nor given up; see cliente webhooks list."
         }
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
         ErrorCode::NotRetriable => "Only a task that failed or was lost is retried.",

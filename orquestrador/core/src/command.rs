@@ -136,8 +136,28 @@ pub enum Command {
     /// What an attempt to tell of a task's end came to.
     ReportPost { task: TaskId, tries: u16, posted: Posted },
 
+    /// Whose ends are still to be told, and of which that was given up, by task, those behind `after`. `owner`: `None` of all.
+    ListWebhooks {
+        request: RequestId,
+        owner: Option<UserName>,
+        only_given_up: bool,
+        after: Option<TaskId>,
+        limit: usize,
+    },
+    /// Has what waits or was given up tried at once, a part at a time. `owner`: `None` of all.
+    RetryWebhooks { request: RequestId, owner: Option<UserName>, choice: WebhookChoice },
+
     /// Time has passed: leases may have ended, retention may be due.
     ExpireTimers,
+}
+
+/// Which reports are tried at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebhookChoice {
+    /// Of these tasks, and of the rest of arrays, which are named like tasks: all of them or none.
+    These(Vec<TaskId>),
+    /// Those behind this one, as many as one step may.
+    All { after: Option<TaskId> },
 }
 
 /// A task as the client wants it; checked at the edge.

@@ -305,7 +305,7 @@ pub fn group(group: &Group) -> u128 {
 }
 
 pub fn owed(owed: &Owed) -> u128 {
-    let Owed { report, url, tries, next, error } = owed;
+    let Owed { report, url, tries, next, error, given_up } = owed;
     let mut bytes = Fields::default();
     for text in [&*url.0, error, &*report.owner.0, &*report.handler.0, &*report.queue.0] {
         bytes.text(text);
@@ -335,6 +335,18 @@ pub fn owed(owed: &Owed) -> u128 {
         bytes.text(text.unwrap_or_default());
     }
     bytes.0.extend(report.retry_of.map_or([0; 16], TaskId::to_bytes));
+    // One of which these say nothing keeps the digest that it had before there were any.
+    if let Some(rest) = &report.rest {
+        bytes.number(1);
+        bytes.number(rest.tasks.into());
+        rest.numbers.iter().for_each(|range| {
+            bytes.number(u64::from(range.start) << 32 | u64::from(range.end));
+        });
+    }
+    if let Some(at) = given_up {
+        bytes.number(2);
+        bytes.number(at.0);
+    }
     bytes.hash(Kind::Owed)
 }
 

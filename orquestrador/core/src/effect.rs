@@ -149,6 +149,16 @@ pub enum Answer {
         /// More may follow: of a group, something of it is not finished.
         is_open: bool,
     },
+    /// `next`: where the next page begins.
+    Webhooks {
+        webhooks: Vec<Arc<Owed>>,
+        next: Option<TaskId>,
+    },
+    /// So many are tried at once; `next`: where to go on.
+    WebhooksRetried {
+        retried: u64,
+        next: Option<TaskId>,
+    },
     UserAdded,
     UserRemoved,
     /// By name: users, and whoever else has unfinished tasks or a quota.

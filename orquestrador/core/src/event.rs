@@ -190,10 +190,18 @@ pub enum Event {
     WebhookGivenUp {
         task: TaskId,
         error: String,
+        /// `None`: nothing of it is kept, as it was once.
+        kept: Option<Kept>,
         at: Timestamp,
     },
-    /// A report that is owed, whether its task is known or not. Never decided, only found in a history.
+    /// A report that is owed. It is decided of the rest of an array, which ended just before; of a task it follows from that
+    /// one's end, and is only found in a history, whether the task is known or not. So are those that were given up.
     WebhookOwed(Arc<Owed>),
+    /// Somebody wants these told at once; what was given up is tried from the beginning.
+    WebhooksRetried {
+        tasks: Vec<TaskId>,
+        at: Timestamp,
+    },
     /// Finished tasks that retention forgets.
     TasksPruned {
         tasks: Vec<TaskId>,
@@ -286,6 +294,13 @@ pub enum Event {
     UserRemoved {
         user: UserName,
     },
+}
+
+/// A report that was given up is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The one in whose place it is, because no more may be kept.
+    pub instead_of: Option<TaskId>,
 }
 
 /// What became of a firing of a schedule.

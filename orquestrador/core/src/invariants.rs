@@ -2,6 +2,7 @@
 //! looks at everything, so it is slow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::apply::Fate;
 use crate::command::{AttemptRef, Delivery};
@@ -14,6 +15,7 @@ use crate::state::classes::Class;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, FinishOrder, Finished, Task};
 use crate::state::workers::{Held, Used};
+use crate::webhook::Owed;
 
 /// # Errors
 /// Says which invariant does not hold.
@@ -114,10 +116,17 @@ fn webhooks(state: &State) -> Result<(), String> {
     let due =
         due.flat_map(|(target, due)| due.iter().map(move |(at, task)| (&**target, *at, *task)));
     let listed: BTreeSet<_> = due.collect();
-    let owed = state.webhooks.iter().map(|owed| (owed.url.target(), owed.next, owed.report.task));
+    let is_owed = |owed: &&Arc<Owed>| owed.given_up.is_none();
+    let owed = state.webhooks.iter().filter(is_owed);
+    let owed = owed.map(|owed| (owed.url.target(), owed.next, owed.report.task));
     let expected: BTreeSet<_> = owed.collect();
     ensure(listed == expected, || "reports that are owed are listed wrongly".to_owned())?;
-    for owed in state.webhooks.iter() {
+    let given_up =
+        state.webhooks.iter().filter_map(|owed| Some((owed.given_up?, owed.report.task)));
+    ensure(given_up.collect::<BTreeSet<_>>() == *state.webhooks.given_up(), || {
+        "reports that were given up are listed wrongly".to_owned()
+    })?;
+    for owed in state.webhooks.iter().filter(is_owed) {
         let task = state.tasks.find(owed.report.task).map(|slot| &state.tasks[slot]);
         let finished = task.and_then(Task::finished);
         ensure(finished.is_none_or(|finished| finished.webhook.is_none()), || {

@@ -59,6 +59,10 @@ pub struct Limits {
     pub max_references: usize,
     /// Tasks with a webhook that are not finished, and reports that are owed.
     pub max_webhooks: u64,
+    /// Reports that were given up and are kept, the last ones.
+    pub max_given_up: usize,
+    /// Reports that one step has told at once, however many wait.
+    pub retry_webhooks: usize,
     /// Reports under way at a time, in all and to one target.
     pub max_posts: usize,
     pub max_posts_to_target: usize,
@@ -105,6 +109,8 @@ impl Default for Limits {
             max_referred_bytes: 12 << 30,
             max_references: 1_000_000,
             max_webhooks: 200_000,
+            max_given_up: 1_000,
+            retry_webhooks: 1_000,
             max_posts: 64,
             max_posts_to_target: 16,
             webhook_attempts: 10,

@@ -78,6 +78,11 @@ impl Machine {
         // A new office looks at all of them anyway.
         self.state.owners.take_crossed();
         self.office = Office::new(&self.state, self.limits.policy, now);
+        if self.lacks(Mutation::OwedIsUnderWayAtTakeover) {
+            self.state.webhooks.iter().for_each(|owed| {
+                self.office.posts.begin(owed.report.task, owed.url.target());
+            });
+        }
         self.tell_users(step);
     }
 

@@ -31,6 +31,8 @@ pub enum Mutation {
     KeysNotHeeded,
     /// Whoever only applies events does not know what tasks refer to.
     ReferencesLostAtReplay,
+    /// What was owed to receivers before an office began counts as under way.
+    OwedIsUnderWayAtTakeover,
 }
 
 impl Machine {

@@ -32,6 +32,8 @@ pub enum Rejection {
     QueueNotFound { queue: QueueName },
     #[error("there is no group {group}")]
     GroupNotFound { group: GroupName },
+    #[error("nothing is owed of {task} to any receiver, and nothing that was given up is kept")]
+    WebhookNotFound { task: TaskId },
     #[error("there is no array {array}")]
     ArrayNotFound { array: ArrayId },
     #[error(

@@ -1,5 +1,7 @@
 //! What is told of a task's end, to whom, and what became of it.
 
+use std::ops::Range;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::effect::TaskState;
@@ -11,14 +13,18 @@ use crate::ids::{
 /// Of a message, as it is told and as it is kept.
 pub const MAX_REPORTED_MESSAGE: usize = 256;
 
+/// Ranges of numbers in the report of an array's rest; the last one takes in whatever follows.
+pub const MAX_REPORTED_RANGES: usize = 100;
+
 /// So many times the delay grows with each failed attempt.
 const GROWTH: u64 = 3;
 /// A day: no delay is longer, whatever the receiver asks for.
 const MAX_DELAY_MS: u64 = 86_400_000;
 
-/// How a task ended. Whole by itself: retention may forget the task before it is told.
+/// How a task ended, or the rest of an array. Whole by itself: retention may forget the task before it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
+    /// Of the rest of an array, the array.
     pub task: TaskId,
     pub owner: UserName,
     pub handler: HandlerName,
@@ -35,6 +41,29 @@ pub struct Report {
     pub group: Option<GroupName>,
     pub schedule: Option<ScheduleName>,
     pub retry_of: Option<TaskId>,
+    /// `None` of a task.
+    pub rest: Option<Rest>,
+}
+
+/// What of an array ended with it before its turn, all in the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    pub tasks: u32,
+    /// Their numbers, in order; at most [`MAX_REPORTED_RANGES`].
+    pub numbers: Vec<Range<u32>>,
+}
+
+impl Rest {
+    /// `numbers`: all of them, in order.
+    pub fn new(mut numbers: Vec<Range<u32>>) -> Self {
+        let tasks = numbers.iter().map(|range| range.end - range.start).sum();
+        let end = numbers.last().map_or(0, |last| last.end);
+        numbers.truncate(MAX_REPORTED_RANGES);
+        if let Some(last) = numbers.get_mut(MAX_REPORTED_RANGES - 1) {
+            last.end = end;
+        }
+        Self { tasks, numbers }
+    }
 }
 
 /// A report that its receiver has not confirmed.
@@ -42,12 +71,33 @@ pub struct Report {
 pub struct Owed {
     pub report: Report,
     pub url: WebhookUrl,
-    /// So many attempts failed.
+    /// So many attempts failed; since somebody wanted it again, if it had been given up.
     pub tries: u16,
     /// Not before.
     pub next: Timestamp,
     /// Of the last attempt; empty before the first.
     pub error: String,
+    /// When it was given up: it is kept, and told only if somebody wants it.
+    pub given_up: Option<Timestamp>,
+}
+
+impl Owed {
+    /// Not told yet.
+    pub fn new(report: Report, url: WebhookUrl, next: Timestamp) -> Self {
+        Self { report, url, tries: 0, next, error: String::new(), given_up: None }
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> WebhookStanding {
+        let Self { tries, error, .. } = self.clone();
+        match self.given_up {
+            Some(at) => WebhookStanding::Settled(Settled { is_delivered: false, tries, error, at }),
+            None => {
+                let (url, next) = (self.url.clone(), self.next);
+                WebhookStanding::Owed { url, tries, next, error }
+            }
+        }
+    }
 }
 
 /// What became of a report.
@@ -125,6 +175,16 @@ mod tests {
         assert!(delay_ms(u64::MAX, u16::MAX, TaskId(1)) <= MAX_DELAY_MS);
         assert_eq!(asked_ms(Some(u64::MAX)), MAX_DELAY_MS);
         assert_eq!(asked_ms(None), 0);
+    }
+
+    #[test]
+    fn what_would_be_too_many_ranges_is_joined_to_the_last() {
+        let ranges = |count: usize| (0..count as u32).map(|n| 3 * n..3 * n + 2).collect();
+        let few = Rest::new(ranges(MAX_REPORTED_RANGES));
+        assert_eq!((few.tasks, few.numbers), (200, ranges(MAX_REPORTED_RANGES)));
+        let many = Rest::new(ranges(MAX_REPORTED_RANGES + 7));
+        assert_eq!((many.tasks, many.numbers.len()), (214, MAX_REPORTED_RANGES));
+        assert_eq!(many.numbers.last(), Some(&(297..320)));
     }
 
     #[test]

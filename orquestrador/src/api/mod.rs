@@ -10,6 +10,7 @@ pub mod schedules;
 pub mod tasks;
 mod users;
 pub mod validate;
+pub mod webhooks;
 
 use std::time::Duration;
 
@@ -102,6 +103,7 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::UnknownHandler { .. } => ErrorCode::UnknownHandler,
         Rejection::NotRetriable { .. } => ErrorCode::NotRetriable,
         Rejection::GroupNotFound { .. } => ErrorCode::GroupNotFound,
+        Rejection::WebhookNotFound { .. } => ErrorCode::WebhookNotFound,
         Rejection::KeyConflict { .. } => ErrorCode::KeyConflict,
         Rejection::KeySpent { .. } => ErrorCode::KeySpent,
         Rejection::ScheduleNotFound { .. } => ErrorCode::ScheduleNotFound,

@@ -130,6 +130,18 @@ impl Violations {
         }
     }
 
+    /// Empty: from the beginning.
+    fn page_token(&mut self, token: &str) -> Option<TaskId> {
+        if token.is_empty() {
+            return None;
+        }
+        let id = parse_id(token).ok();
+        if id.is_none() {
+            self.add("page_token", "is not the token of an earlier page");
+        }
+        id
+    }
+
     /// Empty: none.
     fn optional_name<'n>(&mut self, field: &str, name: &'n str) -> Option<&'n str> {
         if name.is_empty() {
@@ -317,13 +329,7 @@ pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
         }
     }
     let limit = violations.page_size(request.page_size);
-    let mut after = None;
-    if !request.page_token.is_empty() {
-        match parse_id(&request.page_token) {
-            Ok(id) => after = Some(id),
-            Err(_) => violations.add("page_token", "is not the token of an earlier page"),
-        }
-    }
+    let after = violations.page_token(&request.page_token);
     filter.queue = violations.optional_name("queue", &request.queue).map(Into::into);
     filter.handler = violations.optional_name("handler", &request.handler).map(Into::into);
     filter.worker = violations.optional_name("worker_id", &request.worker_id).map(Into::into);
@@ -352,6 +358,25 @@ pub fn page_of_groups(
     let limit = violations.page_size(request.page_size);
     let after = violations.optional_name("page_token", &request.page_token).map(Into::into);
     violations.or((after, limit))
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` for a page size or token.
+pub fn page_of_webhooks(
+    request: &proto::ListWebhooksRequest,
+) -> Result<(Option<TaskId>, usize), Status> {
+    let mut violations = Violations::default();
+    let limit = violations.page_size(request.page_size);
+    let after = violations.page_token(&request.page_token);
+    violations.or((after, limit))
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` for what is no token.
+pub fn page_after(token: &str) -> Result<Option<TaskId>, Status> {
+    let mut violations = Violations::default();
+    let after = violations.page_token(token);
+    violations.or(after)
 }
 
 fn known_state(state: proto::TaskState) -> Option<TaskState> {

@@ -8,6 +8,7 @@ pub mod input;
 mod lines;
 mod mutation;
 mod operator;
+pub mod posts;
 pub mod pulse;
 mod release;
 mod replicator;
@@ -39,11 +40,11 @@ use tonic::Status;
 use crate::journal::{self, Recovered};
 use crate::output::Outputs;
 use crate::users::Users;
-use crate::webhooks::Webhooks;
 use crate::witness::Witnesses;
 use held::HeldWork;
 use input::{Committed, Input, InputSender, Received};
 use lines::Lines;
+use posts::Posts;
 use pulse::Pulse;
 use release::{Pending, Spares, Uncommitted};
 use replicator::Replicator;
@@ -276,7 +277,7 @@ pub struct Driver<S> {
     ending: bool,
     views: Views,
     /// `None` where nobody is told of tasks' ends.
-    webhooks: Option<Webhooks>,
+    webhooks: Option<Box<dyn Posts>>,
     stalls: Stalls,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
@@ -388,8 +389,8 @@ impl<S: Store> Driver<S> {
 
     /// Who tells of tasks' ends.
     #[must_use]
-    pub fn with_webhooks(self, webhooks: Webhooks) -> Self {
-        Self { webhooks: Some(webhooks), ..self }
+    pub fn with_webhooks(self, webhooks: impl Posts + 'static) -> Self {
+        Self { webhooks: Some(Box::new(webhooks)), ..self }
     }
 
     /// Runs until the queue is closed or the journal fails.

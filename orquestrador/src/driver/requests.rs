@@ -393,6 +393,8 @@ fn is_request(command: &Command) -> bool {
         | Command::QueryGroup { .. }
         | Command::ListGroups { .. }
         | Command::CancelGroup { .. }
+        | Command::ListWebhooks { .. }
+        | Command::RetryWebhooks { .. }
         | Command::ConnectWorker(_) => true,
         Command::DisconnectWorker { .. }
         | Command::WorkerHeartbeat { .. }
@@ -415,7 +417,7 @@ fn content_bytes(event: &Event) -> usize {
         }
         Event::TaskSucceeded { result, .. } => result.len(),
         Event::TaskFailed { failure, .. } => failure.output.len() + failure.message.len(),
-        Event::TasksPruned { tasks } => tasks.len() * 16,
+        Event::TasksPruned { tasks } | Event::WebhooksRetried { tasks, .. } => tasks.len() * 16,
         Event::OutputKept { output, .. } => output.len(),
         Event::ScheduleSet { schedule, .. } => schedule.payload.len() + schedule.expression.len(),
         Event::KeysReleased { keys } => keys.len() * 64,
@@ -425,8 +427,10 @@ fn content_bytes(event: &Event) -> usize {
         Event::TaskRestored(_)
         | Event::ArrayRestored(_)
         | Event::GroupRestored(_)
-        | Event::WebhookOwed(_)
         | Event::OrderRestored { .. } => 0,
+        Event::WebhookOwed(owed) => {
+            owed.report.rest.as_ref().map_or(0, |rest| rest.numbers.len() * 8)
+        }
         Event::WebhookDelayed { error, .. } | Event::WebhookGivenUp { error, .. } => error.len(),
         Event::TaskAssigned { .. }
         | Event::WebhookDelivered { .. }

@@ -204,6 +204,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::WebhookDelayed { .. }
         | Event::WebhookGivenUp { .. }
         | Event::WebhookOwed(_)
+        | Event::WebhooksRetried { .. }
         | Event::ScheduleSet { .. }
         | Event::ScheduleFired { .. }
         | Event::ScheduleRemoved { .. }

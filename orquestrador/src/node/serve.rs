@@ -10,6 +10,7 @@ use common::proto::queue_service_server::QueueServiceServer;
 use common::proto::schedule_service_server::ScheduleServiceServer;
 use common::proto::synchronization_service_server::SynchronizationServiceServer;
 use common::proto::task_orchestrator_server::TaskOrchestratorServer;
+use common::proto::webhook_service_server::WebhookServiceServer;
 use common::proto::witness_service_server::WitnessServiceServer;
 use common::proto::worker_service_server::WorkerServiceServer;
 use orquestrador_core::role::Standing;
@@ -77,6 +78,8 @@ pub fn start(
     routes.add_service(BlobServiceServer::new(blobs));
     let queues = api::queues::Service { driver: driver.clone(), users: users.clone() };
     routes.add_service(QueueServiceServer::new(queues));
+    let webhooks = api::webhooks::Service { driver: driver.clone(), users: users.clone() };
+    routes.add_service(WebhookServiceServer::new(webhooks));
     let schedules = api::schedules::Service {
         driver: driver.clone(),
         users: users.clone(),

@@ -124,6 +124,7 @@ impl Fates {
             | Event::WebhookDelayed { .. }
             | Event::WebhookGivenUp { .. }
             | Event::WebhookOwed(_)
+            | Event::WebhooksRetried { .. }
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

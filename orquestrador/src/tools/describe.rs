@@ -116,7 +116,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::ArrayCancelled { array, .. }
         | Event::ArrayFailed { array, .. } => vec![TaskId(array.0)],
         Event::ArrayRestored(restored) => vec![TaskId(restored.array.0)],
-        Event::TasksPruned { tasks } => tasks.clone(),
+        Event::TasksPruned { tasks } | Event::WebhooksRetried { tasks, .. } => tasks.clone(),
         Event::ScheduleFired { firing, .. } => firing_word(firing).1.into_iter().collect(),
         Event::TaskRestored(restored) => vec![restored.task],
         Event::WebhookOwed(owed) => vec![owed.report.task],
@@ -164,6 +164,7 @@ fn kind(event: &Event) -> &'static str {
         Event::WebhookDelayed { .. } => "WEBHOOK_DELAYED",
         Event::WebhookGivenUp { .. } => "WEBHOOK_GIVEN_UP",
         Event::WebhookOwed(_) => "WEBHOOK_OWED",
+        Event::WebhooksRetried { .. } => "WEBHOOKS_RETRIED",
         Event::ScheduleSet { .. } => "SCHEDULE_SET",
         Event::ScheduleFired { .. } => "SCHEDULE_FIRED",
         Event::ScheduleRemoved { .. } => "SCHEDULE_REMOVED",
@@ -297,12 +298,19 @@ fn fields(event: &Event) -> Value {
             "task_id": text(task), "tries": tries, "until_ms": until.0, "error": error,
             "at_ms": at.0,
         }),
-        Event::WebhookGivenUp { task, error, at } => json!({
-            "task_id": text(task), "error": error, "at_ms": at.0,
+        Event::WebhookGivenUp { task, error, kept, at } => json!({
+            "task_id": text(task), "error": error, "is_kept": kept.is_some(),
+            "instead_of": kept.and_then(|kept| kept.instead_of).map(|task| text(&task)),
+            "at_ms": at.0,
+        }),
+        Event::WebhooksRetried { tasks, at } => json!({
+            "task_ids": tasks.iter().map(|task| text(task)).collect::<Vec<_>>(), "at_ms": at.0,
         }),
         Event::WebhookOwed(owed) => json!({
             "task_id": text(&owed.report.task), "url": text(&owed.url), "tries": owed.tries,
             "next_ms": owed.next.0, "error": owed.error,
+            "given_up_at_ms": owed.given_up.map(|at| at.0),
+            "tasks": owed.report.rest.as_ref().map(|rest| rest.tasks),
         }),
         Event::OutputKept { task, output } => {
             json!({ "task_id": text(task), "output_bytes": content::length(output) })

@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{TaskId, Timestamp};
-use orquestrador_core::webhook::Report;
-use serde_json::json;
+use orquestrador_core::webhook::{Report, Rest};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The only kind of message that there is.
-const TYPE: &str = "task.finished";
+/// Of one task.
+const TASK: &str = "task.finished";
+/// Of what of an array ended with it before its turn.
+const REST: &str = "array.rest_finished";
 
 /// The same for every attempt, so that a receiver can tell repetitions.
 pub fn id(task: TaskId) -> String {
@@ -19,8 +21,8 @@ pub fn id(task: TaskId) -> String {
 /// The same for every attempt.
 pub fn body(report: &Report) -> Bytes {
     let array = report.task.in_array();
-    let body = json!({
-        "type": TYPE,
+    let mut body = json!({
+        "type": TASK,
         "timestamp": moment(report.finished_at),
         "data": {
             "task_id": report.task.to_string(),
@@ -43,7 +45,20 @@ pub fn body(report: &Report) -> Bytes {
             "array_index": array.map(|(_, number)| number),
         },
     });
+    if let Some(rest) = &report.rest {
+        body["type"] = REST.into();
+        name_rest(&mut body["data"], report.task, rest);
+    }
     body.to_string().into()
+}
+
+/// In the place of one task's name.
+fn name_rest(data: &mut Value, array: TaskId, rest: &Rest) {
+    let ranges = rest.numbers.iter().map(|range| json!([range.start, range.end - 1]));
+    data["task_id"] = Value::Null;
+    data["array_id"] = array.to_string().into();
+    data["tasks"] = rest.tasks.into();
+    data["array_indexes"] = ranges.collect();
 }
 
 /// `None` of what no calendar knows.
@@ -87,6 +102,7 @@ mod tests {
             group: Some("build".into()),
             schedule: None,
             retry_of: None,
+            rest: None,
         };
         let told: Value = serde_json::from_slice(&body(&report)).expect("is JSON");
         let expected = json!({
@@ -113,5 +129,16 @@ mod tests {
         });
         assert_eq!(told, expected);
         assert_eq!(id(TaskId(1)), "finished_00000000-0000-0000-0000-000000000001");
+
+        let rest = Rest { tasks: 5, numbers: vec![7..8, 10..14] };
+        let rest = Report { task: TaskId(array.0), rest: Some(rest), ..report };
+        let told: Value = serde_json::from_slice(&body(&rest)).expect("is JSON");
+        assert_eq!(told["type"], "array.rest_finished");
+        let data = &told["data"];
+        assert_eq!(
+            [&data["task_id"], &data["array_id"], &data["array_index"], &data["array_indexes"]],
+            [&Value::Null, &array.to_string().into(), &Value::Null, &json!([[7, 7], [10, 13]])]
+        );
+        assert_eq!((&data["tasks"], &data["state"]), (&5.into(), &"FAILED".into()));
     }
 }

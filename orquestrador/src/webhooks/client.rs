@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::lang::Lang;
+use common::messages::webhook_failures::WebhookFailure;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -11,6 +13,8 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use orquestrador_core::webhook::Posted;
+
+use super::failure::failure_of;
 
 /// For the whole attempt, the connection included.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -24,7 +28,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Keeps connections.
 #[derive(Clone)]
-pub struct Client(HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct Client {
+    http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    lang: Lang,
+}
 
 /// What is sent.
 pub struct Message {
@@ -39,7 +46,7 @@ pub struct Message {
 impl Client {
     /// # Errors
     /// This machine has no root certificates, by which receivers could be known.
-    pub fn new() -> std::io::Result<Self> {
+    pub fn new(lang: Lang) -> std::io::Result<Self> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -49,24 +56,23 @@ impl Client {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        Ok(Self(
-            HyperClient::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(IDLE)
-                .pool_max_idle_per_host(IDLE_CONNECTIONS)
-                .build(https),
-        ))
+        let http = HyperClient::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(https);
+        Ok(Self { http, lang })
     }
 
     pub async fn post(&self, message: Message) -> Posted {
         match tokio::time::timeout(TIMEOUT, self.try_post(message)).await {
-            Ok(Ok((status, headers))) => meaning(status, &headers),
-            Ok(Err(error)) => failed(error),
-            Err(_) => failed(format!("no answer within {} s", TIMEOUT.as_secs())),
+            Ok(Ok((status, headers))) => meaning(status, &headers, self.lang),
+            Ok(Err(failure)) => failed(&failure, self.lang),
+            Err(_) => failed(&WebhookFailure::NoAnswer { seconds: TIMEOUT.as_secs() }, self.lang),
         }
     }
 
-    async fn try_post(&self, message: Message) -> Result<(StatusCode, HeaderMap), String> {
+    async fn try_post(&self, message: Message) -> Result<(StatusCode, HeaderMap), WebhookFailure> {
         let Message { url, id, timestamp, signature, body } = message;
         let request = Request::builder()
             .method(Method::POST)
@@ -77,9 +83,8 @@ impl Client {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)
             .body(Full::new(body))
-            .map_err(|error| error.to_string())?;
-        let answer =
-            self.0.request(request).await.map_err(|error| common::console::chain(&error))?;
+            .map_err(|error| WebhookFailure::Other { why: error.to_string() })?;
+        let answer = self.http.request(request).await.map_err(|error| failure_of(&error))?;
         let (head, body) = answer.into_parts();
         // Only so that the connection can be used again: the head has said all.
         let rest = Limited::new(body, MAX_ANSWER_BYTES).collect();
@@ -92,25 +97,26 @@ impl Client {
     }
 }
 
-fn failed(error: String) -> Posted {
-    Posted::Failed { error, after_ms: None }
+pub fn failed(failure: &WebhookFailure, lang: Lang) -> Posted {
+    Posted::Failed { error: failure.text(lang), after_ms: None }
 }
 
-fn meaning(status: StatusCode, headers: &HeaderMap) -> Posted {
+fn meaning(status: StatusCode, headers: &HeaderMap, lang: Lang) -> Posted {
     if status.is_success() {
         return Posted::Accepted;
     }
-    let answer = format!("the answer was {status}");
-    if status == StatusCode::GONE {
-        return Posted::Gone { error: answer };
-    }
+    let answer = status.to_string();
     if status.is_redirection() {
-        return failed(format!("{answer}; redirects are not followed"));
+        return failed(&WebhookFailure::Redirect { status: answer }, lang);
+    }
+    let error = WebhookFailure::Answer { status: answer }.text(lang);
+    if status == StatusCode::GONE {
+        return Posted::Gone { error };
     }
     let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let after = after.and_then(|seconds| seconds.trim().parse::<u64>().ok());
     let after_ms = after.map(|seconds| seconds.saturating_mul(1_000));
-    Posted::Failed { error: answer, after_ms }
+    Posted::Failed { error, after_ms }
 }
 
 #[cfg(test)]
@@ -125,12 +131,12 @@ mod tests {
             if let Some(after) = after {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
             }
-            meaning(StatusCode::from_u16(status).expect("is a status"), &headers)
+            meaning(StatusCode::from_u16(status).expect("is a status"), &headers, Lang::Pt)
         };
         for status in [200, 201, 202, 204, 299] {
             assert_eq!(of(status, None), Posted::Accepted);
         }
-        assert_eq!(of(410, None), Posted::Gone { error: "the answer was 410 Gone".into() });
+        assert_eq!(of(410, None), Posted::Gone { error: "a resposta foi 410 Gone".into() });
         for status in [301, 302, 400, 401, 404, 429, 500, 503] {
             assert!(matches!(of(status, None), Posted::Failed { after_ms: None, .. }), "{status}");
         }

@@ -4,12 +4,15 @@
 mod allow;
 mod body;
 mod client;
+mod failure;
 mod signature;
 
 use std::sync::{Arc, Mutex};
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
+use common::lang::Lang;
+use common::messages::webhook_failures::WebhookFailure;
 use orquestrador_core::Command;
 use orquestrador_core::terms::Terms;
 use orquestrador_core::webhook::{Owed, Posted};
@@ -19,6 +22,7 @@ use tonic::Status;
 
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
+use crate::driver::posts::Posts;
 use crate::driver::store::{Clock as _, SystemClock};
 use client::{Client, Message};
 
@@ -43,6 +47,7 @@ struct Shared {
     means: Option<(Config, Client)>,
     driver: DriverHandle,
     clock: SystemClock,
+    lang: Lang,
     runtime: Handle,
     under_way: Mutex<JoinSet<()>>,
 }
@@ -56,12 +61,14 @@ impl Webhooks {
         config: Option<Config>,
         driver: DriverHandle,
         clock: SystemClock,
+        lang: Lang,
     ) -> std::io::Result<Self> {
-        let means = config.map(|config| Ok::<_, std::io::Error>((config, Client::new()?)));
+        let means = config.map(|config| Ok::<_, std::io::Error>((config, Client::new(lang)?)));
         Ok(Self(Arc::new(Shared {
             means: means.transpose()?,
             driver,
             clock,
+            lang,
             runtime: Handle::current(),
             under_way: Mutex::default(),
         })))
@@ -83,9 +90,10 @@ impl Webhooks {
         }
         Ok(())
     }
+}
 
-    /// Begins to tell; what that comes to reaches the driver.
-    pub fn post(&self, owed: Arc<Owed>) {
+impl Posts for Webhooks {
+    fn post(&self, owed: Arc<Owed>) {
         let shared = Arc::clone(&self.0);
         let attempt = async move {
             let (task, tries) = (owed.report.task, owed.tries);
@@ -101,8 +109,7 @@ impl Webhooks {
         under_way.spawn_on(attempt, &self.0.runtime);
     }
 
-    /// The office is over: whoever has it now tells.
-    pub fn stop(&self) {
+    fn stop(&self) {
         self.0.lock().abort_all();
     }
 }
@@ -120,8 +127,7 @@ impl Shared {
     async fn attempt(&self, owed: &Owed) -> Posted {
         let Some((config, client)) = self.means.as_ref().filter(|_| self.allows(&owed.url.0))
         else {
-            let error = "this orchestrator does not allow the URL (--webhook-allow)".to_owned();
-            return Posted::Failed { error, after_ms: None };
+            return client::failed(&WebhookFailure::NotAllowed, self.lang);
         };
         let (id, body) = (body::id(owed.report.task), body::body(&owed.report));
         let timestamp = self.clock.wall().0 / 1_000;

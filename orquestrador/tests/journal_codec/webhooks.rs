@@ -1,8 +1,9 @@
 //! Reports of tasks' ends.
 
 use orquestrador_core::effect::TaskState;
+use orquestrador_core::event::Kept;
 use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
-use orquestrador_core::webhook::{Owed, Report, Settled};
+use orquestrador_core::webhook::{Owed, Report, Rest, Settled};
 use orquestrador_core::{Event, command::Delivery, terms::Terms};
 use proptest::prelude::*;
 
@@ -28,8 +29,17 @@ pub fn examples(task: TaskId, at: Timestamp) -> Vec<Event> {
             error: "the answer was 503".into(),
             at,
         },
-        Event::WebhookGivenUp { task, error: "the answer was 410".into(), at },
+        Event::WebhookGivenUp { task, error: "the answer was 410".into(), kept: None, at },
         Event::WebhookOwed(owed(task, at).into()),
+        Event::WebhookOwed(of_rest(task, at).into()),
+        Event::WebhookOwed(Owed { given_up: Some(at.plus_ms(7)), ..owed(task, at) }.into()),
+        Event::WebhookGivenUp {
+            task,
+            error: "the answer was 503".into(),
+            kept: Some(Kept { instead_of: Some(TaskId(3)) }),
+            at,
+        },
+        Event::WebhooksRetried { tasks: vec![task, TaskId(3)], at },
     ]
 }
 
@@ -50,12 +60,20 @@ fn owed(task: TaskId, at: Timestamp) -> Owed {
             group: Some("build-7".into()),
             schedule: Some("nightly".into()),
             retry_of: Some(TaskId(1)),
+            rest: None,
         },
         url: "https://hooks.example.com/mutirao".into(),
         tries: 2,
         next: at.plus_ms(30_000),
         error: "the connection was refused".into(),
+        given_up: None,
     }
+}
+
+fn of_rest(task: TaskId, at: Timestamp) -> Owed {
+    let mut owed = owed(task, at);
+    owed.report.rest = Some(Rest { tasks: 12, numbers: vec![3..7, 9..17] });
+    owed
 }
 
 pub fn settled(at: Timestamp) -> Settled {
@@ -76,11 +94,14 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                 Event::WebhookDelayed { task, tries, until, error, at }
             }
         ),
-        (task(), ".{0,12}", at()).prop_map(|(task, error, at)| Event::WebhookGivenUp {
-            task,
-            error,
-            at
-        }),
+        (task(), ".{0,12}", proptest::option::of(proptest::option::of(task())), at()).prop_map(
+            |(task, error, kept, at)| {
+                let kept = kept.map(|instead_of| Kept { instead_of });
+                Event::WebhookGivenUp { task, error, kept, at }
+            }
+        ),
+        (proptest::collection::vec(task(), 0..4), at())
+            .prop_map(|(tasks, at)| Event::WebhooksRetried { tasks, at }),
         (task(), at(), plain).prop_map(|(task, at, (state, has, tries, name))| {
             let mut owed = Owed { tries, error: name.clone(), ..owed(task, at) };
             let report = &mut owed.report;
@@ -90,6 +111,8 @@ pub fn any_event() -> impl Strategy<Value = Event> {
             report.group = has.then(|| name.as_str().into());
             report.schedule = (!has).then(|| name.as_str().into());
             report.retry_of = has.then_some(task);
+            report.rest = has.then(|| Rest { tasks: tries.into(), numbers: vec![1..2, 5..9] });
+            owed.given_up = tries.is_multiple_of(3).then_some(at);
             Event::WebhookOwed(owed.into())
         }),
     ]

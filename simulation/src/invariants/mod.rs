@@ -18,6 +18,7 @@ pub mod runs_on;
 pub mod started_once;
 pub mod starvation;
 pub mod timetable;
+pub mod webhooks;
 
 /// Something that must not happen has.
 #[derive(Clone, Debug)]

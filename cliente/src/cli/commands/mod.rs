@@ -26,6 +26,7 @@ mod submit;
 mod users;
 mod wait;
 mod watch;
+mod webhooks;
 mod workers;
 
 use cliente::{Client, TaskFilter};
@@ -76,6 +77,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
         }
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers { action } => workers::run(context, action).await,
+        Online::Webhooks { action } => webhooks::run(context, action).await,
         Online::Groups { action } => groups::run(context, action).await,
         Online::Queues { action } => queues::run(context, action).await,
         Online::Schedule { action } => schedule::run(context, action).await,

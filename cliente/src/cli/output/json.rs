@@ -5,13 +5,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use common::blobs::Content;
 use common::proto::{
     Array, Delivery, Durability, GetClusterResponse, Group, ListUsersResponse, NodeRole,
-    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskState, Usage, User, Webhook,
-    WebhookState, Worker,
+    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskState, UndeliveredWebhook, Usage, User,
+    Webhook, WebhookState, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::{Output, TaskView, schedules, time_of};
+use super::{Output, TaskView, schedules, time_of, webhooks};
 
 /// Handlers whose results are JSON objects.
 const OBJECTS: [&str; 2] = ["command", "simulated"];
@@ -116,6 +116,14 @@ impl Output for Json {
 
     fn group(&self, group: &Group, receipt: &Receipt) -> String {
         line(&self::group(group, Some(receipt)))
+    }
+
+    fn webhooks(&self, webhooks: &[UndeliveredWebhook]) -> String {
+        webhooks.iter().map(|webhook| line(&webhooks::json(webhook))).collect()
+    }
+
+    fn retried_webhooks(&self, count: u64) -> String {
+        line(&json!({ "retried": count }))
     }
 
     fn promoted(&self, node: &str, epoch: u64) -> String {

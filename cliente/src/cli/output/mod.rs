@@ -4,6 +4,7 @@ mod json;
 pub mod live;
 mod schedules;
 mod table;
+mod webhooks;
 
 use std::io::{ErrorKind, Write as _};
 
@@ -12,7 +13,7 @@ use common::blobs::Content;
 use common::lang::Lang;
 use common::proto::{
     Array, GetClusterResponse, Group, ListUsersResponse, Queue, Receipt, Schedule, Task, TaskState,
-    Worker,
+    UndeliveredWebhook, Worker,
 };
 use time::OffsetDateTime;
 
@@ -88,6 +89,9 @@ pub trait Output: Send + Sync {
     fn groups(&self, groups: &[Group]) -> String;
     /// How one group stands.
     fn group(&self, group: &Group, receipt: &Receipt) -> String;
+    fn webhooks(&self, webhooks: &[UndeliveredWebhook]) -> String;
+    /// So many are tried at once.
+    fn retried_webhooks(&self, count: u64) -> String;
     /// The epoch that `node` is principal of.
     fn promoted(&self, node: &str, epoch: u64) -> String;
 }

@@ -8,13 +8,14 @@ use common::messages::failures::task_error_text;
 use common::messages::words::{PendingReason, pending_text, role_word, state_word, waiting_text};
 use common::proto::{
     Array, Delivery, GetClusterResponse, Group, ListUsersResponse, Progress, Queue, Quota, Receipt,
-    Schedule, StateCount, Task, TaskError, TaskState, Usage, User, Webhook, WebhookState, Worker,
+    Schedule, StateCount, Task, TaskError, TaskState, UndeliveredWebhook, Usage, User, Webhook,
+    WebhookState, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
 
 use super::super::report::Report;
-use super::{Output, TaskView, schedules, time_of};
+use super::{Output, TaskView, schedules, time_of, webhooks};
 
 /// Characters of a result that are shown beside other things.
 const RESULT_WIDTH: usize = 80;
@@ -429,6 +430,14 @@ impl Output for Table {
             (Label::Started, time(group.started_at_ms)),
             (Label::Finished, finished),
         ])
+    }
+
+    fn webhooks(&self, webhooks: &[UndeliveredWebhook]) -> String {
+        webhooks::table(self, webhooks)
+    }
+
+    fn retried_webhooks(&self, count: u64) -> String {
+        format!("{count}\n")
     }
 
     fn promoted(&self, node: &str, epoch: u64) -> String {

@@ -78,6 +78,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::WebhookDelayed { .. }
         | Event::WebhookGivenUp { .. }
         | Event::WebhookOwed(_)
+        | Event::WebhooksRetried { .. }
         | Event::GroupRestored(_)
         | Event::OrderRestored { .. }
         | Event::BlobsReferred { .. }

@@ -109,6 +109,7 @@ impl Tally {
             | Event::WebhookDelayed { .. }
             | Event::WebhookGivenUp { .. }
             | Event::WebhookOwed(_)
+            | Event::WebhooksRetried { .. }
             | Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::ScheduleRemoved { .. }

@@ -130,13 +130,14 @@ impl State {
                 self.next_order = self.next_order.max(FinishOrder(*next));
                 Ok(())
             }
-            Event::WebhookDelivered { task, at } => self.webhook_settled(*task, None, *at),
+            Event::WebhookDelivered { task, at } => self.webhook_delivered(*task, *at),
             Event::WebhookDelayed { task, tries, until, error, at: _ } => {
                 self.webhook_delayed(*task, (*tries, *until), error)
             }
-            Event::WebhookGivenUp { task, error, at } => {
-                self.webhook_settled(*task, Some(error), *at)
+            Event::WebhookGivenUp { task, error, kept, at } => {
+                self.webhook_given_up(*task, error, *kept, *at)
             }
+            Event::WebhooksRetried { tasks, at } => self.webhooks_retried(tasks, *at),
             Event::WebhookOwed(owed) => {
                 self.webhook_owed(Arc::clone(owed));
                 Ok(())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Applied;
+use crate::event::Kept;
 use crate::ids::{TaskId, Timestamp, WebhookUrl};
 use crate::state::State;
 use crate::state::slab::Slot;
@@ -16,8 +17,7 @@ impl State {
         let task = &self.tasks[slot];
         let Some(finished) = task.finished() else { return };
         let (report, next) = (self.report(task, finished), finished.finished_at);
-        let owed = Owed { report, url, tries: 0, next, error: String::new() };
-        self.webhook_owed(Arc::new(owed));
+        self.webhook_owed(Arc::new(Owed::new(report, url, next)));
     }
 
     fn report(&self, task: &Task, finished: &Finished) -> Report {
@@ -41,6 +41,7 @@ impl State {
             group: terms.group.clone(),
             schedule: terms.schedule.clone(),
             retry_of: terms.origin.as_deref().map(|origin| origin.of),
+            rest: None,
         }
     }
 
@@ -59,7 +60,7 @@ impl State {
         (tries, until): (u16, Timestamp),
         error: &str,
     ) -> Applied {
-        let owed = self.webhooks.find(task).ok_or("nothing is owed of the task")?;
+        let owed = self.owed(task)?;
         if tries <= owed.tries {
             return Err("the attempt was counted before");
         }
@@ -68,30 +69,69 @@ impl State {
         Ok(())
     }
 
-    /// `error`: why it is given up; `None`: it was delivered.
-    pub(super) fn webhook_settled(
+    fn owed(&self, task: TaskId) -> Result<&Arc<Owed>, &'static str> {
+        let owed = self.webhooks.find(task).filter(|owed| owed.given_up.is_none());
+        owed.ok_or("nothing is owed of the task")
+    }
+
+    pub(super) fn webhook_delivered(&mut self, task: TaskId, at: Timestamp) -> Applied {
+        let tries = self.owed(task)?.tries.saturating_add(1);
+        self.webhook_forgotten(task);
+        self.note_report(
+            task,
+            Some(Settled { is_delivered: true, tries, error: String::new(), at }),
+        );
+        Ok(())
+    }
+
+    pub(super) fn webhook_given_up(
         &mut self,
-        id: TaskId,
-        error: Option<&str>,
+        task: TaskId,
+        error: &str,
+        kept: Option<Kept>,
         at: Timestamp,
     ) -> Applied {
-        let owed = self.webhooks.replace(id, None).ok_or("nothing is owed of the task")?;
-        self.digest = self.digest.wrapping_sub(hash(&owed));
-        // Retention may have forgotten it.
-        let Some(slot) = self.tasks.find(id) else { return Ok(()) };
+        let owed = Owed::clone(self.owed(task)?);
+        let (tries, error) = (owed.tries.saturating_add(1), error.to_owned());
+        match kept {
+            None => self.webhook_forgotten(task),
+            Some(Kept { instead_of }) => {
+                let (error, given_up) = (error.clone(), Some(at));
+                self.webhook_owed(Arc::new(Owed { tries, error, given_up, ..owed }));
+                instead_of.into_iter().for_each(|oldest| self.webhook_forgotten(oldest));
+            }
+        }
+        self.note_report(task, Some(Settled { is_delivered: false, tries, error, at }));
+        Ok(())
+    }
+
+    pub(super) fn webhooks_retried(&mut self, tasks: &[TaskId], at: Timestamp) -> Applied {
+        for task in tasks {
+            let owed = self.webhooks.find(*task).ok_or("nothing is known of the report")?;
+            let tries = if owed.given_up.is_some() { 0 } else { owed.tries };
+            let owed = Owed { tries, next: at, given_up: None, ..Owed::clone(owed) };
+            self.webhook_owed(Arc::new(owed));
+            self.note_report(*task, None);
+        }
+        Ok(())
+    }
+
+    fn webhook_forgotten(&mut self, task: TaskId) {
+        if let Some(owed) = self.webhooks.replace(task, None) {
+            self.digest = self.digest.wrapping_sub(hash(&owed));
+        }
+    }
+
+    /// What the task says of it, unless retention has forgotten the task.
+    fn note_report(&mut self, task: TaskId, settled: Option<Settled>) {
+        let Some(slot) = self.tasks.find(task) else { return };
         if self.tasks[slot].finished().is_none() {
-            return Ok(());
+            return;
         }
         let counted = self.count_out(slot);
         if let Body::Finished(finished) = &mut self.tasks[slot].body {
-            finished.webhook = Some(Box::new(Settled {
-                is_delivered: error.is_none(),
-                tries: owed.tries.saturating_add(1),
-                error: error.unwrap_or_default().to_owned(),
-                at,
-            }));
+            finished.webhook = settled.map(Box::new);
         }
         self.count_in(slot, counted);
-        Ok(())
     }
 }

@@ -1,5 +1,8 @@
 //! Accepting arrays, and how they look from outside.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::command::{NewArray, NewWork};
 use crate::digest;
 use crate::effect::{Answer, ArraySnapshot, Effect, Notice, TaskSnapshot, TaskState, WaitSnapshot};
@@ -10,7 +13,7 @@ use crate::rejection::Rejection;
 use crate::state::arrays::Array;
 use crate::state::slab::Slot;
 use crate::state::tasks::Task;
-use crate::webhook::WebhookStanding;
+use crate::webhook::{Owed, Report, Rest, WebhookStanding, shortened};
 
 impl Machine {
     pub(super) fn submit_array(
@@ -72,7 +75,9 @@ impl Machine {
         new: &NewArray,
     ) -> Result<Option<Slot<Array>>, Rejection> {
         let known = self.state.arrays.find(new.id);
-        match known.is_none_or(|slot| self.is_same_array(owner, slot, new)) {
+        // One of this name was forgotten, but the end of its rest is still to be told.
+        let is_told = known.is_some() || self.state.webhooks.find(TaskId(new.id.0)).is_none();
+        match is_told && known.is_none_or(|slot| self.is_same_array(owner, slot, new)) {
             true => Ok(known),
             false => Err(Rejection::ArrayConflict { array: new.id }),
         }
@@ -152,10 +157,12 @@ impl Machine {
             return;
         }
         let first = array.first;
-        let places = match self.are_changes_told {
+        let webhook = self.state.terms_of(array.class).webhook.clone();
+        let places = match self.are_changes_told || webhook.is_some() {
             true => array.early.places().gaps(begun..array.count),
             false => Vec::new(),
         };
+        let numbers: Vec<_> = places.iter().map(|p| first + p.start..first + p.end).collect();
         let (event, notice) = match failure {
             None => (
                 Event::ArrayCancelled { array: id, at: now },
@@ -168,12 +175,48 @@ impl Machine {
         };
         self.record(event, step);
         step.effects.push(Effect::Notice(notice));
-        if let Some(place) = places.first().map(|range| range.start) {
-            let numbers = places.into_iter().map(|p| first + p.start..first + p.end).collect();
+        if let Some(url) = webhook {
+            let report = self.report_of_rest(now, slot, numbers.clone());
+            let owed = Arc::new(Owed::new(report, url, now));
+            self.record(Event::WebhookOwed(owed), step);
+        }
+        if let Some(place) = places.first().map(|range| range.start)
+            && self.are_changes_told
+        {
             let mut template = self.snapshot_without_record((slot, place));
             template.finished_at = Some(now);
             step.effects.push(Effect::EndedInArray { array: id, numbers, template });
             self.tell_group_end(self.state.arrays[slot].class, step);
+        }
+    }
+
+    /// Of what has just ended with the array before its turn. An event says it, because ends of arrays that are in journals
+    /// already were told to nobody.
+    fn report_of_rest(
+        &self,
+        now: Timestamp,
+        slot: Slot<Array>,
+        numbers: Vec<Range<u32>>,
+    ) -> Report {
+        let array = &self.state.arrays[slot];
+        let terms = self.state.terms_of(array.class);
+        let failure = array.failed.map(ArrayFailure::failure);
+        Report {
+            task: TaskId(array.id.0),
+            owner: self.state.owner_of(array.class).name.clone(),
+            handler: self.state.handler_of(array.class).name.clone(),
+            state: if failure.is_some() { TaskState::Failed } else { TaskState::Cancelled },
+            attempt: Attempt(0),
+            submitted_at: array.submitted_at,
+            started_at: None,
+            finished_at: now,
+            error: failure.map(|failure| (failure.code, shortened(&failure.message))),
+            result_bytes: 0,
+            queue: terms.queue.clone(),
+            group: terms.group.clone(),
+            schedule: terms.schedule.clone(),
+            retry_of: None,
+            rest: Some(Rest::new(numbers)),
         }
     }
 
@@ -237,12 +280,11 @@ impl Machine {
             queue: terms.queue.clone(),
             priority: terms.priority,
             group: terms.group.clone(),
-            webhook: terms
-                .webhook
-                .clone()
-                .filter(|_| state == TaskState::Queued)
-                .map(WebhookStanding::Expected)
-                .map(Box::new),
+            webhook: match state {
+                TaskState::Queued => terms.webhook.clone().map(WebhookStanding::Expected),
+                _ => self.webhook_without_record(array, place),
+            }
+            .map(Box::new),
             finish_order: None,
         }
     }

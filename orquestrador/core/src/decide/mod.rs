@@ -161,6 +161,14 @@ impl Machine {
                 let done = self.run_schedule(now, (owner, name), task, step);
                 answer(step, request, done);
             }
+            Command::ListWebhooks { request, owner, only_given_up, after, limit } => {
+                let page = self.list_webhooks(owner.as_ref(), only_given_up, after, limit);
+                answer(step, request, Ok(page));
+            }
+            Command::RetryWebhooks { request, owner, choice } => {
+                let retried = self.retry_webhooks(now, owner.as_ref(), choice, step);
+                answer(step, request, retried);
+            }
             Command::ReportPost { task, tries, posted } => {
                 self.report_post(now, (task, tries), posted, step);
             }

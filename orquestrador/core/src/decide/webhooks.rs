@@ -1,15 +1,21 @@
 //! Telling receivers of tasks' ends: what is due is posted, and what that comes to is decided here.
 
+use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
-use crate::effect::{Effect, Notice};
-use crate::event::Event;
-use crate::ids::{TaskId, Timestamp};
+use crate::command::WebhookChoice;
+use crate::effect::{Answer, Effect, Notice};
+use crate::event::{Event, Kept};
+use crate::ids::{TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
+use crate::state::arrays::Array;
 use crate::terms::Terms;
-use crate::webhook::{Posted, WebhookStanding, asked_ms, delay_ms, shortened};
+use crate::webhook::{Owed, Posted, WebhookStanding, asked_ms, delay_ms, shortened};
+
+/// Reports that one page looks at. It may end here with fewer than asked for, or none.
+const MAX_SCANNED: usize = 10_000;
 
 impl Machine {
     /// What is due, as far as there is room for it; one target after the other, so that none keeps the others waiting.
@@ -47,7 +53,8 @@ impl Machine {
     ) {
         self.office.posts.end(task);
         // The report may be of an attempt before this office.
-        let owed = self.state.webhooks.find(task).filter(|owed| owed.tries == tries);
+        let is_it = |owed: &&Arc<Owed>| owed.tries == tries && owed.given_up.is_none();
+        let owed = self.state.webhooks.find(task).filter(is_it);
         if let Some(url) = owed.map(|owed| owed.url.clone()) {
             let tries = tries.saturating_add(1);
             let is_last = tries >= self.limits.webhook_attempts;
@@ -67,13 +74,78 @@ impl Machine {
                 Posted::Failed { error, .. } | Posted::Gone { error } => Some(shortened(&error)),
             };
             if let Some(error) = lost {
-                let event = Event::WebhookGivenUp { task, error: error.clone(), at: now };
-                self.record(event, step);
+                self.give_up(now, task, error.clone(), step);
                 let notice = Notice::WebhookGivenUp { task, url, tries, error };
                 step.effects.push(Effect::Notice(notice));
             }
         }
         self.post_webhooks(now, step);
+    }
+
+    /// As many as may be are kept: who wants them can have them tried again.
+    fn give_up(&mut self, now: Timestamp, task: TaskId, error: String, step: &mut Step) {
+        let given_up = self.state.webhooks.given_up();
+        let is_full = given_up.len() >= self.limits.max_given_up;
+        let instead_of = given_up.first().filter(|_| is_full).map(|(_, oldest)| *oldest);
+        let kept = Some(Kept { instead_of });
+        self.record(Event::WebhookGivenUp { task, error, kept, at: now }, step);
+    }
+
+    /// What is owed or was given up, by task. `owner`: `None` of all.
+    pub(super) fn list_webhooks(
+        &self,
+        owner: Option<&UserName>,
+        only_given_up: bool,
+        after: Option<TaskId>,
+        limit: usize,
+    ) -> Answer {
+        let mut behind = self.state.webhooks.behind(after);
+        let (mut webhooks, mut next) = (Vec::new(), None);
+        for (task, owed) in behind.by_ref().take(MAX_SCANNED) {
+            let is_wanted = !only_given_up || owed.given_up.is_some();
+            if is_wanted && is_of(owed, owner) {
+                webhooks.push(Arc::clone(owed));
+            }
+            next = Some(task);
+            if webhooks.len() >= limit.max(1) {
+                break;
+            }
+        }
+        Answer::Webhooks { webhooks, next: next.filter(|_| behind.next().is_some()) }
+    }
+
+    /// What was given up or waits is tried at once.
+    pub(super) fn retry_webhooks(
+        &mut self,
+        now: Timestamp,
+        owner: Option<&UserName>,
+        choice: WebhookChoice,
+        step: &mut Step,
+    ) -> Result<Answer, Rejection> {
+        let (chosen, next) = match choice {
+            WebhookChoice::These(tasks) => {
+                let webhooks = &self.state.webhooks;
+                let is_known =
+                    |task: &TaskId| webhooks.find(*task).is_some_and(|owed| is_of(owed, owner));
+                if let Some(task) = tasks.iter().find(|task| !is_known(task)) {
+                    return Err(Rejection::WebhookNotFound { task: *task });
+                }
+                (BTreeSet::from_iter(tasks), None)
+            }
+            WebhookChoice::All { after } => {
+                let all = self.list_webhooks(owner, false, after, self.limits.retry_webhooks);
+                let Answer::Webhooks { webhooks, next } = all else { return Ok(all) };
+                (webhooks.iter().map(|owed| owed.report.task).collect(), next)
+            }
+        };
+        let retried = chosen.len() as u64;
+        let is_idle = |task: &TaskId| !self.office.posts.is_under_way(*task);
+        let tasks: Vec<_> = chosen.into_iter().filter(is_idle).collect();
+        if !tasks.is_empty() {
+            self.record(Event::WebhooksRetried { tasks, at: now }, step);
+            self.post_webhooks(now, step);
+        }
+        Ok(Answer::WebhooksRetried { retried, next })
     }
 
     /// When the next report is due that is not under way, and for which there is room.
@@ -111,13 +183,31 @@ impl Machine {
         if let Some(url) = &terms.webhook {
             return Some(WebhookStanding::Expected(url.clone()));
         }
-        let owed = self.state.webhooks.find(task);
-        if let Some(owed) = owed {
-            let (url, error) = (owed.url.clone(), owed.error.clone());
-            return Some(WebhookStanding::Owed { url, tries: owed.tries, next: owed.next, error });
+        if let Some(owed) = self.state.webhooks.find(task) {
+            return Some(owed.standing());
         }
         let slot = self.state.tasks.find(task)?;
         let settled = self.state.tasks[slot].finished()?.webhook.as_deref()?;
         Some(WebhookStanding::Settled(settled.clone()))
     }
+
+    /// Of a task that ended and never had a record, or is forgotten: it may be told with the rest of its array.
+    pub(super) fn webhook_without_record(
+        &self,
+        array: &Array,
+        place: u32,
+    ) -> Option<WebhookStanding> {
+        let find = |task| self.state.webhooks.find(task);
+        let of_rest = || {
+            let owed = find(TaskId(array.id.0))?;
+            let rest = owed.report.rest.as_ref()?;
+            let number = array.first + place;
+            rest.numbers.iter().any(|range| range.contains(&number)).then_some(owed)
+        };
+        find(array.task(place)).or_else(of_rest).map(|owed| owed.standing())
+    }
+}
+
+fn is_of(owed: &Owed, owner: Option<&UserName>) -> bool {
+    owner.is_none_or(|owner| owed.report.owner == *owner)
 }

@@ -92,6 +92,7 @@ impl Ledger {
     }
 
     pub fn record(&mut self, event: &Event) {
+        self.webhooks.assert_rest_told(event);
         let Self { timetable, tasks, ends, .. } = self;
         timetable.record(event, &self.limits, |task| match tasks.get(&task) {
             Some(entry) => Some(entry.stage == Stage::Finished),
@@ -274,7 +275,9 @@ impl Ledger {
             }
             Event::WebhookDelayed { .. }
             | Event::WebhookDelivered { .. }
-            | Event::WebhookGivenUp { .. } => self.webhooks.record(event, &self.limits),
+            | Event::WebhookGivenUp { .. }
+            | Event::WebhookOwed(_)
+            | Event::WebhooksRetried { .. } => self.webhooks.record(event, &self.limits),
             Event::KeysReleased { keys } => {
                 for name in keys {
                     let (task, _) = self.keys.remove(name).expect("released keys were held");
@@ -335,7 +338,6 @@ impl Ledger {
             Event::TaskRestored(_)
             | Event::ArrayRestored(_)
             | Event::GroupRestored(_)
-            | Event::WebhookOwed(_)
             | Event::OrderRestored { .. } => panic!("nobody decides {event:?}"),
         }
     }

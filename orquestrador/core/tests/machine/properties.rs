@@ -46,6 +46,9 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (0..8usize).prop_map(|nth| Action::Ended { nth }),
         2 => (0..16usize).prop_map(|nth| Action::Return { nth }),
         2 => (0..4u8, 0..4u32).prop_map(|(worker, tasks)| Action::Prefetch { worker, tasks }),
+        8 => (0..6usize, crate::webhooks::any_posted()).prop_map(
+            |(nth, posted)| Action::Posted { nth, posted }
+        ),
         1 => Just(Action::FailOver),
     ]
 }
@@ -116,7 +119,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => queue().prop_map(|queue| Command::PurgeQueue { request: REQUEST, queue }),
         4 => timetable::command(owner().boxed(), terms()),
         2 => Just(Command::ExpireTimers),
-        4 => crate::webhooks::any_report(id().boxed()),
+        1 => crate::webhooks::any_report(id().boxed()),
+        3 => crate::webhooks::any_look(owner().boxed(), id().boxed()),
     ]
 }
 
@@ -225,7 +229,7 @@ fn terms() -> impl Strategy<Value = Terms> {
     let priority = prop_oneof![2 => Just(0), 1 => -2..3i8];
     let needs = proptest::option::weighted(0.3, needs());
     let group = proptest::option::weighted(0.5, group());
-    let webhook = proptest::option::weighted(0.3, crate::webhooks::any_url());
+    let webhook = proptest::option::weighted(0.6, crate::webhooks::any_url());
     let all = (terms, queue(), priority, times(), needs, group, webhook);
     all.prop_map(|(terms, queue, priority, times, needs, group, webhook)| {
         let needs = needs.filter(|needs| *needs != Needs::default()).map(Box::new);
@@ -331,6 +335,9 @@ fn limits() -> Limits {
         purge_batch: 3,
         missed_after_ms: 5_000,
         max_catch_up: 3,
+        max_given_up: 2,
+        retry_webhooks: 2,
+        webhook_attempts: 2,
         // The ledger knows nothing of patience.
         patience_ms: u64::MAX,
         ..Limits::default()

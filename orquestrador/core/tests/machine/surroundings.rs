@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{AttemptRef, ConnectWorker, Outcome, ReportedOutcome};
-use orquestrador_core::ids::{HandlerName, ProcessId, SessionId, WorkerId};
+use orquestrador_core::ids::{HandlerName, ProcessId, SessionId, TaskId, WorkerId};
+use orquestrador_core::webhook::Posted;
 use orquestrador_core::{Command, Effect, Step};
 
 use crate::blobs::nth_blob;
@@ -40,6 +41,11 @@ pub enum Action {
         worker: u8,
         tasks: u32,
     },
+    /// What the n-th attempt to tell a receiver so far came to.
+    Posted {
+        nth: usize,
+        posted: Posted,
+    },
     FailOver,
 }
 
@@ -53,6 +59,7 @@ pub struct Surroundings {
     /// What each session was told to run, in order.
     assigned: Vec<(SessionId, AttemptRef)>,
     stopped: Vec<(SessionId, AttemptRef)>,
+    posts: Vec<(TaskId, u16)>,
     running: BTreeMap<WorkerId, BTreeSet<AttemptRef>>,
 }
 
@@ -115,6 +122,10 @@ impl Surroundings {
                 let session = *self.session_of.get(&worker)?;
                 Some(Command::SetPrefetch { session, tasks })
             }
+            Action::Posted { nth, posted } => {
+                let (task, tries) = nth_last(&self.posts, nth)?;
+                Some(Command::ReportPost { task, tries, posted })
+            }
             Action::FailOver => None,
         }
     }
@@ -142,6 +153,7 @@ impl Surroundings {
                 Effect::CancelAttempt { session, attempt } => {
                     self.stopped.push((*session, *attempt));
                 }
+                Effect::Post { owed } => self.posts.push((owed.report.task, owed.tries)),
                 Effect::AcknowledgeOutcome { attempt, .. } => self.forget(*attempt),
                 Effect::Answer { .. }
                 | Effect::Welcome { .. }
@@ -149,7 +161,6 @@ impl Surroundings {
                 | Effect::TaskChanged { .. }
                 | Effect::EndedInArray { .. }
                 | Effect::GroupEnded { .. }
-                | Effect::Post { .. }
                 | Effect::Notice(_)
                 | Effect::UsersChanged { .. } => {}
             }

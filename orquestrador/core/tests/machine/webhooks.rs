@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use orquestrador_core::command::NewTask;
+use orquestrador_core::command::{NewTask, WebhookChoice};
 use orquestrador_core::effect::TaskState;
-use orquestrador_core::ids::{TaskId, Timestamp, WebhookUrl};
+use orquestrador_core::ids::{ArrayId, TaskId, Timestamp, UserName, WebhookUrl};
 use orquestrador_core::rejection::Rejection;
 use orquestrador_core::terms::Terms;
-use orquestrador_core::webhook::{Owed, Posted, WebhookStanding};
+use orquestrador_core::webhook::{Owed, Posted, Rest, WebhookStanding};
 use orquestrador_core::{Answer, Command, Effect, Event, Limits, Step};
 use proptest::prelude::*;
 
@@ -19,41 +20,113 @@ pub fn any_url() -> impl Strategy<Value = WebhookUrl> {
     (0..3u8).prop_map(|n| format!("https://{n}.example/").as_str().into())
 }
 
-/// Of any task, most of which are told of nowhere.
-pub fn any_report(task: BoxedStrategy<TaskId>) -> impl Strategy<Value = Command> {
+/// What an attempt comes to.
+pub fn any_posted() -> impl Strategy<Value = Posted> {
     let error = || "no".to_owned();
-    let posted = prop_oneof![
+    prop_oneof![
         2 => Just(Posted::Accepted),
         3 => proptest::option::of(0..9_000u64)
             .prop_map(move |after_ms| Posted::Failed { error: error(), after_ms }),
         1 => Just(Posted::Gone { error: "no".to_owned() }),
-    ];
-    (task, 0..3u16, posted).prop_map(|(task, tries, posted)| Command::ReportPost {
+    ]
+}
+
+/// Of any task, most of which are told of nowhere.
+pub fn any_report(task: BoxedStrategy<TaskId>) -> impl Strategy<Value = Command> {
+    (task, 0..3u16, any_posted()).prop_map(|(task, tries, posted)| Command::ReportPost {
         task,
         tries,
         posted,
     })
 }
 
+/// Somebody looks at what is owed, or wants it told at once.
+pub fn any_look(
+    owner: BoxedStrategy<UserName>,
+    task: BoxedStrategy<TaskId>,
+) -> impl Strategy<Value = Command> {
+    let choice = prop_oneof![
+        proptest::collection::vec(task.clone(), 1..3).prop_map(WebhookChoice::These),
+        proptest::option::of(task.clone()).prop_map(|after| WebhookChoice::All { after }),
+    ];
+    let look = (proptest::option::of(task), any::<bool>(), 0..3usize);
+    (proptest::option::of(owner), choice, proptest::option::of(look)).prop_map(
+        |(owner, choice, look)| match look {
+            None => Command::RetryWebhooks { request: REQUEST, owner, choice },
+            Some((after, only_given_up, limit)) => {
+                Command::ListWebhooks { request: REQUEST, owner, only_given_up, after, limit }
+            }
+        },
+    )
+}
+
 /// Whose end is still to be told, and how often that failed.
 #[derive(Default)]
-pub struct Book(BTreeMap<TaskId, u16>);
+pub struct Book {
+    owed: BTreeMap<TaskId, u16>,
+    /// The oldest first.
+    given_up: Vec<TaskId>,
+    /// What ended just now with its array, and how: it is told with the next event.
+    rest: Option<(ArrayId, Vec<TaskId>, TaskState)>,
+}
 
 impl Book {
     pub fn owe(&mut self, task: TaskId) {
-        self.0.insert(task, 0);
+        self.given_up.retain(|other| *other != task);
+        self.owed.insert(task, 0);
+    }
+
+    pub fn expect_rest(&mut self, array: ArrayId, tasks: &[TaskId], end: TaskState) {
+        self.rest = Some((array, tasks.to_vec(), end));
+    }
+
+    pub fn assert_rest_told(&self, next: &Event) {
+        let is_told = matches!(next, Event::WebhookOwed(_)) == self.rest.is_some();
+        assert!(is_told, "{next:?}, and to be told of was {:?}", self.rest);
     }
 
     pub fn record(&mut self, event: &Event, limits: &Limits) {
         match event {
             Event::WebhookDelayed { task, tries, until, at, .. } => {
-                let before = self.0.get_mut(task).expect("what is delayed was owed");
+                let before = self.owed.get_mut(task).expect("what is delayed was owed");
                 *before += 1;
                 assert_eq!(before, tries);
                 assert!(*tries < limits.webhook_attempts && until > at);
             }
-            Event::WebhookDelivered { task, .. } | Event::WebhookGivenUp { task, .. } => {
-                assert!(self.0.remove(task).is_some(), "nobody was to be told of {task}");
+            Event::WebhookDelivered { task, .. } => {
+                assert!(self.owed.remove(task).is_some(), "nobody was to be told of {task}");
+            }
+            Event::WebhookGivenUp { task, kept, .. } => {
+                assert!(self.owed.remove(task).is_some(), "nobody was to be told of {task}");
+                let kept = kept.expect("what is given up is kept");
+                let is_full = self.given_up.len() == limits.max_given_up;
+                let oldest = is_full.then(|| self.given_up.remove(0));
+                assert_eq!(kept.instead_of.is_some(), is_full);
+                // Those of one moment are as old as each other.
+                if let Some((instead_of, oldest)) = kept.instead_of.zip(oldest)
+                    && let Some(same) = self.given_up.iter_mut().find(|task| **task == instead_of)
+                {
+                    *same = oldest;
+                }
+                self.given_up.push(*task);
+            }
+            Event::WebhookOwed(owed) => {
+                let (array, tasks, end) = self.rest.take().expect("an array just ended");
+                let rest = owed.report.rest.as_ref().expect("tasks have their own ends");
+                let numbers = rest.numbers.iter().cloned().flatten();
+                let told: Vec<_> = numbers.map(|number| array.task(number)).collect();
+                assert_eq!((told, owed.report.state), (tasks, end));
+                assert_eq!(rest.tasks as usize, rest.numbers.iter().map(Range::len).sum());
+                self.owe(TaskId(array.0));
+            }
+            Event::WebhooksRetried { tasks, .. } => {
+                for task in tasks {
+                    let is_given_up = self.given_up.contains(task);
+                    assert_ne!(is_given_up, self.owed.contains_key(task), "{task}");
+                    if is_given_up {
+                        self.owe(*task);
+                    }
+                }
             }
             other => panic!("{other:?} is of something else"),
         }
@@ -253,7 +326,7 @@ fn a_slow_receiver_does_not_keep_others_waiting() {
 }
 
 #[test]
-fn tasks_of_arrays_are_told_of_but_not_those_that_never_began() {
+fn tasks_of_arrays_are_told_of_and_those_that_never_began_in_one() {
     let mut scene = Scene::new(Limits::default());
     scene.step(0, connect(1, 1));
     let mut array = submit_array(1, 0..7);
@@ -267,8 +340,18 @@ fn tasks_of_arrays_are_told_of_but_not_those_that_never_began() {
     let mut told: Vec<_> =
         posts(&scene.step(4, expire())).into_iter().map(|(task, _)| task).collect();
     told.sort_unstable();
-    // Finished, running, next in the queue, and cancelled by itself.
-    assert_eq!(told, [0, 1, 2, 6].map(|number| in_array(1, number)));
+    // The rest, then: finished, running, next in the queue, and cancelled by itself.
+    let whole = array_id(1).0;
+    assert_eq!(told, [whole, in_array(1, 0), in_array(1, 1), in_array(1, 2), in_array(1, 6)]);
+    scene.rebuilt();
+    let Some(WebhookStanding::Owed { url, .. }) = standing(&mut scene, in_array(1, 4)) else {
+        panic!("it is told with the others")
+    };
+    assert_eq!(&*url.0, URL);
+    let of_rest =
+        |of: u128| Command::ReportPost { task: TaskId(of), tries: 0, posted: Posted::Accepted };
+    scene.step(5, of_rest(whole));
+    assert_eq!(standing(&mut scene, in_array(1, 4)), None);
     scene.rebuilt();
 }
 
@@ -305,4 +388,119 @@ fn what_is_done_once_more_is_told_too() {
     scene.step(3, succeed(1, attempt(2, 1)));
     let step = scene.step(4, expire());
     assert_eq!(posts(&step), [(1, 0), (2, 0)]);
+}
+
+/// An array of which something had a turn of its own, and of which the rest ended before.
+fn ended_before_its_turn() -> (Scene, Step) {
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, connect(1, 0));
+    let mut array = submit_array(1, 0..9);
+    if let Command::SubmitArray { array, .. } = &mut array {
+        let terms = Arc::make_mut(&mut array.terms);
+        terms.webhook = Some(URL.into());
+        terms.times.begin_ms = Some(10);
+    }
+    scene.step(0, array);
+    scene.step(1, cancel(in_array(1, 4)));
+    let step = scene.step(50, expire());
+    (scene, step)
+}
+
+#[test]
+fn the_rest_of_an_array_that_fails_is_told_in_one_with_its_numbers_and_why() {
+    let (mut scene, step) = ended_before_its_turn();
+    let whole = array_id(1).0;
+    let mut told: Vec<_> = posts(&step).into_iter().map(|(task, _)| task).collect();
+    told.extend(posts(&scene.step(51, expire())).into_iter().map(|(task, _)| task));
+    told.sort_unstable();
+    assert_eq!(told, [whole, in_array(1, 0), in_array(1, 4)]);
+    let owed = step.events.iter().find_map(|event| match event {
+        Event::WebhookOwed(owed) => Some(Owed::clone(owed)),
+        _ => None,
+    });
+    let report = owed.expect("the rest is owed").report;
+    let rest = Rest { tasks: 7, numbers: vec![1..4, 5..9] };
+    assert_eq!((report.rest, report.state), (Some(rest), TaskState::Failed));
+    assert_eq!(report.error.map(|(code, _)| code).as_deref(), Some("EXPIRED"));
+    scene.rebuilt();
+}
+
+#[test]
+fn the_name_of_an_array_is_taken_as_long_as_the_end_of_its_rest_is_to_be_told() {
+    let limits = Limits { max_finished_tasks: 0, ..Limits::default() };
+    let mut scene = Scene::new(limits);
+    scene.step(0, connect(1, 0));
+    let mut array = submit_array(1, 0..3);
+    if let Command::SubmitArray { array, .. } = &mut array {
+        Arc::make_mut(&mut array.terms).webhook = Some(URL.into());
+    }
+    scene.step(0, array.clone());
+    scene.step(1, cancel_array(1));
+    scene.step(2, expire());
+    let again = scene.step(3, array.clone());
+    assert!(lines(&again)[0].starts_with("> refused: ArrayConflict"), "{:?}", lines(&again));
+    let accepted = Posted::Accepted;
+    scene.step(4, Command::ReportPost { task: TaskId(array_id(1).0), tries: 0, posted: accepted });
+    assert!(!scene.step(5, array).events.is_empty());
+}
+
+fn retry(owner: Option<&str>, choice: WebhookChoice) -> Command {
+    Command::RetryWebhooks { request: REQUEST, owner: owner.map(UserName::from), choice }
+}
+
+fn list(owner: Option<&str>, only_given_up: bool) -> Command {
+    let (owner, after) = (owner.map(UserName::from), None);
+    Command::ListWebhooks { request: REQUEST, owner, only_given_up, after, limit: 9 }
+}
+
+#[test]
+fn what_was_given_up_is_kept_and_told_again_from_the_beginning_if_somebody_wants_it() {
+    let limits = Limits { webhook_attempts: 1, ..Limits::default() };
+    let mut scene = finished(limits, &[1, 2]);
+    scene.step(6, expire());
+    scene.step(7, posted(1, 0, failed("refused")));
+    assert_eq!(lines(&scene.step(8, list(Some("ana"), true))), ["> webhooks [1] next None"]);
+    assert_eq!(lines(&scene.step(8, list(None, false))), ["> webhooks [1 2] next None"]);
+    assert_eq!(lines(&scene.step(8, list(Some("bia"), false))), ["> webhooks [] next None"]);
+    scene.rebuilt();
+    let these = |id| WebhookChoice::These(vec![TaskId(id)]);
+    let of_others = scene.step(9, retry(Some("bia"), these(1)));
+    assert!(lines(&of_others)[0].contains("WebhookNotFound"), "{:?}", lines(&of_others));
+    let again = scene.step(9, retry(Some("ana"), these(1)));
+    assert_eq!(posts(&again), [(1, 0)]);
+    assert!(matches!(standing(&mut scene, 1), Some(WebhookStanding::Owed { tries: 0, .. })));
+    scene.rebuilt();
+    scene.step(10, posted(1, 0, Posted::Accepted));
+    let Some(WebhookStanding::Settled(settled)) = standing(&mut scene, 1) else { panic!("owed") };
+    assert!(settled.is_delivered);
+    assert_eq!(lines(&scene.step(11, list(None, true))), ["> webhooks [] next None"]);
+    scene.rebuilt();
+}
+
+#[test]
+fn what_waits_for_its_next_attempt_need_not() {
+    let mut scene = finished(Limits::default(), &[1, 2, 3]);
+    scene.step(6, expire());
+    scene.step(7, posted(1, 0, failed("refused")));
+    scene.step(7, posted(2, 0, failed("refused")));
+    let all = WebhookChoice::All { after: None };
+    let step = scene.step(8, retry(Some("ana"), all));
+    assert_eq!(posts(&step), [(1, 1), (2, 1)], "the third is under way");
+    assert!(lines(&step).contains(&"> 3 told again, next None".to_owned()), "{:?}", lines(&step));
+    scene.rebuilt();
+}
+
+#[test]
+fn of_what_was_given_up_only_the_last_are_kept() {
+    let limits = Limits { webhook_attempts: 1, max_given_up: 2, ..Limits::default() };
+    let mut scene = finished(limits, &[1, 2, 3]);
+    scene.step(6, expire());
+    for (now, task) in [(7, 3), (8, 1), (9, 2)] {
+        scene.step(now, posted(task, 0, failed("refused")));
+    }
+    assert_eq!(lines(&scene.step(10, list(None, true))), ["> webhooks [1 2] next None"]);
+    assert!(
+        matches!(standing(&mut scene, 3), Some(WebhookStanding::Settled(s)) if !s.is_delivered)
+    );
+    scene.rebuilt();
 }

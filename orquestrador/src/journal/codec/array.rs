@@ -8,10 +8,8 @@ use orquestrador_core::event::{ArrayFailure, Forgotten, RestoredArray};
 use orquestrador_core::ids::{ArrayId, Timestamp};
 
 use super::CodecError;
-use super::event::{
-    expiry_from_proto, expiry_to_proto, is_at_most_once, retry_to_proto, task, terms,
-    terms_to_proto,
-};
+use super::event::{is_at_most_once, retry_to_proto, task, terms, terms_to_proto};
+use super::words::{expiry_from_proto, expiry_to_proto};
 
 pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {
     ArrayRestored {

@@ -6,15 +6,16 @@ use common::proto;
 use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery, Failure};
-use orquestrador_core::event::{Blockage, LossCause};
+use orquestrador_core::event::Blockage;
 use orquestrador_core::ids::{
     Attempt, BlobId, BlobRef, KeyName, QueueName, TaskId, Timestamp, UserName,
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
-use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
+use orquestrador_core::terms::{Origin, RetryPolicy, Terms, TimeLimits};
 
+use super::words::{cause_from_proto, cause_to_proto, expiry_from_proto, expiry_to_proto};
 use super::{CodecError, array, group, restored, schedule, webhook};
 use orquestrador_wire::process;
 
@@ -195,8 +196,11 @@ fn to_kind(event: &Event) -> Kind {
         Event::WebhookDelayed { task, tries, until, error, at } => {
             webhook::delayed((*task, *tries), error, (*until, *at))
         }
-        Event::WebhookGivenUp { task, error, at } => webhook::given_up(*task, error, *at),
-        Event::WebhookOwed(owed) => Kind::WebhookOwed(webhook::owed_to_proto(owed)),
+        Event::WebhookGivenUp { task, error, kept, at } => {
+            webhook::given_up(*task, error, *kept, *at)
+        }
+        Event::WebhookOwed(owed) => webhook::owed(owed),
+        Event::WebhooksRetried { tasks, at } => webhook::retried(tasks, *at),
         Event::KeysReleased { keys } => {
             let owned = |(owner, key): &(UserName, KeyName)| proto::OwnedKey {
                 owner: owner.to_string(),
@@ -438,6 +442,9 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         Kind::WebhookDelayed(e) => webhook::delayed_from_proto(e)?,
         Kind::WebhookGivenUp(e) => webhook::given_up_from_proto(e)?,
         Kind::WebhookOwed(e) => Event::WebhookOwed(webhook::owed_from_proto(e)?.into()),
+        Kind::WebhookReport(e) => webhook::report_from_proto(e)?,
+        Kind::WebhookKept(e) => webhook::kept_from_proto(e)?,
+        Kind::WebhooksRetried(e) => webhook::retried_from_proto(&e)?,
         Kind::TaskRestored(e) => Event::TaskRestored(Box::new(restored::from_proto(e)?)),
         Kind::ArrayRestored(e) => Event::ArrayRestored(Box::new(array::from_proto(e)?)),
         Kind::ScheduleSet(e) => schedule::set_from_proto(e)?,
@@ -557,36 +564,6 @@ pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
 
 fn named(queue: &str) -> QueueName {
     if queue.is_empty() { QueueName::default() } else { queue.into() }
-}
-
-pub(super) fn expiry_to_proto(expiry: Expiry) -> proto::Expiry {
-    match expiry {
-        Expiry::NotBegun => proto::Expiry::NotBegun,
-        Expiry::NotEnded => proto::Expiry::NotEnded,
-    }
-}
-
-pub(super) fn expiry_from_proto(expiry: i32) -> Result<Expiry, CodecError> {
-    match proto::Expiry::try_from(expiry) {
-        Ok(proto::Expiry::NotBegun) => Ok(Expiry::NotBegun),
-        Ok(proto::Expiry::NotEnded) => Ok(Expiry::NotEnded),
-        Ok(proto::Expiry::Unspecified) | Err(_) => Err(CodecError::Invalid("expiry")),
-    }
-}
-
-pub(super) fn cause_to_proto(cause: LossCause) -> proto::LossCause {
-    match cause {
-        LossCause::WorkerSilent => proto::LossCause::WorkerSilent,
-        LossCause::WorkerRestarted => proto::LossCause::WorkerRestarted,
-    }
-}
-
-pub(super) fn cause_from_proto(cause: i32) -> Result<LossCause, CodecError> {
-    match proto::LossCause::try_from(cause) {
-        Ok(proto::LossCause::WorkerSilent) => Ok(LossCause::WorkerSilent),
-        Ok(proto::LossCause::WorkerRestarted) => Ok(LossCause::WorkerRestarted),
-        Ok(proto::LossCause::Unspecified) | Err(_) => Err(CodecError::Invalid("cause")),
-    }
 }
 
 fn resource_to_proto((name, count): &(String, u64)) -> proto::JournalResource {

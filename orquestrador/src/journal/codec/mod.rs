@@ -10,6 +10,7 @@ mod restored;
 mod role;
 mod schedule;
 mod webhook;
+mod words;
 
 use bytes::Bytes;
 use common::proto;

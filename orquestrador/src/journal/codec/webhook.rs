@@ -4,10 +4,12 @@ use common::proto;
 use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
 use orquestrador_core::effect::TaskState;
+use orquestrador_core::event::Kept;
 use orquestrador_core::ids::{Attempt, TaskId, Timestamp};
-use orquestrador_core::webhook::{Owed, Report, Settled};
+use orquestrador_core::webhook::{Owed, Report, Rest, Settled};
 
 use super::CodecError;
+use super::array::{ranges_from_proto, ranges_to_proto};
 use super::event::{id, task};
 
 pub fn delivered(of: TaskId, at: Timestamp) -> Kind {
@@ -42,22 +44,72 @@ pub fn delayed_from_proto(e: proto::WebhookDelayed) -> Result<Event, CodecError>
     })
 }
 
-pub fn given_up(of: TaskId, error: &str, at: Timestamp) -> Kind {
-    let (task_id, error) = (id(of), error.to_owned());
-    Kind::WebhookGivenUp(proto::WebhookGivenUp { task_id, error, at_ms: at.0 })
+pub fn given_up(of: TaskId, error: &str, kept: Option<Kept>, at: Timestamp) -> Kind {
+    let (task_id, error, at_ms) = (id(of), error.to_owned(), at.0);
+    match kept {
+        None => Kind::WebhookGivenUp(proto::WebhookGivenUp { task_id, error, at_ms }),
+        Some(Kept { instead_of }) => {
+            let instead_of = instead_of.map(id);
+            Kind::WebhookKept(proto::WebhookKept { task_id, error, at_ms, instead_of })
+        }
+    }
 }
 
 pub fn given_up_from_proto(e: proto::WebhookGivenUp) -> Result<Event, CodecError> {
     let (task, at) = (task(&e.task_id)?, Timestamp(e.at_ms));
-    Ok(Event::WebhookGivenUp { task, error: e.error, at })
+    Ok(Event::WebhookGivenUp { task, error: e.error, kept: None, at })
+}
+
+pub fn kept_from_proto(e: proto::WebhookKept) -> Result<Event, CodecError> {
+    let instead_of = e.instead_of.map(|of| task(&of)).transpose()?;
+    let (task, kept, at) = (task(&e.task_id)?, Some(Kept { instead_of }), Timestamp(e.at_ms));
+    Ok(Event::WebhookGivenUp { task, error: e.error, kept, at })
+}
+
+pub fn retried(tasks: &[TaskId], at: Timestamp) -> Kind {
+    let task_ids = tasks.iter().map(|task| id(*task)).collect();
+    Kind::WebhooksRetried(proto::WebhooksRetried { task_ids, at_ms: at.0 })
+}
+
+pub fn retried_from_proto(e: &proto::WebhooksRetried) -> Result<Event, CodecError> {
+    let tasks = e.task_ids.iter().map(|id| task(id)).collect::<Result<_, _>>()?;
+    Ok(Event::WebhooksRetried { tasks, at: Timestamp(e.at_ms) })
+}
+
+/// What says more than a report did once is another event: who does not know it stops, and does not go on without it.
+pub fn owed(owed: &Owed) -> Kind {
+    let (plain, given_up) = (owed_to_proto(owed), owed.given_up);
+    let rest = owed.report.rest.as_ref();
+    if rest.is_none() && given_up.is_none() {
+        return Kind::WebhookOwed(plain);
+    }
+    Kind::WebhookReport(proto::WebhookReport {
+        owed: Some(plain),
+        rest: rest.map(|rest| proto::ReportedRest {
+            tasks: rest.tasks,
+            numbers: ranges_to_proto(&rest.numbers),
+        }),
+        given_up_at_ms: given_up.map(|at| at.0),
+    })
+}
+
+pub fn report_from_proto(e: proto::WebhookReport) -> Result<Event, CodecError> {
+    let mut owed = owed_from_proto(e.owed.ok_or(CodecError::Invalid("owed"))?)?;
+    let rest = |rest: proto::ReportedRest| {
+        let (tasks, numbers) = (rest.tasks, ranges_from_proto(rest.numbers)?);
+        Ok::<_, CodecError>(Rest { tasks, numbers })
+    };
+    owed.report.rest = e.rest.map(rest).transpose()?;
+    owed.given_up = e.given_up_at_ms.map(Timestamp);
+    Ok(Event::WebhookOwed(owed.into()))
 }
 
 fn tries(tries: u32) -> Result<u16, CodecError> {
     u16::try_from(tries).map_err(|_| CodecError::Invalid("tries"))
 }
 
-pub fn owed_to_proto(owed: &Owed) -> proto::WebhookOwed {
-    let Owed { report, url, tries, next, error } = owed;
+fn owed_to_proto(owed: &Owed) -> proto::WebhookOwed {
+    let Owed { report, url, tries, next, error, given_up: _ } = owed;
     let (code, message) = report.error.clone().unwrap_or_default();
     proto::WebhookOwed {
         task_id: id(report.task),
@@ -98,6 +150,7 @@ pub fn owed_from_proto(e: proto::WebhookOwed) -> Result<Owed, CodecError> {
         group: name(&e.group).map(|group| group.as_str().into()),
         schedule: name(&e.schedule).map(|schedule| schedule.as_str().into()),
         retry_of: e.retry_of.map(|of| task(&of)).transpose()?,
+        rest: None,
     };
     Ok(Owed {
         report,
@@ -105,6 +158,7 @@ pub fn owed_from_proto(e: proto::WebhookOwed) -> Result<Owed, CodecError> {
         tries: tries(e.tries)?,
         next: Timestamp(e.next_ms),
         error: e.error,
+        given_up: None,
     })
 }
 

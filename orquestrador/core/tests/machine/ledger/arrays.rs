@@ -20,6 +20,9 @@ impl Ledger {
     pub(super) fn end_in_array(&mut self, array: ArrayId, end: TaskState) {
         let gone = self.waiting_in(array).split_off(1);
         assert!(!gone.is_empty(), "nothing of {array} waits");
+        if self.tasks[&gone[0]].terms.webhook.is_some() {
+            self.webhooks.expect_rest(array, &gone, end);
+        }
         gone.iter().for_each(|task| self.count_end(*task, end));
         self.tasks.retain(|task, _| !gone.contains(task));
         gone.into_iter().for_each(|task| self.note_end(task, false));

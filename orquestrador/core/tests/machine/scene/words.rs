@@ -71,7 +71,16 @@ fn event(event: &Event) -> String {
         Event::WebhookGivenUp { task, error, .. } => {
             format!("given up to tell of {}: {error}", shown(*task))
         }
-        Event::WebhookOwed(owed) => format!("owed {}", shown(owed.report.task)),
+        Event::WebhookOwed(owed) => match &owed.report.rest {
+            None => format!("owed {}", shown(owed.report.task)),
+            Some(rest) => {
+                let (task, state) = (owed.report.task.0 >> 96, owed.report.state);
+                format!("owed {:?} of array {task}: {state:?}", rest.numbers)
+            }
+        },
+        Event::WebhooksRetried { tasks, .. } => tasks
+            .iter()
+            .fold("told again".to_owned(), |text, task| format!("{text} {}", shown(*task))),
         Event::KeysReleased { keys } => format!("released keys {keys:?}"),
         Event::GroupRestored(restored) => format!("restored group {}", restored.group),
         Event::OrderRestored { next } => format!("restored order {next}"),
@@ -216,6 +225,13 @@ fn answer(answer: &Answer) -> String {
         Answer::Looked { tasks, position, is_all, is_open } => {
             let tasks: Vec<_> = tasks.iter().map(|(task, _)| snapshot(task)).collect();
             format!("looked [{}] to {position} all {is_all} open {is_open}", tasks.join(", "))
+        }
+        Answer::Webhooks { webhooks, next } => {
+            let webhooks: Vec<_> = webhooks.iter().map(|owed| shown(owed.report.task)).collect();
+            format!("webhooks [{}] next {next:?}", webhooks.join(" "))
+        }
+        Answer::WebhooksRetried { retried, next } => {
+            format!("{retried} told again, next {next:?}")
         }
         Answer::UserAdded => "user added".to_owned(),
         Answer::UserRemoved => "user removed".to_owned(),
