@@ -494,28 +494,33 @@ fn together(
     allow_unknown_handler: bool,
 ) -> Result<(proto::SubmitTasksRequest, Vec<Large>), Error> {
     batch.iter().try_for_each(TaskSpec::check)?;
-    let (tasks, large): (_, Vec<_>) = batch.into_iter().map(TaskSpec::into_wire).unzip();
-    let request = proto::SubmitTasksRequest { tasks, allow_unknown_handler };
-    Ok((request, large.into_iter().flatten().collect()))
+    let mut large = Vec::new();
+    let tasks = batch.into_iter().map(|task| {
+        let (task, payload) = task.into_wire();
+        large.extend(payload);
+        task
+    });
+    let request = proto::SubmitTasksRequest { tasks: tasks.collect(), allow_unknown_handler };
+    Ok((request, large))
 }
 
-/// In order, each of bounded count and size.
-fn batches(tasks: Vec<TaskSpec>) -> Vec<Vec<TaskSpec>> {
-    let mut batches: Vec<Vec<TaskSpec>> = Vec::new();
-    let mut bytes = 0;
-    for task in tasks {
+/// In order, each of bounded count and size. Tasks are moved in one piece, if at all.
+fn batches(mut tasks: Vec<TaskSpec>) -> Vec<Vec<TaskSpec>> {
+    let (mut starts, mut count, mut bytes) = (Vec::new(), 0, 0);
+    for (nth, task) in tasks.iter().enumerate() {
         let size = task.payload.len();
-        match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH_TASKS && bytes + size <= BATCH_BYTES => {
-                bytes += size;
-                batch.push(task);
-            }
-            Some(_) | None => {
-                bytes = size;
-                batches.push(vec![task]);
-            }
+        if count == BATCH_TASKS || count > 0 && bytes + size > BATCH_BYTES {
+            starts.push(nth);
+            (count, bytes) = (0, 0);
         }
+        (count, bytes) = (count + 1, bytes + size);
     }
+    let mut batches: Vec<_> =
+        starts.into_iter().rev().map(|start| tasks.split_off(start)).collect();
+    if !tasks.is_empty() {
+        batches.push(tasks);
+    }
+    batches.reverse();
     batches
 }
 

@@ -54,3 +54,40 @@ fn what_failed_is_done_once_more_when_its_cause_is_mended_and_the_principal_is_d
     assert_eq!(refused.stdout.lines().count(), 1, "the other one is done: {refused:?}");
     Ok(())
 }
+
+#[test]
+fn of_an_array_or_a_group_what_failed_is_done_once_more_and_nothing_else() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
+    let disk = dir.path().join("disk");
+    let script = r#"test "$MUTIRAO_ARRAY_INDEX" -gt 4 || test -e "$0""#;
+    let payload = json!({ "argv": ["sh", "-c", script, disk] }).to_string();
+    let submit = ["submit", "--array", "3-7", "--handler", "command", "--payload", &payload];
+    let (mut arrays, groups) = (Vec::new(), ["norte", "sul"]);
+    for group in groups {
+        let ended = cli.json(&[&submit[..], &["--group", group, "--wait"]].concat())?;
+        let array = ended.last().and_then(|array| array["array_id"].as_str());
+        arrays.push(array.expect("it is the array").to_owned());
+    }
+    assert_eq!(cli.json(&["list", "--state", "failed"])?.len(), 4);
+
+    fs::write(&disk, "")?;
+    cluster.kill_principal()?;
+    let of_array = cli.json(&["retry", &arrays[0], "--wait"])?;
+    assert_eq!(of_array.len(), 2, "3 and 4: {of_array:?}");
+    let of = |task: &Value| {
+        let of = task["retry_of"].as_str().expect("it has one");
+        common::array_id::of_task(of).map(|(array, _)| array)
+    };
+    assert!(of_array.iter().all(|task| of(task).as_deref() == Some(&arrays[0])), "{of_array:?}");
+    assert!(cli.json(&["retry", &arrays[0]])?.is_empty(), "each of them once");
+
+    let none = cli.json(&["retry", "--failed", "--group", "norte"])?;
+    assert!(none.is_empty(), "{none:?}");
+    let of_group = cli.json(&["retry", "--failed", "--group", "sul", "--wait"])?;
+    assert_eq!(of_group.len(), 2, "{of_group:?}");
+    assert!(of_group.iter().all(|task| task["group"] == "sul"), "{of_group:?}");
+    let unknown = cli.run(&["retry", &common::array_id::new()])?;
+    assert_eq!(unknown.code, Some(exit::REFUSED.into()), "{unknown:?}");
+    Ok(())
+}

@@ -168,6 +168,8 @@ pub enum Online {
         handler: Option<String>,
         #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "task_ids")]
         code: Option<String>,
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "task_ids")]
+        group: Option<String>,
         #[command(flatten)]
         wait: Wait,
     },
@@ -226,8 +228,8 @@ pub struct List {
     group: Option<String>,
     #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
     code: Option<String>,
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: u64,
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
 }
@@ -335,6 +337,8 @@ pub struct Run {
 pub struct Map {
     #[arg(long, value_name = "FILE|-")]
     pub inputs: Option<String>,
+    #[arg(long, short = '0')]
+    pub null: bool,
     #[arg(long, short, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub jobs: u64,
     #[arg(long, short)]

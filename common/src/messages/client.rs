@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::client_files::FilesMessage;
 use super::flow::FlowProblem;
-use super::words::{PendingReason, durability_text, pending_text, state_word};
+use super::words::{PendingReason, counted, durability_text, pending_text, state_word};
 use super::{Message, failures::task_error_text, io};
 use crate::lang::Lang;
 use crate::proto::{Durability, TaskState};
@@ -313,12 +313,12 @@ impl ClientMessage {
             Self::Accepted { task, existed: true, .. } => {
                 format!("Tarefa {task} já tinha sido recebida; nada foi duplicado.")
             }
-            Self::AcceptedMany { count } => format!("{count} tarefas recebidas."),
+            Self::AcceptedMany { count } => format!("{}.", counted(count, "tarefa recebida", "tarefas recebidas")),
             Self::AcceptedFlow { count, group } => format!(
-                "{count} tarefas recebidas, no grupo {group}; veja cliente groups show {group}."
+                "{}, no grupo {group}; veja cliente groups show {group}.", counted(count, "tarefa recebida", "tarefas recebidas")
             ),
             Self::GroupCancelled { group, tasks } => {
-                format!("{tasks} tarefas do grupo {group} canceladas.")
+                format!("No grupo {group}: {}.", counted(tasks, "tarefa cancelada", "tarefas canceladas"))
             }
             Self::Retried { of, task, durability } => {
                 let durability = durability_text(*durability, Lang::Pt);
@@ -338,7 +338,7 @@ impl ClientMessage {
             ),
             Self::AcceptedArray { array, tasks, durability, existed: false } => {
                 let durability = durability_text(*durability, Lang::Pt);
-                format!("Array {array} de {tasks} tarefas RECEBIDO ({durability}).")
+                format!("Array {array} de {} RECEBIDO ({durability}).", counted(tasks, "tarefa", "tarefas"))
             }
             Self::AcceptedArray { array, existed: true, .. } => {
                 format!("Array {array} já tinha sido recebido; nada foi duplicado.")
@@ -395,10 +395,10 @@ impl ClientMessage {
                 format!("Agendamento {schedule} removido; as tarefas que criou continuam.")
             }
             Self::QueuePurged { queue, tasks, left: 1.. } => {
-                format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas; outras chegam enquanto isso.")
+                format!("Fila {queue}: {}; outras chegam enquanto isso.", counted(tasks, "tarefa que esperava foi cancelada", "tarefas que esperavam foram canceladas"))
             }
             Self::QueuePurged { queue, tasks, .. } => {
-                format!("{tasks} tarefas que esperavam na fila {queue} foram canceladas.")
+                format!("Fila {queue}: {}.", counted(tasks, "tarefa que esperava foi cancelada", "tarefas que esperavam foram canceladas"))
             }
             Self::WorkerDraining { worker, busy } => format!("O worker {worker} não recebe mais tarefas e encerra quando terminar o que executa (slots em uso: {busy})."),
             Self::WorkerGone { worker } => format!("O worker {worker} encerrou."),
@@ -461,12 +461,12 @@ impl ClientMessage {
             Self::Accepted { task, existed: true, .. } => {
                 format!("Task {task} had been accepted before; nothing was duplicated.")
             }
-            Self::AcceptedMany { count } => format!("{count} tasks accepted."),
+            Self::AcceptedMany { count } => format!("{} accepted.", counted(count, "task", "tasks")),
             Self::AcceptedFlow { count, group } => format!(
-                "{count} tasks accepted, in the group {group}; see cliente groups show {group}."
+                "{} accepted, in the group {group}; see cliente groups show {group}.", counted(count, "task", "tasks")
             ),
             Self::GroupCancelled { group, tasks } => {
-                format!("{tasks} tasks of the group {group} cancelled.")
+                format!("{} of the group {group} cancelled.", counted(tasks, "task", "tasks"))
             }
             Self::Retried { of, task, durability } => {
                 let durability = durability_text(*durability, Lang::En);
@@ -486,7 +486,7 @@ impl ClientMessage {
             ),
             Self::AcceptedArray { array, tasks, durability, existed: false } => {
                 let durability = durability_text(*durability, Lang::En);
-                format!("Array {array} of {tasks} tasks accepted ({durability}).")
+                format!("Array {array} of {} accepted ({durability}).", counted(tasks, "task", "tasks"))
             }
             Self::AcceptedArray { array, existed: true, .. } => {
                 format!("Array {array} had been accepted before; nothing was duplicated.")
@@ -543,10 +543,10 @@ impl ClientMessage {
                 format!("Schedule {schedule} removed; the tasks that it made stay.")
             }
             Self::QueuePurged { queue, tasks, left: 1.. } => {
-                format!("{tasks} tasks that waited in the queue {queue} were cancelled; others come meanwhile.")
+                format!("Queue {queue}: {} cancelled; others come meanwhile.", counted(tasks, "waiting task", "waiting tasks"))
             }
             Self::QueuePurged { queue, tasks, .. } => {
-                format!("{tasks} tasks that waited in the queue {queue} were cancelled.")
+                format!("Queue {queue}: {} cancelled.", counted(tasks, "waiting task", "waiting tasks"))
             }
             Self::WorkerDraining { worker, busy } => format!("The worker {worker} takes no more tasks and ends when it has finished what it runs (slots in use: {busy})."),
             Self::WorkerGone { worker } => format!("The worker {worker} has ended."),

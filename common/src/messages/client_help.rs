@@ -113,6 +113,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "O programa e os argumentos, e depois de ::: as entradas; {} é a entrada, {.} sem extensão, {/} só o nome, {//} a pasta, {/.} o nome sem extensão, {#} o número, {2} a da segunda lista"
         }
         "map.inputs" => "Sem :::, as entradas são as linhas deste arquivo (- é a entrada padrão)",
+        "map.null" => {
+            "As entradas terminam com um byte zero, como em find -print0, em vez de linhas"
+        }
         "map.jobs" => "Quantas tarefas em andamento, no máximo, 1 a 10000",
         "map.keep_order" => "Mostra as saídas na ordem das entradas",
         "map.tag" => "Cada linha da saída começa com a entrada e um tab",
@@ -141,7 +144,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "list.until" => "Só as submetidas antes disso",
         "list.after" => "Só as submetidas antes desta tarefa: a página seguinte",
-        "list.group" => "Só as deste grupo",
+        "list.group" | "retry.group" => "Só as deste grupo",
         "list.code" | "retry.code" => {
             "Só as que falharam ou se perderam com este código, por exemplo QUARANTINED"
         }
@@ -151,7 +154,8 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "watch.about" => {
             "Acompanha tarefas até terminarem; sem nenhuma, todas as suas daqui em diante"
         }
-        "watch.task_ids" | "cancel.task_ids" | "retry.task_ids" => "Identificadores das tarefas",
+        "watch.task_ids" | "cancel.task_ids" => "Identificadores das tarefas",
+        "retry.task_ids" => "Identificadores de tarefas, ou de arrays: destes, tudo o que falhou",
         "task_id" => "Identificador da tarefa",
         "cancel.about" => "Cancela tarefas",
         "retry.about" => "Faz de novo tarefas que falharam ou se perderam, como tarefas novas",
@@ -386,6 +390,7 @@ fn english(id: &str) -> Option<&'static str> {
             "The program and its arguments, and after ::: the inputs; {} is the input, {.} without extension, {/} its name, {//} its folder, {/.} the name without extension, {#} the number, {2} that of the second list"
         }
         "map.inputs" => "Without :::, the inputs are the lines of this file (- is standard input)",
+        "map.null" => "Inputs end with a byte of zero, as of find -print0, instead of being lines",
         "map.jobs" => "How many tasks under way, at most, 1 to 10000",
         "map.keep_order" => "Shows outputs in the order of the inputs",
         "map.tag" => "Each line of output begins with the input and a tab",
@@ -414,7 +419,7 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "list.until" => "Only those submitted before that",
         "list.after" => "Only those submitted before this task: the next page",
-        "list.group" => "Only those of this group",
+        "list.group" | "retry.group" => "Only those of this group",
         "list.code" | "retry.code" => {
             "Only what failed or was lost with this code, for example QUARANTINED"
         }
@@ -424,7 +429,8 @@ fn english(id: &str) -> Option<&'static str> {
         "watch.about" => {
             "Follows tasks until they are finished; without any, all of yours from now on"
         }
-        "watch.task_ids" | "cancel.task_ids" | "retry.task_ids" => "Ids of the tasks",
+        "watch.task_ids" | "cancel.task_ids" => "Ids of the tasks",
+        "retry.task_ids" => "Ids of tasks, or of arrays: of these all that failed",
         "task_id" => "Id of the task",
         "cancel.about" => "Cancels tasks",
         "retry.about" => "Does once more tasks that failed or were lost, as new tasks",

@@ -38,7 +38,7 @@ impl BadValue {
             (Lang::En, Self::Bytes) => "give a size, like 512MiB or 2GiB",
             (Lang::En, Self::Folder) => "give a folder whose whole path is UTF-8 text",
             (Lang::Pt, Self::Numbers) => {
-                "informe o primeiro e o último número, como 0-999; o último vai até 4294967294"
+                "informe o primeiro e o último número, em ordem crescente, como 0-999; o último vai até 4294967294"
             }
             (Lang::En, Self::TaskId) => {
                 "the id of a task has 36 characters, like 0190b4a0-0000-7000-8000-000000000001"
@@ -54,7 +54,7 @@ impl BadValue {
                 "give a time ago, like 15m or 2h, or date, time and offset, like 2026-12-01T08:00:00-03:00"
             }
             (Lang::En, Self::Numbers) => {
-                "give the first and the last number, like 0-999; the last one is at most 4294967294"
+                "give the first and the last number, in ascending order, like 0-999; the last one is at most 4294967294"
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Console lines of the orchestrators.
 
+use super::words::counted;
 use super::{Fields, Message};
 use crate::lang::Lang;
 
@@ -324,7 +325,7 @@ impl NodeMessage {
             }
             Self::QuotaChanged { user, max_active, max_bytes, max_running, submit_rate } => {
                 let limits = limits([
-                    max_active.map(|most| format!("{most} tarefas por terminar")),
+                    max_active.map(|most| counted(most, "tarefa por terminar", "tarefas por terminar")),
                     max_bytes.map(|most| format!("{most} bytes")),
                     max_running.map(|most| format!("{most} em execução")),
                     submit_rate.map(|most| format!("{most} submissões por segundo")),
@@ -405,7 +406,7 @@ impl NodeMessage {
             }
             Self::Stopping => "Encerrado.".into(),
             Self::Recovered { entries, tasks, ms } => {
-                format!("Diário recuperado: {entries} entradas, {tasks} tarefas, em {ms} ms.")
+                format!("Diário recuperado: {}, {}, em {ms} ms.", counted(entries, "entrada", "entradas"), counted(tasks, "tarefa", "tarefas"))
             }
             Self::JournalFailed { error } => format!(
                 "ERRO: o diário não pôde ser gravado: {error} Este nó para agora; corrija isso e inicie-o de novo."
@@ -522,7 +523,7 @@ impl NodeMessage {
             }
             Self::Stopping => "Stopped.".into(),
             Self::Recovered { entries, tasks, ms } => {
-                format!("Journal recovered: {entries} entries, {tasks} tasks, in {ms} ms.")
+                format!("Journal recovered: {}, {}, in {ms} ms.", counted(entries, "entry", "entries"), counted(tasks, "task", "tasks"))
             }
             Self::JournalFailed { error } => format!(
                 "ERROR: the journal could not be written: {error} This node stops now; mend that and start it again."

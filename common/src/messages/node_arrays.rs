@@ -1,6 +1,7 @@
 //! What an orchestrator says of arrays as a whole.
 
 use super::Message;
+use super::words::counted;
 use crate::lang::Lang;
 
 /// A line of the console.
@@ -36,24 +37,42 @@ impl Message for ArrayMessage {
         match lang {
             Lang::Pt => match self {
                 Self::Submitted { array, owner, tasks } => {
-                    format!("Array [{array}] de {tasks} tarefas recebido de {owner}.")
+                    format!(
+                        "Array [{array}] de {} recebido de {owner}.",
+                        counted(tasks, "tarefa", "tarefas")
+                    )
                 }
                 Self::Cancelled { array, tasks } => {
-                    format!("Array [{array}]: {tasks} tarefas canceladas antes de começar.")
+                    format!(
+                        "Array [{array}]: {} antes de começar.",
+                        counted(tasks, "tarefa cancelada", "tarefas canceladas")
+                    )
                 }
                 Self::Failed { array, tasks, error } => {
-                    format!("Array [{array}]: {tasks} tarefas falharam antes de começar: {error}")
+                    format!(
+                        "Array [{array}]: {} antes de começar: {error}",
+                        counted(tasks, "tarefa falhou", "tarefas falharam")
+                    )
                 }
             },
             Lang::En => match self {
                 Self::Submitted { array, owner, tasks } => {
-                    format!("Array [{array}] of {tasks} tasks received from {owner}.")
+                    format!(
+                        "Array [{array}] of {} received from {owner}.",
+                        counted(tasks, "task", "tasks")
+                    )
                 }
                 Self::Cancelled { array, tasks } => {
-                    format!("Array [{array}]: {tasks} tasks cancelled before they began.")
+                    format!(
+                        "Array [{array}]: {} cancelled before beginning.",
+                        counted(tasks, "task", "tasks")
+                    )
                 }
                 Self::Failed { array, tasks, error } => {
-                    format!("Array [{array}]: {tasks} tasks failed before they began: {error}")
+                    format!(
+                        "Array [{array}]: {} failed before beginning: {error}",
+                        counted(tasks, "task", "tasks")
+                    )
                 }
             },
         }

@@ -1,6 +1,7 @@
 //! What an orchestrator says of the blobs that it keeps.
 
 use super::Message;
+use super::words::counted;
 use crate::lang::Lang;
 
 /// A line of the console.
@@ -30,13 +31,14 @@ impl Message for BlobMessage {
         match lang {
             Lang::Pt => match self {
                 Self::Damaged { blobs } => format!(
-                    "AVISO: o disco danificou {blobs} arquivos de tarefas, agora em blobs/damaged; o que o outro orquestrador tem vem de lá. Examine o disco."
+                    "AVISO: o disco danificou {}, agora em blobs/damaged; o que o outro orquestrador tem vem de lá. Examine o disco.",
+                    counted(blobs, "arquivo de tarefas", "arquivos de tarefas")
                 ),
                 Self::Fetched { blobs, bytes } => format!(
                     "Arquivos que faltavam aqui vieram do outro orquestrador: {blobs}, com {bytes} bytes."
                 ),
                 Self::Missing { blobs } => format!(
-                    "AVISO: faltam aqui {blobs} arquivos de tarefas, e o outro orquestrador ainda não os enviou."
+                    "AVISO: arquivos de tarefas que faltam aqui, e que o outro orquestrador ainda não enviou: {blobs}."
                 ),
                 Self::Removed { blobs, bytes } => format!(
                     "Arquivos de que nenhuma tarefa precisa foram removidos: {blobs}, com {bytes} bytes."
@@ -44,13 +46,14 @@ impl Message for BlobMessage {
             },
             Lang::En => match self {
                 Self::Damaged { blobs } => format!(
-                    "WARNING: the disk has damaged {blobs} files of tasks, now in blobs/damaged; what the other orchestrator has comes from there. Look at the disk."
+                    "WARNING: the disk has damaged {}, now in blobs/damaged; what the other orchestrator has comes from there. Look at the disk.",
+                    counted(blobs, "file of tasks", "files of tasks")
                 ),
                 Self::Fetched { blobs, bytes } => format!(
                     "Files that were missing here came from the other orchestrator: {blobs}, of {bytes} bytes."
                 ),
                 Self::Missing { blobs } => format!(
-                    "WARNING: {blobs} files of tasks are missing here, and the other orchestrator has not given them yet."
+                    "WARNING: files of tasks that are missing here, and that the other orchestrator has not given yet: {blobs}."
                 ),
                 Self::Removed { blobs, bytes } => {
                     format!("Files that no task needs were removed: {blobs}, of {bytes} bytes.")

@@ -1,5 +1,6 @@
 //! What an orchestrator says of webhooks.
 
+use super::words::counted;
 use super::{Fields, Message};
 use crate::lang::Lang;
 
@@ -26,10 +27,12 @@ impl Message for WebhookMessage {
         let Self::GivenUp { task, url, tries, error } = self;
         match lang {
             Lang::Pt => format!(
-                "Aviso do fim da tarefa [{task}] abandonado depois de {tries} tentativas, para {url}: {error}."
+                "Aviso do fim da tarefa [{task}] abandonado depois de {}, para {url}: {error}.",
+                counted(tries, "tentativa", "tentativas")
             ),
             Lang::En => format!(
-                "Webhook of task [{task}] given up after {tries} attempts, to {url}: {error}."
+                "Webhook of task [{task}] given up after {}, to {url}: {error}.",
+                counted(tries, "attempt", "attempts")
             ),
         }
     }

@@ -38,6 +38,13 @@ impl From<&str> for PendingReason {
     }
 }
 
+/// `1 task`, `2 tasks`.
+pub fn counted(count: impl std::fmt::Display, one: &str, many: &str) -> String {
+    let count = count.to_string();
+    let noun = if count == "1" { one } else { many };
+    format!("{count} {noun}")
+}
+
 /// A task's state, for people.
 pub fn state_word(state: TaskState, lang: Lang) -> &'static str {
     match (lang, state) {

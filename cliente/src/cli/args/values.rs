@@ -8,9 +8,9 @@ use common::messages::command_line::BadValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A UUID may be written in several ways.
+/// A UUID may be written in several ways. That of zeros names nothing.
 pub fn task_id(text: &str) -> Result<String, BadValue> {
-    let id = uuid::Uuid::try_parse(text).map_err(|_| BadValue::TaskId)?;
+    let id = uuid::Uuid::try_parse(text).ok().filter(|id| !id.is_nil()).ok_or(BadValue::TaskId)?;
     Ok(id.hyphenated().to_string())
 }
 

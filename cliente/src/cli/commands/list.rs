@@ -17,7 +17,10 @@ const PAGE: usize = 1_000;
 
 pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
     let filter = options.filter();
-    let mut left = if options.all { usize::MAX } else { options.limit };
+    let mut left = match options.all {
+        true => usize::MAX,
+        false => usize::try_from(options.limit).unwrap_or(usize::MAX),
+    };
     let mut token = options.after.unwrap_or_default();
     if !token.is_empty() {
         array::check_task(&token)?;

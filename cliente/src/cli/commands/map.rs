@@ -130,7 +130,7 @@ fn check(options: &Map, sources: &[Vec<String>]) -> Result<(), Failure> {
     if takes_lines && options.run.stdin_from.as_deref() == Some(payload::STDIN) {
         return Err(Failure::usage(ClientMessage::TwoInputs));
     }
-    match !sources.is_empty() && options.inputs.is_some() {
+    match !sources.is_empty() && (options.inputs.is_some() || options.null) {
         true => Err(Failure::usage(ClientMessage::MapInputs)),
         false => Ok(()),
     }
@@ -144,8 +144,9 @@ fn inputs(
     if !sources.is_empty() {
         return Ok(stream::iter(inputs::combinations(sources, count).map(Ok)).left_stream());
     }
-    let lines =
-        ReceiverStream::new(payload::lines(options.inputs.as_deref().unwrap_or(payload::STDIN))?);
+    let end = if options.null { payload::End::Null } else { payload::End::Newline };
+    let source = options.inputs.as_deref().unwrap_or(payload::STDIN);
+    let lines = ReceiverStream::new(payload::lines(source, end)?);
     Ok(lines
         .flat_map(|lines| match lines {
             Ok(lines) => stream::iter(lines).map(|line| Ok(vec![line])).left_stream(),

@@ -68,9 +68,9 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             wait::within(wait_timeout, watch).await
         }
         Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
-        Online::Retry { task_ids, failed, queue, handler, code, wait } => {
+        Online::Retry { task_ids, failed, queue, handler, code, group, wait } => {
             let of = match failed {
-                true => retry::Of::Failed { queue, handler, code },
+                true => retry::Of::Failed { queue, handler, code, group },
                 false => retry::Of::These(task_ids),
             };
             retry::run(context, of, &wait).await

@@ -301,8 +301,29 @@ pub fn text(source: &str, content: Vec<u8>) -> Result<String, Failure> {
         .map_err(|_| Failure::usage(ClientMessage::NotText { source: source.to_owned() }))
 }
 
+/// What ends a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `\n`, or `\r\n`.
+    Newline,
+    /// A byte of zero, as `find -print0` has it: a line may hold line breaks.
+    Null,
+}
+
+impl End {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Newline => b'\n',
+            Self::Null => 0,
+        }
+    }
+}
+
 /// The lines of a file or of standard input as they come, in batches; empty lines are left out.
-pub fn lines(source: &str) -> Result<mpsc::Receiver<Result<Vec<String>, Failure>>, Failure> {
+pub fn lines(
+    source: &str,
+    end: End,
+) -> Result<mpsc::Receiver<Result<Vec<String>, Failure>>, Failure> {
     let input: Box<dyn Read + Send> = if source == STDIN {
         Box::new(std::io::stdin())
     } else {
@@ -315,7 +336,7 @@ pub fn lines(source: &str) -> Result<mpsc::Receiver<Result<Vec<String>, Failure>
         let mut reader = BufReader::with_capacity(1 << 20, input);
         let mut number = 0;
         loop {
-            let (lines, failure) = batch(&mut reader, &source, &mut number);
+            let (lines, failure) = batch(&mut reader, (&source, end), &mut number);
             let is_last = lines.is_empty() || failure.is_some();
             if !lines.is_empty() && sender.blocking_send(Ok(lines)).is_err() {
                 return;
@@ -336,14 +357,14 @@ pub fn lines(source: &str) -> Result<mpsc::Receiver<Result<Vec<String>, Failure>
 type Batch = (Vec<String>, Option<Failure>);
 
 /// Lines that are there, up to a limit; waits only for the first. Empty at the end of the input.
-fn batch<R: Read>(reader: &mut BufReader<R>, source: &str, number: &mut u64) -> Batch {
+fn batch<R: Read>(reader: &mut BufReader<R>, of: (&str, End), number: &mut u64) -> Batch {
     let mut lines = Vec::new();
     let mut bytes = 0;
     while lines.len() < BATCH_LINES && bytes < BATCH_BYTES {
         if !lines.is_empty() && reader.buffer().is_empty() {
             break;
         }
-        match line(reader, source, number) {
+        match line(reader, of, number) {
             Ok(Some(line)) if line.is_empty() => {}
             Ok(Some(line)) => {
                 bytes += line.len();
@@ -359,20 +380,20 @@ fn batch<R: Read>(reader: &mut BufReader<R>, source: &str, number: &mut u64) -> 
 /// The next line without its end; `None` at the end of the input.
 fn line<R: Read>(
     reader: &mut BufReader<R>,
-    source: &str,
+    (source, end): (&str, End),
     number: &mut u64,
 ) -> Result<Option<String>, Failure> {
     let mut line = Vec::new();
     let limit = MAX_PAYLOAD_BYTES;
-    let read = reader.by_ref().take(limit as u64 + 2).read_until(b'\n', &mut line);
+    let read = reader.by_ref().take(limit as u64 + 2).read_until(end.byte(), &mut line);
     if read.map_err(Failure::input(source))? == 0 {
         return Ok(None);
     }
     *number += 1;
-    if line.ends_with(b"\n") {
+    if line.ends_with(&[end.byte()]) {
         line.pop();
     }
-    if line.ends_with(b"\r") {
+    if end == End::Newline && line.ends_with(b"\r") {
         line.pop();
     }
     let source = source.to_owned();
@@ -468,9 +489,17 @@ mod tests {
     fn lines_come_without_their_ends_and_without_empty_ones() {
         let mut reader = BufReader::new(&b"a\r\n\nb\nc"[..]);
         let mut number = 0;
-        let (lines, failure) = batch(&mut reader, "x", &mut number);
+        let (lines, failure) = batch(&mut reader, ("x", End::Newline), &mut number);
         assert!(failure.is_none());
         assert_eq!(lines, ["a", "b", "c"]);
-        assert!(batch(&mut reader, "x", &mut number).0.is_empty());
+        assert!(batch(&mut reader, ("x", End::Newline), &mut number).0.is_empty());
+    }
+
+    #[test]
+    fn what_ends_with_zeros_may_hold_line_breaks() {
+        let mut reader = BufReader::new(&b"a\r\nb\r\0\0c"[..]);
+        let (lines, failure) = batch(&mut reader, ("x", End::Null), &mut 0);
+        assert!(failure.is_none());
+        assert_eq!(lines, ["a\r\nb\r", "c"]);
     }
 }

@@ -1,6 +1,7 @@
 //! `cliente retry`
 
 use cliente::{Error, Submitted, TaskFilter};
+use common::array_id;
 use common::error_code::ErrorCode;
 use common::exit;
 use common::messages::Message as _;
@@ -13,7 +14,7 @@ use super::super::args::Wait;
 use super::super::failure::{self, Failure};
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
-use super::{array, wait};
+use super::wait;
 
 /// Tasks asked for at once.
 const PAGE: u32 = 1_000;
@@ -22,30 +23,31 @@ const AT_ONCE: usize = 64;
 
 /// What is done once more.
 pub enum Of {
+    /// Tasks, and arrays: of each of these all that failed in it and was not done once more yet.
     These(Vec<String>),
     /// All that failed and were not done once more yet; those that are under way by then are waited for too.
     Failed {
         queue: Option<String>,
         handler: Option<String>,
         code: Option<String>,
+        group: Option<String>,
     },
 }
 
+/// What is to be repeated, and whether that is to be the first time; and what repeats some of it already.
+type Chosen = (Vec<(String, bool)>, Open);
+
 /// One that cannot be repeated keeps none of the others from it; its refusal is the exit code.
 pub async fn run(context: &Context, of: Of, options: &Wait) -> Result<u8, Failure> {
-    let is_all = matches!(of, Of::Failed { .. });
     let (of, mut open) = match of {
-        Of::These(ids) => (ids, Vec::new()),
-        Of::Failed { queue, handler, code: error_code } => {
-            let states = vec![TaskState::Failed];
-            let filter = TaskFilter { states, queue, handler, error_code, ..TaskFilter::default() };
-            not_retried(context, failed(context, &filter).await?).await?
+        Of::These(ids) => these(context, ids).await?,
+        Of::Failed { queue, handler, code: error_code, group } => {
+            let filter = TaskFilter { queue, handler, error_code, group, ..TaskFilter::default() };
+            not_retried(context, failed(context, filter).await?).await?
         }
     };
-    for id in &of {
-        array::check_task(id)?;
-    }
-    let retried = stream::iter(of).map(|id| async { (one(context, &id, is_all).await, id) });
+    let retried = stream::iter(of)
+        .map(|(id, is_first)| async move { (one(context, &id, is_first).await, id) });
     let mut retried = retried.buffered(AT_ONCE);
     let (mut code, mut is_any) = (exit::OK, false);
     while let Some((done, of)) = retried.next().await {
@@ -88,12 +90,31 @@ async fn one(context: &Context, id: &str, is_first: bool) -> Result<Submitted, E
     context.client.retry(id, new).await
 }
 
+async fn these(context: &Context, ids: Vec<String>) -> Result<Chosen, Failure> {
+    let (mut all, mut open) = (Vec::new(), Open::new());
+    for id in ids {
+        if !array_id::is_array(&id) {
+            all.push((id, false));
+            continue;
+        }
+        let (array, _) = context.client.array(&id).await?;
+        let group = Some(array.group).filter(|group| !group.is_empty());
+        let mut of_array = failed(context, TaskFilter { group, ..TaskFilter::default() }).await?;
+        of_array.retain(|task| array_id::of_task(task).is_some_and(|(of, _)| of == array.array_id));
+        let (not_yet, under_way) = not_retried(context, of_array).await?;
+        all.extend(not_yet);
+        open.extend(under_way);
+    }
+    Ok((all, open))
+}
+
 /// The oldest first. What came after something that failed is none of them: it would not wait for that now. Nor
 /// is what was lost: nobody knows whether it was done.
-async fn failed(context: &Context, filter: &TaskFilter) -> Result<Vec<String>, Failure> {
+async fn failed(context: &Context, filter: TaskFilter) -> Result<Vec<String>, Failure> {
+    let filter = TaskFilter { states: vec![TaskState::Failed], ..filter };
     let (mut ids, mut token) = (Vec::new(), String::new());
     loop {
-        let (tasks, next, _) = context.client.list(filter, PAGE, &token).await?;
+        let (tasks, next, _) = context.client.list(&filter, PAGE, &token).await?;
         let is_own =
             |task: &Task| task.error.as_ref().is_none_or(|error| error.code != "DEPENDENCY_FAILED");
         ids.extend(tasks.into_iter().filter(is_own).map(|task| task.task_id));
@@ -108,15 +129,13 @@ async fn failed(context: &Context, filter: &TaskFilter) -> Result<Vec<String>, F
 type Open = Vec<(String, Option<Receipt>)>;
 
 /// Those of them that were not done once more yet, and what is under way of the others.
-async fn not_retried(
-    context: &Context,
-    mut failed: Vec<String>,
-) -> Result<(Vec<String>, Open), Failure> {
+async fn not_retried(context: &Context, mut failed: Vec<String>) -> Result<Chosen, Failure> {
     let first: Vec<_> = failed.iter().map(|id| cliente::retry_id(id)).collect();
     let known = context.client.tasks(&first).await?;
     failed.retain(|id| !known.contains_key(&cliente::retry_id(id)));
     let is_open = |id: &String| known.get(id).is_some_and(|task| !cliente::is_final(task.state()));
-    Ok((failed, first.into_iter().filter(is_open).map(|id| (id, None)).collect()))
+    let open = first.into_iter().filter(is_open).map(|id| (id, None)).collect();
+    Ok((failed.into_iter().map(|id| (id, true)).collect(), open))
 }
 
 fn tell(context: &Context, of: &str, done: &Submitted) {

@@ -56,7 +56,7 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
             many(context, &options, &template, stream::iter(tasks.map(Ok))).await
         }
         Some(source) => {
-            let lines = ReceiverStream::new(payload::lines(source)?);
+            let lines = ReceiverStream::new(payload::lines(source, payload::End::Newline)?);
             let tasks = lines.and_then(|lines| of_lines(&template, &sender, lines));
             many(context, &options, &template, tasks).await
         }
