@@ -65,9 +65,10 @@ fn of_an_array_or_a_group_what_failed_is_done_once_more_and_nothing_else() -> an
     let submit = ["submit", "--array", "3-7", "--handler", "command", "--payload", &payload];
     let (mut arrays, groups) = (Vec::new(), ["norte", "sul"]);
     for group in groups {
-        let ended = cli.json(&[&submit[..], &["--group", group, "--wait"]].concat())?;
-        let array = ended.last().and_then(|array| array["array_id"].as_str());
-        arrays.push(array.expect("it is the array").to_owned());
+        let submitted = cli.json(&[&submit[..], &["--group", group]].concat())?;
+        arrays.push(submitted[0]["array_id"].as_str().expect("it has one").to_owned());
+        let ended = cli.run(&["groups", "wait", group])?;
+        assert_eq!(ended.code, Some(exit::TASK_FAILED.into()), "{ended:?}");
     }
     assert_eq!(cli.json(&["list", "--state", "failed"])?.len(), 4);
 
@@ -88,6 +89,6 @@ fn of_an_array_or_a_group_what_failed_is_done_once_more_and_nothing_else() -> an
     assert_eq!(of_group.len(), 2, "{of_group:?}");
     assert!(of_group.iter().all(|task| task["group"] == "sul"), "{of_group:?}");
     let unknown = cli.run(&["retry", &common::array_id::new()])?;
-    assert_eq!(unknown.code, Some(exit::REFUSED.into()), "{unknown:?}");
+    assert_eq!(unknown.code, Some(exit::NOT_FOUND.into()), "{unknown:?}");
     Ok(())
 }

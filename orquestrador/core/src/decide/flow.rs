@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::submit::Part;
 use crate::command::NewWork;
 use crate::effect::Answer;
 use crate::ids::{ArrayId, Timestamp, UserName};
@@ -42,7 +43,6 @@ impl Machine {
         allow_unknown_handler: bool,
     ) -> Result<Vec<bool>, Rejection> {
         let (mut names, mut is_new) = (BTreeSet::new(), Vec::with_capacity(work.len()));
-        let (mut count, mut bytes, mut reports) = (0, 0, 0);
         for part in work {
             let is_known = match part {
                 NewWork::Task(task) => self.is_repeated(owner, task)?,
@@ -56,27 +56,10 @@ impl Machine {
                     }
                 });
             }
-            if !is_known {
-                let ((handler, terms), (tasks, payload)) = (part.way(), part.load());
-                if !allow_unknown_handler {
-                    self.check_handler(handler)?;
-                    self.check_needs(handler, terms.needs.as_deref())?;
-                }
-                (count, bytes) = (count + tasks, bytes + payload);
-                reports += terms.webhook.as_ref().map_or(0, |_| tasks);
-            }
             is_new.push(!is_known);
         }
-        if count > 0 {
-            let parts = work.iter().zip(&is_new);
-            let new = || parts.clone().filter(|(_, is_new)| **is_new).map(|(part, _)| part);
-            self.check_terms(owner, new().map(NewWork::way))?;
-            self.check_backlog(owner, (count, bytes))?;
-            self.check_webhooks(reports)?;
-            self.check_references(new().map(|part| part.blobs().len()).sum())?;
-            let work = parts.clone().map(|(p, is_new)| (p.id(), p.after().filter(|_| *is_new)));
-            self.check_dependencies(owner, work)?;
-        }
+        let parts = work.iter().map(Part::from).zip(is_new.iter().copied());
+        self.admit_new(owner, parts, allow_unknown_handler)?;
         Ok(is_new)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::command::{After, NewTask, Start};
+use crate::command::{After, NewTask, NewWork, Start};
 use crate::digest;
 use crate::effect::{Answer, Effect, Notice};
 use crate::event::{Blockage, Event};
@@ -24,6 +24,40 @@ pub(super) struct Batch {
     pub owner: UserName,
     pub tasks: Vec<NewTask>,
     pub allow_unknown_handler: bool,
+}
+
+/// What of a task, or of an array, is looked at before it is accepted.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    id: TaskId,
+    way: (&'a HandlerName, &'a Arc<Terms>),
+    tasks: u64,
+    /// Of their payloads.
+    bytes: u64,
+    /// So many of them are referred to.
+    blobs: usize,
+    after: Option<&'a After>,
+}
+
+impl<'a> From<&'a NewTask> for Part<'a> {
+    fn from(task: &'a NewTask) -> Self {
+        Self {
+            id: task.id,
+            way: (&task.handler, &task.terms),
+            tasks: 1,
+            bytes: task.payload.len() as u64,
+            blobs: task.blobs.len(),
+            after: task.after.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a NewWork> for Part<'a> {
+    fn from(work: &'a NewWork) -> Self {
+        let (tasks, bytes) = work.load();
+        let (id, way, blobs, after) = (work.id(), work.way(), work.blobs().len(), work.after());
+        Self { id, way, tasks, bytes, blobs, after }
+    }
 }
 
 impl Machine {
@@ -157,32 +191,43 @@ impl Machine {
         // Ids that ascend, as UUIDv7 do, cannot repeat.
         let mut seen = (!ascending).then(BTreeMap::new);
         let mut is_new = Vec::with_capacity(batch.tasks.len());
-        let (mut count, mut bytes, mut reports) = (0, 0, 0);
         for task in &batch.tasks {
             let repeated =
                 self.is_repeated(&batch.owner, task)? || is_repeated_within(seen.as_mut(), task)?;
-            if !repeated {
-                if !batch.allow_unknown_handler {
-                    self.check_handler(&task.handler)?;
-                    self.check_needs(&task.handler, task.terms.needs.as_deref())?;
-                }
-                count += 1;
-                bytes += task.payload.len() as u64;
-                reports += u64::from(task.terms.webhook.is_some());
-            }
             is_new.push(!repeated);
         }
-        if count > 0 {
-            let wanted = batch.tasks.iter().map(|task| (&task.handler, &task.terms));
-            self.check_terms(&batch.owner, wanted)?;
-            self.check_backlog(&batch.owner, (count, bytes))?;
-            self.check_webhooks(reports)?;
-            self.check_references(batch.tasks.iter().map(|task| task.blobs.len()).sum())?;
-            let work = batch.tasks.iter().zip(&is_new);
-            let work = work.map(|(t, is_new)| (t.id, t.after.as_deref().filter(|_| *is_new)));
-            self.check_dependencies(&batch.owner, work)?;
-        }
+        let parts = batch.tasks.iter().map(Part::from).zip(is_new.iter().copied());
+        self.admit_new(&batch.owner, parts, batch.allow_unknown_handler)?;
         Ok(is_new)
+    }
+
+    /// Nothing speaks against those that are new; the others are known.
+    pub(super) fn admit_new<'a>(
+        &self,
+        owner: &UserName,
+        parts: impl Iterator<Item = (Part<'a>, bool)> + Clone,
+        allow_unknown_handler: bool,
+    ) -> Result<(), Rejection> {
+        let new = || parts.clone().filter(|(_, is_new)| *is_new).map(|(part, _)| part);
+        let (mut count, mut bytes, mut reports, mut references) = (0, 0, 0, 0);
+        for Part { way: (handler, terms), tasks, bytes: payload, blobs, .. } in new() {
+            if !allow_unknown_handler {
+                self.check_handler(handler)?;
+                self.check_needs(handler, terms.needs.as_deref())?;
+            }
+            count += tasks;
+            bytes += payload;
+            reports += terms.webhook.as_ref().map_or(0, |_| tasks);
+            references += blobs;
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        self.check_terms(owner, new().map(|part| part.way))?;
+        self.check_backlog(owner, (count, bytes))?;
+        self.check_webhooks(reports)?;
+        self.check_references(references)?;
+        self.check_dependencies(owner, parts.map(|(p, is_new)| (p.id, p.after.filter(|_| is_new))))
     }
 
     pub(super) fn is_repeated(&self, owner: &UserName, task: &NewTask) -> Result<bool, Rejection> {
