@@ -145,9 +145,9 @@ fn many_tasks_are_one_line_each() {
     let failed = stage.run(&["submit", "--handler", "fail", "--count", "2", "--wait"]);
     assert_eq!(failed.code, i32::from(exit::TASK_FAILED));
     assert!(
-        failed
-            .stderr
-            .ends_with("0 concluídas, 2 falhas, 0 canceladas, 0 perdidas, 0 não encontradas.\n")
+        failed.stderr.ends_with(
+            "Concluídas: 0, falhas: 2, canceladas: 0, perdidas: 0, não encontradas: 0.\n"
+        )
     );
 }
 

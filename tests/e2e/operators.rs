@@ -7,6 +7,7 @@ use common::endpoint::Endpoint;
 use common::proto::SwitchoverRequest;
 use common::proto::operator_service_client::OperatorServiceClient;
 use harness::{Cli, Cluster, Layout};
+use rustix::process::Signal;
 use serde_json::Value;
 use tonic::Request;
 
@@ -362,6 +363,23 @@ fn a_task_is_explained() -> anyhow::Result<()> {
     assert_eq!(explained["workers_offering"].as_u64(), Some(0), "{explained}");
     let shown = cli.run(&["status", "--explain", &waits])?;
     assert!(shown.stdout.contains("submetida"), "{}", shown.stdout);
+    Ok(())
+}
+
+/// Also one that runs nothing, and so ends with its last word.
+#[test]
+fn a_worker_that_is_asked_to_end_is_not_considered_failed() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 6)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    for worker in cluster.workers.iter_mut().flatten() {
+        worker.signal(Signal::TERM)?;
+        worker.wait(SOON)?;
+    }
+    let workers = cli.json(&["workers"])?;
+    assert!(workers.is_empty(), "{workers:?}");
     Ok(())
 }
 

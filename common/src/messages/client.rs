@@ -355,7 +355,7 @@ impl ClientMessage {
                 format!("A tarefa {task} ainda não terminou ({state}); espere com --wait.")
             }
             Self::Summary { succeeded, failed, cancelled, lost, not_found } => format!(
-                "{succeeded} concluídas, {failed} falhas, {cancelled} canceladas, {lost} perdidas, {not_found} não encontradas."
+                "Concluídas: {succeeded}, falhas: {failed}, canceladas: {cancelled}, perdidas: {lost}, não encontradas: {not_found}."
             ),
             Self::Pending { handler, reason } => {
                 format!("Aguardando: {}.", pending_text(reason, handler, Lang::Pt))

@@ -21,10 +21,10 @@ impl Message for WebhooksMessage {
         let Self::Retried { count } = self;
         match lang {
             Lang::Pt => format!(
-                "{count} avisos tentados de novo agora; veja cliente webhooks list para os que ainda faltam."
+                "Avisos tentados de novo agora: {count}; veja cliente webhooks list para os que ainda faltam."
             ),
             Lang::En => format!(
-                "{count} webhooks tried again now; see cliente webhooks list for those that are still missing."
+                "Webhooks tried again now: {count}; see cliente webhooks list for those that are still missing."
             ),
         }
     }

@@ -53,7 +53,13 @@ impl<S: Store> Driver<S> {
             }
             Input::Session(command) => {
                 if self.serving {
+                    let is_over = match &command {
+                        Command::DisconnectWorker { session } => Some(*session),
+                        _ => None,
+                    };
                     self.handle_command(command);
+                    // A worker that takes its leave waits for the end of the stream.
+                    is_over.into_iter().for_each(|session| self.sessions.forget(session));
                 }
             }
             other => self.take_from_within(other)?,

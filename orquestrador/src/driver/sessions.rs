@@ -123,6 +123,11 @@ impl Sessions {
         }
     }
 
+    /// The worker ended its part of the stream: this one ends, too.
+    pub fn forget(&mut self, id: SessionId) {
+        self.open.remove(&id);
+    }
+
     /// Ends one stream with a reason.
     pub fn close(&mut self, id: SessionId, reason: Status) {
         if let Some(session) = self.open.remove(&id)

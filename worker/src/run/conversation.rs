@@ -12,7 +12,7 @@ use common::proto::{
     OrchestratorMessage, Outcome, Outcomes, Prefetch, WorkerMessage, outcome,
 };
 use tokio::sync::mpsc;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
 use super::Worker;
 use crate::executor::{self, Start};
@@ -29,8 +29,19 @@ const REPORT_COUNT: usize = 5_000;
 /// Output of running attempts in one message.
 const OUTPUT_BYTES: usize = 4 << 20;
 
+/// A worker that ends waits so long for the orchestrator to end the stream.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// So long outcomes wait for others.
 const GATHER: Duration = Duration::from_millis(8);
+
+/// Until the orchestrator has heard all that was said and ends the stream, too: a process that just ended would take its
+/// last words along, and be considered failed.
+async fn take_leave(mut inbox: Streaming<OrchestratorMessage>) {
+    let ended = async { while let Ok(Some(_)) = inbox.message().await {} };
+    if tokio::time::timeout(FAREWELL, ended).await.is_err() {
+        tracing::debug!("the orchestrator did not end the stream");
+    }
+}
 
 impl Worker {
     /// Until the stream ends, falls silent, or a draining worker is done.
@@ -108,6 +119,9 @@ impl Worker {
         if self.hanging {
             // As asked: the connection stays open, and nothing is said any more.
             std::mem::forget((outbox, inbox));
+        } else if self.is_done() {
+            drop(outbox);
+            take_leave(inbox).await;
         }
         next
     }
