@@ -27,7 +27,7 @@ impl BadValue {
     fn text(self, lang: Lang) -> &'static str {
         match (lang, self) {
             (Lang::Pt, Self::TaskId) => {
-                "o identificador de uma tarefa tem 36 caracteres, como 0190b4a0-0000-7000-8000-000000000001"
+                "o identificador de uma tarefa tem 36 caracteres, não só zeros, como 0190b4a0-0000-7000-8000-000000000001"
             }
             (Lang::Pt, Self::Duration) => "informe um tempo, como 500ms, 15s, 2m ou 1h",
             (Lang::Pt, Self::Moment) => "informe data, hora e fuso, como 2026-12-01T08:00:00-03:00",
@@ -41,7 +41,7 @@ impl BadValue {
                 "informe o primeiro e o último número, em ordem crescente, como 0-999; o último vai até 4294967294"
             }
             (Lang::En, Self::TaskId) => {
-                "the id of a task has 36 characters, like 0190b4a0-0000-7000-8000-000000000001"
+                "the id of a task has 36 characters, not only zeros, like 0190b4a0-0000-7000-8000-000000000001"
             }
             (Lang::En, Self::Duration) => "give a time, like 500ms, 15s, 2m or 1h",
             (Lang::En, Self::Moment) => {

@@ -1,15 +1,11 @@
 //! What is kept of attempts that were lost, and their tasks with them.
 
-use std::sync::Arc;
-
 use super::Applied;
 use crate::command::Failure;
-use crate::content;
 use crate::digest;
 use crate::ids::{Blob, TaskId};
 use crate::state::State;
 use crate::state::tasks::{Body, End};
-use crate::webhook::Owed;
 
 impl State {
     /// Of one that ended without any.
@@ -30,11 +26,7 @@ impl State {
         finished.content_hash = digest::content(&finished.end);
         self.totals.finished_bytes += kept.len() as u64;
         self.count_in(slot, counted);
-        if let Some(owed) = self.webhooks.find(id) {
-            let mut owed = Owed::clone(owed);
-            owed.report.result_bytes = content::length(kept);
-            self.webhook_owed(Arc::new(owed));
-        }
+        // What is owed of its end may have been told already, and is told as it was.
         Ok(())
     }
 }
