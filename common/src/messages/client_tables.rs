@@ -143,8 +143,8 @@ impl Columns {
 pub enum Label {
     Task,
     Array,
-    /// Tasks of an array that are no longer known.
-    Forgotten,
+    /// Of tasks: forgotten, or ended with all of their array before their turn.
+    WithoutRecord,
     Status,
     Waiting,
     NotBefore,
@@ -219,8 +219,8 @@ impl Label {
             (Lang::Pt, Self::Task) => "Tarefa",
             (Lang::En, Self::Task) => "Task",
             (_, Self::Array) => "Array",
-            (Lang::Pt, Self::Forgotten) => "Esquecidas",
-            (Lang::En, Self::Forgotten) => "Forgotten",
+            (Lang::Pt, Self::WithoutRecord) => "Sem registro",
+            (Lang::En, Self::WithoutRecord) => "Without record",
             (_, Self::Status) => "Status",
             (Lang::Pt, Self::Waiting) => "Aguardando",
             (Lang::En, Self::Waiting) => "Waiting",
