@@ -96,7 +96,8 @@ impl Memory {
         let now = story.now();
         let is_decided = now.state.is_finished() || now.attempt > attempt;
         let is_fenced = now.state == TaskState::Queued;
-        ensure(is_decided || is_fenced, NAME, || {
+        // What is forgotten may be the outcome of the one that had this name before.
+        ensure(is_decided || is_fenced || story.is_reborn, NAME, || {
             format!("the outcome of attempt {attempt} of task {task} is forgotten, it is {now:?}")
         })
     }
