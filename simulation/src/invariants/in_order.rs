@@ -14,7 +14,12 @@ const NAME: &str = "G2 in order";
 pub fn on_assigned(truth: &Truth, task: TaskId) -> Result<(), Violation> {
     let Some(Blockage { after, condition, .. }) = truth.after.get(&task) else { return Ok(()) };
     for other in after {
-        let now = truth.tasks.get(other).map(|story| story.now().state);
+        let story = truth.tasks.get(other);
+        if story.is_some_and(|story| story.is_reborn) {
+            // It came after the one that had this name before.
+            continue;
+        }
+        let now = story.map(|story| story.now().state);
         let fits = match condition {
             Condition::Succeeded => now == Some(TaskState::Succeeded),
             Condition::Finished => now.is_some_and(TaskState::is_finished),
