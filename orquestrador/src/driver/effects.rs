@@ -254,7 +254,10 @@ impl<S: Store> Driver<S> {
         if let Some(webhooks) = &self.webhooks {
             webhooks.stop();
         }
-        self.prune_to_saved_snapshot()?;
+        // Who left the office and holds it anew (V15) has chosen already from where its follower goes on.
+        if self.role.acknowledged().is_none() {
+            self.prune_to_saved_snapshot()?;
+        }
         // Callers see that the office ended before their answer was committed; they ask the other node.
         if !self.lacks(Mutation::AnswerAfterDeposition) {
             self.pending.clear();

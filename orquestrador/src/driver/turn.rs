@@ -280,7 +280,8 @@ impl<S: Store> Driver<S> {
         let keep =
             self.role.acknowledged().map_or(id.index, |acknowledged| acknowledged.min(id.index));
         self.snapshots.saved = Some(id);
-        let is_needed = std::mem::take(&mut self.snapshots.wanted);
+        let was_wanted = std::mem::take(&mut self.snapshots.wanted);
+        let is_needed = was_wanted && !self.replicator.is_streaming();
         if keep == id.index || is_needed {
             self.prune_to_saved_snapshot()?;
         }
