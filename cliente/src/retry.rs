@@ -150,7 +150,7 @@ impl Targets {
     /// An overloaded principal is still the one to ask, and one that was elected a moment ago.
     pub fn refused_by(&self, target: &Arc<Target>, refusal: &Error) {
         let stays = self.direction(target, refusal) == Direction::SoonHere;
-        if !is_overload(refusal.code) && !stays {
+        if !is_of_the_principal(refusal.code) && !stays {
             self.move_on(target, refusal.principal.as_deref());
         }
     }
@@ -308,8 +308,8 @@ pub fn silent(endpoint: &Endpoint) -> Error {
     Error::new(ErrorCode::Unavailable, format!("{endpoint} did not answer in time"))
 }
 
-/// The principal is right, only busy.
-fn is_overload(code: ErrorCode) -> bool {
+/// The principal answered, which is busy, or waits itself for room or for a store: nobody else can say more.
+fn is_of_the_principal(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::QueueFull
@@ -317,15 +317,18 @@ fn is_overload(code: ErrorCode) -> bool {
             | ErrorCode::RateLimited
             | ErrorCode::Overloaded
             | ErrorCode::WatchLagged
+            | ErrorCode::BlobStoreFull
+            | ErrorCode::BlobStoreAway
     )
 }
 
-/// That somebody answered and is not the principal is kept: it calls for something else than that nobody did.
+/// What somebody answered is kept: it calls for something else than that nobody did. Only that the office changed again and
+/// again comes to the same.
 pub fn given_up(refusal: Error) -> Error {
-    if is_overload(refusal.code) || refusal.code == ErrorCode::NotPrimary {
-        return refusal;
+    match refusal.code {
+        ErrorCode::StaleEpoch => Error { code: ErrorCode::Unavailable, ..refusal },
+        _ => refusal,
     }
-    Error { code: ErrorCode::Unavailable, ..refusal }
 }
 
 /// Doubling pauses, each a random part of its length.

@@ -98,6 +98,10 @@ error_codes! {
     BlobDamaged = "BLOB_DAMAGED", DataLoss, retry: true;
     /// No room for a blob: the limit of the orchestrator, or its disk; the message says which.
     BlobStoreFull = "BLOB_STORE_FULL", ResourceExhausted, retry: true;
+    /// The object store that keeps blobs does not answer the orchestrator.
+    BlobStoreAway = "BLOB_STORE_AWAY", Unavailable, retry: true;
+    /// The object store that keeps blobs refuses the orchestrator; the message says why.
+    BlobStoreRefused = "BLOB_STORE_REFUSED", FailedPrecondition, retry: false;
     /// Too late to cancel.
     TaskFinished = "TASK_FINISHED", FailedPrecondition, retry: false;
     /// The id belongs to a task or an array with other content.

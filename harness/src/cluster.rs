@@ -27,6 +27,8 @@ pub struct Layout {
     pub worker_args: Vec<String>,
     /// Given to both orchestrators.
     pub orchestrator_args: Vec<String>,
+    /// In the environment of both.
+    pub orchestrator_environment: Vec<(String, String)>,
 }
 
 impl Layout {
@@ -55,6 +57,7 @@ impl Layout {
             worker_ports: worker_ports.to_vec(),
             worker_args: Vec::new(),
             orchestrator_args: Vec::new(),
+            orchestrator_environment: Vec::new(),
         })
     }
 
@@ -195,7 +198,7 @@ impl Cluster {
             self.layout.data_dir(port).display().to_string(),
         ];
         args.extend(self.layout.orchestrator_args.iter().cloned());
-        self.spawn(binary, name, &args)
+        self.spawn(binary, name, &args, &self.layout.orchestrator_environment)
     }
 
     /// Waits until the pair says that it is in sync, whoever is principal.
@@ -219,7 +222,8 @@ impl Cluster {
             self.layout.orchestrators().join(","),
         ];
         args.extend(self.layout.worker_args.iter().cloned());
-        self.workers[nth] = Some(self.spawn("worker", &format!("worker-{}", nth + 1), &args)?);
+        self.workers[nth] =
+            Some(self.spawn("worker", &format!("worker-{}", nth + 1), &args, &[])?);
         Ok(())
     }
 
@@ -235,11 +239,18 @@ impl Cluster {
         Ok(())
     }
 
-    fn spawn(&self, binary: &str, name: &str, args: &[String]) -> anyhow::Result<Process> {
+    fn spawn(
+        &self,
+        binary: &str,
+        name: &str,
+        args: &[String],
+        environment: &[(String, String)],
+    ) -> anyhow::Result<Process> {
         let on_line: Option<OnLine> = self.on_line.clone().map(|tell| {
             let name = name.to_owned();
             Arc::new(move |line: &str| tell(&name, line)) as OnLine
         });
-        Process::start(name, &self.layout.binary(binary), args, &self.layout.dir, on_line)
+        let (binary, dir) = (self.layout.binary(binary), &self.layout.dir);
+        Process::start_with(name, &binary, args, environment, dir, on_line)
     }
 }

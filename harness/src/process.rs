@@ -37,8 +37,24 @@ impl Process {
         dir: &Path,
         on_line: Option<OnLine>,
     ) -> anyhow::Result<Self> {
+        Self::start_with(name, program, args, &[], dir, on_line)
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn start_with(
+        name: &str,
+        program: &Path,
+        args: &[String],
+        environment: &[(String, String)],
+        dir: &Path,
+        on_line: Option<OnLine>,
+    ) -> anyhow::Result<Self> {
         let mut child = Command::new(program)
             .args(args)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

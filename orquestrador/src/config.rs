@@ -15,8 +15,10 @@ use common::messages::node_webhooks::no_key;
 use common::telemetry::LogFormat;
 use orquestrador_core::Limits;
 use orquestrador_core::policy::Policy;
+use url::Url;
 
 use crate::api::validate::MIN_TOKEN;
+use crate::blobs::{self, S3};
 use crate::tools::{self, Tool};
 use crate::webhooks;
 
@@ -57,6 +59,8 @@ const DEFAULT_BLOB_BYTES: u64 = 16 << 30;
 /// What a worker that runs several tasks at once can hold in memory.
 const DEFAULT_PAYLOAD_BYTES: u64 = 256 << 20;
 /// An hour, in which a client may submit what it has put, and a worker report it.
+/// Of copies on this node, where blobs are in an object store: the largest blob twice.
+const DEFAULT_BLOB_CACHE_BYTES: u64 = 2 * common::blobs::MAX_BLOB_BYTES;
 const DEFAULT_BLOB_GRACE_MS: u64 = 3_600_000;
 /// Of them, what tasks may refer to before the oldest finished ones are forgotten, in quarters: the rest is for what is
 /// on its way.
@@ -98,6 +102,14 @@ struct Flags {
     max_finished_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_MAX_BLOB_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_BLOB_BYTES))]
     max_blob_bytes: ByteSize,
+    #[arg(long, env = "MUTIRAO_BLOB_STORE", value_name = "s3://BUCKET[/PREFIX]")]
+    blob_store: Option<String>,
+    #[arg(long, env = "MUTIRAO_S3_ENDPOINT", value_name = "URL", requires = "blob_store")]
+    s3_endpoint: Option<String>,
+    #[arg(long, env = "MUTIRAO_S3_REGION", value_name = "REGION", requires = "blob_store")]
+    s3_region: Option<String>,
+    #[arg(long, env = "MUTIRAO_BLOB_CACHE_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_BLOB_CACHE_BYTES), requires = "blob_store")]
+    blob_cache_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_MAX_PAYLOAD_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_PAYLOAD_BYTES))]
     max_payload_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_BLOB_GRACE_MS", value_name = "MS", default_value_t = DEFAULT_BLOB_GRACE_MS)]
@@ -152,8 +164,12 @@ pub struct Config {
     /// Operators may kill or stop this node to rehearse (`cliente cluster drill`).
     pub allow_drill: bool,
     pub limits: Limits,
-    /// Of all blobs on this node.
+    /// Of all blobs on this node, or in its object store.
     pub max_blob_bytes: u64,
+    /// `None`: the directory of the node, and that of the other one.
+    pub blob_store: Option<S3>,
+    /// Of copies on this node of what is in the object store.
+    pub blob_cache_bytes: u64,
     /// Of a task's payload.
     pub max_payload_bytes: u64,
     /// How long a blob stays that no task refers to.
@@ -274,6 +290,8 @@ impl Config {
                 ..Limits::default()
             },
             max_blob_bytes: flags.max_blob_bytes.0,
+            blob_store: blob_store(flags.blob_store, flags.s3_endpoint, flags.s3_region)?,
+            blob_cache_bytes: flags.blob_cache_bytes.0,
             max_payload_bytes: flags.max_payload_bytes.0,
             blob_grace: Duration::from_millis(flags.blob_grace_ms),
             log_format: flags.log_format,
@@ -290,6 +308,22 @@ fn admin_token(path: &Path, lang: Lang) -> Result<Secret, Problem> {
         return Err(problem(weak_token(MIN_TOKEN, lang)));
     }
     Ok(Secret::new(token))
+}
+
+fn blob_store(
+    store: Option<String>,
+    endpoint: Option<String>,
+    region: Option<String>,
+) -> Result<Option<S3>, Problem> {
+    let Some(text) = store else { return Ok(None) };
+    let s3 = S3::parse(&text).map_err(|blobs::NoBucket| Problem::BlobStore { text })?;
+    let is_web = |url: &Url| ["http", "https"].contains(&url.scheme()) && url.has_host();
+    let parsed = endpoint.map(|text| match Url::parse(&text) {
+        Ok(url) if is_web(&url) && url.query().is_none() => Ok(url),
+        Ok(_) | Err(_) => Err(Problem::S3Endpoint { text }),
+    });
+    let endpoint = parsed.transpose()?;
+    Ok(Some(S3 { endpoint, region, ..s3 }))
 }
 
 fn webhooks(

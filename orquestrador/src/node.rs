@@ -232,8 +232,17 @@ async fn start(
     journal: Journal,
     recovered: Recovered,
 ) -> Result<(Node, DriverEnd), Error> {
-    let (dir, limit) = (config.data_dir.clone(), config.max_blob_bytes);
-    let store = tokio::task::spawn_blocking(move || BlobStore::open(&dir, limit))
+    let dir = config.data_dir.clone();
+    let (limit, flag) = match &config.blob_store {
+        None => (config.max_blob_bytes, blobs::store::MAX),
+        Some(_) => (config.blob_cache_bytes, blobs::store::COPIES),
+    };
+    let bucket = config.blob_store.as_ref().map(|s3| {
+        let objects = s3.connect()?;
+        Ok::<_, std::io::Error>(blobs::ObjectBucket::new(objects, s3, config.max_blob_bytes))
+    });
+    let bucket = bucket.transpose()?;
+    let store = tokio::task::spawn_blocking(move || BlobStore::open(&dir, limit, flag))
         .await
         .map_err(std::io::Error::other)??;
     let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone())?);
@@ -281,7 +290,7 @@ async fn start(
         loopback,
     };
     tokio::spawn(dialler.run());
-    let blobs = Blobs::new(store, driver.clone(), Arc::clone(&peer));
+    let blobs = Blobs::new(store, driver.clone(), Arc::clone(&peer), bucket);
     tokio::spawn(blobs::keep(blobs.clone(), config.blob_grace, console));
     let (limits, allow_drill, end) = (config.limits.clone(), config.allow_drill, End::default());
     let node = Node {

@@ -118,6 +118,7 @@ pub fn tell_usage(text: &str, is_json: bool) {
 pub fn refused(code: ErrorCode) -> u8 {
     match code {
         ErrorCode::Unavailable
+        | ErrorCode::BlobStoreAway
         | ErrorCode::NotPrimary
         | ErrorCode::StaleEpoch
         | ErrorCode::NotAnOrchestrator => exit::UNAVAILABLE,
@@ -146,6 +147,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::KeyConflict
         | ErrorCode::KeySpent
         | ErrorCode::BlobStoreFull
+        | ErrorCode::BlobStoreRefused
         | ErrorCode::FirstUserNotAdmin
         | ErrorCode::LastAdmin
         | ErrorCode::QueueFull

@@ -67,6 +67,12 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::BlobStoreFull => {
             "Não há espaço para mais arquivos no orquestrador; aumente --max-blob-bytes, libere disco, ou guarde menos tarefas terminadas."
         }
+        ErrorCode::BlobStoreAway => {
+            "O depósito de objetos, onde ficam arquivos e conteúdos longos, não responde ao orquestrador; tente de novo."
+        }
+        ErrorCode::BlobStoreRefused => {
+            "O depósito de objetos recusa o orquestrador; o operador precisa conferir --blob-store, o bucket e as credenciais (AWS_ACCESS_KEY_ID…)."
+        }
         ErrorCode::TaskFinished => "A tarefa já terminou e não pode mais ser cancelada.",
         ErrorCode::TaskIdConflict => {
             "Este identificador já pertence a outra tarefa ou outro array; gere um novo."
@@ -158,6 +164,12 @@ fn english(code: ErrorCode) -> &'static str {
         }
         ErrorCode::BlobStoreFull => {
             "There is no room for more files at the orchestrator; raise --max-blob-bytes, free disk space, or keep fewer finished tasks."
+        }
+        ErrorCode::BlobStoreAway => {
+            "The object store, where files and long contents are kept, does not answer the orchestrator; try again."
+        }
+        ErrorCode::BlobStoreRefused => {
+            "The object store refuses the orchestrator; the operator must check --blob-store, the bucket and the credentials (AWS_ACCESS_KEY_ID…)."
         }
         ErrorCode::TaskIdConflict => {
             "This id already belongs to another task or array; choose a new one."

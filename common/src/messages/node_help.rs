@@ -8,7 +8,9 @@ pub enum Problem {
     /// Port 0 has no meaning to others.
     PortZero,
     /// A non-loopback address without the operator's word that the network is trusted.
-    OpenNetwork { listen: String },
+    OpenNetwork {
+        listen: String,
+    },
     /// Heartbeats would not fit.
     Lease,
     /// No task could ever be accepted.
@@ -18,11 +20,27 @@ pub enum Problem {
     /// The other orchestrator cannot be this one.
     PeerIsSelf,
     /// The first administrator's token cannot be read, or is too short.
-    AdminToken { path: String, why: String },
+    AdminToken {
+        path: String,
+        why: String,
+    },
+    /// No store of objects can be meant by it.
+    BlobStore {
+        text: String,
+    },
+    S3Endpoint {
+        text: String,
+    },
     /// No receiver of webhooks can be meant by it.
-    WebhookAllow { text: String, why: String },
+    WebhookAllow {
+        text: String,
+        why: String,
+    },
     /// The key that signs webhooks cannot be read, or is none.
-    WebhookSecret { path: String, why: String },
+    WebhookSecret {
+        path: String,
+        why: String,
+    },
     /// Receivers, and nothing to sign with, or the other way round.
     WebhookHalf,
     /// None at all, or more than anybody waits for.
@@ -44,6 +62,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "com --listen em todas as interfaces, diga com --advertise como os outros chegam a este nó".into()
             }
             Problem::AdminToken { path, why } => format!("--admin-token-file {path}: {why}"),
+            Problem::BlobStore { text } => format!("--blob-store {text}: precisa ser s3://BUCKET ou s3://BUCKET/PREFIXO, de letras, dígitos e -._"),
+            Problem::S3Endpoint { text } => format!("--s3-endpoint {text}: precisa ser http://HOST[:PORTA] ou https://HOST[:PORTA]"),
             Problem::WebhookAllow { text, why } => format!("--webhook-allow {text}: {why}"),
             Problem::WebhookSecret { path, why } => format!("--webhook-secret-file {path}: {why}"),
             Problem::WebhookHalf => {
@@ -66,6 +86,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "with --listen on every interface, say with --advertise how others reach this node".into()
             }
             Problem::AdminToken { path, why } => format!("--admin-token-file {path}: {why}"),
+            Problem::BlobStore { text } => format!("--blob-store {text}: must be s3://BUCKET or s3://BUCKET/PREFIX, of letters, digits and -._"),
+            Problem::S3Endpoint { text } => format!("--s3-endpoint {text}: must be http://HOST[:PORT] or https://HOST[:PORT]"),
             Problem::WebhookAllow { text, why } => format!("--webhook-allow {text}: {why}"),
             Problem::WebhookSecret { path, why } => format!("--webhook-secret-file {path}: {why}"),
             Problem::WebhookHalf => {
@@ -116,14 +138,8 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "max_finished_bytes" => {
                 "Bytes guardados de resultados, e de payloads do que falhou; os mais antigos são esquecidos"
             }
-            "max_blob_bytes" => {
-                "Bytes dos arquivos de tarefas guardados neste nó, por exemplo 16GiB"
-            }
             "max_payload_bytes" => {
                 "Bytes que o payload de uma tarefa pode ter; workers o guardam na memória"
-            }
-            "blob_grace_ms" => {
-                "Quanto tempo fica, em milissegundos, um arquivo de que nenhuma tarefa precisa"
             }
             "insecure_network" => {
                 "A rede é confiável: aceita escutar fora de loopback sem TLS nem segredo"
@@ -138,6 +154,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "lang" => "Idioma das mensagens",
             _ => {
                 return super::node_webhooks::help(id, lang)
+                    .or_else(|| super::node_blobs::help(id, lang))
                     .or_else(|| super::node_journal::help(id, lang));
             }
         },
@@ -169,11 +186,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "max_finished_bytes" => {
                 "Bytes kept of results, and of payloads of what failed; the oldest are forgotten"
             }
-            "max_blob_bytes" => "Bytes of the files of tasks kept on this node, for example 16GiB",
             "max_payload_bytes" => {
                 "Bytes that the payload of a task may have; workers hold it in memory"
             }
-            "blob_grace_ms" => "How long, in milliseconds, a file stays that no task needs",
             "insecure_network" => {
                 "The network is trusted: listen beyond loopback without TLS or secret"
             }
@@ -187,6 +202,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "lang" => "Language of the messages",
             _ => {
                 return super::node_webhooks::help(id, lang)
+                    .or_else(|| super::node_blobs::help(id, lang))
                     .or_else(|| super::node_journal::help(id, lang));
             }
         },

@@ -1,5 +1,6 @@
 //! `BlobService`: content too large for a message, from and to clients, workers and the other orchestrator.
 
+use std::future::ready;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use common::proto::{
     Durability, GetBlobRequest, GetBlobResponse, HasBlobsRequest, HasBlobsResponse, PutBlobRequest,
     PutBlobResponse,
 };
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use orquestrador_core::role::Standing;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
@@ -32,6 +33,9 @@ pub struct Service {
 
 /// Who sends nothing for so long holds no room any more.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// To the bucket, at the same time.
+const QUESTIONS: usize = 16;
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<GetBlobResponse, Status>> + Send>>;
 
@@ -70,7 +74,12 @@ impl BlobService for Service {
         let Some(Part::Blob(named)) = first else { return Err(invalid("must come first", "blob")) };
         let hash = hash("blob.id", &named.id)?;
         let content = Content { hash, bytes: named.bytes };
-        let existed = self.blobs.store.touch(hash).is_some_and(|bytes| bytes == content.bytes);
+        // The other node asks for a copy of its own, wherever else there are some.
+        let here = match is_peer {
+            true => self.blobs.store.touch(hash),
+            false => self.blobs.length(hash).await?,
+        };
+        let existed = here == Some(content.bytes);
         if !existed {
             receive(&self.blobs.store, content, parts, IDLE).await?;
         }
@@ -94,9 +103,13 @@ impl BlobService for Service {
         let store = self.blobs.store.clone();
         let bytes = match store.touch(hash) {
             Some(bytes) => bytes,
+            // Which is not sent round and round: the other node asks because it has none itself.
             None if is_peer => {
-                let why = format!("blob {hash} is not here");
-                return Err(grpc_status::status(ErrorCode::BlobNotFound, why));
+                let fetched = self.blobs.fetch_from_bucket(hash).await?;
+                fetched.ok_or_else(|| {
+                    let why = format!("blob {hash} is not here");
+                    grpc_status::status(ErrorCode::BlobNotFound, why)
+                })?
             }
             None => self.blobs.fetch_or_wait(hash).await?,
         };
@@ -109,16 +122,23 @@ impl BlobService for Service {
         &self,
         request: Request<HasBlobsRequest>,
     ) -> Result<Response<HasBlobsResponse>, Status> {
-        self.is_peer(request.metadata()).await?;
+        let is_peer = self.is_peer(request.metadata()).await?;
         let ids = request.into_inner().ids;
         if ids.len() > MAX_BLOBS {
             let why = format!("are {}, at most {MAX_BLOBS} are allowed", ids.len());
             return Err(invalid(&why, "ids"));
         }
-        let is_here = |id: &Vec<u8>| {
-            Hash::from_bytes(id).is_some_and(|hash| self.blobs.store.touch(hash).is_some())
+        let present = |id: Vec<u8>| async move {
+            let Some(hash) = Hash::from_bytes(&id) else { return Ok(None) };
+            let bytes = match is_peer {
+                true => self.blobs.store.touch(hash),
+                false => self.blobs.length(hash).await?,
+            };
+            Ok::<_, Status>(bytes.map(|_| id))
         };
-        Ok(Response::new(HasBlobsResponse { ids: ids.into_iter().filter(is_here).collect() }))
+        let asked = futures::stream::iter(ids).map(present).buffered(QUESTIONS);
+        let ids = asked.try_filter_map(|id| ready(Ok(id))).try_collect().await?;
+        Ok(Response::new(HasBlobsResponse { ids }))
     }
 }
 
@@ -236,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn who_stops_sending_holds_no_room() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path(), 10).expect("opens");
+        let store = Store::open(dir.path(), 10, store::MAX).expect("opens");
         let content = |bytes: &[u8]| Content {
             hash: Hash(*blake3::hash(bytes).as_bytes()),
             bytes: bytes.len() as u64,

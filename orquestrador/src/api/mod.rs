@@ -46,7 +46,7 @@ pub async fn authenticate(
 }
 
 /// A read of nothing.
-async fn confirm_office(driver: &DriverHandle) -> Result<(), Status> {
+pub async fn confirm_office(driver: &DriverHandle) -> Result<(), Status> {
     let nothing = |request| Command::Watch {
         request,
         owner: UserName::from(""),

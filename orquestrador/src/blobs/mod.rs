@@ -1,5 +1,8 @@
-//! The blobs that tasks refer to: what this node keeps, and that the other one has it too. Decides nothing about tasks.
+//! The blobs that tasks refer to: what this node keeps, and that the other one, or a store of objects, has it too. Decides
+//! nothing about tasks.
 
+mod bucket;
+mod custody;
 mod keeper;
 mod peer;
 pub mod store;
@@ -19,8 +22,10 @@ use tonic::metadata::MetadataMap;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input};
 use crate::peer::Peer;
+use bucket::Bucket;
 use store::Store;
 
+pub use bucket::{Bucket as ObjectBucket, NoBucket, S3};
 pub use keeper::keep;
 pub use peer::{LENGTH_KEY, PEER_KEY};
 
@@ -35,6 +40,8 @@ pub struct Blobs {
     pub store: Store,
     driver: DriverHandle,
     peer: Arc<Peer>,
+    /// What it has needs no second copy on the other node.
+    bucket: Option<Arc<Bucket>>,
     /// Of giving the standby what it lacks.
     turn: Arc<Mutex<()>>,
 }
@@ -45,15 +52,20 @@ pub fn content(blob: &BlobRef) -> Content {
 }
 
 impl Blobs {
-    pub fn new(store: Store, driver: DriverHandle, peer: Arc<Peer>) -> Self {
-        Self { store, driver, peer, turn: Arc::default() }
+    pub fn new(
+        store: Store,
+        driver: DriverHandle,
+        peer: Arc<Peer>,
+        bucket: Option<Bucket>,
+    ) -> Self {
+        Self { store, driver, peer, bucket: bucket.map(Arc::new), turn: Arc::default() }
     }
 
-    /// Makes sure that what a task refers to is here and, while a standby is in sync, there, and stays until the task
-    /// itself keeps it.
+    /// Makes sure that what a task refers to is here and, while a standby is in sync, there, or that it is in the bucket,
+    /// and stays until the task itself keeps it.
     ///
     /// # Errors
-    /// `BLOB_NOT_FOUND`, or the standby could not be given what it lacks.
+    /// `BLOB_NOT_FOUND`, or the standby, or the bucket, could not be given what it lacks.
     pub async fn hold(&self, blobs: &[BlobRef]) -> Result<(), Status> {
         if blobs.is_empty() {
             return Ok(());
@@ -73,12 +85,12 @@ impl Blobs {
         given.await.map_err(broken)?.map(drop)
     }
 
-    /// Makes sure that it is here, if the other node has it.
+    /// Makes sure that it is here or in the bucket, if the other node has it.
     ///
     /// # Errors
     /// `BLOB_NOT_FOUND`
-    pub async fn have(&self, content: Content) -> Result<(), Status> {
-        let bytes = match self.store.touch(content.hash) {
+    async fn have(&self, content: Content) -> Result<(), Status> {
+        let bytes = match self.length(content.hash).await? {
             Some(bytes) => bytes,
             None => self.fetch(content.hash).await?,
         };
@@ -89,23 +101,47 @@ impl Blobs {
         Ok(())
     }
 
+    /// Of one that is here or in the bucket; it stays for some time from now on.
+    ///
+    /// # Errors
+    /// The bucket cannot be asked.
+    pub async fn length(&self, hash: Hash) -> Result<Option<u64>, Status> {
+        match (self.store.touch(hash), &self.bucket) {
+            (None, Some(bucket)) => {
+                let office = self.office().await?;
+                Ok(bucket.present(office, hash).await?.map(|object| object.bytes))
+            }
+            (here, _) => Ok(here),
+        }
+    }
+
     /// The same for whoever can wait: a node that is away may have it.
     ///
     /// # Errors
-    /// `BLOB_NOT_FOUND`, or `UNAVAILABLE` while the other node is not linked.
+    /// `BLOB_NOT_FOUND`, or `UNAVAILABLE` while the other node is not linked, or the bucket cannot be asked.
     pub async fn fetch_or_wait(&self, hash: Hash) -> Result<u64, Status> {
+        if let Some(bytes) = self.fetch_from_bucket(hash).await? {
+            return Ok(bytes);
+        }
         if self.describe().await?.peer.is_none() {
             let why = format!("blob {hash} is not here, and the other orchestrator is away");
             return Err(grpc_status::status(ErrorCode::Unavailable, why));
         }
-        self.fetch(hash).await
+        self.fetch_from_peer(hash).await
     }
 
-    /// From the other node; gives its length.
+    /// From the bucket, or the other node; gives its length.
     ///
     /// # Errors
-    /// `BLOB_NOT_FOUND`
+    /// `BLOB_NOT_FOUND`, or the bucket cannot be asked.
     pub async fn fetch(&self, hash: Hash) -> Result<u64, Status> {
+        match self.fetch_from_bucket(hash).await? {
+            Some(bytes) => Ok(bytes),
+            None => self.fetch_from_peer(hash).await,
+        }
+    }
+
+    async fn fetch_from_peer(&self, hash: Hash) -> Result<u64, Status> {
         let missing = |why: String| {
             grpc_status::status(ErrorCode::BlobNotFound, format!("blob {hash} is not here: {why}"))
         };
@@ -117,11 +153,14 @@ impl Blobs {
         link.fetch(&self.store, hash).await.map_err(|status| missing(status.message().to_owned()))
     }
 
-    /// Gives the standby what it lacks of these, as long as there is one in sync.
+    /// Gives the standby what it lacks of these, as long as there is one in sync; or the bucket, instead.
     ///
     /// # Errors
     /// It is in sync, and does not take them; `BLOB_NOT_FOUND` if one turns out to be damaged here.
     pub async fn replicate(&self, contents: Vec<Content>) -> Result<Durability, Status> {
+        if let Some(bucket) = &self.bucket {
+            return self.secure(bucket, contents).await.map(|()| Durability::Replicated);
+        }
         let began = tokio::time::Instant::now();
         loop {
             let node = self.describe().await?;

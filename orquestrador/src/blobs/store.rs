@@ -12,20 +12,23 @@ use uuid::Uuid;
 
 /// Below the data directory.
 const DIRECTORY: &str = "blobs";
+/// The flags of the limits, for whoever is refused: of all that tasks refer to, and of copies of what is elsewhere.
+pub const MAX: &str = "--max-blob-bytes";
+pub const COPIES: &str = "--blob-cache-bytes";
 /// What is being received. Emptied at the start.
 const INCOMING: &str = "incoming";
 /// Files that were found damaged, for people to look at.
 const DAMAGED: &str = "damaged";
 /// How long what no task refers to any more stays where room is short: who has just asked for it is about to refer to it.
-const SHORT_GRACE: Duration = Duration::from_secs(2);
+pub const SHORT_GRACE: Duration = Duration::from_secs(2);
 
 /// Why a blob was not taken or given.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("has {bytes}, at most {most} are taken (--max-blob-bytes)")]
-    TooLong { bytes: u64, most: u64 },
-    #[error("{bytes} bytes more do not fit: {kept} of {limit} (--max-blob-bytes) are in use")]
-    Full { bytes: u64, kept: u64, limit: u64 },
+    #[error("has {bytes}, at most {most} are taken ({flag})")]
+    TooLong { bytes: u64, most: u64, flag: &'static str },
+    #[error("{bytes} bytes more do not fit: {kept} of {limit} ({flag}) are in use")]
+    Full { bytes: u64, kept: u64, limit: u64, flag: &'static str },
     #[error("the disk of the blobs is full")]
     DiskFull(#[source] std::io::Error),
     #[error("the content is not what its name says")]
@@ -57,6 +60,8 @@ impl From<Unfinished> for Error {
 pub struct Store {
     root: Arc<Path>,
     limit: u64,
+    /// What says how much there may be.
+    flag: &'static str,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -77,11 +82,13 @@ struct Blob {
     wanted: Instant,
     /// A task referred to it: without one it is of no more use than any other copy that can come again.
     was_referred: bool,
+    /// There is an object of it: it makes room when others need it.
+    is_elsewhere: bool,
 }
 
 impl Blob {
     fn new(bytes: u64) -> Self {
-        Self { bytes, wanted: Instant::now(), was_referred: false }
+        Self { bytes, wanted: Instant::now(), was_referred: false, is_elsewhere: false }
     }
 }
 
@@ -96,7 +103,7 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be made or read.
-    pub fn open(data_dir: &Path, limit: u64) -> std::io::Result<Self> {
+    pub fn open(data_dir: &Path, limit: u64, flag: &'static str) -> std::io::Result<Self> {
         let root = data_dir.join(DIRECTORY);
         let incoming = root.join(INCOMING);
         match std::fs::remove_dir_all(&incoming) {
@@ -115,7 +122,7 @@ impl Store {
         }
         std::fs::File::open(&root)?.sync_all()?;
         std::fs::File::open(data_dir)?.sync_all()?;
-        Ok(Self { root: root.into(), limit, kept: Arc::new(Mutex::new(kept)) })
+        Ok(Self { root: root.into(), limit, flag, kept: Arc::new(Mutex::new(kept)) })
     }
 
     /// Its length, if it is here; it stays for some time from now on.
@@ -140,6 +147,38 @@ impl Store {
         self.root.join(hash.to_string())
     }
 
+    /// Whether there is an object of it, so that this is only a copy.
+    pub fn is_elsewhere(&self, hash: Hash, is_so: bool) {
+        if let Some(blob) = self.kept().blobs.get_mut(&hash) {
+            blob.is_elsewhere = is_so;
+        }
+    }
+
+    /// Removes copies, the longest unwanted first, until so much fits or there are no more. One that was just wanted is
+    /// about to be read.
+    fn make_room(&self, kept: &mut Kept, bytes: u64) -> Result<(), Error> {
+        if kept.bytes.saturating_add(bytes) <= self.limit {
+            return Ok(());
+        }
+        let is_spare = |blob: &Blob| blob.is_elsewhere && blob.wanted.elapsed() >= SHORT_GRACE;
+        let spare = kept.blobs.iter().filter(|(_, blob)| is_spare(blob));
+        let mut spare: Vec<_> =
+            spare.map(|(hash, blob)| (blob.wanted, *hash, blob.bytes)).collect();
+        spare.sort_unstable();
+        for (_, hash, length) in spare {
+            if kept.bytes.saturating_add(bytes) <= self.limit {
+                break;
+            }
+            match std::fs::remove_file(self.path(hash)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            }
+            kept.blobs.remove(&hash);
+            kept.bytes -= length;
+        }
+        Ok(())
+    }
+
     /// Begins to receive one. Its space is taken from now on.
     ///
     /// # Errors
@@ -148,14 +187,16 @@ impl Store {
         let bytes = content.bytes;
         let most = MAX_BLOB_BYTES.min(self.limit);
         if bytes > most {
-            return Err(Error::TooLong { bytes, most });
+            return Err(Error::TooLong { bytes, most, flag: self.flag });
         }
         let room = {
             let mut kept = self.kept();
+            self.make_room(&mut kept, bytes)?;
             let all = kept.bytes.saturating_add(bytes);
             if all > self.limit {
                 kept.is_full = true;
-                return Err(Error::Full { bytes, kept: kept.bytes, limit: self.limit });
+                let (kept, limit, flag) = (kept.bytes, self.limit, self.flag);
+                return Err(Error::Full { bytes, kept, limit, flag });
             }
             kept.bytes = all;
             Room { kept: Arc::clone(&self.kept), bytes }
@@ -320,13 +361,13 @@ mod tests {
     #[tokio::test]
     async fn what_was_kept_is_there_after_a_restart_and_what_was_not_is_not() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path(), 100).expect("opens");
+        let store = Store::open(dir.path(), 100, MAX).expect("opens");
         let hash = put(&store, b"whole").await.expect("is kept");
         let mut half = store.receive(content(b"half of it")).await.expect("there is room");
         half.write(b"half").await.expect("is written");
         std::mem::forget(half);
         assert_eq!(files(&store), 2);
-        let store = Store::open(dir.path(), 100).expect("opens");
+        let store = Store::open(dir.path(), 100, MAX).expect("opens");
         assert_eq!((store.touch(hash), store.size()), (Some(5), (1, 5)));
         assert_eq!(files(&store), 1);
     }
@@ -334,7 +375,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_refused_leaves_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path(), 10).expect("opens");
+        let store = Store::open(dir.path(), 10, MAX).expect("opens");
         assert!(matches!(put(&store, b"more than ten").await, Err(Error::TooLong { .. })));
         let mut other = store.receive(content(b"one")).await.expect("there is room");
         other.write(b"two").await.expect("is written");
@@ -350,7 +391,7 @@ mod tests {
     #[tokio::test]
     async fn where_room_is_short_what_tasks_referred_to_goes_first() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path(), 10).expect("opens");
+        let store = Store::open(dir.path(), 10, MAX).expect("opens");
         let referred = put(&store, b"referred").await.expect("is kept");
         let hour = Duration::from_secs(3_600);
         assert_eq!(store.sweep(hour, |hash| hash == referred).expect("is swept"), (0, 0));
@@ -364,9 +405,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_copy_of_what_is_elsewhere_makes_room() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), 10, COPIES).expect("opens");
+        let old = put(&store, b"old").await.expect("is kept");
+        let copy = put(&store, b"copy").await.expect("is kept");
+        store.is_elsewhere(copy, true);
+        put(&store, b"new one").await.expect_err("somebody is about to read the copy");
+        store.kept().blobs.values_mut().for_each(|blob| blob.wanted -= SHORT_GRACE);
+        put(&store, b"much more").await.expect_err("not even the copy is so long");
+        assert_eq!((store.has(old), store.has(copy)), (true, false));
+        put(&store, b"new one").await.expect("there is room");
+        assert_eq!((files(&store), store.size()), (2, (2, 10)));
+    }
+
+    #[tokio::test]
     async fn what_nobody_wants_goes_and_damage_is_set_aside() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path(), 100).expect("opens");
+        let store = Store::open(dir.path(), 100, MAX).expect("opens");
         let stays = put(&store, b"stays").await.expect("is kept");
         let goes = put(&store, b"goes").await.expect("is kept");
         let swept = store.sweep(Duration::from_secs(60), |_| false).expect("is swept");

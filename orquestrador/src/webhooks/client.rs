@@ -8,20 +8,13 @@ use common::messages::webhook_failures::WebhookFailure;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use orquestrador_core::webhook::Posted;
 
 use super::failure::failure_of;
+use crate::https;
 
 /// For the whole attempt, the connection included.
 const TIMEOUT: Duration = Duration::from_secs(15);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that nobody uses stay open for so long, and so many to each receiver.
-const IDLE: Duration = Duration::from_secs(30);
-const IDLE_CONNECTIONS: usize = 4;
 /// Of an answer's body, which says nothing to us.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,7 +22,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Keeps connections.
 #[derive(Clone)]
 pub struct Client {
-    http: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: https::Client<Full<Bytes>>,
     lang: Lang,
 }
 
@@ -47,21 +40,7 @@ impl Client {
     /// # Errors
     /// This machine has no root certificates, by which receivers could be known.
     pub fn new(lang: Lang) -> std::io::Result<Self> {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let https = HttpsConnectorBuilder::new()
-            .with_native_roots()?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
-        let http = HyperClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(https);
-        Ok(Self { http, lang })
+        Ok(Self { http: https::client()?, lang })
     }
 
     pub async fn post(&self, message: Message) -> Posted {

@@ -138,10 +138,11 @@ impl Remote {
     }
 }
 
-/// Room comes, if it does, when tasks are forgotten; anything else is a matter of failovers.
+/// Room comes, if it does, when tasks are forgotten, and a store that refuses when somebody looks at it; anything else is a
+/// matter of failovers.
 fn may_change(status: &Status, began: Instant) -> bool {
     match grpc_status::meaning(status).code {
-        ErrorCode::BlobStoreFull => began.elapsed() < ROOM_PATIENCE,
+        ErrorCode::BlobStoreFull | ErrorCode::BlobStoreRefused => began.elapsed() < ROOM_PATIENCE,
         code => code.retryable(),
     }
 }
