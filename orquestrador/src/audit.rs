@@ -145,7 +145,7 @@ impl Audit {
                 match restored.end {
                     RestoredEnd::Succeeded { .. }
                     | RestoredEnd::Failed(_)
-                    | RestoredEnd::Cancelled
+                    | RestoredEnd::Cancelled { .. }
                     | RestoredEnd::Lost { .. } => self.finish(restored.task),
                 }
             }

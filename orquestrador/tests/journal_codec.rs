@@ -137,7 +137,7 @@ fn examples() -> Vec<Event> {
         Event::AttemptEnded { task, attempt, worker: worker() },
         restored(RestoredEnd::Succeeded { result: b"hello"[..].into() }),
         restored(RestoredEnd::Failed(failure)),
-        restored(RestoredEnd::Cancelled),
+        restored(RestoredEnd::Cancelled { output: Blob::default() }),
         Event::UserAdded {
             user: "maria".into(),
             token_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
@@ -156,6 +156,7 @@ fn examples() -> Vec<Event> {
         Event::TaskLost { task, attempt, cause: LossCause::WorkerSilent, at },
         Event::TaskLost { task, attempt, cause: LossCause::WorkerRestarted, at },
         restored(RestoredEnd::Lost { cause: LossCause::WorkerRestarted, output: Blob::default() }),
+        restored(RestoredEnd::Cancelled { output: b"half of it"[..].into() }),
         restored(RestoredEnd::Lost {
             cause: LossCause::WorkerSilent,
             output: b"half of it"[..].into(),
@@ -322,7 +323,7 @@ fn retried() -> Terms {
 fn restored(end: RestoredEnd) -> Event {
     let delivery = match end {
         RestoredEnd::Lost { .. } => Delivery::AtMostOnce,
-        RestoredEnd::Succeeded { .. } | RestoredEnd::Failed(_) | RestoredEnd::Cancelled => {
+        RestoredEnd::Succeeded { .. } | RestoredEnd::Failed(_) | RestoredEnd::Cancelled { .. } => {
             Delivery::AtLeastOnce
         }
     };

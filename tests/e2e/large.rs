@@ -240,3 +240,21 @@ fn what_is_beyond_the_limits_is_refused_or_cut_and_said_to_be() -> anyhow::Resul
     );
     Ok(())
 }
+
+#[test]
+fn what_a_program_printed_until_its_time_was_up_is_given_whole() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let said = text(3 << 20, 11);
+    let script = format!("cat {}; echo made > x; sleep 1000", file(dir.path(), said.as_bytes())?);
+    let limits = ["--attempt-timeout", "5s", "--output-file", "x"];
+    let id = cli.submit(&[&limits[..], &["--", "sh", "-c", &script]].concat())?;
+    let ended = cli.finished(&id, 300)?.expect("it ends");
+    assert_eq!(ended["error"]["code"], "TIMEOUT", "{ended}");
+    let got = cli.run(&["result", &id])?;
+    assert!(got.stdout == said, "{} bytes of {}: {}", got.stdout.len(), said.len(), got.stderr);
+    let into = dir.path().join("into");
+    cli.run(&["result", &id, "--files", "--into", &into.display().to_string()])?;
+    assert_eq!(fs::read_to_string(into.join("x"))?, "made\n");
+    Ok(())
+}

@@ -178,3 +178,25 @@ fn the_last_words_of_a_task_that_ended_with_its_worker_stay_with_it() -> anyhow:
     assert_eq!(status(&cli, &id)?["result"]["stdout"], "half\n");
     Ok(())
 }
+
+#[test]
+fn what_a_cancelled_task_had_said_stays_with_it() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let script = "trap 'echo last; exit 0' TERM; echo half; while :; do sleep 0.1; done";
+    let id = cli.submit(&["--", "sh", "-c", script])?;
+    wait_for("its first words", || {
+        Ok(Some(cli.run(&["logs", &id])?).filter(|logs| logs.stdout == "half\n"))
+    })?;
+    assert_eq!(cli.run(&["cancel", &id])?.code, Some(exit::OK.into()));
+    wait_for("its last words", || {
+        Ok((status(&cli, &id)?["result"]["stdout"] == "half\nlast\n").then_some(()))
+    })?;
+    cluster.kill_principal()?;
+    let logs = cli.run(&["logs", &id])?;
+    assert_eq!((logs.code, &logs.stdout[..]), (Some(exit::OK.into()), "half\nlast\n"), "{logs:?}");
+    let result = cli.run(&["result", &id])?;
+    assert_eq!(result.code, Some(exit::TASK_FAILED.into()), "{result:?}");
+    assert_eq!(result.stdout, "half\nlast\n", "as of any that did not succeed");
+    Ok(())
+}

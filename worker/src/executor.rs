@@ -48,7 +48,8 @@ pub struct Executor {
 
 struct Running {
     slots: u32,
-    cancelled: CancellationToken,
+    /// Fires when nobody waits for its outcome any more.
+    unwanted: CancellationToken,
     live: Live,
     began: Instant,
 }
@@ -185,9 +186,10 @@ impl Executor {
     fn spawn(&mut self, waiting: Waiting) {
         let Waiting { key, handler, payload, epoch, slots, timeout, origin, scheduled, since: _ } =
             waiting;
-        let (cancelled, began) = (CancellationToken::new(), Instant::now());
+        let (unwanted, began) = (CancellationToken::new(), Instant::now());
+        let cancelled = unwanted.child_token();
         let live = Live::default();
-        let running = Running { slots, cancelled: cancelled.clone(), live: live.clone(), began };
+        let running = Running { slots, unwanted: unwanted.clone(), live: live.clone(), began };
         self.running.insert(key.clone(), running);
         self.taken += slots;
         let files = self.files.of_attempt();
@@ -201,10 +203,11 @@ impl Executor {
             scheduled,
             files: files.clone(),
             cancelled: cancelled.clone(),
+            unwanted: unwanted.clone(),
         };
         let (ended, faults) = (self.ended.clone(), self.faults.clone());
         self.attempts.spawn(async move {
-            let stop = &cancelled;
+            let stop = &unwanted;
             let run = async {
                 let payload = match payload {
                     Payload::Given(payload) => payload,
@@ -216,11 +219,11 @@ impl Executor {
             let run = AssertUnwindSafe(run)
                 .catch_unwind()
                 .map(|done| done.unwrap_or_else(|_| Err(panicked())));
-            let done = within(timeout, run, &cancelled).await;
+            let done = within(timeout, run, &cancelled, &files).await;
             if let Some(delay) = faults.delay(began) {
                 tokio::time::sleep(delay).await;
             }
-            let mut outcome = stored(&key, done, &files, &cancelled).await;
+            let mut outcome = stored(&key, done, &files, &unwanted).await;
             outcome.blobs = files.take_made().into_iter().map(Into::into).collect();
             if ended.send((key, outcome)).await.is_err() {
                 tracing::debug!("an attempt ended after the worker");
@@ -234,7 +237,7 @@ impl Executor {
     /// was its end.
     pub fn stop(&mut self, key: &Key) -> bool {
         if let Some(running) = self.running.get(key) {
-            running.cancelled.cancel();
+            running.unwanted.cancel();
             return true;
         }
         let waited = self.waiting.len();
@@ -286,6 +289,7 @@ async fn within(
     timeout: Option<Duration>,
     run: impl Future<Output = Result<Vec<u8>, Failure>>,
     cancelled: &CancellationToken,
+    files: &Files,
 ) -> Result<Vec<u8>, Failure> {
     let Some(timeout) = timeout else { return run.await };
     let mut run = pin!(run);
@@ -296,9 +300,14 @@ async fn within(
         return run.await;
     }
     cancelled.cancel();
-    // One that does not listen is dropped.
-    let ended = tokio::time::timeout(GRACE, run).await;
-    let output = ended.ok().and_then(Result::err).map(|failure| failure.output).unwrap_or_default();
+    // One that does not listen is dropped, unless it is giving what it has.
+    let output = loop {
+        match tokio::time::timeout(GRACE, &mut run).await {
+            Ok(ended) => break ended.err().map(|failure| failure.output).unwrap_or_default(),
+            Err(_) if files.is_giving() => {}
+            Err(_) => break Vec::new(),
+        }
+    };
     let text = format!("took longer than {} ms, and was stopped", timeout.as_millis());
     Err(Failure { output, ..Failure::new("TIMEOUT", text) })
 }
@@ -315,12 +324,12 @@ fn panicked() -> Failure {
 
 /// What nobody waits for any more ends.
 async fn unless<T>(
-    cancelled: &CancellationToken,
+    unwanted: &CancellationToken,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     tokio::select! {
         done = work => done,
-        () = cancelled.cancelled() => Err(Failure::new("CANCELLED", "cancelled")),
+        () = unwanted.cancelled() => Err(Failure::new("CANCELLED", "cancelled")),
     }
 }
 
@@ -330,7 +339,7 @@ async fn stored(
     key: &Key,
     done: Result<Vec<u8>, Failure>,
     files: &Files,
-    cancelled: &CancellationToken,
+    unwanted: &CancellationToken,
 ) -> Outcome {
     let limit = files.max_result_bytes().unwrap_or(MAX_PAYLOAD_BYTES as u64);
     let bytes = match &done {
@@ -345,7 +354,7 @@ async fn stored(
         let hashed = bytes.clone();
         let content = tokio::task::spawn_blocking(move || Content::of(&hashed)).await;
         let content = content.map_err(|error| Failure::handler(error.to_string()))?;
-        unless(cancelled, files.store(bytes.into(), content)).await
+        unless(unwanted, files.store(bytes.into(), content)).await
     };
     match done {
         Ok(result) if result.len() as u64 > limit => {

@@ -25,6 +25,7 @@ async fn run(handler: &CommandHandler, order: Value) -> Result<Value, Failure> {
         live: worker::Live::default(),
         files: worker::Files::default(),
         cancelled: CancellationToken::new(),
+        unwanted: CancellationToken::new(),
     };
     let result = handler.run(context, order.to_string().into_bytes()).await?;
     Ok(serde_json::from_slice(&result).expect("the result is JSON"))

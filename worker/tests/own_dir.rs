@@ -26,6 +26,7 @@ fn context() -> Context {
         live: worker::Live::default(),
         files: worker::Files::default(),
         cancelled: CancellationToken::new(),
+        unwanted: CancellationToken::new(),
     }
 }
 

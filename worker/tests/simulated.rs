@@ -19,6 +19,7 @@ fn context() -> Context {
         scheduled: None,
         files: worker::Files::default(),
         cancelled: CancellationToken::new(),
+        unwanted: CancellationToken::new(),
     }
 }
 

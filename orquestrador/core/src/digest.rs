@@ -53,8 +53,9 @@ pub fn content(end: &End) -> u64 {
         End::Failed(Failure { code, message, output }) => {
             xxh3_64_with_seed(output, text(code) ^ text(message).rotate_left(32))
         }
-        End::Cancelled => 0,
         // One without output keeps the digest that it had before any was kept.
+        End::Cancelled { output } if output.is_empty() => 0,
+        End::Cancelled { output } => xxh3_64(output),
         End::Lost { cause, output } if output.is_empty() => *cause as u64,
         End::Lost { cause, output } => xxh3_64_with_seed(output, *cause as u64),
     }

@@ -161,7 +161,7 @@ pub enum Event {
     KeysReleased {
         keys: Vec<(UserName, KeyName)>,
     },
-    /// What the last attempt had said of a task that ended with its worker.
+    /// What the last attempt had said of a task that ended with its worker, or was cancelled.
     OutputKept {
         task: TaskId,
         output: Blob,
@@ -457,7 +457,10 @@ pub enum RestoredEnd {
         result: Blob,
     },
     Failed(Failure),
-    Cancelled,
+    Cancelled {
+        /// As of one that was lost.
+        output: Blob,
+    },
     Lost {
         cause: LossCause,
         /// What the attempt had said, as far as anybody heard it.

@@ -182,7 +182,7 @@ impl History {
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
                 End::Failed(failure) => RestoredEnd::Failed(failure.clone()),
-                End::Cancelled => RestoredEnd::Cancelled,
+                End::Cancelled { output } => RestoredEnd::Cancelled { output: output.clone() },
                 End::Lost { cause, output } => {
                     RestoredEnd::Lost { cause: *cause, output: output.clone() }
                 }

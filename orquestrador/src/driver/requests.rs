@@ -213,7 +213,12 @@ impl<S: Store> Driver<S> {
         let asks = is_request(&command);
         self.applied.machine.tell_changes(self.watch.is_needed());
         let before = self.step.events.len();
-        let may_lose = matches!(command, Command::ConnectWorker(_));
+        let may_lose = matches!(
+            command,
+            Command::ConnectWorker(_)
+                | Command::ReportEnded { .. }
+                | Command::ReportOutcomes { .. }
+        );
         let wall = self.stalls.at(self.clock.wall());
         self.applied.machine.handle(wall, command, &mut self.step);
         if may_lose {
@@ -225,10 +230,13 @@ impl<S: Store> Driver<S> {
         self.turn_bytes += self.step.events[before..].iter().map(content_bytes).sum::<usize>();
     }
 
-    /// Of attempts that ended with their workers, and their tasks with them: what was heard is worth keeping.
+    /// Of attempts that were cancelled, or ended with their workers, and their tasks with them: what was heard is worth
+    /// keeping.
     pub(super) fn keep_last_words(&mut self, from: usize) {
         let ended = |event: &Event| match event {
-            Event::TaskLost { task, attempt, .. } => Some((*task, *attempt)),
+            Event::TaskLost { task, attempt, .. } | Event::AttemptEnded { task, attempt, .. } => {
+                Some((*task, *attempt))
+            }
             Event::TaskFailed { task, attempt, failure, .. } if failure.code == QUARANTINED => {
                 Some((*task, *attempt))
             }

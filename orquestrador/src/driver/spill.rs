@@ -59,8 +59,8 @@ pub fn events(store: &impl Store, events: &mut [Event]) {
                 match &mut restored.end {
                     RestoredEnd::Succeeded { result } => results.push(result),
                     RestoredEnd::Failed(Failure { output, .. })
-                    | RestoredEnd::Lost { output, .. } => results.push(output),
-                    RestoredEnd::Cancelled => {}
+                    | RestoredEnd::Lost { output, .. }
+                    | RestoredEnd::Cancelled { output } => results.push(output),
                 }
             }
             _ => {}

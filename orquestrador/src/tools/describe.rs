@@ -388,7 +388,7 @@ fn restored(task: &RestoredTask) -> Value {
     let end = match &task.end {
         RestoredEnd::Succeeded { .. } => "SUCCEEDED",
         RestoredEnd::Failed(_) => "FAILED",
-        RestoredEnd::Cancelled => "CANCELLED",
+        RestoredEnd::Cancelled { .. } => "CANCELLED",
         RestoredEnd::Lost { .. } => "LOST",
     };
     json!({

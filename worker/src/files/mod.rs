@@ -6,6 +6,7 @@ mod remote;
 mod staging;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::blobs::{Content, Partial, Source, StagedFile};
@@ -29,6 +30,17 @@ pub(crate) struct Seat {
 pub struct Files {
     shared: Option<Arc<Shared>>,
     made: Arc<Mutex<Vec<Content>>>,
+    /// How much is on its way to the orchestrators.
+    giving: Arc<AtomicUsize>,
+}
+
+/// Something is on its way until this is dropped.
+struct Giving<'a>(&'a AtomicUsize);
+
+impl Drop for Giving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -49,12 +61,22 @@ impl Files {
     ) -> Self {
         let (cache, remote) = (Cache::new(cache_dir.to_owned(), max_bytes), Remote::new(seat));
         let shared = Shared { cache, remote, max_result_bytes };
-        Self { shared: Some(Arc::new(shared)), made: Arc::default() }
+        Self { shared: Some(Arc::new(shared)), ..Self::default() }
     }
 
     /// The same for another attempt.
     pub(crate) fn of_attempt(&self) -> Self {
-        Self { shared: self.shared.clone(), made: Arc::default() }
+        Self { shared: self.shared.clone(), ..Self::default() }
+    }
+
+    fn giving(&self) -> Giving<'_> {
+        self.giving.fetch_add(1, Ordering::Relaxed);
+        Giving(&self.giving)
+    }
+
+    /// Whether something is on its way to the orchestrators.
+    pub(crate) fn is_giving(&self) -> bool {
+        self.giving.load(Ordering::Relaxed) > 0
     }
 
     /// Puts these files into the directory, in which nothing else works yet.
@@ -83,6 +105,7 @@ impl Files {
         if outputs.is_empty() {
             return Ok(Vec::new());
         }
+        let _giving = self.giving();
         let files = staging::collect(&self.shared()?.remote, dir, (outputs, has_succeeded)).await?;
         self.made().extend(files.iter().filter_map(StagedFile::content));
         Ok(files)
@@ -102,6 +125,7 @@ impl Files {
 
     /// Stores what an attempt gives; its outcome is to refer to it.
     pub(crate) async fn store(&self, source: Source, content: Content) -> Result<Content, Failure> {
+        let _giving = self.giving();
         let put = self.shared()?.remote.put(source, content).await;
         put.map_err(|error| {
             let text = format!("failed to store {} bytes of output: {error}", content.bytes);

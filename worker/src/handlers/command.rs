@@ -112,7 +112,7 @@ impl Ended {
         };
         tokio::select! {
             biased;
-            () = context.cancelled.cancelled() => {}
+            () = context.unwanted.cancelled() => {}
             () = store => {}
         }
         self.stdout.cut_to_head();
@@ -215,7 +215,7 @@ impl Machine {
                     None => Ok(Vec::new()),
                 };
                 ended.store_output(context).await;
-                let files = match context.cancelled.is_cancelled() {
+                let files = match context.unwanted.is_cancelled() {
                     true => Files::default(),
                     false => context.files.clone(),
                 };
@@ -410,7 +410,7 @@ async fn collect(
 ) -> Result<Vec<StagedFile>, Failure> {
     tokio::select! {
         files = context.files.collect(dir.path(), &order.outputs, has_succeeded) => files,
-        () = context.cancelled.cancelled() => Ok(Vec::new()),
+        () = context.unwanted.cancelled() => Ok(Vec::new()),
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Context {
     pub files: Files,
     /// Fires when the attempt is to stop.
     pub cancelled: CancellationToken,
+    /// Fires, too, when nobody waits for what it has made by then: it was cancelled, rather than took too long.
+    pub unwanted: CancellationToken,
 }
 
 /// What a repetition repeats.

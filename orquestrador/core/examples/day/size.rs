@@ -97,9 +97,11 @@ fn restored(task: &RestoredTask) -> u64 {
         RestoredEnd::Failed(failure) => {
             bytes(text(&failure.code) + text(&failure.message) + blob(&failure.output))
         }
-        RestoredEnd::Cancelled => bytes(0),
+        // The number of the field takes a byte more.
+        RestoredEnd::Cancelled { output } => {
+            bytes(0) + blob(output) + u64::from(!output.is_empty())
+        }
         RestoredEnd::Lost { cause, output } => {
-            // The number of the field takes a byte more.
             let tag = u64::from(!output.is_empty());
             TAG + varint(*cause as u64) + blob(output) + tag
         }

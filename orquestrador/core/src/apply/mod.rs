@@ -86,9 +86,12 @@ impl State {
                 let end = End::Failed(failure.clone());
                 self.task_finished(*task, Some(*attempt), (Transition::Failed, end), *at)
             }
-            Event::TaskCancelled { task, at } => {
-                self.task_finished(*task, None, (Transition::Cancelled, End::Cancelled), *at)
-            }
+            Event::TaskCancelled { task, at } => self.task_finished(
+                *task,
+                None,
+                (Transition::Cancelled, End::Cancelled { output: Blob::default() }),
+                *at,
+            ),
             Event::TaskRequeued { task, attempt, at: _ } => {
                 let slot = self.changing(*task, Transition::Requeued)?;
                 self.task_requeued(*task, *attempt, self.tasks[slot].returned)
@@ -452,7 +455,7 @@ impl State {
         let end = match &restored.end {
             RestoredEnd::Succeeded { result } => End::Succeeded { result: result.clone() },
             RestoredEnd::Failed(failure) => End::Failed(failure.clone()),
-            RestoredEnd::Cancelled => End::Cancelled,
+            RestoredEnd::Cancelled { output } => End::Cancelled { output: output.clone() },
             RestoredEnd::Lost { cause, output } => {
                 End::Lost { cause: *cause, output: output.clone() }
             }

@@ -1,4 +1,4 @@
-//! What is kept of attempts that were lost, and their tasks with them.
+//! What is kept of attempts that were lost, and their tasks with them, or cancelled.
 
 use super::Applied;
 use crate::command::Failure;
@@ -16,10 +16,14 @@ impl State {
             return Err("the task is not finished");
         };
         match &mut finished.end {
-            End::Lost { output, .. } | End::Failed(Failure { output, .. }) if output.is_empty() => {
+            End::Lost { output, .. }
+            | End::Failed(Failure { output, .. })
+            | End::Cancelled { output }
+                if output.is_empty() =>
+            {
                 *output = kept.clone();
             }
-            End::Lost { .. } | End::Failed(_) | End::Succeeded { .. } | End::Cancelled => {
+            End::Lost { .. } | End::Failed(_) | End::Succeeded { .. } | End::Cancelled { .. } => {
                 return Err("the task has what it produced, or produced nothing");
             }
         }

@@ -34,7 +34,7 @@ impl State {
             error: match &finished.end {
                 End::Failed(failure) => Some((failure.code.clone(), shortened(&failure.message))),
                 End::Lost { cause, .. } => Some((cause.code().into(), cause.message().into())),
-                End::Succeeded { .. } | End::Cancelled => None,
+                End::Succeeded { .. } | End::Cancelled { .. } => None,
             },
             result_bytes: finished.end.output_bytes(),
             queue: terms.queue.clone(),

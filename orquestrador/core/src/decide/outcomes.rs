@@ -56,7 +56,7 @@ impl Machine {
         self.settle(now, worker, step);
     }
 
-    /// The shell may have heard something of an attempt that was lost, and the task with it.
+    /// The shell may have heard something of an attempt that was lost, and the task with it, or that was cancelled.
     pub(super) fn keep_output(
         &mut self,
         AttemptRef { task, attempt }: AttemptRef,
@@ -65,13 +65,13 @@ impl Machine {
     ) {
         let Some(slot) = self.state.tasks.find(task) else { return };
         let record = &self.state.tasks[slot];
-        let ended_with_worker = record.finished().is_some_and(|finished| match &finished.end {
-            End::Lost { .. } => true,
+        let has_no_outcome = record.finished().is_some_and(|finished| match &finished.end {
+            End::Lost { .. } | End::Cancelled { .. } => true,
             End::Failed(failure) => failure.code == QUARANTINED,
-            End::Succeeded { .. } | End::Cancelled => false,
+            End::Succeeded { .. } => false,
         });
         let is_news = record.finished().is_some_and(|f| f.end.output().is_none());
-        if ended_with_worker && is_news && record.attempt == attempt && !output.is_empty() {
+        if has_no_outcome && is_news && record.attempt == attempt && !output.is_empty() {
             self.record(Event::OutputKept { task, output }, step);
         }
     }
@@ -203,7 +203,7 @@ impl Machine {
                 (End::Succeeded { .. }, Outcome::Failed(_))
                 | (End::Failed(_), Outcome::Succeeded { .. })
                 | (
-                    End::Cancelled | End::Lost { .. },
+                    End::Cancelled { .. } | End::Lost { .. },
                     Outcome::Succeeded { .. } | Outcome::Failed(_),
                 ) => false,
             }

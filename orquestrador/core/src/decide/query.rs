@@ -143,7 +143,7 @@ impl Machine {
         match &self.state.tasks[slot].finished()?.end {
             End::Failed(failure) => Some(&failure.code),
             End::Lost { cause, .. } => Some(cause.code()),
-            End::Succeeded { .. } | End::Cancelled => None,
+            End::Succeeded { .. } | End::Cancelled { .. } => None,
         }
     }
 

@@ -60,7 +60,7 @@ impl Machine {
                 snapshot.error = match &finished.end {
                     End::Failed(failure) => Some((failure.code.clone(), failure.message.clone())),
                     End::Lost { cause, .. } => Some((cause.code().into(), cause.message().into())),
-                    End::Succeeded { .. } | End::Cancelled => None,
+                    End::Succeeded { .. } | End::Cancelled { .. } => None,
                 };
             }
         }

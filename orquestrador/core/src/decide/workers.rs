@@ -163,7 +163,7 @@ impl Machine {
         let has_reported = match &finished.end {
             End::Succeeded { .. } => true,
             End::Failed(failure) => !is_decided_here(&failure.code),
-            End::Cancelled | End::Lost { .. } => false,
+            End::Cancelled { .. } | End::Lost { .. } => false,
         };
         has_reported
             && task.attempt == attempt.attempt

@@ -129,10 +129,18 @@ impl Finished {
 
 #[derive(Clone)]
 pub enum End {
-    Succeeded { result: Blob },
+    Succeeded {
+        result: Blob,
+    },
     Failed(Failure),
-    Cancelled,
-    Lost { cause: LossCause, output: Blob },
+    /// `output`: what the attempt had said, as far as anybody heard it; of one that was lost, too.
+    Cancelled {
+        output: Blob,
+    },
+    Lost {
+        cause: LossCause,
+        output: Blob,
+    },
 }
 
 /// Neighbours in a chain of tasks.
@@ -163,7 +171,7 @@ impl End {
         match self {
             Self::Succeeded { .. } => TaskState::Succeeded,
             Self::Failed(_) => TaskState::Failed,
-            Self::Cancelled => TaskState::Cancelled,
+            Self::Cancelled { .. } => TaskState::Cancelled,
             Self::Lost { .. } => TaskState::Lost,
         }
     }
@@ -175,8 +183,7 @@ impl End {
             Self::Failed(failure) => {
                 failure.code.len() + failure.message.len() + failure.output.len()
             }
-            Self::Lost { output, .. } => output.len(),
-            Self::Cancelled => 0,
+            Self::Lost { output, .. } | Self::Cancelled { output } => output.len(),
         };
         length as u64
     }
@@ -185,10 +192,9 @@ impl End {
     pub fn output(&self) -> Option<Blob> {
         match self {
             Self::Succeeded { result } => Some(result.clone()),
-            Self::Failed(Failure { output, .. }) | Self::Lost { output, .. } => {
-                (!output.is_empty()).then(|| output.clone())
-            }
-            Self::Cancelled => None,
+            Self::Failed(Failure { output, .. })
+            | Self::Lost { output, .. }
+            | Self::Cancelled { output } => (!output.is_empty()).then(|| output.clone()),
         }
     }
 
@@ -196,10 +202,9 @@ impl End {
     pub fn output_bytes(&self) -> u64 {
         match self {
             Self::Succeeded { result } => content::length(result),
-            Self::Failed(Failure { output, .. }) | Self::Lost { output, .. } => {
-                content::length(output)
-            }
-            Self::Cancelled => 0,
+            Self::Failed(Failure { output, .. })
+            | Self::Lost { output, .. }
+            | Self::Cancelled { output } => content::length(output),
         }
     }
 }
@@ -303,7 +308,7 @@ impl Task {
     pub fn failure(&self) -> Option<&Failure> {
         match &self.finished()?.end {
             End::Failed(failure) => Some(failure),
-            End::Succeeded { .. } | End::Cancelled | End::Lost { .. } => None,
+            End::Succeeded { .. } | End::Cancelled { .. } | End::Lost { .. } => None,
         }
     }
 

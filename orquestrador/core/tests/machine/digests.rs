@@ -34,10 +34,14 @@ fn lost(cause: LossCause, output: &str) -> RestoredEnd {
     RestoredEnd::Lost { cause, output: output.as_bytes().to_vec().into() }
 }
 
+fn cancelled(output: &str) -> RestoredEnd {
+    RestoredEnd::Cancelled { output: output.as_bytes().to_vec().into() }
+}
+
 #[test]
 fn the_digest_covers_every_field_of_a_finished_task() {
     type Change = fn(&mut RestoredTask);
-    let changes: [Change; 21] = [
+    let changes: [Change; 22] = [
         |_| {},
         |task| task.task = TaskId(2),
         |task| task.owner = "bia".into(),
@@ -53,7 +57,8 @@ fn the_digest_covers_every_field_of_a_finished_task() {
         |task| task.finished_at = Timestamp(4),
         |task| task.finish_order = None,
         |task| task.end = RestoredEnd::Succeeded { result: b"other"[..].into() },
-        |task| task.end = RestoredEnd::Cancelled,
+        |task| task.end = cancelled(""),
+        |task| task.end = cancelled("half"),
         |task| task.delivery = Delivery::AtMostOnce,
         |task| task.end = lost(LossCause::WorkerSilent, ""),
         |task| task.end = lost(LossCause::WorkerRestarted, ""),

@@ -33,14 +33,12 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
                 message: failure.message.clone(),
                 output: failure.output.to_vec(),
             }),
-            RestoredEnd::Cancelled => End::Cancelled(RestoredCancellation {}),
+            RestoredEnd::Cancelled { .. } => End::Cancelled(RestoredCancellation {}),
             RestoredEnd::Lost { cause, .. } => End::Lost(cause_to_proto(*cause).into()),
         }),
         lost_output: match &restored.end {
-            RestoredEnd::Lost { output, .. } => output.to_vec(),
-            RestoredEnd::Succeeded { .. } | RestoredEnd::Failed(_) | RestoredEnd::Cancelled => {
-                Vec::new()
-            }
+            RestoredEnd::Lost { output, .. } | RestoredEnd::Cancelled { output } => output.to_vec(),
+            RestoredEnd::Succeeded { .. } | RestoredEnd::Failed(_) => Vec::new(),
         },
         at_most_once: is_at_most_once(restored.delivery),
         terms: terms_to_proto(&Terms {
@@ -96,7 +94,9 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
             End::Failed(RestoredFailure { code, message, output }) => {
                 RestoredEnd::Failed(Failure { code, message, output: output.into() })
             }
-            End::Cancelled(RestoredCancellation {}) => RestoredEnd::Cancelled,
+            End::Cancelled(RestoredCancellation {}) => {
+                RestoredEnd::Cancelled { output: e.lost_output.into() }
+            }
             End::Lost(cause) => {
                 RestoredEnd::Lost { cause: cause_from_proto(cause)?, output: e.lost_output.into() }
             }

@@ -107,7 +107,7 @@ fn event(event: &Event) -> String {
             let end = match restored.end {
                 RestoredEnd::Succeeded { .. } => "succeeded",
                 RestoredEnd::Failed(_) => "failed",
-                RestoredEnd::Cancelled => "cancelled",
+                RestoredEnd::Cancelled { .. } => "cancelled",
                 RestoredEnd::Lost { .. } => "lost",
             };
             format!("restored {} {end}", shown(restored.task))
