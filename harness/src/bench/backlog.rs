@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use cliente::{ArraySpec, Client, TaskSpec};
+use cliente::{ArraySpec, Client, QueueChange, TaskSpec};
 use common::proto::TaskState;
 use futures::{StreamExt as _, stream};
 
@@ -22,11 +22,20 @@ const NOBODY: &str = "nobody";
 const WARM_UP: usize = 2_000;
 /// How often the counts are looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// The same where all is over soon.
+const SHORT_LOOK: Duration = Duration::from_millis(1);
+/// Tasks in all drains of one length, at least.
+const SHORTEST_DRAIN: usize = 50_000;
+/// The queue of whoever names none.
+const QUEUE: &str = "default";
+/// Of the drivers of both nodes, which then tell turns of more than 50 ms, and how.
+const TELLS_LONG_TURNS: [(&str, &str); 1] = [("MUTIRAO_LOG", "orquestrador::driver=debug")];
+const LONG_TURN: &str = "a long turn";
 const TOO_LONG: Duration = Duration::from_secs(600);
 
 /// `tasks`, then four times as many: the slope between leaves out what a process takes at all.
 pub async fn enqueue_and_drain(dir: &Path, tasks: usize, runs: &mut Runs) -> anyhow::Result<()> {
-    let mut rig = Rig::start(dir, WORKERS, &MANY_SLOTS)?;
+    let mut rig = Rig::start_with(dir, WORKERS, &MANY_SLOTS, &TELLS_LONG_TURNS)?;
     stop_workers(&mut rig)?;
     let at_first = rig.usage()?;
     runs.higher("backlog_enqueue", "tasks/s", enqueue(&rig.client, tasks).await?);
@@ -46,6 +55,10 @@ pub async fn enqueue_and_drain(dir: &Path, tasks: usize, runs: &mut Runs) -> any
     runs.lower("backlog_memory_principal", "B/task", slope(|u| u.principal.resident));
     runs.lower("backlog_memory_standby", "B/task", slope(|u| u.standby.resident));
     runs.higher("backlog_drain", "tasks/s", drain(&mut rig, 4 * tasks).await?);
+    let nodes = [&rig.cluster.principal, &rig.cluster.backup].into_iter().flatten();
+    let lines = nodes.flat_map(|node| node.lines());
+    let long = lines.filter(|line| line.contains(LONG_TURN)).count();
+    runs.lower("backlog_long_turns", "> 50 ms", long as f64);
     Ok(())
 }
 
@@ -98,6 +111,31 @@ pub async fn growth(dir: &Path, queued: usize, tasks: usize) -> anyhow::Result<f
     enqueue_for(&rig.client, NOBODY, queued).await?;
     drive(&rig.client, WARM_UP).await?;
     drive(&rig.client, tasks).await
+}
+
+/// Tasks by second from the moment at which a queue of so many, which was paused, goes on.
+pub async fn drain_of(dir: &Path, queued: usize) -> anyhow::Result<f64> {
+    let rig = Rig::start(dir, WORKERS, &MANY_SLOTS)?;
+    drive(&rig.client, WARM_UP).await?;
+    let pause = async |paused| {
+        let change = QueueChange { paused: Some(paused), ..QueueChange::default() };
+        rig.client.change_queue(QUEUE, change).await
+    };
+    let mut took = Duration::ZERO;
+    // A short queue is drained so soon that once says little.
+    let times = (SHORTEST_DRAIN / queued).max(1);
+    for _ in 0..times {
+        pause(true).await?;
+        enqueue(&rig.client, queued).await?;
+        let began = Instant::now();
+        pause(false).await?;
+        while unfinished(&rig.client).await? > 0 {
+            ensure!(began.elapsed() < TOO_LONG, "the tasks do not end");
+            tokio::time::sleep(SHORT_LOOK).await;
+        }
+        took += began.elapsed();
+    }
+    Ok((times * queued) as f64 / took.as_secs_f64())
 }
 
 /// They have come once, so that their handlers are known.

@@ -36,6 +36,9 @@ pub async fn by_queue(
         let rate = backlog::growth(dir, queued, options.tasks).await?;
         runs.higher(format!("growth_queued_{queued}"), "tasks/s", rate);
         curves.queue.push((queued, rate));
+        let rate = backlog::drain_of(dir, queued).await?;
+        runs.higher(format!("growth_drain_{queued}"), "tasks/s", rate);
+        curves.drain.push((queued, rate));
     }
     Ok(())
 }

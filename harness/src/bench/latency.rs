@@ -112,10 +112,18 @@ async fn submit_all(
     interval: Duration,
     count: u32,
 ) -> anyhow::Result<()> {
+    // The timers of the runtime have a resolution of a millisecond, those of the system have not.
+    let (arrive, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let pacer = tokio::task::spawn_blocking(move || {
+        for at in (0..count).map(|nth| began + interval * nth) {
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            if arrive.send(at).is_err() {
+                return;
+            }
+        }
+    });
     let mut under_way = tokio::task::JoinSet::new();
-    for nth in 0..count {
-        let at = began + interval * nth;
-        tokio::time::sleep_until(at.into()).await;
+    while let Some(at) = arrivals.recv().await {
         let spec = TaskSpec::new("echo", PAYLOAD.to_vec());
         if let Ok(mut due) = due.lock() {
             due.insert(spec.task_id.clone(), at);
@@ -129,5 +137,6 @@ async fn submit_all(
     while let Some(submitted) = under_way.join_next().await {
         submitted??;
     }
+    pacer.await?;
     Ok(())
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use plotters::prelude::*;
 
-const SIZE: (u32, u32) = (900, 360);
+const SIZE: (u32, u32) = (1_350, 360);
 const MARGIN: u32 = 18;
 
 /// Measured points: how many there were, tasks by second.
 #[derive(Default)]
 pub struct Curves {
     pub queue: Vec<(usize, f64)>,
+    pub drain: Vec<(usize, f64)>,
     pub workers: Vec<(usize, f64)>,
 }
 
@@ -27,15 +28,16 @@ impl Curves {
     fn try_draw(&self, path: &Path) -> anyhow::Result<()> {
         let root = SVGBackend::new(path, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
-        let (left, right) = root.split_horizontally(SIZE.0 / 2);
-        for (area, title, points) in [
-            (left, "tasks/s, by tasks queued beside them", &self.queue),
-            (right, "tasks/s, by workers", &self.workers),
-        ] {
+        let curves = [
+            ("tasks/s, by tasks queued beside them", &self.queue),
+            ("drain in tasks/s, by length of the queue", &self.drain),
+            ("tasks/s, by workers", &self.workers),
+        ];
+        for (area, (title, points)) in root.split_evenly((1, curves.len())).iter().zip(curves) {
             let most = points.iter().map(|(_, rate)| *rate).fold(1.0, f64::max);
             let last = points.iter().map(|(count, _)| *count).max().unwrap_or(10);
             let first = points.iter().map(|(count, _)| *count).min().unwrap_or(1);
-            let mut chart = ChartBuilder::on(&area)
+            let mut chart = ChartBuilder::on(area)
                 .caption(title, ("sans-serif", 17))
                 .margin(MARGIN)
                 .x_label_area_size(30)

@@ -28,9 +28,24 @@ impl Rig {
     /// # Errors
     /// A process did not start in time.
     pub fn start(dir: &Path, workers: usize, worker_args: &[&str]) -> anyhow::Result<Self> {
+        Self::start_with(dir, workers, worker_args, &[])
+    }
+
+    /// The same with more in the environment of both orchestrators.
+    ///
+    /// # Errors
+    /// A process did not start in time.
+    pub fn start_with(
+        dir: &Path,
+        workers: usize,
+        worker_args: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir_in(dir)?;
         let mut layout = Layout::new(dir.path(), workers)?;
         layout.worker_args = worker_args.iter().map(|arg| (*arg).to_owned()).collect();
+        let owned = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        layout.orchestrator_environment = owned.collect();
         let client = chaos::rounds::client(&layout)?;
         let mut cluster = Cluster::new(layout);
         cluster.start()?;
