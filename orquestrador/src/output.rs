@@ -226,12 +226,18 @@ impl Tail {
         self.kept.extend(new);
     }
 
-    /// Text where it is text. Its first character may have been cut off.
+    /// Text where it is text, without the parts of characters at its ends, which were cut through.
     fn value(&self) -> Value {
         let from = self.kept.len().saturating_sub(RECORDED_BYTES);
         let bytes: Vec<u8> = self.kept.range(from..).copied().collect();
-        match std::str::from_utf8(&bytes) {
+        let is_cut = self.end > bytes.len() as u64;
+        let is_inside = |byte: &&u8| (**byte & 0xc0) == 0x80;
+        let skipped = if is_cut { bytes.iter().take(3).take_while(is_inside).count() } else { 0 };
+        match std::str::from_utf8(&bytes[skipped..]) {
             Ok(text) => text.into(),
+            Err(error) if error.error_len().is_none() => {
+                String::from_utf8_lossy(&bytes[skipped..skipped + error.valid_up_to()]).into()
+            }
             Err(_) => json!({ "base64": BASE64.encode(bytes) }),
         }
     }
@@ -370,6 +376,11 @@ mod tests {
         assert!(report["stdout"].as_str().is_some_and(|text| text.ends_with("end")));
         assert_eq!(report["truncated"], true);
         assert_eq!(outputs.report(TASK, 2), None);
+        outputs.note(&worker, said(3, 0, &("á".repeat(RECORDED_BYTES / 2) + "x")));
+        let report = outputs.report(TASK, 3).expect("something was said");
+        let report: Value = serde_json::from_slice(&report).expect("is JSON");
+        let kept = report["stdout"].as_str().expect("is text, the half of a character left out");
+        assert_eq!(kept, "á".repeat(RECORDED_BYTES / 2 - 1) + "x");
     }
 
     #[test]

@@ -4,19 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-/// A file, as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct File {
-    /// That all of them belong to.
-    pub group: Option<String>,
-    /// Of all tasks that do not say otherwise.
-    #[serde(default)]
-    pub defaults: Common,
-    /// By name, in the order of the file.
-    #[serde(default)]
-    pub tasks: toml::Table,
-}
+/// Sections of a file, and the name that it may have.
+const SECTIONS: [&str; 3] = ["group", "defaults", "tasks"];
 
 /// Those of a task, and those of the defaults.
 const FIELDS: [&str; 28] = [
@@ -49,6 +38,8 @@ const FIELDS: [&str; 28] = [
     "resources",
     "webhook",
 ];
+/// What is wrong outside the sections is wrong here.
+pub const FILE: &str = "";
 /// Two names are that much alike when one may be the other, misspelt.
 const ALIKE: f64 = 0.85;
 
@@ -117,8 +108,22 @@ pub struct Common {
 /// Why a file cannot be submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// In the words of its parser.
-    Unreadable(String),
+    /// In the words of its parser; `at`: line and column, from 1.
+    Unreadable {
+        at: Option<(usize, usize)>,
+        why: String,
+    },
+    /// Neither a task nor the defaults have such a field or section.
+    UnknownSection {
+        name: String,
+        meant: Option<&'static str>,
+    },
+    /// It is of another type than the field; in the words of the parser.
+    BadType {
+        task: String,
+        field: String,
+        value: String,
+    },
     Empty,
     UnknownField {
         task: String,
@@ -188,18 +193,27 @@ pub struct Flow {
 /// # Errors
 /// What is wrong with it, the first thing that is found.
 pub fn read(text: &str) -> Result<Flow, Problem> {
-    let unreadable = |error: toml::de::Error| Problem::Unreadable(error.to_string());
-    let file: File = toml::from_str(text).map_err(unreadable)?;
-    if let Some(field) = file.defaults.unknown.keys().next() {
+    let mut file: toml::Table = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
+    if let Some(name) = file.keys().find(|name| !SECTIONS.contains(&name.as_str())) {
+        let meant = nearest(name, &SECTIONS);
+        return Err(Problem::UnknownSection { name: name.clone(), meant });
+    }
+    let group = file.remove("group").map(|value| typed(FILE, "group", value)).transpose()?;
+    let defaults: Common = match file.remove("defaults") {
+        Some(value) => section("defaults", value)?,
+        None => Common::default(),
+    };
+    if let Some(field) = defaults.unknown.keys().next() {
         return Err(unknown_field("defaults", field));
     }
-    contradiction("defaults", &file.defaults)?;
+    contradiction("defaults", &defaults)?;
+    let all = match file.remove("tasks") {
+        Some(value) => typed(FILE, "tasks", value)?,
+        None => toml::Table::new(),
+    };
     let mut tasks = Vec::new();
-    for (name, value) in file.tasks {
-        let of_task = |error: toml::de::Error| {
-            Problem::Unreadable(format!("tasks.{name}: {}", error.message()))
-        };
-        let written: Written = value.try_into().map_err(of_task)?;
+    for (name, value) in all {
+        let written: Written = section(&name, value)?;
         if let Some(field) = written.common.unknown.keys().next() {
             return Err(unknown_field(&name, field));
         }
@@ -212,7 +226,7 @@ pub fn read(text: &str) -> Result<Flow, Problem> {
             return Err(Problem::WorkNotClear { task: name });
         }
         contradiction(&name, &written.common)?;
-        let common = written.common.clone().or(&file.defaults);
+        let common = written.common.clone().or(&defaults);
         if let Some(field) = useless(&written, &common) {
             return Err(Problem::Useless { task: name, field });
         }
@@ -221,13 +235,64 @@ pub fn read(text: &str) -> Result<Flow, Problem> {
     if tasks.is_empty() {
         return Err(Problem::Empty);
     }
-    Ok(Flow { group: file.group, tasks: in_order(tasks)? })
+    Ok(Flow { group, tasks: in_order(tasks)? })
+}
+
+fn unreadable(text: &str, error: &toml::de::Error) -> Problem {
+    let at = error.span().and_then(|span| text.get(..span.start)).map(|before| {
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    });
+    Problem::Unreadable { at, why: error.message().to_owned() }
+}
+
+/// A section whose fields are of the types that they should be. Which of them is not, the parser does not tell of one
+/// that has fields in common with others: each is tried alone.
+fn section<T: serde::de::DeserializeOwned>(name: &str, value: toml::Value) -> Result<T, Problem> {
+    let fields: toml::Table = typed(FILE, name, value)?;
+    let whole = fields.clone().try_into::<T>();
+    whole.map_err(|error| {
+        let is_bad = |(field, value): &(&String, &toml::Value)| {
+            let alone = toml::Table::from_iter([((*field).clone(), (*value).clone())]);
+            alone.try_into::<T>().is_err()
+        };
+        match fields.iter().find(is_bad) {
+            Some((field, value)) => Problem::BadType {
+                task: name.to_owned(),
+                field: field.clone(),
+                value: shown(value),
+            },
+            None => Problem::Unreadable { at: None, why: format!("{name}: {}", error.message()) },
+        }
+    })
+}
+
+fn typed<T: serde::de::DeserializeOwned>(
+    section: &str,
+    field: &str,
+    value: toml::Value,
+) -> Result<T, Problem> {
+    let shown = shown(&value);
+    value.try_into().map_err(|_| Problem::BadType {
+        task: section.to_owned(),
+        field: field.to_owned(),
+        value: shown,
+    })
+}
+
+/// As JSON, which is nearly as it is written.
+fn shown(value: &toml::Value) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| value.type_str().to_owned())
+}
+
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    let alike = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
+    let nearest = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    nearest.filter(|(alike, _)| *alike >= ALIKE).map(|(_, known)| known)
 }
 
 fn unknown_field(task: &str, field: &str) -> Problem {
-    let alike = FIELDS.iter().map(|known| (strsim::jaro_winkler(field, known), *known));
-    let nearest = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    let meant = nearest.filter(|(alike, _)| *alike >= ALIKE).map(|(_, known)| known);
+    let meant = nearest(field, &FIELDS);
     Problem::UnknownField { task: task.to_owned(), field: field.to_owned(), meant }
 }
 
@@ -416,9 +481,21 @@ mod tests {
         assert_eq!(problem(&format!("[tasks.a]\nshell = \"x\"\n{both}")), of("a"));
         let defaults = format!("[defaults]\n{both}\n[tasks.a]\nshell = \"x\"");
         assert_eq!(problem(&defaults), of("defaults"));
-        for text in ["[tasks.a]\nshell = 1", "tasks = 1", "[tasks.a", "[other]"] {
-            assert!(matches!(problem(text), Problem::Unreadable(_)), "{text}");
-        }
+        let bad = |task: &str, field: &str, value: &str| {
+            let (task, field, value) = (task.to_owned(), field.to_owned(), value.to_owned());
+            Problem::BadType { task, field, value }
+        };
+        assert_eq!(problem("[tasks.a]\nshell = 1"), bad("a", "shell", "1"));
+        assert_eq!(problem("[tasks.a]\nshell = \"x\"\nafter = \"b\""), bad("a", "after", "\"b\""));
+        assert_eq!(problem("[defaults]\npriority = 200"), bad("defaults", "priority", "200"));
+        assert_eq!(problem("tasks = 1"), bad(FILE, "tasks", "1"));
+        let section = |name: &str, meant| Problem::UnknownSection { name: name.to_owned(), meant };
+        assert_eq!(problem("[other]"), section("other", None));
+        assert_eq!(problem("[[task]]\nshell = \"x\""), section("task", Some("tasks")));
+        let Problem::Unreadable { at, .. } = problem("[tasks.a]\nshell = [") else {
+            panic!("it is not TOML");
+        };
+        assert_eq!(at, Some((2, 10)));
     }
 
     #[test]

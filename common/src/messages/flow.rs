@@ -3,9 +3,21 @@
 /// What is wrong with a file of tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlowProblem {
-    /// In the words of its parser.
+    /// In the words of its parser; `at`: line and column, from 1.
     Unreadable {
+        at: Option<(usize, usize)>,
         why: String,
+    },
+    UnknownSection {
+        name: String,
+        /// One that there is, and that may have been meant.
+        meant: Option<&'static str>,
+    },
+    /// Of a task, of `defaults`, or, if `task` is empty, of the file itself.
+    BadType {
+        task: String,
+        field: String,
+        value: String,
     },
     Empty,
     UnknownField {
@@ -44,7 +56,23 @@ pub enum FlowProblem {
 impl FlowProblem {
     pub(super) fn portuguese(&self) -> String {
         match self {
-            Self::Unreadable { why } => format!("não é TOML como se espera aqui:\n{why}"),
+            Self::Unreadable { at: Some((line, column)), why } => {
+                format!("na linha {line}, coluna {column}, não é TOML [{why}]")
+            }
+            Self::Unreadable { at: None, why } => {
+                format!("não é o que se espera num arquivo de tarefas [{why}]")
+            }
+            Self::UnknownSection { name, meant: None } => {
+                format!("{name} não existe num arquivo de tarefas; há group, [defaults] e [tasks.NOME]")
+            }
+            Self::UnknownSection { name, meant: Some(meant) } => {
+                format!("{name} não existe num arquivo de tarefas; talvez {meant}? Há group, [defaults] e [tasks.NOME]")
+            }
+            Self::BadType { task, field, value } => {
+                let place = if task.is_empty() { String::new() } else { format!("{task}: ") };
+                let expected = expected(field).map_or(String::new(), |(text, _)| format!("; espera-se {text}"));
+                format!("{place}{field} não pode ser {value}{expected}")
+            }
             Self::Empty => {
                 "não há nenhuma tarefa; cada uma é uma seção [tasks.NOME] com command, shell ou handler".into()
             }
@@ -78,7 +106,28 @@ impl FlowProblem {
 
     pub(super) fn english(&self) -> String {
         match self {
-            Self::Unreadable { why } => format!("it is not TOML as expected here:\n{why}"),
+            Self::Unreadable { at: Some((line, column)), why } => {
+                format!("it is not TOML in line {line}, column {column} [{why}]")
+            }
+            Self::Unreadable { at: None, why } => {
+                format!("it is not what is expected in a file of tasks [{why}]")
+            }
+            Self::UnknownSection { name, meant: None } => {
+                format!(
+                    "there is no {name} in a file of tasks, but group, [defaults] and [tasks.NAME]"
+                )
+            }
+            Self::UnknownSection { name, meant: Some(meant) } => {
+                format!(
+                    "there is no {name} in a file of tasks; perhaps {meant}? There are group, [defaults] and [tasks.NAME]"
+                )
+            }
+            Self::BadType { task, field, value } => {
+                let place = if task.is_empty() { String::new() } else { format!("{task}: ") };
+                let expected = expected(field)
+                    .map_or(String::new(), |(_, text)| format!("; expected is {text}"));
+                format!("{place}{field} cannot be {value}{expected}")
+            }
             Self::Empty => {
                 "there is no task; each is a section [tasks.NAME] with command, shell or handler"
                     .into()
@@ -126,8 +175,30 @@ fn expected(field: &str) -> Option<(&'static str, &'static str)> {
         "delivery" => Some(("at-least-once ou at-most-once", "at-least-once or at-most-once")),
         "memory_limit" => Some(("um tamanho, como 512MiB", "a size, like 512MiB")),
         "outputs" => Some((
-            "um caminho relativo, sem .., ou um padrão",
-            "a relative path without .., or a pattern",
+            "uma lista de caminhos relativos, sem .., ou de padrões",
+            "a list of relative paths without .., or of patterns",
+        )),
+        "command" | "after" | "inputs" | "retry_on" => Some((
+            "uma lista de textos, como [\"a\", \"b\"]",
+            "a list of texts, like [\"a\", \"b\"]",
+        )),
+        "shell" | "handler" | "payload" | "queue" | "group" | "stdin" | "webhook" => {
+            Some(("um texto entre aspas", "a text in quotes"))
+        }
+        "env" | "labels" => Some((
+            "uma tabela de textos, como { CHAVE = \"valor\" }",
+            "a table of texts, like { KEY = \"value\" }",
+        )),
+        "resources" => Some((
+            "uma tabela de números, como { gpus = 1 }",
+            "a table of numbers, like { gpus = 1 }",
+        )),
+        "priority" => Some(("um número de -128 a 127", "a number from -128 to 127")),
+        "slots" => Some(("um número", "a number")),
+        "own_dir" | "after_any_end" => Some(("true ou false", "true or false")),
+        "tasks" => Some((
+            "uma seção [tasks.NOME] para cada tarefa",
+            "a section [tasks.NAME] for each task",
         )),
         "retries" => Some((
             "0, ou a entrega at-least-once: o que se faz uma só vez não se repete",

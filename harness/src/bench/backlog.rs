@@ -29,7 +29,7 @@ const SHORTEST_DRAIN: usize = 50_000;
 /// The queue of whoever names none.
 const QUEUE: &str = "default";
 /// Of the drivers of both nodes, which then tell turns of more than 50 ms, and how.
-const TELLS_LONG_TURNS: [(&str, &str); 1] = [("MUTIRAO_LOG", "orquestrador::driver=debug")];
+const TELLS_LONG_TURNS: [(&str, &str); 1] = [("MUTIRAO_LOG", "info,orquestrador::driver=debug")];
 const LONG_TURN: &str = "a long turn";
 const TOO_LONG: Duration = Duration::from_secs(600);
 

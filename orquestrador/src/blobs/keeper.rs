@@ -11,7 +11,7 @@ use common::messages::node_blobs::BlobMessage;
 use tokio::time::{Instant, MissedTickBehavior};
 use tonic::Status;
 
-use super::bucket::{Bucket, Office};
+use super::bucket::{Bucket, Object, Office};
 use super::{Blobs, content};
 use crate::api::confirm_office;
 use crate::driver::input::Input;
@@ -26,6 +26,8 @@ const REPEAT_WARNING: Duration = Duration::from_secs(60);
 const RELIST: Duration = Duration::from_secs(3_600);
 /// How often it is looked what may go from the bucket, at most.
 const DEPARTURES: Duration = Duration::from_secs(30);
+/// What is in no bucket is brought there by so many.
+const BROUGHT_AT_ONCE: usize = 64;
 /// Objects that are removed at once.
 const MOST_AT_ONCE: usize = 1_000;
 
@@ -40,6 +42,7 @@ pub async fn keep(blobs: Blobs, grace: Duration, console: Console) {
         missing: Vec::new(),
         not_before: Instant::now(),
         departed: Instant::now(),
+        leaving: None,
         warned: None,
         is_away: false,
     };
@@ -70,6 +73,8 @@ struct Keeper {
     not_before: Instant,
     /// When it was last looked what may go from the bucket.
     departed: Instant,
+    /// What an office began to remove, and may not have removed.
+    leaving: Option<(Office, Vec<Object>)>,
     warned: Option<Instant>,
     /// The bucket, the last time.
     is_away: bool,
@@ -159,14 +164,20 @@ impl Keeper {
             for hash in self.referred.iter().filter(|hash| bucket.knows(**hash)) {
                 self.blobs.store.is_elsewhere(*hash, true);
             }
-            // Something may be gone that was there.
+            self.sum = None;
+        }
+        // Something may be gone that was there.
+        if bucket.take_lost() || self.sum.is_none() {
             self.sum = None;
             self.look().await?;
         }
         self.bring_missing(bucket).await?;
+        self.remove_leaving(bucket, office).await?;
         if self.departed.elapsed() >= DEPARTURES.min(self.grace / 4) {
-            self.departed = Instant::now();
-            self.remove_unneeded(bucket, office).await?;
+            let is_all = self.remove_unneeded(bucket, office).await?;
+            if is_all {
+                self.departed = Instant::now();
+            }
         }
         Ok(())
     }
@@ -174,6 +185,18 @@ impl Keeper {
     /// What tasks refer to came before there was a bucket, or was removed by somebody else.
     async fn bring_missing(&mut self, bucket: &Arc<Bucket>) -> Result<(), Status> {
         let (mut brought, mut bytes, mut nowhere) = (0, 0, 0);
+        let mut all = std::mem::take(&mut self.missing);
+        while !all.is_empty() {
+            let some = all.split_off(all.len().saturating_sub(BROUGHT_AT_ONCE));
+            match self.blobs.secure(bucket, some.clone()).await {
+                Ok(()) => {
+                    brought += some.len() as u64;
+                    bytes += some.iter().map(|content| content.bytes).sum::<u64>();
+                }
+                // Each alone says what is wrong with it.
+                Err(_) => self.missing.extend(some),
+            }
+        }
         for content in std::mem::take(&mut self.missing) {
             // Also where the other node has it.
             let secured = match self.blobs.secure(bucket, vec![content]).await {
@@ -209,28 +232,41 @@ impl Keeper {
         Ok(())
     }
 
-    /// By what is committed: an office that has ended without knowing it removes nothing.
+    /// By what is committed: an office that has ended without knowing it removes nothing. Gives whether that is all.
     async fn remove_unneeded(
         &mut self,
         bucket: &Arc<Bucket>,
         office: Office,
-    ) -> Result<(), Status> {
+    ) -> Result<bool, Status> {
         let going = bucket.depart(self.grace, |hash| self.referred.contains(&hash), MOST_AT_ONCE);
         if going.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let confirmed = self.confirm(office).await;
         if let Err(status) = confirmed {
             bucket.stay(&going);
             return Err(status);
         }
+        let is_all = going.len() < MOST_AT_ONCE;
         let (stays, going): (Vec<_>, Vec<_>) =
             going.into_iter().partition(|o| bucket.is_newest(o) && self.referred.contains(&o.hash));
         bucket.stay(&stays);
-        let (blobs, bytes) = bucket.remove(office, going, &self.blobs.store).await?;
-        if blobs > 0 {
-            self.console.info(&BlobMessage::Removed { blobs, bytes });
+        self.leaving = Some((office, going));
+        self.remove_leaving(bucket, office).await?;
+        Ok(is_all)
+    }
+
+    /// Until it is known that nothing of it will be removed later.
+    async fn remove_leaving(&mut self, bucket: &Arc<Bucket>, office: Office) -> Result<(), Status> {
+        let Some((of, going)) = &self.leaving else { return Ok(()) };
+        // Whoever leads now relies upon none of them.
+        if *of == office {
+            let (blobs, bytes) = bucket.remove(office, going, &self.blobs.store).await?;
+            if blobs > 0 {
+                self.console.info(&BlobMessage::Removed { blobs, bytes });
+            }
         }
+        self.leaving = None;
         Ok(())
     }
 

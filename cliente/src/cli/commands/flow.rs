@@ -198,7 +198,9 @@ fn by_name(mut error: cliente::Error, tasks: &[(String, Written)]) -> cliente::E
 
 fn told(problem: Problem) -> FlowProblem {
     match problem {
-        Problem::Unreadable(why) => FlowProblem::Unreadable { why },
+        Problem::Unreadable { at, why } => FlowProblem::Unreadable { at, why },
+        Problem::UnknownSection { name, meant } => FlowProblem::UnknownSection { name, meant },
+        Problem::BadType { task, field, value } => FlowProblem::BadType { task, field, value },
         Problem::Empty => FlowProblem::Empty,
         Problem::UnknownField { task, field, meant } => {
             FlowProblem::UnknownField { task, field, meant }

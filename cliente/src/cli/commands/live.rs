@@ -26,6 +26,8 @@ pub struct Live<'a> {
     whole: Streams,
     /// Something of it is missing: the rest comes from the record, in the end.
     held: Streams,
+    /// In JSON: the beginning of a character, by stream, whose end comes with the next piece.
+    begun: [Vec<u8>; 2],
 }
 
 #[derive(Clone, Copy, Default)]
@@ -45,8 +47,8 @@ impl Streams {
 
 impl<'a> Live<'a> {
     pub fn new(context: &'a Context) -> Self {
-        let (whole, held) = (Streams::default(), Streams::default());
-        Self { context, attempt: 0, stdout: 0, stderr: 0, progress: None, whole, held }
+        let (whole, held, begun) = (Streams::default(), Streams::default(), Default::default());
+        Self { context, attempt: 0, stdout: 0, stderr: 0, progress: None, whole, held, begun }
     }
 
     /// The same where nobody watches: what is in a file, or read by another program, has no gaps.
@@ -70,6 +72,7 @@ impl<'a> Live<'a> {
 
     fn piece(&mut self, piece: &OutputPiece) -> Result<(), Failure> {
         if piece.attempt != self.attempt {
+            self.end_characters()?;
             if self.attempt > 0 {
                 self.remark(&ClientMessage::NextAttempt { attempt: piece.attempt });
             }
@@ -89,20 +92,16 @@ impl<'a> Live<'a> {
         }
         *printed = piece.offset + piece.data.len() as u64;
         if missing > 0 {
+            self.end_characters()?;
             self.remark(&ClientMessage::OutputMissing { bytes: missing });
         }
         if self.context.is_json {
-            let text = std::str::from_utf8(&piece.data);
-            let text =
-                text.map_or_else(|_| json!({ "base64": BASE64.encode(&piece.data) }), Value::from);
-            let stream = match piece.stream() {
-                OutputStream::Stdout => "stdout",
-                OutputStream::Stderr | OutputStream::Unspecified => "stderr",
-            };
-            let (attempt, offset) = (piece.attempt, piece.offset);
-            let line =
-                json!({ "attempt": attempt, "stream": stream, "offset": offset, "text": text });
-            return output::print(&format!("{line}\n"));
+            let begun = &mut self.begun[nth(piece.stream())];
+            let offset = piece.offset - begun.len() as u64;
+            let mut data = std::mem::take(begun);
+            data.extend_from_slice(&piece.data);
+            *begun = data.split_off(data.len() - unfinished(&data));
+            return said(piece.attempt, piece.stream(), offset, &data);
         }
         match piece.stream() {
             OutputStream::Stdout => output::bytes(&piece.data),
@@ -111,6 +110,19 @@ impl<'a> Live<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// What was begun is not ended any more.
+    fn end_characters(&mut self) -> Result<(), Failure> {
+        for (stream, end) in
+            [(OutputStream::Stdout, self.stdout), (OutputStream::Stderr, self.stderr)]
+        {
+            let begun = std::mem::take(&mut self.begun[nth(stream)]);
+            if !begun.is_empty() {
+                said(self.attempt, stream, end - begun.len() as u64, &begun)?;
+            }
+        }
+        Ok(())
     }
 
     /// The line that said so is on standard error already, if it was one of a program.
@@ -126,9 +138,13 @@ impl<'a> Live<'a> {
     /// It has ended: what its record holds beyond what was printed. `None`: that holds nothing that was printed.
     pub async fn rest(&mut self, task: &Task, result: &[u8]) -> Result<Option<Report>, Failure> {
         let report = Report::of(task, result);
-        let Some(report) = report else { return Ok(None) };
+        let Some(report) = report else {
+            self.end_characters()?;
+            return Ok(None);
+        };
         let report = report.received(&self.context.client).await?;
         if task.attempt != self.attempt {
+            self.end_characters()?;
             if self.attempt > 0 {
                 self.remark(&ClientMessage::NextAttempt { attempt: task.attempt });
             }
@@ -147,6 +163,7 @@ impl<'a> Live<'a> {
                     self.piece(&piece)
                 })?;
             }
+            self.end_characters()?;
         } else {
             report.show_rest(self.context, (self.stdout, self.stderr))?;
         }
@@ -160,6 +177,51 @@ impl<'a> Live<'a> {
     fn remark(&self, message: &ClientMessage) {
         if !self.context.is_json {
             say(&message.text(self.context.lang));
+        }
+    }
+}
+
+fn nth(stream: OutputStream) -> usize {
+    match stream {
+        OutputStream::Stdout => 0,
+        OutputStream::Stderr | OutputStream::Unspecified => 1,
+    }
+}
+
+/// Bytes at the end that may be the beginning of a character.
+fn unfinished(data: &[u8]) -> usize {
+    match std::str::from_utf8(data) {
+        Err(error) if error.error_len().is_none() => data.len() - error.valid_up_to(),
+        Ok(_) | Err(_) => 0,
+    }
+}
+
+fn said(attempt: u32, stream: OutputStream, offset: u64, data: &[u8]) -> Result<(), Failure> {
+    if data.is_empty() {
+        return Ok(());
+    }
+    let text = std::str::from_utf8(data);
+    let text = text.map_or_else(|_| json!({ "base64": BASE64.encode(data) }), Value::from);
+    let stream = ["stdout", "stderr"][nth(stream)];
+    let line = json!({ "attempt": attempt, "stream": stream, "offset": offset, "text": text });
+    output::print(&format!("{line}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_become_a_character_waits_for_its_end() {
+        for (data, waits) in [
+            (&b"ol\xc3\xa1"[..], 0),
+            (b"ol\xc3", 1),
+            (b"\xf0\x9f\x98", 3),
+            (b"\xff\xfe", 0),
+            (b"a\xffb\xc3", 0),
+            (b"", 0),
+        ] {
+            assert_eq!(unfinished(data), waits, "{data:?}");
         }
     }
 }

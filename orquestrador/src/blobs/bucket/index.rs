@@ -55,11 +55,12 @@ pub struct Index {
 }
 
 impl Index {
-    /// Forgets what another office knew.
-    pub fn begin(&mut self, epoch: Epoch) {
-        if self.epoch != epoch {
+    /// Forgets what an earlier office knew. False if this is one: a later one has begun.
+    pub fn begin(&mut self, epoch: Epoch) -> bool {
+        if self.epoch < epoch {
             *self = Self { epoch, ..Self::default() };
         }
+        self.epoch == epoch
     }
 
     pub fn listed(&self) -> Option<Instant> {
@@ -167,7 +168,7 @@ impl Index {
         going
     }
 
-    /// It is not going after all.
+    /// It is not going after all: nobody was asked to remove it.
     pub fn stay(&mut self, object: &Object) {
         if let Some(entry) = self.entries.get_mut(&object.hash)
             && entry.object == *object
@@ -219,8 +220,11 @@ mod tests {
         assert_eq!(index.want(content(3).hash, now), Present::Unknown, "of a later office");
         index.put(content(1), now);
         assert_eq!(index.want(content(1).hash, now), Present::Own);
-        index.begin(Epoch(5));
+        assert!(index.begin(Epoch(5)));
         assert_eq!(index.want(content(1).hash, now), Present::Unknown);
+        index.put(content(1), now);
+        assert!(!index.begin(Epoch(3)), "it has ended");
+        assert_eq!(index.want(content(1).hash, now), Present::Own);
     }
 
     #[test]

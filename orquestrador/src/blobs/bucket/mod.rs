@@ -5,6 +5,7 @@ mod connect;
 mod index;
 
 use std::path::Path as FilePath;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,9 @@ use tonic::Status;
 
 use super::store::{self, Store};
 use crate::api::blobs::refusal;
-use index::{Index, Object, Present};
+use index::{Index, Present};
+
+pub use index::Object;
 
 pub use connect::{NoBucket, S3};
 
@@ -44,6 +47,8 @@ pub enum Error {
     Refused { store: Arc<str>, source: object_store::Error },
     #[error("{store} cannot be used now: {why}")]
     Away { store: Arc<str>, why: String },
+    #[error("the office of this node has ended")]
+    Ended,
     #[error("blob {0} is in no object")]
     Missing(Hash),
     #[error("the object of blob {0} is not what its name says")]
@@ -57,6 +62,7 @@ impl From<Error> for Status {
         let code = match &error {
             Error::Refused { .. } => ErrorCode::BlobStoreRefused,
             Error::Away { .. } => ErrorCode::BlobStoreAway,
+            Error::Ended => ErrorCode::NotPrimary,
             Error::Missing(_) => ErrorCode::BlobNotFound,
             Error::Damaged(_) => ErrorCode::BlobDamaged,
             Error::Disk(error) => return refusal(error),
@@ -76,6 +82,8 @@ pub struct Bucket {
     index: Mutex<Index>,
     /// Objects that were found to be damaged in this process.
     damaged: Mutex<Vec<Object>>,
+    /// Something that was there is not any more, and nobody has looked yet.
+    has_lost: AtomicBool,
     /// Why it could not be used, and told to nobody yet.
     trouble: Mutex<Option<String>>,
 }
@@ -89,6 +97,7 @@ impl Bucket {
             limit,
             index: Mutex::default(),
             damaged: Mutex::default(),
+            has_lost: AtomicBool::new(false),
             trouble: Mutex::default(),
         }
     }
@@ -109,11 +118,7 @@ impl Bucket {
         copies: &Store,
     ) -> Result<(), Error> {
         loop {
-            let present = {
-                let mut index = self.index();
-                index.begin(office.epoch);
-                index.want(content.hash, Instant::now())
-            };
+            let present = self.index_of(office)?.want(content.hash, Instant::now());
             let earlier = match present {
                 Present::Own => return Ok(()),
                 Present::Going => {
@@ -124,16 +129,16 @@ impl Bucket {
                 Present::Unknown if copies.has(content.hash) => None,
                 Present::Unknown => self.look_for(office.cluster, content.hash).await?,
             };
-            let is_copied = match earlier {
+            let is_there = match earlier {
+                // Put by this office, which had no list yet.
+                Some(object) if object.epoch == office.epoch => true,
                 Some(object) => self.copy(office, &object).await?,
                 None => false,
             };
-            if !is_copied {
+            if !is_there {
                 self.put(office, content, copies).await?;
             }
-            let mut index = self.index();
-            index.begin(office.epoch);
-            index.put(content, Instant::now());
+            self.index_of(office)?.put(content, Instant::now());
             return Ok(());
         }
     }
@@ -231,6 +236,7 @@ impl Bucket {
         self.damaged().push(object);
         // The next one who puts the blob puts it anew.
         self.index().gone(&object);
+        self.has_lost.store(true, Ordering::Relaxed);
         Error::Damaged(object.hash)
     }
 
@@ -239,10 +245,9 @@ impl Bucket {
     /// # Errors
     /// The store cannot be asked.
     pub async fn present(&self, office: Office, hash: Hash) -> Result<Option<Object>, Error> {
-        let (present, known) = {
-            let mut index = self.index();
-            index.begin(office.epoch);
-            (index.want(hash, Instant::now()), index.find(hash))
+        let (present, known) = match self.index_of(office) {
+            Ok(mut index) => (index.want(hash, Instant::now()), index.find(hash)),
+            Err(_) => (Present::Unknown, None),
         };
         match present {
             Present::Own | Present::Earlier(_) => Ok(known),
@@ -276,9 +281,7 @@ impl Bucket {
             let damaged = self.damaged();
             all.retain(|object| !damaged.contains(object));
         }
-        let mut index = self.index();
-        index.begin(office.epoch);
-        index.list(&all, began, Instant::now());
+        self.index_of(office)?.list(&all, began, Instant::now());
         Ok(())
     }
 
@@ -298,9 +301,12 @@ impl Bucket {
 
     /// When this office listed them, if it did.
     pub fn listed(&self, office: Office) -> Option<Instant> {
-        let mut index = self.index();
-        index.begin(office.epoch);
-        index.listed()
+        self.index_of(office).ok()?.listed()
+    }
+
+    /// Whether something that was there is not any more, since somebody asked.
+    pub fn take_lost(&self) -> bool {
+        self.has_lost.swap(false, Ordering::Relaxed)
     }
 
     /// Whether this office knows an object of it.
@@ -331,24 +337,21 @@ impl Bucket {
     /// Removes what is going. Gives how many blobs are gone with it, and their bytes.
     ///
     /// # Errors
-    /// The store; what is left stays for now.
+    /// The store. Some may be gone, or go later: all of them are to be removed again before anybody can rely upon such an
+    /// object.
     pub async fn remove(
         &self,
         office: Office,
-        going: Vec<Object>,
+        going: &[Object],
         copies: &Store,
     ) -> Result<(u64, u64), Error> {
         let paths: Vec<_> =
             going.iter().map(|object| Ok(self.path(office.cluster, object))).collect();
         let removed = self.objects.delete_stream(futures::stream::iter(paths).boxed());
-        let removed = self.patiently(removed.try_collect::<Vec<_>>()).await;
-        if let Err(error) = removed {
-            self.stay(&going);
-            return Err(error);
-        }
+        self.patiently(removed.try_collect::<Vec<_>>()).await?;
         let mut sum = (0, 0);
-        let mut index = self.index();
-        for object in &going {
+        let mut index = self.index_of(office)?;
+        for object in going {
             if index.gone(object) {
                 copies.is_elsewhere(object.hash, false);
                 sum = (sum.0 + 1, sum.1 + object.bytes);
@@ -400,6 +403,11 @@ impl Bucket {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         *trouble = Some(error.to_string());
         error
+    }
+
+    fn index_of(&self, office: Office) -> Result<MutexGuard<'_, Index>, Error> {
+        let mut index = self.index();
+        if index.begin(office.epoch) { Ok(index) } else { Err(Error::Ended) }
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -473,7 +481,7 @@ mod tests {
         let going = old.bucket.depart(Duration::ZERO, |_| false, 9);
         assert_eq!(going.len(), 1);
         new.bucket.secure(office(2), content, &new.copies).await.expect("is copied");
-        let removed = old.bucket.remove(office(1), going, &old.copies).await.expect("is removed");
+        let removed = old.bucket.remove(office(1), &going, &old.copies).await.expect("is removed");
         assert_eq!(removed, (1, 7));
         let fetched = new.bucket.fetch(office(2), content.hash, &new.copies).await;
         assert_eq!(fetched.expect("is there"), 7);
@@ -487,7 +495,7 @@ mod tests {
         old.bucket.secure(office(1), left, &old.copies).await.expect("is put");
         new.bucket.list(office(2)).await.expect("is listed");
         let going = new.bucket.depart(Duration::ZERO, |_| false, 9);
-        let removed = new.bucket.remove(office(2), going, &new.copies).await.expect("is removed");
+        let removed = new.bucket.remove(office(2), &going, &new.copies).await.expect("is removed");
         assert_eq!(removed, (1, 4));
         let fetched = new.bucket.fetch(office(2), left.hash, &new.copies).await;
         assert!(matches!(fetched, Err(Error::Missing(_))), "{fetched:?}");
