@@ -9,6 +9,7 @@ mod drill;
 pub mod driver;
 mod https;
 pub mod journal;
+pub mod meters;
 pub mod node;
 mod output;
 mod peer;
@@ -17,6 +18,7 @@ pub mod tails;
 pub mod task_history;
 pub mod tools;
 pub mod users;
+mod web;
 pub mod webhooks;
 pub mod witness;
 

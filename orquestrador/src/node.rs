@@ -259,7 +259,7 @@ async fn start(
     let webhooks =
         Webhooks::new(config.webhooks.clone(), driver.clone(), clock.clone(), config.lang)?;
     let machines = Driver::new(Setup {
-        store: Disk::start(journal.clone(), driver.sender().clone())?,
+        store: Disk::start(journal.clone(), driver.sender().clone(), driver.meters().clone())?,
         clock: Box::new(clock.clone()),
         recovered,
         identity: Start {
@@ -277,7 +277,10 @@ async fn start(
     })?;
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
     let outputs = machines.outputs();
-    let ended = start_driver(machines.with_webhooks(webhooks.clone()), queue)?;
+    let ended = start_driver(
+        machines.with_webhooks(webhooks.clone()).with_meters(driver.meters().clone()),
+        queue,
+    )?;
     tokio::spawn(tick(driver.clone()));
     let own_host = config.advertise.host().to_owned();
     let (streams, role) = (witnesses.clone(), driver.clone());

@@ -9,6 +9,7 @@ mod decide;
 mod digest;
 pub mod effect;
 pub mod event;
+pub mod figures;
 mod history;
 pub mod ids;
 pub mod invariants;

@@ -11,6 +11,7 @@ use super::replicator::Link;
 use super::store::{Install, NewSnapshot, Signature, Store};
 use super::writer::Writer;
 use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta, ViewNote};
+use crate::meters::Meters;
 use crate::replication::snapshot;
 
 /// See [`Store`].
@@ -25,8 +26,8 @@ pub struct Disk {
 impl Disk {
     /// # Errors
     /// The journal's thread could not be started.
-    pub fn start(journal: Journal, driver: InputSender) -> std::io::Result<Self> {
-        let writer = Writer::start(journal.clone(), driver.clone())?;
+    pub fn start(journal: Journal, driver: InputSender, meters: Meters) -> std::io::Result<Self> {
+        let writer = Writer::start(journal.clone(), driver.clone(), meters)?;
         Ok(Self { journal, writer, driver, sending: None })
     }
 }

@@ -336,6 +336,7 @@ impl<S: Store> Driver<S> {
         let mut released = false;
         while let Some(held) = self.pending.pop(committed, word) {
             released = true;
+            self.meters.committed_after(self.clock.monotonic() - held.since);
             let mut effects = held.effects;
             for effect in effects.drain(..) {
                 self.effect(effect, held.index);
@@ -379,7 +380,12 @@ impl<S: Store> Driver<S> {
                 Some(webhooks) => webhooks.post(owed),
                 None => tracing::debug!(task.id = %owed.report.task, "nobody tells of its end"),
             },
-            Effect::Notice(notice) => self.lines.notice(notice),
+            Effect::Notice(notice) => {
+                if matches!(notice, orquestrador_core::effect::Notice::OutcomeFenced { .. }) {
+                    self.meters.fenced();
+                }
+                self.lines.notice(notice);
+            }
             Effect::UsersChanged { users } => self.users.replace(users),
         }
     }

@@ -84,6 +84,10 @@ pub enum Input {
     /// The snapshot that the other node needs is damaged, or cannot be read.
     SnapshotUnreadable(crate::journal::Error),
     /// How this node stands.
+    /// Numbers for whoever watches this node.
+    Figures {
+        reply: oneshot::Sender<Figures>,
+    },
     Describe {
         reply: oneshot::Sender<Description>,
     },
@@ -224,6 +228,16 @@ pub struct Description {
     pub digest: u128,
     /// The other node, when linked.
     pub peer: Option<PeerDescription>,
+}
+
+/// What a node measures at a moment.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    pub node: Description,
+    pub machine: orquestrador_core::figures::Figures,
+    pub committed: Index,
+    /// Turns whose effects wait for their commit.
+    pub uncommitted: usize,
 }
 
 /// What a node can say about failover.

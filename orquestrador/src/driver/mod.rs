@@ -38,6 +38,7 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 use crate::journal::{self, Recovered};
+use crate::meters::Meters;
 use crate::output::Outputs;
 use crate::users::Users;
 use crate::witness::Witnesses;
@@ -121,6 +122,7 @@ pub struct Start {
 pub struct DriverHandle {
     queue: InputSender,
     next_id: Arc<AtomicU64>,
+    meters: Meters,
 }
 
 /// The driver has ended, and with it the node.
@@ -132,7 +134,7 @@ impl DriverHandle {
     /// The handle, and the queue that [`Driver::run`] wants.
     pub fn new() -> (Self, mpsc::Receiver<Input>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        (Self { queue, next_id: Arc::default() }, receiver)
+        (Self { queue, next_id: Arc::default(), meters: Meters::default() }, receiver)
     }
 
     fn next(&self) -> u64 {
@@ -149,6 +151,11 @@ impl DriverHandle {
 
     pub fn sender(&self) -> &InputSender {
         &self.queue
+    }
+
+    /// What is counted of this node.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// # Errors
@@ -194,6 +201,7 @@ impl DriverHandle {
     /// Too much waits already for new work to be taken.
     pub fn admit(&self) -> Result<(), Status> {
         if self.queue.max_capacity() - self.queue.capacity() >= MAX_WAITING_SUBMISSIONS {
+            self.meters.shed();
             let why = "too many requests wait already";
             return Err(common::grpc_status::status(ErrorCode::Overloaded, why));
         }
@@ -278,6 +286,7 @@ pub struct Driver<S> {
     views: Views,
     /// `None` where nobody is told of tasks' ends.
     webhooks: Option<Box<dyn Posts>>,
+    meters: Meters,
     stalls: Stalls,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
@@ -379,6 +388,7 @@ impl<S: Store> Driver<S> {
             ending: false,
             views,
             webhooks: None,
+            meters: Meters::default(),
             stalls,
             succeeds_another: false,
             warnings: turn::Warnings::default(),
@@ -391,6 +401,11 @@ impl<S: Store> Driver<S> {
     #[must_use]
     pub fn with_webhooks(self, webhooks: impl Posts + 'static) -> Self {
         Self { webhooks: Some(Box::new(webhooks)), ..self }
+    }
+
+    /// Counts there rather than for nobody.
+    pub fn with_meters(self, meters: Meters) -> Self {
+        Self { meters, ..self }
     }
 
     /// Runs until the queue is closed or the journal fails.
@@ -449,6 +464,7 @@ impl<S: Store> Driver<S> {
             self.pulse.end_turn(&self.role, self.waiting_since());
             let ms = self.clock.monotonic() - began;
             if ms > LONG_TURN_MS {
+                self.meters.long_turn();
                 tracing::debug!(ms, "a long turn: everybody waited for it");
             }
             if inputs.peek().is_none() {

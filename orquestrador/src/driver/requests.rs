@@ -11,7 +11,7 @@ use tonic::Status;
 
 use common::messages::node_journal::JournalMessage;
 
-use super::input::{Description, Explanation, Input, PeerDescription};
+use super::input::{Description, Explanation, Figures, Input, PeerDescription};
 use super::mutation::Mutation;
 use super::spill;
 use super::store::Store;
@@ -121,6 +121,18 @@ impl<S: Store> Driver<S> {
                 let error = error.fault().text(self.console.lang());
                 self.console.error(&JournalMessage::SnapshotUnreadable { error });
                 self.want_snapshot();
+                Ok(())
+            }
+            Input::Figures { reply } => {
+                let figures = Figures {
+                    node: self.describe(),
+                    machine: self.applied.machine.figures(),
+                    committed: self.role.committed(),
+                    uncommitted: self.pending.len(),
+                };
+                if reply.send(figures).is_err() {
+                    tracing::trace!("nobody waits for the figures");
+                }
                 Ok(())
             }
             Input::Describe { reply } => {

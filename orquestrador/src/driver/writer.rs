@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use orquestrador_core::ids::Index;
 use orquestrador_core::role::Durable;
@@ -12,6 +13,7 @@ use orquestrador_core::role::Durable;
 use super::input::{Input, InputSender};
 use super::store::Install;
 use crate::journal::{Entry, Error, Journal, SetAside, SnapshotMeta};
+use crate::meters::Meters;
 
 /// Jobs in the queue: many times the turns that the driver leaves uncommitted.
 const JOBS: usize = 4_096;
@@ -39,6 +41,7 @@ pub struct Writer {
     progress: Arc<Progress>,
     thread: Option<JoinHandle<()>>,
     journal: Journal,
+    meters: Meters,
     /// Appended, and not on its way yet.
     waiting: Vec<Entry>,
     waiting_bytes: usize,
@@ -47,14 +50,20 @@ pub struct Writer {
 impl Writer {
     /// # Errors
     /// The thread could not be started.
-    pub fn start(journal: Journal, driver: InputSender) -> std::io::Result<Self> {
+    pub fn start(journal: Journal, driver: InputSender, meters: Meters) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(JOBS);
         let progress = Arc::new(Progress::default());
-        let worker = Worker { journal: journal.clone(), driver, progress: Arc::clone(&progress) };
+        let worker = Worker {
+            journal: journal.clone(),
+            driver,
+            progress: Arc::clone(&progress),
+            meters: meters.clone(),
+        };
         let thread =
             std::thread::Builder::new().name("journal".into()).spawn(move || worker.run(&queue))?;
         let (jobs, thread) = (Some(jobs), Some(thread));
-        Ok(Self { jobs, progress, thread, journal, waiting: Vec::new(), waiting_bytes: 0 })
+        let (waiting, waiting_bytes) = (Vec::new(), 0);
+        Ok(Self { jobs, progress, thread, journal, meters, waiting, waiting_bytes })
     }
 
     /// With the next [`Writer::flush`], or whatever else is asked.
@@ -73,7 +82,9 @@ impl Writer {
             return self.hand_over();
         };
         let last = last.id.index;
+        let began = Instant::now();
         self.journal.append(&self.waiting)?;
+        self.meters.appended(began.elapsed());
         self.progress.durable.store(last.0, Ordering::Release);
         self.waiting.clear();
         self.waiting_bytes = 0;
@@ -164,6 +175,7 @@ struct Worker {
     journal: Journal,
     driver: InputSender,
     progress: Arc<Progress>,
+    meters: Meters,
 }
 
 impl Worker {
@@ -192,7 +204,9 @@ impl Worker {
 
     fn append(&self, entries: &[Entry]) -> bool {
         let Some(last) = entries.last() else { return true };
+        let began = Instant::now();
         let written = self.journal.append(entries);
+        self.meters.appended(began.elapsed());
         let go_on = written.is_ok();
         match written {
             Ok(()) => self.progress.durable.store(last.id.index.0, Ordering::Release),

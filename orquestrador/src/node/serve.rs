@@ -27,7 +27,7 @@ use tonic_health::server::HealthReporter;
 use super::Node;
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
-use crate::{api, dispatch, replication, witness};
+use crate::{api, dispatch, replication, web, witness};
 
 /// How often the health of the services follows the node's standing.
 const HEALTH: Duration = Duration::from_millis(200);
@@ -113,6 +113,12 @@ pub fn start(
             .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
     );
+    let pages = web::State {
+        driver: node.driver.clone(),
+        meters: node.driver.meters().clone(),
+        blobs: node.blobs.store.clone(),
+    };
+    let routes = web::add(routes.routes().into_axum_router(), pages);
     let incoming = TcpListenerStream::new(listener)
         .map(|stream| stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)));
     let serving = Server::builder()
@@ -120,7 +126,8 @@ pub fn start(
         .initial_connection_window_size(16 << 20)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .add_routes(routes.routes())
+        .accept_http1(true)
+        .add_routes(routes.into())
         .serve_with_incoming(incoming);
     Ok(tokio::spawn(async { Ok(serving.await?) }))
 }

@@ -15,8 +15,10 @@ use url::Url;
 
 use crate::https;
 
-/// For the head of an answer, what is sent included: some megabytes.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the head of an answer, and more for what is sent before it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes in a second, of one of several parts that are on their way.
+const SLOWEST: u64 = 64 << 10;
 /// Together with the caller's patience: a store that is away for longer is told about.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRIES: usize = 4;
@@ -103,7 +105,9 @@ impl HttpConnector for Connector {
 #[async_trait]
 impl HttpService for Connector {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.0.request(request)).await;
+        let sending = Duration::from_secs(request.body().content_length() as u64 / SLOWEST);
+        let patience = ANSWER_TIMEOUT + sending;
+        let answer = tokio::time::timeout(patience, self.0.request(request)).await;
         let answer = answer.map_err(|late| HttpError::new(HttpErrorKind::Timeout, late))?;
         let answer = answer.map_err(|error| {
             let kind = match error.is_connect() {

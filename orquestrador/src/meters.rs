@@ -1,0 +1,89 @@
+//! What is counted while a node runs. The rest of what it shows is asked of the driver when somebody looks.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Seconds: from a tenth of a millisecond to some seconds.
+const BUCKETS: [f64; 15] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    10.0,
+];
+
+/// Cheap to clone: all clones count together.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    flushes: Histogram,
+    commits: Histogram,
+    fenced: Counter,
+    long_turns: Counter,
+    shed: Counter,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        let histogram = || Histogram::new(BUCKETS);
+        Self {
+            flushes: histogram(),
+            commits: histogram(),
+            fenced: Counter::default(),
+            long_turns: Counter::default(),
+            shed: Counter::default(),
+        }
+    }
+}
+
+impl Meters {
+    /// Names, what they mean, and units.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "journal_append",
+            "How long it took to write entries to the journal and to flush them",
+            Unit::Seconds,
+            self.flushes.clone(),
+        );
+        registry.register_with_unit(
+            "commit",
+            "How long what a turn decided waited for its commit, at the principal",
+            Unit::Seconds,
+            self.commits.clone(),
+        );
+        registry.register(
+            "outcomes_fenced",
+            "Outcomes of attempts that counted no more",
+            self.fenced.clone(),
+        );
+        registry.register(
+            "driver_long_turns",
+            "Turns of the driver of more than 50 ms, in which everybody waited",
+            self.long_turns.clone(),
+        );
+        registry.register(
+            "requests_shed",
+            "Requests for new work that were refused at once because too many waited",
+            self.shed.clone(),
+        );
+    }
+
+    pub fn appended(&self, took: Duration) {
+        self.flushes.observe(took.as_secs_f64());
+    }
+
+    pub fn committed_after(&self, ms: u64) {
+        self.commits.observe(ms as f64 / 1e3);
+    }
+
+    pub fn fenced(&self) {
+        self.fenced.inc();
+    }
+
+    pub fn long_turn(&self) {
+        self.long_turns.inc();
+    }
+
+    pub fn shed(&self) {
+        self.shed.inc();
+    }
+}

@@ -1,0 +1,138 @@
+//! The figures of a node in the OpenMetrics text format, as Prometheus reads it.
+
+use std::sync::atomic::AtomicU64;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use orquestrador_core::effect::TaskState;
+use orquestrador_core::role::Standing;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::health::word;
+use crate::driver::input::{Figures, Input};
+
+const PREFIX: &str = "mutirao";
+const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const STANDINGS: [Standing; 6] = [
+    Standing::Unfounded,
+    Standing::Learner,
+    Standing::Standby,
+    Standing::Waiting,
+    Standing::Elected,
+    Standing::Principal,
+];
+
+type Labels = Vec<(&'static str, String)>;
+type Gauges = Family<Labels, Gauge<u64, AtomicU64>>;
+
+pub async fn all(State(state): State<super::State>) -> Response {
+    let figures = match state.driver.ask(|reply| Input::Figures { reply }).await {
+        Ok(figures) => figures,
+        Err(status) => {
+            return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", status.message()))
+                .into_response();
+        }
+    };
+    let mut registry = Registry::with_prefix(PREFIX);
+    let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("build", "The program", build);
+    of_node(&figures, &mut registry);
+    of_tasks(&figures, &mut registry);
+    let (blobs, bytes) = state.blobs.size();
+    gauge(&mut registry, "blobs", "Files of tasks, and long contents, on this node", blobs as u64);
+    gauge(&mut registry, "blob_bytes", "Their bytes", bytes);
+    state.meters.register(&mut registry);
+    let mut text = String::new();
+    match encode(&mut text, &registry) {
+        Ok(()) => ([(CONTENT_TYPE, FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the figures could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    registry.register(name, help, ConstGauge::new(value));
+}
+
+fn gauges(registry: &mut Registry, name: &str, help: &str, values: Vec<(Labels, u64)>) {
+    let family = Gauges::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).set(value);
+    }
+    registry.register(name, help, family);
+}
+
+fn of_node(figures: &Figures, registry: &mut Registry) {
+    let node = &figures.node;
+    let standings = STANDINGS.map(|standing| {
+        (vec![("standing", word(standing).to_owned())], u64::from(standing == node.standing))
+    });
+    gauges(registry, "standing", "1 for what this node is", standings.into());
+    gauge(registry, "epoch", "The fencing number of the newest view", node.epoch.0);
+    let view = node.view.as_ref();
+    let replicas = view.map_or(0, |view| view.replicas.len());
+    gauge(registry, "view_replicas", "Orchestrators that keep the journal", replicas as u64);
+    let witnesses = view.map_or(0, |view| view.witnesses.len());
+    gauge(registry, "view_witnesses", "Workers that decide with them", witnesses as u64);
+    let is_linked = u64::from(node.peer.is_some());
+    gauge(registry, "peer_linked", "Whether the other orchestrator is linked", is_linked);
+    gauge(registry, "journal_last_index", "The last entry of the journal", node.last_index.0);
+    gauge(registry, "journal_committed_index", "Committed up to there", figures.committed.0);
+    if let Some(acknowledged) = node.peer.as_ref().and_then(|peer| peer.acknowledged) {
+        let lag = node.last_index.0.saturating_sub(acknowledged.0);
+        gauge(registry, "replication_lag_entries", "Entries that the other one lacks", lag);
+    }
+    let waiting = figures.uncommitted as u64;
+    gauge(registry, "turns_uncommitted", "Turns that wait for their commit", waiting);
+}
+
+fn of_tasks(figures: &Figures, registry: &mut Registry) {
+    let machine = &figures.machine;
+    let counts = TaskState::ALL
+        .into_iter()
+        .zip(machine.counts)
+        .map(|(state, count)| (vec![("state", format!("{state:?}").to_lowercase())], count));
+    gauges(
+        registry,
+        "tasks",
+        "Tasks by state, finished ones until they are forgotten",
+        counts.collect(),
+    );
+    let finished = ConstCounter::new(machine.finished_ever);
+    registry.register(
+        "tasks_finished",
+        "Tasks that have finished, forgotten ones included",
+        finished,
+    );
+    let label =
+        |queue: &str, state: &str| vec![("queue", queue.to_owned()), ("state", state.to_owned())];
+    let queues = machine.queues.iter().flat_map(|queue| {
+        let name = queue.queue.0.as_ref();
+        [(label(name, "queued"), queue.queued), (label(name, "running"), queue.running)]
+    });
+    gauges(registry, "queue_tasks", "Tasks that wait and run, by queue", queues.collect());
+    let paused = machine
+        .queues
+        .iter()
+        .map(|queue| (vec![("queue", queue.queue.0.to_string())], u64::from(queue.paused)));
+    gauges(registry, "queue_paused", "Whether the queue is paused", paused.collect());
+    gauge(registry, "payload_bytes", "Payload bytes of unfinished tasks", machine.active_bytes);
+    gauge(registry, "result_bytes", "Bytes that finished tasks hold", machine.finished_bytes);
+    // Only a principal has workers of its own.
+    if figures.node.standing == Standing::Principal {
+        let workers = machine.workers;
+        gauge(registry, "workers", "Workers that are connected", workers.connected);
+        gauge(registry, "workers_draining", "Those that take no more work", workers.draining);
+        gauge(registry, "worker_slots", "Their slots", workers.slots);
+        gauge(registry, "worker_slots_busy", "Slots in use", workers.busy);
+    }
+}

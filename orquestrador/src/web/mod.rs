@@ -1,0 +1,45 @@
+//! What a node tells over plain HTTP, on the port of everything else: whether it is well, and its figures.
+
+mod health;
+mod metrics;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+
+use crate::blobs::store::Store;
+use crate::driver::DriverHandle;
+use crate::meters::Meters;
+
+/// What the pages are made of.
+#[derive(Clone)]
+pub struct State {
+    pub driver: DriverHandle,
+    pub meters: Meters,
+    pub blobs: Store,
+}
+
+/// Beside those of gRPC.
+pub fn add(grpc: Router, state: State) -> Router {
+    grpc.fallback(unknown).merge(pages(state))
+}
+
+/// Of a service or a page that there is not.
+async fn unknown(headers: HeaderMap) -> Response {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match kind.starts_with("application/grpc") {
+        true => tonic::Status::unimplemented("").into_http::<Body>(),
+        false => (StatusCode::NOT_FOUND, "/healthz /readyz /metrics\n").into_response(),
+    }
+}
+
+fn pages(state: State) -> Router {
+    Router::new()
+        .route("/healthz", get(health::is_alive))
+        .route("/readyz", get(health::is_ready))
+        .route("/metrics", get(metrics::all))
+        .with_state(state)
+}
