@@ -101,22 +101,36 @@ impl Sender {
         let moving = move_bar(bar.clone(), Arc::clone(&sent));
         let sending = async {
             for (hash, (content, path)) in wanted {
-                self.client.put_blob(path.clone(), content, Arc::clone(&sent)).await?;
+                let put = self.client.put_blob(path.clone(), content, Arc::clone(&sent)).await;
+                put.map_err(|error| changed(error, path, content))?;
                 state.there.insert(hash);
             }
-            Ok::<(), cliente::Error>(())
+            Ok::<(), Failure>(())
         };
         let done = tokio::select! {
             done = sending => done,
             () = moving => Ok(()),
         };
         bar.finish_and_clear();
-        Ok(done?)
+        done
     }
 
     /// What was there may be there no more: the orchestrator that had it is gone.
     pub async fn forget(&self) {
         self.state.lock().await.there.clear();
+    }
+}
+
+/// Why an orchestrator does not take what was sent: usually somebody has written to the file meanwhile.
+fn changed(error: cliente::Error, path: &Path, content: Content) -> Failure {
+    let is_refused = error.code == ErrorCode::InvalidArgument;
+    let is_other = || tokio::task::block_in_place(|| content_of(path)).is_ok_and(|c| c != content);
+    match is_refused && is_other() {
+        true => {
+            let file = path.display().to_string();
+            Failure::usage(ClientMessage::Files(FilesMessage::Changed { file }))
+        }
+        false => error.into(),
     }
 }
 
@@ -199,13 +213,19 @@ fn named(input: &str) -> Result<Vec<(String, PathBuf)>, Failure> {
         } else if metadata.is_file() {
             files.push((base, path.clone()));
         } else {
-            // Of a device or a pipe nobody knows where it ends.
-            let why = std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file");
-            return Err(Failure::input(&path.display().to_string())(why));
+            let input = path.display().to_string();
+            let message = FilesMessage::NoRegularFile { input };
+            return Err(Failure::usage(ClientMessage::Files(message)));
         }
     }
     if files.is_empty() {
-        return Err(none());
+        return Err(match Path::new(source).is_dir() {
+            true => {
+                let folder = source.to_owned();
+                Failure::usage(ClientMessage::Files(FilesMessage::EmptyFolder { folder }))
+            }
+            false => none(),
+        });
     }
     let checked = |(name, path): (PathBuf, PathBuf)| {
         let name = name.display().to_string();
@@ -326,6 +346,10 @@ async fn one(
 ) -> Result<(), Failure> {
     let place = root.join(below);
     let shown = place.display().to_string();
+    if place.is_dir() {
+        let message = FilesMessage::PlaceIsFolder { place: shown };
+        return Err(Failure::usage(ClientMessage::Files(message)));
+    }
     let io = |error| Failure::io(shown.clone())(error);
     let parent = place.parent().filter(|dir| !dir.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));

@@ -10,6 +10,22 @@ pub enum FilesMessage {
     NoSuchInput {
         input: String,
     },
+    /// A folder of `--input` in which there is no file.
+    EmptyFolder {
+        folder: String,
+    },
+    /// A pipe or a device.
+    NoRegularFile {
+        input: String,
+    },
+    /// It holds something else than when it was looked at first.
+    Changed {
+        file: String,
+    },
+    /// The place of `--output-file` is one.
+    PlaceIsFolder {
+        place: String,
+    },
     /// Two files would have one name in the directory of the attempt.
     FileTwice {
         name: String,
@@ -38,6 +54,10 @@ impl Message for FilesMessage {
     fn event(&self) -> &'static str {
         match self {
             Self::NoSuchInput { .. } => "no_such_input",
+            Self::EmptyFolder { .. } => "empty_folder",
+            Self::NoRegularFile { .. } => "no_regular_file",
+            Self::Changed { .. } => "file_changed",
+            Self::PlaceIsFolder { .. } => "place_is_folder",
             Self::FileTwice { .. } => "file_twice",
             Self::BadFileName { .. } => "bad_file_name",
             Self::TooManyFiles { .. } => "too_many_files",
@@ -51,6 +71,26 @@ impl Message for FilesMessage {
             Lang::Pt => match self {
                 Self::NoSuchInput { input } => {
                     format!("Nenhum arquivo corresponde a {input}; confira --input.")
+                }
+                Self::EmptyFolder { folder } => {
+                    format!(
+                        "A pasta {folder} não tem arquivos, e pastas vazias não são levadas; o programa pode criá-la."
+                    )
+                }
+                Self::NoRegularFile { input } => {
+                    format!(
+                        "{input} não é um arquivo comum: de um pipe ou dispositivo ninguém sabe o fim; grave-o antes num arquivo."
+                    )
+                }
+                Self::Changed { file } => {
+                    format!(
+                        "O arquivo {file} mudou enquanto era enviado; tente de novo quando ninguém o escrever."
+                    )
+                }
+                Self::PlaceIsFolder { place } => {
+                    format!(
+                        "{place} já é uma pasta; diga com --output-file NOME=ARQUIVO onde o arquivo fica."
+                    )
                 }
                 Self::FileTwice { name } => {
                     format!(
@@ -77,6 +117,26 @@ impl Message for FilesMessage {
             Lang::En => match self {
                 Self::NoSuchInput { input } => {
                     format!("There is no file that is {input}; check --input.")
+                }
+                Self::EmptyFolder { folder } => {
+                    format!(
+                        "The folder {folder} has no files, and empty folders are not taken along; the program may make it."
+                    )
+                }
+                Self::NoRegularFile { input } => {
+                    format!(
+                        "{input} is no regular file: nobody knows where a pipe or a device ends; write it to a file first."
+                    )
+                }
+                Self::Changed { file } => {
+                    format!(
+                        "The file {file} changed while it was sent; try again when nobody writes it."
+                    )
+                }
+                Self::PlaceIsFolder { place } => {
+                    format!(
+                        "{place} is a folder already; say with --output-file NAME=FILE where the file goes."
+                    )
                 }
                 Self::FileTwice { name } => {
                     format!(

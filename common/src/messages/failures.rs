@@ -71,7 +71,22 @@ fn with_details(code: &str, message: &str) -> Option<String> {
         },
         "OUTPUT_MISSING" => match within("the program succeeded, and made no file `", "`") {
             Some(file) => format!("o programa terminou bem e não deixou o arquivo {file}"),
-            None => detailed("o programa terminou bem e não deixou um dos arquivos"),
+            None => match (
+                within("`", "` is an empty folder"),
+                within("`", "` is a symbolic link"),
+                within("`", "` is no regular file"),
+            ) {
+                (Some(file), ..) => {
+                    format!("o programa deixou {file}, uma pasta vazia, e não um arquivo")
+                }
+                (_, Some(file), _) => {
+                    format!(
+                        "o programa deixou {file}, um link simbólico, que não é seguido, e não um arquivo"
+                    )
+                }
+                (.., Some(file)) => format!("o programa deixou {file}, que não é um arquivo comum"),
+                _ => detailed("o programa terminou bem e não deixou um dos arquivos"),
+            },
         },
         "RESULT_TOO_LARGE" => detailed("o resultado é grande demais"),
         "INPUT_MISSING" => detailed("um arquivo de entrada não está mais nos orquestradores"),

@@ -98,7 +98,13 @@ fn look(
         let names =
             found(dir, pattern, MAX_FILES).map_err(|error| output_failed(pattern, &error))?;
         if names.is_empty() && has_succeeded && !is_pattern(pattern) {
-            let text = format!("the program succeeded, and made no file `{pattern}`");
+            let made = std::fs::symlink_metadata(dir.join(&plain));
+            let text = match made.map(|made| made.file_type()) {
+                Ok(kind) if kind.is_dir() => format!("`{pattern}` is an empty folder"),
+                Ok(kind) if kind.is_symlink() => format!("`{pattern}` is a symbolic link"),
+                Ok(_) => format!("`{pattern}` is no regular file"),
+                Err(_) => format!("the program succeeded, and made no file `{pattern}`"),
+            };
             return Err(Failure::new("OUTPUT_MISSING", text));
         }
         files.extend(names.into_iter().map(|name| (name, ())));
