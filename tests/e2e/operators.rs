@@ -384,6 +384,26 @@ fn a_worker_that_is_asked_to_end_is_not_considered_failed() -> anyhow::Result<()
 }
 
 #[test]
+fn a_worker_whose_last_attempt_is_cancelled_says_so_before_it_leaves() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let id = cli.submit(&["--", "sh", "-c", "echo begun; sleep 600"])?;
+    let running = |task: &[Value]| task.iter().all(|t| t["state"].as_str() == Some("RUNNING"));
+    assert!(cli.until(&["status", &id], TRIES, running)?.is_some());
+    let worker = cli.json(&["status", &id])?[0]["worker_id"].as_str().expect("it runs").to_owned();
+    assert_eq!(cli.run(&["workers", "drain", &worker])?.code, Some(0));
+    assert_eq!(cli.run(&["cancel", &id])?.code, Some(0));
+    let mut left = cluster.workers[0].take().expect("it was started");
+    assert_eq!(left.wait(SOON)?.code(), Some(0));
+    assert_eq!(cli.json(&["workers"])?, Vec::<Value>::new(), "it has taken its leave");
+    let users = cli.json(&["users", "list"])?;
+    assert!(users.iter().all(|user| user["running"] == 0), "nothing holds a slot: {users:?}");
+    let principal = cluster.principal.as_ref().expect("it runs");
+    assert!(!principal.lines().iter().any(|line| line.contains("considerado falho")));
+    Ok(())
+}
+
+#[test]
 fn a_worker_leaves_when_it_has_finished_what_it_runs_and_takes_nothing_more() -> anyhow::Result<()>
 {
     let dir = tempfile::tempdir()?;

@@ -75,7 +75,11 @@ impl Worker {
             }
             self.give_back_waiting(told_drain);
             let gather = self.gather_until();
-            if self.is_done() || gather.is_none() && self.report(&outbox).await.is_err() {
+            if gather.is_none() && self.report(&outbox).await.is_err() {
+                break;
+            }
+            // And has told all: also that what was cancelled has ended.
+            if self.is_done() {
                 break;
             }
             let patience = self.executor.waiting_since().map(|since| since + PATIENCE);
