@@ -66,6 +66,12 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
     cluster.start()?;
     let run = cli.run(&["run", "--", "sh", "-c", "echo out; echo err >&2; exit 7"])?;
     assert_eq!((run.code, &*run.stdout, &*run.stderr), (Some(7), "out\n", "err\n"));
+    let any: Vec<u8> = (0..=255).collect();
+    let path = dir.path().join("any");
+    std::fs::write(&path, &any)?;
+    let named = path.display().to_string();
+    let run = cli.command(&["run", "--stdin-from", &named, "--", "cat"]).output()?;
+    assert!(run.stdout == any, "{run:?}");
     let run = cli.run_with_input(&["run", "--stdin-from", "-", "--", "wc", "-c"], "12345")?;
     assert_eq!((run.code, run.stdout.trim()), (Some(0), "5"), "{}", run.stderr);
     let missing = cli.run(&["run", "--", "/no/such/program"])?;

@@ -74,6 +74,15 @@ async fn input_larger_than_a_pipe_comes_back_whole() {
 }
 
 #[tokio::test]
+async fn input_that_is_no_text_comes_as_it_is_and_what_is_no_base64_is_refused() {
+    let order = |base64: &str| json!({ "argv": ["cat"], "stdin": { "base64": base64 } });
+    let result = run(order("/wD+Cg==")).await.expect("succeeds");
+    assert_eq!(result["stdout"], json!({ "base64": "/wD+Cg==" }));
+    let refused = run(order("no base64")).await.expect_err("is refused");
+    assert_eq!(refused.code, "INVALID_PAYLOAD", "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_program_that_ignores_its_input_is_no_failure() {
     let input = "x".repeat(1 << 20);
     run(json!({ "argv": ["true"], "stdin": input })).await.expect("succeeds");

@@ -16,6 +16,8 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use common::array_id;
 use common::blobs::StagedFile;
 use common::console::Console;
@@ -66,9 +68,9 @@ struct Order {
     argv: Vec<String>,
     #[serde(default)]
     env: BTreeMap<String, String>,
-    /// Text for its standard input; empty otherwise.
-    #[serde(default)]
-    stdin: String,
+    /// For its standard input; empty otherwise.
+    #[serde(default, deserialize_with = "input")]
+    stdin: Vec<u8>,
     cwd: Option<PathBuf>,
     /// In a directory of its own instead.
     #[serde(default)]
@@ -82,6 +84,21 @@ struct Order {
     /// Bytes.
     memory_limit: Option<u64>,
     output_limit: Option<u64>,
+}
+
+/// Text, or base64 of what is none.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Input {
+    Text(String),
+    Encoded { base64: String },
+}
+
+fn input<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Vec<u8>, D::Error> {
+    match Input::deserialize(given)? {
+        Input::Text(text) => Ok(text.into_bytes()),
+        Input::Encoded { base64 } => BASE64.decode(base64).map_err(serde::de::Error::custom),
+    }
 }
 
 impl Order {
@@ -348,7 +365,7 @@ async fn finish(
     let feed = async {
         if let Some(mut input) = input {
             // A program that does not read all of its input is not a failure.
-            drop(input.write_all(order.stdin.as_bytes()).await);
+            drop(input.write_all(&order.stdin).await);
         }
     };
     let streams = async {

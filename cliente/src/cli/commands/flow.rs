@@ -296,7 +296,7 @@ fn order(task: &Written, flags: &Surroundings, prepared: &Prepared) -> Result<Or
     Ok(Order {
         argv,
         env: task.env.clone(),
-        stdin: task.stdin.clone(),
+        stdin: task.stdin.clone().into_bytes().into(),
         place,
         memory_limit,
         inputs: prepared.inputs.clone(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use common::blobs::StagedFile;
 use serde::Serialize;
 
@@ -13,8 +15,8 @@ pub struct Order {
     pub argv: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub stdin: String,
+    #[serde(skip_serializing_if = "Input::is_empty")]
+    pub stdin: Input,
     #[serde(flatten)]
     pub place: Place,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,6 +25,31 @@ pub struct Order {
     pub inputs: Vec<StagedFile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
+}
+
+/// For its standard input: text as it is, anything else in base64.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input(Vec<u8>);
+
+impl Input {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Vec<u8>> for Input {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Serialize for Input {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => text.serialize(serializer),
+            Err(_) => BTreeMap::from([("base64", BASE64.encode(&self.0))]).serialize(serializer),
+        }
+    }
 }
 
 /// Where it runs.

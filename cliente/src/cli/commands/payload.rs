@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::super::args::{self, Submit, Surroundings};
 use super::super::failure::Failure;
 use super::super::files::{Output, Prepared};
-use super::order::Order;
+use super::order::{Input, Order};
 
 /// What takes the place of a line.
 pub const PLACEHOLDER: &str = "{}";
@@ -72,8 +72,8 @@ impl Template {
         let by_line = options.each_line.is_some();
         let content = if !options.argv.is_empty() {
             let stdin = match &options.stdin_from {
-                Some(source) => text(source, read(source)?)?,
-                None => String::new(),
+                Some(source) => read(source)?.into(),
+                None => Input::default(),
             };
             let argv = program(&options.argv, by_line);
             let Surroundings { memory_limit, .. } = options.surroundings;
