@@ -121,19 +121,20 @@ fn results_of_any_length_are_kept_where_they_lie() {
 }
 
 #[test]
-fn what_was_heard_of_an_attempt_is_kept_where_its_task_ended_with_its_worker() {
+fn what_was_heard_of_an_attempt_is_kept_where_its_task_ended_without_an_outcome() {
     let keep = |task: u128, number: u32| {
         let (attempt, output) = (attempt(task, number), b"half of it"[..].into());
         Command::KeepOutput { attempt, output }
     };
     let mut scene = Scene::new(Limits { max_lost_attempts: 1, ..Limits::default() });
-    scene.step(0, connect(1, 3));
+    scene.step(0, connect(1, 4));
     scene.step(0, submit_once(&[1]));
-    scene.step(0, submit(&[2, 3]));
+    scene.step(0, submit(&[2, 3, 4]));
     assert!(scene.step(0, keep(1, 1)).events.is_empty(), "it runs");
     scene.step(0, succeed(1, attempt(3, 1)));
+    scene.step(0, cancel(4));
     scene.step(3_000, expire());
-    for id in [1, 2] {
+    for id in [1, 2, 4] {
         assert!(scene.step(3_000, keep(id, 2)).events.is_empty(), "another attempt");
         assert_eq!(lines(&scene.step(3_000, keep(id, 1))), [format!("kept of {id}: half of it")]);
         assert!(scene.step(3_000, keep(id, 1)).events.is_empty(), "once");
@@ -141,7 +142,7 @@ fn what_was_heard_of_an_attempt_is_kept_where_its_task_ended_with_its_worker() {
     assert!(scene.step(3_000, keep(3, 1)).events.is_empty(), "it has a result");
     scene.rebuilt();
     scene.fail_over(4_000);
-    for id in [1, 2] {
+    for id in [1, 2, 4] {
         let told = lines(&scene.step(4_000, query("ana", id)));
         assert!(told[0].contains("Some(\"half of it\")"), "{told:?}");
     }
