@@ -38,8 +38,9 @@ fn machine() -> Machine {
 }
 
 fn submission(first: u128) -> Command {
+    // Ascending, as those of clients do, and none of an array.
     let tasks = (first..first + BATCH as u128).map(|number| NewTask {
-        id: TaskId(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        id: TaskId(number << 80 | 7 << 76 | 1),
         handler: "echo".into(),
         payload: PAYLOAD[..].into(),
         terms: Delivery::AtLeastOnce.into(),
@@ -91,6 +92,7 @@ fn step(criterion: &mut Criterion) {
                 for command in outcomes(&step.effects) {
                     machine.handle(NOW, command, &mut step);
                 }
+                assert!(step.events.len() >= 3 * BATCH, "submitted, assigned, finished");
                 step
             },
             BatchSize::SmallInput,
@@ -107,6 +109,8 @@ fn events() -> Vec<Event> {
     for command in outcomes(&step.effects) {
         machine.handle(NOW, command, &mut step);
     }
+    // What was refused would cost nothing.
+    assert_eq!(step.events.len(), 3 * BATCH, "submitted, assigned, finished");
     step.events
 }
 
