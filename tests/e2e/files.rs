@@ -365,3 +365,25 @@ fn who_is_interrupted_while_files_come_leaves_none_in_part() -> anyhow::Result<(
     assert!(!files().iter().any(|name| name.ends_with(".part")), "{:?}", files());
     Ok(())
 }
+
+#[test]
+fn what_many_tasks_make_does_not_lie_in_one_place() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "2"])?;
+    let desk = dir.path().join("desk");
+    let program = ["--", "sh", "-c", "echo {} > out", ":::"];
+    let map = |place: &str, inputs: &[&str]| {
+        here(&cli, &desk, &[&["map", "--output-file", place], &program[..], inputs].concat())
+    };
+    let refused = map("out", &["a", "b"])?;
+    assert_eq!(refused.code, Some(exit::USAGE.into()), "{refused:?}");
+    assert!(!desk.join("out").exists());
+    assert_eq!(map("out={}.out", &["a", "b"])?.code, Some(exit::OK.into()));
+    assert_eq!(map("out", &["c"])?.code, Some(exit::OK.into()), "there is only one");
+    let read = |name: &str| fs::read_to_string(desk.join(name));
+    assert_eq!(
+        (read("a.out")?, read("b.out")?, read("out")?),
+        ("a\n".into(), "b\n".into(), "c\n".into())
+    );
+    Ok(())
+}

@@ -74,6 +74,12 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
     assert!(run.stdout == any, "{run:?}");
     let run = cli.run_with_input(&["run", "--stdin-from", "-", "--", "wc", "-c"], "12345")?;
     assert_eq!((run.code, run.stdout.trim()), (Some(0), "5"), "{}", run.stderr);
+    let ignored = cli.run_with_input(&["run", "--", "cat"], "12345")?;
+    assert!(ignored.stderr.contains("--stdin-from -"), "nothing is lost silently: {ignored:?}");
+    for limit in ["--attempt-timeout", "--deadline"] {
+        let late = cli.run(&["run", limit, "1s", "--", "sleep", "1000"])?;
+        assert_eq!(late.code, Some(124), "as timeout gives it: {late:?}");
+    }
     let missing = cli.run(&["run", "--", "/no/such/program"])?;
     assert_eq!(missing.code, Some(127));
     assert!(missing.stderr.contains("/no/such/program"), "{}", missing.stderr);

@@ -55,6 +55,11 @@ impl Report {
         })
     }
 
+    /// Not all that it printed was kept.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// What a shell that had run the program would give.
     pub fn as_of_shell(&self) -> Option<u8> {
         self.exit_code.or(self.shell_code)

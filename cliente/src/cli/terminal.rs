@@ -23,6 +23,18 @@ pub fn say(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
+/// Something that nobody has read came on standard input: the beginning of a file, or what is in a pipe. What is left of
+/// a file belongs to whoever has read its beginning, such as the loop of a script.
+pub fn input_waits() -> bool {
+    let input = std::io::stdin();
+    let Ok(found) = rustix::fs::fstat(&input) else { return false };
+    match rustix::fs::FileType::from_raw_mode(found.st_mode) {
+        rustix::fs::FileType::RegularFile => found.st_size > 0 && rustix::fs::tell(&input) == Ok(0),
+        rustix::fs::FileType::Fifo => rustix::io::ioctl_fionread(&input).is_ok_and(|n| n > 0),
+        _ => false,
+    }
+}
+
 /// What a program printed there, as it was.
 pub fn say_bytes(data: &[u8]) {
     drop(std::io::stderr().write_all(data));

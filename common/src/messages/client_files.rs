@@ -26,6 +26,12 @@ pub enum FilesMessage {
     PlaceIsFolder {
         place: String,
     },
+    /// Of `map`: each task would leave its file there.
+    SameOutput {
+        name: String,
+    },
+    /// Something comes on standard input, and the program was given none.
+    InputIgnored,
     /// Two files would have one name in the directory of the attempt.
     FileTwice {
         name: String,
@@ -58,6 +64,8 @@ impl Message for FilesMessage {
             Self::NoRegularFile { .. } => "no_regular_file",
             Self::Changed { .. } => "file_changed",
             Self::PlaceIsFolder { .. } => "place_is_folder",
+            Self::SameOutput { .. } => "same_output",
+            Self::InputIgnored => "input_ignored",
             Self::FileTwice { .. } => "file_twice",
             Self::BadFileName { .. } => "bad_file_name",
             Self::TooManyFiles { .. } => "too_many_files",
@@ -91,6 +99,12 @@ impl Message for FilesMessage {
                     format!(
                         "{place} já é uma pasta; diga com --output-file NOME=ARQUIVO onde o arquivo fica."
                     )
+                }
+                Self::SameOutput { name } => format!(
+                    "Todas as tarefas deixariam o arquivo {name} no mesmo lugar; ponha {{}} ou {{#}} no nome: --output-file {name}={{/}}.out"
+                ),
+                Self::InputIgnored => {
+                    "AVISO: o que veio pela entrada padrão não foi enviado ao programa; use --stdin-from - para enviá-lo, ou < /dev/null.".into()
                 }
                 Self::FileTwice { name } => {
                     format!(
@@ -137,6 +151,12 @@ impl Message for FilesMessage {
                     format!(
                         "{place} is a folder already; say with --output-file NAME=FILE where the file goes."
                     )
+                }
+                Self::SameOutput { name } => format!(
+                    "All tasks would leave the file {name} in one place; put {{}} or {{#}} into the name: --output-file {name}={{/}}.out"
+                ),
+                Self::InputIgnored => {
+                    "WARNING: what came on standard input was not sent to the program; use --stdin-from - to send it, or < /dev/null.".into()
                 }
                 Self::FileTwice { name } => {
                     format!(

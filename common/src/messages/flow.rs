@@ -201,8 +201,8 @@ fn expected(field: &str) -> Option<(&'static str, &'static str)> {
             "a section [tasks.NAME] for each task",
         )),
         "retries" => Some((
-            "0, ou a entrega at-least-once: o que se faz uma só vez não se repete",
-            "0, or delivery at-least-once: what is done once only is not repeated",
+            "um número a partir de 0, e 0 com a entrega at-most-once: o que se faz uma só vez não se repete",
+            "a number from 0 on, and 0 with delivery at-most-once: what is done once only is not repeated",
         )),
         "cwd" => Some((
             "um diretório, e nenhum quando há inputs ou outputs",

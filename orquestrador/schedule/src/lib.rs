@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 
 use wall::Wall;
@@ -18,6 +19,10 @@ pub const MAX_EXPRESSION: usize = 256;
 const MAX_PERIOD_MS: u64 = 366 * 86_400_000;
 const MIN_PERIOD_MS: u64 = 1_000;
 const HOURS: u16 = 24;
+
+/// Of an expression; the first may be left out.
+const FIELDS: [&str; 6] =
+    ["second", "minute", "hour", "day of the month", "month", "day of the week"];
 
 /// Why there is no such plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,7 +145,8 @@ impl Plan {
 fn wall(fields: &str, zone: Tz) -> Result<Wall, Error> {
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
     let parsed = parser.parse(fields);
-    let cron: Cron = parsed.map_err(|error| Error::Expression { why: error.to_string() })?;
+    let wrong = |error: CronError| Error::Expression { why: wrong_field(&parser, fields, &error) };
+    let cron: Cron = parsed.map_err(wrong)?;
     let mut hours = (0..HOURS).map(|hour| cron.pattern.hour_match(hour.into()));
     let every_hour = hours.all(|hour| hour.unwrap_or(false));
     // The library would look for it up to the year 5000, which takes long.
@@ -150,13 +156,27 @@ fn wall(fields: &str, zone: Tz) -> Result<Wall, Error> {
     Ok(Wall::new(cron, zone, every_hour))
 }
 
+/// Which field it is that the parser does not take: each is tried alone.
+fn wrong_field(parser: &CronParser, fields: &str, error: &CronError) -> String {
+    let fields: Vec<_> = fields.split_ascii_whitespace().collect();
+    let names = &FIELDS[FIELDS.len().saturating_sub(fields.len())..];
+    for (nth, (field, name)) in fields.iter().zip(names).enumerate() {
+        let mut alone = vec!["*"; fields.len()];
+        alone[nth] = field;
+        if parser.parse(&alone.join(" ")).is_err() {
+            return format!("`{field}` is no {name}");
+        }
+    }
+    error.to_string()
+}
+
 /// On the days of 28 years dates and days of the week go together in every way that there is.
 fn has_a_day(cron: &Cron) -> bool {
     let first = NaiveDate::from_yo_opt(2_000, 1);
     let days = first.into_iter().flat_map(|first| first.iter_days().take(28 * 366));
     let fits = |day: NaiveDate| {
         let (year, month, day) = (day.year(), day.month(), day.day());
-        Ok::<_, croner::errors::CronError>(
+        Ok::<_, CronError>(
             cron.pattern.month_match(month)? && cron.pattern.day_match(year, month, day)?,
         )
     };

@@ -65,6 +65,15 @@ fn what_is_wrong_is_said() {
     ] {
         assert!(matches!(wrong(expression), Error::Expression { .. }), "{expression}");
     }
+    for (expression, field) in [
+        ("61 * * * *", "`61` is no minute"),
+        ("0 3 * 13 *", "`13` is no month"),
+        ("0 3 * * 1-9", "`1-9` is no day of the week"),
+        ("60 0 3 * * *", "`60` is no second"),
+    ] {
+        let why = wrong(expression).to_string();
+        assert!(why.starts_with(field), "{expression}: {why}");
+    }
     assert_eq!(wrong("@often"), Error::Word { word: "@often".into() });
     for period in
         ["@every", "@every 0s", "@every 1", "@every s", "@every 367d", "@every 500ms", "@every é"]

@@ -76,7 +76,7 @@ impl Retry {
         Some(cliente::RetryPolicy {
             first_delay,
             max_delay,
-            codes: self.retry_on.clone(),
+            codes: self.retry_on.iter().map(|code| code.to_uppercase()).collect(),
             ..policy
         })
     }

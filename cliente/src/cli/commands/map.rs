@@ -6,8 +6,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cliente::TaskSpec;
+use common::blobs::is_pattern;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::messages::client_files::FilesMessage;
 use common::proto::{Task, TaskState, TaskUpdate};
 use futures::stream::{self, Stream, StreamExt as _};
 use indicatif::ProgressBar;
@@ -130,10 +132,25 @@ fn check(options: &Map, sources: &[Vec<String>]) -> Result<(), Failure> {
     if takes_lines && options.run.stdin_from.as_deref() == Some(payload::STDIN) {
         return Err(Failure::usage(ClientMessage::TwoInputs));
     }
+    let is_several = sources.is_empty() || inputs::count(sources).is_none_or(|count| count > 1);
+    let outputs = &options.run.files.output_file;
+    if let Some(name) = outputs.iter().find(|name| is_several && is_same_of_all(name, sources)) {
+        let message = FilesMessage::SameOutput { name: name.clone() };
+        return Err(Failure::usage(ClientMessage::Files(message)));
+    }
     match !sources.is_empty() && (options.inputs.is_some() || options.null) {
         true => Err(Failure::usage(ClientMessage::MapInputs)),
         false => Ok(()),
     }
+}
+
+/// The file would be written anew for each input: nothing of the input is in its name.
+fn is_same_of_all(output: &str, sources: &[Vec<String>]) -> bool {
+    let of = |input: &str, number| {
+        let inputs = vec![input.to_owned(); sources.len().max(1)];
+        inputs::fill_text(output, &inputs, number)
+    };
+    !is_pattern(output) && of("a", 1) == of("b", 2)
 }
 
 fn inputs(

@@ -41,6 +41,10 @@ async fn purge(context: &Context, name: String) -> Result<(), Failure> {
         let (cancelled, left) = context.client.purge_queue(&name).await?;
         all += cancelled;
         if left == 0 || cancelled == 0 {
+            if context.is_json {
+                let object = serde_json::json!({ "queue": name, "cancelled": all, "left": left });
+                return output::print(&format!("{object}\n"));
+            }
             let purged = ClientMessage::QueuePurged { queue: name, tasks: all, left };
             say(&purged.text(context.lang));
             return Ok(());

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use cliente::{TaskSpec, is_final};
 use common::error_code::ErrorCode;
+use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::messages::client_files::FilesMessage;
 use common::proto::{Task, TaskState};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -30,6 +32,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 type Ran = Result<(Task, Vec<u8>), cliente::Error>;
 type Parts = BoxStream<'static, Result<common::proto::FollowOutputResponse, cliente::Error>>;
+
+/// What `timeout` ends with, and with what the task has failed then.
+const TIME_IS_UP: u8 = 124;
+const LIMITS: [&str; 2] = ["TIMEOUT", "DEADLINE_EXCEEDED"];
 
 /// Its program ended with another exit code than 0: what it has said of that is enough.
 const NON_ZERO_EXIT: &str = "NON_ZERO_EXIT";
@@ -75,10 +81,20 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     let program = report.as_ref().and_then(Report::as_of_shell);
     // It succeeded, and the task did not: a file is missing, say.
     let program = program.filter(|code| *code != 0 || task.state() == TaskState::Succeeded);
+    let is_cut = report.as_ref().is_some_and(Report::is_cut);
     if let Some(report) = report.filter(|_| !outputs.is_empty()) {
         files::receive(&context.client, &report.files, &outputs, Path::new(".")).await?;
     }
-    let code = program.unwrap_or_else(|| result::exit_code(task.state()));
+    let is_late = task.error.as_ref().is_some_and(|error| LIMITS.contains(&error.code.as_str()));
+    let code = match program.unwrap_or_else(|| result::exit_code(task.state())) {
+        _ if is_late => TIME_IS_UP,
+        // Whoever reads the output must not take it for the whole.
+        exit::OK if is_cut => exit::BROKEN,
+        code => code,
+    };
+    if options.stdin_from.is_none() && terminal::input_waits() {
+        say(&ClientMessage::Files(FilesMessage::InputIgnored).text(context.lang));
+    }
     if context.is_json {
         output::print(&context.output.task(&TaskView::new(task, result, None)))?;
         return Ok(code);

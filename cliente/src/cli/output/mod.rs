@@ -37,7 +37,8 @@ pub struct TaskView {
 }
 
 impl TaskView {
-    /// Only a task that has run has a result; one that is lost, or was cancelled, has what was heard of it.
+    /// Only a task that has run has a result; one that is lost, or was cancelled, has what was heard of it, and one that
+    /// failed what it had made.
     pub fn new(task: Task, result: impl Into<Produced>, receipt: Option<Receipt>) -> Self {
         let (result, blob) = match result.into() {
             Produced::Bytes(bytes) => (bytes, None),
@@ -47,8 +48,8 @@ impl TaskView {
             return Self { task, result: None, blob, receipt, existed: None };
         }
         let has_result = match task.state() {
-            TaskState::Succeeded | TaskState::Failed => true,
-            TaskState::Lost | TaskState::Cancelled => !result.is_empty(),
+            TaskState::Succeeded => true,
+            TaskState::Failed | TaskState::Lost | TaskState::Cancelled => !result.is_empty(),
             TaskState::Unspecified | TaskState::Queued | TaskState::Running => false,
         };
         Self { result: has_result.then_some(result), blob, task, receipt, existed: None }
