@@ -1,5 +1,6 @@
 //! Programs that the `command` handler runs, and what becomes of them.
 
+use std::io::BufRead as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,15 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
     assert!(run.stdout == any, "{run:?}");
     let run = cli.run_with_input(&["run", "--stdin-from", "-", "--", "wc", "-c"], "12345")?;
     assert_eq!((run.code, run.stdout.trim()), (Some(0), "5"), "{}", run.stderr);
+    for args in [&["run", "--", "true"][..], &["map", "--", "true", ":::", "1"]] {
+        assert_eq!(cli.run(&["queues", "pause", "default"])?.code, Some(0));
+        let waits = cli.start(args)?;
+        let mut said = std::io::BufReader::new(waits.stderr.expect("it is piped")).lines();
+        let line = said.next().expect("it says why it waits")?;
+        assert!(line.contains("a fila está em pausa"), "{line}");
+        assert_eq!(cli.run(&["queues", "resume", "default"])?.code, Some(0));
+        while said.next().transpose()?.is_some() {}
+    }
     let ignored = cli.run_with_input(&["run", "--", "cat"], "12345")?;
     assert!(ignored.stderr.contains("--stdin-from -"), "nothing is lost silently: {ignored:?}");
     for limit in ["--attempt-timeout", "--deadline"] {

@@ -94,8 +94,21 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     };
     let mut done = pin!(done);
     let mut tally = Tally::default();
+    let mut long_waited = pin!(tokio::time::sleep(wait::PATIENCE));
+    let mut is_told = context.is_json;
     let failure = loop {
-        let Some(done) = done.next().await else { break None };
+        let next = tokio::select! {
+            next = done.next() => next,
+            () = &mut long_waited, if !is_told => {
+                is_told = true;
+                let first = lock(&open).first().cloned();
+                if let Some(first) = first.filter(|_| tally == Tally::default()) {
+                    wait::say_why_pending(context, &first).await;
+                }
+                continue;
+            }
+        };
+        let Some(done) = next else { break None };
         let shown = done.and_then(|done| {
             bar.inc(1);
             bar.suspend(|| show(context, &done, tag))?;

@@ -23,7 +23,7 @@ use super::super::report::Report;
 use super::super::terminal::{self, say};
 use super::live::Live;
 use super::payload::Template;
-use super::result;
+use super::{result, wait};
 
 /// What ends sooner is shown when it has ended.
 const LIVE_AFTER: Duration = Duration::from_millis(250);
@@ -118,6 +118,8 @@ async fn while_it_runs(
 ) -> Result<Ran, Failure> {
     let mut run = pin!(context.client.run(task.clone(), allow_unknown_handler));
     let mut parts: Option<Parts> = None;
+    let mut long_waited = pin!(tokio::time::sleep(wait::PATIENCE));
+    let mut is_told = context.is_json;
     loop {
         let next = async {
             match &mut parts {
@@ -134,6 +136,10 @@ async fn while_it_runs(
                     last_words(parts, live).await?;
                 }
                 return Ok(ran);
+            }
+            () = &mut long_waited, if !is_told => {
+                is_told = true;
+                wait::say_why_pending(context, &task.task_id).await;
             }
             part = next, if !context.is_json => match part {
                 Some(Ok(part)) => live.part(&part)?,

@@ -26,7 +26,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 const MANY: usize = 4;
 
 /// What tasks came to.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 pub struct Tally {
     succeeded: u64,
     failed: u64,
