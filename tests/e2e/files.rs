@@ -387,3 +387,20 @@ fn what_many_tasks_make_does_not_lie_in_one_place() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn links_in_a_folder_are_taken_along_as_the_files_that_they_lead_to() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let desk = dir.path().join("desk");
+    fs::create_dir_all(desk.join("src/deep"))?;
+    fs::write(desk.join("one"), "one\n")?;
+    std::os::unix::fs::symlink("../../one", desk.join("src/deep/link"))?;
+    let cat = ["run", "--input", "src", "--", "cat", "src/deep/link"];
+    assert_eq!(here(&cli, &desk, &cat)?.stdout, "one\n");
+    std::os::unix::fs::symlink("/", desk.join("src/root"))?;
+    let refused = here(&cli, &desk, &cat)?;
+    assert_eq!(refused.code, Some(exit::USAGE.into()), "{refused:?}");
+    assert!(refused.stderr.contains("src/root"), "{refused:?}");
+    Ok(())
+}

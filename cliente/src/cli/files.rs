@@ -208,7 +208,8 @@ fn named(input: &str) -> Result<Vec<(String, PathBuf)>, Failure> {
             std::fs::metadata(path).map_err(Failure::input(&path.display().to_string()))?;
         if metadata.is_dir() {
             let below = found(path, "*", MAX_FILES);
-            let below = below.map_err(Failure::input(&path.display().to_string()))?;
+            let mut below = below.map_err(Failure::input(&path.display().to_string()))?;
+            linked(path, Path::new(""), &mut below)?;
             files.extend(below.into_iter().map(|file| (base.join(&file), path.join(&file))));
         } else if metadata.is_file() {
             files.push((base, path.clone()));
@@ -235,6 +236,31 @@ fn named(input: &str) -> Result<Vec<(String, PathBuf)>, Failure> {
         }
     };
     files.into_iter().map(checked).collect()
+}
+
+/// Adds the files that links in a folder lead to: the worker gets copies of them, as with a link that is named itself. One
+/// that leads to a folder, or nowhere, cannot be meant.
+fn linked(folder: &Path, below: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let here = folder.join(below);
+    let shown = here.display().to_string();
+    for entry in std::fs::read_dir(&here).map_err(Failure::input(&shown))? {
+        let entry = entry.map_err(Failure::input(&shown))?;
+        let kind = entry.file_type().map_err(Failure::input(&shown))?;
+        let name = below.join(entry.file_name());
+        if kind.is_dir() {
+            linked(folder, &name, files)?;
+        } else if kind.is_symlink() {
+            match std::fs::metadata(entry.path()) {
+                Ok(metadata) if metadata.is_file() => files.push(name),
+                Ok(_) | Err(_) => {
+                    let link = entry.path().display().to_string();
+                    let message = FilesMessage::LinkInFolder { link };
+                    return Err(Failure::usage(ClientMessage::Files(message)));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A relative path keeps its directories; of any other the last part is enough.

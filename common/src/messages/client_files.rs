@@ -14,6 +14,10 @@ pub enum FilesMessage {
     EmptyFolder {
         folder: String,
     },
+    /// In a folder of `--input`, to a folder or to nothing.
+    LinkInFolder {
+        link: String,
+    },
     /// A pipe or a device.
     NoRegularFile {
         input: String,
@@ -61,6 +65,7 @@ impl Message for FilesMessage {
         match self {
             Self::NoSuchInput { .. } => "no_such_input",
             Self::EmptyFolder { .. } => "empty_folder",
+            Self::LinkInFolder { .. } => "link_in_folder",
             Self::NoRegularFile { .. } => "no_regular_file",
             Self::Changed { .. } => "file_changed",
             Self::PlaceIsFolder { .. } => "place_is_folder",
@@ -100,6 +105,9 @@ impl Message for FilesMessage {
                         "{place} já é uma pasta; diga com --output-file NOME=ARQUIVO onde o arquivo fica."
                     )
                 }
+                Self::LinkInFolder { link } => format!(
+                    "O link simbólico {link} leva a uma pasta, ou a nada, e não pode ir junto; remova-o, ou mande a pasta com --input."
+                ),
                 Self::SameOutput { name } => format!(
                     "Todas as tarefas deixariam o arquivo {name} no mesmo lugar; ponha {{}} ou {{#}} no nome: --output-file {name}={{/}}.out"
                 ),
@@ -152,6 +160,9 @@ impl Message for FilesMessage {
                         "{place} is a folder already; say with --output-file NAME=FILE where the file goes."
                     )
                 }
+                Self::LinkInFolder { link } => format!(
+                    "The symbolic link {link} leads to a folder, or nowhere, and cannot be taken along; remove it, or send the folder with --input."
+                ),
                 Self::SameOutput { name } => format!(
                     "All tasks would leave the file {name} in one place; put {{}} or {{#}} into the name: --output-file {name}={{/}}.out"
                 ),
