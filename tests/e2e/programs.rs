@@ -84,6 +84,12 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
         assert_eq!(cli.run(&["queues", "resume", "default"])?.code, Some(0));
         while said.next().transpose()?.is_some() {}
     }
+    // More at once than is kept: the rest comes at the end, for which nobody waits.
+    let mut endless = cli.start(&["run", "--", "yes"])?;
+    drop(endless.stdout.take());
+    endless.wait()?;
+    let running = cli.json(&["list", "--state", "running"])?;
+    assert!(running.is_empty(), "it was cancelled: {running:?}");
     let ignored = cli.run_with_input(&["run", "--", "cat"], "12345")?;
     assert!(ignored.stderr.contains("--stdin-from -"), "nothing is lost silently: {ignored:?}");
     for limit in ["--attempt-timeout", "--deadline"] {

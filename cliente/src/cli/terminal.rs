@@ -23,6 +23,21 @@ pub fn say(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
+/// Returns when nobody reads our standard output any more, also while there is nothing to be written.
+pub async fn reader_left() {
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        let output = std::io::stdout();
+        let mut watched = [PollFd::new(&output, PollFlags::empty())];
+        let has_left = poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok()
+            && watched[0].revents().contains(PollFlags::ERR);
+        if has_left {
+            return;
+        }
+    }
+}
+
 /// Something that nobody has read came on standard input: the beginning of a file, or what is in a pipe. What is left of
 /// a file belongs to whoever has read its beginning, such as the loop of a script.
 pub fn input_waits() -> bool {

@@ -118,6 +118,7 @@ async fn while_it_runs(
 ) -> Result<Ran, Failure> {
     let mut run = pin!(context.client.run(task.clone(), allow_unknown_handler));
     let mut parts: Option<Parts> = None;
+    let mut reader_left = pin!(terminal::reader_left());
     let mut long_waited = pin!(tokio::time::sleep(wait::PATIENCE));
     let mut is_told = context.is_json;
     loop {
@@ -137,6 +138,8 @@ async fn while_it_runs(
                 }
                 return Ok(ran);
             }
+            // Where there is much at once, what a file or a pipe is to have whole waits for the end.
+            () = &mut reader_left => return Err(Failure::ClosedOutput),
             () = &mut long_waited, if !is_told => {
                 is_told = true;
                 wait::say_why_pending(context, &task.task_id).await;
