@@ -67,8 +67,7 @@ impl WorkRoot {
             Ok(_) => self.held(worker_id).map(drop),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let place = self.parent.clone();
-                let is_there =
-                    fs::create_dir_all(&self.parent).and_then(|()| fs::read_dir(&self.parent));
+                let is_there = fs::read_dir(&self.parent);
                 is_there.map(drop).map_err(|source| Error { place, source })
             }
             Err(source) => Err(Error { place: self.parent.clone(), source }),
