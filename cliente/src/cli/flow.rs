@@ -39,7 +39,7 @@ const FIELDS: [&str; 28] = [
     "webhook",
 ];
 /// What is wrong outside the sections is wrong here.
-pub const FILE: &str = "";
+const FILE: &str = "";
 /// Two names are that much alike when one may be the other, misspelt.
 const ALIKE: f64 = 0.85;
 

@@ -336,7 +336,7 @@ impl<S: Store> Driver<S> {
         let mut released = false;
         while let Some(held) = self.pending.pop(committed, word) {
             released = true;
-            self.meters.committed_after(self.clock.monotonic() - held.since);
+            self.meters.committed_after(self.clock.monotonic().saturating_sub(held.since));
             let mut effects = held.effects;
             for effect in effects.drain(..) {
                 self.effect(effect, held.index);
