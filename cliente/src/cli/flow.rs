@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use common::messages::flow::FlowProblem;
 use serde::Deserialize;
 
 /// Sections of a file, and the name that it may have.
@@ -105,53 +106,6 @@ pub struct Common {
     pub unknown: BTreeMap<String, toml::Value>,
 }
 
-/// Why a file cannot be submitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// In the words of its parser; `at`: line and column, from 1.
-    Unreadable {
-        at: Option<(usize, usize)>,
-        why: String,
-    },
-    /// Neither a task nor the defaults have such a field or section.
-    UnknownSection {
-        name: String,
-        meant: Option<&'static str>,
-    },
-    /// It is of another type than the field; in the words of the parser.
-    BadType {
-        task: String,
-        field: String,
-        value: String,
-    },
-    Empty,
-    UnknownField {
-        task: String,
-        field: String,
-        meant: Option<&'static str>,
-    },
-    UnknownTask {
-        task: String,
-        other: String,
-    },
-    /// The names of tasks each of which comes after the next; the first is the last.
-    Cycle(Vec<String>),
-    /// It has a meaning beside another one only, which is not there.
-    Useless {
-        task: String,
-        field: &'static str,
-    },
-    /// Two fields that say different things.
-    Contradiction {
-        task: String,
-        fields: [&'static str; 2],
-    },
-    /// None of `command`, `shell` and `handler`, or more than one.
-    WorkNotClear {
-        task: String,
-    },
-}
-
 impl Common {
     /// These, and the others where they say nothing.
     fn or(self, other: &Self) -> Self {
@@ -192,11 +146,11 @@ pub struct Flow {
 ///
 /// # Errors
 /// What is wrong with it, the first thing that is found.
-pub fn read(text: &str) -> Result<Flow, Problem> {
+pub fn read(text: &str) -> Result<Flow, FlowProblem> {
     let mut file: toml::Table = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
     if let Some(name) = file.keys().find(|name| !SECTIONS.contains(&name.as_str())) {
         let meant = nearest(name, &SECTIONS);
-        return Err(Problem::UnknownSection { name: name.clone(), meant });
+        return Err(FlowProblem::UnknownSection { name: name.clone(), meant });
     }
     let group = file.remove("group").map(|value| typed(FILE, "group", value)).transpose()?;
     let defaults: Common = match file.remove("defaults") {
@@ -223,32 +177,35 @@ pub fn read(text: &str) -> Result<Flow, Problem> {
             written.handler.is_some(),
         ];
         if works.into_iter().filter(|is_given| *is_given).count() != 1 {
-            return Err(Problem::WorkNotClear { task: name });
+            return Err(FlowProblem::WorkNotClear { task: name });
         }
         contradiction(&name, &written.common)?;
         let common = written.common.clone().or(&defaults);
         if let Some(field) = useless(&written, &common) {
-            return Err(Problem::Useless { task: name, field });
+            return Err(FlowProblem::Useless { task: name, field });
         }
         tasks.push((name, Written { common, ..written }));
     }
     if tasks.is_empty() {
-        return Err(Problem::Empty);
+        return Err(FlowProblem::Empty);
     }
     Ok(Flow { group, tasks: in_order(tasks)? })
 }
 
-fn unreadable(text: &str, error: &toml::de::Error) -> Problem {
+fn unreadable(text: &str, error: &toml::de::Error) -> FlowProblem {
     let at = error.span().and_then(|span| text.get(..span.start)).map(|before| {
         let line = before.rsplit('\n').next().unwrap_or_default();
         (before.matches('\n').count() + 1, line.chars().count() + 1)
     });
-    Problem::Unreadable { at, why: error.message().to_owned() }
+    FlowProblem::Unreadable { at, why: error.message().to_owned() }
 }
 
 /// A section whose fields are of the types that they should be. Which of them is not, the parser does not tell of one
 /// that has fields in common with others: each is tried alone.
-fn section<T: serde::de::DeserializeOwned>(name: &str, value: toml::Value) -> Result<T, Problem> {
+fn section<T: serde::de::DeserializeOwned>(
+    name: &str,
+    value: toml::Value,
+) -> Result<T, FlowProblem> {
     let fields: toml::Table = typed(FILE, name, value)?;
     let whole = fields.clone().try_into::<T>();
     whole.map_err(|error| {
@@ -257,12 +214,14 @@ fn section<T: serde::de::DeserializeOwned>(name: &str, value: toml::Value) -> Re
             alone.try_into::<T>().is_err()
         };
         match fields.iter().find(is_bad) {
-            Some((field, value)) => Problem::BadType {
+            Some((field, value)) => FlowProblem::BadType {
                 task: name.to_owned(),
                 field: field.clone(),
                 value: shown(value),
             },
-            None => Problem::Unreadable { at: None, why: format!("{name}: {}", error.message()) },
+            None => {
+                FlowProblem::Unreadable { at: None, why: format!("{name}: {}", error.message()) }
+            }
         }
     })
 }
@@ -271,9 +230,9 @@ fn typed<T: serde::de::DeserializeOwned>(
     section: &str,
     field: &str,
     value: toml::Value,
-) -> Result<T, Problem> {
+) -> Result<T, FlowProblem> {
     let shown = shown(&value);
-    value.try_into().map_err(|_| Problem::BadType {
+    value.try_into().map_err(|_| FlowProblem::BadType {
         task: section.to_owned(),
         field: field.to_owned(),
         value: shown,
@@ -291,15 +250,17 @@ fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     nearest.filter(|(alike, _)| *alike >= ALIKE).map(|(_, known)| known)
 }
 
-fn unknown_field(task: &str, field: &str) -> Problem {
+fn unknown_field(task: &str, field: &str) -> FlowProblem {
     let meant = nearest(field, &FIELDS);
-    Problem::UnknownField { task: task.to_owned(), field: field.to_owned(), meant }
+    FlowProblem::UnknownField { task: task.to_owned(), field: field.to_owned(), meant }
 }
 
 /// Fields that cannot both be meant.
-fn contradiction(task: &str, common: &Common) -> Result<(), Problem> {
+fn contradiction(task: &str, common: &Common) -> Result<(), FlowProblem> {
     match common.cwd.is_some() && common.own_dir == Some(true) {
-        true => Err(Problem::Contradiction { task: task.to_owned(), fields: ["cwd", "own_dir"] }),
+        true => {
+            Err(FlowProblem::Contradiction { task: task.to_owned(), fields: ["cwd", "own_dir"] })
+        }
         false => Ok(()),
     }
 }
@@ -327,13 +288,13 @@ fn useless(task: &Written, common: &Common) -> Option<&'static str> {
 }
 
 /// Each behind what it comes after, otherwise in the order of the file.
-fn in_order(tasks: Vec<(String, Written)>) -> Result<Vec<(String, Written)>, Problem> {
+fn in_order(tasks: Vec<(String, Written)>) -> Result<Vec<(String, Written)>, FlowProblem> {
     let names: BTreeMap<&str, usize> =
         tasks.iter().enumerate().map(|(nth, (name, _))| (name.as_str(), nth)).collect();
     let mut after = Vec::new();
     for (name, task) in &tasks {
         let others = task.after.iter().map(|other| {
-            let unknown = || Problem::UnknownTask { task: name.clone(), other: other.clone() };
+            let unknown = || FlowProblem::UnknownTask { task: name.clone(), other: other.clone() };
             names.get(other.as_str()).copied().ok_or_else(unknown)
         });
         after.push(others.collect::<Result<BTreeSet<_>, _>>()?);
@@ -342,7 +303,8 @@ fn in_order(tasks: Vec<(String, Written)>) -> Result<Vec<(String, Written)>, Pro
         Search { after: &after, order: Vec::new(), done: BTreeSet::new(), path: vec![] };
     for nth in 0..tasks.len() {
         if let Err(cycle) = search.visit(nth) {
-            return Err(Problem::Cycle(cycle.iter().map(|nth| tasks[*nth].0.clone()).collect()));
+            let names: Vec<_> = cycle.iter().map(|nth| tasks[*nth].0.as_str()).collect();
+            return Err(FlowProblem::Cycle { names: names.join(" → ") });
         }
     }
     let order = search.order;
@@ -389,7 +351,7 @@ impl Search<'_> {
 mod tests {
     use super::*;
 
-    fn names(text: &str) -> Result<Vec<String>, Problem> {
+    fn names(text: &str) -> Result<Vec<String>, FlowProblem> {
         read(text).map(|flow| flow.tasks.into_iter().map(|(name, _)| name).collect())
     }
 
@@ -419,10 +381,10 @@ mod tests {
             c = { shell = "x", after = ["d", "b"] }
             d = { shell = "x" }
         "#;
-        let cycle = ["b", "c", "b"].map(str::to_owned).to_vec();
-        assert_eq!(names(text), Err(Problem::Cycle(cycle)));
+        let cycle = ["b", "c", "b"];
+        assert_eq!(names(text), Err(FlowProblem::Cycle { names: cycle.join(" → ") }));
         let own = names("tasks.a = { shell = \"x\", after = [\"a\"] }");
-        assert_eq!(own, Err(Problem::Cycle(vec!["a".into(), "a".into()])));
+        assert_eq!(own, Err(FlowProblem::Cycle { names: "a → a".into() }));
     }
 
     #[test]
@@ -438,23 +400,23 @@ mod tests {
     fn what_is_wrong_is_named() {
         let problem = |text: &str| names(text).expect_err("is wrong");
         for empty in ["", "# nothing", "[tasks]", "group = \"g\""] {
-            assert_eq!(problem(empty), Problem::Empty);
+            assert_eq!(problem(empty), FlowProblem::Empty);
         }
         let (task, other) = ("a".to_owned(), "b".to_owned());
         assert_eq!(
             problem("[tasks.a]\nshell = \"x\"\nafter = [\"b\"]"),
-            Problem::UnknownTask { task: task.clone(), other }
+            FlowProblem::UnknownTask { task: task.clone(), other }
         );
         for (field, meant) in
             [("retrys", Some("retries")), ("comand", Some("command")), ("zzz", None)]
         {
             let text = format!("[tasks.a]\nshell = \"x\"\n{field} = 1");
             let (task, field) = (task.clone(), field.to_owned());
-            assert_eq!(problem(&text), Problem::UnknownField { task, field, meant });
+            assert_eq!(problem(&text), FlowProblem::UnknownField { task, field, meant });
         }
         assert_eq!(
             problem("[defaults]\nretrys = 1\n[tasks.a]\nshell = \"x\""),
-            Problem::UnknownField {
+            FlowProblem::UnknownField {
                 task: "defaults".into(),
                 field: "retrys".to_owned(),
                 meant: Some("retries")
@@ -462,7 +424,7 @@ mod tests {
         );
         for work in ["", "shell = \"x\"\ncommand = [\"y\"]", "command = []"] {
             let text = format!("[tasks.a]\n{work}");
-            assert_eq!(problem(&text), Problem::WorkNotClear { task: task.clone() }, "{work}");
+            assert_eq!(problem(&text), FlowProblem::WorkNotClear { task: task.clone() }, "{work}");
         }
         for (text, field) in [
             ("handler = \"echo\"\ncwd = \"/\"", "cwd"),
@@ -473,26 +435,31 @@ mod tests {
             ("shell = \"x\"\nretry_delay = \"1s\"", "retry_delay"),
         ] {
             let text = format!("[tasks.a]\n{text}");
-            assert_eq!(problem(&text), Problem::Useless { task: task.clone(), field }, "{text}");
+            assert_eq!(
+                problem(&text),
+                FlowProblem::Useless { task: task.clone(), field },
+                "{text}"
+            );
         }
         let both = "cwd = \"/\"\nown_dir = true";
         let fields = ["cwd", "own_dir"];
-        let of = |task: &str| Problem::Contradiction { task: task.to_owned(), fields };
+        let of = |task: &str| FlowProblem::Contradiction { task: task.to_owned(), fields };
         assert_eq!(problem(&format!("[tasks.a]\nshell = \"x\"\n{both}")), of("a"));
         let defaults = format!("[defaults]\n{both}\n[tasks.a]\nshell = \"x\"");
         assert_eq!(problem(&defaults), of("defaults"));
         let bad = |task: &str, field: &str, value: &str| {
             let (task, field, value) = (task.to_owned(), field.to_owned(), value.to_owned());
-            Problem::BadType { task, field, value }
+            FlowProblem::BadType { task, field, value }
         };
         assert_eq!(problem("[tasks.a]\nshell = 1"), bad("a", "shell", "1"));
         assert_eq!(problem("[tasks.a]\nshell = \"x\"\nafter = \"b\""), bad("a", "after", "\"b\""));
         assert_eq!(problem("[defaults]\npriority = 200"), bad("defaults", "priority", "200"));
         assert_eq!(problem("tasks = 1"), bad(FILE, "tasks", "1"));
-        let section = |name: &str, meant| Problem::UnknownSection { name: name.to_owned(), meant };
+        let section =
+            |name: &str, meant| FlowProblem::UnknownSection { name: name.to_owned(), meant };
         assert_eq!(problem("[other]"), section("other", None));
         assert_eq!(problem("[[task]]\nshell = \"x\""), section("task", Some("tasks")));
-        let Problem::Unreadable { at, .. } = problem("[tasks.a]\nshell = [") else {
+        let FlowProblem::Unreadable { at, .. } = problem("[tasks.a]\nshell = [") else {
             panic!("it is not TOML");
         };
         assert_eq!(at, Some((2, 10)));
@@ -502,7 +469,7 @@ mod tests {
     fn the_fields_that_may_be_meant_are_there() {
         for field in FIELDS {
             let text = format!("[tasks.a]\nshell = \"x\"\n{field} = 1");
-            let is_unknown = matches!(names(&text), Err(Problem::UnknownField { .. }));
+            let is_unknown = matches!(names(&text), Err(FlowProblem::UnknownField { .. }));
             assert!(!is_unknown, "{field}");
         }
     }

@@ -20,7 +20,7 @@ use super::super::Context;
 use super::super::args::{self, Submit, Surroundings};
 use super::super::failure::Failure;
 use super::super::files::{self, Prepared, Sender};
-use super::super::flow::{self, Common, Problem, Written};
+use super::super::flow::{self, Common, Written};
 use super::super::folder;
 use super::super::output::{self, TaskView};
 use super::super::report;
@@ -40,7 +40,7 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let refused = |problem: FlowProblem| {
         Failure::usage(ClientMessage::Flow { source: source.to_owned(), problem })
     };
-    let flow = flow::read(&text).map_err(|problem| refused(told(problem)))?;
+    let flow = flow::read(&text).map_err(refused)?;
     let written = flow.tasks;
     let group = options.way.group.clone().or(flow.group);
     let group = group.unwrap_or_else(|| new_group(source));
@@ -194,23 +194,6 @@ fn by_name(mut error: cliente::Error, tasks: &[(String, Written)]) -> cliente::E
         }
     }
     error
-}
-
-fn told(problem: Problem) -> FlowProblem {
-    match problem {
-        Problem::Unreadable { at, why } => FlowProblem::Unreadable { at, why },
-        Problem::UnknownSection { name, meant } => FlowProblem::UnknownSection { name, meant },
-        Problem::BadType { task, field, value } => FlowProblem::BadType { task, field, value },
-        Problem::Empty => FlowProblem::Empty,
-        Problem::UnknownField { task, field, meant } => {
-            FlowProblem::UnknownField { task, field, meant }
-        }
-        Problem::UnknownTask { task, other } => FlowProblem::UnknownTask { task, other },
-        Problem::Cycle(names) => FlowProblem::Cycle { names: names.join(" → ") },
-        Problem::WorkNotClear { task } => FlowProblem::WorkNotClear { task },
-        Problem::Contradiction { task, fields } => FlowProblem::Contradiction { task, fields },
-        Problem::Useless { task, field } => FlowProblem::Useless { task, field },
-    }
 }
 
 /// A field and its value, which is none.
