@@ -90,6 +90,8 @@ error_codes! {
     ScheduleNotFound = "SCHEDULE_NOT_FOUND", NotFound, retry: false;
     /// No such worker is connected.
     WorkerNotFound = "WORKER_NOT_FOUND", NotFound, retry: false;
+    /// Another worker of this id is connected.
+    WorkerIdTaken = "WORKER_ID_TAKEN", AlreadyExists, retry: true;
     /// A task is to come after one that is not known.
     DependencyNotFound = "DEPENDENCY_NOT_FOUND", NotFound, retry: false;
     /// A blob that was asked for, or that a task refers to, is not there: put it first.

@@ -262,7 +262,8 @@ pub fn command(session: SessionId, message: Message) -> Result<Command, Status> 
             return Err(grpc_status::invalid([("prefetch.tasks".into(), why)]));
         }
         Message::Returned(returned) => {
-            Command::ReturnAttempts { session, attempts: convert::attempts(returned.attempts)? }
+            let attempts = convert::attempts(returned.attempts)?;
+            Command::ReturnAttempts { session, attempts, begun: returned.begun }
         }
     })
 }

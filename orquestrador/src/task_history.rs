@@ -35,9 +35,11 @@ pub enum What {
         attempt: Attempt,
         cause: LossCause,
     },
-    /// The worker gave the attempt back and had not started it; the task waits for another.
+    /// The worker gave the attempt back; the task waits for another.
     Returned {
         attempt: Attempt,
+        /// It was started, and stopped because the worker ends.
+        begun: bool,
     },
     /// The attempt failed; the task waits for another until a moment.
     Retried {
@@ -180,8 +182,8 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
                     lost.map_or(LossCause::WorkerSilent, |lost| cause(lost, &events[nth..]));
                 (*at, What::Lost { attempt: *attempt, cause })
             }
-            Event::TaskReturned { task, attempt, at, .. } if *task == of => {
-                (*at, What::Returned { attempt: *attempt })
+            Event::TaskReturned { task, attempt, begun, at, .. } if *task == of => {
+                (*at, What::Returned { attempt: *attempt, begun: *begun })
             }
             Event::TaskRetried { task, attempt, until, code, at, .. } if *task == of => {
                 let (attempt, code, until) = (*attempt, code.clone(), *until);

@@ -121,7 +121,8 @@ fn examples() -> Vec<Event> {
         Event::TaskFailed { task, attempt, failure: failure.clone(), at },
         Event::TaskCancelled { task, at },
         Event::TaskRequeued { task, attempt, at },
-        Event::TaskReturned { task, attempt, returned: 3, at },
+        Event::TaskReturned { task, attempt, returned: 3, begun: false, at },
+        Event::TaskReturned { task, attempt, returned: 3, begun: true, at },
         Event::TasksPruned { tasks: vec![TASK, TaskId(1)] },
         Event::WorkerRegistered {
             worker: worker(),
@@ -155,6 +156,7 @@ fn examples() -> Vec<Event> {
         },
         Event::TaskLost { task, attempt, cause: LossCause::WorkerSilent, at },
         Event::TaskLost { task, attempt, cause: LossCause::WorkerRestarted, at },
+        Event::TaskLost { task, attempt, cause: LossCause::WorkerDrained, at },
         restored(RestoredEnd::Lost { cause: LossCause::WorkerRestarted, output: Blob::default() }),
         restored(RestoredEnd::Cancelled { output: b"half of it"[..].into() }),
         restored(RestoredEnd::Lost {

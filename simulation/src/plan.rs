@@ -68,6 +68,8 @@ pub struct Plan {
     pub features: Features,
     /// Orders beside tasks, of a thousand calls.
     pub orders: u64,
+    /// Workers are drained now and then, of a thousand heartbeats.
+    pub drains: u64,
 }
 
 impl Plan {
@@ -102,6 +104,7 @@ impl Plan {
             limits: limits(chance, lease),
             features: features(chance),
             orders: chance.between(50, 400),
+            drains: if chance.one_in_thousand(400) { 20 } else { 0 },
         }
     }
 }

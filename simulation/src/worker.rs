@@ -7,13 +7,13 @@ use common::grpc_status::{self, Meaning};
 use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
 use common::proto::{
-    Assignment, AttemptRef, AttemptsEnded, AttemptsReturned, Delivery, Failure,
+    Assignment, AttemptRef, AttemptsEnded, AttemptsReturned, Delivery, Drain, Failure,
     OrchestratorMessage, Outcome, Outcomes, Prefetch, Register, WorkerHeartbeat, WorkerMessage,
     outcome,
 };
 use orquestrador_core::ids::{BlobRef, TaskId};
 use uuid::Uuid;
-use worker::slots::{Cancellation, Key, Reception, Slots};
+use worker::slots::{Cancellation, Ending, Key, Reception, Slots};
 
 use crate::clock::{MILLI, Micros};
 use crate::invariants::{Violation, epochs, one_outcome, started_once};
@@ -38,6 +38,10 @@ pub enum WorkerEvent {
     Heartbeat(ConnId),
     Silence(ConnId),
     Ended {
+        key: Key,
+    },
+    /// As it was told to.
+    Stopped {
         key: Key,
     },
     /// The control stream to this place is due.
@@ -66,6 +70,8 @@ pub struct Worker {
     /// Not started yet, the oldest first.
     waiting: VecDeque<(Key, Delivery)>,
     session: Option<Session>,
+    /// It gives up what it runs, and ends.
+    drains: bool,
     highest_epoch: u64,
     pub cluster_id: String,
     /// Once it knows its cluster.
@@ -87,6 +93,7 @@ impl Worker {
             slots: Slots::default(),
             waiting: VecDeque::new(),
             session: None,
+            drains: false,
             highest_epoch: 0,
             cluster_id: String::new(),
             bearing: None,
@@ -112,9 +119,9 @@ impl Worker {
         End { party: Party::Worker(self.nth), life: self.life }
     }
 
-    /// This incarnation runs, under this name.
+    /// This incarnation runs, under this name, and is not about to leave.
     pub fn is(&self, name: &str, incarnation: u128) -> bool {
-        self.is_alive && self.incarnation == incarnation && Self::name(self.nth) == name
+        self.is_alive && !self.drains && self.incarnation == incarnation && Self::name(self.nth) == name
     }
 
     /// The stream of its session.
@@ -127,6 +134,9 @@ impl Worker {
         let name = Self::name(self.nth);
         if !self.is_alive || self.session.as_ref().is_none_or(|s| s.epoch.is_none()) {
             return Some(format!("{name} has no session"));
+        }
+        if self.drains {
+            return Some(format!("{name} is about to leave"));
         }
         (!self.slots.is_empty()).then(|| format!("{name} holds {:?}", self.slots.held()))
     }
@@ -188,6 +198,7 @@ impl World {
                 worker.incarnation = worker.chance.wide();
                 worker.slots = Slots::default();
                 worker.waiting.clear();
+                worker.drains = false;
                 worker.highest_epoch = 0;
                 worker.cluster_id = String::new();
                 worker.bearing = None;
@@ -205,7 +216,11 @@ impl World {
             WorkerEvent::Heartbeat(conn) => self.beat(nth, conn),
             WorkerEvent::Silence(conn) => self.check_silence(nth, conn),
             WorkerEvent::Ended { key } => {
-                self.attempt_ended(nth, &key);
+                self.attempt_ended(nth, &key, false);
+                self.fill_slots(nth)?;
+            }
+            WorkerEvent::Stopped { key } => {
+                self.attempt_ended(nth, &key, true);
                 self.fill_slots(nth)?;
             }
             WorkerEvent::Control(place) => self.open_control(nth, place),
@@ -392,6 +407,7 @@ impl World {
         self.schedule.put(now + session.beat, Event::Worker(end, WorkerEvent::Heartbeat(conn)));
         self.say(nth, conn, Message::Heartbeat(WorkerHeartbeat { sequence }));
         self.ask_ahead(nth, conn);
+        self.drain(nth, conn);
     }
 
     /// Now and then: other tasks take other times.
@@ -409,8 +425,36 @@ impl World {
             let returned: Vec<_> = worker.waiting.drain(..).map(|(key, _)| key).collect();
             returned.iter().for_each(|key| worker.slots.give_back(key));
             self.tell(|_| format!("worker {nth} gives back {}", returned.len()));
-            let attempts = returned.iter().map(AttemptRef::from).collect();
-            self.say(nth, conn, Message::Returned(AttemptsReturned { attempts }));
+            self.give_back(nth, returned.iter().map(AttemptRef::from).collect(), false);
+        }
+    }
+
+    fn give_back(&mut self, nth: usize, attempts: Vec<AttemptRef>, begun: bool) {
+        if let Some(conn) = self.registered_conn(nth) {
+            self.say(nth, conn, Message::Returned(AttemptsReturned { attempts, begun }));
+        }
+    }
+
+    /// An operator ends it, now and then, and has no patience: what runs is stopped. It leaves once nothing is held.
+    fn drain(&mut self, nth: usize, conn: ConnId) {
+        let (odds, is_quiet) = (self.plan.drains, self.phase != Phase::Faults);
+        if odds == 0 || self.registered_conn(nth).is_none() {
+            return;
+        }
+        let worker = &mut self.workers[nth];
+        if worker.drains {
+            if worker.slots.is_empty() {
+                self.kill_worker(nth);
+            }
+        } else if !is_quiet && worker.chance.one_in_thousand(odds) {
+            worker.drains = true;
+            let waiting: Vec<_> = worker.waiting.drain(..).map(|(key, _)| key).collect();
+            waiting.iter().for_each(|key| worker.slots.give_back(key));
+            let running = worker.slots.give_up();
+            self.tell(|_| format!("worker {nth} drains and stops {}", running.len()));
+            self.say(nth, conn, Message::Drain(Drain {}));
+            self.give_back(nth, waiting.iter().map(AttemptRef::from).collect(), false);
+            running.into_iter().for_each(|key| self.stop(nth, key));
         }
     }
 
@@ -479,10 +523,20 @@ impl World {
                 }
                 let delivery = assignment.delivery();
                 let key = Key { task_id: assignment.task_id, attempt: assignment.attempt };
+                if self.workers[nth].drains {
+                    self.workers[nth].slots.give_back(&key);
+                    self.give_back(nth, vec![AttemptRef::from(&key)], false);
+                    return Ok(());
+                }
                 self.workers[nth].waiting.push_back((key, delivery));
                 self.fill_slots(nth)?;
             }
             Reception::Done(outcome) => self.report(nth, vec![outcome]),
+            // That it was stopped got lost on the way.
+            Reception::StartedBefore if worker.drains => {
+                let (task_id, attempt) = (assignment.task_id, assignment.attempt);
+                self.give_back(nth, vec![AttemptRef { task_id, attempt }], true);
+            }
             Reception::StartedBefore => return Err(started_once::replayed(&assignment.task_id)),
             Reception::Running | Reception::Stale => {}
         }
@@ -520,7 +574,7 @@ impl World {
         }
         let at = self.now() + self.chance.between(0, STOPPING);
         let end = self.workers[nth].end();
-        self.schedule.put(at, Event::Worker(end, WorkerEvent::Ended { key }));
+        self.schedule.put(at, Event::Worker(end, WorkerEvent::Stopped { key }));
     }
 
     fn cancelled(&mut self, nth: usize, attempt: &AttemptRef) {
@@ -531,10 +585,10 @@ impl World {
         }
     }
 
-    fn attempt_ended(&mut self, nth: usize, key: &Key) {
+    fn attempt_ended(&mut self, nth: usize, key: &Key, was_stopped: bool) {
         let Ok(task) = Uuid::try_parse(&key.task_id) else { return };
         let task = TaskId(task.as_u128());
-        let came_to = if one_outcome::fails(task, key.attempt) {
+        let came_to = if was_stopped || one_outcome::fails(task, key.attempt) {
             let (code, message) = ("HANDLER_ERROR".into(), "it was to fail".into());
             outcome::Outcome::Failed(Failure { code, message, ..Failure::default() })
         } else {
@@ -556,11 +610,12 @@ impl World {
         }
         let was_running = slots.running();
         match slots.finish(key, outcome) {
-            Some(outcome) => self.report(nth, vec![outcome]),
-            None if self.workers[nth].slots.running() < was_running => {
+            Ending::Report(outcome) => self.report(nth, vec![outcome]),
+            Ending::GivenUp => self.give_back(nth, vec![key.into()], true),
+            Ending::Ended if self.workers[nth].slots.running() < was_running => {
                 self.report_end(nth, key.into());
             }
-            None => {}
+            Ending::Ended => {}
         }
     }
 

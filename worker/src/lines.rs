@@ -16,11 +16,13 @@ pub struct Lines {
     started: u64,
     finished: u64,
     failed: u64,
+    stopped: u64,
 }
 
 impl Lines {
     pub fn new(console: Console) -> Self {
-        Self { console, since: Instant::now(), printed: 0, started: 0, finished: 0, failed: 0 }
+        let since = Instant::now();
+        Self { console, since, printed: 0, started: 0, finished: 0, failed: 0, stopped: 0 }
     }
 
     pub fn started(&mut self, task: &str, handler: &str) {
@@ -49,6 +51,14 @@ impl Lines {
         }
     }
 
+    pub fn stopped(&mut self, task: &str) {
+        if self.may_print() {
+            self.console.info(&WorkerMessage::TaskStopped { task: task.into() });
+        } else {
+            self.stopped += 1;
+        }
+    }
+
     fn may_print(&mut self) -> bool {
         let may = self.printed < LINES_PER_SECOND;
         self.printed += u32::from(may);
@@ -62,10 +72,11 @@ impl Lines {
         }
         self.since = Instant::now();
         self.printed = 0;
-        let (started, finished, failed) = (self.started, self.finished, self.failed);
-        if started + finished + failed > 0 {
-            self.console.info(&WorkerMessage::TasksAggregated { started, finished, failed });
+        let Self { started, finished, failed, stopped, .. } = *self;
+        if started + finished + failed + stopped > 0 {
+            let line = WorkerMessage::TasksAggregated { started, finished, failed, stopped };
+            self.console.info(&line);
         }
-        (self.started, self.finished, self.failed) = (0, 0, 0);
+        (self.started, self.finished, self.failed, self.stopped) = (0, 0, 0, 0);
     }
 }

@@ -32,6 +32,11 @@ use crate::witness::{self, News};
 
 /// Between two rounds over the orchestrators, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// How long what is stopped may take to end, once the time to drain is up; then it is dropped. A program that is asked to
+/// end is killed earlier.
+const STOPPING: Duration = Duration::from_secs(5);
+/// And so long until the principal has heard of it.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long after the start the absence of a principal is no news: the orchestrators may be electing.
 const ELECTION_GRACE: Duration = Duration::from_secs(1);
 
@@ -128,9 +133,13 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         stop: watch::Sender::default(),
         seat,
         drain: CancellationToken::new(),
+        give_up: CancellationToken::new(),
+        stopped: Vec::new(),
+        drop_at: None,
         hanging: false,
         quiet_until: Instant::now() + ELECTION_GRACE,
         foreign: None,
+        id_taken: None,
     };
     let signal = worker.work_until_ended().await?;
     worker.executor.abort().await;
@@ -210,11 +219,19 @@ struct Worker {
     seat: watch::Sender<Option<Seat>>,
     /// Finish what runs, take no more, end.
     drain: CancellationToken,
+    /// What still runs is stopped.
+    give_up: CancellationToken,
+    /// What was stopped, to be told.
+    stopped: Vec<AttemptRef>,
+    /// When what does not listen is dropped.
+    drop_at: Option<Instant>,
     hanging: bool,
     /// Until then the console says nothing of a missing principal.
     quiet_until: Instant,
     /// When an orchestrator of another cluster was last told of.
     foreign: Option<Instant>,
+    /// And that its id is another one's.
+    id_taken: Option<Instant>,
 }
 
 impl Worker {
@@ -222,6 +239,7 @@ impl Worker {
     async fn work_until_ended(&mut self) -> Result<Signal, Error> {
         let (console, patience) = (self.console, self.config.drain_timeout);
         let (mut stop, drain) = (self.stop.subscribe(), self.drain.clone());
+        let give_up = self.give_up.clone();
         let mut work = std::pin::pin!(self.work());
         let (signal, limit) = tokio::select! {
             // Only a draining worker comes to an end by itself.
@@ -236,13 +254,22 @@ impl Worker {
             loop {
                 tokio::select! {
                     ended = &mut work => break ended?,
-                    () = at(until) => break console.warn(&Line::DrainTimeout),
+                    () = at(until) => {
+                        if give_up.is_cancelled() {
+                            break;
+                        }
+                        console.warn(&Line::DrainTimeout);
+                        give_up.cancel();
+                        until = Instant::now().checked_add(STOPPING + LAST_WORDS);
+                    }
                     signal = common::shutdown::wait() => {
                         signal?;
                         break;
                     }
                     // The operator's last word counts.
-                    limit = another(&mut stop) => until = Instant::now().checked_add(limit),
+                    limit = another(&mut stop), if !give_up.is_cancelled() => {
+                        until = Instant::now().checked_add(limit);
+                    }
                 }
             }
         }

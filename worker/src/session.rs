@@ -33,6 +33,8 @@ pub struct Session {
 pub enum Refusal {
     /// It belongs to another cluster.
     ForeignCluster,
+    /// Another process of our id is connected.
+    IdTaken,
     /// What we say of ourselves is wrong, and will be the next time.
     Invalid { why: String },
     /// It is not the principal, or cannot be reached; perhaps it says who is.
@@ -86,6 +88,7 @@ fn refusal(status: &tonic::Status) -> Refusal {
     let Meaning { code, principal, retry_after: _ } = grpc_status::meaning(status);
     match code {
         ErrorCode::ForeignCluster => Refusal::ForeignCluster,
+        ErrorCode::WorkerIdTaken => Refusal::IdTaken,
         ErrorCode::InvalidArgument => Refusal::Invalid { why: status.message().to_owned() },
         _ => Refusal::NotNow {
             principal: principal.and_then(|address| address.parse().ok()),

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use common::proto::{Assignment, AttemptRef, Delivery, Outcome};
+use common::proto::{Assignment, AttemptRef, Delivery, Outcome, outcome};
 
 /// Tasks that were to be started once at most and are remembered after their end: so many at least, twice
 /// as many at most. It takes an operator's override (V15) to have an acknowledged one assigned again.
@@ -52,9 +52,29 @@ pub enum Cancellation {
     Ended,
 }
 
+/// What the end of an attempt is to the orchestrator.
+#[derive(Debug, PartialEq)]
+pub enum Ending {
+    /// What it came to is to be reported.
+    Report(Outcome),
+    /// It was cancelled: only that it has ended is news.
+    Ended,
+    /// It was stopped because the worker ends, and is somebody else's now.
+    GivenUp,
+}
+
+/// Who waits for what an attempt comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    Wanted,
+    /// Only if it comes to an end by itself after all.
+    GivenUp,
+    Cancelled,
+}
+
 #[derive(Debug)]
 enum Held {
-    Running { cancelled: bool },
+    Running(Claim),
     Done(Outcome),
 }
 
@@ -97,7 +117,7 @@ impl Slots {
     pub fn receive(&mut self, assignment: &Assignment) -> Reception {
         let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
         match self.held.get(&key) {
-            Some(Held::Running { .. }) => return Reception::Running,
+            Some(Held::Running(_)) => return Reception::Running,
             Some(Held::Done(outcome)) => return Reception::Done(outcome.clone()),
             None => {}
         }
@@ -114,34 +134,64 @@ impl Slots {
             self.once.insert(&key.task_id);
         }
         self.running.insert(key.task_id.clone(), key.attempt);
-        self.held.insert(key, Held::Running { cancelled: false });
+        self.held.insert(key, Held::Running(Claim::Wanted));
         Reception::Start { stop }
     }
 
-    /// An attempt came to its end. `Some` is to be reported; `None`: it was cancelled, so only its end is.
-    pub fn finish(&mut self, key: &Key, outcome: Outcome) -> Option<Outcome> {
-        match self.held.remove(key) {
-            Some(Held::Running { cancelled }) => {
-                if self.running.get(&key.task_id) == Some(&key.attempt) {
-                    self.running.remove(&key.task_id);
-                }
-                if cancelled {
-                    return None;
-                }
-                self.held.insert(key.clone(), Held::Done(outcome.clone()));
-                Some(outcome)
-            }
-            Some(done @ Held::Done(_)) => {
-                self.held.insert(key.clone(), done);
-                None
-            }
-            None => None,
+    /// An attempt came to its end.
+    pub fn finish(&mut self, key: &Key, outcome: Outcome) -> Ending {
+        let Some(Held::Running(claim)) = self.held.get(key) else { return Ending::Ended };
+        let claim = *claim;
+        self.held.remove(key);
+        if self.running.get(&key.task_id) == Some(&key.attempt) {
+            self.running.remove(&key.task_id);
         }
+        let has_succeeded = matches!(outcome.outcome, Some(outcome::Outcome::Succeeded(_)));
+        match claim {
+            Claim::Cancelled => Ending::Ended,
+            Claim::GivenUp if !has_succeeded => Ending::GivenUp,
+            Claim::Wanted | Claim::GivenUp => {
+                self.held.insert(key.clone(), Held::Done(outcome.clone()));
+                Ending::Report(outcome)
+            }
+        }
+    }
+
+    /// The worker ends: nothing that runs is waited for any longer. Gives what is to be stopped.
+    pub fn give_up(&mut self) -> Vec<Key> {
+        let running = self.held.iter_mut().filter_map(|(key, held)| match held {
+            Held::Running(claim @ Claim::Wanted) => {
+                *claim = Claim::GivenUp;
+                Some(key.clone())
+            }
+            Held::Running(Claim::GivenUp | Claim::Cancelled) | Held::Done(_) => None,
+        });
+        running.collect()
+    }
+
+    /// All of it was given to others. Gives what is to be stopped.
+    pub fn cancel_all(&mut self) -> Vec<Key> {
+        let running = self.held.iter_mut().filter_map(|(key, held)| match held {
+            Held::Running(claim @ (Claim::Wanted | Claim::GivenUp)) => {
+                *claim = Claim::Cancelled;
+                Some(key.clone())
+            }
+            Held::Running(Claim::Cancelled) | Held::Done(_) => None,
+        });
+        running.collect()
+    }
+
+    /// What does not listen was dropped.
+    pub fn drop_running(&mut self) -> Vec<(Key, Ending)> {
+        let runs = |held: &Held| matches!(held, Held::Running(_));
+        let running = self.held.iter().filter(|(_, held)| runs(held));
+        let running: Vec<_> = running.map(|(key, _)| key.clone()).collect();
+        running.into_iter().map(|key| (key.clone(), self.finish(&key, Outcome::default()))).collect()
     }
 
     /// It was never started, and is somebody else's now.
     pub fn give_back(&mut self, key: &Key) {
-        if let Some(Held::Running { .. }) = self.held.get(key) {
+        if let Some(Held::Running(_)) = self.held.get(key) {
             self.held.remove(key);
             self.once.remove(&key.task_id);
             if self.running.get(&key.task_id) == Some(&key.attempt) {
@@ -153,8 +203,8 @@ impl Slots {
     /// The outcome is decided elsewhere.
     pub fn cancel(&mut self, key: &Key) -> Cancellation {
         match self.held.get_mut(key) {
-            Some(Held::Running { cancelled }) => {
-                *cancelled = true;
+            Some(Held::Running(claim)) => {
+                *claim = Claim::Cancelled;
                 Cancellation::Stop
             }
             Some(Held::Done(_)) => {
@@ -181,14 +231,14 @@ impl Slots {
     pub fn outcomes(&self) -> Vec<Outcome> {
         let done = |held: &Held| match held {
             Held::Done(outcome) => Some(outcome.clone()),
-            Held::Running { .. } => None,
+            Held::Running(_) => None,
         };
         self.held.values().filter_map(done).collect()
     }
 
     /// How many attempts run.
     pub fn running(&self) -> usize {
-        self.held.values().filter(|held| matches!(held, Held::Running { .. })).count()
+        self.held.values().filter(|held| matches!(held, Held::Running(_))).count()
     }
 
     /// Nothing runs, and everything is acknowledged.
@@ -200,7 +250,6 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::proto::outcome;
 
     fn assignment(task: &str, attempt: u32) -> Assignment {
         Assignment {
@@ -283,7 +332,7 @@ mod tests {
     fn an_outcome_is_kept_until_it_is_acknowledged() {
         let mut slots = Slots::default();
         slots.receive(&assignment("a", 1));
-        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), Some(outcome("a", 1)));
+        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), Ending::Report(outcome("a", 1)));
         assert_eq!(slots.outcomes().len(), 1);
         slots.acknowledge(&key("a", 1));
         assert!(slots.is_empty());
@@ -304,8 +353,41 @@ mod tests {
         let stop = Some(key("a", 1));
         assert_eq!(slots.receive(&assignment("a", 2)), Reception::Start { stop });
         slots.cancel(&key("a", 1));
-        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), None);
+        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), Ending::Ended);
         assert_eq!(slots.receive(&assignment("a", 1)), Reception::Stale);
+    }
+
+    #[test]
+    fn what_is_given_up_counts_only_if_it_succeeds_all_the_same() {
+        let mut slots = Slots::default();
+        for task in ["a", "b", "c", "d"] {
+            slots.receive(&assignment(task, 1));
+        }
+        slots.finish(&key("d", 1), outcome("d", 1));
+        slots.cancel(&key("c", 1));
+        let mut stopped = slots.give_up();
+        stopped.sort_by(|a, b| a.task_id.cmp(&b.task_id));
+        assert_eq!(stopped, [key("a", 1), key("b", 1)]);
+        assert_eq!(slots.give_up(), []);
+        let failed = Outcome { outcome: None, ..outcome("a", 1) };
+        assert_eq!(slots.finish(&key("a", 1), failed.clone()), Ending::GivenUp);
+        assert_eq!(slots.finish(&key("b", 1), outcome("b", 1)), Ending::Report(outcome("b", 1)));
+        assert_eq!(slots.finish(&key("c", 1), failed), Ending::Ended);
+        assert_eq!(slots.held().len(), 2, "what came to an end by itself is kept");
+    }
+
+    #[test]
+    fn what_does_not_listen_is_dropped_with_its_claim() {
+        let mut slots = Slots::default();
+        slots.receive(&assignment("a", 1));
+        slots.receive(&assignment("b", 1));
+        slots.cancel(&key("b", 1));
+        slots.give_up();
+        let mut dropped = slots.drop_running();
+        dropped.sort_by(|a, b| a.0.task_id.cmp(&b.0.task_id));
+        let expected = [(key("a", 1), Ending::GivenUp), (key("b", 1), Ending::Ended)];
+        assert_eq!(dropped, expected);
+        assert!(slots.is_empty());
     }
 
     #[test]
@@ -313,7 +395,7 @@ mod tests {
         let mut slots = Slots::default();
         slots.receive(&assignment("a", 1));
         assert_eq!(slots.cancel(&key("a", 1)), Cancellation::Stop);
-        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), None);
+        assert_eq!(slots.finish(&key("a", 1), outcome("a", 1)), Ending::Ended);
         assert_eq!(slots.cancel(&key("a", 1)), Cancellation::Ended);
         assert!(slots.is_empty());
     }

@@ -146,6 +146,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::TaskIdConflict
         | ErrorCode::KeyConflict
         | ErrorCode::KeySpent
+        | ErrorCode::WorkerIdTaken
         | ErrorCode::BlobStoreFull
         | ErrorCode::BlobStoreRefused
         | ErrorCode::FirstUserNotAdmin

@@ -43,6 +43,7 @@ fn portuguese(code: ErrorCode) -> &'static str {
         }
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
         ErrorCode::NotRetriable => "Só se repete uma tarefa que falhou ou se perdeu.",
+        ErrorCode::WorkerIdTaken => "Outro worker já está conectado com este identificador.",
         ErrorCode::WorkerNotFound => {
             "Nenhum worker com este identificador está conectado; veja cliente workers."
         }
@@ -142,6 +143,7 @@ fn english(code: ErrorCode) -> &'static str {
         }
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
         ErrorCode::NotRetriable => "Only a task that failed or was lost is retried.",
+        ErrorCode::WorkerIdTaken => "Another worker of this id is connected.",
         ErrorCode::WorkerNotFound => "No worker of this id is connected; see cliente workers.",
         ErrorCode::ScheduleNotFound => "There is no such schedule; see cliente schedule list.",
         ErrorCode::QueueNotFound => "There is no such queue; see cliente queues.",

@@ -357,6 +357,9 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("LOST", "WORKER_RESTARTED") => {
             format!("tentativa {attempt} perdida: o worker foi reiniciado; volta à fila")
         }
+        ("RETURNED", "WORKER_DRAINED") => {
+            format!("tentativa {attempt} interrompida: o worker foi encerrado; volta à fila")
+        }
         ("RETURNED", _) => {
             format!("tentativa {attempt} devolvida pelo worker sem ter começado; volta à fila")
         }
@@ -371,6 +374,9 @@ fn step_pt(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ),
         ("TASK_LOST", "WORKER_RESTARTED") => format!(
             "perdida na tentativa {attempt}: o worker foi reiniciado; no máximo uma vez: não volta à fila"
+        ),
+        ("TASK_LOST", "WORKER_DRAINED") => format!(
+            "perdida na tentativa {attempt}: o worker foi encerrado; no máximo uma vez: não volta à fila"
         ),
         ("SUCCEEDED", _) => format!("tentativa {attempt} concluída"),
         ("FAILED", code) => format!("tentativa {attempt} falhou: {code}"),
@@ -394,6 +400,9 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ("LOST", "WORKER_RESTARTED") => {
             format!("attempt {attempt} lost: the worker was restarted; back to the queue")
         }
+        ("RETURNED", "WORKER_DRAINED") => {
+            format!("attempt {attempt} stopped: the worker was drained; back to the queue")
+        }
         ("RETURNED", _) => {
             format!("attempt {attempt} given back by the worker before it began; back to the queue")
         }
@@ -408,6 +417,9 @@ fn step_en(what: &str, attempt: u32, worker: &str, cause: &str) -> String {
         ),
         ("TASK_LOST", "WORKER_RESTARTED") => format!(
             "lost in attempt {attempt}: the worker was restarted; at most once: not back to the queue"
+        ),
+        ("TASK_LOST", "WORKER_DRAINED") => format!(
+            "lost in attempt {attempt}: the worker was drained; at most once: not back to the queue"
         ),
         ("SUCCEEDED", _) => format!("attempt {attempt} succeeded"),
         ("FAILED", code) => format!("attempt {attempt} failed: {code}"),

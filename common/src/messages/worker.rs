@@ -35,6 +35,10 @@ pub enum WorkerMessage {
     ForeignCluster {
         address: String,
     },
+    /// Another worker of the same id is connected.
+    IdTaken {
+        worker: String,
+    },
     TaskStarted {
         task: String,
         handler: String,
@@ -46,11 +50,16 @@ pub enum WorkerMessage {
         task: String,
         error: String,
     },
+    /// It was cancelled, or the worker ends.
+    TaskStopped {
+        task: String,
+    },
     /// Many task lines of the last second in one.
     TasksAggregated {
         started: u64,
         finished: u64,
         failed: u64,
+        stopped: u64,
     },
     Draining,
     DrainTimeout,
@@ -67,9 +76,11 @@ impl Message for WorkerMessage {
             Self::Disconnected { .. } => "disconnected",
             Self::NoPrincipal { .. } => "no_principal",
             Self::ForeignCluster { .. } => "foreign_cluster",
+            Self::IdTaken { .. } => "worker_id_taken",
             Self::TaskStarted { .. } => "task_started",
             Self::TaskFinished { .. } => "task_finished",
             Self::TaskFailed { .. } => "task_failed",
+            Self::TaskStopped { .. } => "task_stopped",
             Self::TasksAggregated { .. } => "tasks_aggregated",
             Self::Draining => "draining",
             Self::DrainTimeout => "drain_timeout",
@@ -86,10 +97,13 @@ impl Message for WorkerMessage {
     fn fields(&self) -> Fields<'_> {
         let mut fields = Fields::default();
         match self {
-            Self::Started { worker, .. } => fields.worker = Some(worker),
+            Self::Started { worker, .. } | Self::IdTaken { worker } => {
+                fields.worker = Some(worker);
+            }
             Self::Connected { epoch, .. } => fields.epoch = Some(*epoch),
             Self::TaskStarted { task, .. }
             | Self::TaskFinished { task }
+            | Self::TaskStopped { task }
             | Self::TaskFailed { task, .. } => {
                 fields.task = Some(task);
             }
@@ -136,13 +150,17 @@ impl WorkerMessage {
                     "ERRO: o orquestrador em {address} pertence a outro cluster; verifique --orchestrators."
                 )
             }
+            Self::IdTaken { worker } => format!(
+                "AVISO: outro worker já está conectado como {worker}. Se é outra máquina, inicie este com outro --advertise; se é o que acabou de morrer, este entra em seu lugar em alguns segundos..."
+            ),
             Self::TaskStarted { task, handler } => {
                 format!("Executando tarefa [{task}] ({handler})")
             }
             Self::TaskFinished { task } => format!("Tarefa [{task}] terminada."),
             Self::TaskFailed { task, error } => format!("Tarefa [{task}] falhou: {error}"),
-            Self::TasksAggregated { started, finished, failed } => format!(
-                "Tarefas no último segundo: {started} iniciadas, {finished} terminadas, {failed} falhas."
+            Self::TaskStopped { task } => format!("Tarefa [{task}] interrompida."),
+            Self::TasksAggregated { started, finished, failed, stopped } => format!(
+                "Tarefas no último segundo: {started} iniciadas, {finished} terminadas, {failed} falhas, {stopped} interrompidas."
             ),
             Self::Draining => {
                 "Encerrando: terminando o que está em execução, sem aceitar mais...".into()
@@ -183,12 +201,16 @@ impl WorkerMessage {
                     "ERROR: the orchestrator at {address} belongs to another cluster; check --orchestrators."
                 )
             }
+            Self::IdTaken { worker } => format!(
+                "WARNING: another worker is connected as {worker}. If it is on another machine, start this one with another --advertise; if it is one that has just died, this one takes its place in a few seconds..."
+            ),
             Self::TaskStarted { task, handler } => format!("Running task [{task}] ({handler})"),
             Self::TaskFinished { task } => format!("Task [{task}] finished."),
             Self::TaskFailed { task, error } => format!("Task [{task}] failed: {error}"),
-            Self::TasksAggregated { started, finished, failed } => {
+            Self::TaskStopped { task } => format!("Task [{task}] stopped."),
+            Self::TasksAggregated { started, finished, failed, stopped } => {
                 format!(
-                    "Tasks in the last second: {started} started, {finished} finished, {failed} failed."
+                    "Tasks in the last second: {started} started, {finished} finished, {failed} failed, {stopped} stopped."
                 )
             }
             Self::Draining => "Stopping: finishing what runs, taking no more...".into(),

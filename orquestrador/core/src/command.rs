@@ -80,7 +80,7 @@ pub enum Command {
     /// From now on the worker wants so many tasks beyond its slots, to have them when one is free.
     SetPrefetch { session: SessionId, tasks: u32 },
     /// Attempts that the worker gives back without having started them.
-    ReturnAttempts { session: SessionId, attempts: Vec<AttemptRef> },
+    ReturnAttempts { session: SessionId, attempts: Vec<AttemptRef>, begun: bool },
     /// What attempts came to.
     ReportOutcomes { session: SessionId, outcomes: Vec<ReportedOutcome> },
     /// What an attempt had said that was lost with its worker; only where that was the end of the task.

@@ -48,8 +48,10 @@ pub enum Effect {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// A newer stream of the same worker id took over.
+    /// A newer stream of the same worker, or a newer process of its id, took over.
     Replaced,
+    /// Another process of the same worker id is connected.
+    IdTaken,
     /// It was silent for a whole lease.
     LeaseExpired,
     /// The stream named itself by a session the machine does not know (any more).

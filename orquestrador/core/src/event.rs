@@ -109,12 +109,14 @@ pub enum Event {
         task: TaskId,
         at: Timestamp,
     },
-    /// The worker gives the attempt back and has not started it; the task waits for another.
+    /// The worker gives the attempt back; the task waits for another.
     TaskReturned {
         task: TaskId,
         attempt: Attempt,
         /// Of its attempts so far, this one included: they do not count as lost.
         returned: u16,
+        /// It was started, and stopped because the worker ends.
+        begun: bool,
         at: Timestamp,
     },
     /// The attempt is lost, and the task was to be started once at most: this is its end.
@@ -475,16 +477,19 @@ pub enum LossCause {
     WorkerSilent = 1,
     /// Its worker's process ended, and another one took its place.
     WorkerRestarted = 2,
+    /// Its worker was to end, and stopped it.
+    WorkerDrained = 3,
 }
 
 impl LossCause {
-    pub const ALL: [Self; 2] = [Self::WorkerSilent, Self::WorkerRestarted];
+    pub const ALL: [Self; 3] = [Self::WorkerSilent, Self::WorkerRestarted, Self::WorkerDrained];
 
     /// A word from `docs/errors.md`.
     pub fn code(self) -> &'static str {
         match self {
             Self::WorkerSilent => "WORKER_SILENT",
             Self::WorkerRestarted => "WORKER_RESTARTED",
+            Self::WorkerDrained => "WORKER_DRAINED",
         }
     }
 
@@ -493,6 +498,9 @@ impl LossCause {
         match self {
             Self::WorkerSilent => "the worker fell silent; the task may not be started again",
             Self::WorkerRestarted => "the worker was restarted; the task may not be started again",
+            Self::WorkerDrained => {
+                "the worker was drained, and stopped it; the task may not be started again"
+            }
         }
     }
 }

@@ -256,8 +256,9 @@ fn earlier(task: &Task) -> VecDeque<Event> {
         // As with most of millions.
         return VecDeque::new();
     }
-    let returned_by_then = Attempt(u32::from(returned));
-    let give_back = Event::TaskReturned { task: id, attempt: returned_by_then, returned, at };
+    let attempt_then = Attempt(u32::from(returned));
+    let give_back =
+        Event::TaskReturned { task: id, attempt: attempt_then, returned, begun: false, at };
     // Whether it is delayed must not depend on the clock by which it was submitted.
     let (at, until, (code, message)) = match task.delay() {
         Some(delay) => (Timestamp(0), delay.until, delay.error.clone()),

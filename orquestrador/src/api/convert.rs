@@ -14,6 +14,7 @@ use orquestrador_core::effect::{
     ArraySnapshot, Assignment, GroupSnapshot, PendingReason, QueueSnapshot, TaskSnapshot,
     TaskState, WorkerSnapshot,
 };
+use orquestrador_core::event::LossCause;
 use orquestrador_core::ids::{Attempt, Blob, BlobRef, GroupName, ScheduleName, TaskId, Timestamp};
 use orquestrador_core::schedule::moment_of;
 use orquestrador_core::terms::Terms;
@@ -231,8 +232,10 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
             let (what, cause) = ("LOST".into(), cause.code().into());
             proto::TaskStep { what, attempt: attempt.0, cause, ..base }
         }
-        What::Returned { attempt } => {
-            proto::TaskStep { what: "RETURNED".into(), attempt: attempt.0, ..base }
+        What::Returned { attempt, begun } => {
+            let cause = if *begun { LossCause::WorkerDrained.code() } else { "" };
+            let (what, cause) = ("RETURNED".into(), cause.into());
+            proto::TaskStep { what, attempt: attempt.0, cause, ..base }
         }
         What::Retried { attempt, code, until } => {
             let (what, cause) = ("RETRIED".into(), code.clone());

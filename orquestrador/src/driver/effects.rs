@@ -438,6 +438,9 @@ fn close_status(reason: CloseReason) -> Status {
         CloseReason::Replaced => {
             grpc_status::status(ErrorCode::Unavailable, "a newer stream of this worker took over")
         }
+        CloseReason::IdTaken => {
+            grpc_status::status(ErrorCode::WorkerIdTaken, "another worker of this id is connected")
+        }
         CloseReason::LeaseExpired => {
             grpc_status::status(ErrorCode::Unavailable, "the worker was silent for a whole lease")
         }

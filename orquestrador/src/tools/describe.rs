@@ -243,8 +243,9 @@ fn fields(event: &Event) -> Value {
         Event::TaskRequeued { task, attempt, at } => {
             json!({ "task_id": text(task), "attempt": attempt.0, "at_ms": at.0 })
         }
-        Event::TaskReturned { task, attempt, returned, at } => json!({
-            "task_id": text(task), "attempt": attempt.0, "returned": returned, "at_ms": at.0,
+        Event::TaskReturned { task, attempt, returned, begun, at } => json!({
+            "task_id": text(task), "attempt": attempt.0, "returned": returned, "begun": begun,
+            "at_ms": at.0,
         }),
         Event::TaskRetried { task, attempt, failed, until, code, message, at } => json!({
             "task_id": text(task), "attempt": attempt.0, "failed": failed, "until_ms": until.0,

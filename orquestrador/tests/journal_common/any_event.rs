@@ -175,9 +175,15 @@ pub fn any_event() -> impl Strategy<Value = Event> {
             attempt,
             at
         }),
-        (task(), attempt(), any::<u16>(), at()).prop_map(|(task, attempt, returned, at)| {
-            Event::TaskReturned { task, attempt, returned, at }
-        }),
+        (task(), attempt(), any::<u16>(), any::<bool>(), at()).prop_map(
+            |(task, attempt, returned, begun, at)| Event::TaskReturned {
+                task,
+                attempt,
+                returned,
+                begun,
+                at,
+            }
+        ),
         proptest::collection::vec(task(), 0..5).prop_map(|tasks| Event::TasksPruned { tasks }),
         (text(), process(), any::<u32>(), texts(), texts(), at()).prop_map(
             |(worker, incarnation, slots, handlers, labels, at)| Event::WorkerRegistered {

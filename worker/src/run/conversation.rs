@@ -14,12 +14,12 @@ use common::proto::{
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
-use super::Worker;
+use super::{STOPPING, Worker, at};
 use crate::executor::{self, Start};
 use crate::files::Seat;
 use crate::prefetch::PATIENCE;
 use crate::session::{self, Session};
-use crate::slots::{Cancellation, Key, Reception};
+use crate::slots::{Cancellation, Ending, Key, Reception};
 
 /// Result bytes in one message.
 const REPORT_BYTES: usize = 4 << 20;
@@ -64,6 +64,7 @@ impl Worker {
         self.said.clear();
         let mut heard = tokio::time::Instant::now();
         let (drain, mut told_drain) = (self.drain.clone(), false);
+        let give_up = self.give_up.clone();
         let mut next = None;
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         loop {
@@ -73,6 +74,7 @@ impl Worker {
                     break;
                 }
             }
+            self.give_up_running().await;
             self.give_back_waiting(told_drain);
             let gather = self.gather_until();
             if gather.is_none() && self.report(&outbox).await.is_err() {
@@ -110,6 +112,8 @@ impl Worker {
                     break;
                 }
                 () = drain.cancelled(), if !told_drain => {}
+                () = give_up.cancelled(), if self.drop_at.is_none() => {}
+                () = at(self.drop_at) => {}
                 () = at(patience) => {}
                 () = at(gather) => {}
                 _ = tick.tick() => {
@@ -167,6 +171,11 @@ impl Worker {
                 }
                 self.lines.started(&assignment.task_id, &assignment.handler);
                 let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
+                if self.give_up.is_cancelled() {
+                    self.slots.give_back(&key);
+                    self.returned.push(AttemptRef::from(&key));
+                    return;
+                }
                 match self.executor.start(assignment, epoch) {
                     Start::Running => {}
                     Start::Done(outcome, took) => {
@@ -178,6 +187,11 @@ impl Worker {
             }
             Reception::Running => tracing::debug!(task.id = assignment.task_id, "runs already"),
             Reception::Done(outcome) => self.reports.push(outcome),
+            Reception::StartedBefore if self.give_up.is_cancelled() => {
+                // That it was stopped got lost on the way.
+                let (task_id, attempt) = (assignment.task_id, assignment.attempt);
+                self.stopped.push(AttemptRef { task_id, attempt });
+            }
             Reception::StartedBefore => {
                 // Nothing is known here of what it came to; the orchestrator must not wait for it.
                 let key = Key { task_id: assignment.task_id, attempt: assignment.attempt };
@@ -199,6 +213,27 @@ impl Worker {
         if !self.executor.stop(key) {
             self.slots.give_back(key);
             self.ends.push(AttemptRef::from(key));
+        }
+    }
+
+    /// Once the time to drain is up, what still runs is stopped, and dropped where it does not listen.
+    async fn give_up_running(&mut self) {
+        let now = Instant::now();
+        if self.give_up.is_cancelled() && self.drop_at.is_none() {
+            self.drop_at = Some(now + STOPPING);
+            for key in self.slots.give_up() {
+                if !self.executor.stop(&key) {
+                    self.slots.give_back(&key);
+                    self.returned.push(AttemptRef::from(&key));
+                }
+            }
+        }
+        if self.drop_at.is_some_and(|at| now >= at) && self.slots.running() > 0 {
+            self.executor.abort().await;
+            for (key, ending) in self.slots.drop_running() {
+                self.executor.forget(&key);
+                self.tell(&key, ending);
+            }
         }
     }
 
@@ -230,18 +265,25 @@ impl Worker {
             let room = OUTPUT_BYTES.saturating_sub(self.said.iter().map(output_bytes).sum());
             self.said.extend(unheard.filter(|unheard| output_bytes(unheard) <= room));
         }
-        match &outcome.outcome {
-            Some(outcome::Outcome::Failed(failure)) => {
+        let ending = self.slots.finish(key, outcome);
+        self.tell(key, ending);
+    }
+
+    fn tell(&mut self, key: &Key, ending: Ending) {
+        match &ending {
+            Ending::Report(Outcome { outcome: Some(outcome::Outcome::Failed(failure)), .. }) => {
                 self.lines.failed(&key.task_id, &format!("{}: {}", failure.code, failure.message));
             }
-            Some(outcome::Outcome::Succeeded(_)) | None => self.lines.finished(&key.task_id),
+            Ending::Report(_) => self.lines.finished(&key.task_id),
+            Ending::Ended | Ending::GivenUp => self.lines.stopped(&key.task_id),
         }
-        match self.slots.finish(key, outcome) {
-            Some(outcome) => {
+        match ending {
+            Ending::Report(outcome) => {
                 self.reports.push(outcome);
                 self.unreported_since.get_or_insert_with(Instant::now);
             }
-            None => self.ends.push(AttemptRef::from(key)),
+            Ending::Ended => self.ends.push(AttemptRef::from(key)),
+            Ending::GivenUp => self.stopped.push(AttemptRef::from(key)),
         }
     }
 
@@ -283,20 +325,13 @@ impl Worker {
             let sent = outbox.send(message(Message::Prefetch(Prefetch { tasks }))).await;
             sent.map_err(drop)?;
         }
-        if !self.returned.is_empty() {
-            let attempts = std::mem::take(&mut self.returned);
-            let sent = outbox.send(message(Message::Returned(AttemptsReturned { attempts }))).await;
-            sent.map_err(drop)?;
+        for (given_back, begun) in [(&mut self.returned, false), (&mut self.stopped, true)] {
+            if !given_back.is_empty() {
+                let returned = AttemptsReturned { attempts: std::mem::take(given_back), begun };
+                outbox.send(message(Message::Returned(returned))).await.map_err(drop)?;
+            }
         }
         Ok(())
-    }
-}
-
-/// Then, or never.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant.into()).await,
-        None => std::future::pending().await,
     }
 }
 

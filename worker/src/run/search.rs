@@ -73,6 +73,10 @@ impl Worker {
                 Err(Refusal::ForeignCluster) => {
                     self.say_foreign(&endpoint);
                 }
+                Err(Refusal::IdTaken) => {
+                    self.step_aside();
+                    return Ok(None);
+                }
                 Err(Refusal::Invalid { why }) => {
                     return Err(Error::Refused { address: endpoint.to_string(), why });
                 }
@@ -84,6 +88,21 @@ impl Worker {
             tried.push(endpoint);
         }
         Ok(None)
+    }
+
+    /// Another process has our id: what runs here was given to others.
+    fn step_aside(&mut self) {
+        let now = Instant::now();
+        if self.id_taken.is_none_or(|last| now - last >= REPEAT_WARNING) {
+            self.id_taken = Some(now);
+            self.console.warn(&Line::IdTaken { worker: self.config.worker_id.clone() });
+        }
+        self.quiet_until = now + REPEAT_WARNING;
+        for key in self.slots.cancel_all() {
+            if !self.executor.stop(&key) {
+                self.slots.give_back(&key);
+            }
+        }
     }
 
     fn registration(&self) -> Register {

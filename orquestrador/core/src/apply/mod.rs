@@ -96,7 +96,7 @@ impl State {
                 let slot = self.changing(*task, Transition::Requeued)?;
                 self.task_requeued(*task, *attempt, self.tasks[slot].returned)
             }
-            Event::TaskReturned { task, attempt, returned, at: _ } => {
+            Event::TaskReturned { task, attempt, returned, begun: _, at: _ } => {
                 self.task_requeued(*task, *attempt, *returned)
             }
             Event::TaskRetried { task, attempt, failed, until, code, message, at } => {

@@ -101,8 +101,8 @@ impl Machine {
             Command::SetPrefetch { session, tasks } => {
                 self.set_prefetch(now, session, tasks, step);
             }
-            Command::ReturnAttempts { session, attempts } => {
-                self.return_attempts(now, session, &attempts, step);
+            Command::ReturnAttempts { session, attempts, begun } => {
+                self.return_attempts(now, session, (&attempts, begun), step);
             }
             Command::ReportOutcomes { session, outcomes } => {
                 self.report_outcomes(now, session, outcomes, step);

@@ -33,6 +33,13 @@ impl Machine {
         if let Some(worker) = known
             && self.state.workers[worker].incarnation != connect.incarnation
         {
+            // Two that live would take it from each other for ever. One that is dead is no longer connected, at the
+            // latest when its lease ends.
+            let session = connect.session;
+            if self.office.presence(worker).session.is_some_and(|present| present != session) {
+                let reason = CloseReason::IdTaken;
+                return step.effects.push(Effect::CloseSession { session, reason });
+            }
             self.lose(now, worker, LossCause::WorkerRestarted, step);
             known = None;
         }
@@ -207,7 +214,7 @@ impl Machine {
             self.office.disconnect(session);
             let reason = match cause {
                 LossCause::WorkerSilent => CloseReason::LeaseExpired,
-                LossCause::WorkerRestarted => CloseReason::Replaced,
+                LossCause::WorkerRestarted | LossCause::WorkerDrained => CloseReason::Replaced,
             };
             step.effects.push(Effect::CloseSession { session, reason });
         }

@@ -36,14 +36,13 @@ fn a_silent_worker_loses_what_may_be_started_once_and_gives_back_the_rest() {
 #[test]
 fn a_restarted_worker_has_lost_for_ever_what_may_be_started_once() {
     check(
-        [connect(1, 2).into(), submit_once(&[1]).into(), submit(&[2]).into()],
+        [connect(1, 2).into(), submit_once(&[1]).into(), submit(&[2]).into(), disconnect(1).into()],
         back(2, 2, &[]),
         r#"lost w1 run 1
         gone 1/1 WorkerRestarted
         requeued 2/1
         registered w1 run 2 with 2 slots for ["echo"]
         assigned 2/2 to w1
-        > close 1 Replaced
         > w1 considered failed
         > task 1 is Lost
         > changed 1/1 Lost at w1 WORKER_RESTARTED "the worker was restarted; the task may not be started again"
@@ -54,6 +53,42 @@ fn a_restarted_worker_has_lost_for_ever_what_may_be_started_once() {
         > run 2/2 on 2: echo payload
         > changed 2/2 Running at w1"#,
     );
+}
+
+#[test]
+fn what_a_drained_worker_stopped_goes_to_another_unless_it_may_be_started_once() {
+    check(
+        [
+            connect(1, 2).into(),
+            submit_once(&[1]).into(),
+            submit(&[2]).into(),
+            drain(1).into(),
+            connect(2, 1).into(),
+        ],
+        give_up(1, &[attempt(1, 1), attempt(2, 1)]),
+        r#"gone 1/1 WorkerDrained
+        returned 2/1, begun
+        assigned 2/2 to w2
+        > task 1 is Lost
+        > changed 1/1 Lost at w1 WORKER_DRAINED "the worker was drained, and stopped it; the task may not be started again"
+        > changed 2/1 Queued
+        > task 2 again, to w2
+        > run 2/2 on 2: echo payload
+        > changed 2/2 Running at w2"#,
+    );
+}
+
+#[test]
+fn no_number_of_drained_workers_is_held_against_a_task() {
+    let mut scene = Scene::new(Limits { max_lost_attempts: 1, ..Limits::default() });
+    scene.step(0, submit(&[1]));
+    for nth in 1..=5 {
+        scene.step(0, connect(nth.into(), 1));
+        scene.step(0, drain(nth.into()));
+        let step = scene.step(0, give_up(nth.into(), &[attempt(1, nth)]));
+        assert_eq!(lines(&step)[0], format!("returned 1/{nth}, begun"));
+        scene.step(0, disconnect(nth.into()));
+    }
 }
 
 #[test]

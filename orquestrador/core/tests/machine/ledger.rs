@@ -179,9 +179,12 @@ impl Ledger {
                     "{task} goes back"
                 );
             }
-            Event::TaskReturned { task, attempt, .. } => {
+            Event::TaskReturned { task, attempt, begun, .. } => {
                 self.end(*task, *attempt, Stage::Queued);
-                self.tasks.get_mut(task).expect("it was there just now").returned += 1;
+                let entry = self.tasks.get_mut(task).expect("it was there just now");
+                entry.returned += 1;
+                let is_once = entry.terms.delivery == Delivery::AtMostOnce;
+                assert!(!(is_once && *begun), "{task} is started again");
             }
             Event::TaskRetried { task, attempt, failed, until, at, .. } => {
                 let is_delayed = until > at;

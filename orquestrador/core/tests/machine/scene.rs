@@ -271,7 +271,13 @@ pub fn prefetch(session: u64, tasks: u32) -> Command {
 }
 
 pub fn give_back(session: u64, attempts: &[AttemptRef]) -> Command {
-    Command::ReturnAttempts { session: SessionId(session), attempts: attempts.to_vec() }
+    let (session, attempts) = (SessionId(session), attempts.to_vec());
+    Command::ReturnAttempts { session, attempts, begun: false }
+}
+
+pub fn give_up(session: u64, attempts: &[AttemptRef]) -> Command {
+    let (session, attempts) = (SessionId(session), attempts.to_vec());
+    Command::ReturnAttempts { session, attempts, begun: true }
 }
 
 pub fn expire() -> Command {

@@ -115,7 +115,8 @@ impl Surroundings {
                 let (session, attempt) = nth_last(&self.assigned, nth)?;
                 let session = self.present(session);
                 self.forget(attempt);
-                Some(Command::ReturnAttempts { session, attempts: vec![attempt] })
+                let begun = nth % 2 == 1;
+                Some(Command::ReturnAttempts { session, attempts: vec![attempt], begun })
             }
             Action::Prefetch { worker, tasks } => {
                 let worker = WorkerId::from(format!("w{worker}").as_str());

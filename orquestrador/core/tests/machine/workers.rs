@@ -229,19 +229,42 @@ fn a_worker_may_come_back_with_other_slots_and_handlers() {
     );
 }
 
+fn another_process() -> Command {
+    connecting(|w| {
+        w.session = SessionId(2);
+        w.incarnation = ProcessId(2);
+    })
+}
+
+#[test]
+fn of_two_processes_with_one_id_the_connected_one_stays_until_it_is_gone_or_silent() {
+    let connected = || [connect(1, 1).into(), submit(&[1]).into()];
+    check(connected(), another_process(), "> close 2 IdTaken");
+    let [a, b] = connected();
+    check([a, b, another_process().into()], heartbeat(1), "");
+    let [a, b] = connected();
+    check(
+        [a, b, At(3_000, expire())],
+        At(3_000, another_process()),
+        r#"registered w1 run 2 with 1 slots for ["echo"]
+        assigned 1/2 to w1
+        > welcome 2
+        > new worker w1
+        > task 1 again, to w1
+        > run 1/2 on 2: echo payload
+        > changed 1/2 Running at w1"#,
+    );
+}
+
 #[test]
 fn a_restarted_worker_has_lost_what_it_ran() {
     check(
-        [connect(1, 1).into(), submit(&[1]).into()],
-        connecting(|w| {
-            w.session = SessionId(2);
-            w.incarnation = ProcessId(2);
-        }),
+        [connect(1, 1).into(), submit(&[1]).into(), disconnect(1).into()],
+        another_process(),
         r#"lost w1 run 1
         requeued 1/1
         registered w1 run 2 with 1 slots for ["echo"]
         assigned 1/2 to w1
-        > close 1 Replaced
         > w1 considered failed
         > changed 1/1 Queued NoWorker
         > welcome 2

@@ -105,11 +105,12 @@ fn to_kind(event: &Event) -> Kind {
             attempt: attempt.0,
             at_ms: at.0,
         }),
-        Event::TaskReturned { task, attempt, returned, at } => {
+        Event::TaskReturned { task, attempt, returned, begun, at } => {
             Kind::TaskReturned(proto::TaskReturned {
                 task_id: id(*task),
                 attempt: attempt.0,
                 returned: u32::from(*returned),
+                begun: *begun,
                 at_ms: at.0,
             })
         }
@@ -325,6 +326,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             task: task(&e.task_id)?,
             attempt: Attempt(e.attempt),
             returned: u16::try_from(e.returned).map_err(|_| CodecError::Invalid("returned"))?,
+            begun: e.begun,
             at: Timestamp(e.at_ms),
         },
         Kind::TaskRetried(e) => Event::TaskRetried {

@@ -25,6 +25,7 @@ pub(super) fn cause_to_proto(cause: LossCause) -> proto::LossCause {
     match cause {
         LossCause::WorkerSilent => proto::LossCause::WorkerSilent,
         LossCause::WorkerRestarted => proto::LossCause::WorkerRestarted,
+        LossCause::WorkerDrained => proto::LossCause::WorkerDrained,
     }
 }
 
@@ -32,6 +33,7 @@ pub(super) fn cause_from_proto(cause: i32) -> Result<LossCause, CodecError> {
     match proto::LossCause::try_from(cause) {
         Ok(proto::LossCause::WorkerSilent) => Ok(LossCause::WorkerSilent),
         Ok(proto::LossCause::WorkerRestarted) => Ok(LossCause::WorkerRestarted),
+        Ok(proto::LossCause::WorkerDrained) => Ok(LossCause::WorkerDrained),
         Ok(proto::LossCause::Unspecified) | Err(_) => Err(CodecError::Invalid("cause")),
     }
 }

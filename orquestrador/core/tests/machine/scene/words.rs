@@ -85,7 +85,9 @@ fn event(event: &Event) -> String {
         Event::GroupRestored(restored) => format!("restored group {}", restored.group),
         Event::OrderRestored { next } => format!("restored order {next}"),
         Event::TaskDue { task, .. } => format!("due {}", shown(*task)),
-        Event::TaskReturned { task, attempt, .. } => format!("returned {}/{attempt}", shown(*task)),
+        Event::TaskReturned { task, attempt, begun, .. } => {
+            format!("returned {}/{attempt}{}", shown(*task), if *begun { ", begun" } else { "" })
+        }
         Event::TaskLost { task, attempt, cause, .. } => {
             format!("gone {}/{attempt} {cause:?}", shown(*task))
         }
