@@ -27,6 +27,20 @@ fn runs(pid: &str) -> bool {
         .is_ok_and(|stat| !stat.contains(") Z "))
 }
 
+fn guardian_of(worker: u32) -> String {
+    let children = format!("/proc/{worker}/task");
+    let tasks = std::fs::read_dir(children).expect("it runs").flatten();
+    let children = tasks.map(|task| {
+        std::fs::read_to_string(task.path().join("children")).expect("they are listed")
+    });
+    let children: String = children.collect();
+    let is_guardian = |pid: &&str| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains("mutirao-guardian")
+    };
+    children.split_whitespace().find(is_guardian).expect("there is one").to_owned()
+}
+
 #[test]
 fn the_programs_of_a_killed_worker_end_with_it() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
@@ -40,7 +54,7 @@ fn the_programs_of_a_killed_worker_end_with_it() -> anyhow::Result<()> {
     let before = cli.submit(&["--handler", "command", "--", "true"])?;
     let task = cli.finished(&before, 200)?.expect("it finishes");
     assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
-    let script = format!("sleep 1000 & echo $$ $! > {}; wait", pids.display());
+    let script = format!("sleep 1000 & setsid sleep 1000 & echo $$ $! > {}; wait", pids.display());
     cli.submit(&["--handler", "command", "--", "sh", "-c", &script])?;
     let family = wait_for("the program to run", || {
         let text = std::fs::read_to_string(&pids).ok()?;
@@ -49,6 +63,12 @@ fn the_programs_of_a_killed_worker_end_with_it() -> anyhow::Result<()> {
     });
     assert!(family.iter().all(|pid| runs(pid)), "{family:?}");
     let mut worker = cluster.workers[0].take().expect("it was started");
+    // Who watches over them may be killed, too: with the next program there is another.
+    let guardian = guardian_of(worker.id());
+    let signal = |pid: &str| std::process::Command::new("kill").args(["-s", "KILL", pid]).status();
+    assert!(signal(&guardian)?.success());
+    wait_for("its end", || (!runs(&guardian)).then_some(()));
+    assert_eq!(cli.run(&["run", "--", "true"])?.code, Some(0));
     worker.signal(Signal::KILL)?;
     worker.wait(SOON)?;
     wait_for("the program and its child to end", || {

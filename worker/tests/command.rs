@@ -198,7 +198,26 @@ async fn cancelling_ends_the_whole_group() {
     assert!(is_gone(&grandchild).await);
 }
 
-/// A process that was killed may still be waited for by its parent: then it is a zombie.
+#[tokio::test]
+async fn what_has_left_the_group_of_a_stopped_program_ends_with_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("pid");
+    let inner = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000", file.display());
+    let context = context();
+    let cancelled = context.cancelled.clone();
+    let order = json!({ "argv": ["sh", "-c", "setsid sh -c \"$0\" & wait", inner] }).to_string();
+    let attempt = tokio::spawn(CommandHandler::default().run(context, order.into_bytes()));
+    let stray = loop {
+        match std::fs::read_to_string(&file) {
+            Ok(pid) => break pid.trim().to_owned(),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    cancelled.cancel();
+    attempt.await.expect("does not panic").expect_err("is cancelled");
+    assert!(is_gone(&stray).await);
+}
+
 /// Found by a reviewer: its leader, which does not listen, ended at once, and what it had started was killed with it.
 #[tokio::test]
 async fn what_a_stopped_program_has_started_has_its_time_to_end() {
@@ -222,6 +241,7 @@ async fn what_a_stopped_program_has_started_has_its_time_to_end() {
     assert!(done.exists(), "it was killed while it ended");
 }
 
+/// A process that was killed may still be waited for by its parent: then it is a zombie.
 async fn is_gone(pid: &str) -> bool {
     for _ in 0..500 {
         match std::fs::read_to_string(format!("/proc/{pid}/stat")) {

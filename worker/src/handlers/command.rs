@@ -28,6 +28,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStderr, Command};
+use uuid::Uuid;
 
 use self::captured::{Captured, HEAD_BYTES, Unusual, of_unstarted, report};
 use self::group::{Group, stopping};
@@ -50,9 +51,11 @@ struct Machine {
     /// Found before the first program starts.
     limits: OnceLock<Limits>,
     /// Started with the first program.
-    guardian: OnceLock<Guardian>,
+    guardian: Guardian,
 }
 
+/// In the environment of each program, and so of all that it starts: what leaves its process group is found by it.
+pub const RUN_ID: &str = "MUTIRAO_RUN_ID";
 /// What a shell says that could not start a program has this room at least.
 const OF_SHELL: u64 = 4 << 10;
 /// What a shell ends with where there is no such program, and where there is one that it cannot start.
@@ -141,7 +144,7 @@ impl CommandHandler {
     /// Directories of attempts are made in this one, which must be there, by an absolute path.
     pub fn in_root(work_root: PathBuf) -> Self {
         let work_root = WorkRoot::new(work_root);
-        let (limits, guardian) = (OnceLock::new(), OnceLock::new());
+        let (limits, guardian) = (OnceLock::new(), Guardian::default());
         Self { machine: Arc::new(Machine { work_root, limits, guardian }) }
     }
 }
@@ -200,7 +203,6 @@ impl Machine {
     async fn run(&self, context: &Context, order: Order) -> Result<Vec<u8>, Failure> {
         check(&order)?;
         let limits = self.limits(&context.worker_id);
-        let guardian = self.guardian.get_or_init(Guardian::start);
         let attempt = format!("{}-{}", context.task_id, context.attempt);
         // Should the attempt be dropped, the program ends first: what is declared last is dropped first.
         let own_dir = match order.has_own_dir() {
@@ -222,8 +224,9 @@ impl Machine {
             })?),
             None => None,
         };
-        let mut child = spawn(&order, context, own_dir.as_ref(), memory.as_ref())?;
-        let mut group = Group::of(&child, guardian);
+        let run = Uuid::new_v4();
+        let mut child = spawn(&order, (context, run), own_dir.as_ref(), memory.as_ref())?;
+        let mut group = Group::of(&child, run, &self.guardian);
         let ended = finish(&mut child, &mut group, &order, memory.as_ref(), context).await;
         let done = match ended {
             Ok(mut ended) => {
@@ -292,7 +295,7 @@ fn schedule_variables(context: &Context) -> Vec<(&'static str, String)> {
 
 fn spawn(
     order: &Order,
-    context: &Context,
+    (context, run): (&Context, Uuid),
     own_dir: Option<&OwnDir>,
     memory: Option<&Limit>,
 ) -> Result<Child, Failure> {
@@ -318,6 +321,7 @@ fn spawn(
     .env("MUTIRAO_ATTEMPT", context.attempt.to_string())
     .env("MUTIRAO_EPOCH", context.epoch.to_string())
     .env("MUTIRAO_WORKER_ID", context.worker_id.as_ref())
+    .env(RUN_ID, run.to_string())
     // Not for the submitter's program, wherever the worker has it from.
     .env_remove("MUTIRAO_TOKEN")
     // That of another one, if the worker is itself a task.
@@ -394,6 +398,9 @@ async fn finish(
     };
     // What the program leaves behind ends with it, and with that the streams that it holds open.
     group.end();
+    if stop.is_cancelled() {
+        group.end_strays().await;
+    }
     if !closed && tokio::time::timeout(GRACE, &mut streams).await.is_err() {
         tracing::debug!("something that left the program's group holds its streams open");
     }

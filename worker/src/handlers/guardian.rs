@@ -1,34 +1,96 @@
-//! Ends the programs of a worker that was killed: a shell of its own that reads from a pipe which process
-//! groups run, and kills those when the pipe breaks. `PR_SET_PDEATHSIG` would do it for the program alone,
-//! not for its children, and needs unsafe code.
+//! Ends the programs of a worker that was killed: a shell of its own that reads from a pipe which programs run, and kills
+//! those when the pipe breaks. `PR_SET_PDEATHSIG` would do it for the program alone, not for its children, and needs
+//! unsafe code.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::process::Pid;
+use uuid::Uuid;
 
-/// Reads `+ GROUP` and `- GROUP` until the worker is gone, however it ended.
+use super::command::RUN_ID;
+
+/// Reads `+ GROUP RUN` and `- GROUP RUN` until the worker is gone, however it ended. What has left the group still names its
+/// run in its environment.
 const SCRIPT: &str = r#"
 held=
-while read -r sign group; do
+while read -r sign group run; do
     others=
-    for other in $held; do [ "$other" = "$group" ] || others="$others $other"; done
+    for other in $held; do [ "$other" = "$group:$run" ] || others="$others $other"; done
     held=$others
-    if [ "$sign" = + ]; then held="$held $group"; fi
+    if [ "$sign" = + ]; then held="$held $group:$run"; fi
 done
-for group in $held; do kill -s KILL -- "-$group"; done
+for program in $held; do kill -s KILL -- "-${program%%:*}"; done
+for program in $held; do
+    for place in $(grep -asl "$1=${program#*:}" /proc/[0-9]*/environ); do
+        pid=${place#/proc/}
+        kill -s KILL "${pid%/environ}"
+    done
+done
 "#;
 
 /// The pipe to the shell. Without a shell the programs of a killed worker go on.
-pub struct Guardian(Option<Mutex<ChildStdin>>);
+#[derive(Default)]
+pub struct Guardian(Mutex<Watch>);
+
+#[derive(Default)]
+struct Watch {
+    shell: Option<(Child, ChildStdin)>,
+    /// What runs.
+    held: BTreeMap<i32, Uuid>,
+}
 
 impl Guardian {
-    /// Starts the shell, which outlives this process by a moment.
-    pub fn start() -> Self {
-        let spawned = Command::new("/bin/sh")
-            .args(["-c", SCRIPT, "mutirao-guardian"])
+    /// A program began, in a group of its own.
+    pub fn guard(&self, group: Pid, run: Uuid) {
+        let group = group.as_raw_nonzero().get();
+        self.change('+', group, |held| {
+            held.insert(group, run);
+            run
+        });
+    }
+
+    /// It ended: the group's number may belong to another one.
+    pub fn release(&self, group: Pid) {
+        let group = group.as_raw_nonzero().get();
+        self.change('-', group, |held| held.remove(&group).unwrap_or_default());
+    }
+
+    /// A line is shorter than a pipe's atomic write, and the shell reads at once. One that is gone, or was never there, is
+    /// started with all that runs.
+    fn change(
+        &self,
+        sign: char,
+        group: i32,
+        change: impl FnOnce(&mut BTreeMap<i32, Uuid>) -> Uuid,
+    ) {
+        let mut watch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = change(&mut watch.held);
+        if let Some((_, pipe)) = &mut watch.shell {
+            match pipe.write_all(line(sign, group, run).as_bytes()) {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(%error, "the shell that watches over the programs is gone"),
+            }
+        }
+        if let Err(error) = watch.start() {
+            tracing::warn!(%error, "no shell watches over the programs: they outlive a killed worker");
+        }
+    }
+}
+
+impl Watch {
+    /// The shell outlives this process by a moment.
+    fn start(&mut self) -> std::io::Result<()> {
+        if let Some((mut before, _)) = self.shell.take() {
+            // It is gone, and nobody else takes note of it.
+            before.kill()?;
+            before.wait()?;
+        }
+        let mut shell = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "mutirao-guardian", RUN_ID])
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -36,33 +98,15 @@ impl Guardian {
             .stderr(Stdio::null())
             // Ctrl+C in the worker's terminal is not meant for it.
             .process_group(0)
-            .spawn();
-        match spawned {
-            Ok(mut shell) => Self(shell.stdin.take().map(Mutex::new)),
-            Err(error) => {
-                tracing::warn!(%error, "no shell watches over the programs: they outlive a killed worker");
-                Self(None)
-            }
-        }
+            .spawn()?;
+        let Some(mut pipe) = shell.stdin.take() else { return Ok(()) };
+        let all: String = self.held.iter().map(|(group, run)| line('+', *group, *run)).collect();
+        pipe.write_all(all.as_bytes())?;
+        self.shell = Some((shell, pipe));
+        Ok(())
     }
+}
 
-    /// A group began.
-    pub fn guard(&self, group: Pid) {
-        self.tell('+', group);
-    }
-
-    /// It ended: its number may belong to another one.
-    pub fn release(&self, group: Pid) {
-        self.tell('-', group);
-    }
-
-    /// A line is shorter than a pipe's atomic write, and the shell reads at once.
-    fn tell(&self, sign: char, group: Pid) {
-        let Some(pipe) = &self.0 else { return };
-        let line = format!("{sign} {}\n", group.as_raw_nonzero());
-        let mut pipe = pipe.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = pipe.write_all(line.as_bytes()) {
-            tracing::warn!(%error, "the shell that watches over the programs is gone");
-        }
-    }
+fn line(sign: char, group: i32, run: Uuid) -> String {
+    format!("{sign} {group} {run}\n")
 }

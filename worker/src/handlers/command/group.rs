@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::GRACE;
+use super::{GRACE, RUN_ID};
 use crate::handlers::guardian::Guardian;
 
 /// How often it is looked whether a group has ended.
@@ -15,17 +16,19 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Kills the whole group when the attempt ends, however it ends: nothing of it may go on.
 pub struct Group<'a> {
     id: Option<Pid>,
+    /// What the program and all that it started have in their environment.
+    run: Uuid,
     /// Does the same should this process be killed.
     guardian: &'a Guardian,
 }
 
 impl<'a> Group<'a> {
-    pub fn of(child: &Child, guardian: &'a Guardian) -> Self {
+    pub fn of(child: &Child, run: Uuid, guardian: &'a Guardian) -> Self {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(group) = id {
-            guardian.guard(group);
+            guardian.guard(group, run);
         }
-        Self { id, guardian }
+        Self { id, run, guardian }
     }
 
     fn signal(&self, signal: Signal) {
@@ -49,6 +52,32 @@ impl<'a> Group<'a> {
         self.signal(Signal::KILL);
         if let Some(group) = self.id.take() {
             self.guardian.release(group);
+        }
+    }
+
+    /// Kills what has left the group. Of a program that was to be stopped nothing may go on; one that ended by itself
+    /// may have left a daemon behind on purpose.
+    pub async fn end_strays(&self) {
+        let run = self.run;
+        if let Err(error) = tokio::task::spawn_blocking(move || end_strays(run)).await {
+            tracing::warn!(%error, "failed to look for what has left a process group");
+        }
+    }
+}
+
+/// Without the file system of processes nobody can tell; what belongs to another user is not ours.
+fn end_strays(run: Uuid) {
+    let mark = format!("{RUN_ID}={run}");
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for process in processes {
+        let pid = process.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+            && let Err(error) = kill_process(pid, Signal::KILL)
+            && error != rustix::io::Errno::SRCH
+        {
+            tracing::warn!(%error, "failed to kill what has left a process group");
         }
     }
 }
