@@ -23,6 +23,10 @@ pub struct TaskFilter {
     pub group: Option<String>,
     /// The code of its failure, or loss.
     pub error_code: Option<String>,
+    /// The array that it belongs to.
+    pub array_id: Option<String>,
+    /// The schedule that made it.
+    pub schedule: Option<String>,
 }
 
 impl TaskFilter {
@@ -32,8 +36,8 @@ impl TaskFilter {
     }
 
     pub(crate) fn page(&self, page_size: u32, page_token: &str) -> proto::ListTasksRequest {
-        let Self { states, queue, handler, worker_id, since, until, group, error_code } =
-            self.clone();
+        let Self { states, queue, handler, worker_id, since, until, .. } = self.clone();
+        let Self { group, error_code, array_id, schedule, .. } = self.clone();
         proto::ListTasksRequest {
             states: states.into_iter().map(Into::into).collect(),
             page_size,
@@ -45,6 +49,8 @@ impl TaskFilter {
             submitted_until_ms: until.map(unix_ms),
             group: group.unwrap_or_default(),
             error_code: error_code.unwrap_or_default(),
+            array_id: array_id.unwrap_or_default(),
+            schedule: schedule.unwrap_or_default(),
         }
     }
 }

@@ -6,6 +6,8 @@ use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 pub const USER_KEY: &str = "mutirao-user";
 /// Metadata key of the token.
 pub const TOKEN_KEY: &str = "mutirao-token";
+/// Metadata key of another user, in whose place an administrator acts.
+pub const AS_KEY: &str = "mutirao-as";
 /// The seed's user, only in demo mode.
 pub const DEMO_USER: &str = "user1";
 /// The seed's token, only in demo mode.
@@ -40,6 +42,7 @@ impl std::fmt::Debug for Secret {
 pub struct Credentials {
     user: AsciiMetadataValue,
     token: AsciiMetadataValue,
+    acting_as: Option<AsciiMetadataValue>,
 }
 
 /// User or token holds a character that cannot travel in a header.
@@ -54,13 +57,24 @@ impl Credentials {
         let parse = |text: &str| text.parse().map_err(|_| UnusableCredentials);
         let mut token: AsciiMetadataValue = parse(token)?;
         token.set_sensitive(true);
-        Ok(Self { user: parse(user)?, token })
+        Ok(Self { user: parse(user)?, token, acting_as: None })
+    }
+
+    /// In the place of another user, as administrators may: that one's tasks are meant.
+    ///
+    /// # Errors
+    /// Not visible ASCII.
+    pub fn acting_as(self, user: &str) -> Result<Self, UnusableCredentials> {
+        Ok(Self { acting_as: Some(user.parse().map_err(|_| UnusableCredentials)?), ..self })
     }
 
     /// Puts them on a request.
     pub fn attach(&self, metadata: &mut MetadataMap) {
         metadata.insert(USER_KEY, self.user.clone());
         metadata.insert(TOKEN_KEY, self.token.clone());
+        if let Some(user) = &self.acting_as {
+            metadata.insert(AS_KEY, user.clone());
+        }
     }
 }
 

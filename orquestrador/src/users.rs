@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, PasswordHash};
-use common::auth::{DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, TOKEN_KEY, USER_KEY};
+use common::auth::{AS_KEY, DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, TOKEN_KEY, USER_KEY};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador_core::effect::UserRecord;
@@ -106,13 +106,29 @@ impl Users {
         self.shared.confirming.acquire().await.ok()
     }
 
-    /// Who sends this request.
+    /// Who sends this request, or in whose place an administrator does.
     ///
     /// # Errors
     /// `UNAUTHENTICATED` when user or token is missing or wrong; which of them is not said. So it looks
-    /// from here: another node may know more.
+    /// from here: another node may know more. `PERMISSION_DENIED` to others than administrators who name another user.
     pub async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
         let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
+        let caller = self.sender(text).await?;
+        match text(AS_KEY) {
+            None => Ok(caller),
+            // Also one who is no longer known: the tasks stay.
+            Some(user) if caller.admin => Ok(Caller { user: user.into(), ..caller }),
+            Some(_) => {
+                let why = "only administrators act in the place of another user";
+                Err(grpc_status::status(ErrorCode::PermissionDenied, why))
+            }
+        }
+    }
+
+    async fn sender<'a>(
+        &self,
+        text: impl Fn(&'static str) -> Option<&'a str>,
+    ) -> Result<Caller, Status> {
         let (Some(user), Some(token)) = (text(USER_KEY), text(TOKEN_KEY)) else {
             return Err(refusal("user and token are required in the metadata"));
         };

@@ -25,8 +25,8 @@ pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAct
 pub use programs::{Files, Surroundings};
 pub use terms::{Retry, Way};
 pub use users::{Limit, UsersAction};
-pub use values::{Numbers, bytes, duration, numbers, positive_duration};
-use values::{moment, past, task_id};
+pub use values::{Numbers, bytes, duration, moment, numbers, positive_duration};
+use values::{past, task_id};
 pub use webhooks::WebhooksAction;
 
 const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
@@ -54,6 +54,8 @@ pub struct Global {
     pub user: Option<String>,
     #[arg(long, global = true, env = "MUTIRAO_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    #[arg(long = "as", id = "as", global = true, env = "MUTIRAO_AS", value_name = "NAME")]
+    pub acting_as: Option<String>,
     #[arg(
         long,
         global = true,
@@ -153,6 +155,12 @@ pub enum Online {
         #[arg(long, value_name = "TIME", value_parser = duration)]
         wait_timeout: Option<Duration>,
     },
+    Wait {
+        #[arg(value_name = "ID", required = true, value_parser = task_id)]
+        task_ids: Vec<String>,
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        wait_timeout: Option<Duration>,
+    },
     Cancel {
         #[arg(value_name = "ID", required = true, value_parser = task_id)]
         task_ids: Vec<String>,
@@ -228,6 +236,10 @@ pub struct List {
     group: Option<String>,
     #[arg(long, value_name = "CODE", value_parser = NonEmptyStringValueParser::new())]
     code: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = task_id)]
+    array: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    schedule: Option<String>,
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: u64,
     #[arg(long, conflicts_with = "limit")]
@@ -245,6 +257,8 @@ impl List {
             until: self.until,
             group: self.group.clone(),
             error_code: self.code.clone(),
+            array_id: self.array.clone(),
+            schedule: self.schedule.clone(),
         }
     }
 }

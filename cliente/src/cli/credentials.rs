@@ -67,7 +67,13 @@ pub fn find_or_ask(global: &Global) -> Result<Credentials, Failure> {
         }
         None => return Err(Failure::NoCredentials),
     };
-    new(&user, &token)
+    let credentials = new(&user, &token)?;
+    match &global.acting_as {
+        Some(user) => credentials
+            .acting_as(user)
+            .map_err(|_| Failure::usage(ClientMessage::UnusableCredentials)),
+        None => Ok(credentials),
+    }
 }
 
 pub fn new(user: &str, token: &str) -> Result<Credentials, Failure> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 const SECTIONS: [&str; 3] = ["group", "defaults", "tasks"];
 
 /// Those of a task, and those of the defaults.
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 30] = [
     "command",
     "shell",
     "env",
@@ -21,6 +21,8 @@ const FIELDS: [&str; 28] = [
     "outputs",
     "after",
     "after_any_end",
+    "delay",
+    "not_before",
     "cwd",
     "own_dir",
     "memory_limit",
@@ -75,6 +77,9 @@ pub struct Written {
     /// Once they have ended, however.
     #[serde(default)]
     pub after_any_end: bool,
+    /// When it may begin, where it comes after none.
+    pub delay: Option<String>,
+    pub not_before: Option<String>,
     /// The rest.
     #[serde(flatten)]
     pub common: Common,
@@ -180,6 +185,16 @@ pub fn read(text: &str) -> Result<Flow, FlowProblem> {
             return Err(FlowProblem::WorkNotClear { task: name });
         }
         contradiction(&name, &written.common)?;
+        let is_behind = !written.after.is_empty();
+        let starts = [
+            (is_behind, "after"),
+            (written.delay.is_some(), "delay"),
+            (written.not_before.is_some(), "not_before"),
+        ];
+        let mut starts = starts.into_iter().filter_map(|(is_given, field)| is_given.then_some(field));
+        if let (Some(one), Some(other)) = (starts.next(), starts.next()) {
+            return Err(FlowProblem::Contradiction { task: name, fields: [one, other] });
+        }
         let common = written.common.clone().or(&defaults);
         if let Some(field) = useless(&written, &common) {
             return Err(FlowProblem::Useless { task: name, field });
@@ -445,6 +460,11 @@ mod tests {
         let fields = ["cwd", "own_dir"];
         let of = |task: &str| FlowProblem::Contradiction { task: task.to_owned(), fields };
         assert_eq!(problem(&format!("[tasks.a]\nshell = \"x\"\n{both}")), of("a"));
+        let fields = ["after", "delay"];
+        assert_eq!(
+            problem("[tasks.b]\nshell = \"x\"\n[tasks.a]\nshell = \"x\"\nafter = [\"b\"]\ndelay = \"1s\""),
+            FlowProblem::Contradiction { task: task.clone(), fields }
+        );
         let defaults = format!("[defaults]\n{both}\n[tasks.a]\nshell = \"x\"");
         assert_eq!(problem(&defaults), of("defaults"));
         let bad = |task: &str, field: &str, value: &str| {

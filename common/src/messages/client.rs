@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::client_arrays::ArrayMessage;
 use super::client_files::FilesMessage;
 use super::flow::FlowProblem;
 use super::words::{PendingReason, counted, durability_text, pending_text, state_word};
@@ -47,24 +48,9 @@ pub enum ClientMessage {
     MoreRows {
         tasks: usize,
     },
-    /// An array was accepted, now or before.
-    AcceptedArray {
-        array: String,
-        tasks: u32,
-        durability: Durability,
-        existed: bool,
-    },
     /// Nobody knows whether a task that was to be waited for was accepted.
     MayGoOn {
         task: String,
-    },
-    /// The id of an array, where that of a task is meant.
-    IsAnArray {
-        array: String,
-    },
-    /// An array that was waited for is no longer known.
-    ArrayForgotten {
-        array: String,
     },
     /// A task that was waited for ended.
     Ended {
@@ -108,6 +94,10 @@ pub enum ClientMessage {
     },
     LoggedOut,
     NotLoggedIn,
+    /// A user who is to be added, and was before.
+    UserKnown {
+        user: String,
+    },
     UserAdded {
         user: String,
         admin: bool,
@@ -176,6 +166,8 @@ pub enum ClientMessage {
     CommandLineNotTaken {
         handler: String,
     },
+    /// What is said of arrays.
+    Arrays(ArrayMessage),
     /// What is wrong with files of tasks, and that they are here.
     Files(FilesMessage),
     /// `--stdin-from`, but for another handler or a payload.
@@ -238,10 +230,7 @@ impl Message for ClientMessage {
             Self::NothingToRetry => "nothing_to_retry",
             Self::MoreTasks { .. } => "more_tasks",
             Self::MoreRows { .. } => "more_rows",
-            Self::AcceptedArray { .. } => "accepted_array",
             Self::MayGoOn { .. } => "may_go_on",
-            Self::IsAnArray { .. } => "is_an_array",
-            Self::ArrayForgotten { .. } => "array_forgotten",
             Self::Ended { .. } => "ended",
             Self::TaskError { .. } => "task_error",
             Self::NotFinished { .. } => "not_finished",
@@ -256,6 +245,7 @@ impl Message for ClientMessage {
             Self::LoggedIn { .. } => "logged_in",
             Self::LoggedOut => "logged_out",
             Self::NotLoggedIn => "not_logged_in",
+            Self::UserKnown { .. } => "user_known",
             Self::UserAdded { .. } => "user_added",
             Self::UserRemoved { .. } => "user_removed",
             Self::ScheduleRemoved { .. } => "schedule_removed",
@@ -275,6 +265,7 @@ impl Message for ClientMessage {
             Self::NoCommand => "no_command",
             Self::NoCommandLine => "no_command_line",
             Self::CommandLineNotTaken { .. } => "command_line_not_taken",
+            Self::Arrays(message) => message.event(),
             Self::Files(message) => message.event(),
             Self::OnlyForPrograms { .. } => "only_for_programs",
             Self::NoPlaceholder => "no_placeholder",
@@ -330,19 +321,6 @@ impl ClientMessage {
             Self::MayGoOn { task } => format!(
                 "A tarefa {task} pode ter sido recebida e continuar; consulte-a com cliente status."
             ),
-            Self::IsAnArray { array } => format!(
-                "{array} é um array: use status ou watch para ele, ou o identificador de uma de suas tarefas."
-            ),
-            Self::ArrayForgotten { array } => format!(
-                "O array {array} terminou e já foi esquecido (retenção); quantas tarefas falharam não se sabe mais."
-            ),
-            Self::AcceptedArray { array, tasks, durability, existed: false } => {
-                let durability = durability_text(*durability, Lang::Pt);
-                format!("Array {array} de {} RECEBIDO ({durability}).", counted(tasks, "tarefa", "tarefas"))
-            }
-            Self::AcceptedArray { array, existed: true, .. } => {
-                format!("Array {array} já tinha sido recebido; nada foi duplicado.")
-            }
             Self::Ended { task, state, worker } => {
                 let state = state_word(*state, Lang::Pt);
                 if worker.is_empty() { format!("Tarefa {task} {state}.") } else { format!("Tarefa {task} {state} em {worker}.") }
@@ -371,6 +349,7 @@ impl ClientMessage {
             Self::LoggedIn { user, path } => format!("Conectado como {user}; guardado em {path}."),
             Self::LoggedOut => "Usuário e token esquecidos.".into(),
             Self::NotLoggedIn => "Não havia usuário guardado.".into(),
+            Self::UserKnown { user } => format!("O usuário {user} já existe; com --replace, token e papel passam a ser os novos."),
             Self::UserAdded { user, admin: true } => format!("Usuário {user} gravado, como administrador."),
             Self::UserAdded { user, admin: false } => format!("Usuário {user} gravado."),
             Self::UserRemoved { user } => format!("Usuário {user} removido."),
@@ -410,6 +389,7 @@ impl ClientMessage {
             Self::CommandLineNotTaken { handler } => {
                 format!("Só o handler command recebe um programa depois de --; para {handler} use --payload.")
             }
+            Self::Arrays(message) => message.text(Lang::Pt),
             Self::Files(message) => message.text(Lang::Pt),
             Self::OnlyForPrograms { flag } => format!("{flag} só vale para um programa dado depois de --."),
             Self::NoPlaceholder => {
@@ -478,19 +458,6 @@ impl ClientMessage {
             Self::MayGoOn { task } => format!(
                 "The task {task} may have been accepted, and go on; ask with cliente status."
             ),
-            Self::IsAnArray { array } => format!(
-                "{array} is an array: use status or watch for it, or the id of one of its tasks."
-            ),
-            Self::ArrayForgotten { array } => format!(
-                "The array {array} ended and was forgotten (retention); how many of its tasks failed is no longer known."
-            ),
-            Self::AcceptedArray { array, tasks, durability, existed: false } => {
-                let durability = durability_text(*durability, Lang::En);
-                format!("Array {array} of {} accepted ({durability}).", counted(tasks, "task", "tasks"))
-            }
-            Self::AcceptedArray { array, existed: true, .. } => {
-                format!("Array {array} had been accepted before; nothing was duplicated.")
-            }
             Self::Ended { task, state, worker } => {
                 let state = state_word(*state, Lang::En);
                 if worker.is_empty() { format!("Task {task} {state}.") } else { format!("Task {task} {state} at {worker}.") }
@@ -519,6 +486,7 @@ impl ClientMessage {
             Self::LoggedIn { user, path } => format!("Logged in as {user}; kept in {path}."),
             Self::LoggedOut => "User and token forgotten.".into(),
             Self::NotLoggedIn => "No user was kept.".into(),
+            Self::UserKnown { user } => format!("The user {user} exists already; with --replace, token and role become the new ones."),
             Self::UserAdded { user, admin: true } => format!("User {user} recorded, as administrator."),
             Self::UserAdded { user, admin: false } => format!("User {user} recorded."),
             Self::UserRemoved { user } => format!("User {user} removed."),
@@ -558,6 +526,7 @@ impl ClientMessage {
             Self::CommandLineNotTaken { handler } => {
                 format!("Only the handler command takes a program after --; for {handler} use --payload.")
             }
+            Self::Arrays(message) => message.text(Lang::En),
             Self::Files(message) => message.text(Lang::En),
             Self::OnlyForPrograms { flag } => format!("{flag} is only for a program that is given after --."),
             Self::NoPlaceholder => {

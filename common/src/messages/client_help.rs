@@ -16,6 +16,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "orchestrators" => {
             "Os orquestradores [padrão: os do perfil, ou http://localhost:50051,http://localhost:50052]"
         }
+        "as" => "Para administradores: em nome deste usuário, para ver, cancelar ou repetir as tarefas dele",
         "user" => "Usuário; o token vem de --token-file, de MUTIRAO_TOKEN ou de cliente login",
         "token_file" => "Arquivo com o token",
         "output" => "table para pessoas, json para programas: um objeto por linha",
@@ -91,6 +92,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "own_dir" => {
             "Cada tentativa executa numa pasta só sua, vazia, removida quando ela termina; o nome está em MUTIRAO_WORK_DIR"
         }
+        "env" => "Uma variável de ambiente do programa; pode ser repetida",
         "memory_limit" => {
             "Quanta memória uma tentativa pode ter: 512MiB, 2GiB; com mais, falha com OUT_OF_MEMORY ou falta-lhe memória, conforme o worker"
         }
@@ -149,11 +151,15 @@ fn portuguese(id: &str) -> Option<&'static str> {
             "Só as que falharam ou se perderam com este código, por exemplo QUARANTINED"
         }
         "watch.group" => "Tudo o que é deste grupo, até terminar",
+        "list.array" => "Só as deste array",
+        "list.schedule" => "Só as deste agendamento",
         "list.limit" => "Quantas, no máximo",
         "list.all" => "Todas",
         "watch.about" => {
             "Acompanha tarefas até terminarem; sem nenhuma, todas as suas daqui em diante"
         }
+        "wait.about" => "Espera até que estas tarefas e arrays terminem",
+        "wait.task_ids" => "Identificadores das tarefas e arrays",
         "watch.task_ids" | "cancel.task_ids" => "Identificadores das tarefas",
         "retry.task_ids" => "Identificadores de tarefas, ou de arrays: destes, tudo o que falhou",
         "task_id" => "Identificador da tarefa",
@@ -258,8 +264,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "groups.cancel.about" => "Cancela tudo o que não terminou de um grupo",
         "groups.show.name" | "groups.wait.name" | "groups.cancel.name" => "Nome do grupo",
         "users.about" => "Administra usuários",
-        "users.add.about" => "Cria um usuário ou troca o seu token, que é perguntado",
+        "users.add.about" => "Cria um usuário, ou com --replace troca o seu token, que é perguntado",
         "users.add.admin" => "Com poderes de administrador",
+        "users.add.replace" => "Um que já existe passa a ter este token e este papel",
         "users.add.name" | "users.remove.name" | "users.limit.name" => "Nome do usuário",
         "users.me.about" => "Mostra quem você é, o que pode e o que ocupa",
         "users.limit.about" => {
@@ -291,6 +298,7 @@ fn english(id: &str) -> Option<&'static str> {
         "orchestrators" => {
             "The orchestrators [default: those of the profile, or http://localhost:50051,http://localhost:50052]"
         }
+        "as" => "For administrators: in the place of this user, to see, cancel or retry their tasks",
         "user" => {
             "User; the token comes from --token-file, from MUTIRAO_TOKEN or from cliente login"
         }
@@ -370,6 +378,7 @@ fn english(id: &str) -> Option<&'static str> {
         "own_dir" => {
             "Each attempt runs in a folder of its own, empty, removed when it ends; its name is in MUTIRAO_WORK_DIR"
         }
+        "env" => "A variable of the program's environment; may be given several times",
         "memory_limit" => {
             "How much memory an attempt may have: 512MiB, 2GiB; with more it fails with OUT_OF_MEMORY, or gets no more, as its worker can"
         }
@@ -424,11 +433,15 @@ fn english(id: &str) -> Option<&'static str> {
             "Only what failed or was lost with this code, for example QUARANTINED"
         }
         "watch.group" => "All that belongs to this group, until it is finished",
+        "list.array" => "Only those of this array",
+        "list.schedule" => "Only those of this schedule",
         "list.limit" => "How many at most",
         "list.all" => "All of them",
         "watch.about" => {
             "Follows tasks until they are finished; without any, all of yours from now on"
         }
+        "wait.about" => "Waits until these tasks and arrays are finished",
+        "wait.task_ids" => "Ids of the tasks and arrays",
         "watch.task_ids" | "cancel.task_ids" => "Ids of the tasks",
         "retry.task_ids" => "Ids of tasks, or of arrays: of these all that failed",
         "task_id" => "Id of the task",
@@ -533,8 +546,9 @@ fn english(id: &str) -> Option<&'static str> {
         "groups.cancel.about" => "Cancels all that is not finished of a group",
         "groups.show.name" | "groups.wait.name" | "groups.cancel.name" => "Name of the group",
         "users.about" => "Manages users",
-        "users.add.about" => "Creates a user or changes its token, which is asked for",
+        "users.add.about" => "Creates a user, or with --replace changes their token, which is asked for",
         "users.add.admin" => "With the powers of an administrator",
+        "users.add.replace" => "One who exists already has this token and role from now on",
         "users.add.name" | "users.remove.name" | "users.limit.name" => "Name of the user",
         "users.me.about" => "Shows who you are, what you may take and what you take",
         "users.limit.about" => {

@@ -7,6 +7,7 @@ use crate::lang::Lang;
 
 pub mod audit;
 pub mod client;
+pub mod client_arrays;
 pub mod client_files;
 pub mod client_help;
 pub mod client_tables;

@@ -438,6 +438,10 @@ pub struct TaskFilter {
     pub group: Option<GroupName>,
     /// Of its failure, or loss.
     pub code: Option<String>,
+    /// Which it belongs to.
+    pub array: Option<ArrayId>,
+    /// Which made it.
+    pub schedule: Option<ScheduleName>,
 }
 
 /// Where a watch begins.

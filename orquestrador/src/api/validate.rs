@@ -337,6 +337,14 @@ pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
     filter.until = request.submitted_until_ms.map(Timestamp);
     filter.group = violations.optional_name("group", &request.group).map(Into::into);
     filter.code = violations.optional_name("error_code", &request.error_code).map(Into::into);
+    filter.schedule = violations.optional_name("schedule", &request.schedule).map(Into::into);
+    filter.array = match request.array_id.is_empty() {
+        true => None,
+        false => {
+            let known = super::validate::array_id("array_id", &request.array_id);
+            known.map_err(|_| violations.add("array_id", "is not the id of an array")).ok()
+        }
+    };
     violations.or(Page { filter, after, limit })
 }
 

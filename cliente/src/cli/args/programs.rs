@@ -1,7 +1,7 @@
 //! What is said of a program beside its command line.
 
 use super::super::folder;
-use super::values::bytes;
+use super::values::{bytes, label};
 
 /// Where a program runs, and what it may take there.
 #[derive(Clone, Debug, clap::Args)]
@@ -12,6 +12,8 @@ pub struct Surroundings {
     pub own_dir: bool,
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory_limit: Option<u64>,
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    pub env: Vec<(String, String)>,
 }
 
 impl Surroundings {
@@ -21,6 +23,7 @@ impl Surroundings {
             (self.cwd.is_some(), "--cwd"),
             (self.own_dir, "--own-dir"),
             (self.memory_limit.is_some(), "--memory-limit"),
+            (!self.env.is_empty(), "--env"),
         ]
         .into_iter()
         .find_map(|(is_given, flag)| is_given.then_some(flag))

@@ -9,6 +9,8 @@ pub enum UsersAction {
         name: String,
         #[arg(long)]
         admin: bool,
+        #[arg(long)]
+        replace: bool,
     },
     Remove {
         #[arg(value_name = "NAME")]

@@ -4,12 +4,18 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
+use common::array_id;
 use common::messages::command_line::BadValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A UUID may be written in several ways. That of zeros names nothing.
+/// A UUID may be written in several ways. That of zeros names nothing. `ARRAY_7`: the task with this number in its array.
 pub fn task_id(text: &str) -> Result<String, BadValue> {
+    if let Some((array, number)) = text.split_once('_') {
+        let number = number.parse().ok().filter(|number| *number < u32::MAX);
+        let task = number.and_then(|number| array_id::task(array, number));
+        return task.ok_or(BadValue::TaskId);
+    }
     let id = uuid::Uuid::try_parse(text).ok().filter(|id| !id.is_nil()).ok_or(BadValue::TaskId)?;
     Ok(id.hyphenated().to_string())
 }
@@ -92,6 +98,17 @@ mod tests {
         assert_eq!(most_bytes("0"), Ok(0));
         assert_eq!(most_bytes("64KiB"), Ok(64 << 10));
         assert!(most_bytes("-1").is_err());
+    }
+
+    #[test]
+    fn a_task_of_an_array_has_its_number_behind_that() {
+        let array = array_id::new();
+        assert_eq!(task_id(&array), Ok(array.clone()));
+        assert_eq!(task_id(&format!("{array}_7")).ok(), array_id::task(&array, 7));
+        let task = array_id::task(&array, 7).expect("it is an array");
+        for text in [format!("{array}_"), format!("{array}_x"), format!("{task}_7"), "_7".into()] {
+            assert_eq!(task_id(&text), Err(BadValue::TaskId), "{text}");
+        }
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use cliente::TaskFilter;
 use common::array_id;
 use common::error_code::ErrorCode;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
-use common::proto::Array;
+use common::messages::client_arrays::ArrayMessage;
+use common::proto::{Array, Task, TaskState};
 use indicatif::ProgressBar;
 use tokio::time::Instant;
 
@@ -20,6 +22,12 @@ use super::super::terminal::say;
 use super::payload::Template;
 use super::wait::{self, Tally};
 
+/// Tasks asked for at once.
+const PAGE: u32 = 1_000;
+/// Failures that are looked at.
+const FEW: u32 = 10_000;
+/// Numbers of failed tasks that are told.
+const NAMED: usize = 20;
 /// Between two looks at an array that is waited for, at first and at most.
 const LOOK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -40,7 +48,7 @@ pub async fn submit(
         let (array, tasks) = (done.array.array_id.clone(), done.array.count);
         let durability = done.receipt.durability();
         let accepted =
-            ClientMessage::AcceptedArray { array, tasks, durability, existed: done.existed };
+            ArrayMessage::Accepted { array, tasks, durability, existed: done.existed };
         say(&accepted.text(context.lang));
     }
     if !options.wait.wait {
@@ -53,11 +61,47 @@ pub async fn submit(
         Ok(array) => output::print(&context.output.array(array, &done.receipt))?,
         Err(_) => output::print(&context.output.accepted_array(&done.array, &done.receipt))?,
     }
-    let tally = Tally::of_array(&waited?);
+    let array = waited?;
+    let tally = Tally::of_array(&array);
     if !context.is_json {
         say(&tally.summary().text(context.lang));
+        say_which_failed(context, &array).await?;
     }
     Ok(tally.exit_code())
+}
+
+/// The numbers of the first ones that did not succeed.
+pub async fn say_which_failed(context: &Context, array: &Array) -> Result<(), Failure> {
+    let count = array.failed.saturating_add(array.lost);
+    if count == 0 {
+        return Ok(());
+    }
+    let filter = TaskFilter {
+        states: vec![TaskState::Failed, TaskState::Lost, TaskState::Cancelled],
+        array_id: Some(array.array_id.clone()),
+        ..TaskFilter::default()
+    };
+    let (mut numbers, mut token) = (Vec::new(), String::new());
+    // Of very many nobody reads which were the first.
+    let is_few = count <= FEW;
+    while is_few {
+        let (tasks, next, _) = context.client.list(&filter, PAGE, &token).await?;
+        let number = |task: &Task| array_id::of_task(&task.task_id).map(|(_, number)| number);
+        numbers.extend(tasks.iter().filter_map(number));
+        if next.is_empty() {
+            break;
+        }
+        token = next;
+    }
+    // They come the newest first, and one that has no record is none of them.
+    numbers.reverse();
+    let is_all = is_few && numbers.len() <= NAMED;
+    numbers.truncate(NAMED);
+    if !(is_few && numbers.is_empty()) {
+        let array = array.array_id.clone();
+        say(&ArrayMessage::DidNotSucceed { array, numbers, is_all }.text(context.lang));
+    }
+    Ok(())
 }
 
 /// However many tasks it has, only their numbers are asked for.
@@ -81,7 +125,7 @@ pub async fn until_ended(
             Err(error) => {
                 if error.code == ErrorCode::ArrayNotFound && !context.is_json {
                     let array = array_id.to_owned();
-                    say(&ClientMessage::ArrayForgotten { array }.text(context.lang));
+                    say(&ArrayMessage::Forgotten { array }.text(context.lang));
                 }
                 return Err(error.into());
             }
@@ -130,6 +174,9 @@ pub async fn tasks(
 pub fn check_task(id: &str) -> Result<(), Failure> {
     match array_id::is_array(id) {
         false => Ok(()),
-        true => Err(Failure::usage(ClientMessage::IsAnArray { array: id.to_owned() })),
+        true => {
+            let message = ArrayMessage::IsAnArray { array: id.to_owned() };
+            Err(Failure::usage(ClientMessage::Arrays(message)))
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::ValueEnum as _;
-use cliente::{After, ArraySpec, Produced, RetryPolicy, TaskSpec, TimeLimits, Work};
+use cliente::{After, ArraySpec, Produced, RetryPolicy, Start, TaskSpec, TimeLimits, Work};
 use common::blobs::relative_path;
 use common::exit;
 use common::messages::Message as _;
@@ -247,6 +247,15 @@ fn spec(
     spec.webhook = common.webhook.clone().or_else(|| options.way.webhook.clone());
     let after = task.after.iter().filter_map(|other| ids.get(other).cloned()).collect();
     spec.after = After { ids: after, any_end: task.after_any_end };
+    spec.start = match (&task.delay, &task.not_before) {
+        (Some(delay), _) => {
+            Start::After(args::duration(delay).map_err(|_| ("delay", delay.clone()))?)
+        }
+        (None, Some(at)) => {
+            Start::At(args::moment(at).map_err(|_| ("not_before", at.clone()))?)
+        }
+        (None, None) => Start::Now,
+    };
     Ok(spec)
 }
 
@@ -276,9 +285,11 @@ fn order(task: &Written, flags: &Surroundings, prepared: &Prepared) -> Result<Or
     if place.cwd.is_some() && !(task.inputs.is_empty() && task.outputs.is_empty()) {
         return Err(("cwd", place.cwd.unwrap_or_default()));
     }
+    let mut env: BTreeMap<_, _> = flags.env.iter().cloned().collect();
+    env.extend(task.env.clone());
     Ok(Order {
         argv,
-        env: task.env.clone(),
+        env,
         stdin: task.stdin.clone().into_bytes().into(),
         place,
         memory_limit,

@@ -67,6 +67,10 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             let watch = watch::run(context, task_ids, group);
             wait::within(wait_timeout, watch).await
         }
+        Online::Wait { task_ids, wait_timeout } => {
+            let all = wait::run(context, task_ids);
+            wait::within(wait_timeout, all).await
+        }
         Online::Cancel { task_ids } => cancel::run(context, &task_ids).await,
         Online::Retry { task_ids, failed, queue, handler, code, group, wait } => {
             let of = match failed {

@@ -76,9 +76,10 @@ impl Template {
                 None => Input::default(),
             };
             let argv = program(&options.argv, by_line);
-            let Surroundings { memory_limit, .. } = options.surroundings;
+            let Surroundings { memory_limit, env, .. } = &options.surroundings;
+            let (env, memory_limit) = (env.iter().cloned().collect(), *memory_limit);
             let place = (&options.surroundings).into();
-            Content::Program(Order { argv, stdin, place, memory_limit, ..Order::default() })
+            Content::Program(Order { argv, env, stdin, place, memory_limit, ..Order::default() })
         } else {
             match (options.payload.as_deref(), by_line) {
                 (None, true) => Content::Text(PLACEHOLDER.to_owned()),

@@ -97,10 +97,8 @@ async fn these(context: &Context, ids: Vec<String>) -> Result<Chosen, Failure> {
             all.push((id, false));
             continue;
         }
-        let (array, _) = context.client.array(&id).await?;
-        let group = Some(array.group).filter(|group| !group.is_empty());
-        let mut of_array = failed(context, TaskFilter { group, ..TaskFilter::default() }).await?;
-        of_array.retain(|task| array_id::of_task(task).is_some_and(|(of, _)| of == array.array_id));
+        let filter = TaskFilter { array_id: Some(id), ..TaskFilter::default() };
+        let of_array = failed(context, filter).await?;
         let (not_yet, under_way) = not_retried(context, of_array).await?;
         all.extend(not_yet);
         open.extend(under_way);

@@ -16,7 +16,11 @@ use super::super::terminal::{ask_token, say};
 
 pub async fn run(context: &Context, action: UsersAction) -> Result<u8, Failure> {
     match action {
-        UsersAction::Add { name, admin } => {
+        UsersAction::Add { name, admin, replace } => {
+            let known = context.client.users().await?.users;
+            if !replace && known.iter().any(|user| user.user == name) {
+                return Err(Failure::usage(ClientMessage::UserKnown { user: name }));
+            }
             let token = ask_new_token(context.lang)?;
             context.client.add_user(&name, &token, admin).await?;
             say(&ClientMessage::UserAdded { user: name, admin }.text(context.lang));

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use cliente::Produced;
+use common::array_id;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -19,6 +20,7 @@ use super::super::failure::Failure;
 use super::super::output::{self, TaskView};
 use super::super::report;
 use super::super::terminal::{self, BeforeEnd, say};
+use super::array;
 
 /// After this long a task that nobody can run is worth a word.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -89,6 +91,26 @@ impl Tally {
         let Self { succeeded, failed, cancelled, lost, not_found } = *self;
         ClientMessage::Summary { succeeded, failed, cancelled, lost, not_found }
     }
+}
+
+/// `cliente wait`: until all of these tasks and arrays are finished.
+pub async fn run(context: &Context, ids: Vec<String>) -> Result<u8, Failure> {
+    let (arrays, tasks): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| array_id::is_array(id));
+    let mut tally = Tally::default();
+    if !tasks.is_empty() {
+        let show = |update| show_change(context, update, None);
+        tally = until_finished(context, tasks, show).await?;
+    }
+    for id in arrays {
+        array::until_ended(context, &id, (&ProgressBar::hidden(), true)).await?;
+        let (ended, receipt) = context.client.array(&id).await?;
+        output::print(&context.output.array(&ended, &receipt))?;
+        tally.add(&Tally::of_array(&ended));
+    }
+    if !context.is_json {
+        say(&tally.summary().text(context.lang));
+    }
+    Ok(tally.exit_code())
 }
 
 /// Gives each task to `show` when it is finished.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use cliente::{Error, Produced, is_final};
 use common::error_code::ErrorCode;
+use common::messages::Message as _;
 use common::proto::TaskUpdate;
 use futures::{Stream, StreamExt as _};
 use tokio::time::{MissedTickBehavior, interval};
@@ -13,6 +14,7 @@ use super::super::Context;
 use super::super::failure::Failure;
 use super::super::output::TaskView;
 use super::super::screen::{REDRAW, Screen};
+use super::super::terminal::say;
 use super::array;
 use super::wait::Tally;
 
@@ -32,11 +34,13 @@ pub async fn run(
     let mut screen = Screen::open(context);
     let shown = show(context, updates, &mut screen).await;
     screen.close()?;
-    let tally = match group {
-        // What had ended before counts, too.
-        Some(group) => shown.and(Ok(Tally::of_group(&context.client.group(&group).await?.0)))?,
-        None => shown?,
-    };
+    let shown = shown?;
+    let Some(group) = group else { return Ok(shown.exit_code()) };
+    // What had ended before counts, too.
+    let tally = Tally::of_group(&context.client.group(&group).await?.0);
+    if !context.is_json {
+        say(&tally.summary().text(context.lang));
+    }
     Ok(tally.exit_code())
 }
 

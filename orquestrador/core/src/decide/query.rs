@@ -79,15 +79,22 @@ impl Machine {
         after: Option<TaskId>,
         limit: usize,
     ) -> Result<Answer, Rejection> {
-        let mut at = match after {
-            Some(id) => {
+        let array = filter.array.map(|array| {
+            let found = self.state.array_of(owner, array);
+            found.ok_or(Rejection::ArrayNotFound { array })
+        });
+        let array = array.transpose()?;
+        let mut at = match (after, array) {
+            (Some(id), _) => {
                 self.older(self.place_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?)
             }
-            None => self.newest(owner),
+            (None, Some(array)) => self.newest_in(array),
+            (None, None) => self.newest(owner),
         };
         let mut tasks = Vec::new();
         let mut next = None;
         for _ in 0..MAX_SCANNED {
+            at = at.filter(|place| array.is_none_or(|array| self.is_in(*place, array)));
             let Some(place) = at.filter(|_| tasks.len() < limit.max(1)) else { break };
             if self.admits(filter, place) {
                 tasks.push(self.look_at(place, false));
@@ -123,6 +130,10 @@ impl Machine {
                 .group
                 .as_ref()
                 .is_none_or(|g| self.state.terms_of(class).group.as_ref() == Some(g))
+            && filter
+                .schedule
+                .as_ref()
+                .is_none_or(|s| self.state.terms_of(class).schedule.as_ref() == Some(s))
             && filter.code.as_ref().is_none_or(|code| self.code_of(place) == Some(code))
             && filter.worker.as_ref().is_none_or(|w| self.worker_of(place) == Some(w))
     }
@@ -167,6 +178,26 @@ impl Machine {
     fn newest(&self, owner: &UserName) -> Option<Place> {
         let last = self.state.owners[self.state.owners.find(owner)?].tasks.last?;
         Some(self.last_behind(last, None))
+    }
+
+    fn newest_in(&self, array: Slot<Array>) -> Option<Place> {
+        let (record, count) = (&self.state.arrays[array], self.state.arrays[array].count);
+        match record.record_before(count) {
+            Some(last) => Some(self.last_behind(last, None)),
+            // All of it has begun; the last ones that did are seldom the first to be forgotten.
+            None => {
+                let mut last = (0..count).rev();
+                last.find_map(|place| self.state.tasks.find(record.task(place))).map(Place::Record)
+            }
+        }
+    }
+
+    fn is_in(&self, place: Place, array: Slot<Array>) -> bool {
+        let found = match place {
+            Place::Record(slot) => self.state.arrays.find_task(self.state.tasks[slot].id()),
+            Place::Apart(array, place) => Some((array, place)),
+        };
+        found.is_some_and(|(of, _)| of == array)
     }
 
     /// The one submitted before it by the same owner.

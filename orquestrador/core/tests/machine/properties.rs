@@ -282,6 +282,7 @@ fn filter() -> impl Strategy<Value = TaskFilter> {
             until,
             group,
             code,
+            ..TaskFilter::default()
         },
     )
 }

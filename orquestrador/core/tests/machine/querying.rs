@@ -1,6 +1,6 @@
 use orquestrador_core::command::{NewTask, StateFilter, TaskFilter};
 use orquestrador_core::effect::{TaskSnapshot, TaskState};
-use orquestrador_core::ids::{RequestId, TaskId, Timestamp, UserName};
+use orquestrador_core::ids::{ArrayId, RequestId, TaskId, Timestamp, UserName};
 use orquestrador_core::terms::Terms;
 use orquestrador_core::{Answer, Command, Effect, Limits, MAX_SCANNED};
 
@@ -162,6 +162,37 @@ fn a_filtered_page_goes_on_in_an_array_that_waits() {
     assert_eq!(lines(&page), ["> tasks [1] next None"]);
 }
 
+#[test]
+fn of_an_array_nothing_else_is_listed_whether_its_tasks_have_begun_or_not() {
+    let mut scene = Scene::new(Limits::default());
+    for command in [
+        connect(1, 2),
+        submit(&[1]),
+        submit_array(7, 10..16),
+        submit(&[2]),
+        submit_array(8, 0..1),
+        cancel(in_array(7, 13)),
+    ] {
+        scene.step(0, command);
+    }
+    let of = |array: Option<ArrayId>| TaskFilter { array, ..TaskFilter::default() };
+    let ana = UserName::from("ana");
+    let all = list_by_page(&mut scene, 0, (&ana, &of(None)), 2);
+    assert_eq!(all.len(), 9);
+    for id in [in_array(7, 10), in_array(8, 0)] {
+        let filter = of(TaskId(id).in_array().map(|(array, _)| array));
+        let expected: Vec<_> = all.iter().filter(|task| is_told(&filter, task)).cloned().collect();
+        for limit in [1, 2, 9] {
+            assert_eq!(list_by_page(&mut scene, 0, (&ana, &filter), limit), expected);
+        }
+        let bia = UserName::from("bia");
+        let (owner, filter) = (bia, Box::new(filter));
+        let list = Command::List { request: REQUEST, owner, filter, after: None, limit: 9 };
+        let answer = lines(&scene.step(0, list));
+        assert!(answer[0].starts_with("> refused: ArrayNotFound"), "{answer:?}");
+    }
+}
+
 /// All that a list tells.
 pub fn list_by_page(
     scene: &mut Scene,
@@ -190,13 +221,16 @@ pub fn is_told(filter: &TaskFilter, task: &TaskSnapshot) -> bool {
     fn fits<T: PartialEq>(wanted: &Option<T>, is: Option<&T>) -> bool {
         wanted.is_none() || wanted.as_ref() == is
     }
-    let TaskFilter { states, queue, handler, worker, since, until, group, code } = filter;
+    let TaskFilter { states, queue, handler, worker, since, until, group, code, .. } = filter;
+    let array = task.id.in_array().map(|(array, _)| array);
     let error = task.error.as_ref().filter(|_| task.state.is_finished());
     states.admits(task.state)
         && fits(queue, Some(&task.queue))
         && fits(handler, Some(&task.handler))
         && fits(worker, task.worker.as_ref())
         && fits(group, task.group.as_ref())
+        && fits(&filter.array, array.as_ref())
+        && fits(&filter.schedule, task.schedule.as_ref())
         && fits(code, error.map(|(code, _)| code))
         && since.is_none_or(|since| since <= task.submitted_at)
         && until.is_none_or(|until| task.submitted_at < until)
