@@ -30,6 +30,14 @@ pub fn of_task(task: &str) -> Option<(String, u32)> {
     Some((text(bits & !NUMBER), number))
 }
 
+/// As people read and write it: a task of an array is `ARRAY_7`, where 7 is its number.
+pub fn shown(task: &str) -> String {
+    match of_task(task) {
+        Some((array, number)) => format!("{array}_{number}"),
+        None => task.to_owned(),
+    }
+}
+
 /// Of a UUID of version 8.
 fn bits(id: &str) -> Option<u128> {
     let bits = Uuid::try_parse(id).ok()?.as_u128();
@@ -52,6 +60,7 @@ mod tests {
             let task = task(&array, number).expect("it is an array");
             assert!(!is_array(&task));
             assert_eq!(of_task(&task), Some((array.clone(), number)));
+            assert_eq!(shown(&task), format!("{array}_{number}"));
         }
     }
 
@@ -59,6 +68,7 @@ mod tests {
     fn other_ids_are_of_no_array() {
         for other in [Uuid::now_v7().to_string(), Uuid::nil().to_string(), "x".to_owned()] {
             assert!(!is_array(&other) && of_task(&other).is_none() && task(&other, 1).is_none());
+            assert_eq!(shown(&other), other);
         }
     }
 }

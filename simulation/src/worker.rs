@@ -1,5 +1,7 @@
 //! A simulated worker: the rules of `worker::run` around the real [`Slots`].
 
+mod reports;
+
 use std::collections::VecDeque;
 
 use common::error_code::ErrorCode;
@@ -7,9 +9,8 @@ use common::grpc_status::{self, Meaning};
 use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
 use common::proto::{
-    Assignment, AttemptRef, AttemptsEnded, AttemptsReturned, Delivery, Drain, Failure,
-    OrchestratorMessage, Outcome, Outcomes, Prefetch, Register, WorkerHeartbeat, WorkerMessage,
-    outcome,
+    Assignment, AttemptRef, Delivery, Failure, OrchestratorMessage, Outcome, Outcomes, Register,
+    WorkerHeartbeat, WorkerMessage, outcome,
 };
 use orquestrador_core::ids::{BlobRef, TaskId};
 use uuid::Uuid;
@@ -121,7 +122,10 @@ impl Worker {
 
     /// This incarnation runs, under this name, and is not about to leave.
     pub fn is(&self, name: &str, incarnation: u128) -> bool {
-        self.is_alive && !self.drains && self.incarnation == incarnation && Self::name(self.nth) == name
+        self.is_alive
+            && !self.drains
+            && self.incarnation == incarnation
+            && Self::name(self.nth) == name
     }
 
     /// The stream of its session.
@@ -410,54 +414,6 @@ impl World {
         self.drain(nth, conn);
     }
 
-    /// Now and then: other tasks take other times.
-    fn ask_ahead(&mut self, nth: usize, conn: ConnId) {
-        let worker = &mut self.workers[nth];
-        if worker.session.as_ref().is_none_or(|s| s.epoch.is_none()) {
-            return;
-        }
-        if worker.chance.one_in_thousand(200) {
-            let tasks = worker.chance.between(0, 4) as u32;
-            self.say(nth, conn, Message::Prefetch(Prefetch { tasks }));
-        }
-        let worker = &mut self.workers[nth];
-        if !worker.waiting.is_empty() && worker.chance.one_in_thousand(300) {
-            let returned: Vec<_> = worker.waiting.drain(..).map(|(key, _)| key).collect();
-            returned.iter().for_each(|key| worker.slots.give_back(key));
-            self.tell(|_| format!("worker {nth} gives back {}", returned.len()));
-            self.give_back(nth, returned.iter().map(AttemptRef::from).collect(), false);
-        }
-    }
-
-    fn give_back(&mut self, nth: usize, attempts: Vec<AttemptRef>, begun: bool) {
-        if let Some(conn) = self.registered_conn(nth) {
-            self.say(nth, conn, Message::Returned(AttemptsReturned { attempts, begun }));
-        }
-    }
-
-    /// An operator ends it, now and then, and has no patience: what runs is stopped. It leaves once nothing is held.
-    fn drain(&mut self, nth: usize, conn: ConnId) {
-        let (odds, is_quiet) = (self.plan.drains, self.phase != Phase::Faults);
-        if odds == 0 || self.registered_conn(nth).is_none() {
-            return;
-        }
-        let worker = &mut self.workers[nth];
-        if worker.drains {
-            if worker.slots.is_empty() {
-                self.kill_worker(nth);
-            }
-        } else if !is_quiet && worker.chance.one_in_thousand(odds) {
-            worker.drains = true;
-            let waiting: Vec<_> = worker.waiting.drain(..).map(|(key, _)| key).collect();
-            waiting.iter().for_each(|key| worker.slots.give_back(key));
-            let running = worker.slots.give_up();
-            self.tell(|_| format!("worker {nth} drains and stops {}", running.len()));
-            self.say(nth, conn, Message::Drain(Drain {}));
-            self.give_back(nth, waiting.iter().map(AttemptRef::from).collect(), false);
-            running.into_iter().for_each(|key| self.stop(nth, key));
-        }
-    }
-
     fn check_silence(&mut self, nth: usize, conn: ConnId) {
         let now = self.now();
         let worker = &mut self.workers[nth];
@@ -616,19 +572,6 @@ impl World {
                 self.report_end(nth, key.into());
             }
             Ending::Ended => {}
-        }
-    }
-
-    fn report(&mut self, nth: usize, outcomes: Vec<Outcome>) {
-        if let Some(conn) = self.registered_conn(nth) {
-            self.say(nth, conn, Message::Outcomes(Outcomes { outcomes }));
-        }
-    }
-
-    fn report_end(&mut self, nth: usize, attempt: AttemptRef) {
-        if let Some(conn) = self.registered_conn(nth) {
-            let attempts = vec![attempt];
-            self.say(nth, conn, Message::Ended(AttemptsEnded { attempts }));
         }
     }
 

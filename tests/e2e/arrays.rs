@@ -121,3 +121,31 @@ fn what_is_no_array_is_refused() -> anyhow::Result<()> {
     assert_eq!(unknown.code, Some(6), "{}", unknown.stderr);
     Ok(())
 }
+
+#[test]
+fn what_did_not_succeed_is_told_by_number_and_found_by_it() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let script = "echo at $MUTIRAO_ARRAY_INDEX; case $MUTIRAO_ARRAY_INDEX in 4|6) exit 3; esac";
+    let submit = ["submit", "--array", "3-7", "--wait", "--", "sh", "-c", script];
+    let waited = cli.run(&submit)?;
+    assert_eq!(waited.code, Some(1), "{}", waited.stderr);
+    assert!(waited.stderr.contains("Não concluídas: 4, 6. "), "{}", waited.stderr);
+    let other = cli.submit(&["--", "true"])?;
+    let submit = submit.into_iter().filter(|arg| *arg != "--wait").collect::<Vec<_>>();
+    let array = array_of(&cli.json(&submit)?);
+    let waited = cli.run(&["wait", &array, &other])?;
+    assert_eq!(waited.code, Some(1), "{}", waited.stderr);
+    let task = |number: u32| format!("{array}_{number}");
+    let printed = cli.run(&["result", &task(5)])?;
+    assert_eq!((printed.code, &*printed.stdout), (Some(0), "at 5\n"));
+    assert_eq!(cli.run(&["logs", &task(6)])?.stdout, "at 6\n");
+    let none = cli.run(&["status", &task(8)])?.code;
+    assert_eq!(none, Some(i32::from(common::exit::NOT_FOUND)));
+    let failed = cli.json(&["list", "--array", &array, "--state", "failed"])?;
+    let numbers: Vec<_> = failed.iter().map(|task| task["array_index"].clone()).collect();
+    assert_eq!(numbers, [6, 4]);
+    let all = cli.json(&["list", "--array", &array])?;
+    assert_eq!(all.len(), 5, "and not the task beside it: {all:?}");
+    Ok(())
+}

@@ -177,3 +177,31 @@ fn a_file_with_a_mistake_submits_nothing() -> anyhow::Result<()> {
     assert_eq!(lines, [Some("um"), Some("dois")], "{done:?}");
     Ok(())
 }
+
+#[test]
+fn a_part_of_a_file_may_begin_later() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let file = dir.path().join("flow.toml");
+    let text = r#"
+        tasks.now = { shell = "true" }
+        tasks.later = { shell = "true", delay = "1h" }
+        tasks.then = { shell = "true", not_before = "2100-01-01T00:00:00Z" }
+        tasks.last = { shell = "true", after = ["later"] }
+    "#;
+    fs::write(&file, text)?;
+    let named = file.display().to_string();
+    let parts = cli.json(&["submit", "--file", &named])?;
+    let part = |name: &str| -> anyhow::Result<Value> {
+        let part = parts.iter().find(|part| part["name"] == name).expect("it is one of them");
+        let id = part["task_id"].as_str().expect("a task");
+        Ok(cli.json(&["status", id])?.remove(0))
+    };
+    for (name, reason) in
+        [("later", "NOT_BEFORE"), ("then", "NOT_BEFORE"), ("last", "DEPENDENCIES")]
+    {
+        assert_eq!(part(name)?["pending_reason"], reason, "{name}");
+    }
+    assert!(part("then")?["not_before"].as_str().is_some_and(|at| at.starts_with("2100-01-01")));
+    Ok(())
+}

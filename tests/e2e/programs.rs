@@ -87,6 +87,8 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
     cluster.start()?;
     let run = cli.run(&["run", "--", "sh", "-c", "echo out; echo err >&2; exit 7"])?;
     assert_eq!((run.code, &*run.stdout, &*run.stderr), (Some(7), "out\n", "err\n"));
+    let named = ["run", "--env", "A=b=c", "--env", "D=", "--", "sh", "-c", "echo $A-$D-${D+set}"];
+    assert_eq!(cli.run(&named)?.stdout, "b=c--set\n");
     let any: Vec<u8> = (0..=255).collect();
     let path = dir.path().join("any");
     std::fs::write(&path, &any)?;

@@ -68,3 +68,31 @@ fn a_node_that_knows_nobody_yet_sends_callers_to_the_principal() -> anyhow::Resu
     assert_eq!(run.code, Some(i32::from(exit::UNAVAILABLE)), "{}", run.stderr);
     Ok(())
 }
+
+#[test]
+fn an_administrator_acts_in_the_place_of_another_user_and_nobody_else_does() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (demo, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    for name in ["ana", "bia"] {
+        assert_eq!(root.run_with_input(&["users", "add", name], OTHER_TOKEN)?.code, Some(0));
+    }
+    let again = root.run_with_input(&["users", "add", "ana"], TOKEN)?;
+    assert_eq!(again.code, Some(i32::from(exit::USAGE)), "nobody's token changes by a slip");
+    let [ana, bia] = ["ana", "bia"].map(|name| demo.with_credentials(name, OTHER_TOKEN));
+    let id = ana.submit(&["--", "sleep", "600"])?;
+    assert_eq!(root.run(&["status", &id])?.code, Some(i32::from(exit::NOT_FOUND)));
+    let denied = bia.run(&["--as", "ana", "status", &id])?;
+    assert_eq!(denied.code, Some(i32::from(exit::REFUSED)), "{denied:?}");
+
+    // The tasks of one who is removed go on, and somebody can end them, at the next principal, too.
+    assert_eq!(root.run(&["users", "remove", "ana"])?.code, Some(0));
+    cluster.kill_principal()?;
+    let listed = root.json(&["--as", "ana", "list"])?;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["task_id"], id.as_str());
+    assert_eq!(root.run(&["--as", "ana", "cancel", &id])?.code, Some(0));
+    assert_eq!(root.json(&["--as", "ana", "status", &id])?[0]["state"], "CANCELLED");
+    Ok(())
+}

@@ -186,7 +186,10 @@ impl Slots {
         let runs = |held: &Held| matches!(held, Held::Running(_));
         let running = self.held.iter().filter(|(_, held)| runs(held));
         let running: Vec<_> = running.map(|(key, _)| key.clone()).collect();
-        running.into_iter().map(|key| (key.clone(), self.finish(&key, Outcome::default()))).collect()
+        running
+            .into_iter()
+            .map(|key| (key.clone(), self.finish(&key, Outcome::default())))
+            .collect()
     }
 
     /// It was never started, and is somebody else's now.

@@ -191,7 +191,8 @@ pub fn read(text: &str) -> Result<Flow, FlowProblem> {
             (written.delay.is_some(), "delay"),
             (written.not_before.is_some(), "not_before"),
         ];
-        let mut starts = starts.into_iter().filter_map(|(is_given, field)| is_given.then_some(field));
+        let mut starts =
+            starts.into_iter().filter_map(|(is_given, field)| is_given.then_some(field));
         if let (Some(one), Some(other)) = (starts.next(), starts.next()) {
             return Err(FlowProblem::Contradiction { task: name, fields: [one, other] });
         }
@@ -462,7 +463,9 @@ mod tests {
         assert_eq!(problem(&format!("[tasks.a]\nshell = \"x\"\n{both}")), of("a"));
         let fields = ["after", "delay"];
         assert_eq!(
-            problem("[tasks.b]\nshell = \"x\"\n[tasks.a]\nshell = \"x\"\nafter = [\"b\"]\ndelay = \"1s\""),
+            problem(
+                "[tasks.b]\nshell = \"x\"\n[tasks.a]\nshell = \"x\"\nafter = [\"b\"]\ndelay = \"1s\""
+            ),
             FlowProblem::Contradiction { task: task.clone(), fields }
         );
         let defaults = format!("[defaults]\n{both}\n[tasks.a]\nshell = \"x\"");

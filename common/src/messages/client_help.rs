@@ -16,7 +16,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "orchestrators" => {
             "Os orquestradores [padrão: os do perfil, ou http://localhost:50051,http://localhost:50052]"
         }
-        "as" => "Para administradores: em nome deste usuário, para ver, cancelar ou repetir as tarefas dele",
+        "as" => {
+            "Para administradores: em nome deste usuário, para ver, cancelar ou repetir as tarefas dele"
+        }
         "user" => "Usuário; o token vem de --token-file, de MUTIRAO_TOKEN ou de cliente login",
         "token_file" => "Arquivo com o token",
         "output" => "table para pessoas, json para programas: um objeto por linha",
@@ -264,7 +266,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "groups.cancel.about" => "Cancela tudo o que não terminou de um grupo",
         "groups.show.name" | "groups.wait.name" | "groups.cancel.name" => "Nome do grupo",
         "users.about" => "Administra usuários",
-        "users.add.about" => "Cria um usuário, ou com --replace troca o seu token, que é perguntado",
+        "users.add.about" => {
+            "Cria um usuário, ou com --replace troca o seu token, que é perguntado"
+        }
         "users.add.admin" => "Com poderes de administrador",
         "users.add.replace" => "Um que já existe passa a ter este token e este papel",
         "users.add.name" | "users.remove.name" | "users.limit.name" => "Nome do usuário",
@@ -298,7 +302,9 @@ fn english(id: &str) -> Option<&'static str> {
         "orchestrators" => {
             "The orchestrators [default: those of the profile, or http://localhost:50051,http://localhost:50052]"
         }
-        "as" => "For administrators: in the place of this user, to see, cancel or retry their tasks",
+        "as" => {
+            "For administrators: in the place of this user, to see, cancel or retry their tasks"
+        }
         "user" => {
             "User; the token comes from --token-file, from MUTIRAO_TOKEN or from cliente login"
         }
@@ -546,7 +552,9 @@ fn english(id: &str) -> Option<&'static str> {
         "groups.cancel.about" => "Cancels all that is not finished of a group",
         "groups.show.name" | "groups.wait.name" | "groups.cancel.name" => "Name of the group",
         "users.about" => "Manages users",
-        "users.add.about" => "Creates a user, or with --replace changes their token, which is asked for",
+        "users.add.about" => {
+            "Creates a user, or with --replace changes their token, which is asked for"
+        }
         "users.add.admin" => "With the powers of an administrator",
         "users.add.replace" => "One who exists already has this token and role from now on",
         "users.add.name" | "users.remove.name" | "users.limit.name" => "Name of the user",

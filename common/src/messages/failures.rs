@@ -24,7 +24,9 @@ fn portuguese(code: &str, message: &str) -> Option<String> {
     let known = match code {
         "WORKER_SILENT" => "o worker ficou em silêncio; a tarefa não pode começar de novo",
         "WORKER_RESTARTED" => "o worker foi reiniciado; a tarefa não pode começar de novo",
-        "WORKER_DRAINED" => "o worker foi encerrado antes do fim; a tarefa não pode começar de novo",
+        "WORKER_DRAINED" => {
+            "o worker foi encerrado antes do fim; a tarefa não pode começar de novo"
+        }
         "DEPENDENCY_FAILED" => "viria depois de uma tarefa que não foi concluída; veja --explain",
         "EXPIRED" => "não começou a tempo",
         "DEADLINE_EXCEEDED" => "não terminou a tempo",

@@ -173,7 +173,8 @@ fn expected(field: &str) -> Option<(&'static str, &'static str)> {
             "data, hora e fuso, como 2026-12-01T08:00:00-03:00",
             "date, time and offset, like 2026-12-01T08:00:00-03:00",
         )),
-        "attempt_timeout" | "expires" | "deadline" | "delay" | "retry_delay" | "retry_max_delay" => {
+        "attempt_timeout" | "expires" | "deadline" | "delay" | "retry_delay"
+        | "retry_max_delay" => {
             Some(("uma duração, como 30s, 5m ou 2h", "a duration, like 30s, 5m or 2h"))
         }
         "delivery" => Some(("at-least-once ou at-most-once", "at-least-once or at-most-once")),

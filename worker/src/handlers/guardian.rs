@@ -72,7 +72,9 @@ impl Guardian {
         if let Some((_, pipe)) = &mut watch.shell {
             match pipe.write_all(line(sign, group, run).as_bytes()) {
                 Ok(()) => return,
-                Err(error) => tracing::warn!(%error, "the shell that watches over the programs is gone"),
+                Err(error) => {
+                    tracing::warn!(%error, "the shell that watches over the programs is gone")
+                }
             }
         }
         if let Err(error) = watch.start() {

@@ -271,7 +271,9 @@ impl Worker {
 
     fn tell(&mut self, key: &Key, ending: Ending) {
         match &ending {
-            Ending::Report(Outcome { outcome: Some(outcome::Outcome::Failed(failure)), .. }) => {
+            Ending::Report(Outcome {
+                outcome: Some(outcome::Outcome::Failed(failure)), ..
+            }) => {
                 self.lines.failed(&key.task_id, &format!("{}: {}", failure.code, failure.message));
             }
             Ending::Report(_) => self.lines.finished(&key.task_id),

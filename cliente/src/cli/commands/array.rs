@@ -47,8 +47,7 @@ pub async fn submit(
     if !context.is_json {
         let (array, tasks) = (done.array.array_id.clone(), done.array.count);
         let durability = done.receipt.durability();
-        let accepted =
-            ArrayMessage::Accepted { array, tasks, durability, existed: done.existed };
+        let accepted = ArrayMessage::Accepted { array, tasks, durability, existed: done.existed };
         say(&accepted.text(context.lang));
     }
     if !options.wait.wait {

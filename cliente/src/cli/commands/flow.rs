@@ -251,9 +251,7 @@ fn spec(
         (Some(delay), _) => {
             Start::After(args::duration(delay).map_err(|_| ("delay", delay.clone()))?)
         }
-        (None, Some(at)) => {
-            Start::At(args::moment(at).map_err(|_| ("not_before", at.clone()))?)
-        }
+        (None, Some(at)) => Start::At(args::moment(at).map_err(|_| ("not_before", at.clone()))?),
         (None, None) => Start::Now,
     };
     Ok(spec)

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use common::error_code::ErrorCode;
 use common::exit;
 use common::lang::Lang;
 use common::messages::Message as _;
@@ -17,7 +18,12 @@ use super::super::terminal::{ask_token, say};
 pub async fn run(context: &Context, action: UsersAction) -> Result<u8, Failure> {
     match action {
         UsersAction::Add { name, admin, replace } => {
-            let known = context.client.users().await?.users;
+            let known = match context.client.users().await {
+                Ok(all) => all.users,
+                // Who may not see them may not add any, and hears it then.
+                Err(error) if error.code == ErrorCode::PermissionDenied => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
             if !replace && known.iter().any(|user| user.user == name) {
                 return Err(Failure::usage(ClientMessage::UserKnown { user: name }));
             }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use common::array_id;
 use common::blobs::Content;
 use common::proto::{
     Array, Delivery, Durability, GetClusterResponse, Group, ListUsersResponse, NodeRole,
@@ -148,8 +149,11 @@ fn task(view: &TaskView) -> Value {
     let blob = blob
         .as_ref()
         .map(|Content { hash, bytes }| json!({ "blob": hash.to_string(), "bytes": bytes }));
+    let (array, index) = array_id::of_task(&task.task_id).unzip();
     json!({
         "task_id": task.task_id,
+        "array_id": array,
+        "array_index": index,
         "state": state(task.state()),
         "handler": task.handler,
         "delivery": delivery(task.delivery()),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use common::array_id;
 use common::lang::Lang;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
@@ -76,7 +77,7 @@ impl Rows {
 
 fn cells(task: &Task, now_ms: u64, lang: Lang) -> Vec<String> {
     vec![
-        task.task_id.clone(),
+        array_id::shown(&task.task_id),
         state_word(task.state(), lang).to_owned(),
         age(now_ms.saturating_sub(task.submitted_at_ms)),
         task.queue.clone(),

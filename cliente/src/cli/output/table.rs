@@ -1,6 +1,7 @@
 //! What a person reads. No colour, so it is the same on a terminal and in a pipe.
 
 use comfy_table::presets;
+use common::array_id;
 use common::blobs::Content;
 use common::lang::Lang;
 use common::messages::client_tables::{Columns, Label};
@@ -207,7 +208,7 @@ impl Output for Table {
         let task = &view.task;
         let attempt = if task.attempt == 0 { String::new() } else { task.attempt.to_string() };
         self.details(&[
-            (Label::Task, task.task_id.clone()),
+            (Label::Task, array_id::shown(&task.task_id)),
             (Label::Status, self.state(task).to_owned()),
             (Label::Waiting, self.pending(task)),
             (Label::NotBefore, time(task.not_before_ms)),
@@ -274,8 +275,11 @@ impl Output for Table {
 
     fn change(&self, view: &TaskView) -> String {
         let task = &view.task;
-        let mut parts =
-            vec![task.task_id.clone(), format!("{:11}", self.state(task)), task.handler.clone()];
+        let mut parts = vec![
+            array_id::shown(&task.task_id),
+            format!("{:11}", self.state(task)),
+            task.handler.clone(),
+        ];
         parts.push(task.worker_id.clone());
         parts.push(self.waiting(task));
         parts.push(self.error(task));
@@ -287,7 +291,7 @@ impl Output for Table {
     fn tasks(&self, tasks: &[Task]) -> String {
         let row = |task: &Task| {
             vec![
-                task.task_id.clone(),
+                array_id::shown(&task.task_id),
                 self.state(task).to_owned(),
                 task.handler.clone(),
                 task.attempt.to_string(),
