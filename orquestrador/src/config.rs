@@ -90,6 +90,8 @@ struct Flags {
     data_dir: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_WORKER_LEASE_MS", value_name = "MS", default_value_t = Limits::default().worker_lease_ms)]
     worker_lease_ms: u64,
+    #[arg(long, env = "MUTIRAO_MAX_LOST_ATTEMPTS", value_name = "N", default_value_t = Limits::default().max_lost_attempts, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    max_lost_attempts: u32,
     #[arg(long, env = "MUTIRAO_MAX_ACTIVE_TASKS", value_name = "N", default_value_t = Limits::default().max_active_tasks)]
     max_active_tasks: u64,
     #[arg(long, env = "MUTIRAO_MAX_ACTIVE_BYTES", value_name = "BYTES", default_value_t = ByteSize(Limits::default().max_active_bytes))]
@@ -279,6 +281,7 @@ impl Config {
             allow_drill: flags.allow_drill,
             limits: Limits {
                 worker_lease_ms: flags.worker_lease_ms,
+                max_lost_attempts: flags.max_lost_attempts,
                 max_active_tasks: flags.max_active_tasks,
                 max_active_bytes: flags.max_active_bytes.0,
                 policy: flags.policy.into(),

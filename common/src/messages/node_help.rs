@@ -126,6 +126,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "peer" if is_backup => "O outro orquestrador [padrão: http://localhost:50051]",
             "peer" => "O outro orquestrador [padrão: http://localhost:50052]",
             "data_dir" => "Onde fica o diário [padrão: mutirao-data/orquestrador-PORTA]",
+            "max_lost_attempts" => {
+                "Quantos workers uma tarefa pode perder antes de falhar com QUARANTINED; igual nos dois"
+            }
             "worker_lease_ms" => {
                 "Silêncio, em milissegundos, após o qual um worker é considerado falho"
             }
@@ -174,6 +177,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "peer" if is_backup => "The other orchestrator [default: http://localhost:50051]",
             "peer" => "The other orchestrator [default: http://localhost:50052]",
             "data_dir" => "Where the journal is [default: mutirao-data/orquestrador-PORT]",
+            "max_lost_attempts" => {
+                "How many workers a task may lose before it fails with QUARANTINED; the same on both"
+            }
             "worker_lease_ms" => {
                 "Silence, in milliseconds, after which a worker is considered failed"
             }

@@ -16,6 +16,7 @@ pub enum PendingReason {
     QueuePaused,
     QueueLimit,
     UserLimit,
+    Suspect,
     /// A word of a newer version.
     Other(String),
 }
@@ -33,6 +34,7 @@ impl From<&str> for PendingReason {
             "QUEUE_PAUSED" => Self::QueuePaused,
             "QUEUE_LIMIT" => Self::QueueLimit,
             "USER_LIMIT" => Self::UserLimit,
+            "SUSPECT" => Self::Suspect,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -117,6 +119,12 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
         }
         (Lang::En, PendingReason::UserLimit) => {
             "as many tasks of the user run as may at a time".into()
+        }
+        (Lang::Pt, PendingReason::Suspect) => {
+            "perdeu vários workers; espera um em que não execute outra tarefa assim".into()
+        }
+        (Lang::En, PendingReason::Suspect) => {
+            "it has lost several workers, and waits for one that runs no other such task".into()
         }
         (Lang::En, PendingReason::NoWorker) => "no worker is connected".into(),
         (Lang::En, PendingReason::NoWorkerForHandler) => {

@@ -328,6 +328,8 @@ pub enum PendingReason {
     QueueFull,
     /// As many tasks of its owner run as may.
     UserLimit,
+    /// It, or the one before it, has lost so many workers that it runs beside no other such task.
+    Suspect,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -77,7 +77,7 @@ impl Machine {
     pub fn take_office(&mut self, now: Timestamp, step: &mut Step) {
         // A new office looks at all of them anyway.
         self.state.owners.take_crossed();
-        self.office = Office::new(&self.state, self.limits.policy, now);
+        self.office = Office::new(&self.state, &self.limits, now);
         if self.lacks(Mutation::OwedIsUnderWayAtTakeover) {
             self.state.webhooks.iter().for_each(|owed| {
                 self.office.posts.begin(owed.report.task, owed.url.target());

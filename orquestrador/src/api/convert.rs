@@ -292,6 +292,7 @@ fn pending(reason: PendingReason) -> &'static str {
         PendingReason::QueuePaused => "QUEUE_PAUSED",
         PendingReason::QueueFull => "QUEUE_LIMIT",
         PendingReason::UserLimit => "USER_LIMIT",
+        PendingReason::Suspect => "SUSPECT",
     }
 }
 

@@ -204,6 +204,7 @@ pub async fn say_why_pending(context: &Context, id: &str) {
                     | PendingReason::QueuePaused
                     | PendingReason::QueueLimit
                     | PendingReason::UserLimit
+                    | PendingReason::Suspect
                     | PendingReason::Dependencies
             );
             if is_worth_a_word {

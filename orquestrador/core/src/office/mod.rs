@@ -14,9 +14,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::command::{AttemptRef, Delivery};
-use crate::effect::PendingReason;
+use crate::effect::{PendingReason, TaskState};
 use crate::ids::{SessionId, Timestamp};
-use crate::limits::MAX_WAITING_BYTES;
+use crate::limits::{Limits, MAX_WAITING_BYTES};
 use crate::needs::Needs;
 use crate::policy::Policy;
 use crate::state::State;
@@ -49,6 +49,8 @@ pub struct Presence {
 #[derive(Default)]
 pub struct Office {
     policy: Policy,
+    /// Attempts lost with their worker before a task is quarantined.
+    max_lost: u32,
     sessions: BTreeMap<SessionId, Slot<Worker>>,
     presences: Beside<Worker, Presence>,
     /// What workers run although it is no longer theirs, until they say that it has ended: it takes so many slots.
@@ -63,8 +65,9 @@ pub struct Office {
 
 impl Office {
     /// Nobody is connected yet, every lease begins now.
-    pub fn new(state: &State, policy: Policy, now: Timestamp) -> Self {
-        let mut office = Self { policy, ..Self::default() };
+    pub fn new(state: &State, limits: &Limits, now: Timestamp) -> Self {
+        let (policy, max_lost) = (limits.policy, limits.max_lost_attempts);
+        let mut office = Self { policy, max_lost, ..Self::default() };
         for (worker, _) in state.workers.iter() {
             office.enter(worker, now);
         }
@@ -309,8 +312,23 @@ impl Office {
         } else if desk.and_then(Desk::first).is_none_or(|rank| rank.is_ahead) {
             Some(PendingReason::AllBusy)
         } else {
-            None
+            let first = state.classes[class].line.first(&state.tasks);
+            let is_suspect = first.is_some_and(|(_, task)| self.is_suspect(&state.tasks[task]));
+            is_suspect.then_some(PendingReason::Suspect)
         }
+    }
+
+    /// Should the worker be lost with it once more, it is quarantined: until then it runs beside no other such task, so that
+    /// none is taken for the one that kills workers because it ran beside that.
+    fn is_suspect(&self, task: &Task) -> bool {
+        let present = u32::from(task.state() == TaskState::Running);
+        let before = task.lost_attempts().saturating_sub(present);
+        before > 0 && before + 1 >= self.max_lost
+    }
+
+    fn runs_suspect(&self, state: &State, worker: Slot<Worker>) -> bool {
+        let mut running = state.workers[worker].running.values();
+        running.any(|task| self.is_suspect(&state.tasks[*task]))
     }
 }
 

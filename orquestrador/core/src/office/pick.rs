@@ -74,10 +74,14 @@ impl Office {
         desk: DeskId,
         (task, precedence): (Slot<Task>, Precedence),
     ) -> Option<Slot<Worker>> {
+        let is_suspect = self.is_suspect(&state.tasks[task]);
         for (rank, worker) in &self.desks.get(desk).free {
             let is_held = || !may_wait(state, task) || self.is_awaited(state, *worker, precedence);
             if rank.is_ahead && is_held() {
                 return None;
+            }
+            if is_suspect && self.runs_suspect(state, *worker) {
+                continue;
             }
             let mut before = self.lanes.reserved(*worker, precedence);
             if !before.any(|queue| state.queues[queue].is_open()) {

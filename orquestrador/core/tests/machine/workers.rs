@@ -1,6 +1,7 @@
 use orquestrador_core::command::ConnectWorker;
+use orquestrador_core::effect::PendingReason;
 use orquestrador_core::ids::{ProcessId, SessionId, Timestamp};
-use orquestrador_core::{Command, Limits};
+use orquestrador_core::{Answer, Command, Effect, Limits, Step};
 
 use crate::scene::*;
 
@@ -285,6 +286,58 @@ fn a_worker_lost_and_back_stops_what_was_given_to_others() {
         > new worker w1
         > stop 1/1 on 1"#,
     );
+}
+
+fn pending_of(scene: &mut Scene, now: u64, id: u128) -> Option<PendingReason> {
+    match scene.step(now, query("ana", id)).effects.pop() {
+        Some(Effect::Answer { answer: Ok(Answer::Task { snapshot, .. }), .. }) => snapshot.pending,
+        other => panic!("it is known: {other:?}"),
+    }
+}
+
+/// Three tasks have lost as many workers as they may; a fourth has lost none.
+fn suspects() -> Scene {
+    let mut scene = Scene::new(Limits { max_lost_attempts: 2, ..Limits::default() });
+    scene.step(0, connect(1, 4));
+    scene.step(0, submit(&[1, 2, 3]));
+    scene.step(3_000, expire());
+    scene.step(3_000, submit(&[4]));
+    scene
+}
+
+#[test]
+fn before_it_is_quarantined_a_task_runs_beside_no_other_that_may_be_the_cause() {
+    let mut scene = suspects();
+    let given = |step: &Step| -> Vec<_> {
+        lines(step).into_iter().filter(|line| line.starts_with("assigned")).collect()
+    };
+    assert_eq!(given(&scene.step(3_000, connect(2, 4))), ["assigned 1/2 to w2"]);
+    assert_eq!(pending_of(&mut scene, 3_000, 2), Some(PendingReason::Suspect));
+    assert_eq!(given(&scene.step(3_000, connect(3, 4))), ["assigned 2/2 to w3"]);
+    let step = scene.step(3_001, succeed(2, attempt(1, 2)));
+    assert_eq!(given(&step), ["assigned 3/2 to w2", "assigned 4/1 to w3"]);
+    scene.step(3_001, submit(&[5]));
+    scene.step(5_000, heartbeat(3));
+
+    let step = lines(&scene.step(6_001, expire()));
+    assert!(step.contains(&"failed 3/2 QUARANTINED".to_owned()), "{step:?}");
+    assert!(!step.iter().any(|line| line.contains("failed 5/")), "it only ran beside it: {step:?}");
+}
+
+#[test]
+fn a_new_principal_knows_which_tasks_stand_before_their_last_attempt() {
+    let mut scene = suspects();
+    scene.step(3_000, connect(2, 4));
+    scene.fail_over(4_000);
+    let back = connecting(|w| {
+        w.session = SessionId(9);
+        w.worker = "w2".into();
+        w.slots = 4;
+        w.held = vec![attempt(1, 2)];
+    });
+    let step = lines(&scene.step(4_000, back));
+    assert!(!step.iter().any(|line| line.starts_with("assigned")), "{step:?}");
+    assert_eq!(pending_of(&mut scene, 4_000, 2), Some(PendingReason::Suspect));
 }
 
 #[test]
