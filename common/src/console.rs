@@ -2,6 +2,7 @@
 
 use crate::lang::Lang;
 use crate::messages::Message;
+use crate::messages::words::plain;
 
 /// The target of console lines; [`telemetry`](crate::telemetry) prints them without decoration.
 pub const TARGET: &str = "mutirao::console";
@@ -22,7 +23,7 @@ macro_rules! line {
             worker.id = fields.worker,
             epoch = fields.epoch,
             "{}",
-            $message.text($self.lang)
+            plain(&$message.text($self.lang))
         );
     }};
 }

@@ -12,7 +12,7 @@ use orquestrador_core::ids::TaskId;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// Bytes of each stream of an attempt that are kept.
+/// Bytes of the beginning, and as many of the end, of each stream of an attempt that are kept.
 const KEPT_BYTES: usize = 1 << 20;
 /// Of each stream of an attempt that ended with its worker: what its record has.
 const RECORDED_BYTES: usize = 64 << 10;
@@ -40,8 +40,8 @@ struct Kept {
 struct Said {
     worker: Arc<str>,
     attempt: u32,
-    stdout: Tail,
-    stderr: Tail,
+    stdout: Ends,
+    stderr: Ends,
     progress: Option<Progress>,
     age: Age,
     news: watch::Sender<()>,
@@ -50,10 +50,11 @@ struct Said {
 /// Whether it goes on, and when it said something last.
 type Age = (bool, u64);
 
-/// The last part of a stream.
+/// The beginning of a stream, and its last part behind that.
 #[derive(Default)]
-struct Tail {
-    kept: VecDeque<u8>,
+struct Ends {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
     /// Of the whole stream, as far as it was heard.
     end: u64,
 }
@@ -136,7 +137,7 @@ impl Outputs {
         let kept = self.kept();
         let said = kept.by_task.get(&task).filter(|said| said.attempt == attempt)?;
         let (stdout, stderr) = (&said.stdout, &said.stderr);
-        let is_cut = |tail: &Tail| tail.end > tail.kept.len().min(RECORDED_BYTES) as u64;
+        let is_cut = |of: &Ends| of.end > of.last().len() as u64;
         let report = json!({
             "exit_code": null, "stdout": stdout.value(), "stderr": stderr.value(),
             "truncated": is_cut(stdout) || is_cut(stderr),
@@ -159,8 +160,8 @@ impl Kept {
             Said {
                 worker: Arc::from(""),
                 attempt: 0,
-                stdout: Tail::default(),
-                stderr: Tail::default(),
+                stdout: Ends::default(),
+                stderr: Ends::default(),
                 progress: None,
                 age: (true, *next_age),
                 news: watch::Sender::default(),
@@ -201,7 +202,7 @@ impl Kept {
 
 impl Said {
     fn bytes(&self) -> usize {
-        ENTRY_BYTES + self.stdout.kept.len() + self.stderr.kept.len()
+        ENTRY_BYTES + self.stdout.bytes() + self.stderr.bytes()
     }
 
     /// `worker`: empty where the attempt is over, and nobody remembers whose it was.
@@ -210,26 +211,43 @@ impl Said {
     }
 }
 
-impl Tail {
-    /// Parts may come twice; where one is missing, what came before it is forgotten.
+impl Ends {
+    fn bytes(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    /// Parts may come twice; where one is missing, what came before it behind the beginning is forgotten.
     fn note(&mut self, offset: u64, data: &[u8]) {
         if offset > self.end {
-            self.kept.clear();
+            self.tail.clear();
             self.end = offset;
         }
         let known = usize::try_from(self.end - offset).unwrap_or(usize::MAX);
         let Some(new) = data.get(known..) else { return };
+        let is_beginning = self.end == self.head.len() as u64;
         self.end += new.len() as u64;
+        let room = if is_beginning { KEPT_BYTES - self.head.len() } else { 0 };
+        let (head, new) = new.split_at(new.len().min(room));
+        self.head.extend_from_slice(head);
         let new = &new[new.len().saturating_sub(KEPT_BYTES)..];
         let room = KEPT_BYTES - new.len();
-        self.kept.drain(..self.kept.len().saturating_sub(room));
-        self.kept.extend(new);
+        self.tail.drain(..self.tail.len().saturating_sub(room));
+        self.tail.extend(new);
+    }
+
+    /// Of what is kept without a gap up to the end, the last part.
+    fn last(&self) -> Vec<u8> {
+        let is_whole = self.end == self.bytes() as u64;
+        let missing = RECORDED_BYTES.saturating_sub(self.tail.len());
+        let head = if is_whole { &self.head[..] } else { &[] };
+        let head = &head[head.len().saturating_sub(missing)..];
+        let tail = self.tail.range(self.tail.len().saturating_sub(RECORDED_BYTES)..);
+        head.iter().chain(tail).copied().collect()
     }
 
     /// Text where it is text, without the parts of characters at its ends, which were cut through.
     fn value(&self) -> Value {
-        let from = self.kept.len().saturating_sub(RECORDED_BYTES);
-        let bytes: Vec<u8> = self.kept.range(from..).copied().collect();
+        let bytes = self.last();
         let is_cut = self.end > bytes.len() as u64;
         let is_inside = |byte: &&u8| (**byte & 0xc0) == 0x80;
         let skipped = if is_cut { bytes.iter().take(3).take_while(is_inside).count() } else { 0 };
@@ -242,11 +260,15 @@ impl Tail {
         }
     }
 
-    /// What comes from there on, as far as it is kept.
+    /// What comes from there on without a gap, as far as it is kept.
     fn since(&self, from: u64) -> Option<(u64, Vec<u8>)> {
         let new = usize::try_from(self.end.checked_sub(from)?).unwrap_or(usize::MAX);
-        let count = new.min(self.kept.len());
-        let data = self.kept.range(self.kept.len() - count..).copied().collect();
+        let place = usize::try_from(from).unwrap_or(usize::MAX);
+        if let Some(head) = self.head.get(place..).filter(|head| !head.is_empty()) {
+            return Some((from, head.to_vec()));
+        }
+        let count = new.min(self.tail.len());
+        let data = self.tail.range(self.tail.len() - count..).copied().collect();
         (count > 0).then(|| (self.end - count as u64, data))
     }
 }
@@ -276,12 +298,14 @@ impl Follower {
             (OutputStream::Stdout, &said.stdout, &mut heard.stdout),
             (OutputStream::Stderr, &said.stderr, &mut heard.stderr),
         ];
-        let pieces = streams.into_iter().filter_map(|(stream, tail, heard)| {
-            let (offset, data) = tail.since(*heard)?;
-            *heard = tail.end;
-            Some(OutputPiece { attempt, stream: stream.into(), offset, data })
-        });
-        (pieces.collect(), said.progress.clone())
+        let mut pieces = Vec::new();
+        for (stream, of, heard) in streams {
+            while let Some((offset, data)) = of.since(*heard) {
+                *heard = offset + data.len() as u64;
+                pieces.push(OutputPiece { attempt, stream: stream.into(), offset, data });
+            }
+        }
+        (pieces, said.progress.clone())
     }
 }
 
@@ -381,6 +405,25 @@ mod tests {
         let report: Value = serde_json::from_slice(&report).expect("is JSON");
         let kept = report["stdout"].as_str().expect("is text, the half of a character left out");
         assert_eq!(kept, "á".repeat(RECORDED_BYTES / 2 - 1) + "x");
+    }
+
+    #[test]
+    fn whoever_comes_late_hears_the_beginning_and_the_end() {
+        let (outputs, worker) = (Outputs::default(), Arc::from("w"));
+        let text = "x".repeat(KEPT_BYTES);
+        for nth in 0..5 {
+            outputs.note(&worker, said(1, nth * KEPT_BYTES as u64, &text));
+        }
+        let follower = outputs.follow(TASK);
+        let lengths: Vec<_> = heard(&follower, &mut Heard::default(), ("w", 1))
+            .into_iter()
+            .map(|(offset, data)| (offset / KEPT_BYTES as u64, data.len() / KEPT_BYTES))
+            .collect();
+        assert_eq!(lengths, [(0, 1), (4, 1)]);
+        // One that took the office later has not heard the beginning.
+        outputs.note(&worker, said(2, 7, "later"));
+        let expected = [(7, "later".to_owned())];
+        assert_eq!(heard(&follower, &mut Heard::default(), ("w", 2)), expected);
     }
 
     #[test]

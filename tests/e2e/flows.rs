@@ -179,6 +179,26 @@ fn a_file_with_a_mistake_submits_nothing() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_one_part_leaves_another_does_not_take_along_and_no_file_is_read_without_end()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 0, &[])?;
+    let file = dir.path().join("flow.toml");
+    let text = r#"
+        tasks.a = { shell = "echo > a.txt", outputs = ["a.txt"] }
+        tasks.b = { shell = "cat a.txt", inputs = ["a.txt"], after = ["a"] }
+    "#;
+    fs::write(&file, text)?;
+    let refused = cli.run(&["submit", "--file", &file.display().to_string()])?;
+    assert_eq!(refused.code, Some(i32::from(exit::USAGE)));
+    assert!(refused.stderr.contains("a.txt: é a tarefa a que o faz"), "{}", refused.stderr);
+    let endless = cli.run(&["submit", "--file", "/dev/zero"])?;
+    assert_eq!(endless.code, Some(i32::from(exit::USAGE)));
+    assert!(endless.stderr.contains("mais de 16777216 bytes"), "{}", endless.stderr);
+    Ok(())
+}
+
+#[test]
 fn a_part_of_a_file_may_begin_later() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;

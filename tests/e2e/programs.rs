@@ -89,6 +89,11 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
     assert_eq!((run.code, &*run.stdout, &*run.stderr), (Some(7), "out\n", "err\n"));
     let named = ["run", "--env", "A=b=c", "--env", "D=", "--", "sh", "-c", "echo $A-$D-${D+set}"];
     assert_eq!(cli.run(&named)?.stdout, "b=c--set\n");
+    // What a program says reaches the terminal raw where it is asked for, and nowhere else.
+    let script = r#"printf 'mutirao:progress 0.5 \033[2J\n' >&2; printf '\033[2Jx'; exit 1"#;
+    let failed = cli.run(&["submit", "--wait", "--count", "4", "--", "sh", "-c", script])?;
+    assert!(failed.stderr.contains(r"\u{1b}[2J"), "{failed:?}");
+    assert!(!format!("{}{}", failed.stdout, failed.stderr).contains('\x1b'), "{failed:?}");
     let any: Vec<u8> = (0..=255).collect();
     let path = dir.path().join("any");
     std::fs::write(&path, &any)?;
@@ -106,9 +111,13 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
         assert_eq!(cli.run(&["queues", "resume", "default"])?.code, Some(0));
         while said.next().transpose()?.is_some() {}
     }
-    // More at once than is kept: the rest comes at the end, for which nobody waits.
+    // More at once than is kept: the rest comes at the end, for which nobody waits who reads the beginning.
     let mut endless = cli.start(&["run", "--", "yes"])?;
-    drop(endless.stdout.take());
+    let mut reader = std::io::BufReader::new(endless.stdout.take().expect("it is piped"));
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    assert_eq!(first, "y\n");
+    drop(reader);
     endless.wait()?;
     let running = cli.json(&["list", "--state", "running"])?;
     assert!(running.is_empty(), "it was cancelled: {running:?}");

@@ -1,5 +1,5 @@
-//! What attempts say while they run, on its way to those who follow them. Bounded: as much is kept of each stream as a result
-//! keeps, so that nobody who follows a task misses what its record will have.
+//! What attempts say while they run, on its way to those who follow them. Bounded: of each stream the beginning is kept, so that
+//! whoever reads only that gets it however much comes behind it, and the end.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,7 +10,7 @@ use common::proto::{self, AttemptOutput, OutputPiece};
 
 use crate::slots::Key;
 
-/// Bytes of each stream of an attempt that are kept, and told again to a new principal.
+/// Bytes of the beginning, and as many of the end, of each stream of an attempt that are kept, and told again to a new principal.
 pub const KEPT_BYTES: usize = 1 << 20;
 /// Of a line that tells of progress.
 const MAX_LINE: usize = 1 << 10;
@@ -41,8 +41,8 @@ struct Shared {
 
 #[derive(Default)]
 struct Said {
-    stdout: Tail,
-    stderr: Tail,
+    stdout: Ends,
+    stderr: Ends,
     progress: Option<proto::Progress>,
     is_progress_told: bool,
     /// It was told of in this session or an earlier one.
@@ -52,10 +52,11 @@ struct Said {
     is_within_line: bool,
 }
 
-/// The last part of a stream.
+/// The beginning of a stream, and its last part behind that.
 #[derive(Default)]
-struct Tail {
-    kept: VecDeque<u8>,
+struct Ends {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
     /// Of the whole stream.
     length: u64,
     told: u64,
@@ -112,12 +113,19 @@ impl Live {
         said.was_told = true;
         let streams = [proto::OutputStream::Stdout, proto::OutputStream::Stderr];
         let Said { stdout, stderr, .. } = &mut *said;
-        let pieces = streams.into_iter().zip([stdout, stderr]).filter_map(|(stream, tail)| {
-            let (offset, data) = tail.news(most)?;
-            let (attempt, stream, data) = (key.attempt, stream.into(), data);
-            Some(OutputPiece { attempt, stream, offset, data })
-        });
-        let pieces = pieces.collect();
+        let mut pieces = Vec::new();
+        for (stream, ends) in streams.into_iter().zip([stdout, stderr]) {
+            let mut most = most;
+            while let Some((offset, data)) = ends.news(most) {
+                most -= data.len();
+                pieces.push(OutputPiece {
+                    attempt: key.attempt,
+                    stream: stream.into(),
+                    offset,
+                    data,
+                });
+            }
+        }
         if said.stdout.is_untold() || said.stderr.is_untold() {
             self.0.is_news.store(true, Ordering::Release);
         }
@@ -146,20 +154,28 @@ impl fmt::Debug for Live {
     }
 }
 
-impl Tail {
+impl Ends {
     fn append(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
+        let (head, bytes) = bytes.split_at(bytes.len().min(KEPT_BYTES - self.head.len()));
+        self.head.extend_from_slice(head);
         let bytes = &bytes[bytes.len().saturating_sub(KEPT_BYTES)..];
         let room = KEPT_BYTES - bytes.len();
-        self.kept.drain(..self.kept.len().saturating_sub(room));
-        self.kept.extend(bytes);
+        self.tail.drain(..self.tail.len().saturating_sub(room));
+        self.tail.extend(bytes);
     }
 
+    /// What comes without a gap.
     fn news(&mut self, most: usize) -> Option<(u64, Vec<u8>)> {
-        let first = self.length - self.kept.len() as u64;
-        let from = self.told.max(first);
-        let place = usize::try_from(from - first).unwrap_or(usize::MAX);
-        let data: Vec<u8> = self.kept.range(place..).take(most).copied().collect();
+        let place = |from: u64| usize::try_from(from).unwrap_or(usize::MAX);
+        let (from, data): (u64, Vec<u8>) = match self.head.get(place(self.told)..) {
+            Some(head) if !head.is_empty() => (self.told, head[..head.len().min(most)].to_vec()),
+            Some(_) | None => {
+                let first = self.length - self.tail.len() as u64;
+                let from = self.told.max(first);
+                (from, self.tail.range(place(from - first)..).take(most).copied().collect())
+            }
+        };
         self.told = from + data.len() as u64;
         (!data.is_empty()).then_some((from, data))
     }
@@ -246,12 +262,16 @@ mod tests {
     }
 
     #[test]
-    fn of_too_much_the_last_part_is_kept_and_told_bit_by_bit() {
+    fn of_too_much_the_beginning_and_the_end_are_kept_and_told_bit_by_bit() {
         let live = Live::default();
-        live.say(Stream::Stdout, &vec![b'x'; 3 * KEPT_BYTES]);
+        live.say(Stream::Stdout, b"begin");
+        live.say(Stream::Stdout, &vec![b'x'; 3 * KEPT_BYTES - 5]);
         live.say(Stream::Stdout, b"end");
+        assert_eq!(told(&live, 4), [(0, "begi".into())]);
         let pieces = told(&live, usize::MAX);
-        assert_eq!((pieces[0].0, pieces[0].1.len()), (2 * KEPT_BYTES as u64 + 3, KEPT_BYTES));
+        let lengths: Vec<_> = pieces.iter().map(|(offset, data)| (*offset, data.len())).collect();
+        let end = 2 * KEPT_BYTES as u64 + 3;
+        assert_eq!(lengths, [(4, KEPT_BYTES - 4), (end, KEPT_BYTES)]);
         live.say(Stream::Stdout, b"12345");
         let next = 3 * KEPT_BYTES as u64 + 3;
         assert_eq!(told(&live, 2), [(next, "12".into())]);

@@ -305,14 +305,15 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn read(text: &str) -> Result<Self, Failure> {
+    /// `NAME[=FILE]`, divided before its places are filled: what fills them may have a `=`.
+    pub fn read(text: &str, fill: impl Fn(&str) -> String) -> Result<Self, Failure> {
         let (name, local) = parts(text);
-        if relative_path(name).is_err() {
-            return Err(Failure::usage(ClientMessage::Files(FilesMessage::BadFileName {
-                name: name.to_owned(),
-            })));
+        let (name, local) = (fill(name), local.map(fill));
+        if relative_path(&name).is_err() {
+            let message = FilesMessage::BadFileName { name };
+            return Err(Failure::usage(ClientMessage::Files(message)));
         }
-        Ok(Self { name: name.to_owned(), local: local.map(str::to_owned) })
+        Ok(Self { name, local })
     }
 
     /// Where a file that this one stands for goes: a directory that it must not leave, and its name there. The directory
@@ -490,8 +491,8 @@ mod tests {
             bytes: 0,
             executable: false,
         };
-        let place =
-            |output: &str, name: &str| Output::read(output).expect("is right").place(&file(name));
+        let read = |output: &str| Output::read(output, str::to_owned);
+        let place = |output: &str, name: &str| read(output).expect("is right").place(&file(name));
         let path = |root: &str, below: &str| Some((PathBuf::from(root), PathBuf::from(below)));
         assert_eq!(place("a.png", "a.png"), path(".", "a.png"));
         assert_eq!(place("a.png=/tmp/b.png", "a.png"), path("", "/tmp/b.png"));
@@ -501,6 +502,9 @@ mod tests {
         assert_eq!(place("*.png=here", "a.png"), path("here", "a.png"));
         assert_eq!(place("*.png", "a.txt"), None);
         assert_eq!(place("*", "../a"), None);
-        assert!(Output::read("../a").is_err() && Output::read("/a").is_err());
+        assert!(read("../a").is_err() && read("/a").is_err());
+        let filled = Output::read("{}.out=to/{}", |text| text.replace("{}", "a=b"));
+        let filled = filled.expect("is right");
+        assert_eq!((filled.name.as_str(), filled.local.as_deref()), ("a=b.out", Some("to/a=b")));
     }
 }

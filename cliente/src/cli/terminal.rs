@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use common::exit;
+use common::messages::words::plain;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
@@ -20,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A line on standard error, for whom it may concern.
 pub fn say(text: &str) {
     // Without a reader there is nobody to tell that nobody reads.
-    drop(writeln!(std::io::stderr(), "{text}"));
+    drop(writeln!(std::io::stderr(), "{}", plain(text)));
 }
 
 /// Returns when nobody reads our standard output any more, also while there is nothing to be written.

@@ -34,6 +34,18 @@ pub enum FilesMessage {
     SameOutput {
         name: String,
     },
+    /// A file, or standard input, has more than that.
+    TooLong {
+        source: String,
+        most: u64,
+    },
+    /// What a task of a file takes with it another one is to make there.
+    MadeByAnother {
+        input: String,
+        other: String,
+    },
+    /// The program prints faster than it can be followed: what is to be whole comes when it has ended.
+    OutputHeld,
     /// Something comes on standard input, and the program was given none.
     InputIgnored,
     /// Two files would have one name in the directory of the attempt.
@@ -70,6 +82,9 @@ impl Message for FilesMessage {
             Self::Changed { .. } => "file_changed",
             Self::PlaceIsFolder { .. } => "place_is_folder",
             Self::SameOutput { .. } => "same_output",
+            Self::TooLong { .. } => "too_long",
+            Self::MadeByAnother { .. } => "made_by_another",
+            Self::OutputHeld => "output_held",
             Self::InputIgnored => "input_ignored",
             Self::FileTwice { .. } => "file_twice",
             Self::BadFileName { .. } => "bad_file_name",
@@ -111,6 +126,16 @@ impl Message for FilesMessage {
                 Self::SameOutput { name } => format!(
                     "Todas as tarefas deixariam o arquivo {name} no mesmo lugar; ponha {{}} ou {{#}} no nome: --output-file {name}={{/}}.out"
                 ),
+                Self::TooLong { source, most } => {
+                    let source = if source == "-" { "A entrada padrão" } else { source };
+                    format!("{source} tem mais de {most} bytes, o máximo aqui; o que é maior vai com --input.")
+                }
+                Self::MadeByAnother { input, other } => format!(
+                    "{input}: é a tarefa {other} que o faz, e de uma tarefa para outra arquivos não são levados; deixe-o numa pasta que os workers compartilhem (cwd)."
+                ),
+                Self::OutputHeld => {
+                    "O programa escreve mais depressa do que se pode acompanhar: o resto da saída vem, inteiro, quando ele terminar.".into()
+                }
                 Self::InputIgnored => {
                     "AVISO: o que veio pela entrada padrão não foi enviado ao programa; use --stdin-from - para enviá-lo, ou < /dev/null.".into()
                 }
@@ -166,6 +191,16 @@ impl Message for FilesMessage {
                 Self::SameOutput { name } => format!(
                     "All tasks would leave the file {name} in one place; put {{}} or {{#}} into the name: --output-file {name}={{/}}.out"
                 ),
+                Self::TooLong { source, most } => {
+                    let source = if source == "-" { "Standard input" } else { source };
+                    format!("{source} has more than {most} bytes, the most here; what is larger goes with --input.")
+                }
+                Self::MadeByAnother { input, other } => format!(
+                    "{input}: the task {other} is to make it, and files are not taken from one task to another; leave it in a folder that the workers share (cwd)."
+                ),
+                Self::OutputHeld => {
+                    "The program prints faster than it can be followed: the rest of its output comes, as a whole, when it has ended.".into()
+                }
                 Self::InputIgnored => {
                     "WARNING: what came on standard input was not sent to the program; use --stdin-from - to send it, or < /dev/null.".into()
                 }

@@ -94,7 +94,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "own_dir" => {
             "Cada tentativa executa numa pasta só sua, vazia, removida quando ela termina; o nome está em MUTIRAO_WORK_DIR"
         }
-        "env" => "Uma variável de ambiente do programa; pode ser repetida",
+        "env" => {
+            "Uma variável de ambiente do programa; só o nome: com o valor daqui; pode ser repetida"
+        }
         "memory_limit" => {
             "Quanta memória uma tentativa pode ter: 512MiB, 2GiB; com mais, falha com OUT_OF_MEMORY ou falta-lhe memória, conforme o worker"
         }
@@ -384,7 +386,9 @@ fn english(id: &str) -> Option<&'static str> {
         "own_dir" => {
             "Each attempt runs in a folder of its own, empty, removed when it ends; its name is in MUTIRAO_WORK_DIR"
         }
-        "env" => "A variable of the program's environment; may be given several times",
+        "env" => {
+            "A variable of the program's environment; the name alone: as it is here; may be given several times"
+        }
         "memory_limit" => {
             "How much memory an attempt may have: 512MiB, 2GiB; with more it fails with OUT_OF_MEMORY, or gets no more, as its worker can"
         }

@@ -19,6 +19,7 @@ pub enum BadValue {
     Moment,
     Past,
     Pair,
+    Variable,
     Folder,
     Bytes,
 }
@@ -32,6 +33,12 @@ impl BadValue {
             (Lang::Pt, Self::Duration) => "informe um tempo, como 500ms, 15s, 2m ou 1h",
             (Lang::Pt, Self::Moment) => "informe data, hora e fuso, como 2026-12-01T08:00:00-03:00",
             (Lang::Pt, Self::Pair) => "informe um par, como zona=a ou gpus=1",
+            (Lang::Pt, Self::Variable) => {
+                "informe NOME=VALOR, ou o nome de uma variável que existe aqui, com texto UTF-8"
+            }
+            (Lang::En, Self::Variable) => {
+                "give NAME=VALUE, or the name of a variable that is set here, to UTF-8 text"
+            }
             (Lang::En, Self::Pair) => "give a pair, like zone=a or gpus=1",
             (Lang::Pt, Self::Folder) => "informe uma pasta, cujo caminho inteiro seja texto UTF-8",
             (Lang::Pt, Self::Bytes) => "informe um tamanho, como 512MiB ou 2GiB",

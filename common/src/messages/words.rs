@@ -1,5 +1,7 @@
 //! The platform's words for states, reasons and parts, as parts of sentences.
 
+use std::borrow::Cow;
+
 use crate::lang::Lang;
 use crate::proto::{Durability, NodeRole, TaskState};
 
@@ -135,6 +137,23 @@ pub fn pending_text(reason: &PendingReason, handler: &str, lang: Lang) -> String
     }
 }
 
+/// What comes from elsewhere, as a terminal may have it: control characters, by which it could be told to do something, are
+/// spelt out.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let is_harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    if text.chars().all(is_harmless) {
+        return text.into();
+    }
+    let mut plain = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_harmless(c) {
+            true => plain.push(c),
+            false => plain.extend(c.escape_default()),
+        }
+    }
+    plain.into()
+}
+
 /// Why a schedule made no task; a word of a later version stays what it is. `detail` is for developers.
 pub fn unmade_text(reason: &str, detail: &str, lang: Lang) -> String {
     match (lang, reason) {
@@ -179,5 +198,16 @@ pub fn waiting_text(word: &str, lang: Lang) -> &str {
         }
         (Lang::En, "COMMIT") => "its history to be stored before it serves",
         (_, other) => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_what_comes_from_elsewhere() {
+        assert_eq!(plain("olá\tvocê\n"), "olá\tvocê\n");
+        assert_eq!(plain("a\x1b[2J\u{9b}b\rc\x7f"), r"a\u{1b}[2J\u{9b}b\rc\u{7f}");
     }
 }

@@ -1,7 +1,7 @@
 //! What is said of a program beside its command line.
 
 use super::super::folder;
-use super::values::{bytes, label};
+use super::values::{bytes, variable};
 
 /// Where a program runs, and what it may take there.
 #[derive(Clone, Debug, clap::Args)]
@@ -12,7 +12,7 @@ pub struct Surroundings {
     pub own_dir: bool,
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub memory_limit: Option<u64>,
-    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
     pub env: Vec<(String, String)>,
 }
 

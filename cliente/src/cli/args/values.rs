@@ -66,6 +66,15 @@ pub fn label(text: &str) -> Result<(String, String), BadValue> {
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
+/// `NAME=VALUE`, or the name of one that the client has.
+pub fn variable(text: &str) -> Result<(String, String), BadValue> {
+    let pair = match text.split_once('=') {
+        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
+        None => std::env::var(text).ok().map(|value| (text.to_owned(), value)),
+    };
+    pair.filter(|(name, _)| !name.is_empty()).ok_or(BadValue::Variable)
+}
+
 /// `gpus=1`.
 pub fn resource(text: &str) -> Result<(String, u64), BadValue> {
     let (name, count) = label(text)?;

@@ -10,6 +10,7 @@ use common::blobs::relative_path;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::messages::client_files::FilesMessage;
 use common::messages::flow::FlowProblem;
 use common::proto::{Array, Receipt, Task, TaskState, TaskUpdate};
 use futures::future::try_join;
@@ -32,11 +33,13 @@ use super::{array, payload};
 /// Characters of the name of a group that are the file's, and those that are random.
 const MAX_STEM: usize = 24;
 const SUFFIX: usize = 8;
+/// Of a file of tasks.
+const MAX_BYTES: u64 = 16 << 20;
 /// Arrays that are asked for at a time.
 const ARRAYS_AT_ONCE: usize = 8;
 
 pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result<u8, Failure> {
-    let text = payload::text(source, payload::read(source)?)?;
+    let text = payload::text(source, payload::read_within(source, MAX_BYTES)?)?;
     let refused = |problem: FlowProblem| {
         Failure::usage(ClientMessage::Flow { source: source.to_owned(), problem })
     };
@@ -49,6 +52,7 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let sender = Sender::new(context.client.clone());
     let mut sources = Prepared::default();
     for (name, task) in &written {
+        not_made_by_others(&written, task)?;
         let prepared = sender.prepare(&task.inputs).await?;
         sources.sources.extend(prepared.sources.iter().cloned());
         let bad =
@@ -129,6 +133,20 @@ async fn until_finished(
     let (mut tally, of_arrays) = try_join(of_tasks, of_arrays).await?;
     tally.add(&of_arrays);
     Ok(tally)
+}
+
+/// Whoever names as input what another task leaves behind hears that it is not taken along.
+fn not_made_by_others(all: &[(String, Written)], task: &Written) -> Result<(), Failure> {
+    let missing = task.inputs.iter().filter(|input| !Path::new(input).exists());
+    for input in missing {
+        let made = all.iter().find(|(_, other)| other.outputs.contains(input));
+        if let Some((other, _)) = made {
+            let (input, other) = (input.clone(), other.clone());
+            let message = FilesMessage::MadeByAnother { input, other };
+            return Err(Failure::usage(ClientMessage::Files(message)));
+        }
+    }
+    Ok(())
 }
 
 /// The name of the file and something that is only this submission's.

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::messages::client_files::FilesMessage;
 use common::proto::{FollowOutputResponse, OutputPiece, OutputStream, Progress, Task};
 use serde_json::{Value, json};
 
@@ -87,7 +88,9 @@ impl<'a> Live<'a> {
         };
         let missing = piece.offset.saturating_sub(*printed);
         if is_held || is_whole && missing > 0 {
-            *self.held.of(piece.stream()) = true;
+            if !std::mem::replace(self.held.of(piece.stream()), true) {
+                self.remark(&ClientMessage::Files(FilesMessage::OutputHeld));
+            }
             return Ok(());
         }
         *printed = piece.offset + piece.data.len() as u64;

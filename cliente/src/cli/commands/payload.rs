@@ -10,6 +10,7 @@ use cliente::{
 use common::blobs;
 use common::endpoint::{MAX_LARGE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES};
 use common::messages::client::ClientMessage;
+use common::messages::client_files::FilesMessage;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -27,6 +28,8 @@ const SIMULATED: &str = "simulated";
 /// Lines, and their bytes, that go on together.
 const BATCH_LINES: usize = 5_000;
 const BATCH_BYTES: usize = 4 << 20;
+/// Bytes of standard input that are read into memory; a file may be longer, where the orchestrators take that.
+const MAX_STDIN_BYTES: u64 = 256 << 20;
 /// Batches that wait for the orchestrator.
 const BATCHES: usize = 4;
 
@@ -126,7 +129,7 @@ impl Template {
 
     /// What comes back of its files.
     pub fn outputs(&self, fill: impl Fn(&str) -> String) -> Result<Vec<Output>, Failure> {
-        self.files.output_file.iter().map(|output| Output::read(&fill(output))).collect()
+        self.files.output_file.iter().map(|output| Output::read(output, &fill)).collect()
     }
 
     /// The same for a program that takes and makes these.
@@ -281,20 +284,33 @@ fn payload_bytes(payload: &str) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// A file, or standard input for `-`. More than any payload holds is not read.
+/// A file, or standard input for `-`. Of what is longer than anything may be no more is read.
 pub fn read(source: &str) -> Result<Vec<u8>, Failure> {
-    // Enough for the library to say how much is too much.
-    let limit = MAX_LARGE_PAYLOAD_BYTES as u64 + 1;
+    let most = if source == STDIN { MAX_STDIN_BYTES } else { MAX_LARGE_PAYLOAD_BYTES as u64 };
+    read_within(source, most)
+}
+
+/// The same where less is too much.
+pub fn read_within(source: &str, most: u64) -> Result<Vec<u8>, Failure> {
+    let too_long = || {
+        let source = source.to_owned();
+        Failure::usage(ClientMessage::Files(FilesMessage::TooLong { source, most }))
+    };
     let mut content = Vec::new();
     let done = tokio::task::block_in_place(|| {
         if source == STDIN {
-            std::io::stdin().lock().take(limit).read_to_end(&mut content)
-        } else {
-            File::open(source)?.take(limit).read_to_end(&mut content)
+            return std::io::stdin().lock().take(most + 1).read_to_end(&mut content);
+        }
+        let file = File::open(source)?;
+        match file.metadata()?.len() {
+            length if length > most => Ok(usize::MAX),
+            _ => file.take(most + 1).read_to_end(&mut content),
         }
     });
-    done.map_err(Failure::input(source))?;
-    Ok(content)
+    match done.map_err(Failure::input(source))? as u64 > most {
+        true => Err(too_long()),
+        false => Ok(content),
+    }
 }
 
 pub fn text(source: &str, content: Vec<u8>) -> Result<String, Failure> {

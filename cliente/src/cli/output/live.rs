@@ -7,7 +7,7 @@ use common::lang::Lang;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::client_tables::Columns;
-use common::messages::words::state_word;
+use common::messages::words::{plain, state_word};
 use common::proto::{Task, TaskState};
 
 /// Characters of an id where there is no room for all of it: the last ones, since the first tell the time.
@@ -76,13 +76,15 @@ impl Rows {
 }
 
 fn cells(task: &Task, now_ms: u64, lang: Lang) -> Vec<String> {
-    vec![
+    [
         array_id::shown(&task.task_id),
         state_word(task.state(), lang).to_owned(),
         age(now_ms.saturating_sub(task.submitted_at_ms)),
         task.queue.clone(),
         task.worker_id.clone(),
     ]
+    .map(|cell| plain(&cell).into_owned())
+    .into()
 }
 
 fn widths(table: &[Vec<String>]) -> Vec<usize> {

@@ -6,7 +6,9 @@ use common::blobs::Content;
 use common::lang::Lang;
 use common::messages::client_tables::{Columns, Label};
 use common::messages::failures::task_error_text;
-use common::messages::words::{PendingReason, pending_text, role_word, state_word, waiting_text};
+use common::messages::words::{
+    PendingReason, pending_text, plain, role_word, state_word, waiting_text,
+};
 use common::proto::{
     Array, Delivery, GetClusterResponse, Group, ListUsersResponse, Progress, Queue, Quota, Receipt,
     Schedule, StateCount, Task, TaskError, TaskState, UndeliveredWebhook, Usage, User, Webhook,
@@ -48,7 +50,7 @@ impl Table {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING).set_header(columns.heads(self.lang));
         for row in rows {
-            table.add_row(row);
+            table.add_row(row.iter().map(|cell| plain(cell).into_owned()));
         }
         table.lines().map(|line| format!("{}\n", line.trim())).collect()
     }
@@ -59,7 +61,7 @@ impl Table {
         let width = shown().map(|(label, _)| self.label(*label).chars().count()).max();
         let width = width.unwrap_or_default() + 1;
         let line = |(label, value): &(Label, String)| {
-            format!("{:width$} {value}\n", format!("{}:", self.label(*label)))
+            format!("{:width$} {}\n", format!("{}:", self.label(*label)), plain(value))
         };
         shown().map(line).collect()
     }
@@ -285,7 +287,7 @@ impl Output for Table {
         parts.push(self.error(task));
         parts.extend(self.result(view).map(|result| shortened(&result)));
         parts.retain(|part| !part.is_empty());
-        format!("{}\n", parts.join("  "))
+        format!("{}\n", plain(&parts.join("  ")))
     }
 
     fn tasks(&self, tasks: &[Task]) -> String {
