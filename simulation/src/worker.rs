@@ -398,6 +398,7 @@ impl World {
         if !outcomes.is_empty() {
             self.say(nth, conn, Message::Outcomes(Outcomes { outcomes }));
         }
+        self.tell_given_up(nth);
         Ok(())
     }
 
@@ -567,7 +568,7 @@ impl World {
         let was_running = slots.running();
         match slots.finish(key, outcome) {
             Ending::Report(outcome) => self.report(nth, vec![outcome]),
-            Ending::GivenUp => self.give_back(nth, vec![key.into()], true),
+            Ending::GivenUp => self.tell_given_up(nth),
             Ending::Ended if self.workers[nth].slots.running() < was_running => {
                 self.report_end(nth, key.into());
             }

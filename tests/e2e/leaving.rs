@@ -84,3 +84,29 @@ fn of_two_workers_with_one_id_one_works_and_the_other_waits_and_says_why() -> an
     assert_eq!(cli.run(&["run", "--", "true"])?.code, Some(0));
     Ok(())
 }
+
+#[test]
+fn a_worker_that_is_left_alone_stops_what_it_runs_where_that_is_wanted() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &["--abandon-after-s", "1"])?;
+    let long = cli.submit(&["--", "sh", "-c", "echo $$; sleep 600"])?;
+    let once = cli.submit(&["--delivery", "at-most-once", "--", "sleep", "600"])?;
+    for id in [&long, &once] {
+        runs(&cli, id)?;
+    }
+    let pair = [cluster.principal.take(), cluster.backup.take()];
+    for mut orchestrator in pair.into_iter().flatten() {
+        orchestrator.kill()?;
+    }
+    let worker = cluster.workers[0].as_ref().expect("it was started");
+    worker.wait_for("2 tarefa(s) interrompida(s)", SOON)?;
+    worker.wait_for(&format!("[{long}] interrompida"), SOON)?;
+    cluster.start_pair_at_once()?;
+    let ended = |task: &[Value]| task.iter().all(|t| t["state"] == "LOST");
+    let lost = cli.until(&["status", &once], TRIES, ended)?.expect("nobody starts it again");
+    assert_eq!(lost[0]["error"]["code"], "WORKER_DRAINED", "{lost:?}");
+    let again = |task: &[Value]| task.iter().all(|t| t["attempt"] == 2 && t["state"] == "RUNNING");
+    assert!(cli.until(&["status", &long], TRIES, again)?.is_some());
+    assert_eq!(cli.run(&["cancel", &long])?.code, Some(0));
+    Ok(())
+}

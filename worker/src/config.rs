@@ -59,6 +59,8 @@ struct Flags {
     max_result_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_DRAIN_TIMEOUT_S", value_name = "S", default_value_t = 30)]
     drain_timeout_s: u64,
+    #[arg(long, env = "MUTIRAO_ABANDON_AFTER_S", value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    abandon_after_s: Option<u64>,
     #[arg(long, env = "MUTIRAO_FAIL_RATE", value_name = "0..1", default_value_t = 0.0)]
     fail_rate: f64,
     #[arg(long, env = "MUTIRAO_CRASH_AFTER", value_name = "N")]
@@ -107,6 +109,8 @@ pub struct Config {
     pub max_result_bytes: u64,
     /// How long an orderly end waits for running tasks.
     pub drain_timeout: Duration,
+    /// Without a principal for so long, what runs is stopped.
+    pub abandon_after: Option<Duration>,
     /// Faults to inject.
     pub faults: Faults,
     /// How logs are written.
@@ -214,6 +218,7 @@ impl Config {
             max_cache_bytes: flags.max_cache_bytes.0,
             max_result_bytes: flags.max_result_bytes.0,
             drain_timeout: Duration::from_secs(flags.drain_timeout_s),
+            abandon_after: flags.abandon_after_s.map(Duration::from_secs),
             faults: Faults {
                 fail_rate: flags.fail_rate,
                 crash_after: flags.crash_after,

@@ -139,6 +139,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         hanging: false,
         quiet_until: Instant::now() + ELECTION_GRACE,
         foreign: None,
+        alone_since: None,
         id_taken: None,
     };
     let signal = worker.work_until_ended().await?;
@@ -230,6 +231,8 @@ struct Worker {
     quiet_until: Instant,
     /// When an orchestrator of another cluster was last told of.
     foreign: Option<Instant>,
+    /// When the last session ended; `None` in one, and before the first.
+    alone_since: Option<Instant>,
     /// And that its id is another one's.
     id_taken: Option<Instant>,
 }

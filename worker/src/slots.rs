@@ -76,6 +76,8 @@ enum Claim {
 enum Held {
     Running(Claim),
     Done(Outcome),
+    /// It was stopped, and nobody was told yet that it is given back.
+    GivenUp,
 }
 
 /// By attempt.
@@ -117,7 +119,7 @@ impl Slots {
     pub fn receive(&mut self, assignment: &Assignment) -> Reception {
         let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
         match self.held.get(&key) {
-            Some(Held::Running(_)) => return Reception::Running,
+            Some(Held::Running(_) | Held::GivenUp) => return Reception::Running,
             Some(Held::Done(outcome)) => return Reception::Done(outcome.clone()),
             None => {}
         }
@@ -149,7 +151,10 @@ impl Slots {
         let has_succeeded = matches!(outcome.outcome, Some(outcome::Outcome::Succeeded(_)));
         match claim {
             Claim::Cancelled => Ending::Ended,
-            Claim::GivenUp if !has_succeeded => Ending::GivenUp,
+            Claim::GivenUp if !has_succeeded => {
+                self.held.insert(key.clone(), Held::GivenUp);
+                Ending::GivenUp
+            }
             Claim::Wanted | Claim::GivenUp => {
                 self.held.insert(key.clone(), Held::Done(outcome.clone()));
                 Ending::Report(outcome)
@@ -164,9 +169,26 @@ impl Slots {
                 *claim = Claim::GivenUp;
                 Some(key.clone())
             }
-            Held::Running(Claim::GivenUp | Claim::Cancelled) | Held::Done(_) => None,
+            Held::Running(Claim::GivenUp | Claim::Cancelled) | Held::Done(_) | Held::GivenUp => {
+                None
+            }
         });
         running.collect()
+    }
+
+    /// What was stopped, to be told to whoever is principal.
+    pub fn given_up(&self) -> Vec<AttemptRef> {
+        let given_up = self.held.iter().filter(|(_, held)| matches!(held, Held::GivenUp));
+        given_up.map(|(key, _)| key.into()).collect()
+    }
+
+    /// That was told.
+    pub fn forget_given_up(&mut self, attempts: &[AttemptRef]) {
+        for key in attempts.iter().map(Key::from) {
+            if let Some(Held::GivenUp) = self.held.get(&key) {
+                self.held.remove(&key);
+            }
+        }
     }
 
     /// All of it was given to others. Gives what is to be stopped.
@@ -176,7 +198,7 @@ impl Slots {
                 *claim = Claim::Cancelled;
                 Some(key.clone())
             }
-            Held::Running(Claim::Cancelled) | Held::Done(_) => None,
+            Held::Running(Claim::Cancelled) | Held::Done(_) | Held::GivenUp => None,
         });
         running.collect()
     }
@@ -210,7 +232,7 @@ impl Slots {
                 *claim = Claim::Cancelled;
                 Cancellation::Stop
             }
-            Some(Held::Done(_)) => {
+            Some(Held::Done(_) | Held::GivenUp) => {
                 self.held.remove(key);
                 Cancellation::Ended
             }
@@ -234,7 +256,7 @@ impl Slots {
     pub fn outcomes(&self) -> Vec<Outcome> {
         let done = |held: &Held| match held {
             Held::Done(outcome) => Some(outcome.clone()),
-            Held::Running(_) => None,
+            Held::Running(_) | Held::GivenUp => None,
         };
         self.held.values().filter_map(done).collect()
     }
@@ -376,7 +398,16 @@ mod tests {
         assert_eq!(slots.finish(&key("a", 1), failed.clone()), Ending::GivenUp);
         assert_eq!(slots.finish(&key("b", 1), outcome("b", 1)), Ending::Report(outcome("b", 1)));
         assert_eq!(slots.finish(&key("c", 1), failed), Ending::Ended);
-        assert_eq!(slots.held().len(), 2, "what came to an end by itself is kept");
+        assert_eq!(
+            slots.held().len(),
+            3,
+            "what came to an end by itself is kept, and what is to be told"
+        );
+        assert_eq!(slots.receive(&assignment("a", 1)), Reception::Running, "nobody knows yet");
+        let given_up = slots.given_up();
+        assert_eq!(given_up, [AttemptRef::from(&key("a", 1))]);
+        slots.forget_given_up(&given_up);
+        assert_eq!((slots.given_up(), slots.held().len()), (vec![], 2));
     }
 
     #[test]
@@ -390,6 +421,7 @@ mod tests {
         dropped.sort_by(|a, b| a.0.task_id.cmp(&b.0.task_id));
         let expected = [(key("a", 1), Ending::GivenUp), (key("b", 1), Ending::Ended)];
         assert_eq!(dropped, expected);
+        slots.forget_given_up(&slots.given_up());
         assert!(slots.is_empty());
     }
 

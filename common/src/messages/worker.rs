@@ -39,6 +39,11 @@ pub enum WorkerMessage {
     IdTaken {
         worker: String,
     },
+    /// No principal for so long: what ran is stopped.
+    Abandoned {
+        running: u64,
+        seconds: u64,
+    },
     TaskStarted {
         task: String,
         handler: String,
@@ -77,6 +82,7 @@ impl Message for WorkerMessage {
             Self::NoPrincipal { .. } => "no_principal",
             Self::ForeignCluster { .. } => "foreign_cluster",
             Self::IdTaken { .. } => "worker_id_taken",
+            Self::Abandoned { .. } => "abandoned",
             Self::TaskStarted { .. } => "task_started",
             Self::TaskFinished { .. } => "task_finished",
             Self::TaskFailed { .. } => "task_failed",
@@ -110,6 +116,7 @@ impl Message for WorkerMessage {
             Self::Disconnected { .. }
             | Self::NoPrincipal { .. }
             | Self::ForeignCluster { .. }
+            | Self::Abandoned { .. }
             | Self::TasksAggregated { .. }
             | Self::MemoryByCgroup { .. }
             | Self::MemoryByUlimit
@@ -152,6 +159,9 @@ impl WorkerMessage {
             }
             Self::IdTaken { worker } => format!(
                 "AVISO: outro worker já está conectado como {worker}. Se é outra máquina, inicie este com outro --advertise; se é o que acabou de morrer, este entra em seu lugar em alguns segundos..."
+            ),
+            Self::Abandoned { running, seconds } => format!(
+                "AVISO: nenhum principal há {seconds} s (--abandon-after-s): {running} tarefa(s) interrompida(s), que podem já executar em outro worker."
             ),
             Self::TaskStarted { task, handler } => {
                 format!("Executando tarefa [{task}] ({handler})")
@@ -203,6 +213,9 @@ impl WorkerMessage {
             }
             Self::IdTaken { worker } => format!(
                 "WARNING: another worker is connected as {worker}. If it is on another machine, start this one with another --advertise; if it is one that has just died, this one takes its place in a few seconds..."
+            ),
+            Self::Abandoned { running, seconds } => format!(
+                "WARNING: no principal for {seconds} s (--abandon-after-s): {running} task(s) stopped, which may run on another worker already."
             ),
             Self::TaskStarted { task, handler } => format!("Running task [{task}] ({handler})"),
             Self::TaskFinished { task } => format!("Task [{task}] finished."),

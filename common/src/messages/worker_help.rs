@@ -85,6 +85,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "work_root" => {
                 "Onde ficam os diretórios das tarefas com --own-dir; precisa existir [padrão: o diretório temporário do sistema]"
             }
+            "abandon_after_s" => {
+                "Sem principal por tantos segundos, interrompe o que executa [padrão: nunca]"
+            }
             "drain_timeout_s" => {
                 "Segundos que um encerramento ordenado (SIGTERM) espera pelas tarefas"
             }
@@ -124,6 +127,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             }
             "work_root" => {
                 "Where the directories of tasks with --own-dir are; must be there [default: the system's temporary directory]"
+            }
+            "abandon_after_s" => {
+                "Without a principal for so many seconds, stops what runs [default: never]"
             }
             "drain_timeout_s" => "Seconds that an orderly end (SIGTERM) waits for tasks",
             "fail_rate" => "Injected fault: fraction of the attempts that fail",

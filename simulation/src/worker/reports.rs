@@ -29,6 +29,15 @@ impl World {
         }
     }
 
+    /// Those that were stopped; in the next session, if there is none.
+    pub(super) fn tell_given_up(&mut self, nth: usize) {
+        let given_up = self.workers[nth].slots.given_up();
+        if !given_up.is_empty() && self.registered_conn(nth).is_some() {
+            self.workers[nth].slots.forget_given_up(&given_up);
+            self.give_back(nth, given_up, true);
+        }
+    }
+
     pub(super) fn give_back(&mut self, nth: usize, attempts: Vec<AttemptRef>, begun: bool) {
         if let Some(conn) = self.registered_conn(nth) {
             self.say(nth, conn, Message::Returned(AttemptsReturned { attempts, begun }));

@@ -59,6 +59,8 @@ impl Worker {
         let heartbeat = tokio::spawn(session::heartbeat(outbox.clone(), interval));
         // What was reported before may have been lost with the stream before.
         self.reports = self.slots.outcomes();
+        self.stopped = self.slots.given_up();
+        self.alone_since = None;
         self.prefetch.forget_told();
         self.executor.forget_told();
         self.said.clear();
@@ -123,6 +125,7 @@ impl Worker {
             }
         }
         heartbeat.abort();
+        self.alone_since = Some(Instant::now());
         self.leave_waiting();
         if self.hanging {
             // As asked: the connection stays open, and nothing is said any more.
@@ -329,7 +332,9 @@ impl Worker {
         }
         for (given_back, begun) in [(&mut self.returned, false), (&mut self.stopped, true)] {
             if !given_back.is_empty() {
-                let returned = AttemptsReturned { attempts: std::mem::take(given_back), begun };
+                let attempts = std::mem::take(given_back);
+                self.slots.forget_given_up(&attempts);
+                let returned = AttemptsReturned { attempts, begun };
                 outbox.send(message(Message::Returned(returned))).await.map_err(drop)?;
             }
         }

@@ -21,6 +21,7 @@ impl Worker {
     pub(super) async fn wait(&mut self, duration: Duration) -> Option<Endpoint> {
         let deadline = tokio::time::Instant::now() + duration;
         let drain = self.drain.clone();
+        self.abandon_if_alone();
         loop {
             tokio::select! {
                 () = drain.cancelled(), if self.slots.is_empty() => return None,
@@ -88,6 +89,26 @@ impl Worker {
             tried.push(endpoint);
         }
         Ok(None)
+    }
+
+    /// As the operator wants it: without a principal for so long, others may have been given what runs here.
+    fn abandon_if_alone(&mut self) {
+        let (Some(limit), Some(since)) = (self.config.abandon_after, self.alone_since) else {
+            return;
+        };
+        if since.elapsed() < limit {
+            return;
+        }
+        let running = self.slots.give_up();
+        if !running.is_empty() {
+            let (running, seconds) = (running.len() as u64, limit.as_secs());
+            self.console.warn(&Line::Abandoned { running, seconds });
+        }
+        for key in running {
+            if !self.executor.stop(&key) {
+                self.slots.give_back(&key);
+            }
+        }
     }
 
     /// Another process has our id: what runs here was given to others.
