@@ -78,3 +78,31 @@ fn what_is_no_text_comes_out_as_the_program_printed_it() -> anyhow::Result<()> {
     assert_eq!(mapped.stdout, b"a\t\xff\0\nb\t\xff\0\n");
     Ok(())
 }
+
+#[test]
+fn an_input_that_is_no_text_ends_the_inputs_and_not_the_work() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let file = dir.path().join("inputs");
+    fs::write(&file, b"one\ntwo\nb\xe9d\nfour\n")?;
+    let file = file.display().to_string();
+    let mapped =
+        cli.run(&["map", "-k", "--inputs", &file, "--", "sh", "-c", "sleep 0.2; echo $0"])?;
+    assert_eq!((mapped.code, &*mapped.stdout), (Some(i32::from(exit::USAGE)), "one\ntwo\n"));
+    assert!(mapped.stderr.contains("A linha 3"), "{mapped:?}");
+    let states = cli.json(&["list"])?;
+    assert!(states.iter().all(|task| task["state"] == "SUCCEEDED"), "{states:?}");
+
+    // What is in the place of an input divides nothing.
+    let script = r#"echo "$0" > "$0.out""#;
+    let place = format!("{{}}.out={}/{{}}.here", dir.path().display());
+    let args =
+        ["map", "--output-file", &place, "--", "sh", "-c", script, "{}", ":::", "a=b", "c d"];
+    let mapped = cli.run(&args)?;
+    assert_eq!(mapped.code, Some(0), "{mapped:?}");
+    for name in ["a=b", "c d"] {
+        let got = fs::read_to_string(dir.path().join(format!("{name}.here")))?;
+        assert_eq!(got, format!("{name}\n"));
+    }
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! `cliente map -- PROGRAM ::: INPUT…`: a program for each input, in the spirit of GNU parallel.
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,11 +64,19 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     let until_it_ends = terminal::before_end(async move {
         cancel_all(&client, &of_end).await;
     });
+    // One that is no text ends the inputs; those before it were submitted, and are worth to be waited for.
+    let bad_input = Mutex::new(None);
+    let inputs = inputs.scan((), |(), inputs| match inputs {
+        Ok(inputs) => ready(Some(inputs)),
+        Err(failure) => {
+            *bad_input.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+            ready(None)
+        }
+    });
     let tasks = inputs.enumerate().map(|(nth, inputs)| {
         let open = Arc::clone(&open);
         let (program, template, sender) = (&program, &template, &sender);
         async move {
-            let inputs = inputs?;
             let number = nth as u64 + 1;
             let argv = inputs::fill(program, &inputs, number);
             let fill = |text: &str| inputs::fill_text(text, &inputs, number);
@@ -108,7 +117,9 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
                 continue;
             }
         };
-        let Some(done) = next else { break None };
+        let Some(done) = next else {
+            break bad_input.lock().unwrap_or_else(PoisonError::into_inner).take();
+        };
         let shown = done.and_then(|done| {
             bar.inc(1);
             bar.suspend(|| show(context, &done, tag))?;
