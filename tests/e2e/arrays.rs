@@ -149,3 +149,25 @@ fn what_did_not_succeed_is_told_by_number_and_found_by_it() -> anyhow::Result<()
     assert_eq!(all.len(), 5, "and not the task beside it: {all:?}");
     Ok(())
 }
+
+#[test]
+fn the_files_of_its_tasks_come_each_into_a_folder_named_by_its_number() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let script = "echo at $MUTIRAO_ARRAY_INDEX > made; [ $MUTIRAO_ARRAY_INDEX != 2 ]";
+    let submit = ["submit", "--array", "1-3", "--output-file", "made", "--wait"];
+    let waited = cli.run(&[&submit[..], &["--", "sh", "-c", script]].concat())?;
+    assert!(waited.stderr.contains("--files --into"), "{}", waited.stderr);
+    let array = cli.json(&["list"])?[0]["array_id"].as_str().expect("of an array").to_owned();
+    let into = dir.path().join("all");
+    let place = into.display().to_string();
+    let got = cli.json(&["result", &array, "--files", "--into", &place])?;
+    let mut numbers: Vec<_> = got.iter().filter_map(|file| file["array_index"].as_u64()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3], "also of one that failed: {got:?}");
+    for number in numbers {
+        let text = std::fs::read_to_string(into.join(number.to_string()).join("made"))?;
+        assert_eq!(text, format!("at {number}\n"));
+    }
+    Ok(())
+}

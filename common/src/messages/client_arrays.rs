@@ -14,6 +14,8 @@ pub enum ArrayMessage {
     IsAnArray { array: String },
     /// One that was waited for is no longer known.
     Forgotten { array: String },
+    /// Its tasks may have left files.
+    FilesLeft { array: String },
     /// Numbers of its tasks that did not succeed, the first of them.
     DidNotSucceed { array: String, numbers: Vec<u32>, is_all: bool },
 }
@@ -24,6 +26,7 @@ impl Message for ArrayMessage {
             Self::Accepted { .. } => "accepted_array",
             Self::IsAnArray { .. } => "is_an_array",
             Self::Forgotten { .. } => "array_forgotten",
+            Self::FilesLeft { .. } => "array_files_left",
             Self::DidNotSucceed { .. } => "array_did_not_succeed",
         }
     }
@@ -40,7 +43,7 @@ impl ArrayMessage {
     fn portuguese(&self) -> String {
         match self {
             Self::IsAnArray { array } => format!(
-                "{array} é um array: use status, list --array ou watch para ele; para uma de suas tarefas, acrescente o número dela: {array}_0."
+                "{array} é um array: use status, list --array, watch ou result --files para ele; para uma de suas tarefas, acrescente o número dela: {array}_0."
             ),
             Self::Forgotten { array } => format!(
                 "O array {array} terminou e já foi esquecido (retenção); quantas tarefas falharam não se sabe mais."
@@ -53,6 +56,9 @@ impl ArrayMessage {
             Self::Accepted { array, existed: true, .. } => {
                 format!("Array {array} já tinha sido recebido; nada foi duplicado.")
             }
+            Self::FilesLeft { array } => format!(
+                "Os arquivos das tarefas: cliente result {array} --files --into PASTA (em PASTA/0, PASTA/1, …)."
+            ),
             Self::DidNotSucceed { array, numbers, is_all } => {
                 let numbers = listed(numbers, *is_all);
                 format!(
@@ -65,7 +71,7 @@ impl ArrayMessage {
     fn english(&self) -> String {
         match self {
             Self::IsAnArray { array } => format!(
-                "{array} is an array: use status, list --array or watch for it; for one of its tasks, add its number: {array}_0."
+                "{array} is an array: use status, list --array, watch or result --files for it; for one of its tasks, add its number: {array}_0."
             ),
             Self::Forgotten { array } => format!(
                 "The array {array} ended and was forgotten (retention); how many of its tasks failed is no longer known."
@@ -78,6 +84,9 @@ impl ArrayMessage {
             Self::Accepted { array, existed: true, .. } => {
                 format!("Array {array} had been accepted before; nothing was duplicated.")
             }
+            Self::FilesLeft { array } => format!(
+                "The files of its tasks: cliente result {array} --files --into FOLDER (in FOLDER/0, FOLDER/1, …)."
+            ),
             Self::DidNotSucceed { array, numbers, is_all } => {
                 let numbers = listed(numbers, *is_all);
                 format!(

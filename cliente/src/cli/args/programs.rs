@@ -40,6 +40,11 @@ pub struct Files {
 }
 
 impl Files {
+    /// Some of its files come back.
+    pub fn makes_any(&self) -> bool {
+        !self.output_file.is_empty()
+    }
+
     /// A flag that was given.
     pub fn given(&self) -> Option<&'static str> {
         [(&self.input, "--input"), (&self.output_file, "--output-file")]

@@ -65,6 +65,10 @@ pub async fn submit(
     if !context.is_json {
         say(&tally.summary().text(context.lang));
         say_which_failed(context, &array).await?;
+        if options.files.makes_any() && array.succeeded > 0 {
+            let array = array.array_id.clone();
+            say(&ArrayMessage::FilesLeft { array }.text(context.lang));
+        }
     }
     Ok(tally.exit_code())
 }

@@ -50,7 +50,6 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
         }
         Online::Status { task_id, explain: true } => explain::run(context, &task_id).await,
         Online::Result { task_id, files: true, into, wait, .. } => {
-            array::check_task(&task_id)?;
             let into = into.unwrap_or_else(|| ".".into());
             result::files(context, &task_id, &into, &wait).await
         }

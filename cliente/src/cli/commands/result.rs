@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use cliente::Produced;
+use cliente::{Produced, TaskFilter};
+use common::array_id;
+use common::blobs::StagedFile;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::client_files::FilesMessage;
 use common::proto::TaskState;
+use indicatif::ProgressBar;
 
 use super::super::Context;
 use super::super::args::Wait;
@@ -16,20 +19,71 @@ use super::super::files;
 use super::super::output::{self, TaskView};
 use super::super::report::{self, Report};
 use super::super::terminal::say;
-use super::wait;
+use super::{array, wait};
 
-/// Its files instead of what it printed.
-pub async fn files(
+/// Tasks of an array that are asked for at once.
+const PAGE: u32 = 1_000;
+
+/// Its files instead of what it printed. Those of a task of an array are in a folder named by its number.
+pub async fn files(context: &Context, id: &str, into: &Path, wait: &Wait) -> Result<u8, Failure> {
+    let count = match array_id::is_array(id) {
+        true => files_of_array(context, id, into, wait).await?,
+        false => {
+            if wait.wait {
+                let finished = wait::until_finished(context, vec![id.to_owned()], |_| Ok(()));
+                wait::within(wait.wait_timeout, finished).await?;
+            }
+            files_of_task(context, id, (into, None)).await?
+        }
+    };
+    if !context.is_json {
+        let into = into.display().to_string();
+        say(&ClientMessage::Files(FilesMessage::FilesReceived { count, into }).text(context.lang));
+    }
+    Ok(exit::OK)
+}
+
+async fn files_of_array(
     context: &Context,
-    task_id: &str,
+    id: &str,
     into: &Path,
     wait: &Wait,
-) -> Result<u8, Failure> {
-    if wait.wait {
-        let ids = vec![task_id.to_owned()];
-        wait::within(wait.wait_timeout, wait::until_finished(context, ids, |_| Ok(()))).await?;
+) -> Result<u64, Failure> {
+    let array = match wait.wait {
+        true => {
+            let bar = ProgressBar::hidden();
+            let ended = array::until_ended(context, id, (&bar, true));
+            wait::within(wait.wait_timeout, ended).await?
+        }
+        false => context.client.array(id).await?.0,
+    };
+    if array.queued > 0 || array.running > 0 {
+        let (task, state) = (array.array_id, TaskState::Running);
+        return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
     }
-    let (task, result, _) = context.client.produced(task_id).await?;
+    let filter = TaskFilter { array_id: Some(array.array_id), ..TaskFilter::default() };
+    let (mut count, mut token) = (0, String::new());
+    loop {
+        let (tasks, next, _) = context.client.list(&filter, PAGE, &token).await?;
+        for task in tasks {
+            let Some((_, number)) = array_id::of_task(&task.task_id) else { continue };
+            let into = into.join(number.to_string());
+            count += files_of_task(context, &task.task_id, (&into, Some(number))).await?;
+        }
+        if next.is_empty() {
+            return Ok(count);
+        }
+        token = next;
+    }
+}
+
+/// `number`: in its array.
+async fn files_of_task(
+    context: &Context,
+    id: &str,
+    (into, number): (&Path, Option<u32>),
+) -> Result<u64, Failure> {
+    let (task, result, _) = context.client.produced(id).await?;
     if !cliente::is_final(task.state()) {
         let (task, state) = (task.task_id.clone(), task.state());
         return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
@@ -42,13 +96,16 @@ pub async fn files(
     let made = report.map(|report| report.files).unwrap_or_default();
     let count = files::receive(&context.client, &made, &[], into).await?;
     if context.is_json {
-        let list = made.iter().map(|file| serde_json::json!(file).to_string() + "\n");
-        output::bytes(list.collect::<String>().as_bytes())?;
-    } else {
-        let into = into.display().to_string();
-        say(&ClientMessage::Files(FilesMessage::FilesReceived { count, into }).text(context.lang));
+        let line = |file: &StagedFile| {
+            let mut file = serde_json::json!(file);
+            if let Some(number) = number {
+                file["array_index"] = number.into();
+            }
+            format!("{file}\n")
+        };
+        output::bytes(made.iter().map(line).collect::<String>().as_bytes())?;
     }
-    Ok(exit::OK)
+    Ok(count)
 }
 
 pub async fn run(context: &Context, task_id: &str, raw: bool, wait: &Wait) -> Result<u8, Failure> {
