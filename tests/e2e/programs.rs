@@ -54,12 +54,17 @@ fn the_programs_of_a_killed_worker_end_with_it() -> anyhow::Result<()> {
     let before = cli.submit(&["--handler", "command", "--", "true"])?;
     let task = cli.finished(&before, 200)?.expect("it finishes");
     assert_eq!(task["state"].as_str(), Some("SUCCEEDED"), "{task}");
-    let script = format!("sleep 1000 & setsid sleep 1000 & echo $$ $! > {}; wait", pids.display());
+    // Of those that leave the group one cleans its environment, and one is no longer a descendant.
+    let script = format!(
+        "sleep 1000 & a=$!; env -i /usr/bin/setsid sleep 1000 & b=$!; (setsid sleep 1000 & echo $! > {0}.c); \
+         echo $$ $a $b $(cat {0}.c) > {0}; wait",
+        pids.display()
+    );
     cli.submit(&["--handler", "command", "--", "sh", "-c", &script])?;
     let family = wait_for("the program to run", || {
         let text = std::fs::read_to_string(&pids).ok()?;
         let family: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        (family.len() == 2).then_some(family)
+        (family.len() == 4).then_some(family)
     });
     assert!(family.iter().all(|pid| runs(pid)), "{family:?}");
     let mut worker = cluster.workers[0].take().expect("it was started");

@@ -205,7 +205,8 @@ async fn what_has_left_the_group_of_a_stopped_program_ends_with_it() {
     let inner = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000", file.display());
     let context = context();
     let cancelled = context.cancelled.clone();
-    let order = json!({ "argv": ["sh", "-c", "setsid sh -c \"$0\" & wait", inner] }).to_string();
+    let stray = "env -i PATH=\"$PATH\" setsid sh -c \"$0\" & wait";
+    let order = json!({ "argv": ["sh", "-c", stray, inner] }).to_string();
     let attempt = tokio::spawn(CommandHandler::default().run(context, order.into_bytes()));
     let stray = loop {
         match std::fs::read_to_string(&file) {

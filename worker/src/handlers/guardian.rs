@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::command::RUN_ID;
 
-/// Reads `+ GROUP RUN` and `- GROUP RUN` until the worker is gone, however it ended. What has left the group still names its
-/// run in its environment.
+/// Reads `+ GROUP RUN` and `- GROUP RUN` until the worker is gone, however it ended. What has left the group descends from the
+/// program, whose number is the group's, or names its run in its environment.
 const SCRIPT: &str = r#"
 held=
 while read -r sign group run; do
@@ -23,9 +23,24 @@ while read -r sign group run; do
     held=$others
     if [ "$sign" = + ]; then held="$held $group:$run"; fi
 done
-for program in $held; do kill -s KILL -- "-${program%%:*}"; done
+mark=$1
 for program in $held; do
-    for place in $(grep -asl "$1=${program#*:}" /proc/[0-9]*/environ); do
+    family=" ${program%%:*} "
+    grown=1
+    while [ "$grown" ]; do
+        grown=
+        for stat in /proc/[0-9]*/stat; do
+            read -r line < "$stat" || continue
+            set -- ${line##*) }
+            case $family in *" ${line%% *} "*) continue ;; esac
+            case $family in *" $2 "*) family="$family${line%% *} "; grown=1 ;; esac
+        done
+    done
+    kill -s KILL -- "-${program%%:*}"
+    kill -s KILL $family
+done
+for program in $held; do
+    for place in $(grep -asl "$mark=${program#*:}" /proc/[0-9]*/environ); do
         pid=${place#/proc/}
         kill -s KILL "${pid%/environ}"
     done
