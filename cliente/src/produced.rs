@@ -51,6 +51,18 @@ impl Client {
     /// # Errors
     /// As [`Client::task`].
     pub async fn produced(&self, task_id: &str) -> Result<(Task, Produced, Receipt), Error> {
+        let (task, produced, _, receipt) = self.described(task_id).await?;
+        Ok((task, produced, receipt))
+    }
+
+    /// The same with what was asked for, which is known until the task succeeds or is cancelled.
+    ///
+    /// # Errors
+    /// As [`Client::task`].
+    pub async fn described(
+        &self,
+        task_id: &str,
+    ) -> Result<(Task, Produced, Option<Box<proto::TaskSpec>>, Receipt), Error> {
         let request = proto::GetTaskResultRequest { task_id: canonical_task_id(task_id) };
         let answer = self
             .targets
@@ -65,7 +77,7 @@ impl Client {
             .await?;
         let produced = Produced::read(answer.result, answer.result_blob.as_deref())?;
         let (task, receipt) = answer.task.zip(answer.receipt).ok_or_else(incomplete)?;
-        Ok((task, produced, receipt))
+        Ok((task, produced, answer.spec.map(Box::new), receipt))
     }
 
     /// The present state of a task, with its result if it has one, however long that is.

@@ -415,9 +415,10 @@ impl World {
             (Question::CancelArray(array), Err(Rejection::ArrayNotFound { .. })) => {
                 linearizable::check_absent(&self.truth, array.task(1), index)
             }
-            (Question::Status(_) | Question::Result(_), Ok(Answer::Task { snapshot, result })) => {
-                linearizable::check_task(&self.truth, snapshot, result.as_ref(), index)
-            }
+            (
+                Question::Status(_) | Question::Result(_),
+                Ok(Answer::Task { snapshot, result, .. }),
+            ) => linearizable::check_task(&self.truth, snapshot, result.as_ref(), index),
             (Question::Cancel(_), Ok(Answer::Cancelled { snapshot })) => {
                 let is_over = snapshot.state.is_finished();
                 let state: TaskState = snapshot.state;

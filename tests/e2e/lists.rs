@@ -52,3 +52,28 @@ fn a_filtered_list_goes_on_page_by_page_after_the_principal_is_dead() -> anyhow:
     assert_eq!([ids(&page), ids(&rest)].concat(), ids(&night));
     Ok(())
 }
+
+#[test]
+fn a_task_tells_what_was_asked_for_until_it_is_done() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &["--resources", "gpus=1"])?;
+    let flags = ["--retries", "2", "--deadline", "1h", "--resource", "gpus=1", "--env", "A=1"];
+    let id = cli.submit(&[&flags[..], &["--", "sleep", "600"]].concat())?;
+    cluster.kill_principal()?;
+    let asked = cli.json(&["status", &id])?[0]["asked"].clone();
+    assert_eq!(asked["payload"]["argv"], serde_json::json!(["sleep", "600"]), "{asked}");
+    let numbers = ["max_attempts", "deadline_after_ms", "slots"].map(|field| asked[field].as_u64());
+    assert_eq!(numbers, [Some(3), Some(3_600_000), Some(1)]);
+    assert_eq!(asked["resources"]["gpus"], 1);
+    let shown = cli.run(&["status", &id])?.stdout;
+    for words in ["sleep 600", "--retries 2", "--deadline 3600000ms", "gpus=1"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let array = cli.json(&["submit", "--array", "0-9", "--", "sleep", "1"])?.remove(0);
+    let waits = format!("{}_9", array["array_id"].as_str().expect("an array"));
+    let waits = cli.json(&["status", &waits])?.remove(0);
+    assert_eq!(waits["asked"]["payload"]["argv"][0], "sleep", "{waits}");
+    assert_eq!(cli.run(&["cancel", &id])?.code, Some(0));
+    assert!(cli.json(&["status", &id])?[0].get("asked").is_none());
+    Ok(())
+}

@@ -146,7 +146,7 @@ pub enum Online {
         #[arg(long, short)]
         follow: bool,
     },
-    List(List),
+    List(Box<List>),
     Watch {
         #[arg(value_name = "ID", value_parser = task_id)]
         task_ids: Vec<String>,

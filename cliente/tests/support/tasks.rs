@@ -255,6 +255,7 @@ impl TaskOrchestrator for Script {
             result: result.into(),
             result_blob: None,
             receipt,
+            spec: None,
         }))
     }
 

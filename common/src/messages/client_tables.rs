@@ -149,6 +149,9 @@ pub enum Label {
     Waiting,
     NotBefore,
     Handler,
+    Needs,
+    /// Retries and time limits.
+    Terms,
     Delivery,
     /// A task that is never started twice.
     AtMostOnce,
@@ -260,6 +263,10 @@ impl Label {
             (Lang::Pt, Self::NotBefore) => "Não antes de",
             (Lang::En, Self::NotBefore) => "Not before",
             (_, Self::Handler) => "Handler",
+            (Lang::Pt, Self::Needs) => "Requer",
+            (Lang::En, Self::Needs) => "Needs",
+            (Lang::Pt, Self::Terms) => "Condições",
+            (Lang::En, Self::Terms) => "Terms",
             (Lang::Pt, Self::Delivery) => "Entrega",
             (Lang::En, Self::Delivery) => "Delivery",
             (Lang::Pt, Self::AtMostOnce) => "no máximo uma vez",

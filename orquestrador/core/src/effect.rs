@@ -13,7 +13,7 @@ use crate::quota::{Quota, Usage};
 use crate::rejection::Rejection;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
-use crate::terms::Origin;
+use crate::terms::{Origin, Terms};
 use crate::webhook::{Owed, WebhookStanding};
 
 /// One thing to do.
@@ -44,6 +44,13 @@ pub enum Effect {
     Notice(Notice),
     /// The users changed: what the edge verifies tokens against.
     UsersChanged { users: Vec<UserRecord> },
+}
+
+/// What somebody wanted of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub payload: Blob,
+    pub terms: Arc<Terms>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +105,8 @@ pub enum Answer {
     Task {
         snapshot: TaskSnapshot,
         result: Option<Blob>,
+        /// Asked for with the result, and known until it succeeds or is cancelled.
+        asked: Option<Asked>,
     },
     Tasks {
         tasks: Vec<(TaskSnapshot, Option<Blob>)>,

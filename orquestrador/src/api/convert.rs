@@ -15,7 +15,9 @@ use orquestrador_core::effect::{
     TaskState, WorkerSnapshot,
 };
 use orquestrador_core::event::LossCause;
-use orquestrador_core::ids::{Attempt, Blob, BlobRef, GroupName, ScheduleName, TaskId, Timestamp};
+use orquestrador_core::ids::{
+    Attempt, Blob, BlobRef, GroupName, HandlerName, ScheduleName, TaskId, Timestamp,
+};
 use orquestrador_core::schedule::moment_of;
 use orquestrador_core::terms::Terms;
 use orquestrador_core::webhook::{Settled, WebhookStanding};
@@ -277,6 +279,27 @@ pub fn task_step(step: &Step) -> proto::TaskStep {
             proto::TaskStep { what, cause, ..base }
         }
         What::Cancelled => proto::TaskStep { what: "CANCELLED".into(), ..base },
+    }
+}
+
+/// What somebody wanted of a task, but for its start and what it comes after. A payload that is a blob is left out.
+pub fn task_spec(
+    (handler, payload): (&HandlerName, Option<&Blob>),
+    terms: &Terms,
+) -> proto::TaskSpec {
+    proto::TaskSpec {
+        handler: handler.to_string(),
+        payload: payload.map(|payload| content(payload.clone()).0).unwrap_or_default(),
+        delivery: delivery(terms.delivery).into(),
+        retry: retry(terms).map(Box::new),
+        queue: terms.queue.to_string(),
+        priority: terms.priority.into(),
+        attempt_timeout_ms: terms.times.attempt_ms,
+        expires_after_ms: terms.times.begin_ms,
+        deadline_after_ms: terms.times.end_ms,
+        needs: needs(terms).map(Box::new),
+        webhook: webhook_url(terms),
+        ..proto::TaskSpec::default()
     }
 }
 

@@ -183,24 +183,7 @@ fn spec(name: &ScheduleName, schedule: &Schedule, with_payload: bool) -> proto::
         name: name.to_string(),
         expression: expression.clone(),
         zone: zone.clone(),
-        task: Some(proto::TaskSpec {
-            handler: handler.to_string(),
-            payload: if with_payload {
-                convert::content(payload.clone()).0
-            } else {
-                Default::default()
-            },
-            delivery: convert::delivery(terms.delivery).into(),
-            retry: convert::retry(terms).map(Box::new),
-            queue: terms.queue.to_string(),
-            priority: terms.priority.into(),
-            attempt_timeout_ms: terms.times.attempt_ms,
-            expires_after_ms: terms.times.begin_ms,
-            deadline_after_ms: terms.times.end_ms,
-            needs: convert::needs(terms).map(Box::new),
-            webhook: convert::webhook_url(terms),
-            ..proto::TaskSpec::default()
-        }),
+        task: Some(convert::task_spec((handler, with_payload.then_some(payload)), terms)),
         catch_up: match catch_up {
             CatchUp::Skip => proto::CatchUp::Skip.into(),
             CatchUp::One => proto::CatchUp::One.into(),

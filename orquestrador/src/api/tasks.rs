@@ -20,7 +20,7 @@ use common::proto::{
     SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
 };
 use orquestrador_core::command::{Look, NewTask, NewWork};
-use orquestrador_core::effect::TaskSnapshot;
+use orquestrador_core::effect::{Asked, TaskSnapshot};
 use orquestrador_core::ids::{Attempt, Blob, BlobRef, Index, RequestId, TaskId, UserName};
 use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
@@ -39,6 +39,8 @@ use crate::task_history::history;
 use crate::users::{Caller, Users};
 use crate::webhooks::Webhooks;
 
+/// Of a payload that is shown with its task.
+const SHOWN_BYTES: usize = 64 << 10;
 /// Batches of updates that may wait for a watcher; a slower reader is cut off.
 const WATCH_QUEUE: usize = 256;
 
@@ -71,14 +73,16 @@ impl Service {
         caller: Caller,
         task: TaskId,
         with_result: bool,
-    ) -> Result<(TaskSnapshot, Option<Blob>, common::proto::Receipt), Status> {
+    ) -> Result<(TaskSnapshot, (Option<Blob>, Option<Asked>), common::proto::Receipt), Status> {
         let owner = caller.user;
         let done = self
             .driver
             .call(|request| Command::Query { request, owner, task, with_result })
             .await?;
         match done.answer.map_err(|r| rejected(&r))? {
-            Answer::Task { snapshot, result } => Ok((snapshot, result, done.receipt)),
+            Answer::Task { snapshot, result, asked } => {
+                Ok((snapshot, (result, asked), done.receipt))
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -338,13 +342,18 @@ impl TaskOrchestrator for Service {
     ) -> Result<Response<GetTaskResultResponse>, Status> {
         let (caller, body) = self.caller(request).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
-        let (snapshot, result, receipt) = self.query(caller, task, true).await?;
+        let (snapshot, (result, asked), receipt) = self.query(caller, task, true).await?;
+        let spec = asked.map(|asked| {
+            let payload = Some(&asked.payload).filter(|payload| payload.len() <= SHOWN_BYTES);
+            convert::task_spec((&snapshot.handler, payload), &asked.terms)
+        });
         let (result, result_blob) = result.map(convert::content).unwrap_or_default();
         Ok(Response::new(GetTaskResultResponse {
             task: Some(self.with_progress(&snapshot)),
             result,
             result_blob,
             receipt: Some(receipt),
+            spec,
         }))
     }
 

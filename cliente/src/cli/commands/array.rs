@@ -74,30 +74,14 @@ pub async fn submit(
 }
 
 /// The numbers of the first ones that did not succeed.
-pub async fn say_which_failed(context: &Context, array: &Array) -> Result<(), Failure> {
+async fn say_which_failed(context: &Context, array: &Array) -> Result<(), Failure> {
     let count = array.failed.saturating_add(array.lost);
     if count == 0 {
         return Ok(());
     }
-    let filter = TaskFilter {
-        states: vec![TaskState::Failed, TaskState::Lost, TaskState::Cancelled],
-        array_id: Some(array.array_id.clone()),
-        ..TaskFilter::default()
-    };
-    let (mut numbers, mut token) = (Vec::new(), String::new());
     // Of very many nobody reads which were the first.
     let is_few = count <= FEW;
-    while is_few {
-        let (tasks, next, _) = context.client.list(&filter, PAGE, &token).await?;
-        let number = |task: &Task| array_id::of_task(&task.task_id).map(|(_, number)| number);
-        numbers.extend(tasks.iter().filter_map(number));
-        if next.is_empty() {
-            break;
-        }
-        token = next;
-    }
-    // They come the newest first, and one that has no record is none of them.
-    numbers.reverse();
+    let mut numbers = if is_few { unsuccessful(context, &array.array_id).await? } else { vec![] };
     let is_all = is_few && numbers.len() <= NAMED;
     numbers.truncate(NAMED);
     if !(is_few && numbers.is_empty()) {
@@ -112,6 +96,27 @@ async fn until_finished(context: &Context, array: &Array) -> Result<Array, Failu
     let bar = wait::bar(array.count as usize);
     let _until_it_ends = wait::tell_if_interrupted(context);
     until_ended(context, &array.array_id, (&bar, !context.is_json)).await
+}
+
+/// The numbers of those that did not succeed, but for those without a record.
+async fn unsuccessful(context: &Context, array_id: &str) -> Result<Vec<u32>, Failure> {
+    let filter = TaskFilter {
+        states: vec![TaskState::Failed, TaskState::Lost, TaskState::Cancelled],
+        array_id: Some(array_id.to_owned()),
+        ..TaskFilter::default()
+    };
+    let (mut numbers, mut token) = (Vec::new(), String::new());
+    loop {
+        let (tasks, next, _) = context.client.list(&filter, PAGE, &token).await?;
+        let number = |task: &Task| array_id::of_task(&task.task_id).map(|(_, number)| number);
+        numbers.extend(tasks.iter().filter_map(number));
+        if next.is_empty() {
+            // They come the newest first.
+            numbers.reverse();
+            return Ok(numbers);
+        }
+        token = next;
+    }
 }
 
 /// `is_alone`: nothing else says why it waits.

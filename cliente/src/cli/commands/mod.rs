@@ -61,7 +61,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             array::check_task(&task_id)?;
             logs::run(context, &task_id, follow).await
         }
-        Online::List(options) => list::run(context, options).await,
+        Online::List(options) => list::run(context, *options).await,
         Online::Watch { task_ids, group, wait_timeout } => {
             let watch = watch::run(context, task_ids, group);
             wait::within(wait_timeout, watch).await

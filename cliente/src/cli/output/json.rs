@@ -6,8 +6,8 @@ use common::array_id;
 use common::blobs::Content;
 use common::proto::{
     Array, Delivery, Durability, GetClusterResponse, Group, ListUsersResponse, NodeRole,
-    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskState, UndeliveredWebhook, Usage, User,
-    Webhook, WebhookState, Worker,
+    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskSpec, TaskState, UndeliveredWebhook,
+    Usage, User, Webhook, WebhookState, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -25,7 +25,11 @@ impl Output for Json {
     }
 
     fn task(&self, view: &TaskView) -> String {
-        line(&task(view))
+        let mut value = task(view);
+        if let Some(spec) = &view.asked {
+            value["asked"] = asked(spec);
+        }
+        line(&value)
     }
 
     fn named(&self, (field, name): (&str, &str), view: &TaskView) -> String {
@@ -145,7 +149,7 @@ fn quota(quota: Quota) -> Value {
 }
 
 fn task(view: &TaskView) -> Value {
-    let TaskView { task, result, blob, receipt, existed } = view;
+    let TaskView { task, result, blob, receipt, existed, asked: _ } = view;
     let blob = blob
         .as_ref()
         .map(|Content { hash, bytes }| json!({ "blob": hash.to_string(), "bytes": bytes }));
@@ -180,6 +184,22 @@ fn task(view: &TaskView) -> Value {
         "durability": receipt.as_ref().map(durability),
         "epoch": receipt.as_ref().map(|r| r.epoch),
         "journal_index": receipt.as_ref().map(|r| r.journal_index),
+    })
+}
+
+fn asked(spec: &TaskSpec) -> Value {
+    let retry = spec.retry.as_deref();
+    let needs = spec.needs.as_deref();
+    json!({
+        "payload": (!spec.payload.is_empty()).then(|| result_value(&spec.handler, &spec.payload)),
+        "max_attempts": retry.map_or(1, |retry| retry.max_attempts),
+        "retry_on": retry.map(|retry| &retry.codes),
+        "attempt_timeout_ms": spec.attempt_timeout_ms,
+        "expires_after_ms": spec.expires_after_ms,
+        "deadline_after_ms": spec.deadline_after_ms,
+        "slots": needs.map_or(1, |needs| needs.slots.max(1)),
+        "labels": needs.map(|needs| &needs.labels),
+        "resources": needs.map(|needs| &needs.resources),
     })
 }
 

@@ -12,8 +12,8 @@ use cliente::Produced;
 use common::blobs::Content;
 use common::lang::Lang;
 use common::proto::{
-    Array, GetClusterResponse, Group, ListUsersResponse, Queue, Receipt, Schedule, Task, TaskState,
-    UndeliveredWebhook, Worker,
+    Array, GetClusterResponse, Group, ListUsersResponse, Queue, Receipt, Schedule, Task, TaskSpec,
+    TaskState, UndeliveredWebhook, Worker,
 };
 use time::OffsetDateTime;
 
@@ -34,6 +34,8 @@ pub struct TaskView {
     pub receipt: Option<Receipt>,
     /// Of a submission: it was there before.
     pub existed: Option<bool>,
+    /// What was asked for, as far as it is known.
+    pub asked: Option<Box<TaskSpec>>,
 }
 
 impl TaskView {
@@ -45,18 +47,19 @@ impl TaskView {
             Produced::Blob(content) => (Vec::new(), Some(content)),
         };
         if blob.is_some() {
-            return Self { task, result: None, blob, receipt, existed: None };
+            return Self { task, blob, receipt, ..Self::default() };
         }
         let has_result = match task.state() {
             TaskState::Succeeded => true,
             TaskState::Failed | TaskState::Lost | TaskState::Cancelled => !result.is_empty(),
             TaskState::Unspecified | TaskState::Queued | TaskState::Running => false,
         };
-        Self { result: has_result.then_some(result), blob, task, receipt, existed: None }
+        let result = has_result.then_some(result);
+        Self { result, blob, task, receipt, ..Self::default() }
     }
 
     pub fn without_result(task: Task, receipt: Option<Receipt>) -> Self {
-        Self { task, result: None, blob: None, receipt, existed: None }
+        Self { task, receipt, ..Self::default() }
     }
 }
 

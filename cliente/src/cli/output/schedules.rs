@@ -98,7 +98,7 @@ fn why(table: &Table, unmade: &Unmade) -> String {
 }
 
 /// The command line, or the text, of what is made.
-fn payload(task: &TaskSpec) -> String {
+pub fn payload(task: &TaskSpec) -> String {
     let value: Option<Value> = serde_json::from_slice(&task.payload).ok();
     let argv = value.as_ref().and_then(|value| value["argv"].as_array());
     match argv {

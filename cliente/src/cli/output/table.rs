@@ -1,5 +1,7 @@
 //! What a person reads. No colour, so it is the same on a terminal and in a pipe.
 
+use std::collections::BTreeMap;
+
 use comfy_table::presets;
 use common::array_id;
 use common::blobs::Content;
@@ -11,8 +13,8 @@ use common::messages::words::{
 };
 use common::proto::{
     Array, Delivery, GetClusterResponse, Group, ListUsersResponse, Progress, Queue, Quota, Receipt,
-    Schedule, StateCount, Task, TaskError, TaskState, UndeliveredWebhook, Usage, User, Webhook,
-    WebhookState, Worker,
+    Schedule, StateCount, Task, TaskError, TaskSpec, TaskState, UndeliveredWebhook, Usage, User,
+    Webhook, WebhookState, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -196,6 +198,32 @@ fn waits_on(text: String, count: u32, named: &[String]) -> String {
     format!("{text} ({count}{named})")
 }
 
+/// In the words of the flags.
+fn needs(spec: &TaskSpec) -> String {
+    let Some(needs) = spec.needs.as_deref() else { return String::new() };
+    let slots = (needs.slots > 1).then(|| format!("slots={}", needs.slots));
+    let labels: BTreeMap<_, _> = needs.labels.iter().collect();
+    let resources: BTreeMap<_, _> = needs.resources.iter().collect();
+    let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let resources = resources.iter().map(|(name, count)| format!("{name}={count}"));
+    slots.into_iter().chain(labels).chain(resources).collect::<Vec<_>>().join("  ")
+}
+
+fn terms(spec: &TaskSpec) -> String {
+    let retries = spec.retry.as_deref().map(|retry| {
+        let on = retry.codes.join(",");
+        let on = if on.is_empty() { on } else { format!("  --retry-on {on}") };
+        format!("--retries {}{on}", retry.max_attempts.saturating_sub(1))
+    });
+    let times = [
+        ("--attempt-timeout", spec.attempt_timeout_ms),
+        ("--expires", spec.expires_after_ms),
+        ("--deadline", spec.deadline_after_ms),
+    ];
+    let times = times.into_iter().filter_map(|(flag, ms)| Some(format!("{flag} {}ms", ms?)));
+    retries.into_iter().chain(times).collect::<Vec<_>>().join("  ")
+}
+
 fn progress(progress: &Progress) -> String {
     let percent = progress.fraction * 100.0;
     format!("{percent:.0} % {}", progress.message).trim_end().to_owned()
@@ -208,6 +236,7 @@ impl Output for Table {
 
     fn task(&self, view: &TaskView) -> String {
         let task = &view.task;
+        let asked = view.asked.as_deref();
         let attempt = if task.attempt == 0 { String::new() } else { task.attempt.to_string() };
         self.details(&[
             (Label::Task, array_id::shown(&task.task_id)),
@@ -215,8 +244,11 @@ impl Output for Table {
             (Label::Waiting, self.pending(task)),
             (Label::NotBefore, time(task.not_before_ms)),
             (Label::Handler, task.handler.clone()),
+            (Label::Payload, asked.map(schedules::payload).unwrap_or_default()),
             (Label::Delivery, self.delivery(task.delivery())),
             (Label::Queue, queue(&task.queue, task.priority)),
+            (Label::Needs, asked.map(needs).unwrap_or_default()),
+            (Label::Terms, asked.map(terms).unwrap_or_default()),
             (Label::Worker, task.worker_id.clone()),
             (Label::Attempt, attempt),
             (Label::Progress, task.progress.as_deref().map(progress).unwrap_or_default()),

@@ -1,7 +1,9 @@
 //! Answers that change nothing.
 
+use std::sync::Arc;
+
 use crate::command::{StateFilter, TaskFilter};
-use crate::effect::{Answer, TaskSnapshot, TaskState};
+use crate::effect::{Answer, Asked, TaskSnapshot, TaskState};
 use crate::ids::{Blob, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::machine::Machine;
 use crate::rejection::Rejection;
@@ -38,7 +40,30 @@ impl Machine {
     ) -> Result<Answer, Rejection> {
         let place = self.place_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?;
         let (snapshot, result) = self.look_at(place, with_result);
-        Ok(Answer::Task { snapshot, result })
+        let asked = if with_result { self.asked(place) } else { None };
+        Ok(Answer::Task { snapshot, result, asked })
+    }
+
+    fn asked(&self, place: Place) -> Option<Asked> {
+        let (payload, terms) = match place {
+            Place::Record(slot) => {
+                let task = &self.state.tasks[slot];
+                match task.finished() {
+                    Some(finished) => {
+                        let again = finished.again.as_deref()?;
+                        (&again.payload, &again.terms)
+                    }
+                    None => (task.body.payload()?, &self.state.classes[task.class].terms),
+                }
+            }
+            Place::Apart(array, place) => {
+                let array = &self.state.arrays[array];
+                let waits = array.waits(place);
+                let terms = waits.then(|| &self.state.classes[array.class].terms)?;
+                (&array.payload, terms)
+            }
+        };
+        Some(Asked { payload: payload.to_blob(), terms: Arc::clone(terms) })
     }
 
     pub(super) fn watch(

@@ -89,7 +89,7 @@ fn while_it_waits_it_tells_why_and_until_when() {
     scene.step(0, connect(1, 1));
     scene.step(0, submit_retried(&[1], &[]));
     let until = retried(&scene.step(0, fail(1, attempt(1, 1)))).expect("another one follows");
-    let Some(Effect::Answer { answer: Ok(Answer::Task { snapshot, result }), .. }) =
+    let Some(Effect::Answer { answer: Ok(Answer::Task { snapshot, result, .. }), .. }) =
         scene.step(1, query("ana", 1)).effects.pop()
     else {
         panic!("it is known")

@@ -178,7 +178,7 @@ fn answer(answer: &Answer) -> String {
         }
         Answer::FlowSubmitted { accepted, tasks } => format!("{accepted} new, of {tasks} tasks"),
         Answer::Array { snapshot } => array(snapshot),
-        Answer::Task { snapshot: task, result } => {
+        Answer::Task { snapshot: task, result, .. } => {
             let result = result.as_ref().map(|result| String::from_utf8_lossy(result));
             format!("task {} result {result:?}", snapshot(task))
         }
