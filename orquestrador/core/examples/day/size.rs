@@ -29,8 +29,10 @@ pub fn of(event: &Event) -> Option<u64> {
         }
         Event::TaskCancelled { at, .. } => ID + number(at.0),
         Event::TaskRequeued { attempt, at, .. } => ID + number(attempt.0.into()) + number(at.0),
-        Event::TaskReturned { attempt, returned, at, .. } => {
-            let numbers = number(attempt.0.into()) + number((*returned).into()) + number(at.0);
+        Event::TaskReturned { attempt, returned, begun, at, .. } => {
+            let begun = number(u64::from(*begun));
+            let numbers =
+                number(attempt.0.into()) + number((*returned).into()) + number(at.0) + begun;
             // The number of its field takes a byte more.
             return Some(bytes(bytes(ID + numbers) + 1));
         }
