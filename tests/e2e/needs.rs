@@ -51,7 +51,9 @@ fn what_tasks_need_is_theirs_alone_through_a_failover() -> anyhow::Result<()> {
     cluster.kill_principal()?;
     until(15)?;
     let worker = cli.json(&["workers"])?.remove(0);
-    assert_eq!(worker["resources"], json!({ "gpus": 2, "memory": 64 }), "{worker}");
+    let has = |name: &str| worker["resources"][name].as_u64();
+    assert_eq!((has("gpus"), has("memory")), (Some(2), Some(64)), "{worker}");
+    assert!(has("cpus") > Some(0), "what the machine has need not be said: {worker}");
     assert_eq!((&worker["resources_used"], &worker["busy"]), (&json!({}), &json!(0)), "{worker}");
     Ok(())
 }

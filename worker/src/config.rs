@@ -289,15 +289,29 @@ fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Problem> {
         .collect()
 }
 
+/// What the machine has, and what the operator says, which counts.
 fn resources(pairs: &[String]) -> Result<BTreeMap<String, u64>, Problem> {
-    let bad = |pair: &String| Problem::Resource { text: pair.clone() };
-    let pairs = pairs.iter().map(|pair| match pair.split_once('=') {
-        Some((name, count)) if !name.is_empty() => {
-            Ok((name.to_owned(), count.parse().map_err(|_| bad(pair))?))
-        }
-        Some(_) | None => Err(bad(pair)),
+    let mut all = of_machine();
+    for pair in pairs {
+        let bad = || Problem::Resource { text: pair.clone() };
+        let (name, count) =
+            pair.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(bad)?;
+        let count = count.parse().or_else(|_| count.parse().map(|ByteSize(bytes)| bytes));
+        all.insert(name.to_owned(), count.map_err(|_| bad())?);
+    }
+    Ok(all)
+}
+
+/// Processors, and bytes of memory as proc(5) tells them in `/proc/meminfo`.
+fn of_machine() -> BTreeMap<String, u64> {
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory = meminfo.lines().find_map(|line| {
+        let kib = line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?;
+        kib.parse::<u64>().ok()?.checked_mul(1 << 10)
     });
-    pairs.collect()
+    let memory = memory.map(|bytes| ("memory".to_owned(), bytes));
+    [("cpus".to_owned(), cpus)].into_iter().chain(memory).collect()
 }
 
 #[cfg(test)]
@@ -335,6 +349,7 @@ mod tests {
             &["--port", "1", "--labels", "sem-valor"],
             &["--port", "1", "--resources", "gpus"],
             &["--port", "1", "--resources", "gpus=muitas"],
+            &["--port", "1", "--resources", "memory=-1GiB"],
             &["--port", "1", "--advertise", ""],
             &["--port", "1", "--advertise", "a b c"],
             &["--port", "1", "--advertise", "sem-porta"],
@@ -343,6 +358,19 @@ mod tests {
         ] {
             assert!(parse(args).is_err(), "{args:?} was accepted");
         }
+    }
+
+    #[test]
+    fn a_worker_has_what_its_machine_has_unless_it_says_otherwise() {
+        let resources = |args: &[&str]| {
+            let args = [&["--port", "1"], args].concat();
+            parse(&args).map(|config| config.resources).expect("is right")
+        };
+        let of_machine = resources(&[]);
+        assert!(of_machine["cpus"] > 0 && of_machine["memory"] > 1 << 20, "{of_machine:?}");
+        let told = resources(&["--resources", "memory=2GiB,gpus=1"]);
+        assert_eq!((told["memory"], told["gpus"]), (2 << 30, 1));
+        assert_eq!(told["cpus"], of_machine["cpus"]);
     }
 
     #[test]

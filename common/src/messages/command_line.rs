@@ -20,6 +20,7 @@ pub enum BadValue {
     Past,
     Pair,
     Variable,
+    Resource,
     Folder,
     Bytes,
 }
@@ -32,14 +33,16 @@ impl BadValue {
             }
             (Lang::Pt, Self::Duration) => "informe um tempo, como 500ms, 15s, 2m ou 1h",
             (Lang::Pt, Self::Moment) => "informe data, hora e fuso, como 2026-12-01T08:00:00-03:00",
-            (Lang::Pt, Self::Pair) => "informe um par, como zona=a ou gpus=1",
+            (Lang::Pt, Self::Pair) => "informe um par, como zona=a",
+            (Lang::Pt, Self::Resource) => "informe um nome e quanto, como gpus=1 ou memory=2GiB",
+            (Lang::En, Self::Resource) => "give a name and how much, like gpus=1 or memory=2GiB",
             (Lang::Pt, Self::Variable) => {
                 "informe NOME=VALOR, ou o nome de uma variável que existe aqui, com texto UTF-8"
             }
             (Lang::En, Self::Variable) => {
                 "give NAME=VALUE, or the name of a variable that is set here, to UTF-8 text"
             }
-            (Lang::En, Self::Pair) => "give a pair, like zone=a or gpus=1",
+            (Lang::En, Self::Pair) => "give a pair, like zone=a",
             (Lang::Pt, Self::Folder) => "informe uma pasta, cujo caminho inteiro seja texto UTF-8",
             (Lang::Pt, Self::Bytes) => "informe um tamanho, como 512MiB ou 2GiB",
             (Lang::En, Self::Bytes) => "give a size, like 512MiB or 2GiB",

@@ -73,7 +73,7 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             }
             "labels" => "Etiquetas deste worker, para tarefas que as pedem com --label",
             "resources" => {
-                "O que este worker tem e quanto, por exemplo gpus=2,memory=64; as tarefas pedem com --resource"
+                "O que este worker tem e quanto, por exemplo gpus=2,memory=64GiB, além de cpus e memory da máquina; as tarefas pedem com --resource"
             }
             "cache_dir" => {
                 "Onde ficam as cópias dos arquivos de tarefas [padrão: um diretório próprio em --work-root]"
@@ -116,7 +116,7 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             }
             "labels" => "Labels of this worker, for tasks that ask for them by --label",
             "resources" => {
-                "What this worker has and how much, for example gpus=2,memory=64; tasks ask for it by --resource"
+                "What this worker has and how much, for example gpus=2,memory=64GiB, besides cpus and memory of its machine; tasks ask for it by --resource"
             }
             "cache_dir" => {
                 "Where copies of the files of tasks are kept [default: a directory of its own in --work-root]"

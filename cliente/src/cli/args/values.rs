@@ -75,10 +75,11 @@ pub fn variable(text: &str) -> Result<(String, String), BadValue> {
     pair.filter(|(name, _)| !name.is_empty()).ok_or(BadValue::Variable)
 }
 
-/// `gpus=1`.
+/// `gpus=1`, `memory=2GiB`.
 pub fn resource(text: &str) -> Result<(String, u64), BadValue> {
-    let (name, count) = label(text)?;
-    let count = count.parse().ok().filter(|count| *count > 0).ok_or(BadValue::Pair)?;
+    let (name, count) = label(text).map_err(|_| BadValue::Resource)?;
+    let count = count.parse().or_else(|_| bytes(&count));
+    let count = count.ok().filter(|count| *count > 0).ok_or(BadValue::Resource)?;
     Ok((name, count))
 }
 
@@ -117,6 +118,15 @@ mod tests {
         let task = array_id::task(&array, 7).expect("it is an array");
         for text in [format!("{array}_"), format!("{array}_x"), format!("{task}_7"), "_7".into()] {
             assert_eq!(task_id(&text), Err(BadValue::TaskId), "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_resource_there_is_a_number_or_a_size() {
+        assert_eq!(resource("gpus=1"), Ok(("gpus".to_owned(), 1)));
+        assert_eq!(resource("memory=2GiB"), Ok(("memory".to_owned(), 2 << 30)));
+        for text in ["gpus", "gpus=0", "=1", "gpus=muitas"] {
+            assert_eq!(resource(text), Err(BadValue::Resource), "{text}");
         }
     }
 
