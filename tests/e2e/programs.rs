@@ -152,6 +152,21 @@ fn a_program_runs_elsewhere_as_if_it_were_here() -> anyhow::Result<()> {
 }
 
 #[test]
+fn what_a_program_says_when_it_is_interrupted_is_heard() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let script = "trap 'echo tidied up; exit 5' TERM; echo begun; while :; do sleep 0.05; done";
+    let mut client = cli.start(&["run", "--", "sh", "-c", script])?;
+    let mut said = std::io::BufReader::new(client.stdout.take().expect("it is piped")).lines();
+    assert_eq!(said.next().transpose()?.as_deref(), Some("begun"));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&client), Signal::INT)?;
+    assert_eq!(said.next().transpose()?.as_deref(), Some("tidied up"));
+    assert_eq!(said.next().transpose()?, None);
+    assert_eq!(client.wait()?.code(), Some(130));
+    Ok(())
+}
+
+#[test]
 fn shells_get_their_completions() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let cli = Cli::new(&Layout::new(dir.path(), 0)?);

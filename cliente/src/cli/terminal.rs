@@ -107,10 +107,14 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct BeforeEnd(());
 
 impl BeforeEnd {
+    /// Ctrl+C came.
+    pub fn was_interrupted(&self) -> bool {
+        LAST.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     /// What could be interrupted is over. Where Ctrl+C came before, it ends the process, and nothing else does.
     pub async fn over(self) {
-        let was_interrupted = LAST.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-        if was_interrupted {
+        if self.was_interrupted() {
             std::future::pending::<()>().await;
         }
     }

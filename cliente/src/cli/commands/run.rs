@@ -13,6 +13,7 @@ use common::messages::client_files::FilesMessage;
 use common::proto::{Task, TaskState};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use tokio::sync::oneshot;
 
 use super::super::Context;
 use super::super::args::{Run, Submit};
@@ -27,8 +28,12 @@ use super::{result, wait};
 
 /// What ends sooner is shown when it has ended.
 const LIVE_AFTER: Duration = Duration::from_millis(250);
-/// How long the last words may come after the end.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long the last words may come after the end; a program has two seconds to end, then it is killed.
+const LAST_WORDS: Duration = Duration::from_millis(2_500);
+/// And of one that has said nothing so far.
+const LAST_OF_SILENT: Duration = Duration::from_millis(300);
+/// Between two looks for them.
+const LOOK: Duration = Duration::from_millis(30);
 
 type Ran = Result<(Task, Vec<u8>), cliente::Error>;
 type Parts = BoxStream<'static, Result<common::proto::FollowOutputResponse, cliente::Error>>;
@@ -51,7 +56,12 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     sender.send(&prepared).await?;
     let task = template.task(template.only_payload());
     let (client, id) = (context.client.clone(), task.task_id.clone());
-    let until_it_ends = terminal::before_end(async move { cancel(&client, &id).await });
+    let (all_shown, is_all_shown) = oneshot::channel::<()>();
+    let until_it_ends = terminal::before_end(async move {
+        cancel(&client, &id).await;
+        // Dropped unused, when there is nothing to be shown.
+        drop(is_all_shown.await);
+    });
     let mut live = Live::whole(context);
     let mut ran = while_it_runs(context, &task, options.allow_unknown_handler, &mut live).await;
     for _ in 0..RESENDS {
@@ -63,6 +73,10 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
         sender.send(&prepared).await?;
         ran = while_it_runs(context, &task, options.allow_unknown_handler, &mut live).await;
     }
+    if until_it_ends.was_interrupted() && !context.is_json {
+        last_of_cancelled(context, &task.task_id, &mut live).await?;
+    }
+    drop(all_shown);
     until_it_ends.over().await;
     let ran = match ran {
         Ok(ran) => ran,
@@ -173,6 +187,30 @@ async fn last_words(mut parts: Parts, live: &mut Live<'_>) -> Result<(), Failure
     };
     // Without them there is still the result.
     tokio::time::timeout(LAST_WORDS, until_its_end).await.unwrap_or(Ok(()))
+}
+
+/// What the program says when it is asked to end stays with the task, once nothing of it runs any more.
+async fn last_of_cancelled(
+    context: &Context,
+    id: &str,
+    live: &mut Live<'_>,
+) -> Result<(), Failure> {
+    let patience = if live.has_printed() { LAST_WORDS } else { LAST_OF_SILENT };
+    let kept = async {
+        loop {
+            match context.client.result(id).await {
+                Ok((task, result, _)) if !result.is_empty() => break Some((task, result)),
+                Ok(_) => tokio::time::sleep(LOOK).await,
+                Err(_) => break None,
+            }
+        }
+    };
+    if let Ok(Some((task, result))) = tokio::time::timeout(patience, kept).await
+        && Report::read(&result).is_some_and(|report| !report.is_cut())
+    {
+        live.rest(&task, &result).await?;
+    }
+    Ok(())
 }
 
 /// Best effort: whoever asks has left.
