@@ -18,6 +18,7 @@ use common::proto::{
     drill_request,
 };
 use orquestrador_core::command::NewWork;
+use orquestrador_core::effect::Overview;
 use orquestrador_core::ids::{Epoch, Index, UserName, WorkerId};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
 use orquestrador_core::{Answer, Command, Limits};
@@ -42,6 +43,8 @@ const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the workers have ended.
 const WORKERS_POLL: Duration = Duration::from_millis(50);
+/// How long workers may take to stop what runs when their time is up, and to tell so.
+const LEAVE: Duration = Duration::from_secs(4);
 
 /// Answers operators.
 pub struct Service {
@@ -160,13 +163,23 @@ impl OperatorService for Service {
         // Refuses where this is not the principal.
         let mut overview = cluster::overview(&self.driver).await?;
         self.driver.send(Input::StopWorkers { within_ms }).await?;
+        let busy = |overview: &Overview| -> u64 {
+            overview.workers.iter().map(|worker| u64::from(worker.busy)).sum()
+        };
+        let mut interrupted = busy(&overview);
         while overview.workers.iter().any(|worker| worker.connected)
-            && tokio::time::Instant::now() < deadline
+            && tokio::time::Instant::now() < deadline + LEAVE
         {
+            // What runs when their time is up they stop, and give back.
+            if tokio::time::Instant::now() < deadline {
+                interrupted = busy(&overview);
+            }
             tokio::time::sleep(WORKERS_POLL).await;
             overview = cluster::overview(&self.driver).await?;
         }
-        let interrupted = overview.workers.iter().map(|worker| u64::from(worker.busy)).sum();
+        if tokio::time::Instant::now() < deadline {
+            interrupted = 0;
+        }
         self.driver.send(Input::Farewell { tell_the_other: true }).await?;
         self.end.soon();
         Ok(Response::new(ShutdownResponse { interrupted }))

@@ -115,7 +115,7 @@ impl Worker {
                 }
                 () = drain.cancelled(), if !told_drain => {}
                 () = give_up.cancelled(), if self.drop_at.is_none() => {}
-                () = at(self.drop_at) => {}
+                () = at(self.drop_at), if self.slots.running() > 0 => {}
                 () = at(patience) => {}
                 () = at(gather) => {}
                 _ = tick.tick() => {
