@@ -10,7 +10,7 @@ use common::proto::{Assignment, AttemptRef, Delivery, Outcome, outcome};
 const REMEMBERED: usize = 200_000;
 
 /// One attempt of one task.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     pub task_id: String,
     pub attempt: u32,
@@ -173,13 +173,17 @@ impl Slots {
                 None
             }
         });
-        running.collect()
+        let mut running: Vec<_> = running.collect();
+        running.sort();
+        running
     }
 
     /// What was stopped, to be told to whoever is principal.
     pub fn given_up(&self) -> Vec<AttemptRef> {
         let given_up = self.held.iter().filter(|(_, held)| matches!(held, Held::GivenUp));
-        given_up.map(|(key, _)| key.into()).collect()
+        let mut given_up: Vec<_> = given_up.map(|(key, _)| key).collect();
+        given_up.sort();
+        given_up.into_iter().map(AttemptRef::from).collect()
     }
 
     /// That was told.
@@ -200,7 +204,9 @@ impl Slots {
             }
             Held::Running(Claim::Cancelled) | Held::Done(_) | Held::GivenUp => None,
         });
-        running.collect()
+        let mut running: Vec<_> = running.collect();
+        running.sort();
+        running
     }
 
     /// What does not listen was dropped.
