@@ -23,27 +23,28 @@ while read -r sign group run; do
     held=$others
     if [ "$sign" = + ]; then held="$held $group:$run"; fi
 done
-mark=$1
+[ "$held" ] || exit 0
+family=' '
+marks=
 for program in $held; do
-    family=" ${program%%:*} "
-    grown=1
-    while [ "$grown" ]; do
-        grown=
-        for stat in /proc/[0-9]*/stat; do
-            read -r line < "$stat" || continue
-            set -- ${line##*) }
-            case $family in *" ${line%% *} "*) continue ;; esac
-            case $family in *" $2 "*) family="$family${line%% *} "; grown=1 ;; esac
-        done
-    done
-    kill -s KILL -- "-${program%%:*}"
-    kill -s KILL $family
+    family="$family${program%%:*} "
+    marks="$marks -e $1=${program#*:}"
 done
-for program in $held; do
-    for place in $(grep -asl "$mark=${program#*:}" /proc/[0-9]*/environ); do
-        pid=${place#/proc/}
-        kill -s KILL "${pid%/environ}"
+grown=1
+while [ "$grown" ]; do
+    grown=
+    for stat in /proc/[0-9]*/stat; do
+        read -r line < "$stat" || continue
+        set -- ${line##*) }
+        case $family in *" ${line%% *} "*) continue ;; esac
+        case $family in *" $2 "*) family="$family${line%% *} "; grown=1 ;; esac
     done
+done
+for program in $held; do kill -s KILL -- "-${program%%:*}"; done
+kill -s KILL $family
+for place in $(grep -asl $marks /proc/[0-9]*/environ); do
+    pid=${place#/proc/}
+    kill -s KILL "${pid%/environ}"
 done
 "#;
 

@@ -172,13 +172,13 @@ impl Worker {
                     self.slots.cancel(&older);
                     self.stop(&older);
                 }
-                self.lines.started(&assignment.task_id, &assignment.handler);
                 let key = Key { task_id: assignment.task_id.clone(), attempt: assignment.attempt };
                 if self.give_up.is_cancelled() {
                     self.slots.give_back(&key);
                     self.returned.push(AttemptRef::from(&key));
                     return;
                 }
+                self.lines.started(&assignment.task_id, &assignment.handler);
                 match self.executor.start(assignment, epoch) {
                     Start::Running => {}
                     Start::Done(outcome, took) => {

@@ -19,11 +19,10 @@ use super::super::failure::Failure;
 use super::super::files::{self, Prepared, Sender};
 use super::super::output;
 use super::super::terminal::say;
+use super::list;
 use super::payload::Template;
 use super::wait::{self, Tally};
 
-/// Tasks asked for at once.
-const PAGE: u32 = 1_000;
 /// Failures that are looked at.
 const FEW: u32 = 10_000;
 /// Numbers of failed tasks that are told.
@@ -105,18 +104,10 @@ async fn unsuccessful(context: &Context, array_id: &str) -> Result<Vec<u32>, Fai
         array_id: Some(array_id.to_owned()),
         ..TaskFilter::default()
     };
-    let (mut numbers, mut token) = (Vec::new(), String::new());
-    loop {
-        let (tasks, next, _) = context.client.list(&filter, PAGE, &token).await?;
-        let number = |task: &Task| array_id::of_task(&task.task_id).map(|(_, number)| number);
-        numbers.extend(tasks.iter().filter_map(number));
-        if next.is_empty() {
-            // They come the newest first.
-            numbers.reverse();
-            return Ok(numbers);
-        }
-        token = next;
-    }
+    let tasks = list::all(context, &filter).await?;
+    let number = |task: &Task| array_id::of_task(&task.task_id).map(|(_, number)| number);
+    // They come the newest first.
+    Ok(tasks.iter().rev().filter_map(number).collect())
 }
 
 /// `is_alone`: nothing else says why it waits.

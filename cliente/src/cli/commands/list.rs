@@ -1,8 +1,10 @@
 //! `cliente list`
 
+use cliente::TaskFilter;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::proto::Task;
 use serde_json::json;
 
 use super::super::Context;
@@ -13,7 +15,7 @@ use super::super::terminal::say;
 use super::array;
 
 /// Tasks asked for at once.
-const PAGE: usize = 1_000;
+const PAGE: u32 = 1_000;
 
 pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
     let filter = options.filter();
@@ -28,7 +30,7 @@ pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
     let mut rows = Vec::new();
     let mut is_end = false;
     while left > 0 && !is_end {
-        let page = u32::try_from(left.min(PAGE)).unwrap_or(u32::MAX);
+        let page = u32::try_from(left).unwrap_or(u32::MAX).min(PAGE);
         let (mut tasks, next, _) = context.client.list(&filter, page, &token).await?;
         tasks.truncate(left);
         left -= tasks.len();
@@ -48,6 +50,19 @@ pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
         say_where_to_go_on(context, token);
     }
     Ok(exit::OK)
+}
+
+/// All pages, the newest first.
+pub async fn all(context: &Context, filter: &TaskFilter) -> Result<Vec<Task>, Failure> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let (tasks, next, _) = context.client.list(filter, PAGE, &token).await?;
+        all.extend(tasks);
+        if next.is_empty() {
+            return Ok(all);
+        }
+        token = next;
+    }
 }
 
 fn say_where_to_go_on(context: &Context, after: String) {

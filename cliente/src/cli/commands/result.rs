@@ -19,10 +19,7 @@ use super::super::files;
 use super::super::output::{self, TaskView};
 use super::super::report::{self, Report};
 use super::super::terminal::say;
-use super::{array, wait};
-
-/// Tasks of an array that are asked for at once.
-const PAGE: u32 = 1_000;
+use super::{array, list, wait};
 
 /// Its files instead of what it printed. Those of a task of an array are in a folder named by its number.
 pub async fn files(context: &Context, id: &str, into: &Path, wait: &Wait) -> Result<u8, Failure> {
@@ -62,19 +59,13 @@ async fn files_of_array(
         return Err(Failure::TimedOut(Box::new(ClientMessage::NotFinished { task, state })));
     }
     let filter = TaskFilter { array_id: Some(array.array_id), ..TaskFilter::default() };
-    let (mut count, mut token) = (0, String::new());
-    loop {
-        let (tasks, next, _) = context.client.list(&filter, PAGE, &token).await?;
-        for task in tasks {
-            let Some((_, number)) = array_id::of_task(&task.task_id) else { continue };
-            let into = into.join(number.to_string());
-            count += files_of_task(context, &task.task_id, (&into, Some(number))).await?;
-        }
-        if next.is_empty() {
-            return Ok(count);
-        }
-        token = next;
+    let mut count = 0;
+    for task in list::all(context, &filter).await? {
+        let Some((_, number)) = array_id::of_task(&task.task_id) else { continue };
+        let into = into.join(number.to_string());
+        count += files_of_task(context, &task.task_id, (&into, Some(number))).await?;
     }
+    Ok(count)
 }
 
 /// `number`: in its array.

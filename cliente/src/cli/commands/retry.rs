@@ -14,10 +14,8 @@ use super::super::args::Wait;
 use super::super::failure::{self, Failure};
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
-use super::wait;
+use super::{list, wait};
 
-/// Tasks asked for at once.
-const PAGE: u32 = 1_000;
 /// Tasks submitted at once.
 const AT_ONCE: usize = 64;
 
@@ -110,18 +108,10 @@ async fn these(context: &Context, ids: Vec<String>) -> Result<Chosen, Failure> {
 /// is what was lost: nobody knows whether it was done.
 async fn failed(context: &Context, filter: TaskFilter) -> Result<Vec<String>, Failure> {
     let filter = TaskFilter { states: vec![TaskState::Failed], ..filter };
-    let (mut ids, mut token) = (Vec::new(), String::new());
-    loop {
-        let (tasks, next, _) = context.client.list(&filter, PAGE, &token).await?;
-        let is_own =
-            |task: &Task| task.error.as_ref().is_none_or(|error| error.code != "DEPENDENCY_FAILED");
-        ids.extend(tasks.into_iter().filter(is_own).map(|task| task.task_id));
-        if next.is_empty() {
-            ids.reverse();
-            return Ok(ids);
-        }
-        token = next;
-    }
+    let tasks = list::all(context, &filter).await?;
+    let is_own =
+        |task: &Task| task.error.as_ref().is_none_or(|error| error.code != "DEPENDENCY_FAILED");
+    Ok(tasks.into_iter().rev().filter(is_own).map(|task| task.task_id).collect())
 }
 
 type Open = Vec<(String, Option<Receipt>)>;

@@ -88,35 +88,50 @@ struct Member {
     began: u64,
 }
 
-/// Of `/proc/PID/stat`, as proc(5) has it: the process and its parent.
-fn member(stat: &str) -> Option<(Member, i32)> {
-    let (begin, fields) = stat.rsplit_once(')')?;
-    let pid = begin.split(' ').next()?.parse().ok()?;
-    let mut fields = fields.split_whitespace().skip(1);
-    let parent = fields.next()?.parse().ok()?;
-    let began = fields.nth(17)?.parse().ok()?;
-    Some((Member { pid, began }, parent))
+/// What `/proc/PID/stat` tells, as proc(5) has it.
+#[derive(Debug, PartialEq, Eq)]
+struct Process {
+    member: Member,
+    parent: i32,
+    group: i32,
+    has_ended: bool,
 }
 
-fn stats() -> Vec<(Member, i32)> {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let stats = processes.filter_map(|process| {
+impl Process {
+    fn read(stat: &str) -> Option<Self> {
+        let (begin, fields) = stat.rsplit_once(')')?;
+        let pid = begin.split(' ').next()?.parse().ok()?;
+        let mut fields = fields.split_whitespace();
+        let has_ended = matches!(fields.next()?, "Z" | "X");
+        let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let began = fields.nth(16)?.parse().ok()?;
+        Some(Self { member: Member { pid, began }, parent, group, has_ended })
+    }
+
+    fn runs_in(&self, group: i32) -> bool {
+        self.group == group && !self.has_ended
+    }
+}
+
+/// All that are there; `None` without their file system.
+fn processes() -> Option<Vec<Process>> {
+    let read = std::fs::read_dir("/proc").ok()?.flatten().filter_map(|process| {
         process.file_name().to_str()?.parse::<u32>().ok()?;
-        member(&std::fs::read_to_string(process.path().join("stat")).ok()?)
+        Process::read(&std::fs::read_to_string(process.path().join("stat")).ok()?)
     });
-    stats.collect()
+    Some(read.collect())
 }
 
 /// The descendants of the process.
 fn family_of(leader: i32) -> BTreeSet<Member> {
-    let all = stats();
+    let all = processes().unwrap_or_default();
     let mut family = BTreeSet::new();
     let mut parents = BTreeSet::from([leader]);
     loop {
-        let is_new = |(member, parent): &&(Member, i32)| {
-            parents.contains(parent) && !parents.contains(&member.pid)
+        let is_new = |process: &&Process| {
+            parents.contains(&process.parent) && !parents.contains(&process.member.pid)
         };
-        let children: Vec<_> = all.iter().filter(is_new).map(|(member, _)| *member).collect();
+        let children: Vec<_> = all.iter().filter(is_new).map(|process| process.member).collect();
         if children.is_empty() {
             return family;
         }
@@ -128,7 +143,7 @@ fn family_of(leader: i32) -> BTreeSet<Member> {
 /// Without the file system of processes nobody can tell; what belongs to another user is not ours.
 fn end_strays(run: Uuid, family: &BTreeSet<Member>) {
     let mark = format!("{RUN_ID}={run}");
-    for (member, _) in stats() {
+    for Process { member, .. } in processes().unwrap_or_default() {
         let environment = format!("/proc/{}/environ", member.pid);
         let is_marked = || {
             let environment = std::fs::read(environment).unwrap_or_default();
@@ -153,24 +168,10 @@ impl Drop for Group<'_> {
 /// Something of the group runs still. What has ended may be there for long: whoever is the first process of the machine, or of
 /// its container, may be slow to take note of orphans, or never do so.
 fn is_alive(group: Pid) -> bool {
+    let id = group.as_raw_nonzero().get();
     test_kill_process_group(group).is_ok()
         // Without this file system nobody can tell.
-        && std::fs::read_dir("/proc").map_or(true, |processes| {
-            let stats = processes.flatten().filter_map(|process| {
-                process.file_name().to_str()?.parse::<u32>().ok()?;
-                std::fs::read_to_string(process.path().join("stat")).ok()
-            });
-            stats.into_iter().any(|stat| runs_in(&stat, group))
-        })
-}
-
-/// Of `/proc/PID/stat`, as proc(5) has it: the name in parentheses, the state, the parent, the group.
-fn runs_in(stat: &str, group: Pid) -> bool {
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let mut fields = fields.split_whitespace();
-    let state = fields.next().unwrap_or_default();
-    let of = fields.nth(1).and_then(|of| of.parse::<i32>().ok());
-    of == Some(group.as_raw_nonzero().get()) && !matches!(state, "Z" | "X")
+        && processes().is_none_or(|all| all.iter().any(|process| process.runs_in(id)))
 }
 
 /// Asks the group to end when the attempt is to stop, and kills it when it does not.
@@ -187,21 +188,24 @@ pub async fn stopping(group: &Group<'_>, stop: &CancellationToken) {
 mod tests {
     use super::*;
 
+    const STAT: &str = "71 (a) b) S 1 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 99 1";
+
     #[test]
     fn a_process_is_known_by_its_number_and_its_begin() {
-        let stat = "71 (a) b) S 1 70 70 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 99 1";
-        assert_eq!(member(stat), Some((Member { pid: 71, began: 12_345 }, 1)));
-        assert_eq!(member("71 (sh) S 1"), None);
+        let member = Member { pid: 71, began: 12_345 };
+        let expected = Process { member, parent: 1, group: 70, has_ended: false };
+        assert_eq!(Process::read(STAT), Some(expected));
+        assert_eq!(Process::read("71 (sh) S 1"), None);
         let own = i32::try_from(std::process::id()).expect("it is a number of a process");
-        assert!(stats().iter().any(|(member, _)| member.pid == own));
+        let all = processes().expect("there is such a file system");
+        assert!(all.iter().any(|process| process.member.pid == own));
     }
 
     #[test]
     fn what_has_ended_does_not_run_although_nobody_has_taken_note() {
-        let group = Pid::from_raw(70).expect("it is none of 0");
-        assert!(runs_in("71 (a) b) S 1 70 70 0 -1", group));
-        assert!(!runs_in("71 (sh) Z 1 70 70 0 -1", group));
-        assert!(!runs_in("71 (sh) S 1 71 70 0 -1", group));
-        assert!(!runs_in("", group));
+        let runs = |stat: &str| Process::read(stat).is_some_and(|process| process.runs_in(70));
+        assert!(runs(STAT));
+        assert!(!runs(&STAT.replace(") S ", ") Z ")));
+        assert!(!runs(&STAT.replace("1 70", "1 71")));
     }
 }
