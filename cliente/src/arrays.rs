@@ -221,6 +221,34 @@ impl Client {
         }
     }
 
+    /// Submits once more, as `new_array_id`, those tasks of an array that failed with it before their turn, by what it came
+    /// after or by its times. Safe to repeat.
+    ///
+    /// # Errors
+    /// `NOT_RETRIABLE` if there are none, `DEPENDENCY_NOT_RETRIED`, `ARRAY_NOT_FOUND`, `ARRAY_ID_CONFLICT` if the new id is
+    /// taken, another refusal, or nobody answered in time.
+    pub async fn retry_array(
+        &self,
+        array_id: &str,
+        new_array_id: String,
+    ) -> Result<SubmittedArray, Error> {
+        let request =
+            proto::RetryArrayRequest { array_id: canonical_task_id(array_id), new_array_id };
+        let answer = self
+            .targets
+            .call(
+                TRY_TIMEOUT,
+                |answer: &proto::RetryArrayResponse| epoch(answer.receipt.as_ref()),
+                |channel| {
+                    let request = self.targets.request(request.clone());
+                    async move { Ok(tasks(channel).retry_array(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        let (array, receipt) = answer.array.zip(answer.receipt).ok_or_else(incomplete)?;
+        Ok(SubmittedArray { array, existed: answer.existed, receipt })
+    }
+
     /// All of these tasks and arrays or none, in one request: at most 10,000, and a few megabytes. Each may come after others that
     /// stand before it.
     ///

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use common::array_id;
 use common::blobs::Content;
 use common::endpoint::{MAX_LARGE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES};
 use common::error_code::ErrorCode;
@@ -317,6 +318,12 @@ pub fn retry_id(task_id: &str) -> String {
     bytes[..time].copy_from_slice(&of.as_bytes()[..time]);
     let id = uuid::Builder::from_bytes(bytes).with_version(uuid::Version::SortRand);
     id.with_variant(uuid::Variant::RFC4122).into_uuid().to_string()
+}
+
+/// The same of what failed with an array before its turn; `None` if that is no id of an array.
+pub fn retry_array_id(array_id: &str) -> Option<String> {
+    let retry = Uuid::parse_str(&retry_id(array_id)).unwrap_or_default();
+    array_id::is_array(array_id).then(|| array_id::like(retry))
 }
 
 /// The form in which orchestrators name a task: lower case, with hyphens. What is no UUID stays as it is.

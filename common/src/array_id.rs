@@ -9,8 +9,12 @@ const NUMBER: u128 = u32::MAX as u128;
 
 /// A fresh one, in the order of time as UUIDv7 are.
 pub fn new() -> String {
-    let fresh = Uuid::now_v7().as_u128();
-    text(fresh & !VERSION & !NUMBER | 8 << 76)
+    like(Uuid::now_v7())
+}
+
+/// What of another id an array's can have.
+pub fn like(id: Uuid) -> String {
+    text(id.as_u128() & !VERSION & !NUMBER | 8 << 76)
 }
 
 /// Whether an array, rather than a task, can have this id.

@@ -84,6 +84,8 @@ error_codes! {
     GroupNotFound = "GROUP_NOT_FOUND", NotFound, retry: false;
     /// The task neither failed nor was lost.
     NotRetriable = "NOT_RETRIABLE", FailedPrecondition, retry: false;
+    /// What the task comes after did not succeed, and is not done once more.
+    DependencyNotRetried = "DEPENDENCY_NOT_RETRIED", FailedPrecondition, retry: false;
     /// There is no such queue.
     QueueNotFound = "QUEUE_NOT_FOUND", NotFound, retry: false;
     /// There is no such schedule, or it is another user's.

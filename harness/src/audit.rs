@@ -55,6 +55,7 @@ impl Audit {
             | Event::TaskCancelled { task, .. }
             | Event::TaskExpired { task, .. }
             | Event::TaskSkipped { task, .. }
+            | Event::TaskRepeated { task, .. }
             | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }

@@ -139,6 +139,7 @@ impl Audit {
             | Event::TaskCancelled { task, .. }
             | Event::TaskExpired { task, .. }
             | Event::TaskSkipped { task, .. }
+            | Event::TaskRepeated { task, .. }
             | Event::TaskLost { task, .. } => self.finish(*task),
             Event::TaskRestored(restored) => {
                 self.asked.remove(&restored.task);

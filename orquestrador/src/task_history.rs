@@ -206,7 +206,7 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
             Event::TaskReleased { task, at } if before.waits_with(*task, of) => {
                 (*at, What::Released)
             }
-            Event::TaskSkipped { task, because, at } if *task == of => {
+            Event::TaskSkipped { task, because, at, .. } if *task == of => {
                 (*at, What::Skipped { because: *because })
             }
             Event::TaskLost { task, attempt, cause, at } if *task == of => {
@@ -261,6 +261,7 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
             | Event::TaskBlocked { .. }
             | Event::TaskReleased { .. }
             | Event::TaskSkipped { .. }
+            | Event::TaskRepeated { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
@@ -361,7 +362,7 @@ mod tests {
             Event::TaskDue { task: front, at },
             Event::TaskDue { task: front, at },
             Event::ArrayFailed { array, failure, at },
-            Event::TaskSkipped { task: front, because, at },
+            Event::TaskSkipped { task: front, because, after: vec![because], at },
         ];
         let of = |task, has_begun| {
             let mut before = Before { has_begun, ..Before::default() };

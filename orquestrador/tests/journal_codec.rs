@@ -63,6 +63,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskBlocked { .. } => "task_blocked",
         Event::TaskReleased { .. } => "task_released",
         Event::TaskSkipped { .. } => "task_skipped",
+        Event::TaskRepeated { .. } => "task_repeated",
         Event::TaskKeyed { .. } => "task_keyed",
         Event::KeysReleased { .. } => "keys_released",
         Event::OutputKept { .. } => "output_kept",
@@ -97,7 +98,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 45;
+const VARIANTS: usize = 46;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -255,7 +256,9 @@ fn examples() -> Vec<Event> {
             at,
         },
         Event::TaskReleased { task, at },
-        Event::TaskSkipped { task, because: TaskId(1), at },
+        Event::TaskSkipped { task, because: TaskId(1), after: vec![], at },
+        Event::TaskSkipped { task, because: TaskId(1), after: vec![TaskId(1), TaskId(2)], at },
+        Event::TaskRepeated { task, by: TaskId(3) },
         Event::TaskKeyed {
             task,
             owner: "user1".into(),
@@ -304,9 +307,21 @@ fn examples() -> Vec<Event> {
             group: "build-7".into(),
             past: Past {
                 forgotten: [0, 0, 5, 4, 3, 2],
+                repeated: [0; 6],
                 submitted_at: Some(at),
                 started_at: Some(at.plus_ms(1)),
                 finished_at: None,
+            },
+        })),
+        Event::GroupRestored(Box::new(RestoredGroup {
+            owner: "user1".into(),
+            group: "build-8".into(),
+            past: Past {
+                forgotten: [0, 0, 0, 4, 0, 2],
+                repeated: [0, 0, 0, 3, 0, 1],
+                submitted_at: Some(at),
+                started_at: None,
+                finished_at: Some(at),
             },
         })),
         Event::OrderRestored { next: 300 },

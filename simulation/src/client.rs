@@ -388,7 +388,10 @@ impl World {
                 self.memory.acknowledged.on_submitted(&self.truth, *new)?;
                 linearizable::check_task(&self.truth, first, None, index)
             }
-            (Question::Retry(..), Err(Rejection::NotRetriable { .. })) => Ok(()),
+            (
+                Question::Retry(..),
+                Err(Rejection::NotRetriable { .. } | Rejection::ComesAfterFailed { .. }),
+            ) => Ok(()),
             (Question::SubmitArray(id, count), Ok(Answer::ArraySubmitted { snapshot, .. })) => {
                 for number in 1..=*count {
                     self.memory.acknowledged.on_submitted(&self.truth, id.task(number))?;

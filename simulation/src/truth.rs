@@ -239,6 +239,15 @@ impl Truth {
                     started_once::may_be_lost(*task, story.delivery)?;
                 }
             }
+            Event::TaskRepeated { task, by } => {
+                let ends = [TaskState::Failed, TaskState::Lost];
+                if let Some(story) = self.tasks.get(task)
+                    && !ends.contains(&story.now().state)
+                {
+                    let what = format!("{task} did not fail, and {by} repeats it");
+                    return Err(Violation::new("one outcome", what));
+                }
+            }
             Event::TasksPruned { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }

@@ -92,3 +92,56 @@ fn of_an_array_or_a_group_what_failed_is_done_once_more_and_nothing_else() -> an
     assert_eq!(unknown.code, Some(exit::NOT_FOUND.into()), "{unknown:?}");
     Ok(())
 }
+
+/// Tasks, an array and what comes after it, all of which fail with the first one.
+const FLOW: &str = r#"
+[tasks.prepare]
+shell = "test -e @DISK@"
+[tasks.each]
+array = "3-5"
+after = ["prepare"]
+shell = "test $MUTIRAO_ARRAY_INDEX != 4 || test -e @DISK@.2"
+[tasks.sum]
+after = ["each"]
+shell = "echo all"
+"#;
+
+#[test]
+fn a_graph_is_done_once_more_in_its_order_and_then_its_group_has_succeeded() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &[])?;
+    let (disk, flow) = (dir.path().join("disk"), dir.path().join("flow.toml"));
+    fs::write(&flow, FLOW.replace("@DISK@", &disk.display().to_string()))?;
+    let flow = flow.display().to_string();
+    let first = cli.json(&["submit", "--file", &flow, "--group", "g", "--wait"]);
+    assert!(first.is_err(), "all of it fails: {first:?}");
+    let group =
+        |cli: &harness::Cli| cli.json(&["groups", "show", "g"]).map(|mut all| all.remove(0));
+    assert_eq!(group(&cli)?["tasks"]["FAILED"], 5);
+    let of_code = |code| cli.json(&["list", "--group", "g", "--code", code]);
+    let listed = of_code("DEPENDENCY_FAILED")?;
+    let sum = listed.iter().find(|task| task["array_id"].is_null()).expect("it has a record");
+    let refused =
+        cli.run(&["--lang", "en", "retry", sum["task_id"].as_str().expect("it has one")])?;
+    assert_eq!(refused.code, Some(exit::REFUSED.into()), "{refused:?}");
+    assert!(refused.stderr.contains("retry that first"), "{refused:?}");
+
+    // Half of its cause is mended: what comes first succeeds, one of the array fails again.
+    fs::write(&disk, "")?;
+    cluster.kill_principal()?;
+    let again = cli.run(&["retry", "--failed", "--group", "g", "--wait"])?;
+    assert_eq!(again.code, Some(exit::TASK_FAILED.into()), "{again:?}");
+    let half = group(&cli)?;
+    assert_eq!((&half["tasks"]["FAILED"], &half["retried"]), (&2.into(), &5.into()), "{half}");
+    fs::write(dir.path().join("disk.2"), "")?;
+    let again = cli.run(&["retry", "--failed", "--group", "g", "--wait"])?;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let whole = group(&cli)?;
+    assert_eq!((&whole["state"], &whole["retried"]), (&"SUCCEEDED".into(), &7.into()), "{whole}");
+    assert_eq!(whole["tasks"]["SUCCEEDED"], 5, "{whole}");
+    let old = cli.json(&["status", sum["task_id"].as_str().expect("it has one")])?.remove(0);
+    assert!(old["retried_as"].is_string(), "{old}");
+    let nothing = cli.run(&["retry", "--failed", "--group", "g"])?;
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(0), ""), "{nothing:?}");
+    Ok(())
+}

@@ -143,6 +143,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::WebhookNotAllowed
         | ErrorCode::TaskFinished
         | ErrorCode::NotRetriable
+        | ErrorCode::DependencyNotRetried
         | ErrorCode::TaskIdConflict
         | ErrorCode::KeyConflict
         | ErrorCode::KeySpent

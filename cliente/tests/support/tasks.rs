@@ -387,6 +387,13 @@ impl TaskOrchestrator for Script {
         }))
     }
 
+    async fn retry_array(
+        &self,
+        _: Request<RetryArrayRequest>,
+    ) -> Result<Response<RetryArrayResponse>, Status> {
+        Err(Status::unimplemented("no test repeats an array here"))
+    }
+
     async fn cancel_task(
         &self,
         request: Request<CancelTaskRequest>,

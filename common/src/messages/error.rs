@@ -43,6 +43,9 @@ fn portuguese(code: ErrorCode) -> &'static str {
         }
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
         ErrorCode::NotRetriable => "Só se repete uma tarefa que falhou ou se perdeu.",
+        ErrorCode::DependencyNotRetried => {
+            "O que vem antes dela não teve sucesso: repita isso primeiro, ou o grupo inteiro (retry --failed --group)."
+        }
         ErrorCode::WorkerIdTaken => "Outro worker já está conectado com este identificador.",
         ErrorCode::WorkerNotFound => {
             "Nenhum worker com este identificador está conectado; veja cliente workers."
@@ -143,6 +146,9 @@ fn english(code: ErrorCode) -> &'static str {
         }
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
         ErrorCode::NotRetriable => "Only a task that failed or was lost is retried.",
+        ErrorCode::DependencyNotRetried => {
+            "What it comes after did not succeed: retry that first, or the whole group (retry --failed --group)."
+        }
         ErrorCode::WorkerIdTaken => "Another worker of this id is connected.",
         ErrorCode::WorkerNotFound => "No worker of this id is connected; see cliente workers.",
         ErrorCode::ScheduleNotFound => "There is no such schedule; see cliente schedule list.",

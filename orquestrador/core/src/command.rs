@@ -64,7 +64,8 @@ pub enum Command {
     ListGroups { request: RequestId, owner: UserName, after: Option<GroupName>, limit: usize },
     /// Cancels what is not finished of a group, a part at a time.
     CancelGroup { request: RequestId, owner: UserName, group: GroupName },
-    /// Submits a task that failed or was lost once more, as `new`.
+    /// Submits a task that failed or was lost once more, as `new`. Of an array: those of its tasks that failed with it
+    /// before their turn, as another array.
     Retry { request: RequestId, owner: UserName, task: TaskId, new: TaskId },
     /// Ends a task that is not finished.
     Cancel { request: RequestId, owner: UserName, task: TaskId },

@@ -112,7 +112,13 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
             None => finished.content_hash,
             Some(again) => {
                 let payload = xxh3_64_with_seed(&again.payload, again.terms.hash());
-                finished.content_hash ^ payload.rotate_left(17)
+                let after =
+                    again.after.iter().fold(0, |sum: u64, id| sum.wrapping_add(one_of_wait(*id)));
+                let by = again.by.map_or(0, one_of_wait);
+                finished.content_hash
+                    ^ payload.rotate_left(17)
+                    ^ after.rotate_left(7)
+                    ^ by.rotate_left(39)
             }
         };
         // One without keeps the digest that it had before there were any.
@@ -301,6 +307,10 @@ pub fn group(group: &Group) -> u128 {
     group.past.forgotten.iter().for_each(|count| bytes.number(*count));
     for at in [group.past.submitted_at, group.past.started_at, group.past.finished_at] {
         bytes.number(at.map_or(0, |at| at.0.saturating_add(1)));
+    }
+    // One of which nothing is done once more keeps the digest that it had before that was counted.
+    if group.past.repeated != [0; 6] {
+        group.past.repeated.iter().for_each(|count| bytes.number(*count));
     }
     bytes.hash(Kind::Group)
 }

@@ -208,6 +208,8 @@ pub struct TaskSnapshot {
     pub waits_on: Vec<TaskId>,
     /// Which task it does once more.
     pub retry_of: Option<TaskId>,
+    /// What does it once more.
+    pub retried_as: Option<TaskId>,
     /// Which schedule of its owner's made it.
     pub schedule: Option<ScheduleName>,
     pub queue: QueueName,
@@ -260,6 +262,8 @@ pub struct GroupSnapshot {
     pub counts: [u64; 6],
     /// So many of the finished ones are no longer known.
     pub forgotten: u64,
+    /// So many failed or were lost and are done once more; these are not in the counts.
+    pub retried: u64,
     pub submitted_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,

@@ -144,10 +144,18 @@ pub enum Event {
         at: Timestamp,
     },
     /// The task was to come after one that did not succeed: it fails.
+    /// `after`: all that it came after and that had not succeeded by then; empty in journals of earlier builds.
     TaskSkipped {
         task: TaskId,
         because: TaskId,
+        after: Vec<TaskId>,
         at: Timestamp,
+    },
+    /// The task, which failed or was lost, is done once more by another one. Of an array: those of its tasks that failed with
+    /// it before their turn, its last record among them, by another array.
+    TaskRepeated {
+        task: TaskId,
+        by: TaskId,
     },
     /// The task, which was submitted just now, holds a key of its owner; in the place of the one that held it before. In
     /// snapshots the task may no longer be known.
@@ -377,6 +385,10 @@ pub struct RestoredGroup {
 pub struct RestoredAgain {
     pub payload: Blob,
     pub terms: Arc<Terms>,
+    /// Of one that was skipped: what it came after that had not succeeded.
+    pub after: Vec<TaskId>,
+    /// What did it once more, the last time.
+    pub by: Option<TaskId>,
 }
 
 /// An array; those of its tasks that have a record follow.

@@ -176,8 +176,9 @@ impl History {
             group: terms.group.clone(),
             webhook: finished.webhook.clone(),
             again: finished.again.as_ref().map(|again| {
-                let payload = again.payload.to_blob();
-                Box::new(RestoredAgain { payload, terms: Arc::clone(&again.terms) })
+                let (payload, after) = (again.payload.to_blob(), again.after.clone());
+                let terms = Arc::clone(&again.terms);
+                Box::new(RestoredAgain { payload, terms, after, by: again.by })
             }),
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },
@@ -247,8 +248,8 @@ impl Iterator for History {
 fn earlier(task: &Task) -> VecDeque<Event> {
     let (id, attempt, at) = (task.id(), task.attempt, task.submitted_at);
     let (returned, failed) = (task.returned, task.body.failed());
-    if let Some(Wait { open, condition, failed, .. }) = task.wait() {
-        let after = open.iter().copied().collect();
+    if let Some(Wait { open, condition, failed, failed_too, .. }) = task.wait() {
+        let after = open.union(failed_too).copied().collect();
         let blockage = Blockage { after, condition: *condition, failed: *failed };
         return VecDeque::from([Event::TaskBlocked { task: id, blockage, at }]);
     }

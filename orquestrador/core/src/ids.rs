@@ -89,6 +89,11 @@ impl TaskId {
         is_of_version_8(self.0)
     }
 
+    /// It names an array, not one of its tasks.
+    pub fn is_array(self) -> bool {
+        ArrayId(self.0).is_valid()
+    }
+
     /// The array that it belongs to, and its number there.
     pub fn in_array(self) -> Option<(ArrayId, u32)> {
         let number = (self.0 as u32).checked_sub(1)?;

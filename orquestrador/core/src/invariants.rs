@@ -285,6 +285,10 @@ fn groups(state: &State) -> Result<(), String> {
         ensure(group.counts == counts, || wrong("counts wrongly"))?;
         let all: u64 = group.past.forgotten.iter().sum();
         ensure(forgotten <= all, || wrong("does not know what its arrays forgot"))?;
+        let ended = |state: usize| group.counts[state] + group.past.forgotten[state];
+        let repeats = group.past.repeated.iter().enumerate();
+        let is_ended = |(state, repeated): (usize, &u64)| *repeated <= ended(state);
+        ensure(repeats.clone().all(is_ended), || wrong("did more once more than failed"))?;
     }
     let grouped = state.classes.iter().filter(|(_, class)| class.group.is_some()).count();
     ensure(classes == grouped, || "a class is not in its group".to_owned())

@@ -17,9 +17,13 @@ pub enum Rejection {
     #[error("task {task} comes after {other}, which is not known")]
     DependencyNotFound { task: TaskId, other: TaskId },
     #[error(
-        "task {task} cannot be repeated: it neither failed nor was lost, or failed with all of its array before its turn"
+        "task {task} cannot be repeated: it neither failed nor was lost, or failed with all of its array before its turn: then the array can be"
     )]
     NotRetriable { task: TaskId },
+    #[error(
+        "task {task} comes after {failed}, which did not succeed and is not repeated: repeat that one first"
+    )]
+    ComesAfterFailed { task: TaskId, failed: TaskId },
     #[error("task {task} has the key {key}, and another handler, payload or way to be run")]
     KeyConflict { key: KeyName, task: TaskId },
     #[error("task {task}, which had the key {key}, ended and was forgotten since")]

@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::command::{Delivery, Failure};
-use crate::ids::{Attempt, GroupName, QueueName, ScheduleName, TaskId, Timestamp, WebhookUrl};
+use crate::ids::{
+    ArrayId, Attempt, GroupName, QueueName, ScheduleName, TaskId, Timestamp, WebhookUrl,
+};
 use crate::needs::Needs;
 
 /// How a task is to be run.
@@ -30,12 +32,24 @@ pub struct Terms {
     pub webhook: Option<WebhookUrl>,
 }
 
-/// Which task another one does once more.
+/// Which task another one does once more; of an array, which array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     pub of: TaskId,
     /// The first one, of which `of` may be a repetition itself.
     pub first: TaskId,
+}
+
+impl Origin {
+    /// Of one of the tasks that have these terms: of a repeated array's the task of the same number.
+    #[must_use]
+    fn of_task(self, task: TaskId) -> Self {
+        let same = |id: TaskId| match task.in_array().filter(|_| id.is_array()) {
+            Some((_, number)) => ArrayId(id.0).task(number),
+            None => id,
+        };
+        Self { of: same(self.of), first: same(self.first) }
+    }
 }
 
 /// How long things may take; `None`: as long as they do.
@@ -109,6 +123,12 @@ impl From<Delivery> for Arc<Terms> {
 }
 
 impl Terms {
+    /// What the task, which has these terms, does once more.
+    #[must_use]
+    pub fn origin_of(&self, task: TaskId) -> Option<Origin> {
+        self.origin.as_deref().map(|origin| origin.of_task(task))
+    }
+
     /// For the many that have the same.
     pub fn shared(self) -> Arc<Self> {
         if self.is_plain() { self.delivery.into() } else { Arc::new(self) }

@@ -99,6 +99,7 @@ pub fn task(snapshot: &TaskSnapshot) -> proto::Task {
         webhook: snapshot.webhook.as_deref().map(webhook).map(Box::new),
         schedule: name(snapshot.schedule.as_ref()),
         retry_of: snapshot.retry_of.as_ref().map(ToString::to_string).unwrap_or_default(),
+        retried_as: snapshot.retried_as.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -209,6 +210,7 @@ pub fn group_status(snapshot: &GroupSnapshot) -> proto::Group {
         cancelled: snapshot.count(TaskState::Cancelled),
         lost: snapshot.count(TaskState::Lost),
         forgotten: snapshot.forgotten,
+        retried: snapshot.retried,
         submitted_at_ms: at(snapshot.submitted_at),
         started_at_ms: at(snapshot.started_at),
         finished_at_ms: at(snapshot.finished_at),

@@ -102,6 +102,7 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::DependencyNotFound { .. } => ErrorCode::DependencyNotFound,
         Rejection::UnknownHandler { .. } => ErrorCode::UnknownHandler,
         Rejection::NotRetriable { .. } => ErrorCode::NotRetriable,
+        Rejection::ComesAfterFailed { .. } => ErrorCode::DependencyNotRetried,
         Rejection::GroupNotFound { .. } => ErrorCode::GroupNotFound,
         Rejection::WebhookNotFound { .. } => ErrorCode::WebhookNotFound,
         Rejection::KeyConflict { .. } => ErrorCode::KeyConflict,

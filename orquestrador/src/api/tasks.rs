@@ -14,10 +14,11 @@ use common::proto::{
     CancelTaskRequest, CancelTaskResponse, ExplainTaskRequest, ExplainTaskResponse,
     FollowOutputRequest, FollowOutputResponse, GetArrayRequest, GetArrayResponse, GetGroupRequest,
     GetGroupResponse, GetTaskRequest, GetTaskResponse, GetTaskResultRequest, GetTaskResultResponse,
-    ListGroupsRequest, ListGroupsResponse, ListTasksRequest, ListTasksResponse, RetryTaskRequest,
-    RetryTaskResponse, RunTaskRequest, RunTaskResponse, SubmitArrayRequest, SubmitArrayResponse,
-    SubmitFlowRequest, SubmitFlowResponse, SubmitTaskRequest, SubmitTaskResponse,
-    SubmitTasksRequest, SubmitTasksResponse, WatchTasksRequest, WatchTasksResponse,
+    ListGroupsRequest, ListGroupsResponse, ListTasksRequest, ListTasksResponse, RetryArrayRequest,
+    RetryArrayResponse, RetryTaskRequest, RetryTaskResponse, RunTaskRequest, RunTaskResponse,
+    SubmitArrayRequest, SubmitArrayResponse, SubmitFlowRequest, SubmitFlowResponse,
+    SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
+    WatchTasksRequest, WatchTasksResponse,
 };
 use orquestrador_core::command::{Look, NewTask, NewWork};
 use orquestrador_core::effect::{Asked, TaskSnapshot};
@@ -526,6 +527,26 @@ impl TaskOrchestrator for Service {
             Answer::Submitted { accepted, first } => Ok(Response::new(RetryTaskResponse {
                 task: Some(convert::task(&first)),
                 existed: accepted == 0,
+                receipt: Some(done.receipt),
+            })),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn retry_array(
+        &self,
+        request: Request<RetryArrayRequest>,
+    ) -> Result<Response<RetryArrayResponse>, Status> {
+        let (caller, body) = self.caller(request).await?;
+        let array = validate::array_id("array_id", &body.array_id)?;
+        let new = validate::array_id("new_array_id", &body.new_array_id)?;
+        let (owner, task, new) = (caller.user, TaskId(array.0), TaskId(new.0));
+        let retry = |request| Command::Retry { request, owner, task, new };
+        let done = self.driver.submit(retry).await?;
+        match done.answer.map_err(|r| rejected(&r))? {
+            Answer::ArraySubmitted { existed, snapshot } => Ok(Response::new(RetryArrayResponse {
+                array: Some(convert::array(&snapshot)),
+                existed,
                 receipt: Some(done.receipt),
             })),
             other => Err(unexpected(&other)),

@@ -479,6 +479,7 @@ fn content_bytes(event: &Event) -> usize {
         | Event::TaskExpired { .. }
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
+        | Event::TaskRepeated { .. }
         | Event::TaskKeyed { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }

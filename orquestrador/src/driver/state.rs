@@ -197,6 +197,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskBlocked { .. }
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
+        | Event::TaskRepeated { .. }
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }

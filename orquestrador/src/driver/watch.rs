@@ -460,6 +460,7 @@ mod tests {
             waits_for: 0,
             waits_on: Vec::new(),
             retry_of: None,
+            retried_as: None,
             schedule: None,
             group: None,
             webhook: None,

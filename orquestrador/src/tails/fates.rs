@@ -117,6 +117,7 @@ impl Fates {
             }
             // Only finished ones are forgotten, and their end stands before.
             Event::TasksPruned { .. }
+            | Event::TaskRepeated { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }
@@ -463,7 +464,12 @@ mod tests {
         events.pop();
         let failure = ArrayFailure::Skipped { because: other };
         events.push(Event::ArrayFailed { array, failure, at });
-        events.push(Event::TaskSkipped { task: array.task(1), because: other, at });
+        events.push(Event::TaskSkipped {
+            task: array.task(1),
+            because: other,
+            after: vec![other],
+            at,
+        });
         let fates = seen(&events);
         assert_eq!((fates.closed_in(array), fates.finished()), (None, 6));
     }

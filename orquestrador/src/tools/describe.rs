@@ -105,6 +105,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskBlocked { task, .. }
         | Event::TaskReleased { task, .. }
         | Event::TaskSkipped { task, .. }
+        | Event::TaskRepeated { task, .. }
         | Event::TaskKeyed { task, .. }
         | Event::OutputKept { task, .. }
         | Event::WebhookDelivered { task, .. }
@@ -157,6 +158,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskBlocked { .. } => "TASK_BLOCKED",
         Event::TaskReleased { .. } => "TASK_RELEASED",
         Event::TaskSkipped { .. } => "TASK_SKIPPED",
+        Event::TaskRepeated { .. } => "TASK_REPEATED",
         Event::TaskKeyed { .. } => "TASK_KEYED",
         Event::KeysReleased { .. } => "KEYS_RELEASED",
         Event::OutputKept { .. } => "OUTPUT_KEPT",
@@ -267,9 +269,11 @@ fn fields(event: &Event) -> Value {
             "failed": blockage.failed.map(|t| text(&t)), "at_ms": at.0,
         }),
         Event::TaskReleased { task, at } => json!({ "task_id": text(task), "at_ms": at.0 }),
-        Event::TaskSkipped { task, because, at } => json!({
-            "task_id": text(task), "because": text(because), "at_ms": at.0,
+        Event::TaskSkipped { task, because, after, at } => json!({
+            "task_id": text(task), "because": text(because),
+            "after": after.iter().map(|t| text(t)).collect::<Vec<_>>(), "at_ms": at.0,
         }),
+        Event::TaskRepeated { task, by } => json!({ "task_id": text(task), "by": text(by) }),
         Event::QueueChanged { queue, settings, at } => json!({
             "queue": text(queue), "weight": settings.weight, "max_running": settings.max_running,
             "paused": settings.paused, "at_ms": at.0,

@@ -115,6 +115,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                 group: name.as_str().into(),
                 past: Past {
                     forgotten: [0, 0, succeeded, failed, cancelled, lost],
+                    repeated: [0, 0, 0, failed, 0, lost],
                     submitted_at,
                     started_at,
                     finished_at,
@@ -122,11 +123,9 @@ pub fn any_event() -> impl Strategy<Value = Event> {
             }))
         }),
         any::<u64>().prop_map(|next| Event::OrderRestored { next }),
-        (task(), task(), at()).prop_map(|(task, because, at)| Event::TaskSkipped {
-            task,
-            because,
-            at
-        }),
+        (task(), task(), proptest::collection::vec(task(), 0..4), at())
+            .prop_map(|(task, because, after, at)| Event::TaskSkipped { task, because, after, at }),
+        (task(), task()).prop_map(|(task, by)| Event::TaskRepeated { task, by }),
         (task(), proptest::collection::vec(task(), 0..4), any::<bool>(), any::<bool>(), at())
             .prop_map(|(task, after, any_end, has_failed, at)| {
                 let condition = if any_end { Condition::Finished } else { Condition::Succeeded };
@@ -224,7 +223,12 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                 task.schedule = has_run.then(|| "nightly".into());
                 task.again = has_run.then(|| {
                     let terms = Terms { priority: 3, ..retried() };
-                    Box::new(RestoredAgain { payload: b"hello"[..].into(), terms: terms.into() })
+                    Box::new(RestoredAgain {
+                        payload: b"hello"[..].into(),
+                        terms: terms.into(),
+                        after: vec![TaskId(7), TaskId(at.0.into())],
+                        by: (at.0 % 2 == 0).then_some(TaskId(at.0.into())),
+                    })
                 });
                 task.worker = task.worker.filter(|_| has_run);
                 task.webhook = has_run.then(|| Box::new(webhooks::settled(at)));

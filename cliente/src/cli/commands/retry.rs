@@ -1,20 +1,25 @@
 //! `cliente retry`
 
-use cliente::{Error, Submitted, TaskFilter};
+use std::collections::{BTreeMap, BTreeSet};
+
+use cliente::{Error, Submitted, SubmittedArray, TaskFilter};
 use common::array_id;
 use common::error_code::ErrorCode;
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::messages::client_arrays::ArrayMessage;
 use common::proto::{Receipt, Task, TaskState};
 use futures::stream::{self, StreamExt as _};
+use indicatif::ProgressBar;
 
 use super::super::Context;
 use super::super::args::Wait;
 use super::super::failure::{self, Failure};
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
-use super::{list, wait};
+use super::wait::{self, Tally};
+use super::{array, list};
 
 /// Tasks submitted at once.
 const AT_ONCE: usize = 64;
@@ -32,35 +37,76 @@ pub enum Of {
     },
 }
 
-/// What is to be repeated, and whether that is to be the first time; and what repeats some of it already.
-type Chosen = (Vec<(String, bool)>, Open);
+/// What is refused, or done, as one.
+enum Part {
+    /// And whether that is to be the first time.
+    Task(String, bool),
+    /// What failed in it, the oldest first.
+    Array(String, Vec<String>),
+}
+
+/// What does a part once more.
+#[derive(Default)]
+struct Done {
+    array: Option<SubmittedArray>,
+    /// Which tasks they do once more, and these.
+    tasks: Vec<(String, Submitted)>,
+    refused: Vec<Error>,
+}
+
+/// What is to be waited for.
+#[derive(Default)]
+struct Open {
+    tasks: Vec<(String, Option<Receipt>)>,
+    arrays: Vec<(String, Receipt)>,
+}
 
 /// One that cannot be repeated keeps none of the others from it; its refusal is the exit code.
 pub async fn run(context: &Context, of: Of, options: &Wait) -> Result<u8, Failure> {
-    let (of, mut open) = match of {
-        Of::These(ids) => these(context, ids).await?,
+    let mut open = Open::default();
+    let mut parts = match of {
+        Of::These(ids) => {
+            let mut parts = Vec::new();
+            for id in ids {
+                match array_id::is_array(&id) {
+                    true => {
+                        let array_id = Some(id);
+                        let filter = TaskFilter { array_id, ..TaskFilter::default() };
+                        parts.extend(failed(context, filter, &mut open).await?);
+                    }
+                    false => parts.push(Part::Task(id, false)),
+                }
+            }
+            parts
+        }
         Of::Failed { queue, handler, code: error_code, group } => {
             let filter = TaskFilter { queue, handler, error_code, group, ..TaskFilter::default() };
-            not_retried(context, failed(context, filter).await?).await?
+            failed(context, filter, &mut open).await?
         }
     };
-    let retried = stream::iter(of)
-        .map(|(id, is_first)| async move { (one(context, &id, is_first).await, id) });
-    let mut retried = retried.buffered(AT_ONCE);
     let (mut code, mut is_any) = (exit::OK, false);
-    while let Some((done, of)) = retried.next().await {
-        match done {
-            Ok(done) => {
-                is_any = true;
-                tell(context, &of, &done);
-                let id = done.task.task_id.clone();
-                if !(options.wait && context.is_json) {
-                    let view = TaskView::without_result(done.task, Some(done.receipt));
-                    output::print(&context.output.accepted(&[view]))?;
-                }
-                open.push((id, Some(done.receipt)));
+    // What comes after others waits for what does these once more: they go first.
+    while !parts.is_empty() {
+        let before = parts.len();
+        let done = stream::iter(parts)
+            .map(|part| async { (again(context, &part).await, part) })
+            .buffered(AT_ONCE);
+        let done: Vec<_> = done.collect().await;
+        parts = Vec::new();
+        let is_early = |done: &Done| {
+            let mut codes = done.refused.iter().map(|error| error.code);
+            codes.any(|code| code == ErrorCode::DependencyNotRetried)
+        };
+        let stuck = done.iter().filter(|(done, _)| is_early(done)).count() == before;
+        for (done, part) in done {
+            if is_early(&done) && !stuck {
+                parts.push(part);
+                continue;
             }
-            Err(refusal) => code = refused(context, code, refusal)?,
+            is_any |= tell(context, &done, (options, &mut open))?;
+            for refusal in done.refused {
+                code = refused(context, code, refusal)?;
+            }
         }
     }
     if !is_any && code == exit::OK && !context.is_json {
@@ -71,6 +117,53 @@ pub async fn run(context: &Context, of: Of, options: &Wait) -> Result<u8, Failur
     }
     let ended = wait_for(context, open, options).await?;
     Ok(if code == exit::OK { ended } else { code })
+}
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.arrays.is_empty()
+    }
+}
+
+async fn again(context: &Context, part: &Part) -> Done {
+    let (of_array, ids) = match part {
+        Part::Task(id, is_first) => {
+            let again = one(context, id, *is_first).await;
+            return Done::default().with(id, again);
+        }
+        Part::Array(array, ids) => (array, ids),
+    };
+    let mut done = Done::default();
+    let mut is_left: Box<dyn Fn(u32) -> bool + Send> = Box::new(|_| true);
+    if let Some(new) = cliente::retry_array_id(of_array) {
+        match context.client.retry_array(of_array, new).await {
+            Ok(again) => {
+                let first = again.array.first;
+                is_left = Box::new(move |number| number < first);
+                done.array = Some(again);
+            }
+            Err(error) if error.code == ErrorCode::NotRetriable => {}
+            Err(error) => {
+                done.refused.push(error);
+                return done;
+            }
+        }
+    }
+    let number = |id: &&String| array_id::of_task(id).is_none_or(|(_, number)| is_left(number));
+    for id in ids.iter().filter(number) {
+        done = done.with(id, one(context, id, true).await);
+    }
+    done
+}
+
+impl Done {
+    fn with(mut self, of: &str, again: Result<Submitted, Error>) -> Self {
+        match again {
+            Ok(again) => self.tasks.push((of.to_owned(), again)),
+            Err(refusal) => self.refused.push(refusal),
+        }
+        self
+    }
 }
 
 /// Whoever names a task gets another one if it was done once more earlier. That is asked before: a submission that
@@ -88,51 +181,81 @@ async fn one(context: &Context, id: &str, is_first: bool) -> Result<Submitted, E
     context.client.retry(id, new).await
 }
 
-async fn these(context: &Context, ids: Vec<String>) -> Result<Chosen, Failure> {
-    let (mut all, mut open) = (Vec::new(), Open::new());
-    for id in ids {
-        if !array_id::is_array(&id) {
-            all.push((id, false));
-            continue;
-        }
-        let filter = TaskFilter { array_id: Some(id), ..TaskFilter::default() };
-        let of_array = failed(context, filter).await?;
-        let (not_yet, under_way) = not_retried(context, of_array).await?;
-        all.extend(not_yet);
-        open.extend(under_way);
-    }
-    Ok((all, open))
-}
-
-/// The oldest first. What came after something that failed is none of them: it would not wait for that now. Nor
-/// is what was lost: nobody knows whether it was done.
-async fn failed(context: &Context, filter: TaskFilter) -> Result<Vec<String>, Failure> {
+/// What failed and was not done once more yet, the oldest first. What was lost is none of it: nobody knows whether it was done.
+/// What does others once more and is under way is to be waited for, too.
+async fn failed(
+    context: &Context,
+    filter: TaskFilter,
+    open: &mut Open,
+) -> Result<Vec<Part>, Failure> {
     let filter = TaskFilter { states: vec![TaskState::Failed], ..filter };
     let tasks = list::all(context, &filter).await?;
-    let is_own =
-        |task: &Task| task.error.as_ref().is_none_or(|error| error.code != "DEPENDENCY_FAILED");
-    Ok(tasks.into_iter().rev().filter(is_own).map(|task| task.task_id).collect())
-}
-
-type Open = Vec<(String, Option<Receipt>)>;
-
-/// Those of them that were not done once more yet, and what is under way of the others.
-async fn not_retried(context: &Context, mut failed: Vec<String>) -> Result<Chosen, Failure> {
-    let first: Vec<_> = failed.iter().map(|id| cliente::retry_id(id)).collect();
-    let known = context.client.tasks(&first).await?;
-    failed.retain(|id| !known.contains_key(&cliente::retry_id(id)));
-    let is_open = |id: &String| known.get(id).is_some_and(|task| !cliente::is_final(task.state()));
-    let open = first.into_iter().filter(is_open).map(|id| (id, None)).collect();
-    Ok((failed.into_iter().map(|id| (id, true)).collect(), open))
-}
-
-fn tell(context: &Context, of: &str, done: &Submitted) {
-    if !context.is_json {
-        let task = done.task.task_id.clone();
-        let durability = done.receipt.durability();
-        let message = ClientMessage::Retried { of: of.to_owned(), task, durability };
-        say(&message.text(context.lang));
+    let (again, left): (Vec<_>, Vec<_>) =
+        tasks.into_iter().rev().partition(|task| !task.retried_as.is_empty());
+    let again: BTreeSet<_> = again.into_iter().map(|task| task.retried_as).collect();
+    let (arrays, again): (Vec<_>, Vec<_>) =
+        again.into_iter().partition(|id| array_id::is_array(id));
+    let known = context.client.tasks(&again).await?;
+    let unfinished = known.values().filter(|task| !cliente::is_final(task.state()));
+    open.tasks.extend(unfinished.map(|task| (task.task_id.clone(), None)));
+    for id in arrays {
+        let (array, receipt) = context.client.array(&id).await?;
+        if array.queued + array.running > 0 {
+            open.arrays.push((id, receipt));
+        }
     }
+    Ok(in_parts(left))
+}
+
+/// Those of an array together, where the first of them is.
+fn in_parts(tasks: Vec<Task>) -> Vec<Part> {
+    let (mut parts, mut places) = (Vec::new(), BTreeMap::new());
+    for Task { task_id, .. } in tasks {
+        let Some((array, _)) = array_id::of_task(&task_id) else {
+            parts.push(Part::Task(task_id, true));
+            continue;
+        };
+        let place = *places.entry(array.clone()).or_insert(parts.len());
+        match parts.get_mut(place) {
+            Some(Part::Array(_, ids)) => ids.push(task_id),
+            _ => parts.push(Part::Array(array, vec![task_id])),
+        }
+    }
+    parts
+}
+
+/// Whether anything is new of it.
+fn tell(
+    context: &Context,
+    done: &Done,
+    (options, open): (&Wait, &mut Open),
+) -> Result<bool, Failure> {
+    let is_quiet = options.wait && context.is_json;
+    for (of, done) in &done.tasks {
+        if !context.is_json {
+            let task = done.task.task_id.clone();
+            let (of, durability) = (of.clone(), done.receipt.durability());
+            say(&ClientMessage::Retried { of, task, durability }.text(context.lang));
+        }
+        if !is_quiet {
+            let view = TaskView::without_result(done.task.clone(), Some(done.receipt));
+            output::print(&context.output.accepted(&[view]))?;
+        }
+        open.tasks.push((done.task.task_id.clone(), Some(done.receipt)));
+    }
+    if let Some(SubmittedArray { array, existed, receipt }) = &done.array {
+        if !context.is_json {
+            let (array, tasks) = (array.array_id.clone(), array.count);
+            let (durability, existed) = (receipt.durability(), *existed);
+            let accepted = ArrayMessage::Accepted { array, tasks, durability, existed };
+            say(&accepted.text(context.lang));
+        }
+        if !is_quiet {
+            output::print(&context.output.accepted_array(array, receipt))?;
+        }
+        open.arrays.push((array.array_id.clone(), *receipt));
+    }
+    Ok(!done.tasks.is_empty() || done.array.is_some())
 }
 
 fn refused(context: &Context, code: u8, refusal: Error) -> Result<u8, Failure> {
@@ -145,14 +268,26 @@ fn refused(context: &Context, code: u8, refusal: Error) -> Result<u8, Failure> {
 }
 
 async fn wait_for(context: &Context, open: Open, options: &Wait) -> Result<u8, Failure> {
-    let ids = open.iter().map(|(id, _)| id.clone()).collect();
-    let receipts: std::collections::HashMap<_, _> = open.into_iter().collect();
+    let ids: Vec<_> = open.tasks.iter().map(|(id, _)| id.clone()).collect();
+    let receipts: std::collections::HashMap<_, _> = open.tasks.into_iter().collect();
     let show = |update: common::proto::TaskUpdate| {
         let id = update.task.as_ref().map(|task| &task.task_id);
         let receipt = id.and_then(|id| receipts.get(id).copied()).flatten();
         wait::show_change(context, update, receipt)
     };
-    let finished = wait::until_finished(context, ids, show);
+    let finished = async {
+        let mut tally = match ids.is_empty() {
+            true => Tally::default(),
+            false => wait::until_finished(context, ids, show).await?,
+        };
+        for (array_id, receipt) in &open.arrays {
+            let look = (&ProgressBar::hidden(), false);
+            let array = array::until_ended(context, array_id, look).await?;
+            output::print(&context.output.array(&array, receipt))?;
+            tally.add(&Tally::of_array(&array));
+        }
+        Ok(tally)
+    };
     let tally = wait::within(options.wait_timeout, finished).await?;
     if !context.is_json {
         say(&tally.summary().text(context.lang));

@@ -253,6 +253,7 @@ impl Output for Table {
             (Label::Attempt, attempt),
             (Label::Progress, task.progress.as_deref().map(progress).unwrap_or_default()),
             (Label::RetryOf, task.retry_of.clone()),
+            (Label::RetriedAs, task.retried_as.clone()),
             (Label::Schedule, task.schedule.clone()),
             (Label::Group, task.group.clone()),
             (Label::Submitted, time(task.submitted_at_ms)),
@@ -459,10 +460,12 @@ impl Output for Table {
         let finished = if is_open { String::new() } else { time(group.finished_at_ms) };
         let forgotten =
             if group.forgotten > 0 { group.forgotten.to_string() } else { String::new() };
+        let retried = if group.retried > 0 { group.retried.to_string() } else { String::new() };
         self.details(&[
             (Label::Group, group.name.clone()),
             (Label::Status, state_word(group.state(), self.lang).to_owned()),
             (Label::Tasks, counts),
+            (Label::Retried, retried),
             (Label::WithoutRecord, forgotten),
             (Label::Submitted, time(group.submitted_at_ms)),
             (Label::Started, time(group.started_at_ms)),

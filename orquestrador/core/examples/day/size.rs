@@ -73,6 +73,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskBlocked { .. }
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
+        | Event::TaskRepeated { .. }
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }

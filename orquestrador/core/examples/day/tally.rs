@@ -102,6 +102,7 @@ impl Tally {
             | Event::TaskBlocked { .. }
             | Event::TaskReleased { .. }
             | Event::TaskSkipped { .. }
+            | Event::TaskRepeated { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

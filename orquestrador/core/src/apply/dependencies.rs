@@ -52,10 +52,16 @@ impl State {
         let slot = self.changing(id, Transition::Blocked)?;
         self.check_hold(slot)?;
         let Blockage { after, condition, failed } = blockage;
-        let mut wait =
-            Wait { open: BTreeSet::new(), open_hash: 0, condition: *condition, failed: *failed };
+        let mut wait = Wait {
+            open: BTreeSet::new(),
+            open_hash: 0,
+            condition: *condition,
+            failed: *failed,
+            failed_too: BTreeSet::new(),
+        };
         for other in after {
-            match self.fate(*other).ok_or("a task that is waited for is not known")? {
+            let fate = self.fate(*other).or(failed.map(|_| Fate::Ended));
+            match fate.ok_or("a task that is waited for is not known")? {
                 Fate::Open => wait.begin(*other),
                 Fate::Succeeded => {}
                 Fate::Ended => wait.note_end(*other, false),
@@ -145,8 +151,11 @@ impl Wait {
         if self.open.remove(&id) {
             self.open_hash = self.open_hash.wrapping_sub(digest::one_of_wait(id));
         }
-        if !has_succeeded && self.condition == Condition::Succeeded {
-            self.failed.get_or_insert(id);
+        if !has_succeeded
+            && self.condition == Condition::Succeeded
+            && *self.failed.get_or_insert(id) != id
+        {
+            self.failed_too.insert(id);
         }
     }
 

@@ -3,6 +3,7 @@
 //! An event that does not fit the state is left out and remembered as a misfit: it means that two
 //! versions of this code disagree, and that the node must stop.
 
+mod again;
 mod arrays;
 mod blobs;
 mod counts;
@@ -115,10 +116,10 @@ impl State {
             }
             Event::TaskBlocked { task, blockage, at: _ } => self.task_blocked(*task, blockage),
             Event::TaskReleased { task, at: _ } => self.task_released(*task),
-            Event::TaskSkipped { task, because, at } => {
-                let end = End::Failed(ArrayFailure::Skipped { because: *because }.failure());
-                self.task_finished(*task, None, (Transition::Skipped, end), *at)
+            Event::TaskSkipped { task, because, after, at } => {
+                self.task_skipped(*task, (*because, after), *at)
             }
+            Event::TaskRepeated { task, by } => self.task_repeated(*task, *by),
             Event::TaskKeyed { task, owner, key, fingerprint, until } => self.task_keyed(Key {
                 owner: owner.clone(),
                 name: key.clone(),
@@ -386,7 +387,7 @@ impl State {
         let task = &mut self.tasks[slot];
         if let Some(terms) = terms {
             let payload = task.body.take_payload();
-            finished.again = Some(Box::new(Again { payload, terms }));
+            finished.again = Some(Box::new(Again { payload, terms, after: Vec::new(), by: None }));
         }
         self.totals.finished_bytes += finished.bytes();
         let before = std::mem::replace(&mut task.body, Body::Finished(Box::new(finished)));
@@ -471,8 +472,8 @@ impl State {
         let mut submission = self.submission(restored.task, names, empty, restored.submitted_at)?;
         submission.fingerprint = restored.fingerprint;
         let again = restored.again.as_ref().map(|again| {
-            let payload = Kept::new(&again.payload);
-            Box::new(Again { payload, terms: Arc::clone(&again.terms) })
+            let (payload, after) = (Kept::new(&again.payload), again.after.clone());
+            Box::new(Again { payload, terms: Arc::clone(&again.terms), after, by: again.by })
         });
         let finished = Finished {
             content_hash: digest::content(&end),

@@ -40,7 +40,7 @@ impl State {
             queue: terms.queue.clone(),
             group: terms.group.clone(),
             schedule: terms.schedule.clone(),
-            retry_of: terms.origin.as_deref().map(|origin| origin.of),
+            retry_of: terms.origin_of(task.id()).map(|origin| origin.of),
             rest: None,
         }
     }

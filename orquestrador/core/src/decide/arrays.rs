@@ -215,12 +215,12 @@ impl Machine {
             queue: terms.queue.clone(),
             group: terms.group.clone(),
             schedule: terms.schedule.clone(),
-            retry_of: None,
+            retry_of: terms.origin.as_deref().map(|origin| origin.of),
             rest: Some(Rest::new(numbers)),
         }
     }
 
-    fn array(&self, slot: Slot<Array>) -> ArraySnapshot {
+    pub(super) fn array(&self, slot: Slot<Array>) -> ArraySnapshot {
         let array = &self.state.arrays[slot];
         let terms = self.state.terms_of(array.class);
         let next = array.last_begun().and_then(|task| self.state.tasks.find(task));
@@ -276,7 +276,8 @@ impl Machine {
             waits_for,
             waits_on,
             schedule: None,
-            retry_of: None,
+            retry_of: terms.origin_of(array.task(place)).map(|origin| origin.of),
+            retried_as: self.state.repeated_apart(array, place),
             queue: terms.queue.clone(),
             priority: terms.priority,
             group: terms.group.clone(),

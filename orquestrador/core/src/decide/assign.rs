@@ -60,7 +60,7 @@ impl Machine {
             delivery: self.state.terms_of(task.class).delivery,
             slots: self.state.terms_of(task.class).needs.as_deref().map_or(1, |needs| needs.slots),
             schedule: self.state.terms_of(task.class).schedule.clone(),
-            origin: self.state.terms_of(task.class).origin.as_deref().copied(),
+            origin: self.state.terms_of(task.class).origin_of(task.id()),
             timeout_ms: self.state.terms_of(task.class).times.attempt_ms,
         };
         step.effects.push(Effect::Assign { session, assignment });

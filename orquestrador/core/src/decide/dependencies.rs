@@ -87,7 +87,10 @@ impl Machine {
             }
             Some(because) => {
                 self.fail_behind(now, slot, ArrayFailure::Skipped { because }, step);
-                self.record(Event::TaskSkipped { task: id, because, at: now }, step);
+                let wait = self.state.tasks[slot].wait();
+                let others = wait.into_iter().flat_map(|wait| wait.open.union(&wait.failed_too));
+                let after = [because].into_iter().chain(others.copied()).collect();
+                self.record(Event::TaskSkipped { task: id, because, after, at: now }, step);
                 let failure = self.state.tasks[slot].failure().cloned();
                 let state = TaskState::Failed;
                 let finished = Notice::TaskFinished { task: id, state, failure };

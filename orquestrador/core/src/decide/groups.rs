@@ -63,6 +63,7 @@ fn snapshot(group: &Group) -> GroupSnapshot {
         group: group.name.clone(),
         counts: group.all_counts(),
         forgotten: group.past.forgotten.iter().sum(),
+        retried: group.past.repeated.iter().sum(),
         submitted_at: group.past.submitted_at,
         started_at: group.past.started_at,
         finished_at: group.past.finished_at,

@@ -32,7 +32,7 @@ pub use workers::QUARANTINED;
 
 use crate::command::Command;
 use crate::effect::{Answer, CloseReason, Effect};
-use crate::ids::{RequestId, SessionId, Timestamp};
+use crate::ids::{ArrayId, RequestId, SessionId, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
 use crate::state::slab::Slot;
@@ -84,7 +84,13 @@ impl Machine {
                 answer(step, request, cancelled);
             }
             Command::Retry { request, owner, task, new } => {
-                let submitted = self.submit_again(now, owner, (task, new), step);
+                let submitted = match task.is_array() {
+                    true => {
+                        let (array, new) = (ArrayId(task.0), ArrayId(new.0));
+                        self.submit_array_again(now, &owner, (array, new), step)
+                    }
+                    false => self.submit_again(now, owner, (task, new), step),
+                };
                 answer(step, request, submitted);
             }
             Command::Cancel { request, owner, task } => {

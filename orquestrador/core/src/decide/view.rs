@@ -34,7 +34,8 @@ impl Machine {
             waits_for,
             waits_on,
             schedule: terms.schedule.clone(),
-            retry_of: terms.origin.as_deref().map(|origin| origin.of),
+            retry_of: terms.origin_of(task.id()).map(|origin| origin.of),
+            retried_as: None,
             queue: terms.queue.clone(),
             priority: terms.priority,
             group: terms.group.clone(),
@@ -56,6 +57,7 @@ impl Machine {
                 snapshot.started_at = finished.started_at;
                 snapshot.finished_at = Some(finished.finished_at);
                 snapshot.finish_order = finished.order.map(|order| order.0);
+                snapshot.retried_as = finished.again.as_deref().and_then(|again| again.by);
                 snapshot.result_bytes = finished.end.output_bytes();
                 snapshot.error = match &finished.end {
                     End::Failed(failure) => Some((failure.code.clone(), failure.message.clone())),

@@ -78,6 +78,11 @@ impl Array {
         self.failed.filter(|_| self.is_apart(place))
     }
 
+    /// Tasks that failed without ever having had a record.
+    pub fn failed_apart(&self) -> u32 {
+        self.failed.map_or(0, |_| self.count - self.begun - self.early.places.count())
+    }
+
     /// The task that was the last to get a record in its turn; the front, if any waits behind it.
     pub fn last_begun(&self) -> Option<TaskId> {
         self.begun.checked_sub(1).map(|place| self.task(place))

@@ -25,6 +25,8 @@ pub struct Group {
 pub struct Past {
     /// Of the tasks that are no longer known, or were cancelled in an array; in the order of [`TaskState::ALL`].
     pub forgotten: [u64; 6],
+    /// Of the tasks, known or not, that failed or were lost and are done once more; in the order of [`TaskState::ALL`].
+    pub repeated: [u64; 6],
     /// Of the first one submitted, here and below.
     pub submitted_at: Option<Timestamp>,
     /// Of the first one assigned.
@@ -62,9 +64,13 @@ impl Group {
         digest::group(self)
     }
 
-    /// Of all tasks, the forgotten ones too.
+    /// Of all tasks, the forgotten ones too, but for those that are done once more.
     pub fn all_counts(&self) -> [u64; 6] {
-        TaskState::ALL.map(|s| self.counts[s as usize] + self.past.forgotten[s as usize])
+        let Past { forgotten, repeated, .. } = self.past;
+        TaskState::ALL.map(|state| {
+            let state = state as usize;
+            (self.counts[state] + forgotten[state]).saturating_sub(repeated[state])
+        })
     }
 }
 

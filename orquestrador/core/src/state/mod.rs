@@ -1,6 +1,7 @@
 //! The replicated state: equal on every node that applied the same events. Changed by `apply` alone;
 //! nothing here knows who is connected or what time it is.
 
+mod again;
 pub mod arrays;
 pub mod blobs;
 pub mod classes;

@@ -94,6 +94,8 @@ pub struct Wait {
     pub condition: Condition,
     /// The first one that ended otherwise than it must.
     pub failed: Option<TaskId>,
+    /// Those that did so after it, until it is decided what follows. No part of the digest.
+    pub failed_too: BTreeSet<TaskId>,
 }
 
 #[derive(Clone)]
@@ -118,6 +120,10 @@ pub struct Finished {
 pub struct Again {
     pub payload: Kept,
     pub terms: Arc<Terms>,
+    /// Of one that was skipped: what it came after that had not succeeded.
+    pub after: Vec<TaskId>,
+    /// What did it once more, the last time.
+    pub by: Option<TaskId>,
 }
 
 impl Finished {

@@ -167,7 +167,9 @@ fn a_repetition_belongs_to_the_group_of_what_failed() {
     scene.step(0, fail(1, attempt(1, 1)));
     let (task, new) = (TaskId(1), TaskId(2));
     scene.step(0, Command::Retry { request: REQUEST, owner: "ana".into(), task, new });
-    assert!(shown(&mut scene, "g").starts_with("> g Running [0, 1, 0, 1, 0, 0]"));
+    assert!(
+        shown(&mut scene, "g").starts_with("> g Running [0, 1, 0, 0, 0, 0] 0 forgotten 1 retried")
+    );
 }
 
 #[test]

@@ -104,6 +104,10 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (owner(), id(), (0..40u128).prop_map(TaskId)).prop_map(|(owner, task, new)| {
             Command::Retry { request: REQUEST, owner, task, new }
         }),
+        1 => (owner(), 0..6u128, 3..6u128).prop_map(|(owner, array, new)| {
+            let (task, new) = (TaskId(array_id(array).0), TaskId(array_id(new).0));
+            Command::Retry { request: REQUEST, owner, task, new }
+        }),
         1 => (owner(), any::<bool>()).prop_map(|(user, admin)| Command::AddUser {
             request: REQUEST, token_hash: user.to_string(), user, admin
         }),

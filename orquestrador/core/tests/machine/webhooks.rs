@@ -116,7 +116,7 @@ impl Book {
                 let numbers = rest.numbers.iter().cloned().flatten();
                 let told: Vec<_> = numbers.map(|number| array.task(number)).collect();
                 assert_eq!((told, owed.report.state), (tasks, end));
-                assert_eq!(rest.tasks as usize, rest.numbers.iter().map(Range::len).sum());
+                assert_eq!(rest.tasks as usize, rest.numbers.iter().map(Range::len).sum::<usize>());
                 self.owe(TaskId(array.0));
             }
             Event::WebhooksRetried { tasks, .. } => {

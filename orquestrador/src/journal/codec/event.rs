@@ -171,11 +171,15 @@ fn to_kind(event: &Event) -> Kind {
         Event::TaskReleased { task, at } => {
             Kind::TaskReleased(proto::TaskReleased { task_id: id(*task), at_ms: at.0 })
         }
-        Event::TaskSkipped { task, because, at } => Kind::TaskSkipped(proto::TaskSkipped {
+        Event::TaskSkipped { task, because, after, at } => Kind::TaskSkipped(proto::TaskSkipped {
             task_id: id(*task),
             because: id(*because),
             at_ms: at.0,
+            after: after.iter().map(|other| id(*other)).collect(),
         }),
+        Event::TaskRepeated { task, by } => {
+            Kind::TaskRepeated(proto::TaskRepeated { task_id: id(*task), by: id(*by) })
+        }
         Event::TaskKeyed { task, owner, key, fingerprint, until } => {
             Kind::TaskKeyed(proto::TaskKeyed {
                 task_id: id(*task),
@@ -389,8 +393,10 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         Kind::TaskSkipped(e) => Event::TaskSkipped {
             task: task(&e.task_id)?,
             because: task(&e.because)?,
+            after: e.after.iter().map(|id| task(id)).collect::<Result<_, _>>()?,
             at: Timestamp(e.at_ms),
         },
+        Kind::TaskRepeated(e) => Event::TaskRepeated { task: task(&e.task_id)?, by: task(&e.by)? },
         Kind::TaskKeyed(e) => Event::TaskKeyed {
             task: task(&e.task_id)?,
             owner: e.owner.as_str().into(),

@@ -56,6 +56,8 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
             at_most_once: is_at_most_once(again.terms.delivery),
             retry: retry_to_proto(&again.terms),
             terms: terms_to_proto(&again.terms),
+            after: again.after.iter().copied().map(id).collect(),
+            by: again.by.map(id),
         }),
     }
 }
@@ -63,7 +65,9 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
 pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
     let again = e.again.map(|again| -> Result<_, CodecError> {
         let terms = terms(again.at_most_once, again.retry, again.terms)?;
-        Ok(Box::new(RestoredAgain { payload: again.payload.into(), terms }))
+        let after = again.after.iter().map(|id| task(id)).collect::<Result<_, _>>()?;
+        let by = again.by.map(|id| task(&id)).transpose()?;
+        Ok(Box::new(RestoredAgain { payload: again.payload.into(), terms, after, by }))
     });
     let again = again.transpose()?;
     let settled = e.webhook.map(webhook::settled_from_proto).transpose()?;

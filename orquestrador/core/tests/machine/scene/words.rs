@@ -54,6 +54,7 @@ fn event(event: &Event) -> String {
         Event::TaskSkipped { task, because, .. } => {
             format!("skipped {} because of {}", shown(*task), shown(*because))
         }
+        Event::TaskRepeated { task, by } => format!("repeated {} by {}", shown(*task), shown(*by)),
         Event::TaskKeyed { task, owner, key, until, .. } => {
             format!("keyed {} of {owner} {key} until {}", shown(*task), until.0)
         }
@@ -274,16 +275,18 @@ fn quota(quota: &Quota) -> String {
 }
 
 fn group(snapshot: &GroupSnapshot) -> String {
-    let GroupSnapshot { group, counts, forgotten, submitted_at, started_at, finished_at } =
+    let GroupSnapshot { group, counts, forgotten, retried, submitted_at, started_at, finished_at } =
         snapshot;
     let times = [submitted_at, started_at, finished_at].map(|at| at.map(|at| at.0));
-    format!("{group} {:?} {counts:?} {forgotten} forgotten {times:?}", snapshot.state())
+    let retried = if *retried > 0 { format!(" {retried} retried") } else { String::new() };
+    format!("{group} {:?} {counts:?} {forgotten} forgotten{retried} {times:?}", snapshot.state())
 }
 
 /// Tasks of arrays as `a1.5`: array 1, number 5.
 fn shown(task: TaskId) -> String {
     match task.in_array() {
         Some((array, number)) => format!("a{}.{number}", array.0 >> 96),
+        None if task.is_array() => format!("a{}", task.0 >> 96),
         None => task.0.to_string(),
     }
 }
