@@ -1,5 +1,6 @@
 //! Data on standard output, for people or for programs.
 
+mod amount;
 mod json;
 pub mod live;
 mod schedules;
