@@ -10,6 +10,7 @@ pub mod client;
 pub mod client_arrays;
 pub mod client_files;
 pub mod client_help;
+pub mod client_queues;
 pub mod client_tables;
 pub mod client_webhooks;
 pub mod command_line;

@@ -427,6 +427,10 @@ impl Output for Table {
         self.table(Columns::Queues, queues.iter().map(row))
     }
 
+    fn changed_queue(&self, queue: &Queue, _: bool) -> String {
+        self.queues(std::slice::from_ref(queue))
+    }
+
     fn schedules(&self, schedules: &[Schedule]) -> String {
         schedules::table(self, schedules)
     }
