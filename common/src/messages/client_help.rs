@@ -562,5 +562,7 @@ fn english(id: &str) -> Option<&'static str> {
 
 /// Beside the other texts of the same things.
 fn elsewhere(id: &str, lang: Lang) -> Option<&'static str> {
-    super::client_webhooks::help(id, lang).or_else(|| super::client_queues::help(id, lang))
+    super::client_webhooks::help(id, lang)
+        .or_else(|| super::client_queues::help(id, lang))
+        .or_else(|| super::client_headings::help(id, lang))
 }

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod client;
 pub mod client_arrays;
 pub mod client_files;
+pub mod client_headings;
 pub mod client_help;
 pub mod client_queues;
 pub mod client_tables;

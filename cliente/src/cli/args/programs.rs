@@ -5,6 +5,7 @@ use super::values::{bytes, variable};
 
 /// Where a program runs, and what it may take there.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "program")]
 pub struct Surroundings {
     #[arg(long, value_name = "DIR", value_parser = folder::absolute)]
     pub cwd: Option<String>,
@@ -32,6 +33,7 @@ impl Surroundings {
 
 /// What a program takes with it, and what of its files comes back.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "files")]
 pub struct Files {
     #[arg(long, value_name = "FILE[=NAME]", conflicts_with = "cwd")]
     pub input: Vec<String>,
