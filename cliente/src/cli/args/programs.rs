@@ -1,7 +1,7 @@
 //! What is said of a program beside its command line.
 
 use super::super::folder;
-use super::values::{bytes, variable};
+use super::values::{memory, variable};
 
 /// Where a program runs, and what it may take there.
 #[derive(Clone, Debug, clap::Args)]
@@ -11,7 +11,7 @@ pub struct Surroundings {
     pub cwd: Option<String>,
     #[arg(long, conflicts_with = "cwd")]
     pub own_dir: bool,
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = memory)]
     pub memory_limit: Option<u64>,
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
     pub env: Vec<(String, String)>,
