@@ -2,12 +2,45 @@
 
 mod support;
 
+use common::exit;
 use support::stage::{Run, Stage};
+
+/// Refused, and nothing is submitted.
+#[track_caller]
+fn refused(args: &[&str], words: &str) {
+    let stage = Stage::working();
+    let run = stage.run(&[&["--lang", "en"], args].concat());
+    assert_eq!(run.code, i32::from(exit::USAGE), "{run:?}");
+    assert!(run.stderr.contains(words), "{run:?}");
+    assert!(stage.pair.store().tasks.is_empty(), "{args:?}");
+}
 
 fn accepted(args: &[&str]) -> Run {
     let run = Stage::working().run(args);
     assert_eq!(run.code, 0, "{run:?}");
     run
+}
+
+#[test]
+fn a_failure_that_cannot_happen_is_not_retried_on() {
+    let submit = ["submit", "--retries", "2", "--retry-on"];
+    for (code, words) in [
+        ("NON_ZERO_EXT", "the code NON_ZERO_EXT (perhaps: NON_ZERO_EXIT)"),
+        ("timeout,out_of_memroy", "OUT_OF_MEMROY (perhaps: OUT_OF_MEMORY)"),
+        ("NO_INK", "no failure has the code NO_INK; docs/errors.md"),
+    ] {
+        refused(&[&submit[..], &[code, "--", "true"]].concat(), words);
+    }
+    let own = |code| [&submit[..], &[code, "--handler", "print", "--payload", "x"]].concat();
+    refused(&own("HANDLER_EROR"), "(perhaps: HANDLER_ERROR)");
+    accepted(&own("NO_INK"));
+    accepted(&[&submit[..], &["non_zero_exit,TIMEOUT", "--", "true"]].concat());
+}
+
+#[test]
+fn memory_in_which_no_program_starts_is_refused() {
+    refused(&["submit", "--memory-limit", "1KiB", "--", "true"], "less than 4MiB");
+    accepted(&["submit", "--memory-limit", "4MiB", "--", "true"]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
+use common::failure_code;
 
+use super::super::alike;
 use super::values::{duration, label, positive_duration, resource};
 
 /// Where a task waits, and what may take how long.
@@ -69,6 +71,21 @@ pub struct Retry {
 }
 
 impl Retry {
+    /// One that no failure has, misspelt or not, and the one that is probably meant. A handler of one's own may
+    /// have codes of its own.
+    pub fn unknown_code(&self, has_own_codes: bool) -> Option<(String, Option<&'static str>)> {
+        let codes = self.retry_on.iter().map(|code| code.to_uppercase());
+        let mut unknown = codes.filter(|code| !failure_code::ALL.contains(&code.as_str()));
+        unknown.find_map(|code| match alike::misspelt(&code, failure_code::ALL) {
+            Some(meant) => Some((code, Some(meant))),
+            None if has_own_codes => None,
+            None => {
+                let meant = alike::nearest(&code, failure_code::ALL.iter().copied());
+                Some((code, meant))
+            }
+        })
+    }
+
     /// `None` if nothing is to be retried.
     pub fn policy(&self) -> Option<cliente::RetryPolicy> {
         let retries = self.retries.filter(|retries| *retries > 0)?;
