@@ -38,6 +38,21 @@ fn a_failure_that_cannot_happen_is_not_retried_on() {
 }
 
 #[test]
+fn a_place_for_an_input_of_no_list_is_refused() {
+    let map = |program: &[&'static str], lists: &[&'static str]| {
+        [&["map", "--"], program, lists].concat()
+    };
+    let two = [":::", "a", ":::", "b"];
+    refused(&map(&["echo", "{1} {3.}"], &two), "{3.} is the input of another list");
+    refused(&map(&["echo", "{2}"], &[":::", "a"]), "there is only one list");
+    refused(&map(&["echo", "{2}"], &[]), "there is only one list");
+    let files = ["map", "--output-file", "{1}-{3}", "--", "echo", ":::", "a", ":::", "b"];
+    refused(&files, "{3} is the input");
+    accepted(&map(&["echo", "{1} {2/} {#}"], &two));
+    accepted(&map(&["grep", "x{3,3}", "{}"], &two));
+}
+
+#[test]
 fn memory_in_which_no_program_starts_is_refused() {
     refused(&["submit", "--memory-limit", "1KiB", "--", "true"], "less than 4MiB");
     accepted(&["submit", "--memory-limit", "4MiB", "--", "true"]);
