@@ -5,10 +5,14 @@ use clap::{Arg, ArgAction, Command};
 use crate::lang::Lang;
 use crate::manual;
 
+/// The heading over what belongs to every subcommand.
+const GENERAL: &str = "general";
+
 /// Replaces every help text of `command` and its subcommands.
 ///
 /// `lookup` is asked for `about` and for each argument's id; inside a subcommand the name is put in
-/// front, as in `submit.about` and `submit.wait`, and the bare id is asked for if that is unknown.
+/// front, as in `submit.about` and `submit.wait`, and the bare id is asked for if that is unknown. The heading
+/// of an argument is a word, for which `heading.WORD` is asked.
 #[must_use]
 pub fn localize(
     command: Command,
@@ -29,7 +33,6 @@ fn localize_at(
         command = command.about(about).long_about(None);
     }
     let words = Words::of(lang);
-    let template = words.template(command.has_subcommands());
     command = command
         .disable_help_flag(true)
         .disable_help_subcommand(true)
@@ -39,9 +42,11 @@ fn localize_at(
                 .long("help")
                 .action(ArgAction::Help)
                 .help(words.help)
+                .help_heading(GENERAL)
                 .global(false),
         )
-        .help_template(template)
+        .help_template(words.template())
+        .subcommand_help_heading(words.commands)
         .subcommand_value_name(words.subcommand);
     if command.get_version().is_some() {
         command = command.disable_version_flag(true).arg(
@@ -49,12 +54,17 @@ fn localize_at(
                 .short('V')
                 .long("version")
                 .action(ArgAction::Version)
-                .help(words.version),
+                .help(words.version)
+                .help_heading(GENERAL),
         );
     }
-    command = command.mut_args(|arg| match find(arg.get_id().as_str()) {
-        Some(text) => arg.help(text).long_help(None),
-        None => arg,
+    command = command.mut_args(|arg| {
+        let heading = words.heading(&arg, lookup);
+        let arg = arg.help_heading(heading);
+        match find(arg.get_id().as_str()) {
+            Some(text) => arg.help(text).long_help(None),
+            None => arg,
+        }
     });
     let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
     for name in names {
@@ -77,6 +87,7 @@ pub fn missing(command: &Command) -> Vec<String> {
 
 struct Words {
     usage: &'static str,
+    arguments: &'static str,
     options: &'static str,
     commands: &'static str,
     subcommand: &'static str,
@@ -89,6 +100,7 @@ impl Words {
         match lang {
             Lang::Pt => Self {
                 usage: "Uso",
+                arguments: "Argumentos",
                 options: "Opções",
                 commands: "Comandos",
                 subcommand: "COMANDO",
@@ -97,6 +109,7 @@ impl Words {
             },
             Lang::En => Self {
                 usage: "Usage",
+                arguments: "Arguments",
                 options: "Options",
                 commands: "Commands",
                 subcommand: "COMMAND",
@@ -106,15 +119,15 @@ impl Words {
         }
     }
 
-    fn template(&self, has_subcommands: bool) -> String {
-        let commands = match has_subcommands {
-            true => format!("{}:\n{{subcommands}}\n\n", self.commands),
-            false => String::new(),
-        };
-        format!(
-            "{{about-with-newline}}\n{}: {{usage}}\n\n{commands}{}:\n{{options}}{{after-help}}\n",
-            self.usage, self.options
-        )
+    /// Every argument has one: those that clap itself has are in English.
+    fn heading(&self, arg: &Arg, lookup: impl Fn(&str) -> Option<&'static str>) -> &'static str {
+        let word = arg.get_help_heading();
+        let own = word.and_then(|word| lookup(&format!("heading.{word}")));
+        own.unwrap_or(if arg.is_positional() { self.arguments } else { self.options })
+    }
+
+    fn template(&self) -> String {
+        format!("{{about-with-newline}}\n{}: {{usage}}\n\n{{all-args}}{{after-help}}\n", self.usage)
     }
 }
 
@@ -127,13 +140,15 @@ mod tests {
             "about" => Some("o programa"),
             "wait" => Some("espera"),
             "submit.about" => Some("submete"),
+            "heading.end" => Some("Fim"),
             _ => None,
         }
     }
 
     fn command() -> Command {
         let wait = Arg::new("wait").long("wait").action(ArgAction::SetTrue).help("english");
-        Command::new("x").subcommand(Command::new("submit").arg(wait))
+        let args = [wait.help_heading("end"), Arg::new("id"), Arg::new("key").long("key")];
+        Command::new("x").subcommand(Command::new("submit").args(args))
     }
 
     #[test]
@@ -147,6 +162,9 @@ mod tests {
         let submit =
             command.find_subcommand_mut("submit").expect("is there").render_help().to_string();
         assert!(submit.contains("espera") && !submit.contains("english"), "{submit}");
+        for heading in ["Fim:", "Argumentos:", "Opções:"] {
+            assert!(submit.contains(heading), "{submit}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod console;
 pub mod endpoint;
 pub mod error_code;
 pub mod exit;
+pub mod failure_code;
 pub mod grpc_status;
 pub mod help;
 pub mod lang;

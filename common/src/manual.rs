@@ -79,26 +79,41 @@ fn pages(mut command: Command, lang: Lang) -> io::Result<Vec<(String, String)>> 
     let mut open = vec![command];
     while let Some(command) = open.pop() {
         open.extend(command.get_subcommands().cloned());
-        let man = Man::new(command);
+        let man = Man::new(with_short_synopsis(command));
         let mut page = Vec::new();
         man.render(&mut page)?;
         let page = String::from_utf8(page).map_err(io::Error::other)?;
-        pages.push((man.get_filename(), in_language(&page, lang)));
+        pages.push((man.get_filename(), in_language(&with_capitals(&page), lang)));
     }
     Ok(pages)
 }
 
+/// As help shows it, not every option by itself.
+fn with_short_synopsis(mut command: Command) -> Command {
+    let usage = command.render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).trim_end().to_owned();
+    command.override_usage(usage)
+}
+
+/// Headings of sections are in capitals, also those that come from the command line.
+fn with_capitals(page: &str) -> String {
+    let line = |line: &str| match line.starts_with(".SH ") {
+        true => line.to_uppercase() + "\n",
+        false => line.to_owned() + "\n",
+    };
+    page.lines().map(line).collect()
+}
+
 /// What `clap_mangen` says in English, and the same in Portuguese. The first ones are whole lines.
-const HEADINGS: [(&str, &str); 6] = [
+const HEADINGS: [(&str, &str); 4] = [
     (".SH NAME", ".SH NOME"),
     (".SH SYNOPSIS", ".SH SINOPSE"),
     (".SH DESCRIPTION", ".SH DESCRIÇÃO"),
-    (".SH OPTIONS", ".SH OPÇÕES"),
-    (".SH SUBCOMMANDS", ".SH COMANDOS"),
     (".SH VERSION", ".SH VERSÃO"),
 ];
-const PHRASES: [(&str, &str); 4] = [
+const PHRASES: [(&str, &str); 5] = [
     ("[default: ", "[padrão: "),
+    ("[OPTIONS]", "[OPÇÕES]"),
     ("Possible values:", "Valores possíveis:"),
     ("May also be specified with the ", "Também com a variável de ambiente "),
     (" environment variable. ", "."),
@@ -163,5 +178,15 @@ mod tests {
             assert!(english.contains(said), "{said} is not what is said: {english}");
             assert!(!portuguese.contains(said) && portuguese.contains(other), "{portuguese}");
         }
+        for heading in [".SH OPÇÕES\n", ".SH COMANDOS\n"] {
+            assert!(portuguese.contains(heading), "{portuguese}");
+        }
+    }
+
+    #[test]
+    fn the_synopsis_names_no_single_option() {
+        let page = pages(command(Lang::En), Lang::En).expect("is text").remove(0).1;
+        let synopsis = page.split(".SH ").find(|part| part.starts_with("SYNOPSIS"));
+        assert_eq!(synopsis, Some("SYNOPSIS\n\\fBx\\fR [OPTIONS] [COMMAND]\n"));
     }
 }

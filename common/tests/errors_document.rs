@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::error_code::ErrorCode;
+use common::failure_code;
 use tonic::Code;
 
 fn root() -> PathBuf {
@@ -85,6 +86,7 @@ fn every_failure_code_is_documented() {
         ["QUARANTINED", "EXPIRED", "DEADLINE_EXCEEDED", "DEPENDENCY_FAILED"].map(str::to_owned),
     );
     assert_eq!(documented, used);
+    assert_eq!(documented, failure_code::ALL.iter().map(|word| (*word).to_owned()).collect());
 }
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {

@@ -41,6 +41,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "general")]
 pub struct Global {
     #[arg(
         long,
@@ -264,6 +265,7 @@ impl List {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "follow")]
 pub struct Wait {
     #[arg(long)]
     pub wait: bool,
@@ -272,6 +274,7 @@ pub struct Wait {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "work")]
 pub struct Submit {
     #[arg(long, value_name = "NAME")]
     pub handler: Option<String>,
@@ -283,42 +286,43 @@ pub struct Submit {
     pub array: Option<Numbers>,
     #[arg(long, value_name = "FILE|-", conflicts_with = "count")]
     pub each_line: Option<String>,
-    #[arg(long, value_name = "FILE|-")]
+    #[arg(help_heading = "program", long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
     #[command(flatten)]
     pub surroundings: Surroundings,
     #[command(flatten)]
     pub files: Files,
-    #[arg(long, value_name = "UUID", value_parser = task_id, conflicts_with_all = ["count", "each_line"])]
+    #[arg(help_heading = "failure", long, value_name = "UUID", value_parser = task_id, conflicts_with_all = ["count", "each_line"])]
     pub id: Option<String>,
     #[command(flatten)]
     pub unique: Unique,
-    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    #[arg(help_heading = "failure", long, value_name = "MODE", value_enum, default_value_t)]
     pub delivery: Delivery,
     #[command(flatten)]
     pub retry: Retry,
     #[command(flatten)]
     pub way: Way,
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(help_heading = "time", long, value_name = "TIME", value_parser = duration)]
     pub delay: Option<Duration>,
-    #[arg(long, value_name = "RFC3339", value_parser = moment, conflicts_with = "delay")]
+    #[arg(help_heading = "time", long, value_name = "RFC3339", value_parser = moment, conflicts_with = "delay")]
     pub not_before: Option<SystemTime>,
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = task_id, conflicts_with_all = ["delay", "not_before"])]
+    #[arg(help_heading = "time", long, value_name = "ID", value_delimiter = ',', value_parser = task_id, conflicts_with_all = ["delay", "not_before"])]
     pub after: Vec<String>,
-    #[arg(long, requires = "after")]
+    #[arg(help_heading = "time", long, requires = "after")]
     pub after_any_end: bool,
-    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "output_file", "id", "delay", "not_before", "after", "after_any_end", "argv"])]
+    #[arg(help_heading = "work", long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "output_file", "id", "delay", "not_before", "after", "after_any_end", "argv"])]
     pub file: Option<String>,
     #[command(flatten)]
     pub wait: Wait,
-    #[arg(long)]
+    #[arg(help_heading = "place", long)]
     pub allow_unknown_handler: bool,
-    #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
+    #[arg(help_heading = "work", last = true, value_names = ["PROGRAM", "ARG"], num_args = 1.., conflicts_with = "payload")]
     pub argv: Vec<String>,
 }
 
 /// What keeps a task from being done twice.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "failure")]
 pub struct Unique {
     #[arg(long, value_name = "KEY", conflicts_with_all = ["count", "array", "each_line", "file"])]
     key: Option<String>,
@@ -327,6 +331,7 @@ pub struct Unique {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "program")]
 pub struct Run {
     #[arg(long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
@@ -334,20 +339,21 @@ pub struct Run {
     pub surroundings: Surroundings,
     #[command(flatten)]
     pub files: Files,
-    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    #[arg(help_heading = "failure", long, value_name = "MODE", value_enum, default_value_t)]
     pub delivery: Delivery,
     #[command(flatten)]
     pub retry: Retry,
     #[command(flatten)]
     pub way: Way,
-    #[arg(long)]
+    #[arg(help_heading = "place", long)]
     pub allow_unknown_handler: bool,
-    #[arg(last = true, required = true, value_name = "ARGV")]
+    #[arg(help_heading = "program", last = true, required = true, value_names = ["PROGRAM", "ARG"], num_args = 1..)]
     pub argv: Vec<String>,
 }
 
 /// A program for each input.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "inputs")]
 pub struct Map {
     #[arg(long, value_name = "FILE|-")]
     pub inputs: Option<String>,
@@ -475,6 +481,20 @@ mod tests {
     fn every_argument_has_help_in_both_languages() {
         for lang in [Lang::Pt, Lang::En] {
             assert_eq!(common::help::missing(&command(lang)), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn every_heading_is_said_in_both_languages() {
+        fn words(command: &clap::Command) -> Vec<String> {
+            let own = command.get_arguments().filter_map(clap::Arg::get_help_heading);
+            let own = own.map(str::to_owned);
+            own.chain(command.get_subcommands().flat_map(words)).collect()
+        }
+        let words = words(&Args::command());
+        assert!(words.iter().any(|word| word == "general"));
+        for (word, lang) in words.iter().flat_map(|word| [(word, Lang::Pt), (word, Lang::En)]) {
+            assert!(client_help::text(&format!("heading.{word}"), lang).is_some(), "{word}");
         }
     }
 

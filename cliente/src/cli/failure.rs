@@ -17,6 +17,8 @@ use super::terminal::say;
 pub enum Failure {
     /// The orchestrators refused, or none answered.
     Refused(cliente::Error),
+    /// Nothing has the name that was given; said as the code and more than the code says.
+    Unknown { code: ErrorCode, message: Box<ClientMessage> },
     /// What was asked would do harm now.
     Denied(Box<DrillMessage>),
     /// The command line cannot work.
@@ -60,6 +62,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(error) => refused(error.code),
+            Self::Unknown { code, .. } => refused(*code),
             Self::Denied(_) => exit::REFUSED,
             Self::Usage(_) | Self::NoCommand | Self::NoCredentials => exit::USAGE,
             Self::Resource(_) => exit::RESOURCE,
@@ -74,9 +77,10 @@ impl Failure {
         match self {
             Self::Refused(refusal) => Some(error::text(refusal.code, &refusal.message, lang)),
             Self::Denied(message) => Some(message.text(lang)),
-            Self::Usage(message) | Self::Resource(message) | Self::TimedOut(message) => {
-                Some(message.text(lang))
-            }
+            Self::Usage(message)
+            | Self::Resource(message)
+            | Self::TimedOut(message)
+            | Self::Unknown { message, .. } => Some(message.text(lang)),
             Self::NoCommand => Some(ClientMessage::NoCommand.text(lang)),
             Self::NoCredentials => Some(ClientMessage::NoCredentials.text(lang)),
             Self::Interrupted | Self::ClosedOutput => None,
@@ -94,6 +98,7 @@ impl Failure {
         let text = self.text(lang)?;
         let code = match self {
             Self::Refused(refusal) => refusal.code.word(),
+            Self::Unknown { code, .. } => code.word(),
             Self::Denied(_) => "REFUSED",
             Self::Usage(_) | Self::NoCommand | Self::NoCredentials => "USAGE",
             Self::Resource(_) => "RESOURCE",

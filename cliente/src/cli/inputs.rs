@@ -3,6 +3,9 @@
 /// Between the program and its inputs.
 const SEPARATOR: &str = ":::";
 
+/// What of an input may stand in its place.
+const PARTS: [&str; 5] = ["", ".", "/", "//", "/."];
+
 /// The inputs of one task: one from each source.
 pub type Inputs = Vec<String>;
 
@@ -69,6 +72,16 @@ pub fn fill_text(text: &str, inputs: &[String], number: u64) -> String {
     fill_one(text, inputs, number).0
 }
 
+/// The first place of an input from a source beyond these: `{3}` of two.
+pub fn place_beyond(text: &str, sources: usize) -> Option<&str> {
+    let starts = text.match_indices('{').map(|(start, _)| &text[start..]);
+    let mut places = starts.filter_map(|from| Some(&from[..=from.find('}')?]));
+    places.find(|place| {
+        let (nth, part) = numbered(&place[1..place.len() - 1]);
+        nth.parse::<usize>().is_ok_and(|nth| nth > sources) && PARTS.contains(&part)
+    })
+}
+
 /// Whether an input has its place there.
 fn fill_one(arg: &str, inputs: &[String], number: u64) -> (String, bool) {
     let (mut filled, mut rest, mut has_place) = (String::new(), arg, false);
@@ -97,8 +110,7 @@ fn value(name: &str, inputs: &[String], number: u64) -> Option<String> {
     if name == "#" {
         return Some(number.to_string());
     }
-    let digits = name.len() - name.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (nth, part) = name.split_at(digits);
+    let (nth, part) = numbered(name);
     let input = match nth {
         "" => inputs.join(" "),
         nth => inputs.get(nth.parse::<usize>().ok()?.checked_sub(1)?)?.clone(),
@@ -111,6 +123,11 @@ fn value(name: &str, inputs: &[String], number: u64) -> Option<String> {
         "/." => without_extension(name_of(&input)).to_owned(),
         _ => return None,
     })
+}
+
+/// Which source's input a name stands for, and what of it.
+fn numbered(name: &str) -> (&str, &str) {
+    name.split_at(name.len() - name.trim_start_matches(|c: char| c.is_ascii_digit()).len())
 }
 
 fn without_extension(path: &str) -> &str {
@@ -154,6 +171,17 @@ mod tests {
     fn what_is_no_placeholder_stays() {
         let awk = ["awk", "{print $1} {0} {3} {} {x", "{}"];
         assert_eq!(filled(&awk, &["f"]), ["awk", "{print $1} {0} {3} f {x", "f"]);
+    }
+
+    #[test]
+    fn a_place_of_a_source_that_is_not_there_is_found() {
+        assert_eq!(place_beyond("a {1} {2/.} {3//} {4}", 2), Some("{3//}"));
+        assert_eq!(place_beyond("x{{3}", 2), Some("{3}"));
+        for text in
+            ["{2} {} {#} {0}", "{3,3} {3x} {print $3}", "{3", "}3{", "é{", "{99999999999999999999}"]
+        {
+            assert_eq!(place_beyond(text, 2), None, "{text}");
+        }
     }
 
     #[test]

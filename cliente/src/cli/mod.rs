@@ -1,5 +1,6 @@
 //! Subcommands and the menu, on top of the library.
 
+mod alike;
 mod args;
 mod commands;
 mod credentials;

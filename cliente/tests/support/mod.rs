@@ -4,6 +4,7 @@
 
 mod cluster;
 pub mod operator;
+mod queues;
 pub mod stage;
 mod tasks;
 
@@ -19,9 +20,10 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::cluster_service_server::ClusterServiceServer;
 use common::proto::operator_service_server::OperatorServiceServer;
+use common::proto::queue_service_server::QueueServiceServer;
 use common::proto::task_orchestrator_server::TaskOrchestratorServer;
 use common::proto::{
-    Durability, GetClusterResponse, Quota, Receipt, Task, TaskError, TaskState, User, Worker,
+    Durability, GetClusterResponse, Queue, Quota, Receipt, Task, TaskError, TaskState, User, Worker,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -66,6 +68,7 @@ pub struct Store {
     pub users: Vec<User>,
     pub default_quota: Option<Quota>,
     pub workers: Vec<Worker>,
+    pub queues: BTreeMap<String, Queue>,
     pub durability: Durability,
     /// Handlers that tasks may ask for; empty for all.
     pub handlers: Vec<String>,
@@ -179,6 +182,7 @@ impl Node {
                         .max_decoding_message_size(MAX_MESSAGE_BYTES),
                 )
                 .add_service(OperatorServiceServer::from_arc(Arc::clone(&served)))
+                .add_service(QueueServiceServer::from_arc(Arc::clone(&served)))
                 .add_service(ClusterServiceServer::from_arc(served))
                 .serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener))
                 .await

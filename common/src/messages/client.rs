@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::client_arrays::ArrayMessage;
 use super::client_files::FilesMessage;
+use super::client_queues::QueuesMessage;
+use super::client_usage::UsageMessage;
 use super::flow::FlowProblem;
 use super::words::{PendingReason, counted, durability_text, pending_text, state_word};
 use super::{Message, failures::task_error_text, io};
@@ -170,6 +172,10 @@ pub enum ClientMessage {
     Arrays(ArrayMessage),
     /// What is wrong with files of tasks, and that they are here.
     Files(FilesMessage),
+    /// What is said of queues.
+    Queues(QueuesMessage),
+    /// What cannot be meant.
+    Usage(UsageMessage),
     /// `--stdin-from`, but for another handler or a payload.
     OnlyForPrograms {
         flag: &'static str,
@@ -267,6 +273,8 @@ impl Message for ClientMessage {
             Self::CommandLineNotTaken { .. } => "command_line_not_taken",
             Self::Arrays(message) => message.event(),
             Self::Files(message) => message.event(),
+            Self::Queues(message) => message.event(),
+            Self::Usage(message) => message.event(),
             Self::OnlyForPrograms { .. } => "only_for_programs",
             Self::NoPlaceholder => "no_placeholder",
             Self::WhichToPromote { .. } => "which_to_promote",
@@ -391,6 +399,8 @@ impl ClientMessage {
             }
             Self::Arrays(message) => message.text(Lang::Pt),
             Self::Files(message) => message.text(Lang::Pt),
+            Self::Queues(message) => message.text(Lang::Pt),
+            Self::Usage(message) => message.text(Lang::Pt),
             Self::OnlyForPrograms { flag } => format!("{flag} só vale para um programa dado depois de --."),
             Self::NoPlaceholder => {
                 "Com --each-line, diga com {} onde entra cada linha; sem isso todas as tarefas seriam iguais.".into()
@@ -528,6 +538,8 @@ impl ClientMessage {
             }
             Self::Arrays(message) => message.text(Lang::En),
             Self::Files(message) => message.text(Lang::En),
+            Self::Queues(message) => message.text(Lang::En),
+            Self::Usage(message) => message.text(Lang::En),
             Self::OnlyForPrograms { flag } => format!("{flag} is only for a program that is given after --."),
             Self::NoPlaceholder => {
                 "With --each-line, say with {} where each line goes; otherwise all tasks would be the same.".into()

@@ -244,19 +244,6 @@ fn portuguese(id: &str) -> Option<&'static str> {
         | "schedule.resume.name"
         | "schedule.run.name"
         | "schedule.remove.name" => "Nome do agendamento",
-        "queues.about" => "Lista e administra as filas",
-        "queues.list.about" => "Lista as filas (padrão)",
-        "queues.set.about" => "Muda como uma fila é atendida",
-        "queues.set.weight" => "Peso diante das outras filas que têm trabalho, 1 a 1000",
-        "queues.set.max_running" => {
-            "Quantas tarefas dela podem executar ao mesmo tempo; 0: sem limite"
-        }
-        "queues.pause.about" => "Deixa de atribuir as tarefas de uma fila",
-        "queues.resume.about" => "Termina a pausa de uma fila",
-        "queues.purge.about" => "Cancela tudo o que espera numa fila, de todos os usuários",
-        "queues.set.name" | "queues.pause.name" | "queues.resume.name" | "queues.purge.name" => {
-            "Nome da fila"
-        }
         "groups.about" => "Lista, mostra, espera e cancela grupos de tarefas",
         "groups.list.about" => "Lista os seus grupos (padrão)",
         "groups.show.about" => {
@@ -294,7 +281,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "run.about" => {
             "Executa um programa num worker como se fosse aqui: a saída dele, o código de saída dele"
         }
-        _ => return super::client_webhooks::help(id, Lang::Pt),
+        _ => return elsewhere(id, Lang::Pt),
     })
 }
 
@@ -534,17 +521,6 @@ fn english(id: &str) -> Option<&'static str> {
         | "schedule.resume.name"
         | "schedule.run.name"
         | "schedule.remove.name" => "Name of the schedule",
-        "queues.about" => "Lists and manages queues",
-        "queues.list.about" => "Lists the queues (default)",
-        "queues.set.about" => "Changes how a queue is served",
-        "queues.set.weight" => "Weight beside other queues that have work, 1 to 1000",
-        "queues.set.max_running" => "How many of its tasks may run at a time; 0: no limit",
-        "queues.pause.about" => "Assigns no more tasks of a queue",
-        "queues.resume.about" => "Ends the pause of a queue",
-        "queues.purge.about" => "Cancels all that waits in a queue, whosever it is",
-        "queues.set.name" | "queues.pause.name" | "queues.resume.name" | "queues.purge.name" => {
-            "Name of the queue"
-        }
         "groups.about" => "Lists, shows, waits for and cancels groups of tasks",
         "groups.list.about" => "Lists your groups (default)",
         "groups.show.about" => {
@@ -580,6 +556,13 @@ fn english(id: &str) -> Option<&'static str> {
         "logout.about" => "Forgets user and token",
         "menu.about" => "The interactive menu",
         "run.about" => "Runs a program on a worker as if it were here: its output, its exit code",
-        _ => return super::client_webhooks::help(id, Lang::En),
+        _ => return elsewhere(id, Lang::En),
     })
+}
+
+/// Beside the other texts of the same things.
+fn elsewhere(id: &str, lang: Lang) -> Option<&'static str> {
+    super::client_webhooks::help(id, lang)
+        .or_else(|| super::client_queues::help(id, lang))
+        .or_else(|| super::client_headings::help(id, lang))
 }

@@ -23,6 +23,7 @@ pub enum BadValue {
     Resource,
     Folder,
     Bytes,
+    Memory,
 }
 
 impl BadValue {
@@ -46,6 +47,12 @@ impl BadValue {
             (Lang::Pt, Self::Folder) => "informe uma pasta, cujo caminho inteiro seja texto UTF-8",
             (Lang::Pt, Self::Bytes) => "informe um tamanho, como 512MiB ou 2GiB",
             (Lang::En, Self::Bytes) => "give a size, like 512MiB or 2GiB",
+            (Lang::Pt, Self::Memory) => {
+                "com menos de 4MiB nenhum programa consegue iniciar; informe mais, como 64MiB"
+            }
+            (Lang::En, Self::Memory) => {
+                "with less than 4MiB no program can start; give more, like 64MiB"
+            }
             (Lang::En, Self::Folder) => "give a folder whose whole path is UTF-8 text",
             (Lang::Pt, Self::Numbers) => {
                 "informe o primeiro e o último número, em ordem crescente, como 0-999; o último vai até 4294967294"

@@ -60,6 +60,8 @@ pub enum QueuesAction {
     Pause {
         #[arg(value_name = "NAME")]
         name: String,
+        #[arg(long)]
+        create: bool,
     },
     Resume {
         #[arg(value_name = "NAME")]

@@ -1,16 +1,17 @@
 //! What is said of a program beside its command line.
 
 use super::super::folder;
-use super::values::{bytes, variable};
+use super::values::{memory, variable};
 
 /// Where a program runs, and what it may take there.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "program")]
 pub struct Surroundings {
     #[arg(long, value_name = "DIR", value_parser = folder::absolute)]
     pub cwd: Option<String>,
     #[arg(long, conflicts_with = "cwd")]
     pub own_dir: bool,
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = memory)]
     pub memory_limit: Option<u64>,
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
     pub env: Vec<(String, String)>,
@@ -32,6 +33,7 @@ impl Surroundings {
 
 /// What a program takes with it, and what of its files comes back.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "files")]
 pub struct Files {
     #[arg(long, value_name = "FILE[=NAME]", conflicts_with = "cwd")]
     pub input: Vec<String>,

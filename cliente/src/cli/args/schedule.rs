@@ -33,6 +33,7 @@ pub enum ScheduleAction {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "schedule")]
 pub struct Set {
     #[arg(value_name = "NAME")]
     pub name: String,
@@ -50,24 +51,25 @@ pub struct Set {
 
 /// What is made each time.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "work")]
 pub struct ScheduledTask {
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
     #[arg(long, value_name = "TEXT|@FILE|-", allow_hyphen_values = true)]
     payload: Option<String>,
-    #[arg(long, value_name = "FILE|-")]
+    #[arg(help_heading = "program", long, value_name = "FILE|-")]
     stdin_from: Option<String>,
     #[command(flatten)]
     surroundings: Surroundings,
-    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    #[arg(help_heading = "failure", long, value_name = "MODE", value_enum, default_value_t)]
     delivery: Delivery,
     #[command(flatten)]
     retry: Retry,
     #[command(flatten)]
     way: Way,
-    #[arg(long)]
+    #[arg(help_heading = "place", long)]
     pub allow_unknown_handler: bool,
-    #[arg(last = true, value_name = "ARGV", conflicts_with = "payload")]
+    #[arg(help_heading = "work", last = true, value_names = ["PROGRAM", "ARG"], num_args = 1.., conflicts_with = "payload")]
     argv: Vec<String>,
 }
 

@@ -3,32 +3,35 @@
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
+use common::failure_code;
 
+use super::super::alike;
 use super::values::{duration, label, positive_duration, resource};
 
 /// Where a task waits, and what may take how long.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "place")]
 pub struct Way {
     #[arg(long, value_name = "NAME", env = "MUTIRAO_QUEUE")]
     queue: Option<String>,
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    pub group: Option<String>,
-    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
-    pub webhook: Option<String>,
     #[arg(long, value_name = "-128..127", allow_negative_numbers = true, default_value_t = 0)]
     priority: i8,
-    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
-    attempt_timeout: Option<Duration>,
-    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
-    expires: Option<Duration>,
-    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
-    deadline: Option<Duration>,
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     slots: Option<u32>,
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
     #[arg(long, value_name = "NAME=N", value_parser = resource)]
     resource: Vec<(String, u64)>,
+    #[arg(help_heading = "time", long, value_name = "TIME", value_parser = positive_duration)]
+    attempt_timeout: Option<Duration>,
+    #[arg(help_heading = "time", long, value_name = "TIME", value_parser = positive_duration)]
+    expires: Option<Duration>,
+    #[arg(help_heading = "time", long, value_name = "TIME", value_parser = positive_duration)]
+    deadline: Option<Duration>,
+    #[arg(help_heading = "follow", long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub group: Option<String>,
+    #[arg(help_heading = "follow", long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
+    pub webhook: Option<String>,
 }
 
 impl Way {
@@ -55,6 +58,7 @@ impl Way {
 
 /// What follows when an attempt fails.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "failure")]
 pub struct Retry {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=999))]
     retries: Option<u32>,
@@ -67,6 +71,21 @@ pub struct Retry {
 }
 
 impl Retry {
+    /// One that no failure has, misspelt or not, and the one that is probably meant. A handler of one's own may
+    /// have codes of its own.
+    pub fn unknown_code(&self, has_own_codes: bool) -> Option<(String, Option<&'static str>)> {
+        let codes = self.retry_on.iter().map(|code| code.to_uppercase());
+        let mut unknown = codes.filter(|code| !failure_code::ALL.contains(&code.as_str()));
+        unknown.find_map(|code| match alike::misspelt(&code, failure_code::ALL) {
+            Some(meant) => Some((code, Some(meant))),
+            None if has_own_codes => None,
+            None => {
+                let meant = alike::nearest(&code, failure_code::ALL.iter().copied());
+                Some((code, meant))
+            }
+        })
+    }
+
     /// `None` if nothing is to be retried.
     pub fn policy(&self) -> Option<cliente::RetryPolicy> {
         let retries = self.retries.filter(|retries| *retries > 0)?;

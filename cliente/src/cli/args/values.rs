@@ -94,6 +94,15 @@ pub fn bytes(text: &str) -> Result<u64, BadValue> {
     if bytes == 0 { Err(BadValue::Bytes) } else { Ok(bytes) }
 }
 
+/// The least memory in which a shell starts under `ulimit -v`: `dash` has to have 2.6 MiB, `bash` nearly 4.
+const LEAST_MEMORY: u64 = 4 << 20;
+
+/// The same as memory of a program, which must be able to start.
+pub fn memory(text: &str) -> Result<u64, BadValue> {
+    let bytes = bytes(text)?;
+    if bytes < LEAST_MEMORY { Err(BadValue::Memory) } else { Ok(bytes) }
+}
+
 /// The same as a limit; 0: none.
 pub fn most_bytes(text: &str) -> Result<u64, BadValue> {
     if text == "0" { Ok(0) } else { bytes(text) }
@@ -108,6 +117,15 @@ mod tests {
         assert_eq!(most_bytes("0"), Ok(0));
         assert_eq!(most_bytes("64KiB"), Ok(64 << 10));
         assert!(most_bytes("-1").is_err());
+    }
+
+    #[test]
+    fn memory_in_which_no_program_starts_is_refused() {
+        assert_eq!(memory("4MiB"), Ok(4 << 20));
+        for text in ["1KiB", "1", "4194303"] {
+            assert_eq!(memory(text), Err(BadValue::Memory), "{text}");
+        }
+        assert_eq!(memory("0"), Err(BadValue::Bytes));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use common::blobs::is_pattern;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::client_files::FilesMessage;
+use common::messages::client_usage::UsageMessage;
 use common::proto::{Task, TaskState, TaskUpdate};
 use futures::stream::{self, Stream, StreamExt as _};
 use indicatif::ProgressBar;
@@ -47,7 +48,7 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     if program.is_empty() {
         return Err(Failure::usage(ClientMessage::NoCommandLine));
     }
-    check(&options, &sources)?;
+    check(&options, &program, &sources)?;
     let count = inputs::count(&sources);
     let count = count.ok_or_else(|| Failure::usage(ClientMessage::TooManyInputs))?;
     let inputs = self::inputs(&options, &sources, count)?;
@@ -147,9 +148,17 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
 }
 
 /// What would be taken for something else than it is, or not at all.
-fn check(options: &Map, sources: &[Vec<String>]) -> Result<(), Failure> {
+fn check(options: &Map, program: &[String], sources: &[Vec<String>]) -> Result<(), Failure> {
     if let Some(word) = inputs::foreign_separator(&options.run.argv) {
         return Err(Failure::usage(ClientMessage::MapSeparator { word: word.clone() }));
+    }
+    let files = &options.run.files;
+    let mut texts = program.iter().chain(&files.input).chain(&files.output_file);
+    // Lines are one source.
+    let known = sources.len().max(1);
+    if let Some(place) = texts.find_map(|text| inputs::place_beyond(text, known)) {
+        let message = UsageMessage::NoSuchSource { place: place.to_owned(), sources: known };
+        return Err(Failure::usage(ClientMessage::Usage(message)));
     }
     let of_lines = options.inputs.as_deref().unwrap_or(payload::STDIN);
     let takes_lines = sources.is_empty() && of_lines == payload::STDIN;
@@ -157,7 +166,7 @@ fn check(options: &Map, sources: &[Vec<String>]) -> Result<(), Failure> {
         return Err(Failure::usage(ClientMessage::TwoInputs));
     }
     let is_several = sources.is_empty() || inputs::count(sources).is_none_or(|count| count > 1);
-    let outputs = &options.run.files.output_file;
+    let outputs = &files.output_file;
     if let Some(name) = outputs.iter().find(|name| is_several && is_same_of_all(name, sources)) {
         let message = FilesMessage::SameOutput { name: name.clone() };
         return Err(Failure::usage(ClientMessage::Files(message)));

@@ -11,6 +11,7 @@ use common::blobs;
 use common::endpoint::{MAX_LARGE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES};
 use common::messages::client::ClientMessage;
 use common::messages::client_files::FilesMessage;
+use common::messages::client_usage::UsageMessage;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -206,6 +207,8 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
         ClientMessage::TwoInputs
     } else if options.retry.policy().is_some() && options.delivery == args::Delivery::AtMostOnce {
         ClientMessage::OnceIsNotRetried
+    } else if let Some((code, meant)) = options.retry.unknown_code(handler != COMMAND) {
+        ClientMessage::Usage(UsageMessage::UnknownFailure { code, meant })
     } else if !options.argv.is_empty() && handler != COMMAND {
         ClientMessage::CommandLineNotTaken { handler: handler.to_owned() }
     } else if let Some(flag) = program_flag(options).filter(|_| options.argv.is_empty()) {

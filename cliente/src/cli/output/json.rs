@@ -98,13 +98,13 @@ impl Output for Json {
     }
 
     fn queues(&self, queues: &[Queue]) -> String {
-        let queue = |queue: &Queue| {
-            json!({
-                "queue": queue.name, "queued": queue.queued, "running": queue.running,
-                "weight": queue.weight, "max_running": queue.max_running, "paused": queue.paused,
-            })
-        };
         queues.iter().map(|q| line(&queue(q))).collect()
+    }
+
+    fn changed_queue(&self, changed: &Queue, created: bool) -> String {
+        let mut object = queue(changed);
+        object["created"] = created.into();
+        line(&object)
     }
 
     fn schedules(&self, schedules: &[Schedule]) -> String {
@@ -134,6 +134,13 @@ impl Output for Json {
     fn promoted(&self, node: &str, epoch: u64) -> String {
         line(&json!({ "principal": node, "epoch": epoch }))
     }
+}
+
+fn queue(queue: &Queue) -> Value {
+    json!({
+        "queue": queue.name, "queued": queue.queued, "running": queue.running,
+        "weight": queue.weight, "max_running": queue.max_running, "paused": queue.paused,
+    })
 }
 
 fn line(value: &Value) -> String {

@@ -1,5 +1,6 @@
 //! Data on standard output, for people or for programs.
 
+mod amount;
 mod json;
 pub mod live;
 mod schedules;
@@ -84,6 +85,8 @@ pub trait Output: Send + Sync {
     fn cluster(&self, cluster: &GetClusterResponse) -> String;
     fn users(&self, users: &ListUsersResponse) -> String;
     fn queues(&self, queues: &[Queue]) -> String;
+    /// How a queue stands after a change, which may have created it.
+    fn changed_queue(&self, queue: &Queue, created: bool) -> String;
     fn schedules(&self, schedules: &[Schedule]) -> String;
     /// All that is known of one schedule.
     fn schedule(&self, schedule: &Schedule) -> String;

@@ -20,7 +20,7 @@ use time::format_description::FormatItem;
 use time::macros::format_description;
 
 use super::super::report::Report;
-use super::{Output, TaskView, schedules, time_of, webhooks};
+use super::{Output, TaskView, amount, schedules, time_of, webhooks};
 
 /// Characters of a result that are shown beside other things.
 const RESULT_WIDTH: usize = 80;
@@ -205,7 +205,8 @@ fn needs(spec: &TaskSpec) -> String {
     let labels: BTreeMap<_, _> = needs.labels.iter().collect();
     let resources: BTreeMap<_, _> = needs.resources.iter().collect();
     let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
-    let resources = resources.iter().map(|(name, count)| format!("{name}={count}"));
+    let resources =
+        resources.iter().map(|(name, count)| format!("{name}={}", amount::of(name, **count)));
     slots.into_iter().chain(labels).chain(resources).collect::<Vec<_>>().join("  ")
 }
 
@@ -427,6 +428,10 @@ impl Output for Table {
         self.table(Columns::Queues, queues.iter().map(row))
     }
 
+    fn changed_queue(&self, queue: &Queue, _: bool) -> String {
+        self.queues(std::slice::from_ref(queue))
+    }
+
     fn schedules(&self, schedules: &[Schedule]) -> String {
         schedules::table(self, schedules)
     }
@@ -486,7 +491,7 @@ impl Output for Table {
     }
 }
 
-/// Labels, and how much of each resource is used: `zone=a gpus=1/2`.
+/// Labels, and how much of each resource is used: `zone=a  gpus=1/2  memory=2 GiB/24 GiB`.
 fn has(worker: &Worker) -> String {
     let mut labels: Vec<_> = worker.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let mut resources: Vec<_> = worker
@@ -494,13 +499,13 @@ fn has(worker: &Worker) -> String {
         .iter()
         .map(|(name, all)| {
             let used = worker.resources_used.get(name).copied().unwrap_or_default();
-            format!("{name}={used}/{all}")
+            format!("{name}={}/{}", amount::of(name, used), amount::of(name, *all))
         })
         .collect();
     labels.sort();
     resources.sort();
     labels.append(&mut resources);
-    labels.join(" ")
+    labels.join("  ")
 }
 
 /// Only where it is not what everybody expects.
@@ -528,6 +533,18 @@ pub fn time(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_worker_has_is_told_with_sizes() {
+        let memory = |bytes: u64| [("memory".to_owned(), bytes), ("gpus".to_owned(), 2)].into();
+        let worker = Worker {
+            labels: [("zone".to_owned(), "a".to_owned())].into(),
+            resources: memory(24 << 30),
+            resources_used: memory(3 << 29),
+            ..Worker::default()
+        };
+        assert_eq!(has(&worker), "zone=a  gpus=2/2  memory=1.5 GiB/24 GiB");
+    }
 
     #[test]
     fn a_result_beside_other_things_is_one_line_of_bounded_width() {

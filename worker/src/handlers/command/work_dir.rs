@@ -1,8 +1,10 @@
 //! Directories of attempts: one of its own for each that wants one, private, below a directory that only
 //! this worker uses, and removed when the attempt has ended, however it ended.
 //!
-//! What a killed worker left is removed by the next one with its id. Nothing outside is touched: every
+//! What a killed worker left is removed by the next one with its id, or that starts beside it ([`gone`]). Nothing outside is touched: every
 //! step is relative to an open directory, and no symbolic link is followed ([`removal`](super::removal)).
+
+mod gone;
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
@@ -13,6 +15,7 @@ use std::thread;
 
 use rustix::fs::{Mode, OFlags};
 
+use self::gone::Gate;
 use super::removal;
 use crate::handlers::Failure;
 
@@ -61,8 +64,14 @@ impl WorkRoot {
         Self { parent, held: Mutex::default() }
     }
 
-    /// Begins to remove what a killed worker left. The directory is only made when one is wanted in it.
+    /// Begins to remove what killed workers left. The directory is only made when one is wanted in it.
     pub fn begin(&self, worker_id: &str) -> Result<(), Error> {
+        let begun = self.take_what_is_there(worker_id);
+        gone::begin_to_remove(&self.parent);
+        begun
+    }
+
+    fn take_what_is_there(&self, worker_id: &str) -> Result<(), Error> {
         match fs::symlink_metadata(self.place(worker_id)) {
             Ok(_) => self.held(worker_id).map(drop),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -91,14 +100,13 @@ impl WorkRoot {
         if let Some(held) = &*held {
             return Ok(Arc::clone(held));
         }
-        let taken = Arc::new(Held::take(self.place(worker_id))?);
+        let taken = Arc::new(Held::take(&self.parent, self.place(worker_id))?);
         taken.remove_left();
         Ok(Arc::clone(held.insert(taken)))
     }
 
     fn place(&self, worker_id: &str) -> PathBuf {
-        let user = rustix::process::geteuid().as_raw();
-        self.parent.join(format!("mutirao-{user}-{}", file_name(worker_id)))
+        self.parent.join(gone::prefix() + &file_name(worker_id))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Held>>> {
@@ -107,7 +115,11 @@ impl WorkRoot {
 }
 
 impl Held {
-    fn take(path: PathBuf) -> Result<Self, Error> {
+    fn take(root: &Path, path: PathBuf) -> Result<Self, Error> {
+        // Without it nobody removes what is there, either.
+        let _gate = Gate::close(root).inspect_err(|error| {
+            tracing::debug!(%error, "directories of other workers are left alone");
+        });
         let io = |source: io::Error| Error { place: path.clone(), source };
         match DirBuilder::new().mode(PRIVATE).create(&path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
@@ -118,7 +130,7 @@ impl Held {
         let dir = rustix::fs::open(&path, flags, Mode::empty());
         let dir = File::from(dir.map_err(|error| io(error.into()))?);
         let metadata = dir.metadata().map_err(io)?;
-        if metadata.uid() != rustix::process::geteuid().as_raw() {
+        if !gone::is_own(metadata.uid()) {
             return Err(io(io::Error::other("it belongs to another user")));
         }
         if metadata.mode() & 0o777 != PRIVATE {

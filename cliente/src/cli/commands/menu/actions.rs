@@ -4,13 +4,15 @@ use std::pin::pin;
 
 use cliente::{Produced, QueueChange, TaskFilter, TaskSpec};
 use common::error_code::ErrorCode;
-use common::messages::error;
+use common::messages::client_queues::QueuesMessage;
 use common::messages::menu::MenuMessage;
+use common::messages::{Message as _, error};
 use futures::StreamExt as _;
 use serde_json::json;
 
 use super::super::super::output::{self, Output as _, TaskView};
 use super::super::super::terminal::enter_pressed;
+use super::super::queues::alike;
 use super::{Leave, Menu};
 
 /// Tasks that entry 3 shows.
@@ -102,7 +104,8 @@ impl Menu {
             return Ok(());
         }
         let Some(known) = queues.iter().find(|known| known.name == queue) else {
-            return self.say(&error::text(ErrorCode::QueueNotFound, "", self.lang));
+            let alike = alike(&queues, &queue);
+            return self.say(&QueuesMessage::Unknown { queue, alike }.text(self.lang));
         };
         let change = QueueChange { paused: Some(!known.paused), ..QueueChange::default() };
         let changed = self.client.change_queue(&queue, change).await?;

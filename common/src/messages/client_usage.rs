@@ -1,0 +1,71 @@
+//! What on a command line is right by itself and cannot be meant.
+
+use super::Message;
+use crate::lang::Lang;
+
+/// Said on standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageMessage {
+    /// Of `--retry-on`: no failure has this code; `meant`: one that is alike.
+    UnknownFailure { code: String, meant: Option<&'static str> },
+    /// Of `cliente map`: the input of a source for which there is none.
+    NoSuchSource { place: String, sources: usize },
+}
+
+impl Message for UsageMessage {
+    fn event(&self) -> &'static str {
+        match self {
+            Self::UnknownFailure { .. } => "unknown_failure",
+            Self::NoSuchSource { .. } => "no_such_source",
+        }
+    }
+
+    fn text(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Pt => self.portuguese(),
+            Lang::En => self.english(),
+        }
+    }
+}
+
+impl UsageMessage {
+    fn portuguese(&self) -> String {
+        match self {
+            Self::UnknownFailure { code, meant: Some(meant) } => {
+                format!("--retry-on: nenhuma falha tem o código {code} (talvez: {meant}).")
+            }
+            Self::UnknownFailure { code, meant: None } => {
+                format!("--retry-on: nenhuma falha tem o código {code}; docs/errors.md os enumera.")
+            }
+            Self::NoSuchSource { place, sources } => {
+                let lists = match sources {
+                    1 => "só há uma lista de entradas".to_owned(),
+                    sources => format!("só há {sources} listas de entradas"),
+                };
+                format!(
+                    "{place} é a entrada de outra lista, e {lists}. Uma expressão regular pode repetir o número: {{3,3}}."
+                )
+            }
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::UnknownFailure { code, meant: Some(meant) } => {
+                format!("--retry-on: no failure has the code {code} (perhaps: {meant}).")
+            }
+            Self::UnknownFailure { code, meant: None } => {
+                format!("--retry-on: no failure has the code {code}; docs/errors.md lists them.")
+            }
+            Self::NoSuchSource { place, sources } => {
+                let lists = match sources {
+                    1 => "there is only one list of inputs".to_owned(),
+                    sources => format!("there are only {sources} lists of inputs"),
+                };
+                format!(
+                    "{place} is the input of another list, and {lists}. A regular expression can have the number twice: {{3,3}}."
+                )
+            }
+        }
+    }
+}
