@@ -9,8 +9,8 @@ use common::grpc_status;
 use common::proto::worker_message::Message;
 use common::proto::worker_service_server::WorkerService;
 use common::proto::{
-    HeartbeatEcho, OrchestratorMessage, Outcomes, Prefetch, Register, Registered, WorkerMessage,
-    orchestrator_message, outcome,
+    GetSourcesRequest, HeartbeatEcho, OrchestratorMessage, Outcomes, Prefetch, Register,
+    Registered, WorkerMessage, orchestrator_message, outcome,
 };
 use orquestrador_core::command::ConnectWorker;
 use orquestrador_core::ids::{ClusterId, Epoch, SessionId};
@@ -25,6 +25,7 @@ use crate::blobs::Blobs;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input};
 use crate::output::Outputs;
+use crate::sources::{self, Sources};
 
 /// Messages waiting for a worker to read them; a worker further behind is cut off and comes back.
 const OUTBOX: usize = 1_024;
@@ -61,6 +62,14 @@ pub fn registered(cluster: Option<ClusterId>, limits: &Limits) -> Registered {
 #[tonic::async_trait]
 impl WorkerService for Service {
     type SessionStream = Outgoing;
+    type GetSourcesStream = Sources;
+
+    async fn get_sources(
+        &self,
+        request: Request<GetSourcesRequest>,
+    ) -> Result<Response<Sources>, Status> {
+        Ok(Response::new(sources::get(&self.driver, request).await?))
+    }
 
     async fn session(
         &self,

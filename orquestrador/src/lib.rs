@@ -14,6 +14,7 @@ pub mod node;
 mod output;
 mod peer;
 pub mod replication;
+mod sources;
 pub mod tails;
 pub mod task_history;
 pub mod tools;

@@ -527,6 +527,7 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
             | Answer::Watched { .. }
             | Answer::Looked { .. }
             | Answer::FlowSubmitted { .. }
+            | Answer::Sources { .. }
             | Answer::Schedule { .. }
             | Answer::Webhooks { .. }
             | Answer::WebhooksRetried { .. }

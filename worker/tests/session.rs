@@ -11,8 +11,9 @@ use common::proto::orchestrator_message::Message as ToWorker;
 use common::proto::worker_message::Message as FromWorker;
 use common::proto::worker_service_server::{WorkerService, WorkerServiceServer};
 use common::proto::{
-    Assignment, Assignments, AttemptRef, CancelAttempts, Delivery, OrchestratorMessage, Outcome,
-    OutcomesAcknowledged, Register, Registered, Stop, WorkerMessage, outcome,
+    Assignment, Assignments, AttemptRef, CancelAttempts, Delivery, GetSourcesRequest,
+    GetSourcesResponse, OrchestratorMessage, Outcome, OutcomesAcknowledged, Register, Registered,
+    Stop, WorkerMessage, outcome,
 };
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -59,6 +60,11 @@ struct Strict;
 #[tonic::async_trait]
 impl WorkerService for Strict {
     type SessionStream = Outgoing;
+    type GetSourcesStream = Left;
+
+    async fn get_sources(&self, _: Request<GetSourcesRequest>) -> Result<Response<Left>, Status> {
+        Err(Status::unimplemented("no test here takes files of another task"))
+    }
 
     async fn session(
         &self,
@@ -68,11 +74,17 @@ impl WorkerService for Strict {
     }
 }
 
+type Left = futures::stream::Empty<Result<GetSourcesResponse, Status>>;
 type Outgoing = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl WorkerService for Service {
     type SessionStream = Outgoing;
+    type GetSourcesStream = Left;
+
+    async fn get_sources(&self, _: Request<GetSourcesRequest>) -> Result<Response<Left>, Status> {
+        Err(Status::unimplemented("no test here takes files of another task"))
+    }
 
     async fn session(
         &self,

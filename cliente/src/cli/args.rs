@@ -23,10 +23,10 @@ use common::proto::TaskState;
 
 pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAction};
 pub use programs::{Files, Surroundings};
-pub use terms::{Retry, Way};
+pub use terms::{Retry, Way, unknown_code};
 pub use users::{Limit, UsersAction};
-pub use values::{Numbers, bytes, duration, moment, numbers, positive_duration};
-use values::{past, task_id};
+use values::past;
+pub use values::{Numbers, duration, memory, moment, numbers, positive_duration, task_id};
 pub use webhooks::WebhooksAction;
 
 const OUTPUT_VARIABLE: &str = "MUTIRAO_OUTPUT";
@@ -310,7 +310,7 @@ pub struct Submit {
     pub after: Vec<String>,
     #[arg(help_heading = "time", long, requires = "after")]
     pub after_any_end: bool,
-    #[arg(help_heading = "work", long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "output_file", "id", "delay", "not_before", "after", "after_any_end", "argv"])]
+    #[arg(help_heading = "work", long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "input_from", "output_file", "id", "delay", "not_before", "after", "after_any_end", "argv"])]
     pub file: Option<String>,
     #[command(flatten)]
     pub wait: Wait,

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::messages::flow::FlowProblem;
 use serde::Deserialize;
 
+use super::alike::nearest;
+use super::taken;
+
 /// Sections of a file, and the name that it may have.
 const SECTIONS: [&str; 3] = ["group", "defaults", "tasks"];
 
 /// Those of a task, and those of the defaults.
-const FIELDS: [&str; 30] = [
+const FIELDS: [&str; 31] = [
     "command",
     "shell",
     "env",
@@ -18,6 +21,7 @@ const FIELDS: [&str; 30] = [
     "payload",
     "array",
     "inputs",
+    "inputs_from",
     "outputs",
     "after",
     "after_any_end",
@@ -43,8 +47,6 @@ const FIELDS: [&str; 30] = [
 ];
 /// What is wrong outside the sections is wrong here.
 const FILE: &str = "";
-/// Two names are that much alike when one may be the other, misspelt.
-const ALIKE: f64 = 0.85;
 
 /// A task, as it is written.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,6 +70,9 @@ pub struct Written {
     /// Files that its program takes with it.
     #[serde(default)]
     pub inputs: Vec<String>,
+    /// Files that other tasks leave and it takes: `NAME[:FILES][=INTO]`.
+    #[serde(default)]
+    pub inputs_from: Vec<String>,
     /// Files of it that are kept.
     #[serde(default)]
     pub outputs: Vec<String>,
@@ -83,6 +88,14 @@ pub struct Written {
     /// The rest.
     #[serde(flatten)]
     pub common: Common,
+}
+
+impl Written {
+    /// The names of all that it comes after: of those whose files it takes, too.
+    pub fn comes_after(&self) -> impl Iterator<Item = &str> {
+        let sources = self.inputs_from.iter().map(|from| taken::parts(from).0);
+        self.after.iter().map(String::as_str).chain(sources)
+    }
 }
 
 /// What tasks may have in common; the words of the command line.
@@ -154,7 +167,7 @@ pub struct Flow {
 pub fn read(text: &str) -> Result<Flow, FlowProblem> {
     let mut file: toml::Table = toml::from_str(text).map_err(|error| unreadable(text, &error))?;
     if let Some(name) = file.keys().find(|name| !SECTIONS.contains(&name.as_str())) {
-        let meant = nearest(name, &SECTIONS);
+        let meant = nearest(name, SECTIONS);
         return Err(FlowProblem::UnknownSection { name: name.clone(), meant });
     }
     let group = file.remove("group").map(|value| typed(FILE, "group", value)).transpose()?;
@@ -185,9 +198,9 @@ pub fn read(text: &str) -> Result<Flow, FlowProblem> {
             return Err(FlowProblem::WorkNotClear { task: name });
         }
         contradiction(&name, &written.common)?;
-        let is_behind = !written.after.is_empty();
         let starts = [
-            (is_behind, "after"),
+            (!written.after.is_empty(), "after"),
+            (!written.inputs_from.is_empty() && written.after.is_empty(), "inputs_from"),
             (written.delay.is_some(), "delay"),
             (written.not_before.is_some(), "not_before"),
         ];
@@ -260,14 +273,8 @@ fn shown(value: &toml::Value) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| value.type_str().to_owned())
 }
 
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
-    let alike = known.iter().map(|known| (strsim::jaro_winkler(name, known), *known));
-    let nearest = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
-    nearest.filter(|(alike, _)| *alike >= ALIKE).map(|(_, known)| known)
-}
-
 fn unknown_field(task: &str, field: &str) -> FlowProblem {
-    let meant = nearest(field, &FIELDS);
+    let meant = nearest(field, FIELDS);
     FlowProblem::UnknownField { task: task.to_owned(), field: field.to_owned(), meant }
 }
 
@@ -292,9 +299,10 @@ fn useless(task: &Written, common: &Common) -> Option<&'static str> {
         (!is_program && !task.env.is_empty(), "env"),
         (!is_program && !task.stdin.is_empty(), "stdin"),
         (!is_program && !task.inputs.is_empty(), "inputs"),
+        (!is_program && !task.inputs_from.is_empty(), "inputs_from"),
         (!is_program && !task.outputs.is_empty(), "outputs"),
         (is_program && task.payload.is_some(), "payload"),
-        (task.after.is_empty() && task.after_any_end, "after_any_end"),
+        (task.comes_after().next().is_none() && task.after_any_end, "after_any_end"),
         (!retries && task.common.retry_delay.is_some(), "retry_delay"),
         (!retries && task.common.retry_max_delay.is_some(), "retry_max_delay"),
         (!retries && task.common.retry_on.is_some(), "retry_on"),
@@ -309,9 +317,10 @@ fn in_order(tasks: Vec<(String, Written)>) -> Result<Vec<(String, Written)>, Flo
         tasks.iter().enumerate().map(|(nth, (name, _))| (name.as_str(), nth)).collect();
     let mut after = Vec::new();
     for (name, task) in &tasks {
-        let others = task.after.iter().map(|other| {
-            let unknown = || FlowProblem::UnknownTask { task: name.clone(), other: other.clone() };
-            names.get(other.as_str()).copied().ok_or_else(unknown)
+        let others = task.comes_after().map(|other| {
+            let unknown =
+                || FlowProblem::UnknownTask { task: name.clone(), other: other.to_owned() };
+            names.get(other).copied().ok_or_else(unknown)
         });
         after.push(others.collect::<Result<BTreeSet<_>, _>>()?);
     }

@@ -13,6 +13,7 @@ mod output;
 mod profile;
 mod report;
 mod screen;
+mod taken;
 mod terminal;
 
 use std::ffi::OsString;

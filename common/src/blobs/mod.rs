@@ -23,7 +23,7 @@ use crate::proto::{BlobRef, PutBlobRequest};
 pub use names::{BadName, relative_path};
 pub use partial::{Partial, Unfinished};
 pub use patterns::{found, is_pattern, pattern_fits};
-pub use staged::{MAX_FILES, StagedFile};
+pub use staged::{InputFrom, MAX_FILES, StagedFile};
 
 /// Of one message.
 pub const CHUNK_BYTES: usize = 256 << 10;

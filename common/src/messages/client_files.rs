@@ -44,6 +44,10 @@ pub enum FilesMessage {
         input: String,
         other: String,
     },
+    /// Whose files are to be taken is not clear.
+    NoTaskBefore {
+        value: String,
+    },
     /// The program prints faster than it can be followed: what is to be whole comes when it has ended.
     OutputHeld,
     /// Something comes on standard input, and the program was given none.
@@ -84,6 +88,7 @@ impl Message for FilesMessage {
             Self::SameOutput { .. } => "same_output",
             Self::TooLong { .. } => "too_long",
             Self::MadeByAnother { .. } => "made_by_another",
+            Self::NoTaskBefore { .. } => "no_task_before",
             Self::OutputHeld => "output_held",
             Self::InputIgnored => "input_ignored",
             Self::FileTwice { .. } => "file_twice",
@@ -131,7 +136,10 @@ impl Message for FilesMessage {
                     format!("{source} tem mais de {most} bytes, o máximo aqui; o que é maior vai com --input.")
                 }
                 Self::MadeByAnother { input, other } => format!(
-                    "{input}: é a tarefa {other} que o faz, e de uma tarefa para outra arquivos não são levados; deixe-o numa pasta que os workers compartilhem (cwd)."
+                    "{input}: é a tarefa {other} que o faz; escreva inputs_from = [\"{other}:{input}\"] em vez de inputs."
+                ),
+                Self::NoTaskBefore { value } => format!(
+                    "{value}: comece com o id da tarefa, ou do array, que deixa os arquivos: ID, ID:NOME ou ID:PADRÃO=PASTA."
                 ),
                 Self::OutputHeld => {
                     "O programa escreve mais depressa do que se pode acompanhar: o resto da saída vem, inteiro, quando ele terminar.".into()
@@ -196,7 +204,10 @@ impl Message for FilesMessage {
                     format!("{source} has more than {most} bytes, the most here; what is larger goes with --input.")
                 }
                 Self::MadeByAnother { input, other } => format!(
-                    "{input}: the task {other} is to make it, and files are not taken from one task to another; leave it in a folder that the workers share (cwd)."
+                    "{input}: the task {other} is to make it; write inputs_from = [\"{other}:{input}\"] instead of inputs."
+                ),
+                Self::NoTaskBefore { value } => format!(
+                    "{value}: begin with the id of the task, or array, that leaves the files: ID, ID:NAME or ID:PATTERN=FOLDER."
                 ),
                 Self::OutputHeld => {
                     "The program prints faster than it can be followed: the rest of its output comes, as a whole, when it has ended.".into()

@@ -86,6 +86,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "input" => {
             "Arquivo, pasta ou padrão que vai com o programa, na pasta própria dele (repetível; {} como no programa)"
         }
+        "input_from" => {
+            "Arquivos que outra tarefa, ou cada uma de um array, deixou (todos, ou um nome, pasta ou padrão após :), também na pasta própria; espera por ela (repetível)"
+        }
         "output_file" => {
             "Arquivo, pasta ou padrão que o programa deixa e que volta para cá, ou para o nome após = (repetível)"
         }
@@ -362,6 +365,9 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "input" => {
             "A file, folder or pattern that goes with the program, into its own folder (repeatable; {} as in the program)"
+        }
+        "input_from" => {
+            "Files that another task, or each of an array, left (all, or a name, folder or pattern after :), into its own folder, too; waits for it (repeatable)"
         }
         "output_file" => {
             "A file, folder or pattern that the program leaves and that comes back, here or to the name after = (repeatable)"

@@ -183,6 +183,10 @@ fn expected(field: &str) -> Option<(&'static str, &'static str)> {
             "uma lista de caminhos relativos, sem .., ou de padrões",
             "a list of relative paths without .., or of patterns",
         )),
+        "inputs_from" => Some((
+            "uma lista como [\"outra\", \"outra:*.o\", \"outra:a.csv=dados/a.csv\"], com caminhos relativos, sem ..",
+            "a list like [\"other\", \"other:*.o\", \"other:a.csv=data/a.csv\"], of relative paths without ..",
+        )),
         "command" | "after" | "inputs" | "retry_on" => Some((
             "uma lista de textos, como [\"a\", \"b\"]",
             "a list of texts, like [\"a\", \"b\"]",

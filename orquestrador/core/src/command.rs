@@ -67,6 +67,8 @@ pub enum Command {
     /// Submits a task that failed or was lost once more, as `new`. Of an array: those of its tasks that failed with it
     /// before their turn, as another array.
     Retry { request: RequestId, owner: UserName, task: TaskId, new: TaskId },
+    /// What now does the work of a task or an array, for a task of the same owner that takes what it left.
+    QuerySources { request: RequestId, task: TaskId, of: TaskId },
     /// Ends a task that is not finished.
     Cancel { request: RequestId, owner: UserName, task: TaskId },
 

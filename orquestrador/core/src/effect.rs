@@ -112,6 +112,11 @@ pub enum Answer {
         tasks: Vec<(TaskSnapshot, Option<Blob>)>,
         next: Option<TaskId>,
     },
+    /// Of tasks of this owner.
+    Sources {
+        owner: UserName,
+        sources: Vec<Source>,
+    },
     Cancelled {
         snapshot: TaskSnapshot,
     },
@@ -252,6 +257,14 @@ pub struct ArraySnapshot {
     pub forgotten: u64,
     /// Of the next of its tasks to begin.
     pub wait: WaitSnapshot,
+}
+
+/// A task that another one takes files of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Which of an array it is, or does the work of.
+    pub number: Option<u32>,
+    pub task: TaskId,
 }
 
 /// A group as others see it.

@@ -396,6 +396,7 @@ fn is_request(command: &Command) -> bool {
         | Command::QueryArray { .. }
         | Command::CancelArray { .. }
         | Command::Query { .. }
+        | Command::QuerySources { .. }
         | Command::List { .. }
         | Command::Watch { .. }
         | Command::Cancel { .. }

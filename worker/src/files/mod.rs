@@ -3,13 +3,14 @@
 
 mod cache;
 mod remote;
+mod sources;
 mod staging;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::blobs::{Content, Partial, Source, StagedFile};
+use common::blobs::{Content, InputFrom, Partial, Source, StagedFile};
 use common::endpoint::Endpoint;
 use tokio::sync::watch;
 
@@ -79,16 +80,24 @@ impl Files {
         self.giving.load(Ordering::Relaxed) > 0
     }
 
-    /// Puts these files into the directory, in which nothing else works yet.
+    /// Puts these files into the directory, in which nothing else works yet, and those that the task takes of others.
     ///
     /// # Errors
-    /// A name leads elsewhere, a file is not at the orchestrators (`INPUT_MISSING`), or the disk failed.
-    pub async fn stage(&self, dir: &Path, inputs: &[StagedFile]) -> Result<(), Failure> {
-        if inputs.is_empty() {
+    /// A name leads elsewhere, a file is not at the orchestrators, or what should have left it did not or is forgotten
+    /// (`INPUT_MISSING`), or the disk failed.
+    pub async fn stage(
+        &self,
+        dir: &Path,
+        inputs: &[StagedFile],
+        (task_id, from): (&str, &[InputFrom]),
+    ) -> Result<(), Failure> {
+        if inputs.is_empty() && from.is_empty() {
             return Ok(());
         }
         let Shared { cache, remote, .. } = self.shared()?;
-        staging::stage(cache, remote, dir, inputs).await
+        let mut all = sources::inputs((cache, remote), task_id, from).await?;
+        all.extend(inputs.iter().cloned());
+        staging::stage(cache, remote, dir, &all).await
     }
 
     /// Stores the files below the directory that these names and patterns stand for. A name without a file is a failure

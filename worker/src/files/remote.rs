@@ -6,15 +6,19 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use common::blobs::{CLUSTER_KEY, Content, Partial, Source, Unfinished, requests};
+use common::endpoint::MAX_MESSAGE_BYTES;
 use common::error_code::ErrorCode;
 use common::grpc_status;
-use common::proto::GetBlobRequest;
 use common::proto::blob_service_client::BlobServiceClient;
+use common::proto::worker_service_client::WorkerServiceClient;
+use common::proto::{GetBlobRequest, GetSourcesRequest};
+use futures::TryStreamExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
 
 use super::Seat;
+use super::sources::Left;
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -100,6 +104,32 @@ impl Remote {
             true => Err(Broken::Wire(Status::new(Code::Unavailable, "the stream ended early"))),
             false => Ok(()),
         }
+    }
+
+    /// What a task, or each of an array, left behind, for this one that takes it.
+    pub async fn sources(&self, task_id: &str, of: &str) -> Result<Vec<Left>, Error> {
+        loop {
+            match self.try_sources(task_id, of).await {
+                Ok(sources) => return Ok(sources),
+                Err(Broken::Disk(error)) => return Err(error.into()),
+                Err(Broken::Wire(status)) => match grpc_status::meaning(&status).code {
+                    ErrorCode::TaskNotFound => return Err(Error::Missing),
+                    code if code.retryable() => {}
+                    _ => return Err(Error::Refused(status.message().to_owned())),
+                },
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Of each only what names its files: the results of a whole array may be too much.
+    async fn try_sources(&self, task_id: &str, of: &str) -> Result<Vec<Left>, Broken> {
+        let seat = self.seat().await;
+        let client = WorkerServiceClient::new(seat.endpoint.channel());
+        let mut client = client.max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let ask = GetSourcesRequest { task_id: task_id.to_owned(), of: of.to_owned() };
+        let told = client.get_sources(request(&seat, ask)?).await.map_err(Broken::Wire)?;
+        told.into_inner().map_ok(Left::from).try_collect().await.map_err(Broken::Wire)
     }
 
     /// Returns when the orchestrators have it.

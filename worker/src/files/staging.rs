@@ -1,7 +1,7 @@
 //! Between the directory of an attempt and the blobs: no name leads out of the directory, and no symbolic link is
 //! followed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,11 @@ pub async fn stage(
     dir: &Path,
     inputs: &[StagedFile],
 ) -> Result<(), Failure> {
+    let mut names = BTreeSet::new();
+    if let Some(twice) = inputs.iter().find(|input| !names.insert(&input.name)) {
+        let why = format!("inputs: two files are to be called `{}`", twice.name);
+        return Err(Failure::invalid_payload(why));
+    }
     let all: Vec<_> = inputs.iter().map(|input| one(cache, remote, dir, input)).collect();
     stream::iter(all).buffer_unordered(AT_ONCE).try_collect().await
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::array_id;
-use common::blobs::StagedFile;
+use common::blobs::{InputFrom, StagedFile};
 use common::console::Console;
 use common::messages::worker::WorkerMessage;
 use futures::future::BoxFuture;
@@ -81,6 +81,9 @@ struct Order {
     /// What is put into its own directory; implies that it has one.
     #[serde(default)]
     inputs: Vec<StagedFile>,
+    /// What other tasks left, and is put there, too.
+    #[serde(default)]
+    inputs_from: Vec<InputFrom>,
     /// What is taken out of it, by names and patterns; implies that it has one.
     #[serde(default)]
     outputs: Vec<String>,
@@ -106,7 +109,8 @@ fn input<'de, D: serde::Deserializer<'de>>(given: D) -> Result<Vec<u8>, D::Error
 
 impl Order {
     fn has_own_dir(&self) -> bool {
-        self.own_dir || !self.inputs.is_empty() || !self.outputs.is_empty()
+        let files = [self.inputs.is_empty(), self.inputs_from.is_empty(), self.outputs.is_empty()];
+        self.own_dir || files.contains(&false)
     }
 
     /// Bytes of each stream that are kept.
@@ -210,9 +214,10 @@ impl Machine {
             false => None,
         };
         if let Some(dir) = &own_dir {
+            let from = (&*context.task_id, &*order.inputs_from);
             // What is cancelled meanwhile needs no files any more.
             tokio::select! {
-                staged = context.files.stage(dir.path(), &order.inputs) => staged?,
+                staged = context.files.stage(dir.path(), &order.inputs, from) => staged?,
                 () = context.cancelled.cancelled() => {
                     return Err(Failure::new("CANCELLED", "cancelled"));
                 }

@@ -37,6 +37,8 @@ impl Surroundings {
 pub struct Files {
     #[arg(long, value_name = "FILE[=NAME]", conflicts_with = "cwd")]
     pub input: Vec<String>,
+    #[arg(long, value_name = "ID[:FILES][=NAME]", conflicts_with = "cwd")]
+    pub input_from: Vec<String>,
     #[arg(long, value_name = "NAME[=FILE]", conflicts_with = "cwd")]
     pub output_file: Vec<String>,
 }
@@ -49,8 +51,12 @@ impl Files {
 
     /// A flag that was given.
     pub fn given(&self) -> Option<&'static str> {
-        [(&self.input, "--input"), (&self.output_file, "--output-file")]
-            .into_iter()
-            .find_map(|(values, flag)| (!values.is_empty()).then_some(flag))
+        [
+            (&self.input, "--input"),
+            (&self.input_from, "--input-from"),
+            (&self.output_file, "--output-file"),
+        ]
+        .into_iter()
+        .find_map(|(values, flag)| (!values.is_empty()).then_some(flag))
     }
 }

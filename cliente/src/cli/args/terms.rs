@@ -70,20 +70,28 @@ pub struct Retry {
     retry_on: Vec<String>,
 }
 
+/// One of these that no failure has, misspelt or not, and the one that is probably meant. A handler of one's own may
+/// have codes of its own.
+pub fn unknown_code(
+    codes: &[String],
+    has_own_codes: bool,
+) -> Option<(String, Option<&'static str>)> {
+    let codes = codes.iter().map(|code| code.to_uppercase());
+    let mut unknown = codes.filter(|code| !failure_code::ALL.contains(&code.as_str()));
+    unknown.find_map(|code| match alike::misspelt(&code, failure_code::ALL) {
+        Some(meant) => Some((code, Some(meant))),
+        None if has_own_codes => None,
+        None => {
+            let meant = alike::nearest(&code, failure_code::ALL.iter().copied());
+            Some((code, meant))
+        }
+    })
+}
+
 impl Retry {
-    /// One that no failure has, misspelt or not, and the one that is probably meant. A handler of one's own may
-    /// have codes of its own.
+    /// See [`unknown_code`].
     pub fn unknown_code(&self, has_own_codes: bool) -> Option<(String, Option<&'static str>)> {
-        let codes = self.retry_on.iter().map(|code| code.to_uppercase());
-        let mut unknown = codes.filter(|code| !failure_code::ALL.contains(&code.as_str()));
-        unknown.find_map(|code| match alike::misspelt(&code, failure_code::ALL) {
-            Some(meant) => Some((code, Some(meant))),
-            None if has_own_codes => None,
-            None => {
-                let meant = alike::nearest(&code, failure_code::ALL.iter().copied());
-                Some((code, meant))
-            }
-        })
+        unknown_code(&self.retry_on, has_own_codes)
     }
 
     /// `None` if nothing is to be retried.

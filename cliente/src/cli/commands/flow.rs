@@ -1,16 +1,17 @@
 //! `cliente submit --file FLOW.toml`: tasks and the order among them, submitted together.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::ValueEnum as _;
 use cliente::{After, ArraySpec, Produced, RetryPolicy, Start, TaskSpec, TimeLimits, Work};
-use common::blobs::relative_path;
+use common::blobs::{InputFrom, relative_path};
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::client_files::FilesMessage;
+use common::messages::client_usage::UsageMessage;
 use common::messages::flow::FlowProblem;
 use common::proto::{Array, Receipt, Task, TaskState, TaskUpdate};
 use futures::future::try_join;
@@ -25,6 +26,7 @@ use super::super::flow::{self, Common, Written};
 use super::super::folder;
 use super::super::output::{self, TaskView};
 use super::super::report;
+use super::super::taken;
 use super::super::terminal::say;
 use super::order::{Order, Place};
 use super::wait::{self, Tally};
@@ -53,6 +55,7 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let mut sources = Prepared::default();
     for (name, task) in &written {
         not_made_by_others(&written, task)?;
+        known_codes(task)?;
         let prepared = sender.prepare(&task.inputs).await?;
         sources.sources.extend(prepared.sources.iter().cloned());
         let bad =
@@ -149,6 +152,16 @@ fn not_made_by_others(all: &[(String, Written)], task: &Written) -> Result<(), F
     Ok(())
 }
 
+fn known_codes(task: &Written) -> Result<(), Failure> {
+    let codes = task.common.retry_on.as_deref().unwrap_or_default();
+    match args::unknown_code(codes, task.handler.is_some()) {
+        Some((code, meant)) => {
+            Err(Failure::usage(ClientMessage::Usage(UsageMessage::UnknownFailure { code, meant })))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The name of the file and something that is only this submission's.
 fn new_group(source: &str) -> String {
     let stem = Path::new(source).file_stem().filter(|_| source != payload::STDIN);
@@ -228,7 +241,10 @@ fn spec(
     let handler = task.handler.as_deref().unwrap_or(payload::COMMAND);
     let content = match &task.handler {
         Some(_) => task.payload.clone().unwrap_or_default().into_bytes(),
-        None => order(task, &options.surroundings, prepared)?.payload(),
+        None => {
+            let order = order(task, &options.surroundings, prepared)?;
+            Order { inputs_from: taken(task, ids)?, ..order }.payload()
+        }
     };
     let mut spec = TaskSpec::new(handler, content);
     spec.blobs = prepared.sources.iter().map(|(content, _)| *content).collect();
@@ -263,7 +279,8 @@ fn spec(
         resources: common.resources.clone().unwrap_or(needs.resources),
     };
     spec.webhook = common.webhook.clone().or_else(|| options.way.webhook.clone());
-    let after = task.after.iter().filter_map(|other| ids.get(other).cloned()).collect();
+    let after: BTreeSet<_> = task.comes_after().filter_map(|other| ids.get(other)).collect();
+    let after = after.into_iter().cloned().collect();
     spec.after = After { ids: after, any_end: task.after_any_end };
     spec.start = match (&task.delay, &task.not_before) {
         (Some(delay), _) => {
@@ -293,12 +310,13 @@ fn order(task: &Written, flags: &Surroundings, prepared: &Prepared) -> Result<Or
         (None, None) => flags.into(),
     };
     let limit = memory_limit.as_ref();
-    let limit = limit.map(|text| args::bytes(text).map_err(|_| ("memory_limit", text.clone())));
+    let limit = limit.map(|text| args::memory(text).map_err(|_| ("memory_limit", text.clone())));
     let memory_limit = limit.transpose()?.or(flags.memory_limit);
     if let Some(name) = task.outputs.iter().find(|name| relative_path(name).is_err()) {
         return Err(("outputs", name.clone()));
     }
-    if place.cwd.is_some() && !(task.inputs.is_empty() && task.outputs.is_empty()) {
+    let files = [&task.inputs, &task.inputs_from, &task.outputs];
+    if place.cwd.is_some() && files.into_iter().any(|files| !files.is_empty()) {
         return Err(("cwd", place.cwd.unwrap_or_default()));
     }
     let mut env: BTreeMap<_, _> = flags.env.iter().cloned().collect();
@@ -310,8 +328,19 @@ fn order(task: &Written, flags: &Surroundings, prepared: &Prepared) -> Result<Or
         place,
         memory_limit,
         inputs: prepared.inputs.clone(),
+        inputs_from: Vec::new(),
         outputs: task.outputs.clone(),
     })
+}
+
+/// What it takes of the tasks before it.
+fn taken(task: &Written, ids: &BTreeMap<String, String>) -> Result<Vec<InputFrom>, BadValue> {
+    let one = |text: &String| {
+        let bad = || ("inputs_from", text.clone());
+        let id = ids.get(taken::parts(text).0).ok_or_else(bad)?;
+        taken::named(id.clone(), text).map_err(|_| bad())
+    };
+    task.inputs_from.iter().map(one).collect()
 }
 
 fn retry(common: &Common) -> Result<Option<RetryPolicy>, BadValue> {
@@ -321,7 +350,7 @@ fn retry(common: &Common) -> Result<Option<RetryPolicy>, BadValue> {
     let first_delay = first.unwrap_or(policy.first_delay);
     let most = time("retry_max_delay", common.retry_max_delay.as_deref())?;
     let max_delay = most.unwrap_or(policy.max_delay.max(first_delay));
-    let codes = common.retry_on.clone().unwrap_or_default();
+    let codes = common.retry_on.iter().flatten().map(|code| code.to_uppercase()).collect();
     Ok(Some(RetryPolicy { first_delay, max_delay, codes, ..policy }))
 }
 

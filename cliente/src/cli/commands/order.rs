@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use common::blobs::StagedFile;
+use common::blobs::{InputFrom, StagedFile};
 use serde::Serialize;
 
 use super::super::args::Surroundings;
@@ -23,6 +23,8 @@ pub struct Order {
     pub memory_limit: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<StagedFile>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inputs_from: Vec<InputFrom>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,
 }

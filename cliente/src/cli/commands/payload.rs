@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use super::super::args::{self, Submit, Surroundings};
 use super::super::failure::Failure;
 use super::super::files::{Output, Prepared};
+use super::super::taken;
 use super::order::{Input, Order};
 
 /// What takes the place of a line.
@@ -74,6 +75,11 @@ impl Template {
         };
         check(options, &handler)?;
         let by_line = options.each_line.is_some();
+        let inputs_from = taken::read(&options.files.input_from)?;
+        let mut after = options.after.clone();
+        after.extend(inputs_from.iter().map(|from| from.task.clone()));
+        after.sort();
+        after.dedup();
         let content = if !options.argv.is_empty() {
             let stdin = match &options.stdin_from {
                 Some(source) => read(source)?.into(),
@@ -83,7 +89,8 @@ impl Template {
             let Surroundings { memory_limit, env, .. } = &options.surroundings;
             let (env, memory_limit) = (env.iter().cloned().collect(), *memory_limit);
             let place = (&options.surroundings).into();
-            Content::Program(Order { argv, env, stdin, place, memory_limit, ..Order::default() })
+            let order = Order { argv, env, stdin, place, memory_limit, ..Order::default() };
+            Content::Program(Order { inputs_from, ..order })
         } else {
             match (options.payload.as_deref(), by_line) {
                 (None, true) => Content::Text(PLACEHOLDER.to_owned()),
@@ -96,7 +103,7 @@ impl Template {
         let start = options.start();
         let (place, times) = (options.way.place(), options.way.times());
         let delivery = options.delivery.into();
-        let after = After { ids: options.after.clone(), any_end: options.after_any_end };
+        let after = After { ids: after, any_end: options.after_any_end };
         let (needs, unique) = (options.way.needs(), options.unique());
         let (group, webhook) = (options.way.group.clone(), options.way.webhook.clone());
         let (blobs, files) = (Vec::new(), options.files.clone());

@@ -93,6 +93,9 @@ impl Machine {
                 };
                 answer(step, request, submitted);
             }
+            Command::QuerySources { request, task, of } => {
+                answer(step, request, self.query_sources(task, of));
+            }
             Command::Cancel { request, owner, task } => {
                 let cancelled = self.cancel(now, &owner, task, step);
                 answer(step, request, cancelled);

@@ -178,6 +178,7 @@ fn answer(answer: &Answer) -> String {
             format!("existed {existed}, {}", array(snapshot))
         }
         Answer::FlowSubmitted { accepted, tasks } => format!("{accepted} new, of {tasks} tasks"),
+        Answer::Sources { owner, sources } => format!("{} sources of {owner}", sources.len()),
         Answer::Array { snapshot } => array(snapshot),
         Answer::Task { snapshot: task, result, .. } => {
             let result = result.as_ref().map(|result| String::from_utf8_lossy(result));
