@@ -132,6 +132,7 @@ impl From<ArraySpec> for proto::ArraySpec {
                 }
             }),
             after_condition: after.condition().into(),
+            sources: after.sources.iter().map(|id| canonical_task_id(id)).collect(),
             after: after.ids.iter().map(|id| canonical_task_id(id)).collect(),
             blobs: blobs.into_iter().map(Into::into).collect(),
             needs: needs.into(),

@@ -169,6 +169,8 @@ pub struct After {
     pub ids: Vec<String>,
     /// Whatever their end; otherwise all of them must succeed, or the task fails.
     pub any_end: bool,
+    /// Those of them whose files it takes (`inputs_from` of the handler `command`): they are kept until it has ended.
+    pub sources: Vec<String>,
 }
 
 impl After {
@@ -293,6 +295,7 @@ impl From<TaskSpec> for WireSpec {
             attempt_timeout_ms: wire_ms(times.attempt),
             expires_after_ms: wire_ms(times.begin),
             deadline_after_ms: wire_ms(times.end),
+            sources: after.sources.iter().map(|id| canonical_task_id(id)).collect(),
             after: after.ids.iter().map(|id| canonical_task_id(id)).collect(),
             after_condition: after.condition().into(),
             needs: Option::map(needs.into(), Box::new),

@@ -56,6 +56,7 @@ impl Audit {
             | Event::TaskExpired { task, .. }
             | Event::TaskSkipped { task, .. }
             | Event::TaskRepeated { task, .. }
+            | Event::SourcesTaken { task, .. }
             | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }

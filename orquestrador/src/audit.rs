@@ -140,6 +140,7 @@ impl Audit {
             | Event::TaskExpired { task, .. }
             | Event::TaskSkipped { task, .. }
             | Event::TaskRepeated { task, .. }
+            | Event::SourcesTaken { task, .. }
             | Event::TaskLost { task, .. } => self.finish(*task),
             Event::TaskRestored(restored) => {
                 self.asked.remove(&restored.task);

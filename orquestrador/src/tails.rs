@@ -187,7 +187,8 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 attempt_timeout_ms: terms.times.attempt_ms,
                 expires_after_ms: terms.times.begin_ms,
                 deadline_after_ms: terms.times.end_ms,
-                after: after.iter().map(ToString::to_string).collect(),
+                sources: texts(&fates.sources_of(*task, &after)),
+                after: texts(&after),
                 after_condition: convert::condition(condition).into(),
                 needs: convert::needs(terms).map(Box::new),
                 // A task of the cluster may have it by now.
@@ -246,13 +247,18 @@ fn array_submission(
         expires_after_ms: terms.times.begin_ms,
         deadline_after_ms: terms.times.end_ms,
         start: fates.not_before(whole).map(|at| array_spec::Start::NotBeforeMs(at.0)),
-        after: after.iter().map(ToString::to_string).collect(),
+        sources: texts(&fates.sources_of(whole, &after)),
+        after: texts(&after),
         after_condition: convert::condition(condition).into(),
         blobs: fates.blobs_of(whole).iter().map(convert::blob_ref).collect(),
         webhook: convert::webhook_url(terms),
     };
     let owner = owner.to_string();
     Some(proto::TailTask { owner, task: None, array: Some(array), except })
+}
+
+fn texts(ids: &[TaskId]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }
 
 /// In order, each part of bounded size.

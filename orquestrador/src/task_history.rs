@@ -262,6 +262,7 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
             | Event::TaskReleased { .. }
             | Event::TaskSkipped { .. }
             | Event::TaskRepeated { .. }
+            | Event::SourcesTaken { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

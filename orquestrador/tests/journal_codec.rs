@@ -64,6 +64,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskReleased { .. } => "task_released",
         Event::TaskSkipped { .. } => "task_skipped",
         Event::TaskRepeated { .. } => "task_repeated",
+        Event::SourcesTaken { .. } => "sources_taken",
         Event::TaskKeyed { .. } => "task_keyed",
         Event::KeysReleased { .. } => "keys_released",
         Event::OutputKept { .. } => "output_kept",
@@ -98,7 +99,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-const VARIANTS: usize = 46;
+const VARIANTS: usize = 47;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -259,6 +260,7 @@ fn examples() -> Vec<Event> {
         Event::TaskSkipped { task, because: TaskId(1), after: vec![], at },
         Event::TaskSkipped { task, because: TaskId(1), after: vec![TaskId(1), TaskId(2)], at },
         Event::TaskRepeated { task, by: TaskId(3) },
+        Event::SourcesTaken { task, of: vec![TaskId(1), TaskId(ARRAY.0)] },
         Event::TaskKeyed {
             task,
             owner: "user1".into(),

@@ -373,6 +373,7 @@ async fn bad_requests_name_their_fields() {
         deadline_after_ms: Some(0),
         after: vec!["x".into()],
         after_condition: 9,
+        sources: vec![],
         needs: Some(Box::new(proto::Needs { slots: 5_000, ..Default::default() })),
         unique: Some(Box::new(proto::UniqueKey { key: String::new(), window_ms: u64::MAX })),
         payload_blob: None,

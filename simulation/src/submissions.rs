@@ -15,7 +15,7 @@ pub fn with_order(ids: &[TaskId]) -> Vec<NewTask> {
         if (id.0 / 4).is_multiple_of(4) {
             let any_end = (id.0 / 16).is_multiple_of(2);
             let condition = if any_end { Condition::Finished } else { Condition::Succeeded };
-            let after = After { tasks: vec![before], condition };
+            let after = After { tasks: vec![before], condition, sources: vec![before] };
             (tasks[nth].after, tasks[nth].start) = (Some(Box::new(after)), Start::Now);
         }
     }

@@ -249,6 +249,7 @@ impl Truth {
                 }
             }
             Event::TasksPruned { .. }
+            | Event::SourcesTaken { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

@@ -194,6 +194,8 @@ pub struct UniqueKey {
 pub struct After {
     pub tasks: Vec<TaskId>,
     pub condition: Condition,
+    /// Those, known already or among these, whose files it takes: retention keeps them until it has ended.
+    pub sources: Vec<TaskId>,
 }
 
 /// How what a task comes after must have ended.

@@ -33,6 +33,7 @@ enum Kind {
     Reference = 10,
     Group = 11,
     Owed = 15,
+    Source = 16,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -112,12 +113,15 @@ pub fn task(parts: &TaskParts<'_>) -> u128 {
             None => finished.content_hash,
             Some(again) => {
                 let payload = xxh3_64_with_seed(&again.payload, again.terms.hash());
-                let after =
-                    again.after.iter().fold(0, |sum: u64, id| sum.wrapping_add(one_of_wait(*id)));
+                let sum = |ids: &[TaskId]| {
+                    ids.iter().fold(0, |sum: u64, id| sum.wrapping_add(one_of_wait(*id)))
+                };
+                let (after, sources) = (sum(&again.after), sum(&again.sources));
                 let by = again.by.map_or(0, one_of_wait);
                 finished.content_hash
                     ^ payload.rotate_left(17)
                     ^ after.rotate_left(7)
+                    ^ sources.rotate_left(11)
                     ^ by.rotate_left(39)
             }
         };
@@ -365,6 +369,13 @@ fn settled(settled: &Settled) -> u64 {
     let Settled { is_delivered, tries, error, at } = settled;
     let seed = u64::from(*is_delivered) << 32 | u64::from(*tries);
     xxh3_64_with_seed(error.as_bytes(), seed ^ at.0.rotate_left(40))
+}
+
+pub fn source(task: TaskId, source: TaskId) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.0.extend(task.to_bytes());
+    bytes.0.extend(source.to_bytes());
+    bytes.hash(Kind::Source)
 }
 
 pub fn reference(task: TaskId, blob: BlobRef) -> u128 {

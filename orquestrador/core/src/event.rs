@@ -151,6 +151,11 @@ pub enum Event {
         after: Vec<TaskId>,
         at: Timestamp,
     },
+    /// The task, or array, takes files of these, which retention keeps until it has ended.
+    SourcesTaken {
+        task: TaskId,
+        of: Vec<TaskId>,
+    },
     /// The task, which failed or was lost, is done once more by another one. Of an array: those of its tasks that failed with
     /// it before their turn, its last record among them, by another array.
     TaskRepeated {
@@ -387,6 +392,8 @@ pub struct RestoredAgain {
     pub terms: Arc<Terms>,
     /// Of one that was skipped: what it came after that had not succeeded.
     pub after: Vec<TaskId>,
+    /// Whose files it took.
+    pub sources: Vec<TaskId>,
     /// What did it once more, the last time.
     pub by: Option<TaskId>,
 }

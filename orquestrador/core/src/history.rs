@@ -88,7 +88,11 @@ impl History {
         let told = state.retained.last_key_value().map_or(0, |(last, _)| last.0 + 1);
         let next = state.next_order.0;
         let order = (next > told).then_some(Event::OrderRestored { next });
-        let last: Vec<_> = groups.chain(order).collect();
+        let taken = state.sources.iter().map(|(task, of)| {
+            let of = of.iter().copied().collect();
+            Event::SourcesTaken { task, of }
+        });
+        let last: Vec<_> = groups.chain(order).chain(taken).collect();
         let mut history = Self {
             last: last.into_iter(),
             first: first.into_iter(),
@@ -178,7 +182,8 @@ impl History {
             again: finished.again.as_ref().map(|again| {
                 let (payload, after) = (again.payload.to_blob(), again.after.clone());
                 let terms = Arc::clone(&again.terms);
-                Box::new(RestoredAgain { payload, terms, after, by: again.by })
+                let sources = again.sources.clone();
+                Box::new(RestoredAgain { payload, terms, after, sources, by: again.by })
             }),
             end: match &finished.end {
                 End::Succeeded { result } => RestoredEnd::Succeeded { result: result.clone() },

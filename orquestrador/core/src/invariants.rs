@@ -40,6 +40,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     keys(state)?;
     schedules(state)?;
     references(state)?;
+    sources(state)?;
     webhooks(state)?;
     users(state)?;
     digest(machine)
@@ -327,6 +328,13 @@ fn waits(state: &State) -> Result<(), String> {
     ensure(waiting().all(|(_, _, wait)| wait.open.iter().all(is_open)), || {
         "a task waits for one that has ended".to_owned()
     })
+}
+
+/// Only what is not finished takes of others.
+fn sources(state: &State) -> Result<(), String> {
+    ensure(state.sources.is_consistent(), || "who takes what is counted wrongly".to_owned())?;
+    let is_open = |(task, _): (TaskId, &BTreeSet<TaskId>)| state.fate(task) == Some(Fate::Open);
+    ensure(state.sources.iter().all(is_open), || "what has ended still takes of others".to_owned())
 }
 
 /// Exactly the tasks that may run out of time stand under the moment at which they do.

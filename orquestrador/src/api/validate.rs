@@ -94,7 +94,8 @@ impl Violations {
         let terms = self.work(&path, (&spec.handler, &spec.payload), way);
         let is_delayed = spec.start.is_some();
         let start = self.start(&path, spec.start, end);
-        let after = self.after(&path, &spec.after, spec.after_condition, is_delayed);
+        let after =
+            self.after(&path, (&spec.after, &spec.sources), spec.after_condition, is_delayed);
         let key = spec.unique.and_then(|unique| self.key(&path, *unique));
         let mut referred = spec.blobs;
         let payload = match spec.payload_blob {

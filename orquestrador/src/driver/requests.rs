@@ -481,6 +481,7 @@ fn content_bytes(event: &Event) -> usize {
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
         | Event::TaskRepeated { .. }
+        | Event::SourcesTaken { .. }
         | Event::TaskKeyed { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }

@@ -198,6 +198,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
         | Event::TaskRepeated { .. }
+        | Event::SourcesTaken { .. }
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }

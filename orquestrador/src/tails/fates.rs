@@ -27,6 +27,8 @@ pub(super) struct Fates {
     blocked: BTreeMap<TaskId, Blockage>,
     /// What they refer to.
     blobs: BTreeMap<TaskId, Vec<BlobRef>>,
+    /// Whose files they take.
+    sources: BTreeMap<TaskId, Vec<TaskId>>,
     /// Of arrays, those that ended together.
     together: u64,
 }
@@ -106,6 +108,9 @@ impl Fates {
             Event::BlobsReferred { task, blobs } => {
                 self.blobs.entry(*task).or_default().extend(blobs);
             }
+            Event::SourcesTaken { task, of } => {
+                self.sources.insert(*task, of.clone());
+            }
             Event::TaskReleased { task, .. } => {
                 self.blocked.remove(&whole(*task));
             }
@@ -172,6 +177,12 @@ impl Fates {
     /// What a task or an array refers to.
     pub fn blobs_of(&self, task: TaskId) -> &[BlobRef] {
         self.blobs.get(&task).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Of these, which it waits for, those whose files the task or array takes.
+    pub fn sources_of(&self, task: TaskId, after: &[TaskId]) -> Vec<TaskId> {
+        let sources = self.sources.get(&task).into_iter().flatten().copied();
+        sources.filter(|source| after.contains(source)).collect()
     }
 
     /// What the task or array waits for and has not ended in the tail, where it must have ended as it should, and how it must

@@ -106,6 +106,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskReleased { task, .. }
         | Event::TaskSkipped { task, .. }
         | Event::TaskRepeated { task, .. }
+        | Event::SourcesTaken { task, .. }
         | Event::TaskKeyed { task, .. }
         | Event::OutputKept { task, .. }
         | Event::WebhookDelivered { task, .. }
@@ -159,6 +160,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskReleased { .. } => "TASK_RELEASED",
         Event::TaskSkipped { .. } => "TASK_SKIPPED",
         Event::TaskRepeated { .. } => "TASK_REPEATED",
+        Event::SourcesTaken { .. } => "SOURCES_TAKEN",
         Event::TaskKeyed { .. } => "TASK_KEYED",
         Event::KeysReleased { .. } => "KEYS_RELEASED",
         Event::OutputKept { .. } => "OUTPUT_KEPT",
@@ -272,6 +274,9 @@ fn fields(event: &Event) -> Value {
         Event::TaskSkipped { task, because, after, at } => json!({
             "task_id": text(task), "because": text(because),
             "after": after.iter().map(|t| text(t)).collect::<Vec<_>>(), "at_ms": at.0,
+        }),
+        Event::SourcesTaken { task, of } => json!({
+            "task_id": text(task), "of": of.iter().map(|t| text(t)).collect::<Vec<_>>(),
         }),
         Event::TaskRepeated { task, by } => json!({ "task_id": text(task), "by": text(by) }),
         Event::QueueChanged { queue, settings, at } => json!({

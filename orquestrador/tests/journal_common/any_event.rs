@@ -126,6 +126,8 @@ pub fn any_event() -> impl Strategy<Value = Event> {
         (task(), task(), proptest::collection::vec(task(), 0..4), at())
             .prop_map(|(task, because, after, at)| Event::TaskSkipped { task, because, after, at }),
         (task(), task()).prop_map(|(task, by)| Event::TaskRepeated { task, by }),
+        (task(), proptest::collection::vec(task(), 0..4))
+            .prop_map(|(task, of)| Event::SourcesTaken { task, of }),
         (task(), proptest::collection::vec(task(), 0..4), any::<bool>(), any::<bool>(), at())
             .prop_map(|(task, after, any_end, has_failed, at)| {
                 let condition = if any_end { Condition::Finished } else { Condition::Succeeded };
@@ -227,6 +229,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                         payload: b"hello"[..].into(),
                         terms: terms.into(),
                         after: vec![TaskId(7), TaskId(at.0.into())],
+                        sources: vec![TaskId(9)],
                         by: (at.0 % 2 == 0).then_some(TaskId(at.0.into())),
                     })
                 });

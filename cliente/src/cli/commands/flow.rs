@@ -280,8 +280,10 @@ fn spec(
     };
     spec.webhook = common.webhook.clone().or_else(|| options.way.webhook.clone());
     let after: BTreeSet<_> = task.comes_after().filter_map(|other| ids.get(other)).collect();
-    let after = after.into_iter().cloned().collect();
-    spec.after = After { ids: after, any_end: task.after_any_end };
+    let sources = task.inputs_from.iter().map(|from| taken::parts(from).0);
+    let sources: BTreeSet<_> = sources.filter_map(|name| ids.get(name)).collect();
+    let all = |ids: BTreeSet<&String>| ids.into_iter().cloned().collect();
+    spec.after = After { ids: all(after), any_end: task.after_any_end, sources: all(sources) };
     spec.start = match (&task.delay, &task.not_before) {
         (Some(delay), _) => {
             Start::After(args::duration(delay).map_err(|_| ("delay", delay.clone()))?)

@@ -1,5 +1,6 @@
 //! What tasks are given: the flags of `cliente submit` as a template, and the lines that fill it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
@@ -76,10 +77,13 @@ impl Template {
         check(options, &handler)?;
         let by_line = options.each_line.is_some();
         let inputs_from = taken::read(&options.files.input_from)?;
-        let mut after = options.after.clone();
-        after.extend(inputs_from.iter().map(|from| from.task.clone()));
-        after.sort();
-        after.dedup();
+        let sources: BTreeSet<_> = inputs_from.iter().map(|from| from.task.clone()).collect();
+        let ids: BTreeSet<_> = sources.iter().chain(&options.after).cloned().collect();
+        let after = After {
+            ids: ids.into_iter().collect(),
+            any_end: options.after_any_end,
+            sources: sources.into_iter().collect(),
+        };
         let content = if !options.argv.is_empty() {
             let stdin = match &options.stdin_from {
                 Some(source) => read(source)?.into(),
@@ -103,7 +107,6 @@ impl Template {
         let start = options.start();
         let (place, times) = (options.way.place(), options.way.times());
         let delivery = options.delivery.into();
-        let after = After { ids: after, any_end: options.after_any_end };
         let (needs, unique) = (options.way.needs(), options.unique());
         let (group, webhook) = (options.way.group.clone(), options.way.webhook.clone());
         let (blobs, files) = (Vec::new(), options.files.clone());

@@ -74,6 +74,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskReleased { .. }
         | Event::TaskSkipped { .. }
         | Event::TaskRepeated { .. }
+        | Event::SourcesTaken { .. }
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }

@@ -103,6 +103,7 @@ impl Tally {
             | Event::TaskReleased { .. }
             | Event::TaskSkipped { .. }
             | Event::TaskRepeated { .. }
+            | Event::SourcesTaken { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

@@ -101,7 +101,7 @@ impl State {
 
     /// A task, which has a record, ended: tell those that wait for it, or for its array.
     pub(super) fn note_end(&mut self, id: TaskId) {
-        if self.dependents.is_empty() {
+        if self.dependents.is_empty() && self.sources.is_empty() {
             return;
         }
         self.settle(id);
@@ -118,6 +118,9 @@ impl State {
         for other in self.dependents.within(TaskId(id.0)..=id.task(u32::MAX - 1)) {
             self.settle(other);
         }
+        if self.fate(TaskId(id.0)) != Some(Fate::Open) {
+            self.take_no_more(TaskId(id.0));
+        }
     }
 
     /// If it has ended, nobody waits for it any more.
@@ -126,6 +129,7 @@ impl State {
             Some(Fate::Open) | None => return,
             Some(fate) => fate == Fate::Succeeded,
         };
+        self.take_no_more(id);
         for slot in self.dependents.take(id) {
             let counted = self.count_out(slot);
             let seq = self.tasks[slot].seq;

@@ -14,6 +14,7 @@ mod hold;
 mod keys;
 mod output;
 mod schedules;
+mod sources;
 mod users;
 mod webhooks;
 mod workers;
@@ -119,6 +120,7 @@ impl State {
             Event::TaskSkipped { task, because, after, at } => {
                 self.task_skipped(*task, (*because, after), *at)
             }
+            Event::SourcesTaken { task, of } => self.sources_taken(*task, of),
             Event::TaskRepeated { task, by } => self.task_repeated(*task, *by),
             Event::TaskKeyed { task, owner, key, fingerprint, until } => self.task_keyed(Key {
                 owner: owner.clone(),
@@ -387,7 +389,10 @@ impl State {
         let task = &mut self.tasks[slot];
         if let Some(terms) = terms {
             let payload = task.body.take_payload();
-            finished.again = Some(Box::new(Again { payload, terms, after: Vec::new(), by: None }));
+            let taker = id.in_array().map_or(id, |(array, _)| TaskId(array.0));
+            let sources = self.sources.of_task(taker).collect();
+            let again = Again { payload, terms, after: Vec::new(), sources, by: None };
+            finished.again = Some(Box::new(again));
         }
         self.totals.finished_bytes += finished.bytes();
         let before = std::mem::replace(&mut task.body, Body::Finished(Box::new(finished)));
@@ -473,7 +478,8 @@ impl State {
         submission.fingerprint = restored.fingerprint;
         let again = restored.again.as_ref().map(|again| {
             let (payload, after) = (Kept::new(&again.payload), again.after.clone());
-            Box::new(Again { payload, terms: Arc::clone(&again.terms), after, by: again.by })
+            let (terms, sources) = (Arc::clone(&again.terms), again.sources.clone());
+            Box::new(Again { payload, terms, after, sources, by: again.by })
         });
         let finished = Finished {
             content_hash: digest::content(&end),

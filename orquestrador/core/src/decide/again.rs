@@ -27,14 +27,14 @@ impl Machine {
             return self.repeated(&owner, slot, task);
         }
         let slot = self.state.task_of(&owner, task).ok_or_else(|| self.no_record(&owner, task))?;
-        let Again { payload, terms, after, .. } = self.again_of(slot, task)?;
+        let Again { payload, terms, after, sources, .. } = self.again_of(slot, task)?;
         let again = NewTask {
             id: new,
             handler: self.state.handler_of(self.state.tasks[slot].class).name.clone(),
             payload: payload.to_blob(),
             terms: again_as(terms, task),
             start: Start::Now,
-            after: self.again_after(task, after)?,
+            after: self.again_after(task, after, sources)?,
             key: None,
             blobs: self.blobs_of(task),
         };
@@ -70,7 +70,7 @@ impl Machine {
         let last = last.ok_or(Rejection::NotRetriable { task: of })?;
         let record = self.state.task_of(owner, last);
         let record = record.ok_or(Rejection::NotRetriable { task: of })?;
-        let Again { payload, terms, after, .. } = self.again_of(record, of)?;
+        let Again { payload, terms, after, sources, .. } = self.again_of(record, of)?;
         let passed = known.begun - 1;
         let early = known.early.places().iter();
         let again = NewArray {
@@ -82,7 +82,7 @@ impl Machine {
             count: known.count - passed,
             without: early.map(|places| places.start - passed..places.end - passed).collect(),
             start: Start::Now,
-            after: self.again_after(of, after)?,
+            after: self.again_after(of, after, sources)?,
             blobs: self.blobs_of(last),
         };
         let again = NewWork::Array(again);
@@ -122,15 +122,27 @@ impl Machine {
 
     /// What is done once more comes after what does those once more that it came after.
     ///
-    /// `after`: all that had not succeeded when it was skipped.
-    fn again_after(&self, task: TaskId, after: &[TaskId]) -> Result<Option<Box<After>>, Rejection> {
+    /// `after`: all that had not succeeded when it was skipped. `sources`: whose files it takes, which must be known.
+    fn again_after(
+        &self,
+        task: TaskId,
+        after: &[TaskId],
+        sources: &[TaskId],
+    ) -> Result<Option<Box<After>>, Rejection> {
+        let mut taken = BTreeSet::new();
+        for other in sources {
+            self.state.fate(*other).ok_or(Rejection::DependencyNotFound { task, other: *other })?;
+            taken.insert(*other);
+            taken.extend(self.state.present_of(*other).into_iter().flatten());
+        }
         let mut tasks = BTreeSet::new();
         for other in after {
             let standing = self.state.present_of(*other);
             tasks.extend(standing.map_err(|failed| Rejection::ComesAfterFailed { task, failed })?);
         }
-        let is_any = !tasks.is_empty();
-        let after = After { tasks: tasks.into_iter().collect(), condition: Condition::Succeeded };
+        let is_any = !tasks.is_empty() || !taken.is_empty();
+        let (tasks, sources) = (tasks.into_iter().collect(), taken.into_iter().collect());
+        let after = After { tasks, condition: Condition::Succeeded, sources };
         Ok(is_any.then(|| Box::new(after)))
     }
 

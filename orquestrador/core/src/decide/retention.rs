@@ -2,9 +2,10 @@
 
 use crate::event::Event;
 use crate::machine::{Machine, Step};
-use crate::state::tasks::{FinishOrder, Finished};
+use crate::state::slab::Slot;
+use crate::state::tasks::{FinishOrder, Finished, Task};
 
-/// Tasks with blobs that one step looks at.
+/// Tasks that one step looks at.
 const MAX_SCANNED: usize = 10_000;
 
 impl Machine {
@@ -18,11 +19,19 @@ impl Machine {
         let mut blobs = self.state.blobs.countdown();
         let batch = self.limits.prune_batch.max(1);
         let mut next = FinishOrder::default();
-        for (order, slot) in self.state.retained.iter().take(batch) {
-            if count <= self.limits.max_finished_tasks && bytes <= self.limits.max_finished_bytes {
+        let (most, most_bytes) = (self.limits.max_finished_tasks, self.limits.max_finished_bytes);
+        for (order, slot) in self.state.retained.iter().take(MAX_SCANNED) {
+            if tasks.len() >= batch || count <= most && bytes <= most_bytes {
                 break;
             }
             let task = &self.state.tasks[*slot];
+            // Unless there is far too much, what another one is yet to take stays.
+            if self.state.sources.are_taken(task.id())
+                && count <= most.saturating_mul(2)
+                && bytes <= most_bytes.saturating_mul(2)
+            {
+                continue;
+            }
             blobs.without(task.id());
             count -= 1;
             bytes -= task.finished().map_or(0, Finished::bytes);
@@ -32,6 +41,9 @@ impl Machine {
         // Of the others only those whose going makes room: of an array that goes on, that of none.
         let others = self.state.with_blobs.range(next..).take(MAX_SCANNED);
         let others = others.filter(|(_, slot)| self.state.can_give_up_blobs(**slot));
+        let is_much = blobs.bytes() > self.limits.max_referred_bytes.saturating_mul(2);
+        let is_taken = |slot: Slot<Task>| self.state.sources.are_taken(self.state.tasks[slot].id());
+        let others = others.filter(|(_, slot)| is_much || !is_taken(**slot));
         for (_, slot) in others.take(batch - tasks.len().min(batch)) {
             if blobs.references() <= self.limits.max_references
                 && blobs.bytes() <= self.limits.max_referred_bytes

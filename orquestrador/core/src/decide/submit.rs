@@ -179,9 +179,13 @@ impl Machine {
             self.record(Event::TaskDelayed { task, until, at: now }, step);
         }
         if let Some(after) = after {
-            let After { tasks: after, condition } = *after;
+            let After { tasks: after, condition, sources } = *after;
             let blockage = Blockage { after, condition, failed: None };
             self.record(Event::TaskBlocked { task, blockage, at: now }, step);
+            if !sources.is_empty() {
+                let taker = task.in_array().map_or(task, |(array, _)| TaskId(array.0));
+                self.record(Event::SourcesTaken { task: taker, of: sources }, step);
+            }
         }
     }
 

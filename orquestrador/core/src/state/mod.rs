@@ -17,6 +17,7 @@ pub mod owners;
 pub mod queues;
 pub mod schedules;
 pub mod slab;
+pub mod sources;
 pub mod tasks;
 pub mod transitions;
 pub mod webhooks;
@@ -39,6 +40,7 @@ use owners::{Owner, Owners};
 use queues::Queues;
 use schedules::Schedules;
 use slab::Slot;
+use sources::Sources;
 use tasks::{Body, FinishOrder, Seq, Task, Tasks};
 use webhooks::Webhooks;
 use workers::Workers;
@@ -64,6 +66,7 @@ pub struct State {
     pub keys: Keys,
     pub schedules: Schedules,
     pub blobs: Blobs,
+    pub sources: Sources,
     pub webhooks: Webhooks,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
@@ -238,6 +241,10 @@ impl State {
         let all = all.chain(groups).chain(keys).chain(quotas).chain(schedules);
         let references = self.blobs.iter().map(|(task, blob)| blobs::hash(task, blob));
         let owed = self.webhooks.iter().map(|owed| webhooks::hash(owed));
-        all.chain(references).chain(owed).fold(0, u128::wrapping_add)
+        let taken = self
+            .sources
+            .iter()
+            .flat_map(|(task, of)| of.iter().map(move |source| sources::hash(task, *source)));
+        all.chain(references).chain(owed).chain(taken).fold(0, u128::wrapping_add)
     }
 }

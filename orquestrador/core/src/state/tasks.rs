@@ -122,6 +122,8 @@ pub struct Again {
     pub terms: Arc<Terms>,
     /// Of one that was skipped: what it came after that had not succeeded.
     pub after: Vec<TaskId>,
+    /// Whose files it took.
+    pub sources: Vec<TaskId>,
     /// What did it once more, the last time.
     pub by: Option<TaskId>,
 }

@@ -127,7 +127,8 @@ fn repetitions_use_up_no_policies() {
 
 fn after(id: u128, after: &[u128]) -> NewTask {
     let tasks = after.iter().map(|id| TaskId(*id)).collect();
-    let after = Some(Box::new(After { tasks, condition: Condition::Succeeded }));
+    let after =
+        Some(Box::new(After { tasks, condition: Condition::Succeeded, sources: Vec::new() }));
     let terms = Terms { group: Some("g".into()), ..Terms::default() }.into();
     NewTask { after, terms, ..task(id, "echo", "payload") }
 }
@@ -206,7 +207,8 @@ fn an_array_that_was_skipped_is_done_once_more_as_another() {
     let waiting = with(7, 3, |array| {
         group(array);
         let tasks = vec![TaskId(1)];
-        array.after = Some(Box::new(After { tasks, condition: Condition::Succeeded }));
+        array.after =
+            Some(Box::new(After { tasks, condition: Condition::Succeeded, sources: Vec::new() }));
     });
     scene.step(0, waiting);
     scene.step(0, cancel(in_array(7, 1)));

@@ -19,7 +19,7 @@ fn whole(n: u128) -> u128 {
 
 fn after(condition: Condition, after: &[u128]) -> Option<Box<After>> {
     let tasks = after.iter().map(|id| TaskId(*id)).collect();
-    Some(Box::new(After { tasks, condition }))
+    Some(Box::new(After { tasks, condition, sources: Vec::new() }))
 }
 
 pub fn with(n: u128, count: u32, change: impl FnOnce(&mut NewArray)) -> Command {

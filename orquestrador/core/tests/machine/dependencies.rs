@@ -8,7 +8,10 @@ use crate::scene::*;
 
 fn waiting(id: u128, condition: Condition, after: &[u128]) -> NewTask {
     let tasks = after.iter().map(|id| TaskId(*id)).collect();
-    NewTask { after: Some(Box::new(After { tasks, condition })), ..task(id, "echo", "payload") }
+    NewTask {
+        after: Some(Box::new(After { tasks, condition, sources: Vec::new() })),
+        ..task(id, "echo", "payload")
+    }
 }
 
 fn after(id: u128, after: &[u128]) -> Command {

@@ -112,7 +112,8 @@ fn a_group_is_cancelled_a_batch_at_a_time_and_nothing_of_it_fails_for_that() {
     let mut scene = Scene::new(Limits { purge_batch: 2, ..Limits::default() });
     scene.step(0, connect(1, 1));
     let after = |id: u128, other: u128| {
-        let after = After { tasks: vec![TaskId(other)], condition: Condition::Succeeded };
+        let after =
+            After { tasks: vec![TaskId(other)], condition: Condition::Succeeded, sources: vec![] };
         NewTask { after: Some(Box::new(after)), ..grouped(id, "g") }
     };
     let flow = vec![grouped(1, "g"), after(2, 1), after(3, 2), after(4, 3), grouped(5, "h")];

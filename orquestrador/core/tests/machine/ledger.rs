@@ -261,6 +261,7 @@ impl Ledger {
                 self.count_end(*task, TaskState::Failed);
                 self.note_end(*task, false);
             }
+            Event::SourcesTaken { .. } => {}
             Event::TaskRepeated { task, .. } => {
                 let is_over = |entry: &Entry| entry.stage == Stage::Finished;
                 assert!(self.tasks.get(task).is_none_or(is_over), "{task} is not over");

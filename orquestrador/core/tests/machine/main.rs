@@ -28,6 +28,7 @@ mod scene;
 mod schedules;
 mod submitting;
 mod surroundings;
+mod taking;
 mod timetable;
 mod users;
 mod webhooks;

@@ -206,7 +206,11 @@ fn after() -> impl Strategy<Value = After> {
     let other = prop_oneof![3 => id(), 1 => (0..3u128).prop_map(|n| TaskId(array_id(n).0))];
     let tasks = proptest::collection::vec(other, 1..4);
     let condition = prop_oneof![Just(Condition::Succeeded), Just(Condition::Finished)];
-    (tasks, condition).prop_map(|(tasks, condition)| After { tasks, condition })
+    (tasks, condition, any::<bool>()).prop_map(|(tasks, condition, takes)| {
+        let tasks: Vec<TaskId> = tasks;
+        let sources = if takes { tasks.clone() } else { Vec::new() };
+        After { tasks, condition, sources }
+    })
 }
 
 fn start() -> impl Strategy<Value = Start> {

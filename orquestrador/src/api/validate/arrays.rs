@@ -123,7 +123,8 @@ impl Violations {
         let end = spec.expires_after_ms.into_iter().chain(spec.deadline_after_ms).min();
         let is_delayed = spec.start.is_some();
         let start = self.start(path, spec.start.map(like_a_task), end);
-        let after = self.after(path, &spec.after, spec.after_condition, is_delayed);
+        let after =
+            self.after(path, (&spec.after, &spec.sources), spec.after_condition, is_delayed);
         let blobs = blob_refs(&spec.blobs)
             .map_err(|why| self.add(format!("{}.blobs", path()), why))
             .unwrap_or_default();

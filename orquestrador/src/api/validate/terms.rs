@@ -74,10 +74,13 @@ impl Violations {
     pub(super) fn after(
         &mut self,
         path: &impl Fn() -> String,
-        ids: &[String],
+        (ids, sources): (&[String], &[String]),
         condition: i32,
         is_delayed: bool,
     ) -> Option<Box<After>> {
+        if let Some(source) = sources.iter().find(|source| !ids.contains(source)) {
+            self.add(format!("{}.sources", path()), format!("{source} is none of `after`"));
+        }
         if ids.is_empty() {
             return None;
         }
@@ -99,9 +102,12 @@ impl Violations {
                 return None;
             }
         };
-        let tasks = ids.iter().map(|id| parse_id(id)).collect::<Result<_, _>>();
-        let tasks = tasks.map_err(|why| self.add(format!("{}.after", path()), why)).ok()?;
-        Some(Box::new(After { tasks, condition }))
+        let mut read = |ids: &[String]| {
+            let read = ids.iter().map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>();
+            read.map_err(|why| self.add(format!("{}.after", path()), why)).ok()
+        };
+        let (tasks, sources) = (read(ids)?, read(sources)?);
+        Some(Box::new(After { tasks, condition, sources }))
     }
 
     pub(super) fn key(

@@ -177,6 +177,10 @@ fn to_kind(event: &Event) -> Kind {
             at_ms: at.0,
             after: after.iter().map(|other| id(*other)).collect(),
         }),
+        Event::SourcesTaken { task, of } => Kind::SourcesTaken(proto::SourcesTaken {
+            task_id: id(*task),
+            of: of.iter().map(|source| id(*source)).collect(),
+        }),
         Event::TaskRepeated { task, by } => {
             Kind::TaskRepeated(proto::TaskRepeated { task_id: id(*task), by: id(*by) })
         }
@@ -395,6 +399,10 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             because: task(&e.because)?,
             after: e.after.iter().map(|id| task(id)).collect::<Result<_, _>>()?,
             at: Timestamp(e.at_ms),
+        },
+        Kind::SourcesTaken(e) => Event::SourcesTaken {
+            task: task(&e.task_id)?,
+            of: e.of.iter().map(|id| task(id)).collect::<Result<_, _>>()?,
         },
         Kind::TaskRepeated(e) => Event::TaskRepeated { task: task(&e.task_id)?, by: task(&e.by)? },
         Kind::TaskKeyed(e) => Event::TaskKeyed {

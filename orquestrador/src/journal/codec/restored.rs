@@ -58,6 +58,7 @@ pub fn to_proto(restored: &RestoredTask) -> TaskRestored {
             terms: terms_to_proto(&again.terms),
             after: again.after.iter().copied().map(id).collect(),
             by: again.by.map(id),
+            sources: again.sources.iter().copied().map(id).collect(),
         }),
     }
 }
@@ -67,7 +68,9 @@ pub fn from_proto(e: TaskRestored) -> Result<RestoredTask, CodecError> {
         let terms = terms(again.at_most_once, again.retry, again.terms)?;
         let after = again.after.iter().map(|id| task(id)).collect::<Result<_, _>>()?;
         let by = again.by.map(|id| task(&id)).transpose()?;
-        Ok(Box::new(RestoredAgain { payload: again.payload.into(), terms, after, by }))
+        let sources = again.sources.iter().map(|id| task(id)).collect::<Result<_, _>>()?;
+        let payload = again.payload.into();
+        Ok(Box::new(RestoredAgain { payload, terms, after, sources, by }))
     });
     let again = again.transpose()?;
     let settled = e.webhook.map(webhook::settled_from_proto).transpose()?;

@@ -54,6 +54,10 @@ fn event(event: &Event) -> String {
         Event::TaskSkipped { task, because, .. } => {
             format!("skipped {} because of {}", shown(*task), shown(*because))
         }
+        Event::SourcesTaken { task, of } => {
+            let of: Vec<_> = of.iter().map(|task| shown(*task)).collect();
+            format!("{} takes of {}", shown(*task), of.join(" "))
+        }
         Event::TaskRepeated { task, by } => format!("repeated {} by {}", shown(*task), shown(*by)),
         Event::TaskKeyed { task, owner, key, until, .. } => {
             format!("keyed {} of {owner} {key} until {}", shown(*task), until.0)

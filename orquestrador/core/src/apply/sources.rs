@@ -1,0 +1,29 @@
+//! What events do to the tasks that take files of others.
+
+use super::Applied;
+use crate::ids::{ArrayId, TaskId};
+use crate::state::{State, sources};
+
+impl State {
+    pub(super) fn sources_taken(&mut self, task: TaskId, of: &[TaskId]) -> Applied {
+        let is_known = self
+            .tasks
+            .find(task)
+            .is_some_and(|slot| self.tasks[slot].finished().is_none())
+            || self.arrays.find(ArrayId(task.0)).is_some_and(|slot| self.arrays[slot].is_open());
+        if !is_known {
+            return Err("there is no such task, or array, that is not finished");
+        }
+        for source in self.sources.insert(task, of) {
+            self.digest = self.digest.wrapping_add(sources::hash(task, source));
+        }
+        Ok(())
+    }
+
+    /// The task, or the array, has ended.
+    pub(super) fn take_no_more(&mut self, task: TaskId) {
+        for source in self.sources.remove(task) {
+            self.digest = self.digest.wrapping_sub(sources::hash(task, source));
+        }
+    }
+}
