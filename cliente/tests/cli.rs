@@ -59,7 +59,7 @@ fn the_task_object_has_all_its_fields() {
         "attempt": 0, "array_id": null, "array_index": null, "worker_id": null,
         "owner": "ana", "submitted_at": "2026-01-01T00:00:00Z", "started_at": null,
         "existed": false, "progress": null, "durability": "REPLICATED", "epoch": 1, "journal_index": 7,
-        "finished_at": null, "pending_reason": "NO_WORKER", "not_before": null, "waits_for": null, "waits_on": null, "webhook": null, "retry_of": null, "schedule": null, "group": null, "result": null, "error": null,
+        "finished_at": null, "pending_reason": "NO_WORKER", "not_before": null, "waits_for": null, "waits_on": null, "webhook": null, "retry_of": null, "retried_as": null, "schedule": null, "group": null, "result": null, "error": null,
     });
     assert_eq!(accepted, [expected]);
     stage.pair.finish(ID, "olá".as_bytes());

@@ -55,11 +55,11 @@ impl Audit {
             | Event::TaskCancelled { task, .. }
             | Event::TaskExpired { task, .. }
             | Event::TaskSkipped { task, .. }
-            | Event::TaskRepeated { task, .. }
-            | Event::SourcesTaken { task, .. }
             | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
             Event::TaskSubmitted { .. }
+            | Event::TaskRepeated { .. }
+            | Event::SourcesTaken { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

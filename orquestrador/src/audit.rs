@@ -139,8 +139,6 @@ impl Audit {
             | Event::TaskCancelled { task, .. }
             | Event::TaskExpired { task, .. }
             | Event::TaskSkipped { task, .. }
-            | Event::TaskRepeated { task, .. }
-            | Event::SourcesTaken { task, .. }
             | Event::TaskLost { task, .. } => self.finish(*task),
             Event::TaskRestored(restored) => {
                 self.asked.remove(&restored.task);
@@ -157,6 +155,8 @@ impl Audit {
                 }
             }
             Event::TaskAssigned { .. }
+            | Event::TaskRepeated { .. }
+            | Event::SourcesTaken { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

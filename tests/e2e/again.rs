@@ -143,5 +143,13 @@ fn a_graph_is_done_once_more_in_its_order_and_then_its_group_has_succeeded() -> 
     assert!(old["retried_as"].is_string(), "{old}");
     let nothing = cli.run(&["retry", "--failed", "--group", "g"])?;
     assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(0), ""), "{nothing:?}");
+    for unknown in [["--group", "nenhum"], ["--code", "NON_ZERO_EXTI"]] {
+        let refused = cli.run(&[&["retry", "--failed"][..], &unknown].concat())?;
+        assert!(![Some(0), Some(1)].contains(&refused.code), "{refused:?}");
+    }
+    // A repetition is no second outcome.
+    let audit = cli.run(&["--output", "json", "audit"])?;
+    let audit: Value = serde_json::from_str(&audit.stdout)?;
+    assert_eq!(audit["nodes"][0]["second_outcomes"], 0, "{audit}");
     Ok(())
 }

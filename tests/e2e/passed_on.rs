@@ -124,3 +124,67 @@ fn what_another_user_left_is_not_taken_whatever_a_payload_says() -> anyhow::Resu
     assert_eq!(own.code, Some(0), "{own:?}");
     Ok(())
 }
+
+#[test]
+fn what_was_repeated_leaves_its_files_for_what_it_repeats() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &["--slots", "2"])?;
+    let (mended, go) = (dir.path().join("mended"), dir.path().join("go"));
+    let script = "if [ $MUTIRAO_ARRAY_INDEX = 2 ] && [ ! -e $0 ]; then echo bad > o; exit 1; fi
+        if [ -e $0 ]; then until [ -e $1 ]; do sleep 0.02; done; fi; echo good$MUTIRAO_ARRAY_INDEX > o";
+    let [mended_, go_] = [&mended, &go].map(|path| path.display().to_string());
+    let map = ["--output-file", "o", "--", "sh", "-c", script, &mended_, &go_];
+    let map = cli.json(&[&["submit", "--array", "1-3"][..], &map].concat())?.remove(0);
+    let map = map["array_id"].as_str().expect("it has one").to_owned();
+    assert_eq!(cli.run(&["wait", &map])?.code, Some(exit::TASK_FAILED.into()));
+    fs::write(&mended, "")?;
+    cli.json(&["retry", &map])?;
+    let waiting = cli.json(&["submit", "--input-from", &map, "--", "sh", "-c", "cat */o"])?;
+    let waiting = waiting[0]["task_id"].as_str().expect("it has one").to_owned();
+    assert_eq!(cli.json(&["status", &waiting])?[0]["waits_for"], 1, "for the repetition");
+    cluster.kill_principal()?;
+    fs::write(&go, "")?;
+    let taken = cli.json(&["result", &waiting, "--wait"])?.remove(0);
+    assert_eq!(taken["result"]["stdout"], "good1\ngood2\ngood3\n", "{taken}");
+    let any_end = ["run", "--input-from", &map, "--after-any-end", "--", "sh", "-c", "cat */o"];
+    let taken = cli.run(&any_end)?;
+    assert_eq!(taken.stdout, "good1\ngood2\ngood3\n", "{taken:?}");
+    let into = dir.path().join("here").display().to_string();
+    cli.json(&["result", &map, "--files", "--into", &into])?;
+    assert_eq!(fs::read_to_string(dir.path().join("here/2/o"))?, "good2\n");
+    Ok(())
+}
+
+#[test]
+fn tasks_whose_names_look_like_places_are_found() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let flow = r#"
+        [tasks."x:y.c"]
+        shell = "echo 1 > o"
+        outputs = ["o"]
+        [tasks."x=y"]
+        shell = "echo 2 > o"
+        outputs = ["o"]
+        [tasks.sum]
+        shell = "cat a b"
+        inputs_from = ["x:y.c:o=a", "x=y:o=b"]
+    "#;
+    let path = dir.path().join("flow.toml");
+    fs::write(&path, flow)?;
+    let done = cli.run(&["submit", "--wait", "--file", &path.display().to_string()])?;
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let map = ["--output-file", "d", "--", "sh", "-c", "mkdir d; echo 1 >d/a; echo 2 >d/b"];
+    let left = cli.submit(&map)?;
+    let from = format!("{left}:d/{{}}");
+    let each = ["map", "-k", "--input-from", &from, "--", "cat", "d/{}", ":::", "a", "b"];
+    let each = cli.run(&each)?;
+    assert_eq!((each.code, each.stdout.as_str()), (Some(0), "1\n2\n"), "{each:?}");
+    let clash = [format!("{left}:d/a=d"), format!("{left}:d/b=d/b")];
+    let clash = ["run", "--input-from", &clash[0], "--input-from", &clash[1], "--", "ls"];
+    let clash = cli.run(&clash)?;
+    assert!(clash.stderr.contains("a folder of others"), "{clash:?}");
+    let word = cli.run(&["--lang", "en", "run", "ls"])?;
+    assert!(word.stderr.contains("come after --"), "{word:?}");
+    Ok(())
+}

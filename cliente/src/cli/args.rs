@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{CommandFactory as _, Parser, ValueEnum};
+use clap::{ArgGroup, CommandFactory as _, Parser, ValueEnum};
 use cliente::{Start, TaskFilter};
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
@@ -23,7 +23,7 @@ use common::proto::TaskState;
 
 pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAction};
 pub use programs::{Files, Surroundings};
-pub use terms::{Retry, Way, unknown_code};
+pub use terms::{Retry, Way, check_code, unknown_code};
 pub use users::{Limit, UsersAction};
 use values::past;
 pub use values::{Numbers, duration, memory, moment, numbers, positive_duration, task_id};
@@ -257,7 +257,7 @@ impl List {
             since: self.since,
             until: self.until,
             group: self.group.clone(),
-            error_code: self.code.clone(),
+            error_code: self.code.as_ref().map(|code| code.to_uppercase()),
             array_id: self.array.clone(),
             schedule: self.schedule.clone(),
         }
@@ -274,7 +274,7 @@ pub struct Wait {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "work")]
+#[command(next_help_heading = "work", group = behind())]
 pub struct Submit {
     #[arg(long, value_name = "NAME")]
     pub handler: Option<String>,
@@ -308,7 +308,7 @@ pub struct Submit {
     pub not_before: Option<SystemTime>,
     #[arg(help_heading = "time", long, value_name = "ID", value_delimiter = ',', value_parser = task_id, conflicts_with_all = ["delay", "not_before"])]
     pub after: Vec<String>,
-    #[arg(help_heading = "time", long, requires = "after")]
+    #[arg(help_heading = "time", long, requires = "behind")]
     pub after_any_end: bool,
     #[arg(help_heading = "work", long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "input_from", "output_file", "id", "delay", "not_before", "after", "after_any_end", "argv"])]
     pub file: Option<String>,
@@ -318,6 +318,11 @@ pub struct Submit {
     pub allow_unknown_handler: bool,
     #[arg(help_heading = "work", last = true, value_names = ["PROGRAM", "ARG"], num_args = 1.., conflicts_with = "payload")]
     pub argv: Vec<String>,
+}
+
+/// What makes a task come after others.
+fn behind() -> ArgGroup {
+    ArgGroup::new("behind").args(["after", "input_from"]).multiple(true)
 }
 
 /// What keeps a task from being done twice.
@@ -331,7 +336,7 @@ pub struct Unique {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "program")]
+#[command(next_help_heading = "program", group = behind())]
 pub struct Run {
     #[arg(long, value_name = "FILE|-")]
     pub stdin_from: Option<String>,
@@ -345,6 +350,10 @@ pub struct Run {
     pub retry: Retry,
     #[command(flatten)]
     pub way: Way,
+    #[arg(help_heading = "time", long, value_name = "ID", value_delimiter = ',', value_parser = task_id)]
+    pub after: Vec<String>,
+    #[arg(help_heading = "time", long, requires = "behind")]
+    pub after_any_end: bool,
     #[arg(help_heading = "place", long)]
     pub allow_unknown_handler: bool,
     #[arg(help_heading = "program", last = true, required = true, value_names = ["PROGRAM", "ARG"], num_args = 1..)]
@@ -395,6 +404,8 @@ impl From<Run> for Submit {
             delivery,
             retry,
             way,
+            after,
+            after_any_end,
             allow_unknown_handler,
             argv,
         } = run;
@@ -414,8 +425,8 @@ impl From<Run> for Submit {
             way,
             delay: None,
             not_before: None,
-            after: Vec::new(),
-            after_any_end: false,
+            after,
+            after_any_end,
             file: None,
             wait: Wait { wait: true, wait_timeout: None },
             allow_unknown_handler,

@@ -92,8 +92,8 @@ pub struct Written {
 
 impl Written {
     /// The names of all that it comes after: of those whose files it takes, too.
-    pub fn comes_after(&self) -> impl Iterator<Item = &str> {
-        let sources = self.inputs_from.iter().map(|from| taken::parts(from).0);
+    pub fn comes_after(&self, is_name: impl Fn(&str) -> bool) -> impl Iterator<Item = &str> {
+        let sources = self.inputs_from.iter().map(move |from| taken::source(from, &is_name));
         self.after.iter().map(String::as_str).chain(sources)
     }
 }
@@ -274,7 +274,7 @@ fn shown(value: &toml::Value) -> String {
 }
 
 fn unknown_field(task: &str, field: &str) -> FlowProblem {
-    let meant = nearest(field, FIELDS);
+    let meant = nearest(field, FIELDS.into_iter().filter(|known| *known != field));
     FlowProblem::UnknownField { task: task.to_owned(), field: field.to_owned(), meant }
 }
 
@@ -302,7 +302,7 @@ fn useless(task: &Written, common: &Common) -> Option<&'static str> {
         (!is_program && !task.inputs_from.is_empty(), "inputs_from"),
         (!is_program && !task.outputs.is_empty(), "outputs"),
         (is_program && task.payload.is_some(), "payload"),
-        (task.comes_after().next().is_none() && task.after_any_end, "after_any_end"),
+        (task.comes_after(|_| false).next().is_none() && task.after_any_end, "after_any_end"),
         (!retries && task.common.retry_delay.is_some(), "retry_delay"),
         (!retries && task.common.retry_max_delay.is_some(), "retry_max_delay"),
         (!retries && task.common.retry_on.is_some(), "retry_on"),
@@ -317,7 +317,7 @@ fn in_order(tasks: Vec<(String, Written)>) -> Result<Vec<(String, Written)>, Flo
         tasks.iter().enumerate().map(|(nth, (name, _))| (name.as_str(), nth)).collect();
     let mut after = Vec::new();
     for (name, task) in &tasks {
-        let others = task.comes_after().map(|other| {
+        let others = task.comes_after(|name| names.contains_key(name)).map(|other| {
             let unknown =
                 || FlowProblem::UnknownTask { task: name.clone(), other: other.to_owned() };
             names.get(other).copied().ok_or_else(unknown)

@@ -377,7 +377,10 @@ impl TaskOrchestrator for Script {
         task.retry_of.clone_from(&task_id);
         self.pair.change(|store| {
             if let Some(record) = store.tasks.get_mut(&new_task_id) {
-                record.task.retry_of = task_id;
+                record.task.retry_of.clone_from(&task_id);
+            }
+            if let Some(record) = store.tasks.get_mut(&task_id) {
+                record.task.retried_as = new_task_id;
             }
         });
         Ok(Response::new(RetryTaskResponse {

@@ -51,8 +51,12 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "retry_on" => {
             "Só falhas com estes códigos são repetidas, por exemplo NON_ZERO_EXIT,OUT_OF_MEMORY (padrão: todas)"
         }
-        "submit.after" => "Só começa depois que estas tarefas e arrays forem concluídos",
-        "submit.after_any_end" => "Depois de --after: quando terminarem, seja como for",
+        "submit.after" | "run.after" | "map.after" => {
+            "Só começa depois que estas tarefas e arrays forem concluídos"
+        }
+        "submit.after_any_end" | "run.after_any_end" | "map.after_any_end" => {
+            "Depois de --after: quando terminarem, seja como for"
+        }
         "submit.file" => "Um arquivo TOML com tarefas e a ordem entre elas, submetidas de uma vez",
         "queue" => "A fila em que a tarefa espera (padrão: default)",
         "webhook" => {
@@ -322,8 +326,12 @@ fn english(id: &str) -> Option<&'static str> {
             "at-least-once (default): if its worker is lost, another runs it; at-most-once: never started twice, it ends as LOST"
         }
         "submit.delay" => "How long after it was accepted the task may begin: 30s, 10m, 2h",
-        "submit.after" => "It begins only after these tasks and arrays have succeeded",
-        "submit.after_any_end" => "With --after: once they have ended, however",
+        "submit.after" | "run.after" | "map.after" => {
+            "It begins only after these tasks and arrays have succeeded"
+        }
+        "submit.after_any_end" | "run.after_any_end" | "map.after_any_end" => {
+            "With --after: once they have ended, however"
+        }
         "submit.file" => "A TOML file with tasks and the order among them, submitted together",
         "queue" => "The queue that the task waits in (default: default)",
         "webhook" => {

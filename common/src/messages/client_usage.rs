@@ -7,7 +7,7 @@ use crate::lang::Lang;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageMessage {
     /// Of `--retry-on`: no failure has this code; `meant`: one that is alike.
-    UnknownFailure { code: String, meant: Option<&'static str> },
+    UnknownFailure { flag: &'static str, code: String, meant: Option<&'static str> },
     /// Of `cliente map`: the input of a source for which there is none.
     NoSuchSource { place: String, sources: usize },
 }
@@ -31,11 +31,13 @@ impl Message for UsageMessage {
 impl UsageMessage {
     fn portuguese(&self) -> String {
         match self {
-            Self::UnknownFailure { code, meant: Some(meant) } => {
-                format!("--retry-on: nenhuma falha tem o código {code} (talvez: {meant}).")
+            Self::UnknownFailure { flag, code, meant: Some(meant) } => {
+                format!("{flag}: nenhuma falha tem o código {code} (talvez: {meant}).")
             }
-            Self::UnknownFailure { code, meant: None } => {
-                format!("--retry-on: nenhuma falha tem o código {code}; docs/errors.md os enumera.")
+            Self::UnknownFailure { flag, code, meant: None } => {
+                format!(
+                    "{flag}: nenhuma falha tem o código {code}; docs/errors.md os enumera. Uma tentativa que se perde com o worker não é falha: outra sempre a segue, sem contar."
+                )
             }
             Self::NoSuchSource { place, sources } => {
                 let lists = match sources {
@@ -51,11 +53,13 @@ impl UsageMessage {
 
     fn english(&self) -> String {
         match self {
-            Self::UnknownFailure { code, meant: Some(meant) } => {
-                format!("--retry-on: no failure has the code {code} (perhaps: {meant}).")
+            Self::UnknownFailure { flag, code, meant: Some(meant) } => {
+                format!("{flag}: no failure has the code {code} (perhaps: {meant}).")
             }
-            Self::UnknownFailure { code, meant: None } => {
-                format!("--retry-on: no failure has the code {code}; docs/errors.md lists them.")
+            Self::UnknownFailure { flag, code, meant: None } => {
+                format!(
+                    "{flag}: no failure has the code {code}; docs/errors.md lists them. An attempt that is lost with its worker is no failure: another one always follows, and it does not count."
+                )
             }
             Self::NoSuchSource { place, sources } => {
                 let lists = match sources {

@@ -93,6 +93,12 @@ pub fn text(error: &clap::Error, lang: Lang) -> Option<String> {
     }
     let of_clap = || without_usage(&error.render().to_string());
     Some(match lang {
+        Lang::En if is_word(error) => {
+            let of_clap = of_clap();
+            format!(
+                "{of_clap}\nA program and its arguments come after --, as in: cliente run -- ls -l"
+            )
+        }
         Lang::En => of_clap(),
         Lang::Pt => portuguese(error).unwrap_or_else(of_clap),
     })
@@ -162,7 +168,17 @@ fn portuguese(error: &clap::Error) -> Option<String> {
             .find_map(|kind| error.get(kind).map(plain).filter(|text| is_likely(text, &typed)))
             .map(|text| format!(" (talvez: {text})"))
             .unwrap_or_default();
-    Some(format!("ERRO: {sentence}{suggestion}\nVeja --help."))
+    let program = match is_word(error) {
+        true => "\nUm programa e seus argumentos vêm depois de --, como em: cliente run -- ls -l",
+        false => "",
+    };
+    Some(format!("ERRO: {sentence}{suggestion}{program}\nVeja --help."))
+}
+
+/// Something is given that is neither a flag nor expected: maybe a program.
+fn is_word(error: &clap::Error) -> bool {
+    let arg = error.get(ContextKind::InvalidArg).map(plain).unwrap_or_default();
+    error.kind() == ErrorKind::UnknownArgument && !arg.is_empty() && !arg.starts_with('-')
 }
 
 /// What a parser of values said.

@@ -44,7 +44,7 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::TaskNotFound => "Tarefa não encontrada; confira o identificador.",
         ErrorCode::NotRetriable => "Só se repete uma tarefa que falhou ou se perdeu.",
         ErrorCode::DependencyNotRetried => {
-            "O que vem antes dela não teve sucesso: repita isso primeiro, ou o grupo inteiro (retry --failed --group)."
+            "O que vem antes dela não teve sucesso nem foi repetido: repita isso primeiro, pelo id (retry ID); o que foi cancelado não se repete, e é preciso enviar de novo."
         }
         ErrorCode::WorkerIdTaken => "Outro worker já está conectado com este identificador.",
         ErrorCode::WorkerNotFound => {
@@ -147,7 +147,7 @@ fn english(code: ErrorCode) -> &'static str {
         ErrorCode::TaskNotFound => "There is no such task; check the id.",
         ErrorCode::NotRetriable => "Only a task that failed or was lost is retried.",
         ErrorCode::DependencyNotRetried => {
-            "What it comes after did not succeed: retry that first, or the whole group (retry --failed --group)."
+            "What it comes after did not succeed and was not repeated: retry that first, by its id (retry ID); what was cancelled is not retried, and must be submitted anew."
         }
         ErrorCode::WorkerIdTaken => "Another worker of this id is connected.",
         ErrorCode::WorkerNotFound => "No worker of this id is connected; see cliente workers.",

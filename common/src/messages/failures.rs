@@ -92,7 +92,7 @@ fn with_details(code: &str, message: &str) -> Option<String> {
             },
         },
         "RESULT_TOO_LARGE" => detailed("o resultado é grande demais"),
-        "INPUT_MISSING" => detailed("um arquivo de entrada não está mais nos orquestradores"),
+        "INPUT_MISSING" => detailed("falta um arquivo de entrada"),
         "OUTPUT_FAILED" => detailed("um arquivo feito pela tarefa não pôde ser guardado"),
         "WORK_DIR_UNAVAILABLE" => detailed("o worker não pôde criar a pasta da tentativa"),
         "INVALID_PAYLOAD" => detailed("a entrada não é o que o handler espera"),

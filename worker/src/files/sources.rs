@@ -1,6 +1,6 @@
 //! Files that other tasks left behind: which ones an attempt takes, and where they go.
 
-use common::blobs::{Content, InputFrom, MAX_FILES, StagedFile};
+use common::blobs::{Content, InputFrom, StagedFile};
 use common::proto::{GetSourcesResponse, TaskState};
 use serde::Deserialize;
 
@@ -8,6 +8,8 @@ use super::cache::Cache;
 use super::remote::{self, Remote};
 use crate::handlers::Failure;
 
+/// Files that one task takes of others.
+const MAX_TAKEN: usize = 20_000;
 /// Names that are told where none is as it should be.
 const MAX_TOLD: usize = 10;
 
@@ -55,7 +57,10 @@ pub async fn inputs(
     for from in from {
         let gone = |error: remote::Error| match error {
             remote::Error::Missing => forgotten(&from.task),
-            remote::Error::Refused(_) | remote::Error::Io(_) => {
+            remote::Error::Refused(why) => {
+                Failure::invalid_payload(format!("inputs_from: {}: {why}", from.task))
+            }
+            remote::Error::Io(_) => {
                 Failure::handler(format!("failed to ask what {} left: {error}", from.task))
             }
         };
@@ -86,8 +91,8 @@ pub async fn inputs(
                     None => others.push(file.name),
                 }
             }
-            if inputs.len() > MAX_FILES {
-                let why = format!("inputs_from: there are more than {MAX_FILES} files");
+            if inputs.len() > MAX_TAKEN {
+                let why = format!("inputs_from: there are more than {MAX_TAKEN} files");
                 return Err(Failure::invalid_payload(why));
             }
         }

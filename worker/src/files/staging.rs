@@ -27,13 +27,24 @@ pub async fn stage(
     dir: &Path,
     inputs: &[StagedFile],
 ) -> Result<(), Failure> {
-    let mut names = BTreeSet::new();
-    if let Some(twice) = inputs.iter().find(|input| !names.insert(&input.name)) {
-        let why = format!("inputs: two files are to be called `{}`", twice.name);
-        return Err(Failure::invalid_payload(why));
-    }
+    check_names(inputs)?;
     let all: Vec<_> = inputs.iter().map(|input| one(cache, remote, dir, input)).collect();
     stream::iter(all).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// No two files have one name, and none has that of another one's folder.
+fn check_names(inputs: &[StagedFile]) -> Result<(), Failure> {
+    let mut names = BTreeSet::new();
+    let twice = inputs.iter().find(|input| !names.insert(Path::new(&input.name)));
+    let mut folders = names.iter().flat_map(|name| name.ancestors().skip(1));
+    let why = match (twice, folders.find(|folder| names.contains(folder))) {
+        (Some(twice), _) => format!("inputs: two files are to be called `{}`", twice.name),
+        (None, Some(both)) => {
+            format!("inputs: `{}` is to be a file, and a folder of others", both.display())
+        }
+        (None, None) => return Ok(()),
+    };
+    Err(Failure::invalid_payload(why))
 }
 
 async fn one(

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use common::failure_code;
+use common::messages::client::ClientMessage;
+use common::messages::client_usage::UsageMessage;
 
 use super::super::alike;
+use super::super::failure::Failure;
 use super::values::{duration, label, positive_duration, resource};
 
 /// Where a task waits, and what may take how long.
@@ -86,6 +89,18 @@ pub fn unknown_code(
             Some((code, meant))
         }
     })
+}
+
+/// Refuses a code that is probably another one, misspelt, where tasks are chosen by it.
+pub fn check_code(code: Option<&str>) -> Result<(), Failure> {
+    let code = code.map(str::to_owned);
+    match code.and_then(|code| unknown_code(&[code], true)) {
+        Some((code, meant)) => {
+            let message = UsageMessage::UnknownFailure { flag: "--code", code, meant };
+            Err(Failure::usage(ClientMessage::Usage(message)))
+        }
+        None => Ok(()),
+    }
 }
 
 impl Retry {

@@ -156,7 +156,11 @@ fn known_codes(task: &Written) -> Result<(), Failure> {
     let codes = task.common.retry_on.as_deref().unwrap_or_default();
     match args::unknown_code(codes, task.handler.is_some()) {
         Some((code, meant)) => {
-            Err(Failure::usage(ClientMessage::Usage(UsageMessage::UnknownFailure { code, meant })))
+            Err(Failure::usage(ClientMessage::Usage(UsageMessage::UnknownFailure {
+                flag: "retry_on",
+                code,
+                meant,
+            })))
         }
         None => Ok(()),
     }
@@ -279,8 +283,9 @@ fn spec(
         resources: common.resources.clone().unwrap_or(needs.resources),
     };
     spec.webhook = common.webhook.clone().or_else(|| options.way.webhook.clone());
-    let after: BTreeSet<_> = task.comes_after().filter_map(|other| ids.get(other)).collect();
-    let sources = task.inputs_from.iter().map(|from| taken::parts(from).0);
+    let after = task.comes_after(|name| ids.contains_key(name));
+    let after: BTreeSet<_> = after.filter_map(|other| ids.get(other)).collect();
+    let sources = task.inputs_from.iter().map(|from| taken::source(from, |n| ids.contains_key(n)));
     let sources: BTreeSet<_> = sources.filter_map(|name| ids.get(name)).collect();
     let all = |ids: BTreeSet<&String>| ids.into_iter().cloned().collect();
     spec.after = After { ids: all(after), any_end: task.after_any_end, sources: all(sources) };
@@ -339,8 +344,9 @@ fn order(task: &Written, flags: &Surroundings, prepared: &Prepared) -> Result<Or
 fn taken(task: &Written, ids: &BTreeMap<String, String>) -> Result<Vec<InputFrom>, BadValue> {
     let one = |text: &String| {
         let bad = || ("inputs_from", text.clone());
-        let id = ids.get(taken::parts(text).0).ok_or_else(bad)?;
-        taken::named(id.clone(), text).map_err(|_| bad())
+        let name = taken::source(text, |name| ids.contains_key(name));
+        let id = ids.get(name).ok_or_else(bad)?;
+        taken::named(id.clone(), (text, name)).map_err(|_| bad())
     };
     task.inputs_from.iter().map(one).collect()
 }

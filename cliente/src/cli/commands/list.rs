@@ -8,7 +8,7 @@ use common::proto::Task;
 use serde_json::json;
 
 use super::super::Context;
-use super::super::args::List;
+use super::super::args::{self, List};
 use super::super::failure::Failure;
 use super::super::output;
 use super::super::terminal::say;
@@ -19,6 +19,7 @@ const PAGE: u32 = 1_000;
 
 pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
     let filter = options.filter();
+    args::check_code(filter.error_code.as_deref())?;
     let mut left = match options.all {
         true => usize::MAX,
         false => usize::try_from(options.limit).unwrap_or(usize::MAX),

@@ -83,7 +83,8 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
             let fill = |text: &str| inputs::fill_text(text, &inputs, number);
             let outputs = template.outputs(fill)?;
             let prepared = sender.prepare(&template.inputs(fill)).await?;
-            let template = template.clone().with_files(&prepared, &outputs);
+            let taken = template.taken(fill)?;
+            let template = template.clone().with_files((&prepared, taken), &outputs);
             let work = (inputs.join(" "), template.task(template.order(argv)));
             let run = || one(context, &open, work.clone(), allow_unknown);
             let mut done = files::submit_with(sender, &prepared, run).await??;
@@ -153,7 +154,8 @@ fn check(options: &Map, program: &[String], sources: &[Vec<String>]) -> Result<(
         return Err(Failure::usage(ClientMessage::MapSeparator { word: word.clone() }));
     }
     let files = &options.run.files;
-    let mut texts = program.iter().chain(&files.input).chain(&files.output_file);
+    let mut texts =
+        program.iter().chain(&files.input).chain(&files.input_from).chain(&files.output_file);
     // Lines are one source.
     let known = sources.len().max(1);
     if let Some(place) = texts.find_map(|text| inputs::place_beyond(text, known)) {

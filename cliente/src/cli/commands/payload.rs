@@ -8,7 +8,7 @@ use std::ops::Range;
 use cliente::{
     After, ArraySpec, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, UniqueKey,
 };
-use common::blobs;
+use common::blobs::{self, InputFrom};
 use common::endpoint::{MAX_LARGE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES};
 use common::messages::client::ClientMessage;
 use common::messages::client_files::FilesMessage;
@@ -76,8 +76,8 @@ impl Template {
         };
         check(options, &handler)?;
         let by_line = options.each_line.is_some();
-        let inputs_from = taken::read(&options.files.input_from)?;
-        let sources: BTreeSet<_> = inputs_from.iter().map(|from| from.task.clone()).collect();
+        let taken = taken::read(&options.files.input_from)?;
+        let sources: BTreeSet<_> = taken.into_iter().map(|from| from.task).collect();
         let ids: BTreeSet<_> = sources.iter().chain(&options.after).cloned().collect();
         let after = After {
             ids: ids.into_iter().collect(),
@@ -94,7 +94,7 @@ impl Template {
             let (env, memory_limit) = (env.iter().cloned().collect(), *memory_limit);
             let place = (&options.surroundings).into();
             let order = Order { argv, env, stdin, place, memory_limit, ..Order::default() };
-            Content::Program(Order { inputs_from, ..order })
+            Content::Program(order)
         } else {
             match (options.payload.as_deref(), by_line) {
                 (None, true) => Content::Text(PLACEHOLDER.to_owned()),
@@ -143,9 +143,20 @@ impl Template {
         self.files.output_file.iter().map(|output| Output::read(output, &fill)).collect()
     }
 
+    /// What it takes of other tasks, where this line, or these inputs, fill the places.
+    pub fn taken(&self, fill: impl Fn(&str) -> String) -> Result<Vec<InputFrom>, Failure> {
+        let filled: Vec<_> = self.files.input_from.iter().map(|from| fill(from)).collect();
+        taken::read(&filled)
+    }
+
     /// The same for a program that takes and makes these.
-    pub fn with_files(mut self, prepared: &Prepared, outputs: &[Output]) -> Self {
+    pub fn with_files(
+        mut self,
+        (prepared, taken): (&Prepared, Vec<InputFrom>),
+        outputs: &[Output],
+    ) -> Self {
         if let Content::Program(order) = &mut self.content {
+            order.inputs_from = taken;
             order.inputs.clone_from(&prepared.inputs);
             order.outputs = outputs.iter().map(|output| output.name.clone()).collect();
         }
@@ -218,7 +229,7 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
     } else if options.retry.policy().is_some() && options.delivery == args::Delivery::AtMostOnce {
         ClientMessage::OnceIsNotRetried
     } else if let Some((code, meant)) = options.retry.unknown_code(handler != COMMAND) {
-        ClientMessage::Usage(UsageMessage::UnknownFailure { code, meant })
+        ClientMessage::Usage(UsageMessage::UnknownFailure { flag: "--retry-on", code, meant })
     } else if !options.argv.is_empty() && handler != COMMAND {
         ClientMessage::CommandLineNotTaken { handler: handler.to_owned() }
     } else if let Some(flag) = program_flag(options).filter(|_| options.argv.is_empty()) {

@@ -9,7 +9,7 @@ use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::client_files::FilesMessage;
-use common::proto::TaskState;
+use common::proto::{Task, TaskState};
 use indicatif::ProgressBar;
 
 use super::super::Context;
@@ -63,9 +63,28 @@ async fn files_of_array(
     for task in list::all(context, &filter).await? {
         let Some((_, number)) = array_id::of_task(&task.task_id) else { continue };
         let into = into.join(number.to_string());
-        count += files_of_task(context, &task.task_id, (&into, Some(number))).await?;
+        let id = last_that_ended(context, task).await?;
+        count += files_of_task(context, &id, (&into, Some(number))).await?;
     }
     Ok(count)
+}
+
+/// What was done once more stands for what it repeats, as for a task that takes its files.
+async fn last_that_ended(context: &Context, mut task: Task) -> Result<String, Failure> {
+    while !task.retried_as.is_empty() {
+        let next = match array_id::of_task(&task.task_id) {
+            Some((_, number)) if array_id::is_array(&task.retried_as) => {
+                array_id::task(&task.retried_as, number).unwrap_or_default()
+            }
+            _ => task.retried_as.clone(),
+        };
+        let next = context.client.task(&next).await?.0;
+        if !cliente::is_final(next.state()) {
+            break;
+        }
+        task = next;
+    }
+    Ok(task.task_id)
 }
 
 /// `number`: in its array.

@@ -14,7 +14,7 @@ use futures::stream::{self, StreamExt as _};
 use indicatif::ProgressBar;
 
 use super::super::Context;
-use super::super::args::Wait;
+use super::super::args::{self, Wait};
 use super::super::failure::{self, Failure};
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
@@ -69,17 +69,18 @@ pub async fn run(context: &Context, of: Of, options: &Wait) -> Result<u8, Failur
             let mut parts = Vec::new();
             for id in ids {
                 match array_id::is_array(&id) {
-                    true => {
-                        let array_id = Some(id);
-                        let filter = TaskFilter { array_id, ..TaskFilter::default() };
-                        parts.extend(failed(context, filter, &mut open).await?);
-                    }
+                    true => parts.extend(of_array(context, id, &mut open).await?),
                     false => parts.push(Part::Task(id, false)),
                 }
             }
             parts
         }
-        Of::Failed { queue, handler, code: error_code, group } => {
+        Of::Failed { queue, handler, code, group } => {
+            args::check_code(code.as_deref())?;
+            if let Some(group) = &group {
+                context.client.group(group).await?;
+            }
+            let error_code = code.map(|code| code.to_uppercase());
             let filter = TaskFilter { queue, handler, error_code, group, ..TaskFilter::default() };
             failed(context, filter, &mut open).await?
         }
@@ -181,6 +182,43 @@ async fn one(context: &Context, id: &str, is_first: bool) -> Result<Submitted, E
     context.client.retry(id, new).await
 }
 
+/// What failed in the array, and of what did some of it once more the last that failed.
+async fn of_array(context: &Context, id: String, open: &mut Open) -> Result<Vec<Part>, Failure> {
+    let (mut parts, mut arrays) = (Vec::new(), vec![id]);
+    while let Some(array) = arrays.pop() {
+        let filter = TaskFilter {
+            states: vec![TaskState::Failed],
+            array_id: Some(array.clone()),
+            ..TaskFilter::default()
+        };
+        let again = list::all(context, &filter).await?.into_iter().map(|task| task.retried_as);
+        let again: BTreeSet<_> = again.filter(|id| !id.is_empty()).collect();
+        let (whole, tasks): (Vec<_>, Vec<_>) =
+            again.into_iter().partition(|id| array_id::is_array(id));
+        arrays.extend(whole);
+        for id in tasks {
+            if let Some(last) = last_failed(context, id).await? {
+                parts.push(Part::Task(last, true));
+            }
+        }
+        let filter = TaskFilter { array_id: Some(array), ..TaskFilter::default() };
+        parts.extend(failed(context, filter, open).await?);
+    }
+    Ok(parts)
+}
+
+/// The last one that does the task once more, if it failed.
+async fn last_failed(context: &Context, mut id: String) -> Result<Option<String>, Failure> {
+    loop {
+        let task = context.client.task(&id).await?.0;
+        if task.retried_as.is_empty() {
+            let has_failed = task.state() == TaskState::Failed;
+            return Ok(has_failed.then_some(task.task_id));
+        }
+        id = task.retried_as;
+    }
+}
+
 /// What failed and was not done once more yet, the oldest first. What was lost is none of it: nobody knows whether it was done.
 /// What does others once more and is under way is to be waited for, too.
 async fn failed(
@@ -234,7 +272,7 @@ fn tell(
     for (of, done) in &done.tasks {
         if !context.is_json {
             let task = done.task.task_id.clone();
-            let (of, durability) = (of.clone(), done.receipt.durability());
+            let (of, durability) = (array_id::shown(of), done.receipt.durability());
             say(&ClientMessage::Retried { of, task, durability }.text(context.lang));
         }
         if !is_quiet {

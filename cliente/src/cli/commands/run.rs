@@ -52,7 +52,8 @@ pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     let sender = Sender::new(context.client.clone());
     let outputs = template.outputs(str::to_owned)?;
     let prepared = sender.prepare(&template.inputs(str::to_owned)).await?;
-    let template = template.with_files(&prepared, &outputs);
+    let taken = template.taken(str::to_owned)?;
+    let template = template.with_files((&prepared, taken), &outputs);
     sender.send(&prepared).await?;
     let task = template.task(template.only_payload());
     let (client, id) = (context.client.clone(), task.task_id.clone());

@@ -41,7 +41,8 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
     let mut prepared = Prepared::default();
     if options.each_line.is_none() {
         prepared = sender.prepare(&template.inputs(str::to_owned)).await?;
-        template = template.with_files(&prepared, &outputs);
+        let taken = template.taken(str::to_owned)?;
+        template = template.with_files((&prepared, taken), &outputs);
     }
     if let Some(numbers) = &options.array {
         return array::submit(context, &options, &template, numbers, (&sender, &prepared)).await;
@@ -78,7 +79,8 @@ async fn of_lines(
         let fill = |text: &str| text.replace(PLACEHOLDER, line);
         let prepared = sender.prepare(&template.inputs(fill)).await?;
         sender.send(&prepared).await?;
-        let filled = template.clone().with_files(&prepared, &template.outputs(fill)?);
+        let taken = template.taken(fill)?;
+        let filled = template.clone().with_files((&prepared, taken), &template.outputs(fill)?);
         tasks.push(filled.task(filled.payload(line)));
     }
     Ok(tasks)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::submit::Part;
+use crate::apply::Fate;
 use crate::command::{After, Condition, NewArray, NewTask, NewWork, Start};
 use crate::effect::Answer;
 use crate::event::Event;
@@ -140,10 +141,12 @@ impl Machine {
             let standing = self.state.present_of(*other);
             tasks.extend(standing.map_err(|failed| Rejection::ComesAfterFailed { task, failed })?);
         }
+        // One that began takes what there is, as it did then, but waits for what is under way.
+        let condition = if after.is_empty() { Condition::Finished } else { Condition::Succeeded };
+        tasks.extend(taken.iter().filter(|id| self.state.fate(**id) == Some(Fate::Open)));
         let is_any = !tasks.is_empty() || !taken.is_empty();
         let (tasks, sources) = (tasks.into_iter().collect(), taken.into_iter().collect());
-        let after = After { tasks, condition: Condition::Succeeded, sources };
-        Ok(is_any.then(|| Box::new(after)))
+        Ok(is_any.then(|| Box::new(After { tasks, condition, sources })))
     }
 
     /// Its own, and those of its array: each once.

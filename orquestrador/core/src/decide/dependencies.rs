@@ -12,6 +12,9 @@ use crate::rejection::Rejection;
 use crate::state::slab::Slot;
 use crate::state::tasks::Task;
 
+/// Tasks of an array whose files another one may take.
+const MAX_SOURCES: u32 = 20_000;
+
 impl Machine {
     /// What they wait for is their owner's, or comes before them in their batch; and there is room for so many waits.
     ///
@@ -27,7 +30,8 @@ impl Machine {
         let (mut before, mut waits) = (BTreeSet::new(), 0);
         let mut new = BTreeMap::<TaskId, usize>::new();
         for (task, after) in work {
-            if let Some(After { tasks, .. }) = after {
+            if let Some(After { tasks, sources, .. }) = after {
+                self.check_sources(sources)?;
                 let is_known =
                     |other: &&TaskId| before.contains(*other) || self.owns(owner, **other);
                 if let Some(unknown) = tasks.iter().find(|other| !is_known(other)) {
@@ -53,6 +57,17 @@ impl Machine {
             }
         }
         Ok(())
+    }
+
+    fn check_sources(&self, sources: &[TaskId]) -> Result<(), Rejection> {
+        let arrays = sources.iter().filter_map(|of| self.state.arrays.find(ArrayId(of.0)));
+        let unit = "tasks of an array whose files another one takes";
+        match arrays.map(|slot| self.state.arrays[slot].count).max() {
+            Some(count) if count > MAX_SOURCES => {
+                Err(Rejection::NeverFits { limit: MAX_SOURCES.into(), unit })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A task or an array of this owner that is still known.

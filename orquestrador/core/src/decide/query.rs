@@ -16,9 +16,6 @@ use crate::state::tasks::{Body, Chain, End, Task};
 /// none; `next` then tells where to go on.
 pub const MAX_SCANNED: usize = 100_000;
 
-/// Tasks of an array whose files another one may take.
-const MAX_SOURCES: u32 = 10_000;
-
 /// Where a task is found.
 #[derive(Clone, Copy)]
 enum Place {
@@ -186,30 +183,23 @@ impl Machine {
         }
     }
 
-    /// One that did not succeed, and is not done once more, stands for itself: what takes its files may not mind.
     pub(super) fn query_sources(&self, task: TaskId, of: TaskId) -> Result<Answer, Rejection> {
         let slot = self.state.tasks.find(task).ok_or(Rejection::TaskNotFound { task })?;
         let owner = self.state.owner_of(self.state.tasks[slot].class).name.clone();
-        let now = |id: TaskId| match self.state.present_of(id) {
-            Ok(present) => present.first().copied().unwrap_or(id),
-            Err(_) => id,
-        };
         let sources = match self.state.array_of(&owner, ArrayId(of.0)) {
             Some(array) => {
                 let array = &self.state.arrays[array];
-                if array.count > MAX_SOURCES {
-                    let unit = "tasks of an array whose files another one takes";
-                    return Err(Rejection::NeverFits { limit: MAX_SOURCES.into(), unit });
-                }
                 let numbers = array.first..array.first + array.count;
-                let source =
-                    |number| Source { number: Some(number), task: now(array.id.task(number)) };
+                let source = |number| Source {
+                    number: Some(number),
+                    task: self.state.left_by(array.id.task(number)),
+                };
                 numbers.map(source).collect()
             }
             None => {
                 let found = self.place_of(&owner, of);
                 found.ok_or(Rejection::TaskNotFound { task: of })?;
-                vec![Source { number: None, task: now(of) }]
+                vec![Source { number: None, task: self.state.left_by(of) }]
             }
         };
         Ok(Answer::Sources { owner, sources })

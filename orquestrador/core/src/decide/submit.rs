@@ -180,6 +180,7 @@ impl Machine {
         }
         if let Some(after) = after {
             let After { tasks: after, condition, sources } = *after;
+            let after = self.state.all_present(after);
             let blockage = Blockage { after, condition, failed: None };
             self.record(Event::TaskBlocked { task, blockage, at: now }, step);
             if !sources.is_empty() {

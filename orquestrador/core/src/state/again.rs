@@ -10,6 +10,9 @@ use crate::apply::Fate;
 use crate::effect::TaskState;
 use crate::ids::{ArrayId, TaskId};
 
+/// Repetitions that stand for one array among what a task comes after.
+const MAX_PRESENT: usize = 1_000;
+
 impl State {
     /// What now does the work of a task or an array: itself, unless it ended without success and is done once more. Of an
     /// array with such tasks what does each of these once more, too.
@@ -27,6 +30,30 @@ impl State {
             }
         }
         Ok(present)
+    }
+
+    /// The task whose files stand for those of this one: the last that ended of it and its repetitions.
+    pub fn left_by(&self, id: TaskId) -> TaskId {
+        let mut id = id;
+        while self.fate(id) == Some(Fate::Ended)
+            && let Ok([next]) = self.next_of(id).as_deref()
+            && matches!(self.fate(*next), Some(Fate::Succeeded | Fate::Ended))
+        {
+            id = *next;
+        }
+        id
+    }
+
+    /// These, and in the place of those that did not succeed what does them once more, unless that is very much.
+    pub fn all_present(&self, ids: Vec<TaskId>) -> Vec<TaskId> {
+        if ids.iter().all(|id| self.fate(*id) != Some(Fate::Ended)) {
+            return ids;
+        }
+        let present = ids.into_iter().flat_map(|id| match self.present_of(id) {
+            Ok(present) if present.len() <= MAX_PRESENT => present,
+            Ok(_) | Err(_) => BTreeSet::from([id]),
+        });
+        present.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// What does it once more, of one that ended without success.

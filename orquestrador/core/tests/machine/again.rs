@@ -263,3 +263,23 @@ fn what_comes_after_an_array_comes_again_after_those_of_it_that_are_done_once_mo
     let step = scene.step(0, retry("ana", 2, 20));
     assert!(events(&step).contains(&"blocked 20 after 10 11 Succeeded".to_owned()), "{step:?}");
 }
+
+#[test]
+fn what_is_submitted_after_a_repeated_task_comes_after_its_repetition() {
+    let mut scene = failed();
+    scene.step(0, retry("ana", 1, 10));
+    let step = scene.step(0, submit_tasks("ana", vec![after(2, &[1])]));
+    assert!(events(&step).contains(&"blocked 2 after 10 Succeeded".to_owned()), "{step:?}");
+    let sources = |scene: &mut Scene, of| {
+        let query = Command::QuerySources { request: REQUEST, task: TaskId(2), of: TaskId(of) };
+        let answer = scene.step(0, query).effects.pop();
+        let Some(Effect::Answer { answer: Ok(Answer::Sources { sources, .. }), .. }) = answer
+        else {
+            panic!("it is known")
+        };
+        sources.into_iter().map(|source| source.task).collect::<Vec<_>>()
+    };
+    assert_eq!(sources(&mut scene, 1), [TaskId(1)], "the other one has not ended");
+    scene.step(0, succeed(1, attempt(10, 1)));
+    assert_eq!(sources(&mut scene, 1), [TaskId(10)]);
+}

@@ -20,8 +20,12 @@ use crate::webhooks;
 use arrays::whole;
 
 mod arrays;
+mod groups;
 
 const REQUEST: RequestId = RequestId(0);
+
+/// A group and whose it is.
+type GroupOf = (UserName, GroupName);
 
 /// Kept up by [`Ledger::record`].
 #[derive(Default)]
@@ -52,7 +56,9 @@ pub struct Ledger {
     /// Who holds which key, and until when at least.
     keys: BTreeMap<(UserName, KeyName), (TaskId, Timestamp)>,
     /// How many tasks of each group have ended how, those that are forgotten included.
-    groups: BTreeMap<(UserName, GroupName), [u64; 6]>,
+    groups: BTreeMap<GroupOf, [u64; 6]>,
+    /// How those of groups ended that are not done once more.
+    ended: BTreeMap<TaskId, (TaskState, Attempt, GroupOf)>,
     webhooks: webhooks::Book,
 }
 
@@ -261,11 +267,7 @@ impl Ledger {
                 self.count_end(*task, TaskState::Failed);
                 self.note_end(*task, false);
             }
-            Event::SourcesTaken { .. } => {}
-            Event::TaskRepeated { task, .. } => {
-                let is_over = |entry: &Entry| entry.stage == Stage::Finished;
-                assert!(self.tasks.get(task).is_none_or(is_over), "{task} is not over");
-            }
+            Event::TaskRepeated { task, by } => self.repeat(*task, *by),
             Event::TaskKeyed { task, owner, key, until, .. } => {
                 let entry = &self.tasks[task];
                 assert_eq!(entry.owner, *owner);
@@ -339,6 +341,7 @@ impl Ledger {
             }
             Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
+            | Event::SourcesTaken { .. }
             | Event::ScheduleRemoved { .. } => {}
             Event::TaskRestored(_)
             | Event::ArrayRestored(_)
@@ -387,17 +390,6 @@ impl Ledger {
         let is_theirs = |task: &TaskId| self.tasks.get(task).is_some_and(|e| e.owner == *owner);
         let running = self.taken.keys().filter(|attempt| is_theirs(&attempt.task)).count();
         self.quota_of(owner).max_running.is_none_or(|most| running < most as usize)
-    }
-
-    fn count_end(&mut self, task: TaskId, end: TaskState) {
-        let Entry { owner, terms, stage, .. } = &self.tasks[&task];
-        if terms.webhook.is_some() && *stage == Stage::Finished {
-            self.webhooks.owe(task);
-        }
-        if let Some(group) = &terms.group {
-            let ends = self.groups.get_mut(&(owner.clone(), group.clone()));
-            ends.expect("it has tasks")[end as usize] += 1;
-        }
     }
 
     /// All tasks of an owner, newest first.
@@ -580,25 +572,5 @@ impl Ledger {
         for worker in overview.workers {
             assert_eq!(worker.busy, self.busy(&worker.worker), "{}", worker.worker);
         }
-    }
-
-    fn counts(&self, group: &(UserName, GroupName), ends: [u64; 6]) -> [u64; 6] {
-        let mut counts = ends;
-        for entry in self.tasks.values().filter(|entry| entry.is_of(group)) {
-            match entry.stage {
-                Stage::Queued | Stage::Delayed(_) | Stage::Blocked => {
-                    counts[TaskState::Queued as usize] += 1;
-                }
-                Stage::Running => counts[TaskState::Running as usize] += 1,
-                Stage::Finished => {}
-            }
-        }
-        counts
-    }
-}
-
-impl Entry {
-    fn is_of(&self, (owner, group): &(UserName, GroupName)) -> bool {
-        self.owner == *owner && self.terms.group.as_ref() == Some(group)
     }
 }
