@@ -45,6 +45,7 @@ fn action() -> impl Strategy<Value = Action> {
         8 => (0..64usize, outcome()).prop_map(|(nth, outcome)| Action::Report { nth, outcome }),
         2 => (0..8usize).prop_map(|nth| Action::Ended { nth }),
         2 => (0..16usize).prop_map(|nth| Action::Return { nth }),
+        3 => (0..6usize, 0..200u32).prop_map(|(nth, new)| Action::Again { nth, new }),
         2 => (0..4u8, 0..4u32).prop_map(|(worker, tasks)| Action::Prefetch { worker, tasks }),
         8 => (0..6usize, crate::webhooks::any_posted()).prop_map(
             |(nth, posted)| Action::Posted { nth, posted }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orquestrador_core::command::{AttemptRef, ConnectWorker, Outcome, ReportedOutcome};
-use orquestrador_core::ids::{HandlerName, ProcessId, SessionId, TaskId, WorkerId};
+use orquestrador_core::ids::{HandlerName, ProcessId, SessionId, TaskId, UserName, WorkerId};
 use orquestrador_core::webhook::Posted;
-use orquestrador_core::{Command, Effect, Step};
+use orquestrador_core::{Command, Effect, Event, Step};
 
 use crate::blobs::nth_blob;
+use crate::scene::{REQUEST, array_id};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -36,6 +37,11 @@ pub enum Action {
     Return {
         nth: usize,
     },
+    /// The n-th task or array so far that failed is done once more, by its owner.
+    Again {
+        nth: usize,
+        new: u32,
+    },
     /// The n-th worker wants tasks beyond its slots.
     Prefetch {
         worker: u8,
@@ -60,6 +66,8 @@ pub struct Surroundings {
     assigned: Vec<(SessionId, AttemptRef)>,
     stopped: Vec<(SessionId, AttemptRef)>,
     posts: Vec<(TaskId, u16)>,
+    owners: BTreeMap<TaskId, UserName>,
+    failed: Vec<TaskId>,
     running: BTreeMap<WorkerId, BTreeSet<AttemptRef>>,
 }
 
@@ -118,6 +126,16 @@ impl Surroundings {
                 let begun = nth % 2 == 1;
                 Some(Command::ReturnAttempts { session, attempts: vec![attempt], begun })
             }
+            Action::Again { nth, new } => {
+                let task = nth_last(&self.failed, nth)?;
+                let whole = task.in_array().map_or(task, |(array, _)| TaskId(array.0));
+                let owner = self.owners.get(&whole)?.clone();
+                let new = match task.is_array() {
+                    true => TaskId(array_id(u128::from(100 + new)).0),
+                    false => TaskId(u128::from(100 + new)),
+                };
+                Some(Command::Retry { request: REQUEST, owner, task, new })
+            }
             Action::Prefetch { worker, tasks } => {
                 let worker = WorkerId::from(format!("w{worker}").as_str());
                 let session = *self.session_of.get(&worker)?;
@@ -144,6 +162,22 @@ impl Surroundings {
     }
 
     pub fn follow(&mut self, step: &Step) {
+        for event in &step.events {
+            match event {
+                Event::TaskSubmitted { task, owner, .. } => {
+                    self.owners.insert(*task, owner.clone());
+                }
+                Event::ArraySubmitted { array, owner, .. } => {
+                    self.owners.insert(TaskId(array.0), owner.clone());
+                }
+                Event::TaskFailed { task, .. }
+                | Event::TaskSkipped { task, .. }
+                | Event::TaskExpired { task, .. }
+                | Event::TaskLost { task, .. } => self.failed.push(*task),
+                Event::ArrayFailed { array, .. } => self.failed.push(TaskId(array.0)),
+                _ => {}
+            }
+        }
         for effect in &step.effects {
             match effect {
                 Effect::Assign { session, assignment } => {
