@@ -79,7 +79,7 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
                 "Quantas tarefas dela podem executar ao mesmo tempo; 0: sem limite"
             }
             "queues.pause.about" => "Deixa de atribuir as tarefas de uma fila",
-            "queues.pause.create" => "Também uma fila que ainda não existe",
+            "queues.pause.create" => "Também uma fila nova de nome parecido com o de outra",
             "queues.resume.about" => "Termina a pausa de uma fila",
             "queues.purge.about" => "Cancela tudo o que espera numa fila, de todos os usuários",
             _ if is_name(id) => "Nome da fila",
@@ -92,7 +92,7 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
             "queues.set.weight" => "Weight beside other queues that have work, 1 to 1000",
             "queues.set.max_running" => "How many of its tasks may run at a time; 0: no limit",
             "queues.pause.about" => "Assigns no more tasks of a queue",
-            "queues.pause.create" => "Also a queue that is not there yet",
+            "queues.pause.create" => "Also a new queue whose name is like that of another",
             "queues.resume.about" => "Ends the pause of a queue",
             "queues.purge.about" => "Cancels all that waits in a queue, whosever it is",
             _ if is_name(id) => "Name of the queue",

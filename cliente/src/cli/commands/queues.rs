@@ -31,7 +31,8 @@ pub async fn run(context: &Context, action: Option<QueuesAction>) -> Result<u8, 
         }
         QueuesAction::Pause { name, create } => {
             let known = context.client.queues().await?;
-            if !create {
+            // One that is like none may well be paused before anything is in it.
+            if !create && alike(&known, &name).is_some() {
                 check(&known, &name, |queue, alike| QueuesMessage::UnknownUnlessCreated {
                     queue,
                     alike,
