@@ -18,14 +18,17 @@ fn each_program_has_manual_pages_and_completions() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let layout = Layout::new(dir.path(), 1)?;
     for (program, page) in PAGES {
-        for (lang, heading) in [("pt", ".SH OPÇÕES"), ("en", ".SH OPTIONS")] {
+        for (lang, heading) in [("pt", "OPÇÕES"), ("en", "OPTIONS")] {
+            let has_heading = |page: &str| {
+                page.lines().any(|line| line.starts_with(".SH") && line.contains(heading))
+            };
             let pages = dir.path().join(lang).join("man1");
             let mut command = Command::new(layout.binary(program));
             let written = command.args(["--lang", lang, "man"]).arg(&pages).output()?;
             assert!(written.status.success() && written.stdout.is_empty(), "{written:?}");
             let main = fs::read_to_string(pages.join(format!("{program}.1")))?;
-            assert!(main.contains(heading) && main.contains("MUTIRAO_"), "{main}");
-            assert!(fs::read_to_string(pages.join(page))?.contains(heading));
+            assert!(has_heading(&main) && main.contains("MUTIRAO_"), "{main}");
+            assert!(has_heading(&fs::read_to_string(pages.join(page))?));
         }
         let script = Command::new(layout.binary(program)).args(["completions", "bash"]).output()?;
         let script = String::from_utf8(script.stdout)?;
