@@ -147,7 +147,7 @@ fn an_administrator_pauses_and_resumes_a_queue_in_the_menu() -> anyhow::Result<(
     for words in [
         "7: Filas\n8: Sair\n",
         "A fila noite está em pausa",
-        "Fila não encontrada",
+        "Não há fila dia",
         "de 1 a 8",
         "Até logo.",
     ] {
