@@ -184,6 +184,10 @@ impl Machine {
             let blockage = Blockage { after, condition, failed: None };
             self.record(Event::TaskBlocked { task, blockage, at: now }, step);
             if !sources.is_empty() {
+                // What repeats one of them leaves its files for it.
+                let present = self.state.all_present(sources.clone());
+                let of: BTreeSet<_> = sources.into_iter().chain(present).collect();
+                let sources = of.into_iter().collect();
                 let taker = task.in_array().map_or(task, |(array, _)| TaskId(array.0));
                 self.record(Event::SourcesTaken { task: taker, of: sources }, step);
             }

@@ -105,3 +105,16 @@ fn an_array_takes_until_its_last_task_has_ended() {
     assert_eq!(pruned(&ended), ["pruned 1"]);
     scene.rebuilt();
 }
+
+#[test]
+fn what_repeats_a_source_is_kept_too() {
+    let mut scene = keeping(9);
+    scene.step(0, submit(&[1]));
+    scene.step(0, fail(1, attempt(1, 1)));
+    let (task, new) = (TaskId(1), TaskId(10));
+    scene.step(0, Command::Retry { request: REQUEST, owner: "ana".into(), task, new });
+    scene.step(0, succeed(1, attempt(10, 1)));
+    let accepted = events(&scene.step(0, taker(2, &[1])));
+    assert!(accepted.contains(&"2 takes of 1 10".to_owned()), "{accepted:?}");
+    scene.rebuilt();
+}
