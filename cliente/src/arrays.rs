@@ -29,6 +29,8 @@ pub struct ArraySpec {
     pub delivery: Delivery,
     /// What follows when one fails; `None`: nothing.
     pub retry: Option<RetryPolicy>,
+    /// With so many attempts lost with their workers one fails; `None`: with as many as the cluster says.
+    pub max_lost_attempts: Option<u32>,
     /// Where they wait.
     pub place: Place,
     /// When the first attempt of any of them may begin.
@@ -70,6 +72,7 @@ impl ArraySpec {
             payload,
             delivery: Delivery::default(),
             retry: None,
+            max_lost_attempts: None,
             place: Place::default(),
             start: Start::Now,
             times: TimeLimits::default(),
@@ -87,7 +90,7 @@ impl ArraySpec {
     /// A new array of tasks like this one, whose id and key do not matter.
     pub fn like(task: TaskSpec, numbers: Range<u32>) -> Self {
         let TaskSpec { handler, payload, delivery, retry, start, place, .. } = task;
-        let TaskSpec { times, after, blobs, needs, group, webhook, .. } = task;
+        let TaskSpec { max_lost_attempts, times, after, blobs, needs, group, webhook, .. } = task;
         let array_id = array_id::new();
         Self {
             array_id,
@@ -95,6 +98,7 @@ impl ArraySpec {
             payload,
             delivery,
             retry,
+            max_lost_attempts,
             place,
             start,
             times,
@@ -111,13 +115,14 @@ impl ArraySpec {
 impl From<ArraySpec> for proto::ArraySpec {
     fn from(array: ArraySpec) -> Self {
         let ArraySpec { array_id, handler, payload, delivery, retry, place, .. } = array;
-        let ArraySpec { start, times, after, blobs, needs, group, webhook, numbers, .. } = array;
+        let ArraySpec { max_lost_attempts, start, times, after, blobs, needs, group, webhook, numbers, .. } = array;
         Self {
             array_id: canonical_task_id(&array_id),
             handler,
             payload: payload.into(),
             delivery: proto::Delivery::from(delivery).into(),
             retry: retry.map(Into::into),
+            max_lost_attempts: max_lost_attempts.unwrap_or_default(),
             queue: place.queue,
             priority: place.priority.into(),
             attempt_timeout_ms: wire_ms(times.attempt),

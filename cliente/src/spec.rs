@@ -106,6 +106,9 @@ pub struct TaskSpec {
     pub delivery: Delivery,
     /// `None`: an attempt that fails is the last one.
     pub retry: Option<RetryPolicy>,
+    /// With so many attempts lost with their workers it fails (`QUARANTINED`), 1 to 1,000; `None`: with as many as the cluster
+    /// says. Not for tasks that may be started once at most.
+    pub max_lost_attempts: Option<u32>,
     /// When it may begin.
     pub start: Start,
     /// Which queue it waits in, and of which priority it is there.
@@ -216,6 +219,7 @@ impl TaskSpec {
             payload,
             delivery: Delivery::default(),
             retry: None,
+            max_lost_attempts: None,
             start: Start::Now,
             place: Place::default(),
             times: TimeLimits::default(),
@@ -272,6 +276,7 @@ impl From<TaskSpec> for WireSpec {
             payload,
             delivery,
             retry,
+            max_lost_attempts,
             start,
             place,
             times,
@@ -289,6 +294,7 @@ impl From<TaskSpec> for WireSpec {
             payload_blob: None,
             delivery: proto::Delivery::from(delivery).into(),
             retry: retry.map(|retry| Box::new(retry.into())),
+            max_lost_attempts: max_lost_attempts.unwrap_or_default(),
             start: start.into(),
             queue: place.queue,
             priority: place.priority.into(),

@@ -54,6 +54,8 @@ pub fn blobs_of(id: TaskId, when: u128) -> Option<BlobRef> {
 fn terms(id: TaskId, delivery: Delivery) -> Terms {
     let retry =
         RetryPolicy { max_attempts: 3, first_delay_ms: 400, max_delay_ms: 600, codes: Vec::new() };
+    // One in nineteen fails with the first worker that it loses.
+    let fails_with_its_worker = delivery == Delivery::AtLeastOnce && id.0.is_multiple_of(19);
     let is_retried = delivery == Delivery::AtLeastOnce && id.0.is_multiple_of(3);
     let queue = ["default", "a", "b"][(id.0 % 3) as usize].into();
     // One in seven must begin soon, one in eleven must end soon.
@@ -71,7 +73,9 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     // One in six is told of, and never of those that may be submitted once more under the same name.
     let target = (id.0 % 6 == 2).then_some(id.0 / 6 % 3);
     let webhook = target.map(|nth| format!("https://{nth}.example/hook").as_str().into());
-    Terms { delivery, retry, queue, priority, times, needs, group, webhook, ..Terms::default() }
+    let max_lost_attempts = fails_with_its_worker.then_some(1);
+    let terms = Terms { delivery, retry, queue, priority, times, needs, group, webhook, ..Terms::default() };
+    Terms { max_lost_attempts, ..terms }
 }
 
 /// One in thirteen needs what each worker has one of.

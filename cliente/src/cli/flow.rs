@@ -12,7 +12,7 @@ use super::taken;
 const SECTIONS: [&str; 3] = ["group", "defaults", "tasks"];
 
 /// Those of a task, and those of the defaults.
-const FIELDS: [&str; 31] = [
+const FIELDS: [&str; 32] = [
     "command",
     "shell",
     "env",
@@ -37,6 +37,7 @@ const FIELDS: [&str; 31] = [
     "retry_delay",
     "retry_max_delay",
     "retry_on",
+    "max_lost_attempts",
     "attempt_timeout",
     "expires",
     "deadline",
@@ -112,6 +113,7 @@ pub struct Common {
     pub retry_delay: Option<String>,
     pub retry_max_delay: Option<String>,
     pub retry_on: Option<Vec<String>>,
+    pub max_lost_attempts: Option<u32>,
     pub attempt_timeout: Option<String>,
     pub expires: Option<String>,
     pub deadline: Option<String>,
@@ -141,6 +143,7 @@ impl Common {
             retry_delay: self.retry_delay.or_else(|| other.retry_delay.clone()),
             retry_max_delay: self.retry_max_delay.or_else(|| other.retry_max_delay.clone()),
             retry_on: self.retry_on.or_else(|| other.retry_on.clone()),
+            max_lost_attempts: self.max_lost_attempts.or(other.max_lost_attempts),
             attempt_timeout: self.attempt_timeout.or_else(|| other.attempt_timeout.clone()),
             expires: self.expires.or_else(|| other.expires.clone()),
             deadline: self.deadline.or_else(|| other.deadline.clone()),

@@ -410,7 +410,7 @@ impl ClientMessage {
                 "Mais de um orquestrador responde; diga com --node qual deve assumir.".into()
             }
             Self::OnceIsNotRetried => {
-                "Uma tarefa com --delivery at-most-once não pode ser repetida: tire --retries.".into()
+                "Uma tarefa com --delivery at-most-once não vai a um segundo worker nem é repetida: tire --retries e --max-lost-attempts.".into()
             }
             Self::TwoInputs => "A entrada padrão (-) só pode ser usada uma vez.".into(),
             Self::LineTooLong { line, limit } => {
@@ -549,7 +549,7 @@ impl ClientMessage {
                 "More than one orchestrator answers; say with --node which is to take over.".into()
             }
             Self::OnceIsNotRetried => {
-                "A task with --delivery at-most-once cannot be retried: leave --retries out.".into()
+                "A task with --delivery at-most-once goes to no second worker and is not retried: leave --retries and --max-lost-attempts out.".into()
             }
             Self::TwoInputs => "Standard input (-) can be used only once.".into(),
             Self::LineTooLong { line, limit } => {

@@ -51,6 +51,9 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "retry_on" => {
             "Só falhas com estes códigos são repetidas, por exemplo NON_ZERO_EXIT,OUT_OF_MEMORY (padrão: todas)"
         }
+        "max_lost_attempts" => {
+            "Com quantos workers perdidos a tarefa falha (QUARANTINED), 1 a 1000; 1: não vai para outro (padrão: o do cluster)"
+        }
         "submit.after" | "run.after" | "map.after" => {
             "Só começa depois que estas tarefas e arrays forem concluídos"
         }
@@ -357,6 +360,9 @@ fn english(id: &str) -> Option<&'static str> {
         "retry_max_delay" => "How far that wait grows (default: 5m)",
         "retry_on" => {
             "Only failures with these codes are retried, for example NON_ZERO_EXIT,OUT_OF_MEMORY (default: all)"
+        }
+        "max_lost_attempts" => {
+            "With how many lost workers the task fails (QUARANTINED), 1 to 1000; 1: it goes to no other one (default: the cluster's)"
         }
         "key" => {
             "Your own key: while another unfinished task of yours has it, this one is not accepted, and that one is the answer"

@@ -209,6 +209,10 @@ fn expected(field: &str) -> Option<(&'static str, &'static str)> {
             "uma seção [tasks.NOME] para cada tarefa",
             "a section [tasks.NAME] for each task",
         )),
+        "max_lost_attempts" => Some((
+            "um número de 1 a 1000, e nenhum com a entrega at-most-once",
+            "a number from 1 to 1000, and none with delivery at-most-once",
+        )),
         "retries" => Some((
             "um número a partir de 0, e 0 com a entrega at-most-once: o que se faz uma só vez não se repete",
             "a number from 0 on, and 0 with delivery at-most-once: what is done once only is not repeated",

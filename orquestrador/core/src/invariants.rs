@@ -355,6 +355,11 @@ fn classes(state: &State) -> Result<(), String> {
         let retry = state.terms_of(task.class).retry.as_ref();
         let most = retry.map_or(0, |retry| retry.max_attempts - 1);
         ensure(task.body.failed() <= most, || format!("task {} failed too often", task.id()))?;
+        let most = state.terms_of(task.class).max_lost_attempts.map_or(u32::MAX, u32::from);
+        let lost = task.lost_attempts() - u32::from(task.state() == TaskState::Running);
+        ensure(matches!(task.body, Body::Finished(_)) || lost < most, || {
+            format!("task {} lost too many workers", task.id())
+        })?;
     }
     Ok(())
 }

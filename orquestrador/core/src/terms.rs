@@ -16,6 +16,8 @@ pub struct Terms {
     pub delivery: Delivery,
     /// `None`: an attempt that fails is the last one.
     pub retry: Option<Box<RetryPolicy>>,
+    /// With so many attempts lost with their workers it fails, at least 1; `None`: as many as the cluster says.
+    pub max_lost_attempts: Option<u16>,
     pub queue: QueueName,
     /// Of two tasks in a queue, the one of the higher priority goes first.
     pub priority: i8,
@@ -194,6 +196,10 @@ impl Terms {
             bytes.extend((u64::MAX - 6).to_le_bytes());
             bytes.extend(url.as_bytes());
         }
+        if let Some(lost) = self.max_lost_attempts {
+            bytes.extend((u64::MAX - 7).to_le_bytes());
+            bytes.extend(lost.to_le_bytes());
+        }
         if bytes.len() == 1 { self.delivery as u64 } else { xxh3_64(&bytes) }
     }
 
@@ -210,6 +216,7 @@ impl Terms {
     /// Whether they say what matters to a task that is not finished only.
     pub fn is_policy(&self) -> bool {
         self.retry.is_some()
+            || self.max_lost_attempts.is_some()
             || self.needs.is_some()
             || self.times != TimeLimits::default()
             || self.webhook.is_some()
@@ -223,8 +230,9 @@ impl Terms {
     /// What still matters once the task is finished.
     #[must_use]
     pub fn ended(&self) -> Self {
-        let times = TimeLimits::default();
-        Self { retry: None, needs: None, times, webhook: None, ..self.clone() }
+        let (times, max_lost_attempts) = (TimeLimits::default(), None);
+        let (retry, needs, webhook) = (None, None, None);
+        Self { retry, max_lost_attempts, needs, times, webhook, ..self.clone() }
     }
 }
 

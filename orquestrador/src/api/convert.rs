@@ -294,6 +294,7 @@ pub fn task_spec(
         payload: payload.map(|payload| content(payload.clone()).0).unwrap_or_default(),
         delivery: delivery(terms.delivery).into(),
         retry: retry(terms).map(Box::new),
+        max_lost_attempts: terms.max_lost_attempts.unwrap_or_default().into(),
         queue: terms.queue.to_string(),
         priority: terms.priority.into(),
         attempt_timeout_ms: terms.times.attempt_ms,

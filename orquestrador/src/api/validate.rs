@@ -81,6 +81,7 @@ impl Violations {
         let way = Way {
             delivery: spec.delivery,
             retry: spec.retry.map(|retry| *retry),
+            max_lost_attempts: spec.max_lost_attempts,
             queue: &spec.queue,
             priority: spec.priority,
             attempt_ms: spec.attempt_timeout_ms,

@@ -71,6 +71,8 @@ pub struct Retry {
     retry_max_delay: Option<Duration>,
     #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "retries")]
     retry_on: Vec<String>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub max_lost_attempts: Option<u32>,
 }
 
 /// One of these that no failure has, misspelt or not, and the one that is probably meant. A handler of one's own may
@@ -107,6 +109,11 @@ impl Retry {
     /// See [`unknown_code`].
     pub fn unknown_code(&self, has_own_codes: bool) -> Option<(String, Option<&'static str>)> {
         unknown_code(&self.retry_on, has_own_codes)
+    }
+
+    /// Whether there is something that what is done once only cannot have.
+    pub fn is_any(&self) -> bool {
+        self.policy().is_some() || self.max_lost_attempts.is_some()
     }
 
     /// `None` if nothing is to be retried.

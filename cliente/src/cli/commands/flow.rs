@@ -272,6 +272,12 @@ fn spec(
         return Err(("retries", "at-most-once".to_owned()));
     }
     let common = &task.common;
+    spec.max_lost_attempts = common.max_lost_attempts.or(options.retry.max_lost_attempts);
+    if let Some(most) = spec.max_lost_attempts
+        && (!(1..=1_000).contains(&most) || spec.delivery == cliente::Delivery::AtMostOnce)
+    {
+        return Err(("max_lost_attempts", most.to_string()));
+    }
     spec.times = TimeLimits {
         attempt: time("attempt_timeout", common.attempt_timeout.as_deref())?.or(times.attempt),
         begin: time("expires", common.expires.as_deref())?.or(times.begin),

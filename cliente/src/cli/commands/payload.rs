@@ -42,6 +42,7 @@ pub struct Template {
     pub handler: String,
     delivery: Delivery,
     retry: Option<RetryPolicy>,
+    max_lost_attempts: Option<u32>,
     start: Start,
     place: Place,
     times: TimeLimits,
@@ -103,7 +104,8 @@ impl Template {
                 (Some(payload), false) => Content::Bytes(payload_bytes(payload)?),
             }
         };
-        let retry = options.retry.policy();
+        let (retry, max_lost_attempts) =
+            (options.retry.policy(), options.retry.max_lost_attempts);
         let start = options.start();
         let (place, times) = (options.way.place(), options.way.times());
         let delivery = options.delivery.into();
@@ -114,6 +116,7 @@ impl Template {
             handler,
             delivery,
             retry,
+            max_lost_attempts,
             start,
             place,
             times,
@@ -169,6 +172,7 @@ impl Template {
         TaskSpec {
             delivery: self.delivery,
             retry: self.retry.clone(),
+            max_lost_attempts: self.max_lost_attempts,
             start: self.start,
             place: self.place.clone(),
             times: self.times,
@@ -226,7 +230,7 @@ fn check(options: &Submit, handler: &str) -> Result<(), Failure> {
     let problem = if inputs.into_iter().filter(|input| input.as_deref() == Some(STDIN)).count() > 1
     {
         ClientMessage::TwoInputs
-    } else if options.retry.policy().is_some() && options.delivery == args::Delivery::AtMostOnce {
+    } else if options.retry.is_any() && options.delivery == args::Delivery::AtMostOnce {
         ClientMessage::OnceIsNotRetried
     } else if let Some((code, meant)) = options.retry.unknown_code(handler != COMMAND) {
         ClientMessage::Usage(UsageMessage::UnknownFailure { flag: "--retry-on", code, meant })

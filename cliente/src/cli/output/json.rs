@@ -202,6 +202,7 @@ fn asked(spec: &TaskSpec) -> Value {
         "payload": (!spec.payload.is_empty()).then(|| result_value(&spec.handler, &spec.payload)),
         "max_attempts": retry.map_or(1, |retry| retry.max_attempts),
         "retry_on": retry.map(|retry| &retry.codes),
+        "max_lost_attempts": (spec.max_lost_attempts > 0).then_some(spec.max_lost_attempts),
         "attempt_timeout_ms": spec.attempt_timeout_ms,
         "expires_after_ms": spec.expires_after_ms,
         "deadline_after_ms": spec.deadline_after_ms,

@@ -222,7 +222,9 @@ fn terms(spec: &TaskSpec) -> String {
         ("--deadline", spec.deadline_after_ms),
     ];
     let times = times.into_iter().filter_map(|(flag, ms)| Some(format!("{flag} {}ms", ms?)));
-    retries.into_iter().chain(times).collect::<Vec<_>>().join("  ")
+    let most = Some(spec.max_lost_attempts).filter(|most| *most > 0);
+    let lost = most.map(|most| format!("--max-lost-attempts {most}"));
+    retries.into_iter().chain(lost).chain(times).collect::<Vec<_>>().join("  ")
 }
 
 fn progress(progress: &Progress) -> String {

@@ -251,7 +251,7 @@ impl Machine {
             self.record(Event::TaskLost { task, attempt, cause, at: now }, step);
             let (state, failure) = (TaskState::Lost, None);
             step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
-        } else if lost < self.limits.max_lost_attempts {
+        } else if lost < self.office.max_lost(&self.state, &self.state.tasks[slot]) {
             let class = self.state.tasks[slot].class;
             self.record(Event::TaskRequeued { task, attempt, at: now }, step);
             self.office.refresh_class(&self.state, class);

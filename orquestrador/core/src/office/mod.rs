@@ -249,7 +249,7 @@ impl Office {
         let head =
             board.filter(|_| !desk.offering.is_empty()).and_then(|b| b.first().zip(b.rank()));
         let Some((head, rank)) = head else { return Standing::default() };
-        let may_wait = first_of(state, head).is_some_and(|task| may_wait(state, task));
+        let may_wait = first_of(state, head).is_some_and(|task| self.may_wait(state, task));
         let first = desk.first();
         let can_start = first.is_some_and(|rank| !rank.is_ahead);
         let is_ready = can_start || first.is_some() && may_wait;
@@ -313,37 +313,43 @@ impl Office {
             Some(PendingReason::AllBusy)
         } else {
             let first = state.classes[class].line.first(&state.tasks);
-            let is_suspect = first.is_some_and(|(_, task)| self.is_suspect(&state.tasks[task]));
+            let is_suspect = first.is_some_and(|(_, task)| self.is_suspect(state, &state.tasks[task]));
             is_suspect.then_some(PendingReason::Suspect)
         }
     }
 
     /// Should the worker be lost with it once more, it is quarantined: until then it runs beside no other such task, so that
     /// none is taken for the one that kills workers because it ran beside that.
-    fn is_suspect(&self, task: &Task) -> bool {
+    fn is_suspect(&self, state: &State, task: &Task) -> bool {
         let present = u32::from(task.state() == TaskState::Running);
         let before = task.lost_attempts().saturating_sub(present);
-        before > 0 && before + 1 >= self.max_lost
+        before > 0 && before + 1 >= self.max_lost(state, task)
+    }
+
+    /// Whether a worker may hold the task without starting it. Should the worker be lost, nobody knows that it had
+    /// not begun: what may be started once only would be lost for nothing, what fails with the first worker that it
+    /// loses would fail for nothing, and whatever stands beside a task that kills its workers would be quarantined with it.
+    fn may_wait(&self, state: &State, task: Slot<Task>) -> bool {
+        let task = &state.tasks[task];
+        state.terms_of(task.class).delivery == Delivery::AtLeastOnce
+            && state.terms_of(task.class).needs.as_deref().is_none_or(Needs::is_one_slot)
+            && task.lost_attempts() == 0
+            && self.max_lost(state, task) > 1
+            && task.body.payload_bytes() <= MAX_WAITING_BYTES as u64
+    }
+
+    /// With so many lost attempts the task fails.
+    pub fn max_lost(&self, state: &State, task: &Task) -> u32 {
+        state.terms_of(task.class).max_lost_attempts.map_or(self.max_lost, u32::from)
     }
 
     fn runs_suspect(&self, state: &State, worker: Slot<Worker>) -> bool {
         let mut running = state.workers[worker].running.values();
-        running.any(|task| self.is_suspect(&state.tasks[*task]))
+        running.any(|task| self.is_suspect(state, &state.tasks[*task]))
     }
 }
 
 /// The oldest task that waits, of the class that stands there.
 fn first_of(state: &State, post: Post) -> Option<Slot<Task>> {
     state.classes[post.class].line.first(&state.tasks).map(|(_, task)| task)
-}
-
-/// Whether a worker may hold the task without starting it. Should the worker be lost, nobody knows that it had
-/// not begun: what may be started once only would be lost for nothing, and whatever stands beside a task
-/// that kills its workers would be quarantined with it.
-fn may_wait(state: &State, task: Slot<Task>) -> bool {
-    let task = &state.tasks[task];
-    state.terms_of(task.class).delivery == Delivery::AtLeastOnce
-        && state.terms_of(task.class).needs.as_deref().is_none_or(Needs::is_one_slot)
-        && task.lost_attempts() == 0
-        && task.body.payload_bytes() <= MAX_WAITING_BYTES as u64
 }

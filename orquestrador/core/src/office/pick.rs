@@ -2,7 +2,7 @@
 
 use super::board::Precedence;
 use super::desks::DeskId;
-use super::{Office, first_of, may_wait};
+use super::{Office, first_of};
 use crate::ids::Timestamp;
 use crate::state::State;
 use crate::state::queues::Queue;
@@ -74,9 +74,9 @@ impl Office {
         desk: DeskId,
         (task, precedence): (Slot<Task>, Precedence),
     ) -> Option<Slot<Worker>> {
-        let is_suspect = self.is_suspect(&state.tasks[task]);
+        let is_suspect = self.is_suspect(state, &state.tasks[task]);
         for (rank, worker) in &self.desks.get(desk).free {
-            let is_held = || !may_wait(state, task) || self.is_awaited(state, *worker, precedence);
+            let is_held = || !self.may_wait(state, task) || self.is_awaited(state, *worker, precedence);
             if rank.is_ahead && is_held() {
                 return None;
             }

@@ -233,6 +233,7 @@ fn terms() -> impl Strategy<Value = Terms> {
     let terms = prop_oneof![
         1 => Just(Terms::from(Delivery::AtLeastOnce)),
         1 => Just(Terms::from(Delivery::AtMostOnce)),
+        1 => (1..3u16).prop_map(|most| Terms { max_lost_attempts: Some(most), ..Terms::default() }),
         2 => retry.prop_map(|retry| Terms { retry: Some(Box::new(retry)), ..Terms::default() }),
     ];
     let priority = prop_oneof![2 => Just(0), 1 => -2..3i8];

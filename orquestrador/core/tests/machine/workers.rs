@@ -1,6 +1,7 @@
-use orquestrador_core::command::ConnectWorker;
+use orquestrador_core::command::{ConnectWorker, NewTask};
 use orquestrador_core::effect::PendingReason;
 use orquestrador_core::ids::{ProcessId, SessionId, Timestamp};
+use orquestrador_core::terms::Terms;
 use orquestrador_core::{Answer, Command, Effect, Limits, Step};
 
 use crate::scene::*;
@@ -374,6 +375,44 @@ fn a_task_that_loses_too_many_workers_is_quarantined() {
         > new worker w1
         > stop 1/2 on 1"#,
     );
+}
+
+/// A task that says with how many lost workers it fails.
+fn losing(id: u128, most: u16) -> Command {
+    let terms = Terms { max_lost_attempts: Some(most), ..Terms::default() }.shared();
+    submit_tasks("ana", vec![NewTask { terms, ..task(id, "echo", "payload") }])
+}
+
+#[test]
+fn a_task_may_say_itself_with_how_many_lost_workers_it_fails() {
+    let mut scene = Scene::new(Limits { max_lost_attempts: 2, ..Limits::default() });
+    let restarted = |run| connecting(|w| (w.slots, w.incarnation) = (3, ProcessId(run)));
+    scene.step(0, connect(1, 3));
+    for task in [losing(1, 1), losing(2, 3), submit(&[3])] {
+        scene.step(0, task);
+    }
+    let mut ends = Vec::new();
+    for run in 2..5 {
+        let step = lines(&scene.step(0, restarted(run)));
+        ends.push(step.into_iter().filter(|line| line.starts_with("failed")).collect::<Vec<_>>());
+    }
+    assert_eq!(
+        ends,
+        [["failed 1/1 QUARANTINED"], ["failed 3/2 QUARANTINED"], ["failed 2/3 QUARANTINED"]]
+    );
+}
+
+#[test]
+fn what_fails_with_the_first_lost_worker_never_waits_at_one() {
+    let waiting = |most| {
+        let mut scene = Scene::new(Limits::default());
+        scene.step(0, connect(1, 1));
+        scene.step(0, prefetch(1, 3));
+        scene.step(0, submit(&[1]));
+        let step = lines(&scene.step(0, losing(2, most)));
+        step.iter().any(|line| line.starts_with("assigned 2/"))
+    };
+    assert_eq!([1, 2].map(waiting), [false, true]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::webhooks;
 
 use super::{MAX_NAME, MAX_SLOTS, MAX_TASKS, Violations, name_violation, parse_id};
 
-/// Of one task, that fail.
+/// Of one task, that fail, or are lost.
 const MAX_ATTEMPTS: u16 = 1_000;
 /// A day.
 const MAX_DELAY_MS: u32 = 86_400_000;
@@ -29,6 +29,8 @@ const LAST_MOMENT_MS: u64 = 253_402_300_799_999;
 pub(super) struct Way<'a> {
     pub delivery: i32,
     pub retry: Option<proto::RetryPolicy>,
+    /// 0: as many as the cluster says.
+    pub max_lost_attempts: u32,
     pub queue: &'a str,
     pub priority: i32,
     pub attempt_ms: Option<u64>,
@@ -157,6 +159,7 @@ impl Violations {
             Some(retry) => self.retry(path, retry),
             None => None,
         };
+        let max_lost_attempts = self.max_lost(path, way.max_lost_attempts, known);
         if let Some(why) = name_violation(queue).filter(|_| !queue.is_empty()) {
             self.add(format!("{}.queue", path()), why);
         }
@@ -185,6 +188,7 @@ impl Violations {
         let terms = Terms {
             delivery,
             retry,
+            max_lost_attempts,
             queue,
             priority,
             times,
@@ -195,6 +199,24 @@ impl Violations {
             webhook,
         };
         Some(terms.shared())
+    }
+
+    fn max_lost(
+        &mut self,
+        path: &impl Fn() -> String,
+        most: u32,
+        delivery: Option<Delivery>,
+    ) -> Option<u16> {
+        let field = || format!("{}.max_lost_attempts", path());
+        let most = u16::try_from(most).ok().filter(|most| *most <= MAX_ATTEMPTS);
+        if most.is_none() {
+            self.add(field(), format!("1 to {MAX_ATTEMPTS} are allowed, and 0 for the cluster's"));
+        }
+        let most = most.filter(|most| *most > 0);
+        if most.is_some() && delivery == Some(Delivery::AtMostOnce) {
+            self.add(field(), "is not for tasks that may be started once at most");
+        }
+        most
     }
 
     /// In its normal form; empty: none.

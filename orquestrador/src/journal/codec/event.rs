@@ -525,6 +525,10 @@ pub(super) fn terms(
     let webhook = (!terms.webhook.is_empty()).then(|| terms.webhook.as_str().into());
     let priority = i8::try_from(priority).map_err(|_| CodecError::Invalid("priority"))?;
     let times = TimeLimits { attempt_ms, begin_ms, end_ms };
+    let max_lost_attempts = match terms.max_lost_attempts {
+        0 => None,
+        most => Some(u16::try_from(most).map_err(|_| CodecError::Invalid("max_lost_attempts"))?),
+    };
     let retry = retry.map(|retry| -> Result<_, CodecError> {
         let proto::RetryTerms { max_attempts, first_delay_ms, max_delay_ms, codes } = retry;
         let max_attempts =
@@ -532,8 +536,19 @@ pub(super) fn terms(
         Ok(Box::new(RetryPolicy { max_attempts, first_delay_ms, max_delay_ms, codes }))
     });
     let (queue, retry) = (named(&queue), retry.transpose()?);
-    let terms =
-        Terms { delivery, retry, queue, priority, times, needs, origin, schedule, group, webhook };
+    let terms = Terms {
+        delivery,
+        retry,
+        max_lost_attempts,
+        queue,
+        priority,
+        times,
+        needs,
+        origin,
+        schedule,
+        group,
+        webhook,
+    };
     Ok(terms.shared())
 }
 
@@ -573,6 +588,7 @@ pub(super) fn terms_to_proto(terms: &Terms) -> Option<proto::TaskTerms> {
         origin_first: origin.as_deref().map(|origin| id(origin.first)),
         schedule: schedule.as_ref().map(ToString::to_string).unwrap_or_default(),
         group: group.as_ref().map(ToString::to_string).unwrap_or_default(),
+        max_lost_attempts: terms.max_lost_attempts.unwrap_or_default().into(),
         webhook: webhook.as_ref().map(ToString::to_string).unwrap_or_default(),
     };
     (terms != proto::TaskTerms::default()).then_some(terms)
