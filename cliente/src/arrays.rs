@@ -115,7 +115,18 @@ impl ArraySpec {
 impl From<ArraySpec> for proto::ArraySpec {
     fn from(array: ArraySpec) -> Self {
         let ArraySpec { array_id, handler, payload, delivery, retry, place, .. } = array;
-        let ArraySpec { max_lost_attempts, start, times, after, blobs, needs, group, webhook, numbers, .. } = array;
+        let ArraySpec {
+            max_lost_attempts,
+            start,
+            times,
+            after,
+            blobs,
+            needs,
+            group,
+            webhook,
+            numbers,
+            ..
+        } = array;
         Self {
             array_id: canonical_task_id(&array_id),
             handler,

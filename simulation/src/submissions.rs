@@ -74,7 +74,17 @@ fn terms(id: TaskId, delivery: Delivery) -> Terms {
     let target = (id.0 % 6 == 2).then_some(id.0 / 6 % 3);
     let webhook = target.map(|nth| format!("https://{nth}.example/hook").as_str().into());
     let max_lost_attempts = fails_with_its_worker.then_some(1);
-    let terms = Terms { delivery, retry, queue, priority, times, needs, group, webhook, ..Terms::default() };
+    let terms = Terms {
+        delivery,
+        retry,
+        queue,
+        priority,
+        times,
+        needs,
+        group,
+        webhook,
+        ..Terms::default()
+    };
     Terms { max_lost_attempts, ..terms }
 }
 

@@ -82,6 +82,12 @@ fn of_an_array_or_a_group_what_failed_is_done_once_more_and_nothing_else() -> an
     };
     assert!(of_array.iter().all(|task| of(task).as_deref() == Some(&arrays[0])), "{of_array:?}");
     assert!(cli.json(&["retry", &arrays[0]])?.is_empty(), "each of them once");
+    let mended = cli.json(&["status", &arrays[0]])?.remove(0);
+    assert_eq!((&mended["state"], &mended["retried"]), (&"SUCCEEDED".into(), &2.into()));
+    assert_eq!(mended["tasks"]["FAILED"], 2, "as they ended: {mended}");
+    let waited = [&arrays[0], &arrays[1]].map(|array| cli.run(&["wait", array]));
+    let codes = waited.into_iter().map(|run| Ok(run?.code)).collect::<anyhow::Result<Vec<_>>>()?;
+    assert_eq!(codes, [Some(exit::OK.into()), Some(exit::TASK_FAILED.into())]);
 
     let none = cli.json(&["retry", "--failed", "--group", "norte"])?;
     assert!(none.is_empty(), "{none:?}");

@@ -156,3 +156,39 @@ fn explained(
     assert_eq!(listed.len(), 4, "{listed:?}");
     Ok(())
 }
+
+#[test]
+fn a_task_that_allows_one_lost_worker_fails_with_it_and_another_one_goes_on_elsewhere()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let stage = Stage::new(dir.path());
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 2, &["--slots", "2"])?;
+    let script = stage.script();
+    let program = ["--", "sh", "-c", &script];
+    let submit = |most: &[&str]| cli.json(&[&["submit", "--count", "2"], most, &program].concat());
+    let fragile: BTreeSet<_> = submit(&["--max-lost-attempts", "1"])?.iter().map(id).collect();
+    let usual: BTreeSet<_> = submit(&[])?.iter().map(id).collect();
+    stage.wait_until_started(4);
+    let asked = cli.json(&["status", fragile.first().expect("there are two")])?.remove(0);
+    assert_eq!(asked["asked"]["max_lost_attempts"], 1, "{asked}");
+
+    // One of each kind runs on either.
+    kill_worker(&mut cluster, 0)?;
+    cluster.kill_principal()?;
+    std::fs::write(&stage.go, "")?;
+    let ended = ends(&cli, &fragile.union(&usual).cloned().collect())?;
+    let of = |ids: &BTreeSet<String>| {
+        let mut ends: Vec<_> = ids.iter().map(|id| state(&ended[id]).to_owned()).collect();
+        ends.sort();
+        ends
+    };
+    assert_eq!(of(&fragile), ["FAILED", "SUCCEEDED"], "{ended:?}");
+    assert_eq!(of(&usual), ["SUCCEEDED", "SUCCEEDED"], "{ended:?}");
+    let failed = fragile.iter().find(|id| state(&ended[*id]) == "FAILED").expect("there is one");
+    assert_eq!(ended[failed]["error"]["code"], "QUARANTINED", "{}", ended[failed]);
+    assert_eq!(stage.started()[failed], 1, "it went to no second worker");
+    let both = ["submit", "--max-lost-attempts", "2", "--delivery", "at-most-once"];
+    let refused = cli.run(&[&both[..], &program].concat())?;
+    assert_eq!(refused.code, Some(common::exit::USAGE.into()), "{refused:?}");
+    Ok(())
+}

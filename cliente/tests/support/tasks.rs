@@ -52,8 +52,11 @@ impl Script {
             return Err(grpc_status::status(ErrorCode::ArrayNotFound, text));
         };
         let count = |state| tasks.values().filter(|task| task.state() == state).count() as u32;
+        let of_all = [TaskState::Running, TaskState::Queued, TaskState::Failed, TaskState::Lost];
+        let state = of_all.into_iter().chain([TaskState::Cancelled]).find(|s| count(*s) > 0);
         Ok(Array {
             array_id: id.to_owned(),
+            state: state.unwrap_or(TaskState::Succeeded).into(),
             handler: task.handler.clone(),
             delivery: task.delivery,
             first: *first,

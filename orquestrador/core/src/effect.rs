@@ -255,6 +255,10 @@ pub struct ArraySnapshot {
     pub counts: [u64; 6],
     /// So many of the finished ones are no longer known.
     pub forgotten: u64,
+    /// So many did not succeed and are done once more.
+    pub retried: u64,
+    /// The one word for all of it, where what does a task once more stands for it: as of a group.
+    pub state: TaskState,
     /// Of the next of its tasks to begin.
     pub wait: WaitSnapshot,
 }
@@ -295,15 +299,19 @@ impl GroupSnapshot {
     /// The one word for all of it: queued before any of it has begun, running until all of it is finished; then the
     /// worst end of any of its tasks.
     pub fn state(&self) -> TaskState {
-        let total: u64 = self.counts.iter().sum();
-        if self.open() > 0 {
-            let is_untouched = self.count(TaskState::Queued) == total && self.started_at.is_none();
-            return if is_untouched { TaskState::Queued } else { TaskState::Running };
-        }
-        let worst = [TaskState::Failed, TaskState::Lost, TaskState::Cancelled];
-        let is_any = |state: &TaskState| self.count(*state) > 0;
-        worst.into_iter().find(is_any).unwrap_or(TaskState::Succeeded)
+        of_all(&self.counts, self.started_at.is_some())
     }
+}
+
+/// The one word for tasks of which so many are in each state.
+pub(crate) fn of_all(counts: &[u64; 6], has_begun: bool) -> TaskState {
+    let count = |state: TaskState| counts[state as usize];
+    if count(TaskState::Queued) + count(TaskState::Running) > 0 {
+        let is_untouched = count(TaskState::Queued) == counts.iter().sum() && !has_begun;
+        return if is_untouched { TaskState::Queued } else { TaskState::Running };
+    }
+    let worst = [TaskState::Failed, TaskState::Lost, TaskState::Cancelled];
+    worst.into_iter().find(|state| count(*state) > 0).unwrap_or(TaskState::Succeeded)
 }
 
 /// A queue as others see it.

@@ -187,6 +187,9 @@ fn arrays(state: &State) -> Result<(), String> {
         }
         ensure(array.counts == counts, || wrong("the counts are not those of its records"))?;
         ensure(array.waiting() == waiting, || wrong("another number waits"))?;
+        let tasks = (0..array.count).filter_map(|place| state.tasks.find(array.task(place)));
+        let again = tasks.filter_map(|task| state.tasks[task].finished()?.again.as_deref()?.by);
+        ensure(again.count() == array.repeated as usize, || wrong("another number is repeated"))?;
         let known = u64::from(records + waiting);
         let is_complete = known + array.forgotten.total() == u64::from(array.count);
         ensure(is_complete, || wrong("tasks are missing"))?;

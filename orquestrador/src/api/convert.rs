@@ -184,6 +184,8 @@ pub fn array(snapshot: &ArraySnapshot) -> proto::Array {
         cancelled: count(TaskState::Cancelled),
         lost: count(TaskState::Lost),
         forgotten: number(snapshot.forgotten),
+        state: state(snapshot.state).into(),
+        retried: number(snapshot.retried),
         queue: (*snapshot.queue.0).into(),
         priority: snapshot.priority.into(),
         group: group(&snapshot.group),

@@ -75,7 +75,7 @@ pub async fn submit(
 /// The numbers of the first ones that did not succeed.
 async fn say_which_failed(context: &Context, array: &Array) -> Result<(), Failure> {
     let count = array.failed.saturating_add(array.lost);
-    if count == 0 {
+    if count == 0 || array.state() == TaskState::Succeeded {
         return Ok(());
     }
     // Of very many nobody reads which were the first.
@@ -110,7 +110,7 @@ async fn unsuccessful(context: &Context, array_id: &str) -> Result<Vec<u32>, Fai
     Ok(tasks.iter().rev().filter_map(number).collect())
 }
 
-/// `is_alone`: nothing else says why it waits.
+/// Also until what does tasks of it once more has ended. `is_alone`: nothing else says why it waits.
 pub async fn until_ended(
     context: &Context,
     array_id: &str,
@@ -131,7 +131,7 @@ pub async fn until_ended(
         };
         let open = now.queued.saturating_add(now.running);
         bar.set_position(now.count.saturating_sub(open).into());
-        if open == 0 {
+        if open == 0 && !matches!(now.state(), TaskState::Queued | TaskState::Running) {
             bar.finish_and_clear();
             return Ok(now);
         }

@@ -192,6 +192,7 @@ fn tell(context: &Context, (name, work): (&str, &Work), receipt: Receipt) -> Res
             let array = Array {
                 array_id: spec.array_id.clone(),
                 handler: spec.handler.clone(),
+                state: TaskState::Queued.into(),
                 first: spec.numbers.start,
                 count: spec.numbers.end - spec.numbers.start,
                 queued: spec.numbers.end - spec.numbers.start,

@@ -104,8 +104,7 @@ impl Template {
                 (Some(payload), false) => Content::Bytes(payload_bytes(payload)?),
             }
         };
-        let (retry, max_lost_attempts) =
-            (options.retry.policy(), options.retry.max_lost_attempts);
+        let (retry, max_lost_attempts) = (options.retry.policy(), options.retry.max_lost_attempts);
         let start = options.start();
         let (place, times) = (options.way.place(), options.way.times());
         let delivery = options.delivery.into();

@@ -238,7 +238,7 @@ async fn failed(
     open.tasks.extend(unfinished.map(|task| (task.task_id.clone(), None)));
     for id in arrays {
         let (array, receipt) = context.client.array(&id).await?;
-        if array.queued + array.running > 0 {
+        if !cliente::is_final(array.state()) {
             open.arrays.push((id, receipt));
         }
     }

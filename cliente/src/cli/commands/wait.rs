@@ -38,7 +38,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Where all that failed of it has succeeded since, all of it has.
     pub fn of_array(array: &Array) -> Self {
+        if array.state() == TaskState::Succeeded {
+            return Self { succeeded: array.count.into(), ..Self::default() };
+        }
         Self {
             succeeded: array.succeeded.into(),
             failed: array.failed.into(),

@@ -241,6 +241,8 @@ fn array(array: &Array, receipt: &Receipt) -> Value {
         "count": array.count,
         "owner": word(&array.owner),
         "submitted_at": time(array.submitted_at_ms),
+        "state": state(array.state()),
+        "retried": array.retried,
         "tasks": {
             "QUEUED": array.queued,
             "RUNNING": array.running,

@@ -295,11 +295,13 @@ impl Output for Table {
             0 => String::new(),
             count => count.to_string(),
         };
+        let retried = if array.retried > 0 { array.retried.to_string() } else { String::new() };
         let last = array.first.saturating_add(array.count).saturating_sub(1);
         self.details(&[
             (Label::Array, array.array_id.clone()),
-            (Label::Tasks, format!("{} ({}-{last})", array.count, array.first)),
-            (Label::Status, counts),
+            (Label::Status, state_word(array.state(), self.lang).to_owned()),
+            (Label::Tasks, format!("{} ({}-{last})  {counts}", array.count, array.first)),
+            (Label::Retried, retried),
             (Label::Waiting, waits_on(pending, array.waits_for, &array.waits_on)),
             (Label::NotBefore, time(array.not_before_ms)),
             (Label::WithoutRecord, forgotten),

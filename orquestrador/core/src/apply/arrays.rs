@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Applied;
+use super::counts::Counted;
 use super::hold::Hold;
 use crate::digest;
 use crate::effect::TaskState;
@@ -88,6 +89,7 @@ impl State {
             early,
             front: None,
             counts: [0; 6],
+            repeated: 0,
             forgotten,
             failed: restored.failed,
         });
@@ -268,11 +270,15 @@ impl State {
         }
     }
 
-    /// The state of a task of an array was counted, or is no longer.
-    pub(super) fn count_within_array(&mut self, id: TaskId, state: TaskState, is_counted: bool) {
+    /// A record of a task of an array counts, or no longer.
+    pub(super) fn count_within_array(&mut self, id: TaskId, task: Counted, is_counted: bool) {
         if let Some((slot, _)) = self.arrays.find_task(id) {
-            let count = &mut self.arrays[slot].counts[state as usize];
+            let array = &mut self.arrays[slot];
+            let count = &mut array.counts[task.state as usize];
             *count = if is_counted { *count + 1 } else { *count - 1 };
+            let repeated = u32::from(task.is_repeated);
+            array.repeated =
+                if is_counted { array.repeated + repeated } else { array.repeated - repeated };
         }
     }
 

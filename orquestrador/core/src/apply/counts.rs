@@ -14,11 +14,13 @@ use crate::state::tasks::Task;
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(super) struct Counted {
-    state: TaskState,
+    pub(super) state: TaskState,
     owner: Slot<Owner>,
     queue: Slot<Queue>,
     group: Option<Slot<Group>>,
     is_to_report: bool,
+    /// Another task does it once more.
+    pub(super) is_repeated: bool,
 }
 
 impl State {
@@ -26,7 +28,9 @@ impl State {
         let class = &self.classes[task.class];
         let is_to_report = class.terms.webhook.is_some();
         let Class { owner, queue, group, .. } = *class;
-        Counted { state: task.state(), owner, queue, group, is_to_report }
+        let again = task.finished().and_then(|finished| finished.again.as_deref());
+        let is_repeated = again.is_some_and(|again| again.by.is_some());
+        Counted { state: task.state(), owner, queue, group, is_to_report, is_repeated }
     }
 
     /// Before a record changes; [`State::count_in`] must follow. Its owner, queue and group stay.
@@ -58,8 +62,8 @@ impl State {
             self.groups.count(group, after.state, 1, true);
         }
         let id = self.tasks[slot].id();
-        self.count_within_array(id, before.state, false);
-        self.count_within_array(id, after.state, true);
+        self.count_within_array(id, before, false);
+        self.count_within_array(id, after, true);
     }
 
     /// A new record.
@@ -72,7 +76,7 @@ impl State {
         if let Some(group) = after.group {
             self.groups.count(group, after.state, 1, true);
         }
-        self.count_within_array(self.tasks[slot].id(), after.state, true);
+        self.count_within_array(self.tasks[slot].id(), after, true);
     }
 
     /// Before a record is removed.
@@ -85,7 +89,7 @@ impl State {
         if let Some(group) = before.group {
             self.groups.count(group, before.state, 1, false);
         }
-        self.count_within_array(self.tasks[slot].id(), before.state, false);
+        self.count_within_array(self.tasks[slot].id(), before, false);
     }
 
     fn enter_digest(&mut self, slot: Slot<Task>) -> Counted {

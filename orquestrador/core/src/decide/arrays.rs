@@ -3,9 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::query::MAX_SCANNED;
+use crate::apply::Fate;
 use crate::command::{NewArray, NewWork};
 use crate::digest;
-use crate::effect::{Answer, ArraySnapshot, Effect, Notice, TaskSnapshot, TaskState, WaitSnapshot};
+use crate::effect::{
+    self, Answer, ArraySnapshot, Effect, Notice, TaskSnapshot, TaskState, WaitSnapshot,
+};
 use crate::event::{ArrayFailure, Event};
 use crate::ids::{ArrayId, Attempt, TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
@@ -237,8 +241,22 @@ impl Machine {
             submitted_at: array.submitted_at,
             counts: array.all_counts(),
             forgotten: array.forgotten.total(),
+            retried: self.state.repeated_of(array),
+            state: self.state_of(array),
             wait: next.map(|front| self.wait(front)).unwrap_or_default(),
         }
+    }
+
+    /// Of an array so long that it would take much time to follow its repetitions, they are not followed.
+    fn state_of(&self, array: &Array) -> TaskState {
+        let state = effect::of_all(&array.all_counts(), array.begun > 1);
+        let is_bounded = array.begun as usize <= MAX_SCANNED;
+        if array.is_open() || !is_bounded || self.state.repeated_of(array) == 0 {
+            return state;
+        }
+        let Ok(present) = self.state.present_of(TaskId(array.id.0)) else { return state };
+        let is_open = present.iter().any(|id| self.state.fate(*id) == Some(Fate::Open));
+        if is_open { TaskState::Running } else { TaskState::Succeeded }
     }
 
     /// Of a task that waits, or ended before its turn.

@@ -313,7 +313,8 @@ impl Office {
             Some(PendingReason::AllBusy)
         } else {
             let first = state.classes[class].line.first(&state.tasks);
-            let is_suspect = first.is_some_and(|(_, task)| self.is_suspect(state, &state.tasks[task]));
+            let is_suspect =
+                first.is_some_and(|(_, task)| self.is_suspect(state, &state.tasks[task]));
             is_suspect.then_some(PendingReason::Suspect)
         }
     }

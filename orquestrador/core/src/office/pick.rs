@@ -76,7 +76,8 @@ impl Office {
     ) -> Option<Slot<Worker>> {
         let is_suspect = self.is_suspect(state, &state.tasks[task]);
         for (rank, worker) in &self.desks.get(desk).free {
-            let is_held = || !self.may_wait(state, task) || self.is_awaited(state, *worker, precedence);
+            let is_held =
+                || !self.may_wait(state, task) || self.is_awaited(state, *worker, precedence);
             if rank.is_ahead && is_held() {
                 return None;
             }

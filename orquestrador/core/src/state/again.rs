@@ -83,9 +83,9 @@ impl State {
         let ends = [TaskState::Failed, TaskState::Cancelled, TaskState::Lost];
         let mut left: u64 = ends.into_iter().map(|end| counts[end as usize]).sum();
         let mut next = Vec::new();
-        if array.failed_apart() > 0 {
+        if let Some(first) = array.first_failed_apart() {
             left -= u64::from(array.failed_apart());
-            let by = self.repeated_apart(array, array.begun).ok_or(id)?;
+            let by = self.repeated_apart(array, first).ok_or(id)?;
             next.extend(by.in_array().map(|(array, _)| TaskId(array.0)));
         }
         let records = (0..array.begun).filter_map(|place| self.tasks.find(array.task(place)));
@@ -101,6 +101,13 @@ impl State {
     /// The last that did the task once more.
     fn repeated_by(&self, slot: Slot<Task>) -> Option<TaskId> {
         self.tasks[slot].finished()?.again.as_deref()?.by
+    }
+
+    /// So many of the array's tasks did not succeed and are done once more.
+    pub fn repeated_of(&self, array: &Array) -> u64 {
+        let first = array.first_failed_apart();
+        let by = first.and_then(|place| self.repeated_apart(array, place));
+        u64::from(array.repeated) + by.map_or(0, |_| u64::from(array.failed_apart()))
     }
 
     /// The task that does this one once more, which failed with its array before its turn.

@@ -36,6 +36,8 @@ pub struct Array {
     pub front: Option<Slot<Task>>,
     /// Of the tasks that have a record, in the order of [`TaskState::ALL`].
     pub counts: [u32; 6],
+    /// Of the tasks that have a record, so many are done once more.
+    pub repeated: u32,
     pub forgotten: Forgotten,
     /// Why those behind `begun` failed that are not early; then none waits.
     pub failed: Option<ArrayFailure>,
@@ -76,6 +78,13 @@ impl Array {
     /// Why the task failed without ever having had a record.
     pub fn failure_of(&self, place: u32) -> Option<ArrayFailure> {
         self.failed.filter(|_| self.is_apart(place))
+    }
+
+    /// Where the first of those stands that failed without ever having had a record.
+    pub fn first_failed_apart(&self) -> Option<u32> {
+        self.failed?;
+        let place = self.early.places.around(self.begun).map_or(self.begun, |early| early.end);
+        (place < self.count).then_some(place)
     }
 
     /// Tasks that failed without ever having had a record.

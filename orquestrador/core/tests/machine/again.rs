@@ -1,4 +1,5 @@
 use orquestrador_core::command::{After, Condition, Delivery, NewArray, NewTask};
+use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{SessionId, TaskId};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{Origin, Terms, TimeLimits};
@@ -240,8 +241,17 @@ fn an_array_that_was_skipped_is_done_once_more_as_another() {
         panic!("it is known")
     };
     assert_eq!(snapshot.retry_of, Some(TaskId(in_array(7, 2))));
+    let state = |scene: &mut Scene, n| match scene.step(0, query_array("ana", n)).effects.pop() {
+        Some(Effect::Answer { answer: Ok(Answer::Array { snapshot }), .. }) => {
+            (snapshot.state, snapshot.retried)
+        }
+        other => panic!("it is known: {other:?}"),
+    };
     scene.step(0, succeed(1, attempt(in_array(8, 0), 1)));
+    assert_eq!(state(&mut scene, 8), (TaskState::Running, 0));
     scene.step(0, succeed(1, attempt(in_array(8, 2), 1)));
+    assert_eq!(state(&mut scene, 8), (TaskState::Cancelled, 0), "as one of it is");
+    assert_eq!(state(&mut scene, 7), (TaskState::Failed, 2), "one of it is cancelled");
     scene.step(0, succeed(1, attempt(30, 1)));
     let group = of_group(&mut scene);
     assert!(group.contains("3 retried"), "{group}");
@@ -259,9 +269,25 @@ fn what_comes_after_an_array_comes_again_after_those_of_it_that_are_done_once_mo
     scene.step(0, fail(1, attempt(in_array(7, 2), 1)));
     scene.step(0, retry("ana", in_array(7, 1), 10));
     assert!(refusal(&scene.step(0, retry("ana", 2, 20))).is_some());
+    let state = |scene: &mut Scene| match scene.step(0, query_array("ana", 7)).effects.pop() {
+        Some(Effect::Answer { answer: Ok(Answer::Array { snapshot }), .. }) => {
+            (snapshot.state, snapshot.retried)
+        }
+        other => panic!("it is known: {other:?}"),
+    };
+    assert_eq!(state(&mut scene), (TaskState::Failed, 1), "the other one is not done once more");
     scene.step(0, retry("ana", in_array(7, 2), 11));
     let step = scene.step(0, retry("ana", 2, 20));
     assert!(events(&step).contains(&"blocked 20 after 10 11 Succeeded".to_owned()), "{step:?}");
+    assert_eq!(state(&mut scene), (TaskState::Running, 2));
+    scene.step(0, fail(1, attempt(10, 1)));
+    scene.step(0, succeed(1, attempt(11, 1)));
+    assert_eq!(state(&mut scene), (TaskState::Failed, 2));
+    scene.step(0, retry("ana", 10, 12));
+    scene.step(0, succeed(1, attempt(12, 1)));
+    assert_eq!(state(&mut scene), (TaskState::Succeeded, 2));
+    scene.rebuilt();
+    assert_eq!(state(&mut scene), (TaskState::Succeeded, 2));
 }
 
 #[test]
