@@ -19,6 +19,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
             delivery,
             queue: queue.as_str().into(),
             priority,
+            max_lost_attempts: attempt_ms.map(|n| n as u16).filter(|n| *n > 0),
             schedule: end_ms.map(|_| "nightly".into()),
             group: begin_ms.map(|n| format!("group {n}").as_str().into()),
             webhook: begin_ms.map(|n| format!("https://a.example/{n}").as_str().into()),
