@@ -43,9 +43,11 @@ impl Client {
     ///
     /// # Errors
     /// A refusal, or nobody answered in time.
-    pub async fn add_user(&self, user: &str, token: &str, admin: bool) -> Result<(), Error> {
-        let request =
-            proto::AddUserRequest { user: user.to_owned(), token: token.to_owned(), admin };
+    pub async fn add_user(&self, user: &str, token: &str, role: proto::Role) -> Result<(), Error> {
+        let (user, token) = (user.to_owned(), token.to_owned());
+        // Those that know no roles know this.
+        let admin = role == proto::Role::Admin;
+        let request = proto::AddUserRequest { user, token, admin, role: role.into() };
         self.targets()
             .call(
                 TIMEOUT,

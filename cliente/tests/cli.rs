@@ -388,7 +388,7 @@ fn users_are_managed_with_tokens_from_the_input() {
     let command = stage.command(&["users", "add", "rui", "--admin"]);
     let added = with_input(command, "a-token-of-rui\n");
     assert_eq!(added.code, 0, "{added:?}");
-    assert!(added.stderr.ends_with("Usuário rui gravado, como administrador.\n"), "{added:?}");
+    assert!(added.stderr.ends_with("Usuário rui gravado com o papel admin.\n"), "{added:?}");
     assert!(stage.run(&["users", "list"]).stdout.contains("rui"));
     assert_eq!(stage.run(&["users", "remove", "rui"]).code, 0);
     assert_eq!(stage.run(&["users", "remove", "rui"]).code, i32::from(exit::NOT_FOUND));

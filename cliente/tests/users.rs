@@ -29,7 +29,7 @@ fn users_are_limited_and_see_what_they_may() {
     let quota =
         json!({ "max_active": null, "max_bytes": 65_536, "max_running": 3, "submit_rate": 9 });
     let expected = json!({
-        "user": "rui", "admin": false, "added_at": "2026-01-01T00:00:00Z", "quota": quota,
+        "user": "rui", "role": "submitter", "admin": false, "added_at": "2026-01-01T00:00:00Z", "quota": quota,
         "has_own_quota": true, "active": 0, "bytes": 0, "running": 0,
     });
     assert_eq!(limits, std::slice::from_ref(&expected));

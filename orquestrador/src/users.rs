@@ -9,6 +9,7 @@ use argon2::{Argon2, PasswordHash};
 use common::auth::{AS_KEY, DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, TOKEN_KEY, USER_KEY};
 use common::error_code::ErrorCode;
 use common::grpc_status;
+use orquestrador_core::command::Role;
 use orquestrador_core::effect::UserRecord;
 use orquestrador_core::ids::UserName;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -27,7 +28,15 @@ const MAX_CONFIRMING: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub user: UserName,
-    pub admin: bool,
+    pub role: Role,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Look,
+    Change,
+    Administer,
 }
 
 /// Who is administrator of a cluster without users.
@@ -110,17 +119,26 @@ impl Users {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` when user or token is missing or wrong; which of them is not said. So it looks
-    /// from here: another node may know more. `PERMISSION_DENIED` to others than administrators who name another user.
-    pub async fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Status> {
+    /// from here: another node may know more. `PERMISSION_DENIED` to whose role this is not for.
+    pub async fn authenticate(
+        &self,
+        metadata: &MetadataMap,
+        access: Access,
+    ) -> Result<Caller, Status> {
         let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
         let caller = self.sender(text).await?;
-        match text(AS_KEY) {
-            None => Ok(caller),
+        let denied = |why| Err(grpc_status::status(ErrorCode::PermissionDenied, why));
+        match (caller.role, access) {
+            (Role::Admin, _) | (_, Access::Look) | (Role::Submitter, Access::Change) => {}
+            (_, Access::Administer) => return denied("only for administrators"),
+            (Role::Viewer, Access::Change) => return denied("viewers change nothing"),
+        }
+        match (text(AS_KEY), caller.role) {
+            (None, _) => Ok(caller),
             // Also one who is no longer known: the tasks stay.
-            Some(user) if caller.admin => Ok(Caller { user: user.into(), ..caller }),
-            Some(_) => {
-                let why = "only administrators act in the place of another user";
-                Err(grpc_status::status(ErrorCode::PermissionDenied, why))
+            (Some(user), Role::Admin | Role::Viewer) => Ok(Caller { user: user.into(), ..caller }),
+            (Some(_), Role::Submitter) => {
+                denied("only administrators, and viewers, act in the place of another user")
             }
         }
     }
@@ -134,7 +152,7 @@ impl Users {
         };
         if let Some(first) = self.first() {
             return match first.is(user, token) {
-                true => Ok(Caller { user: user.into(), admin: true }),
+                true => Ok(Caller { user: user.into(), role: Role::Admin }),
                 false => Err(refusal("wrong user or token")),
             };
         }
@@ -149,7 +167,7 @@ impl Users {
             }
         }
         match record {
-            Some(record) => Ok(Caller { user: record.user, admin: record.admin }),
+            Some(record) => Ok(Caller { user: record.user, role: record.role }),
             None => Err(refusal("wrong user or token")),
         }
     }

@@ -28,7 +28,7 @@ use any_event::any_event;
 use journal_common::view;
 use orquestrador::journal::{CodecError, Content};
 use orquestrador_core::Event;
-use orquestrador_core::command::{Condition, Delivery, Failure};
+use orquestrador_core::command::{Condition, Delivery, Failure, Role};
 use orquestrador_core::event::{
     Blockage, Forgotten, LossCause, Past, RestoredAgain, RestoredArray, RestoredEnd, RestoredGroup,
     RestoredTask,
@@ -144,7 +144,7 @@ fn examples() -> Vec<Event> {
         Event::UserAdded {
             user: "maria".into(),
             token_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
-            admin: true,
+            role: Role::Admin,
             at,
         },
         Event::UserRemoved { user: "maria".into() },

@@ -434,6 +434,7 @@ async fn the_first_user_ends_the_demo_mode_and_others_tasks_are_not_found() {
         user: user.into(),
         token: format!("segredo-{user}"),
         admin,
+        role: 0,
     };
     let status =
         cluster.add_user(demo(user("bia", false))).await.expect_err("the first must be admin");

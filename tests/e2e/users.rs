@@ -96,3 +96,51 @@ fn an_administrator_acts_in_the_place_of_another_user_and_nobody_else_does() -> 
     assert_eq!(root.json(&["--as", "ana", "status", &id])?[0]["state"], "CANCELLED");
     Ok(())
 }
+
+#[test]
+fn a_viewer_sees_what_everybody_has_and_changes_nothing() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (demo, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--role", "admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    for (name, role) in [("ana", "submitter"), ("olho", "viewer")] {
+        let add = ["users", "add", name, "--role", role];
+        assert_eq!(root.run_with_input(&add, OTHER_TOKEN)?.code, Some(0));
+    }
+    let [ana, viewer] = ["ana", "olho"].map(|name| demo.with_credentials(name, OTHER_TOKEN));
+    let id = ana.submit(&["--", "sleep", "600"])?;
+    cluster.kill_principal()?;
+
+    assert_eq!(viewer.json(&["users", "me"])?[0]["role"], "viewer");
+    let seen: [&[&str]; 5] = [
+        &["--as", "ana", "status", &id],
+        &["--as", "ana", "list", "--state", "running"],
+        &["workers"],
+        &["queues"],
+        &["cluster"],
+    ];
+    for command in seen {
+        assert_eq!(viewer.run(command)?.code, Some(0), "{command:?}");
+    }
+    let refused: [&[&str]; 8] = [
+        &["submit", "--handler", "echo"],
+        &["--as", "ana", "cancel", &id],
+        &["--as", "ana", "submit", "--handler", "echo"],
+        &["--as", "ana", "retry", &id],
+        &["queues", "pause", "default"],
+        &["users", "list"],
+        &["workers", "drain", "localhost:1"],
+        &["--as", "ana", "schedule", "remove", "x"],
+    ];
+    for command in refused {
+        let run = viewer.run(command)?;
+        assert_eq!(run.code, Some(i32::from(exit::REFUSED)), "{command:?}: {run:?}");
+    }
+    assert_eq!(ana.json(&["status", &id])?[0]["state"], "RUNNING");
+    // Another role counts at once.
+    let add = ["users", "add", "olho", "--role", "submitter", "--replace"];
+    assert_eq!(root.run_with_input(&add, OTHER_TOKEN)?.code, Some(0));
+    assert_eq!(viewer.run(&["--as", "ana", "list"])?.code, Some(i32::from(exit::REFUSED)));
+    assert_eq!(viewer.run(&["submit", "--handler", "echo"])?.code, Some(0));
+    Ok(())
+}

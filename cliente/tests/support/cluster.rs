@@ -81,9 +81,9 @@ impl ClusterService for Script {
         request: Request<AddUserRequest>,
     ) -> Result<Response<AddUserResponse>, Status> {
         self.admit("add user".into(), &request).await?;
-        let AddUserRequest { user, admin, .. } = request.into_inner();
+        let AddUserRequest { user, admin, role, .. } = request.into_inner();
         self.pair.change(|store| {
-            store.users.push(User { user, admin, added_at_ms: WHEN, ..User::default() })
+            store.users.push(User { user, admin, role, added_at_ms: WHEN, ..User::default() })
         });
         Ok(Response::new(AddUserResponse {}))
     }

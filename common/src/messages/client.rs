@@ -102,7 +102,7 @@ pub enum ClientMessage {
     },
     UserAdded {
         user: String,
-        admin: bool,
+        role: &'static str,
     },
     UserRemoved {
         user: String,
@@ -358,8 +358,7 @@ impl ClientMessage {
             Self::LoggedOut => "Usuário e token esquecidos.".into(),
             Self::NotLoggedIn => "Não havia usuário guardado.".into(),
             Self::UserKnown { user } => format!("O usuário {user} já existe; com --replace, token e papel passam a ser os novos."),
-            Self::UserAdded { user, admin: true } => format!("Usuário {user} gravado, como administrador."),
-            Self::UserAdded { user, admin: false } => format!("Usuário {user} gravado."),
+            Self::UserAdded { user, role } => format!("Usuário {user} gravado com o papel {role}."),
             Self::UserRemoved { user } => format!("Usuário {user} removido."),
             Self::NextAttempt { attempt } => format!("-- tentativa {attempt} --"),
             Self::OutputMissing { bytes } => format!("-- faltam {bytes} bytes da saída --"),
@@ -497,8 +496,7 @@ impl ClientMessage {
             Self::LoggedOut => "User and token forgotten.".into(),
             Self::NotLoggedIn => "No user was kept.".into(),
             Self::UserKnown { user } => format!("The user {user} exists already; with --replace, token and role become the new ones."),
-            Self::UserAdded { user, admin: true } => format!("User {user} recorded, as administrator."),
-            Self::UserAdded { user, admin: false } => format!("User {user} recorded."),
+            Self::UserAdded { user, role } => format!("User {user} recorded with the role {role}."),
             Self::UserRemoved { user } => format!("User {user} removed."),
             Self::NextAttempt { attempt } => format!("-- attempt {attempt} --"),
             Self::OutputMissing { bytes } => format!("-- {bytes} bytes of the output are missing --"),

@@ -268,7 +268,10 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "users.add.about" => {
             "Cria um usuário, ou com --replace troca o seu token, que é perguntado"
         }
-        "users.add.admin" => "Com poderes de administrador",
+        "users.add.admin" => "O mesmo que --role admin",
+        "users.add.role" => {
+            "admin pode tudo; submitter, o que é de suas tarefas; viewer vê as de todos (com --as) e nada muda"
+        }
         "users.add.replace" => "Um que já existe passa a ter este token e este papel",
         "users.add.name" | "users.remove.name" | "users.limit.name" => "Nome do usuário",
         "users.me.about" => "Mostra quem você é, o que pode e o que ocupa",
@@ -555,7 +558,10 @@ fn english(id: &str) -> Option<&'static str> {
         "users.add.about" => {
             "Creates a user, or with --replace changes their token, which is asked for"
         }
-        "users.add.admin" => "With the powers of an administrator",
+        "users.add.admin" => "The same as --role admin",
+        "users.add.role" => {
+            "admin may do anything; submitter what concerns tasks of their own; viewer sees those of all (with --as), and changes nothing"
+        }
         "users.add.replace" => "One who exists already has this token and role from now on",
         "users.add.name" | "users.remove.name" | "users.limit.name" => "Name of the user",
         "users.me.about" => "Shows who you are, what you may take and what you take",

@@ -54,7 +54,7 @@ impl Columns {
             (Lang::En, Self::Nodes) => &["ORCHESTRATOR", "ROLE", "IN SYNC", "INDEX"],
             (Lang::Pt, Self::Users) => &[
                 "USUÁRIO",
-                "ADMINISTRADOR",
+                "PAPEL",
                 "CRIADO (UTC)",
                 "POR TERMINAR",
                 "BYTES",
@@ -70,7 +70,7 @@ impl Columns {
             }
             (Lang::En, Self::Users) => &[
                 "USER",
-                "ADMINISTRATOR",
+                "ROLE",
                 "ADDED (UTC)",
                 "UNFINISHED",
                 "BYTES",

@@ -77,7 +77,7 @@ impl SpreadCluster {
         self.network.run(Host::Principal, || async {
             let demo = Credentials::new(DEMO_USER, DEMO_TOKEN)?;
             let client = Client::new(ClientConfig::new(vec![DEFAULT_PRINCIPAL.parse()?], demo));
-            Ok(client.add_user(USER, TOKEN, true).await?)
+            Ok(client.add_user(USER, TOKEN, common::proto::Role::Admin).await?)
         })
     }
 
@@ -88,7 +88,7 @@ impl SpreadCluster {
     pub fn add_another_user(&self, name: &'static str, token: &'static str) -> anyhow::Result<()> {
         let endpoints = self.endpoints()?;
         self.network.run(Host::User, move || async move {
-            Ok(client(&endpoints)?.add_user(name, token, false).await?)
+            Ok(client(&endpoints)?.add_user(name, token, common::proto::Role::Submitter).await?)
         })
     }
 

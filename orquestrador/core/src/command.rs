@@ -94,7 +94,7 @@ pub enum Command {
     /// Who is connected and how the work stands.
     Overview { request: RequestId },
     /// Adds a user or replaces the token of one.
-    AddUser { request: RequestId, user: UserName, token_hash: String, admin: bool },
+    AddUser { request: RequestId, user: UserName, token_hash: String, role: Role },
     /// Forgets a user.
     RemoveUser { request: RequestId, user: UserName },
     /// Who is known, and what each may take and takes.
@@ -462,3 +462,19 @@ pub struct Look {
 /// A set of task states; empty means all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct StateFilter(pub u8);
+
+/// What a user may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Role {
+    /// Whatever concerns tasks of their own.
+    #[default]
+    Submitter = 0,
+    /// Everything.
+    Admin = 1,
+    /// Look at what anybody has, and change nothing.
+    Viewer = 2,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Submitter, Self::Admin, Self::Viewer];
+}

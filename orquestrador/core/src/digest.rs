@@ -246,7 +246,7 @@ pub fn user(user: &UserRecord) -> u128 {
     let mut bytes = Fields::default();
     bytes.text(&user.user.0);
     bytes.text(&user.token_hash);
-    bytes.number(user.admin.into());
+    bytes.number(user.role as u64);
     bytes.number(user.added_at.0);
     bytes.hash(Kind::User)
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::command::{AttemptRef, Delivery, Failure};
+use crate::command::{AttemptRef, Delivery, Failure, Role};
 use crate::event::Firing;
 use crate::ids::{
     ArrayId, Attempt, Blob, GroupName, HandlerName, QueueName, RequestId, ScheduleName, SessionId,
@@ -392,7 +392,7 @@ pub struct UserRecord {
     pub user: UserName,
     /// Argon2id, in PHC string form.
     pub token_hash: String,
-    pub admin: bool,
+    pub role: Role,
     pub added_at: Timestamp,
 }
 

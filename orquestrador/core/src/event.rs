@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::command::{Condition, Delivery, Failure};
+use crate::command::{Condition, Delivery, Failure, Role};
 use crate::effect::TaskState;
 use crate::ids::{
     ArrayId, Attempt, Blob, BlobRef, GroupName, HandlerName, KeyName, ProcessId, QueueName,
@@ -303,7 +303,7 @@ pub enum Event {
     UserAdded {
         user: UserName,
         token_hash: String,
-        admin: bool,
+        role: Role,
         at: Timestamp,
     },
     UserRemoved {

@@ -58,7 +58,7 @@ impl History {
         let users = state.users.values().map(|user| Event::UserAdded {
             user: user.user.clone(),
             token_hash: user.token_hash.clone(),
-            admin: user.admin,
+            role: user.role,
             at: user.added_at,
         });
         let handlers: Vec<_> = state.handlers.learned().cloned().collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::apply::Fate;
-use crate::command::{AttemptRef, Delivery};
+use crate::command::{AttemptRef, Delivery, Role};
 use crate::effect::TaskState;
 use crate::ids::{ArrayId, Attempt, TaskId, Timestamp};
 use crate::machine::Machine;
@@ -500,9 +500,10 @@ fn retention(state: &State) -> Result<(), String> {
 }
 
 fn users(state: &State) -> Result<(), String> {
-    ensure(state.users.is_empty() || state.users.values().any(|user| user.admin), || {
-        "users without an administrator".to_owned()
-    })
+    ensure(
+        state.users.is_empty() || state.users.values().any(|user| user.role == Role::Admin),
+        || "users without an administrator".to_owned(),
+    )
 }
 
 /// The digest kept up step by step is the one that the records give.

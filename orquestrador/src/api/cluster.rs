@@ -8,19 +8,17 @@ use common::proto::{
     ListWorkersResponse, NodeRole, NodeStatus, PromoteRequest, PromoteResponse, RemoveUserRequest,
     RemoveUserResponse, SetQuotaRequest, SetQuotaResponse, StateCount, User,
 };
+use orquestrador_core::command::Role;
 use orquestrador_core::effect::{Overview, TaskState};
 use orquestrador_core::ids::UserName;
 use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tonic::{Request, Response, Status};
 
-use super::{
-    authenticate, authenticate_here, convert, only_for_admins, rejected, unexpected, users,
-    validate,
-};
+use super::{authenticate, authenticate_here, convert, rejected, unexpected, users, validate};
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input, PeerDescription};
-use crate::users::{Caller, FirstUser, Users};
+use crate::users::{Access, Caller, FirstUser, Users};
 
 /// Answers clients and operators.
 pub struct Service {
@@ -30,13 +28,13 @@ pub struct Service {
 
 impl Service {
     async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        authenticate(&self.users, &self.driver, request.metadata()).await
+        let look = (request.metadata(), Access::Look);
+        authenticate(&self.users, &self.driver, look).await
     }
 
     async fn admin<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        let caller = self.caller(request).await?;
-        only_for_admins(&caller)?;
-        Ok(caller)
+        let administer = (request.metadata(), Access::Administer);
+        authenticate(&self.users, &self.driver, administer).await
     }
 
     async fn ask(
@@ -62,7 +60,8 @@ impl ClusterService for Service {
         &self,
         request: Request<GetClusterRequest>,
     ) -> Result<Response<GetClusterResponse>, Status> {
-        authenticate_here(&self.users, &self.driver, request.metadata()).await?;
+        let look = (request.metadata(), Access::Look);
+        authenticate_here(&self.users, &self.driver, look).await?;
         let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
         let overview = match node.standing {
             Standing::Principal => Some(overview(&self.driver).await?),
@@ -89,8 +88,9 @@ impl ClusterService for Service {
         &self,
         request: Request<PromoteRequest>,
     ) -> Result<Response<PromoteResponse>, Status> {
-        let caller = authenticate_here(&self.users, &self.driver, request.metadata()).await?;
-        only_for_admins(&caller)?;
+        let access = Access::Administer;
+        let caller =
+            authenticate_here(&self.users, &self.driver, (request.metadata(), access)).await?;
         if !request.get_ref().force {
             let text =
                 "must be true: a promotion without the other node may drop acknowledged work";
@@ -110,8 +110,9 @@ impl ClusterService for Service {
         let body = request.into_inner();
         validate::new_user(&body)?;
         let user = UserName::from(body.user.as_str());
+        let role = users::role_of(&body)?;
         let token_hash = self.users.hash(body.token).await?;
-        let add = |request| Command::AddUser { request, user, token_hash, admin: body.admin };
+        let add = |request| Command::AddUser { request, user, token_hash, role };
         match self.ask(add).await? {
             Answer::UserAdded => Ok(Response::new(AddUserResponse {})),
             other => Err(unexpected(&other)),
@@ -172,11 +173,12 @@ impl ClusterService for Service {
         &self,
         request: Request<GetOwnUserRequest>,
     ) -> Result<Response<GetOwnUserResponse>, Status> {
-        let Caller { user, admin } = self.caller(&request).await?;
+        let Caller { user, role } = self.caller(&request).await?;
         match self.ask(|request| Command::QueryUser { request, user }).await? {
             Answer::User { user } => {
                 // The demo's user is not in the state.
-                let user = User { admin, ..users::user(&user) };
+                let (admin, role) = (role == Role::Admin, users::role(role).into());
+                let user = User { admin, role, ..users::user(&user) };
                 Ok(Response::new(GetOwnUserResponse { user: Some(user) }))
             }
             other => Err(unexpected(&other)),

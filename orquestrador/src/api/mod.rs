@@ -24,19 +24,19 @@ use tonic::metadata::MetadataMap;
 
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
-use crate::users::{Caller, Users};
+use crate::users::{Access, Caller, Users};
 
 /// Who asks the principal. A refusal is an answer like any other: only a principal gives it, and only one that
 /// still is; whoever added the user may have spoken to another one.
 ///
 /// # Errors
-/// `UNAUTHENTICATED`, or `NOT_PRIMARY` from any other node that does not know the caller.
+/// `UNAUTHENTICATED` or `PERMISSION_DENIED`, or `NOT_PRIMARY` from any other node that does not know the caller.
 pub async fn authenticate(
     users: &Users,
     driver: &DriverHandle,
-    metadata: &MetadataMap,
+    (metadata, access): (&MetadataMap, Access),
 ) -> Result<Caller, Status> {
-    let refusal = match users.authenticate(metadata).await {
+    let refusal = match users.authenticate(metadata, access).await {
         Ok(caller) => return Ok(caller),
         Err(refusal) => refusal,
     };
@@ -60,13 +60,13 @@ pub async fn confirm_office(driver: &DriverHandle) -> Result<(), Status> {
 /// Who asks this node, whatever it is. One that is still learning does not know all users.
 ///
 /// # Errors
-/// `UNAUTHENTICATED`, or `NOT_PRIMARY` from a learner that does not know the caller.
+/// `UNAUTHENTICATED` or `PERMISSION_DENIED`, or `NOT_PRIMARY` from a learner that does not know the caller.
 pub async fn authenticate_here(
     users: &Users,
     driver: &DriverHandle,
-    metadata: &MetadataMap,
+    (metadata, access): (&MetadataMap, Access),
 ) -> Result<Caller, Status> {
-    let refusal = match users.authenticate(metadata).await {
+    let refusal = match users.authenticate(metadata, access).await {
         Ok(caller) => return Ok(caller),
         Err(refusal) => refusal,
     };
@@ -78,15 +78,6 @@ pub async fn authenticate_here(
         }
         Standing::Principal => confirm_office(driver).await.and(Err(refusal)),
         Standing::Standby | Standing::Waiting | Standing::Elected => Err(refusal),
-    }
-}
-
-/// # Errors
-/// `PERMISSION_DENIED`
-pub fn only_for_admins(caller: &Caller) -> Result<(), Status> {
-    match caller.admin {
-        true => Ok(()),
-        false => Err(grpc_status::status(ErrorCode::PermissionDenied, "only for administrators")),
     }
 }
 

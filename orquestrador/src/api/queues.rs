@@ -11,9 +11,9 @@ use orquestrador_core::ids::{QueueName, RequestId};
 use orquestrador_core::{Answer, Command};
 use tonic::{Request, Response, Status};
 
-use super::{authenticate, convert, only_for_admins, rejected, unexpected, validate};
+use super::{authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
-use crate::users::{Caller, Users};
+use crate::users::{Access, Caller, Users};
 
 /// The most that a queue may weigh.
 const MAX_WEIGHT: u32 = 1_000;
@@ -25,8 +25,8 @@ pub struct Service {
 }
 
 impl Service {
-    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        authenticate(&self.users, &self.driver, request.metadata()).await
+    async fn caller<T>(&self, request: &Request<T>, access: Access) -> Result<Caller, Status> {
+        authenticate(&self.users, &self.driver, (request.metadata(), access)).await
     }
 
     async fn ask(&self, command: impl FnOnce(RequestId) -> Command) -> Result<Answer, Status> {
@@ -40,7 +40,7 @@ impl QueueService for Service {
         &self,
         request: Request<ListQueuesRequest>,
     ) -> Result<Response<ListQueuesResponse>, Status> {
-        self.caller(&request).await?;
+        self.caller(&request, Access::Look).await?;
         match self.ask(|request| Command::ListQueues { request }).await? {
             Answer::Queues { queues } => {
                 let queues = queues.iter().map(convert::queue).collect();
@@ -54,7 +54,7 @@ impl QueueService for Service {
         &self,
         request: Request<ChangeQueueRequest>,
     ) -> Result<Response<ChangeQueueResponse>, Status> {
-        only_for_admins(&self.caller(&request).await?)?;
+        self.caller(&request, Access::Administer).await?;
         let body = request.into_inner();
         let queue = queue_name(&body.name)?;
         let change = queue_change(&body)?;
@@ -71,7 +71,7 @@ impl QueueService for Service {
         &self,
         request: Request<PurgeQueueRequest>,
     ) -> Result<Response<PurgeQueueResponse>, Status> {
-        only_for_admins(&self.caller(&request).await?)?;
+        self.caller(&request, Access::Administer).await?;
         let queue = queue_name(&request.get_ref().name)?;
         match self.ask(|request| Command::PurgeQueue { request, queue }).await? {
             Answer::Purged { cancelled, left } => {

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 use super::validate::schedule_name;
 use super::{authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
-use crate::users::Users;
+use crate::users::{Access, Users};
 use crate::webhooks::Webhooks;
 
 /// Firings that are told of one schedule.
@@ -32,8 +32,9 @@ pub struct Service {
 }
 
 impl Service {
-    async fn owner<T>(&self, request: Request<T>) -> Result<(UserName, T), Status> {
-        let caller = authenticate(&self.users, &self.driver, request.metadata()).await?;
+    async fn owner<T>(&self, request: Request<T>, access: Access) -> Result<(UserName, T), Status> {
+        let from = (request.metadata(), access);
+        let caller = authenticate(&self.users, &self.driver, from).await?;
         Ok((caller.user, request.into_inner()))
     }
 
@@ -56,7 +57,7 @@ impl ScheduleService for Service {
         &self,
         request: Request<SetScheduleRequest>,
     ) -> Result<Response<SetScheduleResponse>, Status> {
-        let (owner, body) = self.owner(request).await?;
+        let (owner, body) = self.owner(request, Access::Change).await?;
         let (name, schedule) = validate::new_schedule(body.spec)?;
         self.webhooks.check(std::iter::once(&*schedule.terms))?;
         let allow_unknown_handler = body.allow_unknown_handler;
@@ -76,7 +77,7 @@ impl ScheduleService for Service {
         &self,
         request: Request<PauseScheduleRequest>,
     ) -> Result<Response<PauseScheduleResponse>, Status> {
-        let (owner, body) = self.owner(request).await?;
+        let (owner, body) = self.owner(request, Access::Change).await?;
         let (name, paused) = (schedule_name(&body.name)?, body.paused);
         let pause = |request| Command::PauseSchedule { request, owner, name, paused };
         let (snapshot, receipt) = self.ask(pause).await?;
@@ -88,7 +89,7 @@ impl ScheduleService for Service {
         &self,
         request: Request<RemoveScheduleRequest>,
     ) -> Result<Response<RemoveScheduleResponse>, Status> {
-        let (owner, body) = self.owner(request).await?;
+        let (owner, body) = self.owner(request, Access::Change).await?;
         let name = schedule_name(&body.name)?;
         let remove = |request| Command::RemoveSchedule { request, owner, name };
         let (snapshot, receipt) = self.ask(remove).await?;
@@ -100,7 +101,7 @@ impl ScheduleService for Service {
         &self,
         request: Request<GetScheduleRequest>,
     ) -> Result<Response<GetScheduleResponse>, Status> {
-        let (owner, body) = self.owner(request).await?;
+        let (owner, body) = self.owner(request, Access::Look).await?;
         let name = schedule_name(&body.name)?;
         let query = |request| Command::QuerySchedule { request, owner, name };
         let (snapshot, _) = self.ask(query).await?;
@@ -113,7 +114,7 @@ impl ScheduleService for Service {
         &self,
         request: Request<ListSchedulesRequest>,
     ) -> Result<Response<ListSchedulesResponse>, Status> {
-        let (owner, ListSchedulesRequest {}) = self.owner(request).await?;
+        let (owner, ListSchedulesRequest {}) = self.owner(request, Access::Look).await?;
         let done = self.driver.call(|request| Command::ListSchedules { request, owner }).await?;
         match done.answer.map_err(|r| rejected(&r))? {
             Answer::Schedules { schedules } => {
@@ -128,7 +129,7 @@ impl ScheduleService for Service {
         &self,
         request: Request<RunScheduleRequest>,
     ) -> Result<Response<RunScheduleResponse>, Status> {
-        let (owner, body) = self.owner(request).await?;
+        let (owner, body) = self.owner(request, Access::Change).await?;
         let name = schedule_name(&body.name)?;
         let task = validate::new_task_id("task_id", &body.task_id)?;
         let run = |request| Command::RunSchedule { request, owner, name, task };

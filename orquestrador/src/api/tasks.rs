@@ -37,7 +37,7 @@ use crate::driver::input::{Input, Watched, Watcher};
 use crate::journal::Journal;
 use crate::output::{Heard, Outputs};
 use crate::task_history::history;
-use crate::users::{Caller, Users};
+use crate::users::{Access, Caller, Users};
 use crate::webhooks::Webhooks;
 
 /// Of a payload that is shown with its task.
@@ -64,8 +64,9 @@ impl Service {
         self.webhooks.check(tasks.iter().map(|task| &*task.terms))
     }
 
-    async fn caller<T>(&self, request: Request<T>) -> Result<(Caller, T), Status> {
-        let caller = authenticate(&self.users, &self.driver, request.metadata()).await?;
+    async fn caller<T>(&self, request: Request<T>, access: Access) -> Result<(Caller, T), Status> {
+        let from = (request.metadata(), access);
+        let caller = authenticate(&self.users, &self.driver, from).await?;
         Ok((caller, request.into_inner()))
     }
 
@@ -171,7 +172,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<SubmitTaskRequest>,
     ) -> Result<Response<SubmitTaskResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let tasks = vec![validate::new_task(body.task)?];
         self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
@@ -193,7 +194,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<SubmitTasksRequest>,
     ) -> Result<Response<SubmitTasksResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let tasks = validate::new_tasks(body.tasks)?;
         self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
@@ -213,7 +214,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<SubmitArrayRequest>,
     ) -> Result<Response<SubmitArrayResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let array = validate::new_array(body.array)?;
         self.hold(array.blobs.iter().copied().collect()).await?;
         self.webhooks.check(std::iter::once(&*array.terms))?;
@@ -238,7 +239,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<SubmitFlowRequest>,
     ) -> Result<Response<SubmitFlowResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let work = validate::flow(body.parts)?;
         self.webhooks.check(work.iter().map(|part| &**part.way().1))?;
         let (payloads, path) = (work.iter().map(NewWork::payload), |nth| format!("parts[{nth}]"));
@@ -259,7 +260,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<CancelArrayRequest>,
     ) -> Result<Response<CancelArrayResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let array = validate::array_id("array_id", &body.array_id)?;
         let owner = caller.user;
         let done =
@@ -277,7 +278,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<GetArrayRequest>,
     ) -> Result<Response<GetArrayResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let array = validate::array_id("array_id", &body.array_id)?;
         let owner = caller.user;
         let done =
@@ -295,7 +296,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<RunTaskRequest>,
     ) -> Result<Response<RunTaskResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let task = validate::new_task(body.task)?;
         let (owner, mut id) = (caller.user, task.id);
         self.driver.admit()?;
@@ -330,7 +331,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<GetTaskRequest>,
     ) -> Result<Response<GetTaskResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         let (snapshot, _, receipt) = self.query(caller, task, false).await?;
         let task = Some(self.with_progress(&snapshot));
@@ -341,7 +342,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<GetTaskResultRequest>,
     ) -> Result<Response<GetTaskResultResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         let (snapshot, (result, asked), receipt) = self.query(caller, task, true).await?;
         let spec = asked.map(|asked| {
@@ -362,7 +363,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<ExplainTaskRequest>,
     ) -> Result<Response<ExplainTaskResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         // Whose task it is, and up to where the journal is committed.
         let (snapshot, _, receipt) = self.query(caller, task, false).await?;
@@ -386,7 +387,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<ListTasksRequest>,
     ) -> Result<Response<ListTasksResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let validate::Page { filter, after, limit } = validate::page(&body)?;
         let owner = caller.user;
         let done = self
@@ -407,7 +408,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<GetGroupRequest>,
     ) -> Result<Response<GetGroupResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let (owner, group) = (caller.user, validate::group_name(&body.group)?);
         let done =
             self.driver.call(|request| Command::QueryGroup { request, owner, group }).await?;
@@ -424,7 +425,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<ListGroupsRequest>,
     ) -> Result<Response<ListGroupsResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let (after, limit) = validate::page_of_groups(&body)?;
         let owner = caller.user;
         let list = |request| Command::ListGroups { request, owner, after, limit };
@@ -443,7 +444,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<CancelGroupRequest>,
     ) -> Result<Response<CancelGroupResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let (owner, group) = (caller.user, validate::group_name(&body.group)?);
         let done =
             self.driver.call(|request| Command::CancelGroup { request, owner, group }).await?;
@@ -465,7 +466,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<WatchTasksRequest>,
     ) -> Result<Response<Updates>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let (owner, with_results) = (caller.user.clone(), body.include_results);
         let request = self.driver.request_id();
         let (watched, command) = match validate::watch(&body)? {
@@ -504,7 +505,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<FollowOutputRequest>,
     ) -> Result<Response<Self::FollowOutputStream>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Look).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         let FollowOutputRequest { attempt, stdout_from: stdout, stderr_from: stderr, .. } = body;
         let heard = Heard { attempt, stdout, stderr };
@@ -517,7 +518,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<RetryTaskRequest>,
     ) -> Result<Response<RetryTaskResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         let new = validate::new_task_id("new_task_id", &body.new_task_id)?;
         let owner = caller.user;
@@ -537,7 +538,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<RetryArrayRequest>,
     ) -> Result<Response<RetryArrayResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let array = validate::array_id("array_id", &body.array_id)?;
         let new = validate::array_id("new_array_id", &body.new_array_id)?;
         let (owner, task, new) = (caller.user, TaskId(array.0), TaskId(new.0));
@@ -557,7 +558,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<CancelTaskRequest>,
     ) -> Result<Response<CancelTaskResponse>, Status> {
-        let (caller, body) = self.caller(request).await?;
+        let (caller, body) = self.caller(request, Access::Change).await?;
         let task = validate::task_id("task_id", &body.task_id)?;
         let owner = caller.user;
         let done = self.driver.call(|request| Command::Cancel { request, owner, task }).await?;

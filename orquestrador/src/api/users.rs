@@ -1,7 +1,7 @@
 //! Users and their quotas, from the wire and to it.
 
 use common::{grpc_status, proto};
-use orquestrador_core::command::{NewLimits, QuotaChange};
+use orquestrador_core::command::{NewLimits, QuotaChange, Role};
 use orquestrador_core::effect::UserSnapshot;
 use orquestrador_core::quota::{Quota, Usage};
 use tonic::Status;
@@ -15,11 +15,33 @@ pub fn user(user: &UserSnapshot) -> proto::User {
     let record = user.record.as_ref();
     proto::User {
         user: user.user.to_string(),
-        admin: record.is_some_and(|record| record.admin),
+        admin: record.is_some_and(|record| record.role == Role::Admin),
+        role: record.map_or(proto::Role::Unspecified, |record| role(record.role)).into(),
         added_at_ms: record.map_or(0, |record| record.added_at.0),
         quota: Some(quota(user.quota)),
         has_own_quota: user.is_own,
         usage: Some(usage(user.usage)),
+    }
+}
+
+pub fn role(role: Role) -> proto::Role {
+    match role {
+        Role::Submitter => proto::Role::Submitter,
+        Role::Admin => proto::Role::Admin,
+        Role::Viewer => proto::Role::Viewer,
+    }
+}
+
+/// # Errors
+/// `INVALID_ARGUMENT` of one that is none, or another one than that of an administrator.
+pub fn role_of(request: &proto::AddUserRequest) -> Result<Role, Status> {
+    let refused = |why: &str| Err(grpc_status::invalid([("role".to_owned(), why.to_owned())]));
+    match (request.admin, proto::Role::try_from(request.role)) {
+        (true, Ok(proto::Role::Unspecified)) | (_, Ok(proto::Role::Admin)) => Ok(Role::Admin),
+        (false, Ok(proto::Role::Unspecified | proto::Role::Submitter)) => Ok(Role::Submitter),
+        (false, Ok(proto::Role::Viewer)) => Ok(Role::Viewer),
+        (true, Ok(_)) => refused("is not for an administrator"),
+        (_, Err(_)) => refused("is not a role"),
     }
 }
 

@@ -6,7 +6,7 @@ use common::proto::{
     ListWebhooksRequest, ListWebhooksResponse, RetryWebhooksRequest, RetryWebhooksResponse,
     UndeliveredWebhook, WebhookState,
 };
-use orquestrador_core::command::WebhookChoice;
+use orquestrador_core::command::{Role, WebhookChoice};
 use orquestrador_core::ids::{RequestId, TaskId, UserName};
 use orquestrador_core::webhook::Owed;
 use orquestrador_core::{Answer, Command};
@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::{authenticate, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
-use crate::users::Users;
+use crate::users::{Access, Users};
 
 /// Answers clients.
 pub struct Service {
@@ -24,9 +24,14 @@ pub struct Service {
 
 impl Service {
     /// Whose webhooks the caller may see; `None`: all.
-    async fn owner<T>(&self, request: &Request<T>) -> Result<Option<UserName>, Status> {
-        let caller = authenticate(&self.users, &self.driver, request.metadata()).await?;
-        Ok(Some(caller.user).filter(|_| !caller.admin))
+    async fn owner<T>(
+        &self,
+        request: &Request<T>,
+        access: Access,
+    ) -> Result<Option<UserName>, Status> {
+        let from = (request.metadata(), access);
+        let caller = authenticate(&self.users, &self.driver, from).await?;
+        Ok(Some(caller.user).filter(|_| caller.role == Role::Submitter))
     }
 
     async fn ask(&self, command: impl FnOnce(RequestId) -> Command) -> Result<Answer, Status> {
@@ -40,7 +45,7 @@ impl WebhookService for Service {
         &self,
         request: Request<ListWebhooksRequest>,
     ) -> Result<Response<ListWebhooksResponse>, Status> {
-        let owner = self.owner(&request).await?;
+        let owner = self.owner(&request, Access::Look).await?;
         let (only_given_up, (after, limit)) =
             (request.get_ref().only_given_up, validate::page_of_webhooks(request.get_ref())?);
         let list = |request| Command::ListWebhooks { request, owner, only_given_up, after, limit };
@@ -57,7 +62,7 @@ impl WebhookService for Service {
         &self,
         request: Request<RetryWebhooksRequest>,
     ) -> Result<Response<RetryWebhooksResponse>, Status> {
-        let owner = self.owner(&request).await?;
+        let owner = self.owner(&request, Access::Change).await?;
         let choice = choice(request.get_ref())?;
         match self.ask(|request| Command::RetryWebhooks { request, owner, choice }).await? {
             Answer::WebhooksRetried { retried, next } => {

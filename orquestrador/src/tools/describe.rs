@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use orquestrador_core::Event;
-use orquestrador_core::command::{Condition, Delivery};
+use orquestrador_core::command::{Condition, Delivery, Role};
 use orquestrador_core::content;
 use orquestrador_core::event::{ArrayFailure, Firing, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::TaskId;
@@ -377,8 +377,8 @@ fn fields(event: &Event) -> Value {
             "first": array.first, "count": array.count, "begun": array.begun,
             "early": ranges(&array.early), "forgotten": array.forgotten.total(), "at_ms": array.at.0,
         }),
-        Event::UserAdded { user, token_hash: _, admin, at } => {
-            json!({ "user": text(user), "admin": admin, "at_ms": at.0 })
+        Event::UserAdded { user, token_hash: _, role, at } => {
+            json!({ "user": text(user), "role": role_word(*role), "at_ms": at.0 })
         }
         Event::UserRemoved { user } => json!({ "user": text(user) }),
     }
@@ -414,6 +414,14 @@ fn restored(task: &RestoredTask) -> Value {
         "submitted_at_ms": task.submitted_at.0,
         "finished_at_ms": task.finished_at.0,
     })
+}
+
+fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Submitter => "SUBMITTER",
+        Role::Admin => "ADMIN",
+        Role::Viewer => "VIEWER",
+    }
 }
 
 /// Null: a failure is the end.

@@ -239,9 +239,11 @@ pub fn any_event() -> impl Strategy<Value = Event> {
                 Event::TaskRestored(task)
             }
         ),
-        (text(), text(), any::<bool>(), at()).prop_map(|(user, token_hash, admin, at)| {
-            Event::UserAdded { user: user.as_str().into(), token_hash, admin, at }
-        }),
+        (text(), text(), proptest::sample::select(&Role::ALL[..]), at()).prop_map(
+            |(user, token_hash, role, at)| {
+                Event::UserAdded { user: user.as_str().into(), token_hash, role, at }
+            }
+        ),
         text().prop_map(|user| Event::UserRemoved { user: user.as_str().into() }),
     ]
 }

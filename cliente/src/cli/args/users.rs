@@ -7,7 +7,9 @@ pub enum UsersAction {
     Add {
         #[arg(value_name = "NAME")]
         name: String,
-        #[arg(long)]
+        #[arg(long, value_enum, default_value_t = Role::Submitter)]
+        role: Role,
+        #[arg(long, conflicts_with = "role")]
         admin: bool,
         #[arg(long)]
         replace: bool,
@@ -19,6 +21,24 @@ pub enum UsersAction {
     List,
     Me,
     Limit(Limit),
+}
+
+/// What a user may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    Admin,
+    Submitter,
+    Viewer,
+}
+
+impl From<Role> for common::proto::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => Self::Admin,
+            Role::Submitter => Self::Submitter,
+            Role::Viewer => Self::Viewer,
+        }
+    }
 }
 
 /// What a user may take.

@@ -10,14 +10,14 @@ use common::messages::client::ClientMessage;
 use common::proto::ListUsersResponse;
 
 use super::super::Context;
-use super::super::args::{Limit, UsersAction};
+use super::super::args::{self, Limit, UsersAction};
 use super::super::failure::Failure;
 use super::super::output;
 use super::super::terminal::{ask_token, say};
 
 pub async fn run(context: &Context, action: UsersAction) -> Result<u8, Failure> {
     match action {
-        UsersAction::Add { name, admin, replace } => {
+        UsersAction::Add { name, role, admin, replace } => {
             let known = match context.client.users().await {
                 Ok(all) => all.users,
                 // Who may not see them may not add any, and hears it then.
@@ -28,8 +28,10 @@ pub async fn run(context: &Context, action: UsersAction) -> Result<u8, Failure> 
                 return Err(Failure::usage(ClientMessage::UserKnown { user: name }));
             }
             let token = ask_new_token(context.lang)?;
-            context.client.add_user(&name, &token, admin).await?;
-            say(&ClientMessage::UserAdded { user: name, admin }.text(context.lang));
+            let role = if admin { args::Role::Admin } else { role };
+            context.client.add_user(&name, &token, role.into()).await?;
+            let role = output::role(role.into());
+            say(&ClientMessage::UserAdded { user: name, role }.text(context.lang));
         }
         UsersAction::Remove { name } => {
             context.client.remove_user(&name).await?;

@@ -12,7 +12,7 @@ use common::proto::{
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::{Output, TaskView, schedules, time_of, webhooks};
+use super::{Output, TaskView, role, schedules, time_of, webhooks};
 
 /// Handlers whose results are JSON objects.
 const OBJECTS: [&str; 2] = ["command", "simulated"];
@@ -86,7 +86,7 @@ impl Output for Json {
         let user = |user: &User| {
             let Usage { active, bytes, running } = user.usage.unwrap_or_default();
             json!({
-                "user": user.user, "admin": user.admin, "added_at": time(user.added_at_ms),
+                "user": user.user, "role": word(role(user.role())), "admin": user.admin, "added_at": time(user.added_at_ms),
                 "quota": quota(user.quota.unwrap_or_default()), "has_own_quota": user.has_own_quota,
                 "active": active, "bytes": bytes, "running": running,
             })

@@ -13,8 +13,8 @@ use cliente::Produced;
 use common::blobs::Content;
 use common::lang::Lang;
 use common::proto::{
-    Array, GetClusterResponse, Group, ListUsersResponse, Queue, Receipt, Schedule, Task, TaskSpec,
-    TaskState, UndeliveredWebhook, Worker,
+    Array, GetClusterResponse, Group, ListUsersResponse, Queue, Receipt, Role, Schedule, Task,
+    TaskSpec, TaskState, UndeliveredWebhook, Worker,
 };
 use time::OffsetDateTime;
 
@@ -61,6 +61,16 @@ impl TaskView {
 
     pub fn without_result(task: Task, receipt: Option<Receipt>) -> Self {
         Self { task, receipt, ..Self::default() }
+    }
+}
+
+/// As the flag spells it; empty: of nobody.
+pub fn role(role: Role) -> &'static str {
+    match role {
+        Role::Unspecified => "",
+        Role::Submitter => "submitter",
+        Role::Admin => "admin",
+        Role::Viewer => "viewer",
     }
 }
 

@@ -20,7 +20,7 @@ use time::format_description::FormatItem;
 use time::macros::format_description;
 
 use super::super::report::Report;
-use super::{Output, TaskView, amount, schedules, time_of, webhooks};
+use super::{Output, TaskView, amount, role, schedules, time_of, webhooks};
 
 /// Characters of a result that are shown beside other things.
 const RESULT_WIDTH: usize = 80;
@@ -69,7 +69,7 @@ impl Table {
     }
 
     /// What they take, of what they may.
-    fn user(&self, user: &User, admin: String) -> Vec<String> {
+    fn user(&self, user: &User, role: String) -> Vec<String> {
         let Quota { max_active, max_bytes, max_running, submit_rate } =
             user.quota.unwrap_or_default();
         let Usage { active, bytes, running } = user.usage.unwrap_or_default();
@@ -83,7 +83,7 @@ impl Table {
         };
         vec![
             user.user.clone(),
-            admin,
+            role,
             time(user.added_at_ms),
             of(active, max_active),
             of(bytes, max_bytes),
@@ -401,7 +401,7 @@ impl Output for Table {
 
     fn users(&self, all: &ListUsersResponse) -> String {
         let ListUsersResponse { users, others, default_quota } = all;
-        let users = users.iter().map(|user| self.user(user, self.yes_no(user.admin)));
+        let users = users.iter().map(|user| self.user(user, role(user.role()).to_owned()));
         let others =
             others.iter().map(|user| self.user(user, self.label(Label::Unknown).to_owned()));
         let default = default_quota.filter(|quota| *quota != Quota::default()).map(|quota| {

@@ -203,11 +203,11 @@ impl State {
             Event::ScheduleRemoved { owner, name, at: _ } => {
                 self.schedule_removed(&(owner.clone(), name.clone()))
             }
-            Event::UserAdded { user, token_hash, admin, at } => {
+            Event::UserAdded { user, token_hash, role, at } => {
                 self.user_added(UserRecord {
                     user: user.clone(),
                     token_hash: token_hash.clone(),
-                    admin: *admin,
+                    role: *role,
                     added_at: *at,
                 });
                 Ok(())

@@ -121,8 +121,8 @@ impl Machine {
                 self.report_ended(now, session, &attempts, step);
             }
             Command::Overview { request } => answer(step, request, Ok(self.overview(now))),
-            Command::AddUser { request, user, token_hash, admin } => {
-                let added = self.add_user(now, user, token_hash, admin, step);
+            Command::AddUser { request, user, token_hash, role } => {
+                let added = self.add_user(now, user, token_hash, role, step);
                 answer(step, request, added);
             }
             Command::RemoveUser { request, user } => {

@@ -1,5 +1,6 @@
 //! Users: once there is one, there is an administrator among them for ever.
 
+use crate::command::Role;
 use crate::effect::{Answer, Effect};
 use crate::event::Event;
 use crate::ids::{Timestamp, UserName};
@@ -12,20 +13,20 @@ impl Machine {
         now: Timestamp,
         user: UserName,
         token_hash: String,
-        admin: bool,
+        role: Role,
         step: &mut Step,
     ) -> Result<Answer, Rejection> {
         let users = &self.state.users;
         if !users.contains_key(&user) && users.len() >= self.limits.max_users {
             return Err(Rejection::TooManyUsers);
         }
-        if !admin && !self.has_other_admin(&user) {
+        if role != Role::Admin && !self.has_other_admin(&user) {
             return Err(match users.keys().any(|other| *other != user) {
                 true => Rejection::LastAdmin,
                 false => Rejection::FirstUserNotAdmin,
             });
         }
-        self.record(Event::UserAdded { user, token_hash, admin, at: now }, step);
+        self.record(Event::UserAdded { user, token_hash, role, at: now }, step);
         self.tell_users(step);
         Ok(Answer::UserAdded)
     }
@@ -63,6 +64,6 @@ impl Machine {
     }
 
     fn has_other_admin(&self, user: &UserName) -> bool {
-        self.state.users.values().any(|other| other.admin && other.user != *user)
+        self.state.users.values().any(|other| other.role == Role::Admin && other.user != *user)
     }
 }

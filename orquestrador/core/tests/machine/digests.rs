@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use orquestrador_core::command::{Delivery, Failure};
+use orquestrador_core::command::{Delivery, Failure, Role};
 use orquestrador_core::event::{
     ArrayFailure, Forgotten, LossCause, RestoredArray, RestoredEnd, RestoredTask,
 };
@@ -184,9 +184,9 @@ fn the_digest_covers_every_field_of_a_running_task_a_worker_and_a_user() {
         });
     assert_distinct(running);
 
-    let user = |name: &str, hash: &str, admin, at| {
+    let user = |name: &str, hash: &str, role, at| {
         let (user, token_hash, at) = (name.into(), hash.to_owned(), Timestamp(at));
-        Event::UserAdded { user, token_hash, admin, at }
+        Event::UserAdded { user, token_hash, role, at }
     };
     assert_distinct(
         [
@@ -200,11 +200,12 @@ fn the_digest_covers_every_field_of_a_running_task_a_worker_and_a_user() {
             registered("w1", 1, 1, &["echo"], &[("place", "a")]),
             Event::HandlersLearned { handlers: vec!["echo".into()] },
             Event::HandlersLearned { handlers: vec!["render".into()] },
-            user("ana", "hash", true, 1),
-            user("bia", "hash", true, 1),
-            user("ana", "other", true, 1),
-            user("ana", "hash", false, 1),
-            user("ana", "hash", true, 2),
+            user("ana", "hash", Role::Admin, 1),
+            user("bia", "hash", Role::Admin, 1),
+            user("ana", "other", Role::Admin, 1),
+            user("ana", "hash", Role::Submitter, 1),
+            user("ana", "hash", Role::Viewer, 1),
+            user("ana", "hash", Role::Admin, 2),
         ]
         .map(|event| vec![event]),
     );

@@ -2,7 +2,7 @@
 
 use orquestrador_core::command::{
     After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, Look, NewArray, NewTask,
-    NewWork, Outcome, QueueChange, ReportedOutcome, Start, StateFilter, TaskFilter,
+    NewWork, Outcome, QueueChange, ReportedOutcome, Role, Start, StateFilter, TaskFilter,
 };
 use orquestrador_core::ids::{
     Attempt, GroupName, HandlerName, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
@@ -109,8 +109,8 @@ fn command() -> impl Strategy<Value = Command> {
             let (task, new) = (TaskId(array_id(array).0), TaskId(array_id(new).0));
             Command::Retry { request: REQUEST, owner, task, new }
         }),
-        1 => (owner(), any::<bool>()).prop_map(|(user, admin)| Command::AddUser {
-            request: REQUEST, token_hash: user.to_string(), user, admin
+        1 => (owner(), proptest::sample::select(&Role::ALL[..])).prop_map(|(user, role)| Command::AddUser {
+            request: REQUEST, token_hash: user.to_string(), user, role
         }),
         1 => owner().prop_map(|user| Command::RemoveUser { request: REQUEST, user }),
         1 => Just(Command::Overview { request: REQUEST }),

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use orquestrador_core::command::{NewLimits, NewTask, QuotaChange};
+use orquestrador_core::command::{NewLimits, NewTask, QuotaChange, Role};
 use orquestrador_core::effect::PendingReason;
 use orquestrador_core::terms::Terms;
 use orquestrador_core::{Answer, Command, Effect, Limits, Rejection, Step};
@@ -232,8 +232,8 @@ fn a_clock_that_is_set_back_keeps_nobody_out() {
 #[test]
 fn quotas_outlive_everything_but_their_users() {
     let mut scene = Scene::new(Limits::default());
-    scene.step(0, add_user("root", true));
-    scene.step(0, add_user("ana", false));
+    scene.step(0, add_user("root", Role::Admin));
+    scene.step(0, add_user("ana", Role::Submitter));
     scene.step(0, limit("all", active(100)));
     scene.step(0, limit("ana", running(2)));
     scene.step(0, of("ana", 1..2));
@@ -267,7 +267,7 @@ fn an_own_quota_counts_instead_of_the_default_one() {
 fn only_users_have_quotas() {
     let mut scene = Scene::new(Limits::default());
     assert_eq!(refusal(scene.step(0, limit("ana", active(1)))), None, "the demo's are not known");
-    scene.step(0, add_user("root", true));
+    scene.step(0, add_user("root", Role::Admin));
     let slip = limit("rot", active(1));
     assert_eq!(lines(&scene.step(0, slip)), [format!("> refused: {:?}", Rejection::UserNotFound)]);
     assert_eq!(refusal(scene.step(0, limit("ana", QuotaChange::Clear))), None);

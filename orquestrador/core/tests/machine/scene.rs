@@ -4,7 +4,7 @@ mod words;
 
 use orquestrador_core::command::{
     AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
-    Start, StateFilter, TaskFilter,
+    Role, Start, StateFilter, TaskFilter,
 };
 use orquestrador_core::effect::{
     ArraySnapshot, GroupSnapshot, Notice, QueueSnapshot, TaskSnapshot, UserSnapshot,
@@ -288,9 +288,9 @@ pub fn overview() -> Command {
     Command::Overview { request: REQUEST }
 }
 
-pub fn add_user(user: &str, admin: bool) -> Command {
+pub fn add_user(user: &str, role: Role) -> Command {
     let token_hash = format!("hash of {user}");
-    Command::AddUser { request: REQUEST, user: user.into(), token_hash, admin }
+    Command::AddUser { request: REQUEST, user: user.into(), token_hash, role }
 }
 
 pub fn remove_user(user: &str) -> Command {

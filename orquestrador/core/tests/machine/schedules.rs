@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use orquestrador_core::command::Role;
 use orquestrador_core::effect::ScheduleSnapshot;
 use orquestrador_core::event::Firing;
 use orquestrador_core::ids::{TaskId, Timestamp};
@@ -280,8 +281,8 @@ fn a_zone_says_when_on_the_days_on_which_clocks_are_changed_too() {
 #[test]
 fn schedules_are_their_users_own_and_go_with_them() {
     let mut scene = scene(every_minute());
-    scene.step(1, add_user("root", true));
-    scene.step(1, add_user("ana", false));
+    scene.step(1, add_user("root", Role::Admin));
+    scene.step(1, add_user("ana", Role::Submitter));
     let theirs =
         Command::RemoveSchedule { request: REQUEST, owner: "bia".into(), name: "s".into() };
     assert!(refusal(&scene.step(2, theirs)).contains("no schedule s"));

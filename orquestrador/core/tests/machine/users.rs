@@ -1,3 +1,4 @@
+use orquestrador_core::command::Role;
 use orquestrador_core::ids::{RequestId, Timestamp};
 use orquestrador_core::{Command, Effect, Limits, Step};
 
@@ -5,11 +6,11 @@ use crate::scene::*;
 
 #[test]
 fn the_first_user_must_be_an_administrator() {
-    check([], add_user("ana", false), "> refused: FirstUserNotAdmin");
+    check([], add_user("ana", Role::Submitter), "> refused: FirstUserNotAdmin");
     check(
         [],
-        add_user("ana", true),
-        r#"added ana admin true
+        add_user("ana", Role::Admin),
+        r#"added ana as Admin
         > users ["ana"]
         > user added"#,
     );
@@ -18,14 +19,14 @@ fn the_first_user_must_be_an_administrator() {
 #[test]
 fn users_are_added_and_replaced() {
     check(
-        [add_user("ana", true).into(), add_user("bia", false).into()],
-        add_user("bia", true),
-        r#"added bia admin true
+        [add_user("ana", Role::Admin).into(), add_user("bia", Role::Submitter).into()],
+        add_user("bia", Role::Admin),
+        r#"added bia as Admin
         > users ["ana", "bia"]
         > user added"#,
     );
     check(
-        [add_user("bia", true).into(), add_user("ana", false).into()],
+        [add_user("bia", Role::Admin).into(), add_user("ana", Role::Submitter).into()],
         Command::ListUsers { request: RequestId(1) },
         "> users ana, bia admin",
     );
@@ -33,10 +34,14 @@ fn users_are_added_and_replaced() {
 
 #[test]
 fn once_there_are_users_one_is_an_administrator() {
-    let given = || [add_user("ana", true).into(), add_user("bia", false).into()];
+    let given = || [add_user("ana", Role::Admin).into(), add_user("bia", Role::Submitter).into()];
     check(given(), remove_user("ana"), "> refused: LastAdmin");
-    check(given(), add_user("ana", false), "> refused: LastAdmin");
-    check([add_user("ana", true).into()], add_user("ana", false), "> refused: FirstUserNotAdmin");
+    check(given(), add_user("ana", Role::Submitter), "> refused: LastAdmin");
+    check(
+        [add_user("ana", Role::Admin).into()],
+        add_user("ana", Role::Submitter),
+        "> refused: FirstUserNotAdmin",
+    );
     check(
         given(),
         remove_user("bia"),
@@ -45,20 +50,20 @@ fn once_there_are_users_one_is_an_administrator() {
         > user removed"#,
     );
     // No user at all would open the cluster to the demo's credentials again.
-    check([add_user("ana", true).into()], remove_user("ana"), "> refused: LastAdmin");
+    check([add_user("ana", Role::Admin).into()], remove_user("ana"), "> refused: LastAdmin");
     check([], remove_user("ana"), "> refused: UserNotFound");
 }
 
 #[test]
 fn beyond_the_limit_users_are_replaced_but_not_added() {
     let one = Limits { max_users: 1, ..Limits::default() };
-    let given = || [add_user("ana", true).into()];
-    check_within(one.clone(), given(), add_user("bia", true), "> refused: TooManyUsers");
+    let given = || [add_user("ana", Role::Admin).into()];
+    check_within(one.clone(), given(), add_user("bia", Role::Admin), "> refused: TooManyUsers");
     check_within(
         one,
         given(),
-        add_user("ana", true),
-        r#"added ana admin true
+        add_user("ana", Role::Admin),
+        r#"added ana as Admin
         > users ["ana"]
         > user added"#,
     );
@@ -67,7 +72,7 @@ fn beyond_the_limit_users_are_replaced_but_not_added() {
 #[test]
 fn a_new_principal_tells_its_users() {
     let mut scene = Scene::new(Limits::default());
-    scene.step(0, add_user("ana", true));
+    scene.step(0, add_user("ana", Role::Admin));
     let mut step = Step::default();
     scene.rebuilt().take_office(Timestamp(0), &mut step);
     assert!(matches!(&step.effects[..], [Effect::UsersChanged { users }] if users.len() == 1));

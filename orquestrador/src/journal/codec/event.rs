@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::proto;
 use common::proto::journal_event::Event as Kind;
 use orquestrador_core::Event;
-use orquestrador_core::command::{Condition, Delivery, Failure};
+use orquestrador_core::command::{Condition, Delivery, Failure, Role};
 use orquestrador_core::event::Blockage;
 use orquestrador_core::ids::{
     Attempt, BlobId, BlobRef, KeyName, QueueName, TaskId, Timestamp, UserName,
@@ -263,10 +263,11 @@ fn to_kind(event: &Event) -> Kind {
                 at_ms: at.0,
             })
         }
-        Event::UserAdded { user, token_hash, admin, at } => Kind::UserAdded(proto::UserAdded {
+        Event::UserAdded { user, token_hash, role, at } => Kind::UserAdded(proto::UserAdded {
             user: user.to_string(),
             token_hash: token_hash.clone(),
-            admin: *admin,
+            admin: *role == Role::Admin,
+            viewer: *role == Role::Viewer,
             at_ms: at.0,
         }),
         Event::UserRemoved { user } => {
@@ -473,7 +474,12 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         Kind::UserAdded(e) => Event::UserAdded {
             user: e.user.as_str().into(),
             token_hash: e.token_hash,
-            admin: e.admin,
+            role: match (e.admin, e.viewer) {
+                (true, false) => Role::Admin,
+                (false, true) => Role::Viewer,
+                (false, false) => Role::Submitter,
+                (true, true) => return Err(CodecError::Invalid("viewer")),
+            },
             at: Timestamp(e.at_ms),
         },
         Kind::UserRemoved(e) => Event::UserRemoved { user: e.user.as_str().into() },

@@ -127,7 +127,7 @@ fn event(event: &Event) -> String {
             format!("fired {name} at {}: {firing:?}, due {:?}", due.0, next.map(|next| next.0))
         }
         Event::ScheduleRemoved { name, .. } => format!("removed schedule {name}"),
-        Event::UserAdded { user, admin, .. } => format!("added {user} admin {admin}"),
+        Event::UserAdded { user, role, .. } => format!("added {user} as {role:?}"),
         Event::UserRemoved { user } => format!("removed {user}"),
     }
 }
@@ -257,7 +257,7 @@ fn answer(answer: &Answer) -> String {
 fn user(user: &UserSnapshot) -> String {
     let mut text = user.user.to_string();
     match &user.record {
-        Some(record) if record.admin => text += " admin",
+        Some(record) if record.role == Role::Admin => text += " admin",
         Some(_) => {}
         None => text += " unknown",
     }
