@@ -189,7 +189,10 @@ mod tests {
     fn only_a_bare_address_may_become_one_with_tls() {
         let endpoint = |text: &str| text.parse::<Endpoint>().expect("parses");
         let secured = endpoint("localhost:1").secured();
-        assert_eq!((secured.to_string().as_str(), secured.is_secure()), ("https://localhost:1", true));
+        assert_eq!(
+            (secured.to_string().as_str(), secured.is_secure()),
+            ("https://localhost:1", true)
+        );
         assert!(secured.is_same_place(&endpoint("http://127.0.0.1:1")));
         let none = Tls::default();
         assert_eq!(endpoint("localhost:1").settled(&none).to_string(), "http://localhost:1");

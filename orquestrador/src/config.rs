@@ -13,6 +13,7 @@ use common::messages::io;
 use common::messages::node_help::{Problem, weak_token};
 use common::messages::node_webhooks::no_key;
 use common::telemetry::LogFormat;
+use common::tls::{self, Role, Tls};
 use orquestrador_core::Limits;
 use orquestrador_core::policy::Policy;
 use url::Url;
@@ -118,6 +119,8 @@ struct Flags {
     blob_grace_ms: u64,
     #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
     insecure_network: bool,
+    #[command(flatten)]
+    tls: tls::Flags,
     #[arg(long, env = "MUTIRAO_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_WEBHOOK_ALLOW", value_name = "HOST|URL", value_delimiter = ',')]
@@ -158,6 +161,10 @@ pub struct Config {
     /// How others reach this node.
     pub advertise: Endpoint,
     pub peer: Endpoint,
+    /// By default it speaks none.
+    pub tls: Tls,
+    /// Others can reach it, and nobody said that they are trusted: it founds no cluster that nobody could administer.
+    pub is_open: bool,
     pub data_dir: PathBuf,
     /// Of the administrator of a cluster without users.
     pub admin_token: Option<Secret>,
@@ -230,10 +237,12 @@ impl Config {
 
     fn tool(kind: Kind, flags: Flags, command: tools::Command) -> Result<Tool, Problem> {
         let port = flags.port.unwrap_or(kind.default_port());
+        let tls = Tls::serving(&flags.tls, Role::Orchestrator).map_err(Problem::Tls)?;
         Ok(Tool {
             program: kind.name(),
             dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
-            peer: peer(kind, flags.peer)?,
+            peer: peer(kind, flags.peer, &tls)?,
+            tls,
             lang: flags.lang,
             kind,
             command,
@@ -245,7 +254,9 @@ impl Config {
         if port == 0 {
             return Err(Problem::PortZero);
         }
-        if !flags.listen.is_loopback() && !flags.insecure_network {
+        let tls = Tls::serving(&flags.tls, Role::Orchestrator).map_err(Problem::Tls)?;
+        let is_open = !flags.listen.is_loopback() && !flags.insecure_network;
+        if is_open && !tls.is_on() {
             return Err(Problem::OpenNetwork { listen: flags.listen.to_string() });
         }
         if !(300..=MAX_LEASE_MS).contains(&flags.worker_lease_ms) {
@@ -260,10 +271,11 @@ impl Config {
             return Err(Problem::NoTasks);
         }
         let own = match flags.advertise {
-            Some(endpoint) => endpoint,
-            None => endpoint_of(flags.listen, port)?,
+            Some(endpoint) => endpoint.settled(&tls),
+            None => endpoint_of(flags.listen, port)?.settled(&tls),
         };
-        let peer = peer(kind, flags.peer)?;
+        own.check(&tls).map_err(Problem::Tls)?;
+        let peer = peer(kind, flags.peer, &tls)?;
         if peer.is_same_place(&own) {
             return Err(Problem::PeerIsSelf);
         }
@@ -272,6 +284,8 @@ impl Config {
             listen: SocketAddr::new(flags.listen, port),
             advertise: own,
             peer,
+            tls,
+            is_open,
             data_dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
             admin_token: flags
                 .admin_token_file
@@ -355,19 +369,27 @@ fn default_dir(port: u16) -> PathBuf {
     PathBuf::from(format!("mutirao-data/orquestrador-{port}"))
 }
 
-fn peer(kind: Kind, given: Option<Endpoint>) -> Result<Endpoint, Problem> {
-    match given {
-        Some(endpoint) => Ok(endpoint),
-        None => kind.default_peer().parse().map_err(|_| Problem::PeerIsSelf),
-    }
+fn peer(kind: Kind, given: Option<Endpoint>, tls: &Tls) -> Result<Endpoint, Problem> {
+    let peer = match given {
+        Some(endpoint) => endpoint,
+        None => bare(kind.default_peer()).parse().map_err(|_| Problem::PeerIsSelf)?,
+    };
+    let peer = peer.settled(tls);
+    peer.check(tls).map_err(Problem::Tls)?;
+    Ok(peer)
+}
+
+/// Where nobody says whether by TLS, the certificates do.
+fn bare(address: &str) -> &str {
+    address.trim_start_matches("http://")
 }
 
 /// `localhost` for loopback, as the guide and the seed say.
 fn endpoint_of(listen: IpAddr, port: u16) -> Result<Endpoint, Problem> {
     let text = match (listen.is_loopback(), listen.is_unspecified()) {
-        (true, _) => format!("http://localhost:{port}"),
+        (true, _) => format!("localhost:{port}"),
         (false, true) => return Err(Problem::AdvertiseMissing),
-        (false, false) => format!("http://{}", SocketAddr::new(listen, port)),
+        (false, false) => SocketAddr::new(listen, port).to_string(),
     };
     text.parse().map_err(|_| Problem::AdvertiseMissing)
 }

@@ -19,7 +19,8 @@ use tower_service::Service;
 use super::{Failure, Tls};
 
 type BoxError = Box<dyn Error + Send + Sync>;
-type Opening = Pin<Box<dyn Future<Output = Result<TokioIo<TlsStream<TcpStream>>, BoxError>> + Send>>;
+type Opening =
+    Pin<Box<dyn Future<Output = Result<TokioIo<TlsStream<TcpStream>>, BoxError>> + Send>>;
 
 /// Opens connections to `https://` addresses; to others none at all.
 #[derive(Clone)]

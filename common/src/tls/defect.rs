@@ -65,7 +65,9 @@ impl Defect {
     fn of_certificate(error: &CertificateError) -> Self {
         match error {
             // An authority of the same name has another key.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::OtherAuthority,
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Self::OtherAuthority
+            }
             CertificateError::Expired => Self::Expired(None),
             CertificateError::ExpiredContext { not_after, .. } => Self::Expired(at(*not_after)),
             CertificateError::NotValidYet => Self::NotYetValid(None),
@@ -102,7 +104,9 @@ fn at(time: UnixTime) -> Option<OffsetDateTime> {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Its answer to a handshake is none.
-    #[error("{address} does not speak TLS: call it by http://, without --tls-ca, or start it with --tls-cert")]
+    #[error(
+        "{address} does not speak TLS: call it by http://, without --tls-ca, or start it with --tls-cert"
+    )]
     NotTls {
         /// What was called.
         address: String,

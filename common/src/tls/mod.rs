@@ -7,7 +7,6 @@ mod defect;
 mod role;
 mod verify;
 
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,14 +20,25 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+use time::OffsetDateTime;
+
+use crate::messages::tls::TlsMessage;
+
 pub use accept::{Acceptor, Caller, Connection, incoming};
 pub use certificate::{Certificate, Unreadable};
 pub(crate) use connect::Connector;
 pub use defect::{Defect, Failure};
 pub use role::Role;
 
+/// So long before its end a certificate is spoken of.
+const WARN_DAYS: i64 = 30;
+
 /// The flags of all four binaries; their texts are in the message catalogue.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, clap::Args, serde::Deserialize, serde::Serialize,
+)]
+#[serde(default)]
+#[group(skip)]
 pub struct Flags {
     /// The certificate of this process, with those between it and the authority.
     #[arg(long, env = "MUTIRAO_TLS_CERT", value_name = "FILE", global = true)]
@@ -39,6 +49,26 @@ pub struct Flags {
     /// The certificate of the authority that signs all others.
     #[arg(long, env = "MUTIRAO_TLS_CA", value_name = "FILE", global = true)]
     pub tls_ca: Option<PathBuf>,
+}
+
+impl Flags {
+    /// None is given.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same files, named so that they are found from anywhere.
+    ///
+    /// # Errors
+    /// There is no current directory.
+    pub fn absolute(&self) -> std::io::Result<Self> {
+        let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
+        Ok(Self {
+            tls_cert: absolute(&self.tls_cert)?,
+            tls_key: absolute(&self.tls_key)?,
+            tls_ca: absolute(&self.tls_ca)?,
+        })
+    }
 }
 
 /// What is wrong with the files that the flags name.
@@ -195,6 +225,14 @@ impl Tls {
         Some(&self.0.as_ref()?.own.as_ref()?.certificate)
     }
 
+    /// What to say at the start of a process whose certificate will not count for long.
+    pub fn expires_soon(&self) -> Option<TlsMessage> {
+        let own = self.own()?;
+        let days = (own.not_after - OffsetDateTime::now_utc()).whole_days();
+        let (subject, until) = (own.subject.clone(), own.not_after);
+        (days < WARN_DAYS).then_some(TlsMessage::ExpiresSoon { subject, until, days })
+    }
+
     /// For a port; `None` where there is no own certificate.
     pub fn acceptor(&self) -> Option<Acceptor> {
         let own = self.0.as_ref()?.own.as_ref()?;
@@ -238,19 +276,15 @@ impl Own {
             return Err(Defect::OtherRole { found, needed });
         }
         let verified = self.callers.verify_client_cert(first, others, UnixTime::now());
-        verified.map(drop).map_err(|error| {
-            Defect::of(&error).unwrap_or_else(|| Defect::Other(error.to_string()))
-        })
+        verified
+            .map(drop)
+            .map_err(|error| Defect::of(&error).unwrap_or_else(|| Defect::Other(error.to_string())))
     }
 }
 
 fn other_key(cert: &Path, key: &Path) -> impl Fn(rustls::Error) -> Problem {
     let (cert, key) = (cert.to_owned(), key.to_owned());
-    move |error| Problem::OtherKey {
-        cert: cert.clone(),
-        key: key.clone(),
-        why: error.to_string(),
-    }
+    move |error| Problem::OtherKey { cert: cert.clone(), key: key.clone(), why: error.to_string() }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Problem> {
@@ -292,11 +326,4 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
     let pem = read(path)?;
     PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|e| Problem::NotPem { path: path.to_owned(), why: e.to_string() })
-}
-
-impl Problem {
-    /// A file is not there, rather than of the wrong kind.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, Self::File { error, .. } if error.kind() == ErrorKind::NotFound)
-    }
 }

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
 /// In the order in which help lists them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Serves as a node, and is the other one's peer.
     Orchestrator,
@@ -34,6 +37,17 @@ impl Role {
     /// `None`: it names no role of ours.
     pub fn of_uri(uri: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.uri() == uri)
+    }
+}
+
+/// Without texts of its own: help is in the message catalogue.
+impl ValueEnum for Role {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.word()))
     }
 }
 

@@ -27,9 +27,7 @@ impl ServerCertVerifier for Orchestrators {
         let found = Certificate::of_der(own).map_err(|e| Defect::from(e).into_rustls())?.role;
         match found {
             Some(Role::Orchestrator) => Ok(verified),
-            found => {
-                Err(Defect::OtherRole { found, needed: Role::Orchestrator }.into_rustls())
-            }
+            found => Err(Defect::OtherRole { found, needed: Role::Orchestrator }.into_rustls()),
         }
     }
 
