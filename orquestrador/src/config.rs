@@ -214,6 +214,12 @@ impl From<PolicyFlag> for Policy {
 }
 
 impl Config {
+    /// It may found a cluster, `fresh` as its data directory is, that others can reach and nobody could administer.
+    pub fn lacks_users(&self, fresh: bool) -> bool {
+        let would_found = fresh && self.kind == Kind::Principal;
+        would_found && self.is_open && self.admin_token.is_none()
+    }
+
     /// Reads the command line and the environment.
     ///
     /// # Errors
@@ -237,11 +243,15 @@ impl Config {
 
     fn tool(kind: Kind, flags: Flags, command: tools::Command) -> Result<Tool, Problem> {
         let port = flags.port.unwrap_or(kind.default_port());
-        let tls = Tls::serving(&flags.tls, Role::Orchestrator).map_err(Problem::Tls)?;
+        // Only one of them calls anybody.
+        let tls = match command.calls_the_peer() {
+            true => Tls::serving(&flags.tls, Role::Orchestrator).map_err(Problem::Tls)?,
+            false => Tls::default(),
+        };
         Ok(Tool {
             program: kind.name(),
             dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
-            peer: peer(kind, flags.peer, &tls)?,
+            peer: peer(kind, flags.peer)?.settled(&tls),
             tls,
             lang: flags.lang,
             kind,
@@ -259,6 +269,7 @@ impl Config {
         if is_open && !tls.is_on() {
             return Err(Problem::OpenNetwork { listen: flags.listen.to_string() });
         }
+        let (own, peer) = places(kind, port, &flags, &tls)?;
         if !(300..=MAX_LEASE_MS).contains(&flags.worker_lease_ms) {
             return Err(Problem::Lease);
         }
@@ -269,15 +280,6 @@ impl Config {
         }
         if flags.max_active_tasks == 0 || flags.max_active_bytes.0 == 0 {
             return Err(Problem::NoTasks);
-        }
-        let own = match flags.advertise {
-            Some(endpoint) => endpoint.settled(&tls),
-            None => endpoint_of(flags.listen, port)?.settled(&tls),
-        };
-        own.check(&tls).map_err(Problem::Tls)?;
-        let peer = peer(kind, flags.peer, &tls)?;
-        if peer.is_same_place(&own) {
-            return Err(Problem::PeerIsSelf);
         }
         Ok(Self {
             kind,
@@ -369,14 +371,32 @@ fn default_dir(port: u16) -> PathBuf {
     PathBuf::from(format!("mutirao-data/orquestrador-{port}"))
 }
 
-fn peer(kind: Kind, given: Option<Endpoint>, tls: &Tls) -> Result<Endpoint, Problem> {
-    let peer = match given {
-        Some(endpoint) => endpoint,
-        None => bare(kind.default_peer()).parse().map_err(|_| Problem::PeerIsSelf)?,
+/// Of this node and of the other one.
+fn places(
+    kind: Kind,
+    port: u16,
+    flags: &Flags,
+    tls: &Tls,
+) -> Result<(Endpoint, Endpoint), Problem> {
+    let own = match &flags.advertise {
+        Some(endpoint) => endpoint.settled(tls),
+        None => endpoint_of(flags.listen, port)?.settled(tls),
     };
-    let peer = peer.settled(tls);
-    peer.check(tls).map_err(Problem::Tls)?;
-    Ok(peer)
+    let peer = peer(kind, flags.peer.clone())?.settled(tls);
+    for place in [&own, &peer] {
+        place.check(tls).map_err(Problem::Tls)?;
+    }
+    match peer.is_same_place(&own) {
+        true => Err(Problem::PeerIsSelf),
+        false => Ok((own, peer)),
+    }
+}
+
+fn peer(kind: Kind, given: Option<Endpoint>) -> Result<Endpoint, Problem> {
+    match given {
+        Some(endpoint) => Ok(endpoint),
+        None => bare(kind.default_peer()).parse().map_err(|_| Problem::PeerIsSelf),
+    }
 }
 
 /// Where nobody says whether by TLS, the certificates do.
@@ -392,4 +412,52 @@ fn endpoint_of(listen: IpAddr, port: u16) -> Result<Endpoint, Problem> {
         (false, false) => SocketAddr::new(listen, port).to_string(),
     };
     text.parse().map_err(|_| Problem::AdvertiseMissing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Config, String> {
+        let args = std::iter::once("orquestrador").chain(args.iter().copied());
+        match Config::parse(Kind::Principal, args.map(str::to_owned).collect()) {
+            Ok(Invocation::Node(config)) => Ok(*config),
+            Ok(Invocation::Tool(_)) => Err("a tool".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_guide_needs_no_certificates() {
+        let config = parse(&[]).expect("is the guide");
+        assert_eq!(config.advertise.to_string(), "http://localhost:50051");
+        assert_eq!(config.peer.to_string(), "http://localhost:50052");
+        assert!(!config.tls.is_on() && !config.lacks_users(true));
+    }
+
+    #[test]
+    fn strangers_do_not_come_in_unless_somebody_says_so() {
+        let refused = parse(&["--listen", "10.0.0.1"]).expect_err("is refused");
+        assert!(
+            refused.contains("--tls-ca") && refused.contains("--insecure-network"),
+            "{refused}"
+        );
+        for half in [["--tls-ca", "ca.pem"], ["--tls-cert", "a.pem"], ["--tls-key", "a-key.pem"]] {
+            assert!(parse(&half).is_err(), "{half:?} was accepted");
+        }
+        let refused = parse(&["--peer", "https://b:1"]).expect_err("is refused");
+        assert!(refused.contains("--tls-ca"), "{refused}");
+        let trusted = parse(&["--listen", "10.0.0.1", "--insecure-network"]).expect("is trusted");
+        assert!(!trusted.lacks_users(true));
+    }
+
+    #[test]
+    fn an_open_cluster_is_not_founded_without_somebody_to_administer_it() {
+        let open = Config { is_open: true, ..parse(&[]).expect("is the guide") };
+        assert!(open.lacks_users(true) && !open.lacks_users(false));
+        let backup = Config { kind: Kind::Backup, ..open.clone() };
+        assert!(!backup.lacks_users(true), "it learns of the users");
+        let administered = Config { admin_token: Some(Secret::new("x")), ..open };
+        assert!(!administered.lacks_users(true));
+    }
 }

@@ -185,8 +185,7 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         .await
         .map_err(|error| Error::System(std::io::Error::other(error)))?;
     let (journal, recovered) = opened.map_err(Error::Open)?;
-    let would_found = recovered.created && config.kind == Kind::Principal;
-    if would_found && config.is_open && config.admin_token.is_none() {
+    if config.lacks_users(recovered.created) {
         return Err(Error::NoUsers);
     }
     let port = config.listen.port();

@@ -46,6 +46,13 @@ pub enum Command {
     Manual(Manual),
 }
 
+impl Command {
+    /// By the network, with certificates if there are some.
+    pub fn calls_the_peer(&self) -> bool {
+        matches!(self, Self::Journal(JournalCommand::Repair { .. }))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
     Verify {
