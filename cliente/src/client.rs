@@ -9,6 +9,7 @@ use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
 use common::proto::{self, Receipt, Task};
+use common::tls::Tls;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -42,12 +43,14 @@ pub struct ClientConfig {
     pub credentials: Credentials,
     /// For a whole call, all tries included.
     pub timeout: Duration,
+    /// Whom to trust, and what to show; by default the orchestrators are called without TLS.
+    pub tls: Tls,
 }
 
 impl ClientConfig {
     /// With a timeout of 30 seconds.
     pub fn new(endpoints: Vec<Endpoint>, credentials: Credentials) -> Self {
-        Self { endpoints, credentials, timeout: DEFAULT_TIMEOUT }
+        Self { endpoints, credentials, timeout: DEFAULT_TIMEOUT, tls: Tls::default() }
     }
 }
 
@@ -108,7 +111,7 @@ pub(crate) fn incomplete() -> Error {
 impl Client {
     /// Does not connect yet. To be called within a Tokio runtime.
     pub fn new(config: ClientConfig) -> Self {
-        Self { targets: Targets::new(&config.endpoints, config.credentials, config.timeout) }
+        Self { targets: Targets::new(config) }
     }
 
     /// Submits one task. Repeated by itself until it is accepted or refused; the id keeps it from being
@@ -466,7 +469,7 @@ impl Client {
     pub(crate) fn channel(&self, node: &Endpoint) -> Channel {
         match self.targets.by_endpoint(node) {
             Some(target) => target.channel.clone(),
-            None => node.channel(),
+            None => self.targets.channel(node),
         }
     }
 

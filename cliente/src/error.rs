@@ -45,7 +45,11 @@ impl Error {
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
         let grpc_status::Meaning { code, principal, retry_after } = grpc_status::meaning(&status);
-        let code = if was_made_by_the_transport(&status) { ErrorCode::Unavailable } else { code };
+        let code = if was_made_by_the_transport(&status) && !code.is_of_tls() {
+            ErrorCode::Unavailable
+        } else {
+            code
+        };
         Self { code, message: status.message().to_owned(), principal, retry_after }
     }
 }

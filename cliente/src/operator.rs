@@ -107,7 +107,7 @@ impl Client {
                 SWITCHOVER_TIMEOUT,
                 |_: &()| None,
                 |channel| {
-                    let address = address.to_string();
+                    let address = self.targets().settled(address).to_string();
                     let request = self.targets().request(proto::ReplacePeerRequest { address });
                     async move { operator(channel).replace_peer(request).await.map(drop) }
                 },

@@ -10,13 +10,14 @@ use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::{GetClusterRequest, GetClusterResponse, NodeRole};
+use common::tls::Tls;
 use rand::Rng as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use crate::Error;
+use crate::{ClientConfig, Error};
 
 /// The pause between two tries, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
@@ -70,12 +71,16 @@ pub struct Targets {
     found: Notify,
     credentials: Credentials,
     timeout: Duration,
+    tls: Tls,
 }
 
 impl Targets {
-    pub fn new(endpoints: &[Endpoint], credentials: Credentials, timeout: Duration) -> Arc<Self> {
+    pub fn new(config: ClientConfig) -> Arc<Self> {
+        let ClientConfig { endpoints, credentials, timeout, tls } = config;
         let target = |(place, endpoint): (usize, &Endpoint)| {
-            Arc::new(Target { endpoint: endpoint.clone(), channel: endpoint.channel(), place })
+            let endpoint = endpoint.settled(&tls);
+            let channel = endpoint.channel_by(&tls);
+            Arc::new(Target { endpoint, channel, place })
         };
         let configured: Vec<_> = endpoints.iter().enumerate().map(target).collect();
         Arc::new(Self {
@@ -86,6 +91,7 @@ impl Targets {
             found: Notify::new(),
             credentials,
             timeout: timeout.min(MAX_TIMEOUT),
+            tls,
         })
     }
 
@@ -102,6 +108,16 @@ impl Targets {
         let mut request = Request::new(message);
         self.credentials.attach(request.metadata_mut());
         request
+    }
+
+    /// To one that is not configured.
+    pub fn channel(&self, node: &Endpoint) -> Channel {
+        node.settled(&self.tls).channel_by(&self.tls)
+    }
+
+    /// As it is to be told to orchestrators.
+    pub fn settled(&self, node: &Endpoint) -> Endpoint {
+        node.settled(&self.tls)
     }
 
     /// The one to ask now.
@@ -132,7 +148,7 @@ impl Targets {
             return None;
         }
         Some(self.by_endpoint(named).cloned().unwrap_or_else(|| {
-            let (endpoint, channel) = (named.clone(), named.channel());
+            let (endpoint, channel) = (named.clone(), self.channel(named));
             Arc::new(Target { endpoint, channel, place: from.place })
         }))
     }
@@ -195,6 +211,7 @@ impl Targets {
         let mut backoff = Backoff::default();
         let mut last = None;
         let mut hops = 0;
+        let mut distrusted = Vec::new();
         loop {
             let target = self.present()?;
             let limit = try_timeout.min(deadline.saturating_duration_since(Instant::now()));
@@ -215,6 +232,12 @@ impl Targets {
             };
             if !refusal.code.retryable() {
                 return Err(refusal);
+            }
+            if refusal.code == ErrorCode::TlsFailed && !distrusted.contains(&target.place) {
+                distrusted.push(target.place);
+                if distrusted.len() == self.configured.len() {
+                    return Err(refusal);
+                }
             }
             self.refused_by(&target, &refusal);
             let pause = match self.direction(&target, &refusal) {
@@ -360,7 +383,8 @@ mod tests {
     async fn who_looks_seldom_does_not_hold_up_who_looks_often() {
         let credentials = Credentials::new("u", "t").expect("is ASCII");
         let second = Duration::from_secs(1);
-        let targets = Targets::new(&[endpoint("localhost:1")], credentials, second);
+        let config = ClientConfig::new(vec![endpoint("localhost:1")], credentials);
+        let targets = Targets::new(ClientConfig { timeout: second, ..config });
         let first = targets.present().expect("there is one");
         let (patient, silent) = (Arc::clone(&targets), Arc::clone(&first));
         let patient = tokio::spawn(async move {
@@ -378,7 +402,7 @@ mod tests {
     async fn a_node_that_is_only_named_is_tried_and_left_again() {
         let endpoints = [endpoint("localhost:1"), endpoint("localhost:2")];
         let credentials = Credentials::new("u", "t").expect("is ASCII");
-        let targets = Targets::new(&endpoints, credentials, Duration::from_secs(1));
+        let targets = Targets::new(ClientConfig::new(endpoints.to_vec(), credentials));
         let present = || targets.present().expect("there are two");
         let first = present();
         targets.move_on(&first, Some("http://10.0.0.9:3"));

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use http::uri::Scheme;
 use tonic::transport::{Channel, Endpoint as TonicEndpoint, Uri};
+
+use crate::tls::{self, Connector, Tls};
 
 /// Where the principal listens unless told otherwise.
 pub const DEFAULT_PRINCIPAL: &str = "http://localhost:50051";
@@ -23,24 +26,66 @@ pub const MAX_LARGE_PAYLOAD_BYTES: usize = 1 << 30;
 /// The largest payload or result of a task that travels in messages; a larger one is a blob.
 pub const MAX_PAYLOAD_BYTES: usize = 4 << 20;
 
-/// An orchestrator's address, `http://host:port`. `host:port` is accepted too.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint(Uri);
+/// An orchestrator's address, `http://host:port` or `https://host:port`. `host:port` is accepted too: it means either, as
+/// [`Endpoint::settled`] says, and http until then.
+#[derive(Clone)]
+pub struct Endpoint {
+    uri: Uri,
+    /// It does not say which.
+    is_bare: bool,
+}
 
 /// Not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an address of the form http://host:port")]
+#[error("`{0}` is not an address of the form http://host:port or https://host:port")]
 pub struct BadEndpoint(String);
 
 impl Endpoint {
+    /// The one of a process that speaks TLS, or does not: a bare address is called as the caller calls others.
+    #[must_use]
+    pub fn settled(&self, tls: &Tls) -> Self {
+        match self.is_bare && tls.is_on() {
+            true => self.secured(),
+            false => Self { is_bare: false, ..self.clone() },
+        }
+    }
+
+    /// The same place, by TLS.
+    #[must_use]
+    pub fn secured(&self) -> Self {
+        let mut parts = self.uri.clone().into_parts();
+        parts.scheme = Some(Scheme::HTTPS);
+        // What had a scheme may have another.
+        let uri = Uri::from_parts(parts).unwrap_or_else(|_| self.uri.clone());
+        Self { uri, is_bare: false }
+    }
+
+    /// That it can be called by whoever has these certificates.
+    ///
+    /// # Errors
+    /// It is one without TLS and there are some, or the other way round.
+    pub fn check(&self, tls: &Tls) -> Result<(), tls::Problem> {
+        let address = self.to_string();
+        match (self.is_secure(), tls.is_on()) {
+            (true, false) => Err(tls::Problem::NoAuthority { address }),
+            (false, true) => Err(tls::Problem::PlainAddress { address }),
+            (true, true) | (false, false) => Ok(()),
+        }
+    }
+
+    /// By TLS.
+    pub fn is_secure(&self) -> bool {
+        self.uri.scheme() == Some(&Scheme::HTTPS)
+    }
+
     /// The host without brackets.
     pub fn host(&self) -> &str {
-        self.0.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+        self.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.0.port_u16().unwrap_or_default()
+        self.uri.port_u16().unwrap_or_default()
     }
 
     /// The same port of the same host; this machine has several names.
@@ -54,37 +99,57 @@ impl Endpoint {
                 || (is_loopback(self.host()) && is_loopback(other.host())))
     }
 
-    /// A channel that connects when it is first used, and again after a failure.
+    /// A channel without TLS, that connects when it is first used, and again after a failure.
     pub fn channel(&self) -> Channel {
-        TonicEndpoint::from(self.0.clone())
+        self.channel_by(&Tls::default())
+    }
+
+    /// The same by TLS, if there is any; the address and the certificates must agree ([`Endpoint::check`]), or it connects
+    /// to nobody.
+    pub fn channel_by(&self, tls: &Tls) -> Channel {
+        let endpoint = TonicEndpoint::from(self.uri.clone())
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(Duration::from_secs(2))
             .keep_alive_timeout(Duration::from_secs(3))
             .keep_alive_while_idle(true)
             .initial_stream_window_size(8 << 20)
-            .initial_connection_window_size(16 << 20)
-            .connect_lazy()
+            .initial_connection_window_size(16 << 20);
+        match self.is_secure() || tls.is_on() {
+            true => endpoint.connect_with_connector_lazy(Connector::new(tls)),
+            false => endpoint.connect_lazy(),
+        }
     }
 }
+
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.uri == other.uri
+    }
+}
+
+impl Eq for Endpoint {}
 
 impl FromStr for Endpoint {
     type Err = BadEndpoint;
 
     fn from_str(text: &str) -> Result<Self, BadEndpoint> {
         let bad = || BadEndpoint(text.to_owned());
-        let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let is_bare = !text.contains("://");
+        let full = if is_bare { format!("http://{text}") } else { text.to_owned() };
         let uri: Uri = full.parse().map_err(|_| bad())?;
-        let plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/");
+        let plain =
+            matches!(uri.scheme_str(), Some("http" | "https")) && matches!(uri.path(), "" | "/");
         let complete =
             uri.host().is_some_and(|h| !h.is_empty()) && uri.port_u16().is_some_and(|p| p != 0);
-        if plain && complete { Ok(Self(uri)) } else { Err(bad()) }
+        if plain && complete { Ok(Self { uri, is_bare }) } else { Err(bad()) }
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", self.0.host().unwrap_or_default(), self.port())
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        write!(f, "{scheme}://{}:{}", self.uri.host().unwrap_or_default(), self.port())
     }
 }
 
@@ -118,6 +183,22 @@ mod tests {
             "http://localhost:50051"
         );
         assert_eq!("http://[::1]:50051".parse::<Endpoint>().expect("parses").host(), "::1");
+    }
+
+    #[test]
+    fn only_a_bare_address_may_become_one_with_tls() {
+        let endpoint = |text: &str| text.parse::<Endpoint>().expect("parses");
+        let secured = endpoint("localhost:1").secured();
+        assert_eq!(
+            (secured.to_string().as_str(), secured.is_secure()),
+            ("https://localhost:1", true)
+        );
+        assert!(secured.is_same_place(&endpoint("http://127.0.0.1:1")));
+        let none = Tls::default();
+        assert_eq!(endpoint("localhost:1").settled(&none).to_string(), "http://localhost:1");
+        assert!(endpoint("https://localhost:1").settled(&none).is_secure());
+        assert!(endpoint("https://localhost:1").check(&none).is_err());
+        assert!(endpoint("http://localhost:1").check(&none).is_ok());
     }
 
     #[test]

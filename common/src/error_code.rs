@@ -27,6 +27,18 @@ macro_rules! error_codes {
                 match self { $(Self::$name => Code::$grpc,)* }
             }
 
+            /// It is a matter of TLS and certificates, not of the request.
+            pub fn is_of_tls(self) -> bool {
+                matches!(
+                    self,
+                    Self::TlsRequired
+                        | Self::CertificateRefused
+                        | Self::CertificateRequired
+                        | Self::WrongRole
+                        | Self::TlsFailed
+                )
+            }
+
             /// The same request may succeed later, or at the other orchestrator.
             pub fn retryable(self) -> bool {
                 match self { $(Self::$name => $retry,)* }
@@ -52,6 +64,16 @@ macro_rules! error_codes {
 pub struct UnknownErrorCode;
 
 error_codes! {
+    /// The port speaks TLS only, and the caller came without.
+    TlsRequired = "TLS_REQUIRED", FailedPrecondition, retry: false;
+    /// The caller showed a certificate that does not count; the message says why.
+    CertificateRefused = "CERTIFICATE_REFUSED", Unauthenticated, retry: false;
+    /// The call needs a certificate, and the caller showed none.
+    CertificateRequired = "CERTIFICATE_REQUIRED", Unauthenticated, retry: false;
+    /// The caller's certificate is of another role than the call needs.
+    WrongRole = "WRONG_ROLE", PermissionDenied, retry: false;
+    /// No TLS came about with whoever was called: its certificate, or its port; the message says why. Another one may do.
+    TlsFailed = "TLS_FAILED", Unavailable, retry: true;
     /// The node is not the principal, or no longer.
     NotPrimary = "NOT_PRIMARY", FailedPrecondition, retry: true;
     /// Nobody answered, or the answer is not known; repeat with the same id.

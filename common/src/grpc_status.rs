@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::error_code::ErrorCode;
+use crate::tls;
 
 /// The domain of our `google.rpc.ErrorInfo`.
 pub const DOMAIN: &str = "mutirao";
@@ -68,6 +69,9 @@ pub struct Meaning {
 
 /// Reads a status back.
 pub fn meaning(status: &Status) -> Meaning {
+    if tls::Failure::within(status).is_some() {
+        return Meaning { code: ErrorCode::TlsFailed, principal: None, retry_after: None };
+    }
     let details = status.get_error_details();
     if let Some(info) = details.error_info()
         && info.domain == DOMAIN

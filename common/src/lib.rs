@@ -19,3 +19,4 @@ pub mod messages;
 pub mod proto;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;

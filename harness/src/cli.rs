@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use common::auth::{DEMO_TOKEN, DEMO_USER};
 use serde_json::Value;
 
+use crate::certificates::Certificates;
 use crate::cluster::Layout;
 
 /// Runs subcommands against one cluster.
@@ -17,6 +18,8 @@ pub struct Cli {
     orchestrators: String,
     user: String,
     token: String,
+    /// Of an authority, where everything speaks TLS.
+    trusted: Option<PathBuf>,
 }
 
 /// What a run left.
@@ -46,6 +49,7 @@ impl Cli {
             orchestrators: layout.orchestrators().join(","),
             user: DEMO_USER.to_owned(),
             token: DEMO_TOKEN.to_owned(),
+            trusted: layout.certificates.as_ref().map(Certificates::authority),
         }
     }
 
@@ -65,6 +69,10 @@ impl Cli {
             .env("MUTIRAO_TOKEN", &self.token)
             .env_remove("MUTIRAO_LANG")
             .stdin(Stdio::null());
+        match &self.trusted {
+            Some(path) => command.env("MUTIRAO_TLS_CA", path),
+            None => command.env_remove("MUTIRAO_TLS_CA"),
+        };
         command
     }
 

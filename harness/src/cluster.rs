@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use common::tls::Role;
+
+use crate::certificates::Certificates;
 use crate::cli::Cli;
 use crate::ports;
 use crate::process::{OnLine, Process};
@@ -29,6 +32,8 @@ pub struct Layout {
     pub orchestrator_args: Vec<String>,
     /// In the environment of both.
     pub orchestrator_environment: Vec<(String, String)>,
+    /// Everything speaks TLS with these.
+    pub certificates: Option<Certificates>,
 }
 
 impl Layout {
@@ -58,12 +63,31 @@ impl Layout {
             worker_args: Vec::new(),
             orchestrator_args: Vec::new(),
             orchestrator_environment: Vec::new(),
+            certificates: None,
         })
+    }
+
+    /// The same with certificates, made below its directory.
+    ///
+    /// # Errors
+    /// `cliente certs` fails.
+    pub fn secured(self) -> anyhow::Result<Self> {
+        let made = Certificates::new(&self.binary("cliente"), &self.dir.join("certs"))?;
+        Ok(Self { certificates: Some(made), ..self })
     }
 
     /// Of the orchestrators, for `--orchestrators`.
     pub fn orchestrators(&self) -> [String; 2] {
-        [self.principal_port, self.backup_port].map(|port| format!("http://localhost:{port}"))
+        [self.principal_port, self.backup_port].map(|port| self.address(port))
+    }
+
+    fn address(&self, port: u16) -> String {
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://localhost:{port}")
+    }
+
+    fn certificates(&self, role: Role) -> Vec<String> {
+        self.certificates.as_ref().map_or_else(Vec::new, |all| all.args(role.word()))
     }
 
     /// A binary of ours.
@@ -193,10 +217,11 @@ impl Cluster {
             "--port".to_owned(),
             port.to_string(),
             "--peer".to_owned(),
-            format!("http://localhost:{peer}"),
+            self.layout.address(peer),
             "--data-dir".to_owned(),
             self.layout.data_dir(port).display().to_string(),
         ];
+        args.extend(self.layout.certificates(Role::Orchestrator));
         args.extend(self.layout.orchestrator_args.iter().cloned());
         self.spawn(binary, name, &args, &self.layout.orchestrator_environment)
     }
@@ -221,6 +246,7 @@ impl Cluster {
             "--orchestrators".to_owned(),
             self.layout.orchestrators().join(","),
         ];
+        args.extend(self.layout.certificates(Role::Worker));
         args.extend(self.layout.worker_args.iter().cloned());
         self.workers[nth] =
             Some(self.spawn("worker", &format!("worker-{}", nth + 1), &args, &[])?);

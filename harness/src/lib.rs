@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod certificates;
 pub mod chaos;
 pub mod cli;
 pub mod cluster;
@@ -12,6 +13,7 @@ pub mod net;
 pub mod ports;
 pub mod process;
 
+pub use certificates::Certificates;
 pub use cli::Cli;
 pub use cluster::{Cluster, Layout};
 pub use process::Process;

@@ -13,6 +13,7 @@ use common::messages::io;
 use common::messages::node_help::{Problem, weak_token};
 use common::messages::node_webhooks::no_key;
 use common::telemetry::LogFormat;
+use common::tls::{self, Role, Tls};
 use orquestrador_core::Limits;
 use orquestrador_core::policy::Policy;
 use url::Url;
@@ -118,6 +119,8 @@ struct Flags {
     blob_grace_ms: u64,
     #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
     insecure_network: bool,
+    #[command(flatten)]
+    tls: tls::Flags,
     #[arg(long, env = "MUTIRAO_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_WEBHOOK_ALLOW", value_name = "HOST|URL", value_delimiter = ',')]
@@ -158,6 +161,10 @@ pub struct Config {
     /// How others reach this node.
     pub advertise: Endpoint,
     pub peer: Endpoint,
+    /// By default it speaks none.
+    pub tls: Tls,
+    /// Others can reach it, and nobody said that they are trusted: it founds no cluster that nobody could administer.
+    pub is_open: bool,
     pub data_dir: PathBuf,
     /// Of the administrator of a cluster without users.
     pub admin_token: Option<Secret>,
@@ -207,6 +214,12 @@ impl From<PolicyFlag> for Policy {
 }
 
 impl Config {
+    /// It may found a cluster, `fresh` as its data directory is, that others can reach and nobody could administer.
+    pub fn lacks_users(&self, fresh: bool) -> bool {
+        let would_found = fresh && self.kind == Kind::Principal;
+        would_found && self.is_open && self.admin_token.is_none()
+    }
+
     /// Reads the command line and the environment.
     ///
     /// # Errors
@@ -230,10 +243,16 @@ impl Config {
 
     fn tool(kind: Kind, flags: Flags, command: tools::Command) -> Result<Tool, Problem> {
         let port = flags.port.unwrap_or(kind.default_port());
+        // Only one of them calls anybody.
+        let tls = match command.calls_the_peer() {
+            true => Tls::serving(&flags.tls, Role::Orchestrator).map_err(Problem::Tls)?,
+            false => Tls::default(),
+        };
         Ok(Tool {
             program: kind.name(),
             dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
-            peer: peer(kind, flags.peer)?,
+            peer: peer(kind, flags.peer)?.settled(&tls),
+            tls,
             lang: flags.lang,
             kind,
             command,
@@ -245,9 +264,12 @@ impl Config {
         if port == 0 {
             return Err(Problem::PortZero);
         }
-        if !flags.listen.is_loopback() && !flags.insecure_network {
+        let tls = Tls::serving(&flags.tls, Role::Orchestrator).map_err(Problem::Tls)?;
+        let is_open = !flags.listen.is_loopback() && !flags.insecure_network;
+        if is_open && !tls.is_on() {
             return Err(Problem::OpenNetwork { listen: flags.listen.to_string() });
         }
+        let (own, peer) = places(kind, port, &flags, &tls)?;
         if !(300..=MAX_LEASE_MS).contains(&flags.worker_lease_ms) {
             return Err(Problem::Lease);
         }
@@ -259,19 +281,13 @@ impl Config {
         if flags.max_active_tasks == 0 || flags.max_active_bytes.0 == 0 {
             return Err(Problem::NoTasks);
         }
-        let own = match flags.advertise {
-            Some(endpoint) => endpoint,
-            None => endpoint_of(flags.listen, port)?,
-        };
-        let peer = peer(kind, flags.peer)?;
-        if peer.is_same_place(&own) {
-            return Err(Problem::PeerIsSelf);
-        }
         Ok(Self {
             kind,
             listen: SocketAddr::new(flags.listen, port),
             advertise: own,
             peer,
+            tls,
+            is_open,
             data_dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
             admin_token: flags
                 .admin_token_file
@@ -355,19 +371,93 @@ fn default_dir(port: u16) -> PathBuf {
     PathBuf::from(format!("mutirao-data/orquestrador-{port}"))
 }
 
+/// Of this node and of the other one.
+fn places(
+    kind: Kind,
+    port: u16,
+    flags: &Flags,
+    tls: &Tls,
+) -> Result<(Endpoint, Endpoint), Problem> {
+    let own = match &flags.advertise {
+        Some(endpoint) => endpoint.settled(tls),
+        None => endpoint_of(flags.listen, port)?.settled(tls),
+    };
+    let peer = peer(kind, flags.peer.clone())?.settled(tls);
+    for place in [&own, &peer] {
+        place.check(tls).map_err(Problem::Tls)?;
+    }
+    match peer.is_same_place(&own) {
+        true => Err(Problem::PeerIsSelf),
+        false => Ok((own, peer)),
+    }
+}
+
 fn peer(kind: Kind, given: Option<Endpoint>) -> Result<Endpoint, Problem> {
     match given {
         Some(endpoint) => Ok(endpoint),
-        None => kind.default_peer().parse().map_err(|_| Problem::PeerIsSelf),
+        None => bare(kind.default_peer()).parse().map_err(|_| Problem::PeerIsSelf),
     }
+}
+
+/// Where nobody says whether by TLS, the certificates do.
+fn bare(address: &str) -> &str {
+    address.trim_start_matches("http://")
 }
 
 /// `localhost` for loopback, as the guide and the seed say.
 fn endpoint_of(listen: IpAddr, port: u16) -> Result<Endpoint, Problem> {
     let text = match (listen.is_loopback(), listen.is_unspecified()) {
-        (true, _) => format!("http://localhost:{port}"),
+        (true, _) => format!("localhost:{port}"),
         (false, true) => return Err(Problem::AdvertiseMissing),
-        (false, false) => format!("http://{}", SocketAddr::new(listen, port)),
+        (false, false) => SocketAddr::new(listen, port).to_string(),
     };
     text.parse().map_err(|_| Problem::AdvertiseMissing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Config, String> {
+        let args = std::iter::once("orquestrador").chain(args.iter().copied());
+        match Config::parse(Kind::Principal, args.map(str::to_owned).collect()) {
+            Ok(Invocation::Node(config)) => Ok(*config),
+            Ok(Invocation::Tool(_)) => Err("a tool".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_guide_needs_no_certificates() {
+        let config = parse(&[]).expect("is the guide");
+        assert_eq!(config.advertise.to_string(), "http://localhost:50051");
+        assert_eq!(config.peer.to_string(), "http://localhost:50052");
+        assert!(!config.tls.is_on() && !config.lacks_users(true));
+    }
+
+    #[test]
+    fn strangers_do_not_come_in_unless_somebody_says_so() {
+        let refused = parse(&["--listen", "10.0.0.1"]).expect_err("is refused");
+        assert!(
+            refused.contains("--tls-ca") && refused.contains("--insecure-network"),
+            "{refused}"
+        );
+        for half in [["--tls-ca", "ca.pem"], ["--tls-cert", "a.pem"], ["--tls-key", "a-key.pem"]] {
+            assert!(parse(&half).is_err(), "{half:?} was accepted");
+        }
+        let refused = parse(&["--peer", "https://b:1"]).expect_err("is refused");
+        assert!(refused.contains("--tls-ca"), "{refused}");
+        let trusted = parse(&["--listen", "10.0.0.1", "--insecure-network"]).expect("is trusted");
+        assert!(!trusted.lacks_users(true));
+    }
+
+    #[test]
+    fn an_open_cluster_is_not_founded_without_somebody_to_administer_it() {
+        let open = Config { is_open: true, ..parse(&[]).expect("is the guide") };
+        assert!(open.lacks_users(true) && !open.lacks_users(false));
+        let backup = Config { kind: Kind::Backup, ..open.clone() };
+        assert!(!backup.lacks_users(true), "it learns of the users");
+        let administered = Config { admin_token: Some(Secret::new("x")), ..open };
+        assert!(!administered.lacks_users(true));
+    }
 }

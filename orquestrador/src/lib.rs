@@ -7,6 +7,7 @@ pub mod config;
 pub mod dispatch;
 mod drill;
 pub mod driver;
+mod gate;
 mod https;
 pub mod journal;
 pub mod meters;

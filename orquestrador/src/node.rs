@@ -16,6 +16,7 @@ use common::messages::fault::Fault;
 use common::messages::node::NodeMessage;
 use common::messages::node_journal::JournalMessage;
 use common::shutdown::{self, Signal};
+use common::tls::Tls;
 use orquestrador_core::Limits;
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use orquestrador_core::role::Standing;
@@ -68,6 +69,9 @@ pub enum Error {
     /// The data directory was removed or replaced under the running node.
     #[error("the data directory is gone")]
     DataDirLost(#[source] std::io::Error),
+    /// Others can reach it, and there would be nobody to administer it.
+    #[error("a cluster without users on an open network")]
+    NoUsers,
     #[error("failed to describe the services")]
     Reflection(#[from] tonic_reflection::server::Error),
     #[error("failed to serve")]
@@ -85,6 +89,7 @@ impl Error {
             | Self::Broken(driver::Error::Journal(error)) => error.fault(),
             Self::Listen { address, source } => Fault::Listen { address, error: source },
             Self::DataDirLost(_) => Fault::DataDirLost,
+            Self::NoUsers => Fault::NoUsers,
             Self::System(error) => Fault::System { error },
             Self::Start(driver::Error::Misfit(why)) | Self::Broken(driver::Error::Misfit(why)) => {
                 Fault::Damaged { detail: why.clone() }
@@ -103,6 +108,7 @@ impl Error {
             | Self::Listen { .. }
             | Self::Broken(_)
             | Self::DataDirLost(_)
+            | Self::NoUsers
             | Self::Reflection(_)
             | Self::Serve(_)
             | Self::System(_) => false,
@@ -116,6 +122,7 @@ impl Error {
 
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::NoUsers => exit::USAGE,
             Self::Open(error) if error.is_damage() => exit::BROKEN,
             Self::Open(_) | Self::Listen { .. } | Self::System(_) => exit::RESOURCE,
             Self::Start(_)
@@ -150,6 +157,7 @@ pub struct Node {
     journal: Journal,
     limits: Limits,
     peer: Arc<Peer>,
+    tls: Tls,
     own_loopback: bool,
     allow_drill: bool,
     witnesses: Witnesses,
@@ -177,6 +185,9 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         .await
         .map_err(|error| Error::System(std::io::Error::other(error)))?;
     let (journal, recovered) = opened.map_err(Error::Open)?;
+    if config.lacks_users(recovered.created) {
+        return Err(Error::NoUsers);
+    }
     let port = config.listen.port();
     console.info(&match config.kind {
         Kind::Principal => NodeMessage::PrincipalStarted { port },
@@ -192,6 +203,9 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     if let Some((file, offset)) = journal.mended_bounds() {
         let file = file.display().to_string();
         console.warn(&JournalMessage::BoundsMended { file, offset });
+    }
+    if let Some(message) = config.tls.expires_soon() {
+        console.warn(&message);
     }
     let (node, ended) = start(&config, console, journal, recovered).await?;
     let mut serving = serve::start(&node, listener)?;
@@ -245,7 +259,7 @@ async fn start(
     let store = tokio::task::spawn_blocking(move || BlobStore::open(&dir, limit, flag))
         .await
         .map_err(std::io::Error::other)??;
-    let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone())?);
+    let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone(), config.tls.clone())?);
     let own_loopback = is_loopback(&config.advertise).await && config.listen.ip().is_loopback();
     let loopback = own_loopback && is_loopback(&peer.current()).await;
     let first = match config.admin_token.clone() {
@@ -287,6 +301,9 @@ async fn start(
     tokio::spawn(witness::survey(streams, role, clock.clone(), own_host, peer.follow()));
     let dialler = Dialler {
         peer: peer.follow(),
+        tls: config.tls.clone(),
+        console,
+        warned: None,
         driver: driver.clone(),
         pulse: pulse.clone(),
         clock: clock.clone(),
@@ -302,6 +319,7 @@ async fn start(
         journal,
         limits,
         peer,
+        tls: config.tls.clone(),
         own_loopback,
         allow_drill,
         witnesses,

@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use common::endpoint::Endpoint;
+use common::tls::{Problem, Tls};
 use tokio::sync::watch;
+use tonic::transport::Channel;
 
 /// Two lines: the configured address that was replaced, and what replaced it.
 const FILE: &str = "peer";
@@ -14,19 +16,34 @@ const FILE: &str = "peer";
 pub struct Peer {
     dir: PathBuf,
     configured: Endpoint,
+    tls: Tls,
     current: watch::Sender<Endpoint>,
 }
 
 impl Peer {
     /// # Errors
     /// The file is there and cannot be read, or says something else than two addresses.
-    pub fn load(dir: &Path, configured: Endpoint) -> std::io::Result<Self> {
+    pub fn load(dir: &Path, configured: Endpoint, tls: Tls) -> std::io::Result<Self> {
         let current = replacement(dir, &configured)?.unwrap_or_else(|| configured.clone());
-        Ok(Self { dir: dir.to_owned(), configured, current: watch::Sender::new(current) })
+        Ok(Self { dir: dir.to_owned(), configured, tls, current: watch::Sender::new(current) })
     }
 
     pub fn current(&self) -> Endpoint {
         self.current.borrow().clone()
+    }
+
+    /// To wherever it is now.
+    pub fn channel(&self) -> Channel {
+        self.current.borrow().channel_by(&self.tls)
+    }
+
+    /// An address that an operator gives, as this node can call it.
+    ///
+    /// # Errors
+    /// It is one without TLS and this node has certificates, or the other way round.
+    pub fn callable(&self, address: &Endpoint) -> Result<Endpoint, Problem> {
+        let settled = address.settled(&self.tls);
+        settled.check(&self.tls).map(|()| settled)
     }
 
     /// Hears of every change.
@@ -79,12 +96,13 @@ mod tests {
     fn a_replacement_outlives_the_process_until_the_configuration_changes() {
         let dir = tempfile::tempdir().expect("a directory");
         let configured = endpoint("http://old:1");
-        let peer = Peer::load(dir.path(), configured.clone()).expect("loads");
+        let peer = Peer::load(dir.path(), configured.clone(), Tls::default()).expect("loads");
         assert_eq!(peer.current(), configured);
         peer.replace(endpoint("http://new:2")).expect("is written");
-        let again = Peer::load(dir.path(), configured).expect("loads");
+        let again = Peer::load(dir.path(), configured, Tls::default()).expect("loads");
         assert_eq!(again.current(), endpoint("http://new:2"));
-        let moved = Peer::load(dir.path(), endpoint("http://third:3")).expect("loads");
+        let moved =
+            Peer::load(dir.path(), endpoint("http://third:3"), Tls::default()).expect("loads");
         assert_eq!(moved.current(), endpoint("http://third:3"));
     }
 
@@ -92,7 +110,8 @@ mod tests {
     fn a_damaged_file_is_an_error_that_names_it() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join(FILE), "nonsense\n").expect("is written");
-        let error = Peer::load(dir.path(), endpoint("http://old:1")).err().expect("fails");
+        let error =
+            Peer::load(dir.path(), endpoint("http://old:1"), Tls::default()).err().expect("fails");
         assert!(error.to_string().contains("peer"), "{error}");
     }
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand as _};
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
 use common::manual::Manual;
 use common::messages::worker_help::{self, Problem};
 use common::telemetry::LogFormat;
+use common::tls::{self, Role, Tls};
 
 pub use crate::faults::Faults;
 use crate::handlers::{self, Handler};
@@ -31,6 +33,10 @@ struct Flags {
     port: u16,
     #[arg(long, env = "MUTIRAO_LISTEN", value_name = "IP", default_value = "127.0.0.1")]
     listen: IpAddr,
+    #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
+    insecure_network: bool,
+    #[command(flatten)]
+    tls: tls::Flags,
     #[arg(long, env = "MUTIRAO_ADVERTISE", value_name = "HOST:PORT")]
     advertise: Option<String>,
     #[arg(long, env = "MUTIRAO_ORCHESTRATORS", value_name = "URL", value_delimiter = ',', default_values = [DEFAULT_PRINCIPAL, DEFAULT_BACKUP])]
@@ -89,6 +95,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Its identity, `localhost:<port>` unless advertised otherwise.
     pub worker_id: String,
+    /// By default it speaks none.
+    pub tls: Tls,
     /// Tried in turn.
     pub orchestrators: Vec<Endpoint>,
     /// How many tasks run at once, 1 to 4,096.
@@ -172,7 +180,14 @@ impl Config {
         command: &mut clap::Command,
         lang: Lang,
     ) -> Result<Self, clap::Error> {
-        Self::check(Flags::from_arg_matches(matches)?).map_err(|problem| {
+        let mut flags = Flags::from_arg_matches(matches)?;
+        // The guide's addresses, which do not say whether by TLS.
+        if matches.value_source("orchestrators") == Some(ValueSource::DefaultValue)
+            && !flags.tls.is_empty()
+        {
+            flags.orchestrators = flags.orchestrators.iter().map(Endpoint::secured).collect();
+        }
+        Self::check(flags).map_err(|problem| {
             command.error(
                 clap::error::ErrorKind::ValueValidation,
                 worker_help::problem(&problem, lang),
@@ -189,6 +204,12 @@ impl Config {
         if flags.port == 0 {
             return Err(Problem::PortZero);
         }
+        let tls = Tls::serving(&flags.tls, Role::Worker).map_err(Problem::Tls)?;
+        if !flags.listen.is_loopback() && !tls.is_on() && !flags.insecure_network {
+            return Err(Problem::OpenNetwork { listen: flags.listen.to_string() });
+        }
+        let orchestrators: Vec<_> = flags.orchestrators.iter().map(|o| o.settled(&tls)).collect();
+        orchestrators.iter().try_for_each(|o| o.check(&tls)).map_err(Problem::Tls)?;
         let slots = flags.slots.unwrap_or_else(default_slots);
         if !(1..=4096).contains(&slots) {
             return Err(Problem::Slots);
@@ -208,7 +229,8 @@ impl Config {
         Ok(Self {
             listen: SocketAddr::new(flags.listen, flags.port),
             worker_id,
-            orchestrators: flags.orchestrators,
+            tls,
+            orchestrators,
             slots,
             handlers: handler_names(&flags.handlers)?,
             labels: labels(&flags.labels)?,
@@ -354,6 +376,9 @@ mod tests {
             &["--port", "1", "--advertise", "a b c"],
             &["--port", "1", "--advertise", "sem-porta"],
             &["--port", "1", "--advertise", "http://a:1"],
+            &["--port", "1", "--listen", "0.0.0.0"],
+            &["--port", "1", "--orchestrators", "https://a:1"],
+            &["--port", "1", "--tls-ca", "ca.pem"],
             &[],
         ] {
             assert!(parse(args).is_err(), "{args:?} was accepted");

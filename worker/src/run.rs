@@ -9,16 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::console::Console;
+use common::error_code::ErrorCode;
+use common::grpc_status;
 use common::lang::Lang;
 use common::messages::fault::Fault;
 use common::messages::worker::WorkerMessage as Line;
 use common::proto::{AttemptOutput, AttemptRef, Outcome};
 use common::shutdown::Signal;
+use common::tls::{self, Acceptor, Caller};
 use rand::Rng as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::service::InterceptorLayer;
+use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -59,6 +63,16 @@ pub enum Error {
         /// What is wrong, for developers.
         why: String,
     },
+    /// Certificates do not come together with an orchestrator's.
+    #[error("the orchestrator at {address} refuses this worker: {why}")]
+    Insecure {
+        /// Which one.
+        address: String,
+        /// What is wrong.
+        code: ErrorCode,
+        /// The same, for developers.
+        why: String,
+    },
     /// A system service failed.
     #[error("failed to use a system service")]
     System(#[from] std::io::Error),
@@ -70,6 +84,7 @@ impl Error {
         match self {
             Self::Listen { address, source } => Fault::Listen { address, error: source },
             Self::Refused { address, why } => Fault::Refused { address, why },
+            Self::Insecure { address, code, why } => Fault::Insecure { address, code: *code, why },
             Self::System(error) => Fault::System { error },
         }
         .text(lang)
@@ -79,7 +94,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Listen { .. } | Self::System(_) => common::exit::RESOURCE,
-            Self::Refused { .. } => common::exit::REFUSED,
+            Self::Refused { .. } | Self::Insecure { .. } => common::exit::REFUSED,
         }
     }
 }
@@ -93,15 +108,18 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|source| Error::Listen { address: config.listen.to_string(), source })?;
-    serve_health(listener).await;
+    serve_health(listener, config.tls.acceptor()).await;
+    if let Some(message) = config.tls.expires_soon() {
+        console.warn(&message);
+    }
     console.info(&Line::Started { worker: config.worker_id.clone(), slots: config.slots });
     for handler in &handlers {
         handler.begin(&config.worker_id, console);
     }
     let by_name: HashMap<_, _> = handlers.into_iter().map(|h| (h.name().to_owned(), h)).collect();
     let (seat, of_files) = watch::channel(None);
-    let files =
-        Files::new(&config.cache_dir, (config.max_cache_bytes, config.max_result_bytes), of_files);
+    let limits = (config.max_cache_bytes, config.max_result_bytes);
+    let files = Files::new(&config.cache_dir, limits, of_files, config.tls.clone());
     let (executor, ended) = Executor::new(
         by_name.clone(),
         (config.worker_id.as_str().into(), files),
@@ -139,6 +157,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         hanging: false,
         quiet_until: Instant::now() + ELECTION_GRACE,
         foreign: None,
+        insecure: None,
         alone_since: None,
         id_taken: None,
     };
@@ -175,17 +194,34 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-async fn serve_health(listener: TcpListener) {
+async fn serve_health(listener: TcpListener, acceptor: Option<Acceptor>) {
     let (health, service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     tokio::spawn(async move {
         let server = tonic::transport::Server::builder()
+            .layer(InterceptorLayer::new(admit))
             .add_service(service)
-            .serve_with_incoming(TcpListenerStream::new(listener));
+            .serve_with_incoming(tls::incoming(listener, acceptor));
         if let Err(error) = server.await {
             tracing::error!(%error, "the worker's port is no longer served");
         }
     });
+}
+
+/// Anybody may ask how it is, but not with a certificate that does not count, nor without TLS where there is some.
+fn admit(request: Request<()>) -> Result<Request<()>, Status> {
+    let refused = |code, why: String| Err(grpc_status::status(code, why));
+    match request.extensions().get::<Caller>() {
+        Some(Caller::Unasked | Caller::Anonymous | Caller::Known(_)) => Ok(request),
+        Some(Caller::Plain) => {
+            refused(ErrorCode::TlsRequired, "this port speaks TLS only: use https://".into())
+        }
+        Some(Caller::Refused(defect)) => refused(
+            ErrorCode::CertificateRefused,
+            format!("the certificate that was shown is refused: {defect}"),
+        ),
+        None => refused(ErrorCode::Internal, "a connection that nobody looked at".into()),
+    }
 }
 
 struct Worker {
@@ -231,6 +267,8 @@ struct Worker {
     quiet_until: Instant,
     /// When an orchestrator of another cluster was last told of.
     foreign: Option<Instant>,
+    /// And of one that certificates keep away.
+    insecure: Option<Instant>,
     /// When the last session ended; `None` in one, and before the first.
     alone_since: Option<Instant>,
     /// And that its id is another one's.

@@ -10,6 +10,7 @@ use common::proto::worker_service_client::WorkerServiceClient;
 use common::proto::{
     OrchestratorMessage, Register, Registered, WorkerHeartbeat, WorkerMessage, orchestrator_message,
 };
+use common::tls::Tls;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -37,6 +38,8 @@ pub enum Refusal {
     IdTaken,
     /// What we say of ourselves is wrong, and will be the next time.
     Invalid { why: String },
+    /// Certificates do not come together.
+    Insecure { code: ErrorCode, why: String },
     /// It is not the principal, or cannot be reached; perhaps it says who is.
     NotNow { principal: Option<Endpoint>, why: String },
 }
@@ -47,10 +50,10 @@ impl Session {
     /// # Errors
     /// It is not reachable, not the principal, of another cluster or of a lower epoch than
     /// `register.highest_epoch`.
-    pub async fn open(endpoint: &Endpoint, register: Register) -> Result<Self, Refusal> {
+    pub async fn open(endpoint: &Endpoint, tls: &Tls, register: Register) -> Result<Self, Refusal> {
         let highest_epoch = register.highest_epoch;
         let cluster = register.cluster_id.clone();
-        match tokio::time::timeout(OPEN_TIMEOUT, open(endpoint, register)).await {
+        match tokio::time::timeout(OPEN_TIMEOUT, open(endpoint, tls, register)).await {
             // The epochs of two clusters say nothing of each other.
             Ok(Ok(session)) if !cluster.is_empty() && session.registered.cluster_id != cluster => {
                 Err(Refusal::ForeignCluster)
@@ -66,12 +69,16 @@ impl Session {
     }
 }
 
-async fn open(endpoint: &Endpoint, register: Register) -> Result<Session, tonic::Status> {
+async fn open(
+    endpoint: &Endpoint,
+    tls: &Tls,
+    register: Register,
+) -> Result<Session, tonic::Status> {
     let (outbox, outgoing) = mpsc::channel(OUTBOX);
     let unavailable = |why: &str| grpc_status::status(ErrorCode::Unavailable, why);
     let first = WorkerMessage { message: Some(Message::Register(register)) };
     outbox.try_send(first).map_err(|_| unavailable("the stream is closed"))?;
-    let mut inbox = WorkerServiceClient::new(endpoint.channel())
+    let mut inbox = WorkerServiceClient::new(endpoint.channel_by(tls))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
         .session(ReceiverStream::new(outgoing))
@@ -90,6 +97,7 @@ fn refusal(status: &tonic::Status) -> Refusal {
         ErrorCode::ForeignCluster => Refusal::ForeignCluster,
         ErrorCode::WorkerIdTaken => Refusal::IdTaken,
         ErrorCode::InvalidArgument => Refusal::Invalid { why: status.message().to_owned() },
+        code if code.is_of_tls() => Refusal::Insecure { code, why: status.message().to_owned() },
         _ => Refusal::NotNow {
             principal: principal.and_then(|address| address.parse().ok()),
             why: status.message().to_owned(),

@@ -10,6 +10,7 @@ use common::proto::control_message::Message as FromOrchestrator;
 use common::proto::witness_message::Message;
 use common::proto::witness_service_client::WitnessServiceClient;
 use common::proto::{ControlMessage, WitnessEcho, WitnessHello, WitnessMessage, WitnessPing};
+use common::tls::Tls;
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use orquestrador_core::role::{Sender, Witness, WitnessTiming};
 use orquestrador_wire::{
@@ -55,6 +56,7 @@ pub struct Streams {
 
 struct Shared {
     me: Identity,
+    tls: Tls,
     witness: Mutex<Witness>,
     began: Instant,
     orchestrators: AtomicUsize,
@@ -65,11 +67,12 @@ struct Shared {
 
 impl Streams {
     /// Opens a stream to each orchestrator, and again whenever it ends.
-    pub fn open(me: Identity, orchestrators: &[Endpoint]) -> Self {
+    pub fn open(me: Identity, orchestrators: &[Endpoint], tls: &Tls) -> Self {
         let witness = Witness::new(me.incarnation, me.cluster, WitnessTiming::default());
         let (principal, _) = watch::channel(None);
         let shared = Arc::new(Shared {
             me,
+            tls: tls.clone(),
             witness: Mutex::new(witness),
             began: Instant::now(),
             orchestrators: AtomicUsize::new(0),
@@ -149,7 +152,7 @@ async fn converse(endpoint: &Endpoint, shared: &Shared) -> Result<(), tonic::Sta
     };
     let full = |_| tonic::Status::internal("a new stream is full");
     outbox.try_send(message(Message::Hello(hello))).map_err(full)?;
-    let mut client = WitnessServiceClient::new(endpoint.channel());
+    let mut client = WitnessServiceClient::new(endpoint.channel_by(&shared.tls));
     let opened = client.control(ReceiverStream::new(outgoing));
     let mut inbox = tokio::time::timeout(OPEN_TIMEOUT, opened)
         .await

@@ -1,5 +1,6 @@
 //! The flags; their texts are in the message catalogue.
 
+mod certs;
 mod operators;
 mod programs;
 pub mod schedule;
@@ -20,7 +21,9 @@ use common::lang::Lang;
 use common::manual::Manual;
 use common::messages::client_help;
 use common::proto::TaskState;
+use common::tls;
 
+pub use certs::{CertsAction, Issue};
 pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAction};
 pub use programs::{Files, Surroundings};
 pub use terms::{Retry, Way, check_code, unknown_code};
@@ -57,6 +60,8 @@ pub struct Global {
     pub token_file: Option<PathBuf>,
     #[arg(long = "as", id = "as", global = true, env = "MUTIRAO_AS", value_name = "NAME")]
     pub acting_as: Option<String>,
+    #[command(flatten)]
+    pub tls: tls::Flags,
     #[arg(
         long,
         global = true,
@@ -110,6 +115,10 @@ impl Format {
 pub enum Subcommand {
     #[command(flatten)]
     Online(Online),
+    Certs {
+        #[command(subcommand)]
+        action: CertsAction,
+    },
     Login,
     Logout,
     Menu,
@@ -474,9 +483,10 @@ impl From<Delivery> for cliente::Delivery {
     }
 }
 
-/// The guide's ports.
+/// The guide's ports; with certificates by TLS.
 pub fn default_orchestrators() -> Vec<Endpoint> {
-    [DEFAULT_PRINCIPAL, DEFAULT_BACKUP].iter().filter_map(|text| text.parse().ok()).collect()
+    let bare = |text: &'static str| text.trim_start_matches("http://").parse().ok();
+    [DEFAULT_PRINCIPAL, DEFAULT_BACKUP].into_iter().filter_map(bare).collect()
 }
 
 /// The command line with its texts in `lang`.

@@ -126,8 +126,11 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::BlobStoreAway
         | ErrorCode::NotPrimary
         | ErrorCode::StaleEpoch
+        | ErrorCode::TlsFailed
         | ErrorCode::NotAnOrchestrator => exit::UNAVAILABLE,
-        ErrorCode::Unauthenticated => exit::UNAUTHENTICATED,
+        ErrorCode::Unauthenticated
+        | ErrorCode::CertificateRequired
+        | ErrorCode::CertificateRefused => exit::UNAUTHENTICATED,
         ErrorCode::TaskNotFound
         | ErrorCode::ArrayNotFound
         | ErrorCode::GroupNotFound
@@ -141,6 +144,8 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::TailNotFound => exit::NOT_FOUND,
         ErrorCode::TailDamaged | ErrorCode::BlobDamaged => exit::BROKEN,
         ErrorCode::ForeignCluster
+        | ErrorCode::TlsRequired
+        | ErrorCode::WrongRole
         | ErrorCode::PermissionDenied
         | ErrorCode::InvalidArgument
         | ErrorCode::UnknownHandler

@@ -2,6 +2,7 @@
 
 mod alike;
 mod args;
+mod authority;
 mod commands;
 mod credentials;
 mod failure;
@@ -25,7 +26,9 @@ use common::auth::Credentials;
 use common::endpoint::Endpoint;
 use common::exit;
 use common::lang::Lang;
+use common::messages::client::ClientMessage;
 use common::messages::command_line;
+use common::tls::{Problem, Tls};
 
 pub use args::Args;
 use args::{Format, Global, Subcommand};
@@ -39,6 +42,7 @@ pub struct Context {
     pub is_json: bool,
     pub lang: Lang,
     pub orchestrators: Vec<Endpoint>,
+    pub tls: Tls,
 }
 
 /// The command line as a type, or the exit code after help was shown or an error told.
@@ -95,6 +99,9 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Subcommand::Menu => commands::menu::run(&global).await,
         Subcommand::Login => commands::login::run(&global).await,
         Subcommand::Logout => commands::logout::run(lang),
+        Subcommand::Certs { action } => {
+            commands::certs::run(&action, global.output.is_json(), lang)
+        }
         Subcommand::Manual(manual) => {
             let written = manual.write(args::command(lang), lang);
             written.map_err(|error| Failure::io(error.what)(error.source))?;
@@ -102,12 +109,14 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         }
         Subcommand::Online(command) => {
             let credentials = credentials::find_or_ask(&global)?;
+            let tls = tls(&global)?;
             let context = Context {
                 client: connect(&global, credentials)?,
                 output: output::new(global.output, lang),
                 is_json: global.output.is_json(),
                 lang,
-                orchestrators: orchestrators(&global)?,
+                orchestrators: orchestrators(&global, &tls)?,
+                tls,
             };
             commands::run(&context, command).await
         }
@@ -116,14 +125,33 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
 
 /// Does not wait for a connection.
 fn connect(global: &Global, credentials: Credentials) -> Result<Client, Failure> {
-    Ok(Client::new(ClientConfig {
-        timeout: global.timeout,
-        ..ClientConfig::new(orchestrators(global)?, credentials)
-    }))
+    let tls = tls(global)?;
+    let endpoints = orchestrators(global, &tls)?;
+    let config = ClientConfig::new(endpoints, credentials);
+    Ok(Client::new(ClientConfig { timeout: global.timeout, tls, ..config }))
+}
+
+/// Flags and environment before the profile.
+fn tls(global: &Global) -> Result<Tls, Failure> {
+    let flags = match global.tls.is_empty() {
+        false => global.tls.clone(),
+        true => profile::load()?.map(|profile| profile.tls).unwrap_or_default(),
+    };
+    Tls::read(&flags).map_err(insecure)
+}
+
+fn insecure(problem: Problem) -> Failure {
+    Failure::usage(ClientMessage::Tls(problem))
 }
 
 /// Flags and environment before the profile before the guide's ports.
-fn orchestrators(global: &Global) -> Result<Vec<Endpoint>, Failure> {
+fn orchestrators(global: &Global, tls: &Tls) -> Result<Vec<Endpoint>, Failure> {
+    let settled: Vec<_> = named(global)?.iter().map(|endpoint| endpoint.settled(tls)).collect();
+    settled.iter().try_for_each(|endpoint| endpoint.check(tls)).map_err(insecure)?;
+    Ok(settled)
+}
+
+fn named(global: &Global) -> Result<Vec<Endpoint>, Failure> {
     if !global.orchestrators.is_empty() {
         return Ok(global.orchestrators.clone());
     }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use common::messages::client::ClientMessage;
+use common::tls;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
@@ -21,6 +22,8 @@ pub struct Profile {
     pub token: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orchestrators: Vec<String>,
+    #[serde(default, skip_serializing_if = "tls::Flags::is_empty")]
+    pub tls: tls::Flags,
 }
 
 /// `$XDG_CONFIG_HOME/mutirao/profile.json`, below `~/.config` by default.
@@ -91,7 +94,12 @@ mod tests {
     use super::*;
 
     fn profile() -> Profile {
-        Profile { user: "ana".into(), token: "segredo-da-ana".into(), orchestrators: Vec::new() }
+        Profile {
+            user: "ana".into(),
+            token: "segredo-da-ana".into(),
+            orchestrators: Vec::new(),
+            tls: tls::Flags::default(),
+        }
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::client_arrays::ArrayMessage;
+use super::client_certs::CertsMessage;
 use super::client_files::FilesMessage;
 use super::client_queues::QueuesMessage;
 use super::client_usage::UsageMessage;
 use super::flow::FlowProblem;
 use super::words::{PendingReason, counted, durability_text, pending_text, state_word};
-use super::{Message, failures::task_error_text, io};
+use super::{Message, failures::task_error_text, io, tls};
 use crate::lang::Lang;
 use crate::proto::{Durability, TaskState};
+use crate::tls::Problem;
 
 /// What the client tells the person who called it.
 #[derive(Clone, Debug)]
@@ -176,6 +178,8 @@ pub enum ClientMessage {
     Queues(QueuesMessage),
     /// What cannot be meant.
     Usage(UsageMessage),
+    Certs(CertsMessage),
+    Tls(Problem),
     /// `--stdin-from`, but for another handler or a payload.
     OnlyForPrograms {
         flag: &'static str,
@@ -275,6 +279,8 @@ impl Message for ClientMessage {
             Self::Files(message) => message.event(),
             Self::Queues(message) => message.event(),
             Self::Usage(message) => message.event(),
+            Self::Certs(message) => message.event(),
+            Self::Tls(_) => "tls",
             Self::OnlyForPrograms { .. } => "only_for_programs",
             Self::NoPlaceholder => "no_placeholder",
             Self::WhichToPromote { .. } => "which_to_promote",
@@ -400,6 +406,8 @@ impl ClientMessage {
             Self::Files(message) => message.text(Lang::Pt),
             Self::Queues(message) => message.text(Lang::Pt),
             Self::Usage(message) => message.text(Lang::Pt),
+            Self::Certs(message) => message.text(Lang::Pt),
+            Self::Tls(problem) => tls::problem(problem, Lang::Pt),
             Self::OnlyForPrograms { flag } => format!("{flag} só vale para um programa dado depois de --."),
             Self::NoPlaceholder => {
                 "Com --each-line, diga com {} onde entra cada linha; sem isso todas as tarefas seriam iguais.".into()
@@ -538,6 +546,8 @@ impl ClientMessage {
             Self::Files(message) => message.text(Lang::En),
             Self::Queues(message) => message.text(Lang::En),
             Self::Usage(message) => message.text(Lang::En),
+            Self::Certs(message) => message.text(Lang::En),
+            Self::Tls(problem) => tls::problem(problem, Lang::En),
             Self::OnlyForPrograms { flag } => format!("{flag} is only for a program that is given after --."),
             Self::NoPlaceholder => {
                 "With --each-line, say with {} where each line goes; otherwise all tasks would be the same.".into()

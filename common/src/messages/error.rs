@@ -14,6 +14,21 @@ pub fn text(code: ErrorCode, detail: &str, lang: Lang) -> String {
 
 fn portuguese(code: ErrorCode) -> &'static str {
     match code {
+        ErrorCode::TlsRequired => {
+            "Este orquestrador só fala TLS; chame-o por https:// e dê --tls-ca ca.pem (num worker ou orquestrador também --tls-cert e --tls-key)."
+        }
+        ErrorCode::CertificateRefused => {
+            "O orquestrador recusa o certificado deste processo; emita outro, da mesma autoridade: `cliente certs issue`."
+        }
+        ErrorCode::CertificateRequired => {
+            "O orquestrador exige um certificado, e nenhum foi mostrado; emita um com `cliente certs issue NOME --role PAPEL` e dê --tls-cert, --tls-key e --tls-ca."
+        }
+        ErrorCode::WrongRole => {
+            "O certificado deste processo é de outro papel; emita um com `cliente certs issue NOME --role PAPEL`."
+        }
+        ErrorCode::TlsFailed => {
+            "Não houve TLS com o orquestrador; confira --tls-ca, o endereço e o certificado dele (`cliente certs show ARQUIVO`)."
+        }
         ErrorCode::NotPrimary => {
             "Nenhum dos orquestradores que responderam é o principal; `cliente cluster explain` diz por quê, e a lista de endereços pode estar incompleta."
         }
@@ -119,6 +134,21 @@ fn portuguese(code: ErrorCode) -> &'static str {
 
 fn english(code: ErrorCode) -> &'static str {
     match code {
+        ErrorCode::TlsRequired => {
+            "This orchestrator speaks TLS only; call it by https:// and give --tls-ca ca.pem (at a worker or orchestrator --tls-cert and --tls-key too)."
+        }
+        ErrorCode::CertificateRefused => {
+            "The orchestrator refuses the certificate of this process; issue another, of the same authority: `cliente certs issue`."
+        }
+        ErrorCode::CertificateRequired => {
+            "The orchestrator wants a certificate, and none was shown; issue one with `cliente certs issue NAME --role ROLE` and give --tls-cert, --tls-key and --tls-ca."
+        }
+        ErrorCode::WrongRole => {
+            "The certificate of this process is of another role; issue one with `cliente certs issue NAME --role ROLE`."
+        }
+        ErrorCode::TlsFailed => {
+            "No TLS came about with the orchestrator; check --tls-ca, the address and its certificate (`cliente certs show FILE`)."
+        }
         ErrorCode::NotPrimary => {
             "None of the orchestrators that answered is the principal; `cliente cluster explain` says why, and the list of addresses may lack one."
         }

@@ -2,7 +2,8 @@
 
 use std::io::Error as IoError;
 
-use super::io;
+use super::{error, io};
+use crate::error_code::ErrorCode;
 use crate::lang::Lang;
 
 /// The cause. Details in brackets are for developers.
@@ -47,6 +48,14 @@ pub enum Fault<'a> {
         address: &'a str,
         why: &'a str,
     },
+    /// No certificates came together with that orchestrator's.
+    Insecure {
+        address: &'a str,
+        code: ErrorCode,
+        why: &'a str,
+    },
+    /// Others can reach a node that nobody may administer.
+    NoUsers,
     /// A system service failed.
     System {
         error: &'a IoError,
@@ -93,6 +102,13 @@ impl Fault<'_> {
             Self::Refused { address, why } => format!(
                 "o orquestrador em {address} não aceita este worker; corrija o que está indicado. [{why}]"
             ),
+            Self::Insecure { address, code, why } => format!(
+                "o orquestrador em {address} não aceita este worker. {}",
+                error::text(*code, why, Lang::Pt)
+            ),
+            Self::NoUsers => "este nó está aberto à rede e o cluster ainda não tem usuários: dê --admin-token-file ARQUIVO, com o token \
+                 do primeiro administrador, ou --insecure-network se a rede é confiável."
+                .into(),
             Self::System { error } => {
                 format!("um serviço do sistema falhou: {}.", of_system(error))
             }
@@ -127,6 +143,13 @@ impl Fault<'_> {
             Self::Refused { address, why } => format!(
                 "the orchestrator at {address} does not accept this worker; mend what is named. [{why}]"
             ),
+            Self::Insecure { address, code, why } => format!(
+                "the orchestrator at {address} does not accept this worker. {}",
+                error::text(*code, why, Lang::En)
+            ),
+            Self::NoUsers => "this node is open to the network and the cluster has no users yet: give --admin-token-file FILE, with the \
+                 token of the first administrator, or --insecure-network where the network is trusted."
+                .into(),
             Self::System { error } => format!("a system service failed: {}.", of_system(error)),
             Self::Internal { detail } => format!("internal error. [{detail}]"),
         }

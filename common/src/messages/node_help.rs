@@ -1,6 +1,8 @@
 //! Help and command-line errors of the orchestrators.
 
+use super::tls;
 use crate::lang::Lang;
+use crate::tls::Role;
 
 /// A combination of flags that cannot work.
 #[derive(Clone, Debug)]
@@ -11,6 +13,8 @@ pub enum Problem {
     OpenNetwork {
         listen: String,
     },
+    /// Certificates, or addresses that do not go with them.
+    Tls(crate::tls::Problem),
     /// Heartbeats would not fit.
     Lease,
     /// No task could ever be accepted.
@@ -52,10 +56,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
     match lang {
         Lang::Pt => match problem {
             Problem::PortZero => "--port precisa ser de 1 a 65535".into(),
-            Problem::OpenNetwork { listen } => format!(
-                "--listen {listen} abre o orquestrador para a rede; sem usuários, TLS e segredo do cluster isso só é \
-                 aceito com --insecure-network (rede confiável)"
-            ),
+            Problem::OpenNetwork { listen } => tls::open_network(listen, Role::Orchestrator, lang),
+            Problem::Tls(problem) => tls::problem(problem, lang),
             Problem::Lease => "--worker-lease-ms precisa estar entre 300 e 86400000 (um dia)".into(),
             Problem::NoTasks => "--max-active-tasks e --max-active-bytes precisam ser pelo menos 1".into(),
             Problem::AdvertiseMissing => {
@@ -76,10 +78,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
         },
         Lang::En => match problem {
             Problem::PortZero => "--port must be 1 to 65535".into(),
-            Problem::OpenNetwork { listen } => format!(
-                "--listen {listen} opens the orchestrator to the network; without users, TLS and a cluster secret that \
-                 is accepted only with --insecure-network (a trusted network)"
-            ),
+            Problem::OpenNetwork { listen } => tls::open_network(listen, Role::Orchestrator, lang),
+            Problem::Tls(problem) => tls::problem(problem, lang),
             Problem::Lease => "--worker-lease-ms must be between 300 and 86400000 (a day)".into(),
             Problem::NoTasks => "--max-active-tasks and --max-active-bytes must be at least 1".into(),
             Problem::AdvertiseMissing => {
@@ -158,7 +158,8 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             _ => {
                 return super::node_webhooks::help(id, lang)
                     .or_else(|| super::node_blobs::help(id, lang))
-                    .or_else(|| super::node_journal::help(id, lang));
+                    .or_else(|| super::node_journal::help(id, lang))
+                    .or_else(|| tls::help(id, lang));
             }
         },
         Lang::En => match id {
@@ -209,7 +210,8 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             _ => {
                 return super::node_webhooks::help(id, lang)
                     .or_else(|| super::node_blobs::help(id, lang))
-                    .or_else(|| super::node_journal::help(id, lang));
+                    .or_else(|| super::node_journal::help(id, lang))
+                    .or_else(|| tls::help(id, lang));
             }
         },
     })

@@ -1,6 +1,8 @@
 //! Help and command-line errors of the worker.
 
+use super::tls;
 use crate::lang::Lang;
+use crate::tls::Role;
 
 /// A flag that cannot work.
 #[derive(Clone, Debug)]
@@ -14,12 +16,16 @@ pub enum Problem {
     Label { text: String },
     Advertise { text: String },
     WorkRoot { text: String },
+    OpenNetwork { listen: String },
+    Tls(crate::tls::Problem),
 }
 
 /// What is wrong, and what to do.
 pub fn problem(problem: &Problem, lang: Lang) -> String {
     match lang {
         Lang::Pt => match problem {
+            Problem::OpenNetwork { listen } => tls::open_network(listen, Role::Worker, lang),
+            Problem::Tls(problem) => tls::problem(problem, lang),
             Problem::PortZero => "--port precisa ser de 1 a 65535".into(),
             Problem::Slots => "--slots precisa ser de 1 a 4096".into(),
             Problem::FailRate => "--fail-rate precisa ser de 0 a 1".into(),
@@ -39,6 +45,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             }
         },
         Lang::En => match problem {
+            Problem::OpenNetwork { listen } => tls::open_network(listen, Role::Worker, lang),
+            Problem::Tls(problem) => tls::problem(problem, lang),
             Problem::PortZero => "--port must be 1 to 65535".into(),
             Problem::Slots => "--slots must be 1 to 4096".into(),
             Problem::FailRate => "--fail-rate must be 0 to 1".into(),
@@ -64,6 +72,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "about" => "Worker do Mutirão: executa as tarefas que o orquestrador principal lhe dá",
             "port" => "Porta própria: identidade do worker; serve a verificação de saúde",
             "listen" => "Endereço IP em que escuta",
+            "insecure_network" => {
+                "A rede de --listen é confiável: aceita escutar nela sem certificados"
+            }
             "advertise" => "Identidade, se não for localhost:PORTA",
             "orchestrators" => "Os orquestradores, tentados em rodízio",
             "slots" => "Tarefas executadas ao mesmo tempo [padrão: uma por núcleo]",
@@ -99,7 +110,7 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "slowdown" => "Falha injetada: quantas vezes mais demorada é cada tentativa",
             "log_format" => "Formato do log",
             "lang" => "Idioma das mensagens",
-            _ => return None,
+            _ => return tls::help(id, lang),
         },
         Lang::En => match id {
             "about" => {
@@ -107,6 +118,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             }
             "port" => "Its own port: the worker's identity; serves health checks",
             "listen" => "IP address to listen on",
+            "insecure_network" => {
+                "The network of --listen is trusted: listens there without certificates"
+            }
             "advertise" => "Identity, if not localhost:PORT",
             "orchestrators" => "The orchestrators, tried in turn",
             "slots" => "Tasks run at the same time [default: one per core]",
@@ -140,7 +154,7 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "slowdown" => "Injected fault: how many times longer each attempt takes",
             "log_format" => "Format of the log",
             "lang" => "Language of the messages",
-            _ => return None,
+            _ => return tls::help(id, lang),
         },
     })
 }

@@ -184,7 +184,8 @@ impl OneClient {
         let credentials = Credentials::new(USER, TOKEN)?;
         let timeout = Duration::from_secs(PATIENCE_S[random.random_range(0..PATIENCE_S.len())]);
         let endpoints = endpoints.to_vec();
-        let client = Client::new(ClientConfig { endpoints, credentials, timeout });
+        let client =
+            Client::new(ClientConfig { timeout, ..ClientConfig::new(endpoints, credentials) });
         Ok(Self { number, is_beside: host != Host::User, client, random, shared })
     }
 

@@ -119,7 +119,8 @@ fn count(
 fn ends(cluster: &SpreadCluster, user: Credentials, tasks: Vec<String>) -> anyhow::Result<Ends> {
     let endpoints = cluster.endpoints()?.to_vec();
     cluster.network().run(Host::User, || async move {
-        let client = Client::new(ClientConfig { endpoints, credentials: user, timeout: SETTLE });
+        let client =
+            Client::new(ClientConfig { timeout: SETTLE, ..ClientConfig::new(endpoints, user) });
         let mut open = tasks.len();
         let mut ends = Ends::new();
         let deadline = tokio::time::Instant::now() + SETTLE;

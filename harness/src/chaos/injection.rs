@@ -115,7 +115,9 @@ impl Injector {
         let credentials = net::credentials()?;
         let done = self.cluster.network().run(Host::User, || async move {
             let timeout = SWITCHOVER_PATIENCE;
-            Ok(Client::new(ClientConfig { endpoints, credentials, timeout }).switchover().await)
+            Ok(Client::new(ClientConfig { timeout, ..ClientConfig::new(endpoints, credentials) })
+                .switchover()
+                .await)
         })?;
         self.refused += u32::from(done.is_err());
         Ok(())

@@ -110,7 +110,10 @@ pub fn client(layout: &Layout) -> anyhow::Result<Client> {
         .map(|address| address.parse())
         .collect::<Result<Vec<_>, _>>()?;
     let credentials = Credentials::new(DEMO_USER, DEMO_TOKEN)?;
-    Ok(Client::new(ClientConfig { endpoints, credentials, timeout: Duration::from_secs(10) }))
+    Ok(Client::new(ClientConfig {
+        timeout: Duration::from_secs(10),
+        ..ClientConfig::new(endpoints, credentials)
+    }))
 }
 
 struct Chaos {

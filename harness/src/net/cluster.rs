@@ -140,6 +140,7 @@ impl SpreadCluster {
             WORKER_PORT.to_string(),
             "--listen".to_owned(),
             host.address().to_string(),
+            "--insecure-network".to_owned(),
             "--advertise".to_owned(),
             format!("{}:{WORKER_PORT}", host.address()),
             "--orchestrators".to_owned(),

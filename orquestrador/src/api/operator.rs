@@ -214,6 +214,9 @@ impl OperatorService for Service {
             request.get_ref().address.parse().map_err(|error| {
                 grpc_status::invalid([("address".to_owned(), format!("{error}"))])
             })?;
+        let address = self.peer.callable(&address).map_err(|problem| {
+            grpc_status::invalid([("address".to_owned(), problem.to_string())])
+        })?;
         let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
         if node.standing != Standing::Principal {
             return Err(grpc_status::not_primary(node.principal.as_deref()));

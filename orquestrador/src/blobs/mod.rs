@@ -149,7 +149,7 @@ impl Blobs {
         if node.peer.is_none() {
             return Err(missing("the other orchestrator is not linked".into()));
         }
-        let link = peer::Link::to(&self.peer.current(), &node);
+        let link = peer::Link::to(self.peer.channel(), &node);
         link.fetch(&self.store, hash).await.map_err(|status| missing(status.message().to_owned()))
     }
 
@@ -167,7 +167,7 @@ impl Blobs {
             if !has_standby(&node) {
                 return Ok(Durability::LocalOnly);
             }
-            let link = peer::Link::to(&self.peer.current(), &node);
+            let link = peer::Link::to(self.peer.channel(), &node);
             match link.give(&self.store, &contents).await {
                 Ok(()) => return Ok(Durability::Replicated),
                 Err(status) if is_final(&status) => return Err(status),

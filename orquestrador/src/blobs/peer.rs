@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use common::blobs::{CLUSTER_KEY, Content, Hash, MAX_BLOBS, requests};
-use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::blob_service_client::BlobServiceClient;
@@ -27,9 +26,9 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn to(peer: &Endpoint, node: &Description) -> Self {
+    pub fn to(peer: Channel, node: &Description) -> Self {
         let cluster = node.cluster.and_then(|cluster| cluster.to_string().parse().ok());
-        Self { client: BlobServiceClient::new(peer.channel()), cluster }
+        Self { client: BlobServiceClient::new(peer), cluster }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {

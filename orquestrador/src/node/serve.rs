@@ -13,11 +13,10 @@ use common::proto::task_orchestrator_server::TaskOrchestratorServer;
 use common::proto::webhook_service_server::WebhookServiceServer;
 use common::proto::witness_service_server::WitnessServiceServer;
 use common::proto::worker_service_server::WorkerServiceServer;
+use common::tls;
 use orquestrador_core::role::Standing;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
@@ -27,7 +26,7 @@ use tonic_health::server::HealthReporter;
 use super::Node;
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
-use crate::{api, dispatch, replication, web, witness};
+use crate::{api, dispatch, gate, replication, web, witness};
 
 /// How often the health of the services follows the node's standing.
 const HEALTH: Duration = Duration::from_millis(200);
@@ -118,9 +117,12 @@ pub fn start(
         meters: node.driver.meters().clone(),
         blobs: node.blobs.store.clone(),
     };
-    let routes = web::add(routes.routes().into_axum_router(), pages);
-    let incoming = TcpListenerStream::new(listener)
-        .map(|stream| stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream)));
+    let mut routes = web::add(routes.routes().into_axum_router(), pages);
+    let acceptor = node.tls.acceptor();
+    if acceptor.is_some() {
+        routes = routes.layer(axum::middleware::from_fn(gate::keep));
+    }
+    let incoming = tls::incoming(listener, acceptor);
     let serving = Server::builder()
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)

@@ -2,12 +2,17 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use common::console::Console;
 use common::endpoint::{CONNECT_TIMEOUT, Endpoint, MAX_PEER_MESSAGE_BYTES};
+use common::error_code::ErrorCode;
+use common::grpc_status;
+use common::messages::tls::TlsMessage;
 use common::proto::PeerMessage;
 use common::proto::peer_message::Message as Wire;
 use common::proto::synchronization_service_client::SynchronizationServiceClient;
+use common::tls::Tls;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -29,9 +34,16 @@ const HEARTBEAT: Duration = Duration::from_millis(100);
 /// Attempts at an address that is not loopback before it counts as unreachable.
 const UNREACHABLE_AFTER: u32 = 12;
 
+/// How often the console repeats that certificates are in the way.
+const REPEAT_WARNING: Duration = Duration::from_secs(10);
+
 /// Where the other node is, and how it looked at the last attempt.
 pub struct Dialler {
     pub peer: watch::Receiver<Endpoint>,
+    pub tls: Tls,
+    pub console: Console,
+    /// When the console was last told that certificates are in the way.
+    pub warned: Option<Instant>,
     pub driver: DriverHandle,
     pub pulse: Pulse,
     pub clock: SystemClock,
@@ -44,6 +56,11 @@ enum NoLink {
     /// Every address refuses.
     Refused,
     Other(String),
+    /// It is there, and certificates do not come together.
+    Insecure {
+        code: ErrorCode,
+        why: String,
+    },
 }
 
 impl Dialler {
@@ -61,6 +78,7 @@ impl Dialler {
                 }
                 Err(no_link) => {
                     failures += 1;
+                    self.tell(&peer, &no_link);
                     let news = self.news(&no_link, failures);
                     if let Some(news) = news
                         && self.driver.send(news).await.is_err()
@@ -80,10 +98,19 @@ impl Dialler {
                 Some(Input::PeerRefused)
             }
             NoLink::Refused => Some(Input::PeerUnreachable),
-            NoLink::Other(why) => {
+            NoLink::Other(why) | NoLink::Insecure { why, .. } => {
                 tracing::debug!(%why, "no link to the other node");
                 (!self.loopback && failures >= UNREACHABLE_AFTER).then_some(Input::PeerUnreachable)
             }
+        }
+    }
+
+    fn tell(&mut self, peer: &Endpoint, no_link: &NoLink) {
+        let NoLink::Insecure { code, why } = no_link else { return };
+        if self.warned.is_none_or(|last| last.elapsed() >= REPEAT_WARNING) {
+            self.warned = Some(Instant::now());
+            let (address, code, why) = (peer.to_string(), *code, why.clone());
+            self.console.warn(&TlsMessage::PeerInsecure { address, code, why });
         }
     }
 
@@ -95,7 +122,7 @@ impl Dialler {
             self.driver.ask(|reply| Input::Greet { reply }).await.map_err(|s| other(&s))?;
         let (link, outgoing) = mpsc::channel::<PeerMessage>(LINK_QUEUE);
         link.try_send(greeting).map_err(|e| other(&e))?;
-        let mut client = SynchronizationServiceClient::new(peer.channel())
+        let mut client = SynchronizationServiceClient::new(peer.channel_by(&self.tls))
             .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES);
         let opened = async {
@@ -106,7 +133,7 @@ impl Dialler {
         let (mut incoming, first) = tokio::time::timeout(GREETING_TIMEOUT, opened)
             .await
             .map_err(|_| NoLink::Other("no greeting in time".into()))?
-            .map_err(|status| other(&status))?;
+            .map_err(|status| no_stream(&status))?;
         let first =
             first.ok_or_else(|| NoLink::Other("the link ended before a greeting".into()))?;
         let (sender, _) = convert::sender(&first).map_err(|e| other(&e))?;
@@ -143,6 +170,13 @@ impl Dialler {
         {
             tracing::debug!("the link is full: a heartbeat was dropped");
         }
+    }
+}
+
+fn no_stream(status: &tonic::Status) -> NoLink {
+    match grpc_status::meaning(status).code {
+        code if code.is_of_tls() => NoLink::Insecure { code, why: status.message().to_owned() },
+        _ => NoLink::Other(status.to_string()),
     }
 }
 

@@ -19,6 +19,7 @@ use common::lang::Lang;
 use common::manual::Manual;
 use common::messages::node_journal::JournalMessage;
 use common::messages::{Message as _, io, node_help};
+use common::tls::Tls;
 use orquestrador_core::ids::Index;
 
 use crate::journal::inspect::{Damage, Inspection, Kind, Piece, State};
@@ -31,6 +32,7 @@ pub struct Tool {
     pub program: &'static str,
     pub dir: PathBuf,
     pub peer: Endpoint,
+    pub tls: Tls,
     pub lang: Lang,
     pub kind: config::Kind,
     pub command: Command,
@@ -42,6 +44,13 @@ pub enum Command {
     Journal(JournalCommand),
     #[command(flatten)]
     Manual(Manual),
+}
+
+impl Command {
+    /// By the network, with certificates if there are some.
+    pub fn calls_the_peer(&self) -> bool {
+        matches!(self, Self::Journal(JournalCommand::Repair { .. }))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,7 +112,8 @@ pub fn run(tool: &Tool) -> ExitCode {
             dump::directory(tool, span, *output)
         }
         JournalCommand::Repair { from_peer: _, peer, yes } => {
-            repair::run(tool, peer.as_ref().unwrap_or(&tool.peer), *yes)
+            let peer = peer.as_ref().unwrap_or(&tool.peer).settled(&tool.tls);
+            repair::run(tool, &peer, *yes)
         }
     };
     ExitCode::from(done.unwrap_or_else(|error| tool.failed(&error)))

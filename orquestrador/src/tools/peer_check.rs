@@ -8,6 +8,7 @@ use common::messages::node_journal::JournalMessage;
 use common::proto::peer_message::Message as Wire;
 use common::proto::synchronization_service_client::SynchronizationServiceClient;
 use common::proto::task_orchestrator_server::SERVICE_NAME;
+use common::tls::Tls;
 use orquestrador_core::ids::ClusterId;
 use orquestrador_core::role::{Hello, Sender, View};
 use tokio_stream::StreamExt as _;
@@ -55,10 +56,14 @@ pub(super) enum Refusal {
 }
 
 /// Asks until the answer is as it must be, or for some seconds.
-pub(super) async fn wait_for(here: &Inspection, peer: &Endpoint) -> Result<Sound, Refusal> {
+pub(super) async fn wait_for(
+    here: &Inspection,
+    peer: &Endpoint,
+    tls: &Tls,
+) -> Result<Sound, Refusal> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let judged = match ask(peer).await {
+        let judged = match ask(peer, tls).await {
             Ok(answer) => judge(here, &answer),
             Err(error) => Err(Refusal::Unreachable { error }),
         };
@@ -70,8 +75,8 @@ pub(super) async fn wait_for(here: &Inspection, peer: &Endpoint) -> Result<Sound
 }
 
 /// Asks the process at the address who it is. It takes no note of who asked: a link that says nothing.
-async fn ask(peer: &Endpoint) -> Result<Peer, String> {
-    match tokio::time::timeout(TIMEOUT, greet(peer)).await {
+async fn ask(peer: &Endpoint, tls: &Tls) -> Result<Peer, String> {
+    match tokio::time::timeout(TIMEOUT, greet(peer, tls)).await {
         Ok(answer) => answer.map_err(|error| root_cause(&*error)),
         Err(_) => Err("timeout".to_owned()),
     }
@@ -86,8 +91,11 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-async fn greet(peer: &Endpoint) -> Result<Peer, Box<dyn std::error::Error + Send + Sync>> {
-    let channel = peer.channel();
+async fn greet(
+    peer: &Endpoint,
+    tls: &Tls,
+) -> Result<Peer, Box<dyn std::error::Error + Send + Sync>> {
+    let channel = peer.channel_by(tls);
     let mut health = HealthClient::new(channel.clone());
     let service = HealthCheckRequest { service: SERVICE_NAME.to_owned() };
     let serves = health.check(service).await?.into_inner().status() == ServingStatus::Serving;

@@ -30,9 +30,9 @@ pub(super) fn run(tool: &Tool, configured: &Endpoint, yes: bool) -> Result<u8, E
     }
     tool.report(&here);
     // Another machine may have taken the peer's place since it was configured.
-    let peer = Peer::load(&tool.dir, configured.clone())?.current();
+    let peer = Peer::load(&tool.dir, configured.clone(), tool.tls.clone())?.current();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let sound = match runtime.block_on(peer_check::wait_for(&here, &peer)) {
+    let sound = match runtime.block_on(peer_check::wait_for(&here, &peer, &tool.tls)) {
         Ok(sound) => sound,
         Err(refusal) => {
             let code = refusal.exit_code();

@@ -237,7 +237,7 @@ mod tests {
         let cached = dir.path().join("cache");
         std::fs::create_dir(&cached).expect("is made");
         let content = kept(&cached, b"texture");
-        let remote = Remote::new(watch::channel(None).1);
+        let remote = Remote::new(watch::channel(None).1, common::tls::Tls::default());
         let cache = Cache::new(cached, 100);
         for name in ["one", "two"] {
             let place = dir.path().join(name);

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::blobs::{Content, InputFrom, Partial, Source, StagedFile};
 use common::endpoint::Endpoint;
+use common::tls::Tls;
 use tokio::sync::watch;
 
 use crate::handlers::Failure;
@@ -59,8 +60,9 @@ impl Files {
         cache_dir: &Path,
         (max_bytes, max_result_bytes): (u64, u64),
         seat: watch::Receiver<Option<Seat>>,
+        tls: Tls,
     ) -> Self {
-        let (cache, remote) = (Cache::new(cache_dir.to_owned(), max_bytes), Remote::new(seat));
+        let (cache, remote) = (Cache::new(cache_dir.to_owned(), max_bytes), Remote::new(seat, tls));
         let shared = Shared { cache, remote, max_result_bytes };
         Self { shared: Some(Arc::new(shared)), ..Self::default() }
     }

@@ -12,6 +12,7 @@ use common::grpc_status;
 use common::proto::blob_service_client::BlobServiceClient;
 use common::proto::worker_service_client::WorkerServiceClient;
 use common::proto::{GetBlobRequest, GetSourcesRequest};
+use common::tls::Tls;
 use futures::TryStreamExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -31,6 +32,7 @@ const MAX_OTHER: u32 = 3;
 
 #[derive(Debug)]
 pub struct Remote {
+    tls: Tls,
     seat: watch::Receiver<Option<Seat>>,
 }
 
@@ -46,8 +48,8 @@ pub enum Error {
 }
 
 impl Remote {
-    pub fn new(seat: watch::Receiver<Option<Seat>>) -> Self {
-        Self { seat }
+    pub fn new(seat: watch::Receiver<Option<Seat>>, tls: Tls) -> Self {
+        Self { tls, seat }
     }
 
     /// Into a new file, by way of `partial`.
@@ -93,7 +95,7 @@ impl Remote {
 
     async fn fetch_rest(&self, content: Content, coming: &mut Partial) -> Result<(), Broken> {
         let seat = self.seat().await;
-        let mut client = BlobServiceClient::new(seat.endpoint.channel());
+        let mut client = BlobServiceClient::new(seat.endpoint.channel_by(&self.tls));
         let ask = GetBlobRequest { id: content.hash.0.to_vec(), offset: coming.bytes() };
         let request = request(&seat, ask)?;
         let mut chunks = client.get_blob(request).await.map_err(Broken::Wire)?.into_inner();
@@ -125,7 +127,7 @@ impl Remote {
     /// Of each only what names its files: the results of a whole array may be too much.
     async fn try_sources(&self, task_id: &str, of: &str) -> Result<Vec<Left>, Broken> {
         let seat = self.seat().await;
-        let client = WorkerServiceClient::new(seat.endpoint.channel());
+        let client = WorkerServiceClient::new(seat.endpoint.channel_by(&self.tls));
         let mut client = client.max_decoding_message_size(MAX_MESSAGE_BYTES);
         let ask = GetSourcesRequest { task_id: task_id.to_owned(), of: of.to_owned() };
         let told = client.get_sources(request(&seat, ask)?).await.map_err(Broken::Wire)?;
@@ -137,7 +139,7 @@ impl Remote {
         let began = Instant::now();
         loop {
             let seat = self.seat().await;
-            let mut client = BlobServiceClient::new(seat.endpoint.channel());
+            let mut client = BlobServiceClient::new(seat.endpoint.channel_by(&self.tls));
             let chunks = requests(source.clone(), content, Arc::new(AtomicU64::new(0)));
             let put = match request(&seat, chunks) {
                 Ok(request) => client.put_blob(request).await.map(drop).map_err(Broken::Wire),

@@ -4,6 +4,8 @@
 use std::time::{Duration, Instant};
 
 use common::endpoint::Endpoint;
+use common::error_code::ErrorCode;
+use common::messages::tls::TlsMessage;
 use common::messages::worker::WorkerMessage as Line;
 use common::proto::Register;
 use orquestrador_core::ids::{ClusterId, ProcessId};
@@ -69,7 +71,7 @@ impl Worker {
             if tried.contains(&endpoint) {
                 continue;
             }
-            match Session::open(&endpoint, self.registration()).await {
+            match Session::open(&endpoint, &self.config.tls, self.registration()).await {
                 Ok(session) => return Ok(Some(session)),
                 Err(Refusal::ForeignCluster) => {
                     self.say_foreign(&endpoint);
@@ -81,6 +83,11 @@ impl Worker {
                 Err(Refusal::Invalid { why }) => {
                     return Err(Error::Refused { address: endpoint.to_string(), why });
                 }
+                // One that has served knows that it may: what it runs and holds is worth another try.
+                Err(Refusal::Insecure { code, why }) if self.cluster_id.is_empty() => {
+                    return Err(Error::Insecure { address: endpoint.to_string(), code, why });
+                }
+                Err(Refusal::Insecure { code, why }) => self.say_insecure(&endpoint, code, why),
                 Err(Refusal::NotNow { principal, why }) => {
                     tracing::debug!(%endpoint, %why, "no session");
                     candidates.splice(0..0, principal);
@@ -149,7 +156,7 @@ impl Worker {
                 incarnation: ProcessId(self.incarnation.as_u128()),
                 cluster,
             };
-            let streams = witness::Streams::open(me, &self.config.orchestrators);
+            let streams = witness::Streams::open(me, &self.config.orchestrators, &self.config.tls);
             self.news = streams.news();
             self.witness = Some(streams);
         }
@@ -181,6 +188,14 @@ impl Worker {
             let addresses: Vec<_> =
                 self.config.orchestrators.iter().map(ToString::to_string).collect();
             self.console.warn(&Line::NoPrincipal { addresses: addresses.join(", ") });
+        }
+    }
+
+    fn say_insecure(&mut self, endpoint: &Endpoint, code: ErrorCode, why: String) {
+        if self.insecure.is_none_or(|last| last.elapsed() >= REPEAT_WARNING) {
+            self.insecure = Some(Instant::now());
+            let address = endpoint.to_string();
+            self.console.warn(&TlsMessage::OrchestratorInsecure { address, code, why });
         }
     }
 

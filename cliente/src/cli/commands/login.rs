@@ -26,7 +26,8 @@ pub async fn run(global: &Global) -> Result<u8, Failure> {
     let client = connect(global, credentials::new(&user, &token)?)?;
     check_credentials(&client).await?;
     let orchestrators = global.orchestrators.iter().map(ToString::to_string).collect();
-    let path = profile::save(&Profile { user: user.clone(), token, orchestrators })?;
+    let tls = global.tls.absolute().map_err(Failure::io("--tls-ca"))?;
+    let path = profile::save(&Profile { user: user.clone(), token, orchestrators, tls })?;
     say(&ClientMessage::LoggedIn { user, path }.text(global.lang));
     Ok(exit::OK)
 }

@@ -3,6 +3,7 @@
 mod array;
 mod audit;
 mod cancel;
+pub mod certs;
 mod cluster;
 mod explain;
 mod flow;

@@ -30,6 +30,7 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
         }
         Some(ClusterAction::Switchover) => return switchover::run(context).await,
         Some(ClusterAction::Replace { address }) => {
+            let address = address.settled(&context.tls);
             context.client.replace_peer(&address).await?;
             let address = address.to_string();
             if context.is_json {

@@ -1,0 +1,198 @@
+//! The connections of a port: with TLS or without, and what is known of whoever calls.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use rustls::ServerConfig;
+use rustls::pki_types::UnixTime;
+use rustls::server::danger::ClientCertVerifier;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::Connected;
+
+use super::{Certificate, Defect};
+
+/// How long a caller may take until the connection is secured.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// So many at once; others wait in the queue of the system.
+const MAX_HANDSHAKES: usize = 256;
+/// How a handshake begins, and no HTTP request does.
+const HANDSHAKE: u8 = 0x16;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// This port speaks no TLS, and asks nobody.
+    Unasked,
+    /// It does, and the caller does not.
+    Plain,
+    /// Showed no certificate.
+    Anonymous,
+    /// Showed one that counts.
+    Known(Arc<Certificate>),
+    /// Showed one that does not.
+    Refused(Arc<Defect>),
+}
+
+/// Secures the connections of a port.
+#[derive(Clone)]
+pub struct Acceptor {
+    acceptor: TlsAcceptor,
+    callers: Arc<dyn ClientCertVerifier>,
+}
+
+impl Acceptor {
+    pub(super) fn new(config: Arc<ServerConfig>, callers: Arc<dyn ClientCertVerifier>) -> Self {
+        Self { acceptor: config.into(), callers }
+    }
+
+    async fn accept(&self, stream: TcpStream) -> io::Result<Connection> {
+        stream.set_nodelay(true)?;
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if first != [HANDSHAKE] {
+            return Ok(Connection { caller: Caller::Plain, stream: Kind::Plain(stream) });
+        }
+        let stream = self.acceptor.accept(stream).await?;
+        let caller = self.judge(&stream);
+        Ok(Connection { caller, stream: Kind::Secured(Box::new(stream)) })
+    }
+
+    fn judge(&self, stream: &TlsStream<TcpStream>) -> Caller {
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::split_first);
+        let Some((own, others)) = shown else { return Caller::Anonymous };
+        let verified = self.callers.verify_client_cert(own, others, UnixTime::now());
+        let judged = match verified {
+            Ok(_) => Certificate::of_der(own).map_err(Defect::from),
+            Err(error) => {
+                Err(Defect::of(&error).unwrap_or_else(|| Defect::Other(error.to_string())))
+            }
+        };
+        match judged {
+            Ok(certificate) => Caller::Known(Arc::new(certificate)),
+            Err(defect) => Caller::Refused(Arc::new(defect)),
+        }
+    }
+}
+
+/// One connection, of either kind.
+pub struct Connection {
+    caller: Caller,
+    stream: Kind,
+}
+
+enum Kind {
+    Plain(TcpStream),
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+/// The connections of a port. One that cannot be secured is left out.
+pub fn incoming(
+    listener: TcpListener,
+    acceptor: Option<Acceptor>,
+) -> impl Stream<Item = io::Result<Connection>> + Send {
+    let connections = TcpListenerStream::new(listener);
+    let Some(acceptor) = acceptor else {
+        let plain = |stream: TcpStream| {
+            stream.set_nodelay(true)?;
+            Ok(Connection { caller: Caller::Unasked, stream: Kind::Plain(stream) })
+        };
+        return connections.map(move |stream| stream.and_then(plain)).left_stream();
+    };
+    connections
+        .map(move |stream| secured(acceptor.clone(), stream))
+        .buffer_unordered(MAX_HANDSHAKES)
+        .filter_map(std::future::ready)
+        .right_stream()
+}
+
+async fn secured(
+    acceptor: Acceptor,
+    stream: io::Result<TcpStream>,
+) -> Option<io::Result<Connection>> {
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return Some(Err(error)),
+    };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(connection)) => return Some(Ok(connection)),
+        Ok(Err(error)) => tracing::debug!(%error, "no handshake"),
+        Err(_) => tracing::debug!("no handshake in time"),
+    }
+    None
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Kind::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Kind::Secured(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Kind::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Kind::Secured(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Kind::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Secured(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Kind::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Secured(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Kind::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Kind::Secured(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Kind::Plain(stream) => stream.is_write_vectored(),
+            Kind::Secured(stream) => stream.is_write_vectored(),
+        }
+    }
+}
