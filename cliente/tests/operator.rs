@@ -157,7 +157,7 @@ fn explain_does_not_call_one_that_refuses_silent() {
     let (stage, _new) = replaced();
     stage.standby.set(Mood::Refuses(common::error_code::ErrorCode::PermissionDenied, u32::MAX));
     let shown = stage.run(&["--lang", "en", "cluster", "explain"]);
-    assert!(shown.stdout.contains("Only an administrator may do this"), "{shown:?}");
+    assert!(shown.stdout.contains("Your role does not allow this"), "{shown:?}");
     assert!(!shown.stdout.contains("does not answer"), "{shown:?}");
 }
 

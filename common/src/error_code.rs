@@ -164,6 +164,8 @@ error_codes! {
     TailDamaged = "TAIL_DAMAGED", DataLoss, retry: false;
     /// The cluster lives on the demo credentials, which end where the addresses leave loopback.
     DemoCredentials = "DEMO_CREDENTIALS", FailedPrecondition, retry: false;
+    /// This orchestrator was not started with `--allow-drill`.
+    DrillsOff = "DRILLS_OFF", FailedPrecondition, retry: false;
     /// A fault of ours.
     Internal = "INTERNAL", Internal, retry: false;
 }

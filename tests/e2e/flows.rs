@@ -1,7 +1,7 @@
 //! Tasks that come after others: one by one, and from a file. A whole build is in `real_jobs.rs`.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 
 use common::exit;
 use harness::cli::Run;
@@ -127,6 +127,21 @@ fn a_wait_that_ends_early_says_what_goes_on() -> anyhow::Result<()> {
     let interrupted = Run::from(waiting.wait_with_output()?);
     assert_eq!(interrupted.code, Some(i32::from(exit::INTERRUPTED)), "{interrupted:?}");
     assert!(interrupted.stderr.contains("continua"), "{interrupted:?}");
+    let mut left = String::new();
+    stdout.read_to_string(&mut left)?;
+    let names: Vec<_> = left.lines().filter_map(|line| line.split('\t').next()).collect();
+    assert_eq!(names, ["late", "last"], "what goes on: {left}");
+    let sleeping = ["submit", "--count", "2", "--wait", "--", "sleep", "600"];
+    let waiting = cli.start(&sleeping)?;
+    let is_there = |tasks: &[serde_json::Value]| tasks.len() == 5;
+    cli.until(&["list", "--all"], 600, is_there)?.expect("both are accepted");
+    kill_process(Pid::from_child(&waiting), Signal::TERM)?;
+    let ended_early = Run::from(waiting.wait_with_output()?);
+    assert_eq!(ended_early.code, Some(143), "{ended_early:?}");
+    assert_eq!(ended_early.stdout.lines().count(), 2, "their ids: {ended_early:?}");
+    for id in ended_early.stdout.lines() {
+        assert_eq!(cli.run(&["cancel", id])?.code, Some(0));
+    }
 
     let timed = cli.run(&["submit", "--wait", "--wait-timeout", "1s", "--file", &flow])?;
     assert_eq!(timed.code, Some(i32::from(exit::TIMEOUT)), "{timed:?}");

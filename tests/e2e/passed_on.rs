@@ -152,6 +152,18 @@ fn what_was_repeated_leaves_its_files_for_what_it_repeats() -> anyhow::Result<()
     let into = dir.path().join("here").display().to_string();
     cli.json(&["result", &map, "--files", "--into", &into])?;
     assert_eq!(fs::read_to_string(dir.path().join("here/2/o"))?, "good2\n");
+    let second = format!("{map}_2");
+    let into = dir.path().join("there").display().to_string();
+    cli.json(&["result", &second, "--files", "--into", &into])?;
+    assert_eq!(fs::read_to_string(dir.path().join("there/o"))?, "good2\n");
+    let told = cli.run(&["--lang", "en", "wait", &second])?;
+    assert!(told.stderr.contains(&format!("{second} was repeated as ")), "{told:?}");
+    let nothing = cli.run(&["submit", "--wait", "--", "false"])?;
+    assert_eq!(nothing.code, Some(exit::TASK_FAILED.into()));
+    let failed = cli.json(&["list", "--state", "failed", "--limit", "1"])?.remove(0);
+    let failed = failed["task_id"].as_str().expect("it has one");
+    let none = cli.run(&["result", failed, "--files"])?;
+    assert_eq!(none.code, Some(exit::TASK_FAILED.into()), "it left none: {none:?}");
     Ok(())
 }
 

@@ -33,6 +33,8 @@ pub enum Failure {
     TimedOut(Box<ClientMessage>),
     /// Ctrl+C at a prompt.
     Interrupted,
+    /// A signal ended a wait, and this is its exit code; said already.
+    Signalled(u8),
     /// The reader of our output has seen enough.
     ClosedOutput,
 }
@@ -68,6 +70,7 @@ impl Failure {
             Self::Resource(_) => exit::RESOURCE,
             Self::TimedOut(_) => exit::TIMEOUT,
             Self::Interrupted => exit::INTERRUPTED,
+            Self::Signalled(code) => *code,
             Self::ClosedOutput => exit::OK,
         }
     }
@@ -83,7 +86,7 @@ impl Failure {
             | Self::Unknown { message, .. } => Some(message.text(lang)),
             Self::NoCommand => Some(ClientMessage::NoCommand.text(lang)),
             Self::NoCredentials => Some(ClientMessage::NoCredentials.text(lang)),
-            Self::Interrupted | Self::ClosedOutput => None,
+            Self::Interrupted | Self::Signalled(_) | Self::ClosedOutput => None,
         }
     }
 
@@ -103,7 +106,7 @@ impl Failure {
             Self::Usage(_) | Self::NoCommand | Self::NoCredentials => "USAGE",
             Self::Resource(_) => "RESOURCE",
             Self::TimedOut(_) => "TIMEOUT",
-            Self::Interrupted | Self::ClosedOutput => return None,
+            Self::Interrupted | Self::Signalled(_) | Self::ClosedOutput => return None,
         };
         Some(object(code, &text))
     }
@@ -171,6 +174,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::NotPromotable
         | ErrorCode::PeerInUse
         | ErrorCode::DemoCredentials
+        | ErrorCode::DrillsOff
         | ErrorCode::Internal => exit::REFUSED,
     }
 }

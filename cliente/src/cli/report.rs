@@ -6,9 +6,11 @@ use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cliente::{Client, Unreceived};
+use common::array_id;
 use common::blobs::{Content, Hash, StagedFile};
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::messages::client_arrays::ArrayMessage;
 use common::proto::{OutputStream, Task, TaskState};
 use serde_json::Value;
 
@@ -136,9 +138,21 @@ impl Report {
     }
 }
 
+/// What stands for a task that did not succeed.
+pub fn say_repetition(context: &Context, task: &Task) {
+    if !task.retried_as.is_empty() {
+        let [task, by] = [&task.task_id, &task.retried_as].map(|id| array_id::shown(id));
+        say(&ClientMessage::Arrays(ArrayMessage::Repeated { task, by }).text(context.lang));
+    }
+}
+
 /// The line of a task among others has no room for what its program said of its failure.
 pub fn say_failure(context: &Context, view: &TaskView) {
-    if context.is_json || view.task.state() != TaskState::Failed {
+    if context.is_json {
+        return;
+    }
+    say_repetition(context, &view.task);
+    if view.task.state() != TaskState::Failed {
         return;
     }
     let report = view.result.as_deref().and_then(|result| Report::of(&view.task, result));

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use common::exit;
@@ -12,6 +12,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::failure::Failure;
 
@@ -67,9 +68,9 @@ pub fn end_when_interrupted() -> Result<(), Failure> {
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::io("SIGHUP"))?;
     tokio::spawn(async move {
         let code = tokio::select! {
-            _ = interrupt.recv() => i32::from(exit::INTERRUPTED),
-            _ = terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
-            _ = hangup.recv(), if !is_detached => 128 + SignalKind::hangup().as_raw_value(),
+            _ = interrupt.recv() => exit::INTERRUPTED,
+            _ = terminate.recv() => exit_code_of(SignalKind::terminate()),
+            _ = hangup.recv(), if !is_detached => exit_code_of(SignalKind::hangup()),
         };
         let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(last) = last
@@ -83,9 +84,30 @@ pub fn end_when_interrupted() -> Result<(), Failure> {
         {
             tracing::debug!(%error, "failed to restore the terminal");
         }
-        std::process::exit(code);
+        // Whoever waits leaves behind what it has to, and ends.
+        if SIGNALLED.send(Some(code)).is_ok() {
+            tokio::time::sleep(LAST_TIMEOUT).await;
+        }
+        std::process::exit(code.into());
     });
     Ok(())
+}
+
+fn exit_code_of(signal: SignalKind) -> u8 {
+    u8::try_from(128 + signal.as_raw_value()).unwrap_or(exit::INTERRUPTED)
+}
+
+/// The exit code for the signal that came.
+static SIGNALLED: LazyLock<watch::Sender<Option<u8>>> = LazyLock::new(|| watch::Sender::new(None));
+
+/// Returns once a signal wants the end, with its exit code. While somebody waits for this, it ends the process a little later.
+pub async fn signalled() -> u8 {
+    let mut codes = SIGNALLED.subscribe();
+    let came = codes.wait_for(Option::is_some).await.map(|code| *code);
+    match came {
+        Ok(Some(code)) => code,
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
 }
 
 /// From `/proc/self/status`, as proc(5) has it: the lowest bit of the ignored signals is that of the first one.

@@ -120,7 +120,7 @@ impl OperatorService for Script {
         self.admit_as_any_node("drill".into(), &request).await?;
         match self.says().allows_drill {
             true => Ok(Response::new(DrillResponse {})),
-            false => Err(grpc_status::status(ErrorCode::PermissionDenied, "drills are off")),
+            false => Err(grpc_status::status(ErrorCode::DrillsOff, "as it was started")),
         }
     }
 

@@ -16,6 +16,8 @@ pub enum ArrayMessage {
     Forgotten { array: String },
     /// Its tasks may have left files.
     FilesLeft { array: String },
+    /// A task that did not succeed is done once more.
+    Repeated { task: String, by: String },
     /// Numbers of its tasks that did not succeed, the first of them.
     DidNotSucceed { array: String, numbers: Vec<u32>, is_all: bool },
 }
@@ -28,6 +30,7 @@ impl Message for ArrayMessage {
             Self::Forgotten { .. } => "array_forgotten",
             Self::FilesLeft { .. } => "array_files_left",
             Self::DidNotSucceed { .. } => "array_did_not_succeed",
+            Self::Repeated { .. } => "repeated",
         }
     }
 
@@ -42,6 +45,9 @@ impl Message for ArrayMessage {
 impl ArrayMessage {
     fn portuguese(&self) -> String {
         match self {
+            Self::Repeated { task, by } => {
+                format!("{task} foi repetida como {by}; veja cliente status {by}.")
+            }
             Self::IsAnArray { array } => format!(
                 "{array} é um array: use status, list --array, watch ou result --files para ele; para uma de suas tarefas, acrescente o número dela: {array}_0."
             ),
@@ -70,6 +76,9 @@ impl ArrayMessage {
 
     fn english(&self) -> String {
         match self {
+            Self::Repeated { task, by } => {
+                format!("{task} was repeated as {by}; see cliente status {by}.")
+            }
             Self::IsAnArray { array } => format!(
                 "{array} is an array: use status, list --array, watch or result --files for it; for one of its tasks, add its number: {array}_0."
             ),

@@ -45,7 +45,10 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::Unauthenticated => {
             "Usuário ou token inválido; entre de novo com `cliente login`."
         }
-        ErrorCode::PermissionDenied => "Só um administrador pode fazer isto.",
+        ErrorCode::PermissionDenied => "Seu papel não permite isto.",
+        ErrorCode::DrillsOff => {
+            "Ensaios estão desligados; inicie este orquestrador com --allow-drill."
+        }
         ErrorCode::InvalidArgument => "Pedido inválido; corrija o que está indicado.",
         ErrorCode::UnknownHandler => {
             "Nenhum worker oferece este handler; verifique o nome ou inicie um worker que o ofereça."
@@ -163,7 +166,8 @@ fn english(code: ErrorCode) -> &'static str {
             "What answers at this address is no orchestrator, or one of another version; check the addresses."
         }
         ErrorCode::Unauthenticated => "Wrong user or token; log in again with `cliente login`.",
-        ErrorCode::PermissionDenied => "Only an administrator may do this.",
+        ErrorCode::PermissionDenied => "Your role does not allow this.",
+        ErrorCode::DrillsOff => "Drills are off; start this orchestrator with --allow-drill.",
         ErrorCode::InvalidArgument => "Bad request; mend what is named.",
         ErrorCode::UnknownHandler => {
             "No worker offers this handler; check its name or start a worker that offers it."

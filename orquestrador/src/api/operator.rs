@@ -338,8 +338,8 @@ impl OperatorService for Service {
     ) -> Result<Response<DrillResponse>, Status> {
         self.admin(&request).await?;
         if !self.allow_drill {
-            let why = "drills are off: start this orchestrator with --allow-drill";
-            return Err(grpc_status::status(ErrorCode::PermissionDenied, why));
+            let why = "this orchestrator was started without --allow-drill";
+            return Err(grpc_status::status(ErrorCode::DrillsOff, why));
         }
         let done = match request.into_inner().kind {
             Some(drill_request::Kind::Check(true)) => Ok(()),

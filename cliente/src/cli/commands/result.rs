@@ -23,6 +23,7 @@ use super::{array, list, wait};
 
 /// Its files instead of what it printed. Those of a task of an array are in a folder named by its number.
 pub async fn files(context: &Context, id: &str, into: &Path, wait: &Wait) -> Result<u8, Failure> {
+    let mut code = exit::OK;
     let count = match array_id::is_array(id) {
         true => files_of_array(context, id, into, wait).await?,
         false => {
@@ -30,14 +31,20 @@ pub async fn files(context: &Context, id: &str, into: &Path, wait: &Wait) -> Res
                 let finished = wait::until_finished(context, vec![id.to_owned()], |_| Ok(()));
                 wait::within(wait.wait_timeout, finished).await?;
             }
-            files_of_task(context, id, (into, None)).await?
+            let (task, _) = context.client.task(id).await?;
+            let last = last_that_ended(context, task).await?;
+            let count = files_of_task(context, &last, (into, None)).await?;
+            if count == 0 {
+                code = exit_code(context.client.task(&last).await?.0.state());
+            }
+            count
         }
     };
     if !context.is_json {
         let into = into.display().to_string();
         say(&ClientMessage::Files(FilesMessage::FilesReceived { count, into }).text(context.lang));
     }
-    Ok(exit::OK)
+    Ok(code)
 }
 
 async fn files_of_array(
@@ -161,6 +168,7 @@ pub async fn show(context: &Context, view: &TaskView, raw: bool) -> Result<u8, F
         let (code, message) = (error.code.clone(), error.message.clone());
         say(&ClientMessage::TaskError { code, message }.text(context.lang));
     }
+    report::say_repetition(context, task);
     if task.state() == TaskState::Cancelled {
         let (task, state, worker) = (task.task_id.clone(), task.state(), task.worker_id.clone());
         say(&ClientMessage::Ended { task, state, worker }.text(context.lang));

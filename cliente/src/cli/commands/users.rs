@@ -62,7 +62,9 @@ async fn limit(context: &Context, limit: &Limit) -> Result<(), Failure> {
 
 /// Twice, so that a slip is noticed; once when it does not come from a terminal.
 fn ask_new_token(lang: Lang) -> Result<String, Failure> {
-    let first = ask_token(&ClientMessage::AskNewToken.text(lang))?.ok_or(Failure::NoCredentials)?;
+    let none = || Failure::usage(ClientMessage::NoNewToken);
+    let asked = ask_token(&ClientMessage::AskNewToken.text(lang))?;
+    let first = asked.filter(|token| !token.is_empty()).ok_or_else(none)?;
     if std::io::stdin().is_terminal() {
         let second = ask_token(&ClientMessage::AskAgain.text(lang))?;
         if second.as_ref() != Some(&first) {

@@ -174,15 +174,22 @@ pub fn tell_if_interrupted(context: &Context) -> Option<BeforeEnd> {
     (!context.is_json).then(|| terminal::before_end(async move { say(&text) }))
 }
 
-/// Ends a wait that takes too long. The work goes on.
+/// Ends a wait that takes too long, or with the client. The work goes on.
 pub async fn within<T>(
     limit: Option<Duration>,
     wait: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let Some(limit) = limit else { return wait.await };
-    match tokio::time::timeout(limit, wait).await {
-        Ok(done) => done,
-        Err(_) => Err(Failure::TimedOut(Box::new(ClientMessage::WaitTimedOut))),
+    let too_long = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        done = wait => done,
+        code = terminal::signalled() => Err(Failure::Signalled(code)),
+        () = too_long => Err(Failure::TimedOut(Box::new(ClientMessage::WaitTimedOut))),
     }
 }
 
