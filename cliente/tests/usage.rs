@@ -59,6 +59,23 @@ fn memory_in_which_no_program_starts_is_refused() {
 }
 
 #[test]
+fn help_is_wholly_in_the_language_of_its_reader() {
+    for help in [&["--help"][..], &["submit", "--help"], &["users", "-h"]] {
+        let portuguese = accepted(help).stdout;
+        for word in ["[OPÇÕES]", "[padrão: table]", "[ambiente: ", "[valores possíveis: pt, en]"]
+        {
+            assert!(portuguese.contains(word), "{word}: {portuguese}");
+        }
+        for word in ["[OPTIONS]", "[default", "[env", "ossible values", "true, false", "Brazilian"]
+        {
+            assert!(!portuguese.contains(word), "{word}: {portuguese}");
+        }
+        let english = accepted(&[&["--lang", "en"], help].concat()).stdout;
+        assert!(english.contains("[OPTIONS]") && english.contains("[default: "), "{english}");
+    }
+}
+
+#[test]
 fn many_options_stand_under_headings() {
     for (lang, headings) in [
         ("pt", ["O programa:", "Fila e worker:", "Tempo e ordem:", "Opções gerais:"]),

@@ -1,9 +1,14 @@
 //! Help texts of the command lines, from the catalogue instead of from clap's English.
 
-use clap::{Arg, ArgAction, Command};
+use std::ffi::OsStr;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::lang::Lang;
 use crate::manual;
+
+mod portuguese;
 
 /// The heading over what belongs to every subcommand.
 const GENERAL: &str = "general";
@@ -72,6 +77,29 @@ fn localize_at(
         command = command.mut_subcommand(name, |c| localize_at(c, lang, &inner, lookup));
     }
     command
+}
+
+/// Reads a command line that was localized. Help comes as an error, wholly in `lang`.
+///
+/// # Errors
+/// As [`Command::try_get_matches_from`].
+pub fn parse<T: AsRef<OsStr>>(
+    command: Command,
+    args: &[T],
+    lang: Lang,
+) -> Result<ArgMatches, clap::Error> {
+    let args = || args.iter().map(AsRef::as_ref);
+    let parsed = command.clone().try_get_matches_from(args());
+    match (&parsed, lang) {
+        (Err(error), Lang::Pt) if is_help(error.kind()) => {
+            portuguese::said_in_portuguese(command).try_get_matches_from(args())
+        }
+        _ => parsed,
+    }
+}
+
+fn is_help(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
 /// The arguments of `command` and its subcommands that have no help text, for tests.

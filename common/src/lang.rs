@@ -1,5 +1,6 @@
 //! The two languages that people read.
 
+use std::ffi::OsStr;
 use std::str::FromStr;
 
 /// Portuguese unless asked otherwise (`--lang`, `MUTIRAO_LANG`).
@@ -18,12 +19,12 @@ pub const LANG_VARIABLE: &str = "MUTIRAO_LANG";
 impl Lang {
     /// The language of help and of errors in the command line itself, which are shown before the
     /// flags are parsed: looks for `--lang`, then for the environment variable.
-    pub fn early(args: impl IntoIterator<Item = String>) -> Self {
-        let mut args = args.into_iter();
+    pub fn early<T: AsRef<OsStr>>(args: &[T]) -> Self {
+        let mut args = args.iter().filter_map(|arg| arg.as_ref().to_str());
         while let Some(arg) = args.next() {
             let value = match arg.strip_prefix("--lang") {
                 Some("") => args.next(),
-                Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+                Some(rest) => rest.strip_prefix('='),
                 None => continue,
             };
             if let Some(lang) = value.and_then(|v| v.parse().ok()) {
@@ -53,16 +54,17 @@ pub struct UnknownLang;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
 
-    fn early(args: &[&str]) -> Lang {
-        Lang::early(args.iter().map(|&a| a.to_owned()))
-    }
+    use super::*;
 
     #[test]
     fn the_flag_is_found_in_both_forms() {
-        assert_eq!(early(&["worker", "--lang", "en", "--help"]), Lang::En);
-        assert_eq!(early(&["worker", "--lang=en"]), Lang::En);
-        assert_eq!(early(&["worker", "--lang=pt-BR"]), Lang::Pt);
+        let no_text = OsStr::from_bytes(b"\xff");
+        let args = ["worker", "--lang", "en", "--help"].map(OsStr::new);
+        assert_eq!(Lang::early(&args), Lang::En);
+        assert_eq!(Lang::early(&[&[no_text], &args[..]].concat()), Lang::En);
+        assert_eq!(Lang::early(&["worker", "--lang=en"]), Lang::En);
+        assert_eq!(Lang::early(&["worker", "--lang=pt-BR"]), Lang::Pt);
     }
 }

@@ -1,5 +1,6 @@
 //! The command line of both orchestrators, checked completely before a port is opened.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use common::auth::Secret;
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
+use common::messages::command_line::BadValue;
 use common::messages::io;
 use common::messages::node_help::{Problem, weak_token};
 use common::messages::node_webhooks::no_key;
@@ -95,15 +97,15 @@ struct Flags {
     max_lost_attempts: u32,
     #[arg(long, env = "MUTIRAO_MAX_ACTIVE_TASKS", value_name = "N", default_value_t = Limits::default().max_active_tasks)]
     max_active_tasks: u64,
-    #[arg(long, env = "MUTIRAO_MAX_ACTIVE_BYTES", value_name = "BYTES", default_value_t = ByteSize(Limits::default().max_active_bytes))]
+    #[arg(long, env = "MUTIRAO_MAX_ACTIVE_BYTES", value_name = "BYTES", value_parser = size, default_value_t = ByteSize(Limits::default().max_active_bytes))]
     max_active_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_POLICY", value_name = "POLICY", value_enum, default_value_t)]
     policy: PolicyFlag,
     #[arg(long, env = "MUTIRAO_MAX_FINISHED_TASKS", value_name = "N", default_value_t = Limits::default().max_finished_tasks)]
     max_finished_tasks: u64,
-    #[arg(long, env = "MUTIRAO_MAX_FINISHED_BYTES", value_name = "BYTES", default_value_t = ByteSize(Limits::default().max_finished_bytes))]
+    #[arg(long, env = "MUTIRAO_MAX_FINISHED_BYTES", value_name = "BYTES", value_parser = size, default_value_t = ByteSize(Limits::default().max_finished_bytes))]
     max_finished_bytes: ByteSize,
-    #[arg(long, env = "MUTIRAO_MAX_BLOB_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_BLOB_BYTES))]
+    #[arg(long, env = "MUTIRAO_MAX_BLOB_BYTES", value_name = "BYTES", value_parser = size, default_value_t = ByteSize(DEFAULT_BLOB_BYTES))]
     max_blob_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_BLOB_STORE", value_name = "s3://BUCKET[/PREFIX]")]
     blob_store: Option<String>,
@@ -111,9 +113,9 @@ struct Flags {
     s3_endpoint: Option<String>,
     #[arg(long, env = "MUTIRAO_S3_REGION", value_name = "REGION", requires = "blob_store")]
     s3_region: Option<String>,
-    #[arg(long, env = "MUTIRAO_BLOB_CACHE_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_BLOB_CACHE_BYTES), requires = "blob_store")]
+    #[arg(long, env = "MUTIRAO_BLOB_CACHE_BYTES", value_name = "BYTES", value_parser = size, default_value_t = ByteSize(DEFAULT_BLOB_CACHE_BYTES), requires = "blob_store")]
     blob_cache_bytes: ByteSize,
-    #[arg(long, env = "MUTIRAO_MAX_PAYLOAD_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_PAYLOAD_BYTES))]
+    #[arg(long, env = "MUTIRAO_MAX_PAYLOAD_BYTES", value_name = "BYTES", value_parser = size, default_value_t = ByteSize(DEFAULT_PAYLOAD_BYTES))]
     max_payload_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_BLOB_GRACE_MS", value_name = "MS", default_value_t = DEFAULT_BLOB_GRACE_MS)]
     blob_grace_ms: u64,
@@ -224,10 +226,10 @@ impl Config {
     ///
     /// # Errors
     /// What clap prints: wrong flags, a combination that cannot work, or a request for help.
-    pub fn parse(kind: Kind, args: Vec<String>) -> Result<Invocation, clap::Error> {
-        let lang = Lang::early(args.iter().cloned());
+    pub fn parse(kind: Kind, args: &[impl AsRef<OsStr>]) -> Result<Invocation, clap::Error> {
+        let lang = Lang::early(args);
         let mut command = command(kind, lang);
-        let matches = command.clone().try_get_matches_from(args)?;
+        let matches = common::help::parse(command.clone(), args, lang)?;
         let mut flags = Flags::from_arg_matches(&matches)?;
         let checked = match flags.command.take() {
             Some(tool) => {
@@ -367,6 +369,10 @@ fn webhooks(
     Ok(Some(webhooks::Config { allow, key }))
 }
 
+fn size(text: &str) -> Result<ByteSize, BadValue> {
+    text.parse().map_err(|_| BadValue::Bytes)
+}
+
 fn default_dir(port: u16) -> PathBuf {
     PathBuf::from(format!("mutirao-data/orquestrador-{port}"))
 }
@@ -419,8 +425,8 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Config, String> {
-        let args = std::iter::once("orquestrador").chain(args.iter().copied());
-        match Config::parse(Kind::Principal, args.map(str::to_owned).collect()) {
+        let args = [&["orquestrador"], args].concat();
+        match Config::parse(Kind::Principal, &args) {
             Ok(Invocation::Node(config)) => Ok(*config),
             Ok(Invocation::Tool(_)) => Err("a tool".into()),
             Err(error) => Err(error.to_string()),

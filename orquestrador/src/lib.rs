@@ -34,12 +34,12 @@ use config::{Config, Invocation, Kind};
 
 /// What both `main` functions do: parse, run, map the result to an exit code.
 pub fn main(kind: Kind) -> ExitCode {
-    let config = match Config::parse(kind, std::env::args().collect()) {
+    let args: Vec<_> = std::env::args_os().collect();
+    let config = match Config::parse(kind, &args) {
         Ok(Invocation::Node(config)) => *config,
         Ok(Invocation::Tool(tool)) => return tools::run(&tool),
         Err(error) => {
-            let lang = Lang::early(std::env::args());
-            return ExitCode::from(command_line::tell(&error, lang));
+            return ExitCode::from(command_line::tell(&error, Lang::early(&args)));
         }
     };
     let lang = config.lang;

@@ -66,7 +66,7 @@ fn a_task_tells_what_was_asked_for_until_it_is_done() -> anyhow::Result<()> {
     assert_eq!(numbers, [Some(3), Some(3_600_000), Some(1)]);
     assert_eq!(asked["resources"]["gpus"], 1);
     let shown = cli.run(&["status", &id])?.stdout;
-    for words in ["sleep 600", "--retries 2", "--deadline 3600000ms", "gpus=1"] {
+    for words in ["sleep 600", "--retries 2", "--deadline 1h", "gpus=1"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     let array = cli.json(&["submit", "--array", "0-9", "--", "sleep", "1"])?.remove(0);

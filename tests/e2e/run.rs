@@ -73,6 +73,6 @@ fn a_program_that_is_killed_or_missing_ends_as_in_a_shell() -> anyhow::Result<()
         &["sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done"],
     )?;
     assert_eq!(code, Some(124), "{said}");
-    assert!(said.contains("TIMEOUT: levou mais que 1000 ms"), "{said}");
+    assert!(said.contains("TIMEOUT: levou mais que 1 s e"), "{said}");
     Ok(())
 }

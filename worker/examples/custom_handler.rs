@@ -27,7 +27,7 @@ impl Handler for WordCount {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = match Config::parse(std::env::args().collect()) {
+    let config = match Config::parse(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(config) => config,
         Err(error) => error.exit(),
     };

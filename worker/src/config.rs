@@ -1,6 +1,7 @@
 //! The command line, checked completely before the port is opened.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use common::endpoint::{DEFAULT_BACKUP, DEFAULT_PRINCIPAL, Endpoint};
 use common::lang::Lang;
 use common::manual::Manual;
+use common::messages::command_line::BadValue;
 use common::messages::worker_help::{self, Problem};
 use common::telemetry::LogFormat;
 use common::tls::{self, Role, Tls};
@@ -59,9 +61,9 @@ struct Flags {
     work_root: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_CACHE_DIR", value_name = "DIR")]
     cache_dir: Option<PathBuf>,
-    #[arg(long, env = "MUTIRAO_MAX_CACHE_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_CACHE_BYTES))]
+    #[arg(long, env = "MUTIRAO_MAX_CACHE_BYTES", value_name = "BYTES", value_parser = size, default_value_t = ByteSize(DEFAULT_CACHE_BYTES))]
     max_cache_bytes: ByteSize,
-    #[arg(long, env = "MUTIRAO_MAX_RESULT_BYTES", value_name = "BYTES", default_value_t = ByteSize(DEFAULT_RESULT_BYTES))]
+    #[arg(long, env = "MUTIRAO_MAX_RESULT_BYTES", value_name = "BYTES", value_parser = size, default_value_t = ByteSize(DEFAULT_RESULT_BYTES))]
     max_result_bytes: ByteSize,
     #[arg(long, env = "MUTIRAO_DRAIN_TIMEOUT_S", value_name = "S", default_value_t = 30)]
     drain_timeout_s: u64,
@@ -151,10 +153,10 @@ impl Invocation {
     ///
     /// # Errors
     /// As [`Config::parse`].
-    pub fn parse(args: Vec<String>) -> Result<Self, clap::Error> {
-        let lang = Lang::early(args.iter().cloned());
+    pub fn parse(args: &[impl AsRef<OsStr>]) -> Result<Self, clap::Error> {
+        let lang = Lang::early(args);
         let mut command = program(lang);
-        let matches = command.clone().try_get_matches_from(args)?;
+        let matches = common::help::parse(command.clone(), args, lang)?;
         match matches.subcommand() {
             Some(_) => Ok(Self::Manual(Manual::from_arg_matches(&matches)?, lang)),
             None => Config::read(&matches, &mut command, lang)
@@ -168,10 +170,10 @@ impl Config {
     ///
     /// # Errors
     /// What clap prints: wrong flags, a combination that cannot work, or a request for help.
-    pub fn parse(args: Vec<String>) -> Result<Self, clap::Error> {
-        let lang = Lang::early(args.iter().cloned());
+    pub fn parse(args: &[impl AsRef<OsStr>]) -> Result<Self, clap::Error> {
+        let lang = Lang::early(args);
         let mut command = command(lang);
-        let matches = command.clone().try_get_matches_from(args)?;
+        let matches = common::help::parse(command.clone(), args, lang)?;
         Self::read(&matches, &mut command, lang)
     }
 
@@ -311,6 +313,10 @@ fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Problem> {
         .collect()
 }
 
+fn size(text: &str) -> Result<ByteSize, BadValue> {
+    text.parse().map_err(|_| BadValue::Bytes)
+}
+
 /// What the machine has, and what the operator says, which counts.
 fn resources(pairs: &[String]) -> Result<BTreeMap<String, u64>, Problem> {
     let mut all = of_machine();
@@ -341,9 +347,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Config, clap::Error> {
-        Config::parse(
-            std::iter::once("worker").chain(args.iter().copied()).map(str::to_owned).collect(),
-        )
+        Config::parse(&[&["worker"], args].concat())
     }
 
     #[test]

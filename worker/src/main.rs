@@ -9,12 +9,12 @@ use common::messages::{command_line, io, node_help};
 use worker::config::{self, Invocation};
 
 fn main() -> ExitCode {
-    let config = match Invocation::parse(std::env::args().collect()) {
+    let args: Vec<_> = std::env::args_os().collect();
+    let config = match Invocation::parse(&args) {
         Ok(Invocation::Work(config)) => *config,
         Ok(Invocation::Manual(manual, lang)) => return write(&manual, lang),
         Err(error) => {
-            let lang = Lang::early(std::env::args());
-            return ExitCode::from(command_line::tell(&error, lang));
+            return ExitCode::from(command_line::tell(&error, Lang::early(&args)));
         }
     };
     let lang = config.lang;

@@ -248,7 +248,7 @@ async fn start_worker(orchestrators: &[u16], gate: &Gate) -> JoinHandle<Result<u
         orchestrators.iter().map(|port| format!("http://localhost:{port}")).collect();
     let args =
         ["worker", "--port", &own.to_string(), "--slots", "2", "--orchestrators", &urls.join(",")];
-    let config = Config::parse(args.map(str::to_owned).to_vec()).expect("is right");
+    let config = Config::parse(&args).expect("is right");
     let handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(gate.clone()), Arc::new(Panics)];
     tokio::spawn(worker::run(config, handlers))
 }

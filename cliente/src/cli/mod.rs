@@ -47,9 +47,8 @@ pub struct Context {
 
 /// The command line as a type, or the exit code after help was shown or an error told.
 pub fn parse(args: &[OsString]) -> Result<Args, u8> {
-    let lang = Lang::early(args.iter().filter_map(|arg| arg.to_str().map(str::to_owned)));
-    args::command(lang)
-        .try_get_matches_from(args)
+    let lang = Lang::early(args);
+    common::help::parse(args::command(lang), args, lang)
         .and_then(|matches| Args::from_arg_matches(&matches))
         .map_err(|error| {
             match command_line::text(&error, lang) {

@@ -1,6 +1,7 @@
 //! What the client says of the files of tasks.
 
 use super::Message;
+use super::amounts::size;
 use crate::lang::Lang;
 
 /// Said on standard error.
@@ -133,7 +134,7 @@ impl Message for FilesMessage {
                 ),
                 Self::TooLong { source, most } => {
                     let source = if source == "-" { "A entrada padrão" } else { source };
-                    format!("{source} tem mais de {most} bytes, o máximo aqui; o que é maior vai com --input.")
+                    format!("{source} tem mais de {}, o máximo aqui; o que é maior vai com --input.", size(*most))
                 }
                 Self::MadeByAnother { input, other } => format!(
                     "{input}: é a tarefa {other} que o faz; escreva inputs_from = [\"{other}:{input}\"] em vez de inputs."
@@ -165,7 +166,8 @@ impl Message for FilesMessage {
                 }
                 Self::FilesLeft { task, count, bytes } => {
                     format!(
-                        "Arquivos que o programa deixou: {count} ({bytes} bytes). Receba-os: cliente result {task} --files"
+                        "Arquivos que o programa deixou: {count} ({}). Receba-os: cliente result {task} --files",
+                        size(*bytes)
                     )
                 }
             },
@@ -201,7 +203,7 @@ impl Message for FilesMessage {
                 ),
                 Self::TooLong { source, most } => {
                     let source = if source == "-" { "Standard input" } else { source };
-                    format!("{source} has more than {most} bytes, the most here; what is larger goes with --input.")
+                    format!("{source} has more than {}, the most here; what is larger goes with --input.", size(*most))
                 }
                 Self::MadeByAnother { input, other } => format!(
                     "{input}: the task {other} is to make it; write inputs_from = [\"{other}:{input}\"] instead of inputs."
@@ -233,7 +235,8 @@ impl Message for FilesMessage {
                 }
                 Self::FilesLeft { task, count, bytes } => {
                     format!(
-                        "Files that the program left: {count} ({bytes} bytes). Receive them: cliente result {task} --files"
+                        "Files that the program left: {count} ({}). Receive them: cliente result {task} --files",
+                        size(*bytes)
                     )
                 }
             },

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::AddrParseError;
-use std::num::{IntErrorKind, ParseIntError};
+use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -144,6 +144,9 @@ fn portuguese(error: &clap::Error) -> Option<String> {
             format!("valor inválido `{value}` para {arg}: {why}")
         }
         ErrorKind::MissingRequiredArgument => format!("faltam argumentos obrigatórios: {arg}"),
+        ErrorKind::ArgumentConflict if part(ContextKind::PriorArg) == arg => {
+            format!("{arg} foi dado mais de uma vez")
+        }
         ErrorKind::ArgumentConflict => {
             format!("{arg} não pode ser usado com {}", part(ContextKind::PriorArg))
         }
@@ -199,6 +202,9 @@ fn why(error: &(dyn std::error::Error + 'static)) -> String {
         }
         .into();
     }
+    if error.is::<ParseFloatError>() {
+        return "não é um número".into();
+    }
     let text = error.to_string();
     out_of_range(&text).unwrap_or(text)
 }
@@ -249,6 +255,7 @@ mod tests {
             .arg(
                 Arg::new("some").long("some").value_parser(clap::value_parser!(u64).range(1..=256)),
             )
+            .arg(Arg::new("rate").long("rate").value_parser(clap::value_parser!(f64)))
             .arg(Arg::new("peer").long("peer").value_parser(clap::value_parser!(Endpoint)))
             .arg(Arg::new("id").long("id").value_parser(|_: &str| Err::<u8, _>(BadValue::TaskId)))
             .arg(Arg::new("must").long("must").required(true).action(ArgAction::Set))
@@ -265,6 +272,7 @@ mod tests {
             (["--many", "0"], "deve ser pelo menos 1"),
             (["--many", "99999999999999999999"], "grande demais"),
             (["--some", "300"], "deve estar entre 1 e 256"),
+            (["--rate", "x"], "não é um número"),
             (["--peer", "x"], "tem a forma http://host:porta"),
             (["--id", "x"], "tem 36 caracteres"),
         ] {
@@ -297,6 +305,8 @@ mod tests {
         );
         assert!(sentence(&["x", "--port", "abc"]).contains("valor inválido `abc` para --port"));
         assert!(sentence(&["x", "--form", "xml"]).contains("valores possíveis: table, json"));
+        let twice = sentence(&["x", "--form", "json", "--form", "json"]);
+        assert!(twice.contains("--form <form> foi dado mais de uma vez"), "{twice}");
         assert!(sentence(&["x"]).contains("faltam argumentos obrigatórios: --must"));
     }
 

@@ -1,5 +1,6 @@
 //! What operators read of a rehearsal.
 
+use super::amounts;
 use crate::lang::Lang;
 
 /// One line of a drill.
@@ -55,10 +56,11 @@ impl DrillMessage {
                 format!("Ensaio: o principal em {address} para agora, sob carga...")
             }
             Self::Times { outage_ms, detection_ms, elected_ms, first_acknowledged_ms } => format!(
-                "Falha percebida após {}; novo principal após {}; primeira confirmação dele após {}; maior intervalo sem confirmação: {outage_ms} ms.",
+                "Falha percebida após {}; novo principal após {}; primeira confirmação dele após {}; maior intervalo sem confirmação: {}.",
                 ms(*detection_ms),
                 ms(*elected_ms),
-                ms(*first_acknowledged_ms)
+                ms(*first_acknowledged_ms),
+                amounts::time(*outage_ms)
             ),
             Self::Tasks { submitted, acknowledged, lost, duplicated } => format!(
                 "Tarefas submetidas: {submitted}; confirmadas: {acknowledged}; perdidas: {lost}; duplicadas: {duplicated}."
@@ -87,10 +89,11 @@ impl DrillMessage {
                 format!("Drill: the principal at {address} stops now, under load...")
             }
             Self::Times { outage_ms, detection_ms, elected_ms, first_acknowledged_ms } => format!(
-                "Failure noticed after {}; new principal after {}; its first acknowledgement after {}; longest time without an acknowledgement: {outage_ms} ms.",
+                "Failure noticed after {}; new principal after {}; its first acknowledgement after {}; longest time without an acknowledgement: {}.",
                 ms(*detection_ms),
                 ms(*elected_ms),
-                ms(*first_acknowledged_ms)
+                ms(*first_acknowledged_ms),
+                amounts::time(*outage_ms)
             ),
             Self::Tasks { submitted, acknowledged, lost, duplicated } => format!(
                 "Tasks submitted: {submitted}; acknowledged: {acknowledged}; lost: {lost}; duplicated: {duplicated}."
@@ -107,5 +110,5 @@ impl DrillMessage {
 
 /// A dash for what did not happen.
 fn ms(time: Option<u64>) -> String {
-    time.map_or("—".into(), |ms| format!("{ms} ms"))
+    time.map_or("—".into(), amounts::time)
 }

@@ -100,7 +100,7 @@ fn portuguese(code: ErrorCode) -> &'static str {
             "Este identificador já pertence a outra tarefa ou outro array; gere um novo."
         }
         ErrorCode::KeyConflict => {
-            "A chave já pertence a uma tarefa com outro conteúdo; use outra chave, ou espere o fim da janela dela."
+            "A chave já pertence a uma tarefa com outro conteúdo; use outra chave, ou espere que ela termine e que a janela da chave passe."
         }
         ErrorCode::KeySpent => {
             "A tarefa que tinha esta chave já terminou e foi esquecida, e a janela da chave ainda não passou."
@@ -217,7 +217,7 @@ fn english(code: ErrorCode) -> &'static str {
             "This id already belongs to another task or array; choose a new one."
         }
         ErrorCode::KeyConflict => {
-            "The key belongs to a task with another content; use another key, or wait until its window is over."
+            "The key belongs to a task with another content; use another key, or wait until it has ended and the window of the key is over."
         }
         ErrorCode::KeySpent => {
             "The task that had this key ended and was forgotten, and the window of the key is not over yet."

@@ -1,23 +1,42 @@
 //! Why tasks failed or were lost: the platform's own causes in the reader's language, by their codes, with the details
 //! that are in the message; a handler's in its own words.
 
+use super::amounts::{size, time};
 use crate::lang::Lang;
 
 /// What went wrong with a task. What is not understood of the message stands in brackets: it is for developers.
 pub fn task_error_text(code: &str, message: &str, lang: Lang) -> String {
     let text = match lang {
         Lang::Pt => portuguese(code, message),
-        Lang::En => english(code).map(str::to_owned),
+        Lang::En => english(code, message),
     };
     text.unwrap_or_else(|| message.to_owned())
 }
 
-fn english(code: &str) -> Option<&'static str> {
+fn english(code: &str, message: &str) -> Option<String> {
     Some(match code {
-        "EXPIRED" => "it did not begin in time",
-        "DEADLINE_EXCEEDED" => "it did not end in time",
+        "EXPIRED" => "it did not begin in time".into(),
+        "DEADLINE_EXCEEDED" => "it did not end in time".into(),
+        "TIMEOUT" => format!("took longer than {}, and was stopped", time(timeout_ms(message)?)),
+        "OUT_OF_MEMORY" => {
+            format!("killed: it needed more memory than {}", size(memory_bytes(message)?))
+        }
         _ => return None,
     })
+}
+
+/// What the worker says of an attempt that took too long.
+fn timeout_ms(message: &str) -> Option<u64> {
+    number(message, "took longer than ", " ms, and was stopped")
+}
+
+/// What it says of a program that needed too much.
+fn memory_bytes(message: &str) -> Option<u64> {
+    number(message, "killed: it needed more memory than ", " bytes")
+}
+
+fn number(message: &str, before: &str, after: &str) -> Option<u64> {
+    message.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
 }
 
 fn portuguese(code: &str, message: &str) -> Option<String> {
@@ -53,15 +72,15 @@ fn with_details(code: &str, message: &str) -> Option<String> {
             Some(signal) => format!("o programa foi morto pelo sinal {signal}"),
             None => detailed("o programa foi morto"),
         },
-        "OUT_OF_MEMORY" => match within("killed: it needed more memory than ", " bytes") {
+        "OUT_OF_MEMORY" => match memory_bytes(message) {
             Some(bytes) => {
-                format!("o programa foi morto: precisou de mais que {bytes} bytes de memória")
+                format!("o programa foi morto: precisou de mais que {} de memória", size(bytes))
             }
             None => detailed("o programa foi morto: precisou de mais memória do que podia ter"),
         },
         "SPAWN_FAILED" => not_started(message),
-        "TIMEOUT" => match within("took longer than ", " ms, and was stopped") {
-            Some(ms) => format!("levou mais que {ms} ms e foi interrompida"),
+        "TIMEOUT" => match timeout_ms(message) {
+            Some(ms) => format!("levou mais que {} e foi interrompida", time(ms)),
             None => detailed("demorou demais e foi interrompida"),
         },
         "UNKNOWN_HANDLER" => match within("this worker does not offer `", "`") {
@@ -145,6 +164,14 @@ mod tests {
             assert_eq!(said(code, message), expected);
             assert_eq!(task_error_text(code, message, Lang::En), message);
         }
+        let long = "took longer than 90000 ms, and was stopped";
+        assert_eq!(said("TIMEOUT", long), "levou mais que 1 min 30 s e foi interrompida");
+        let english = task_error_text("TIMEOUT", long, Lang::En);
+        assert_eq!(english, "took longer than 1 min 30 s, and was stopped");
+        let large = "killed: it needed more memory than 1073741824 bytes";
+        assert!(said("OUT_OF_MEMORY", large).ends_with("mais que 1 GiB de memória"));
+        let english = task_error_text("OUT_OF_MEMORY", large, Lang::En);
+        assert_eq!(english, "killed: it needed more memory than 1 GiB");
         assert!(said("TIMEOUT", "another way to say it").ends_with("[another way to say it]"));
         assert_eq!(said("HANDLER_ERROR", "sem tinta"), "sem tinta", "in its own words");
         assert_eq!(said("MINE", "x"), "x");

@@ -5,6 +5,7 @@
 
 use crate::lang::Lang;
 
+pub mod amounts;
 pub mod audit;
 pub mod client;
 pub mod client_arrays;

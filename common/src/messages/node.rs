@@ -1,7 +1,9 @@
 //! Console lines of the orchestrators.
 
+use super::amounts::{size, time};
 use super::words::counted;
 use super::{Fields, Message};
+use crate::array_id;
 use crate::lang::Lang;
 
 /// What the orchestrators tell the person who watches them.
@@ -303,6 +305,7 @@ impl Message for NodeMessage {
 
 impl NodeMessage {
     fn portuguese(&self) -> String {
+        let task = self.fields().task.map(array_id::shown).unwrap_or_default();
         match self {
             Self::PrincipalStarted { port } => format!("Orquestrador Principal iniciado na porta {port}..."),
             Self::BackupStarted { port } => format!("Orquestrador Backup iniciado na porta {port}..."),
@@ -317,7 +320,7 @@ impl NodeMessage {
             Self::WorkerRegistered { worker } => format!("Novo worker registrado: {worker}"),
             Self::WorkerReconnected { worker } => format!("Worker reconectado: {worker}"),
             Self::WorkerLost { worker } => format!("Worker [{worker}] considerado falho."),
-            Self::TaskSubmitted { task, owner } => format!("Tarefa [{task}] recebida de {owner}."),
+            Self::TaskSubmitted { owner, .. } => format!("Tarefa [{task}] recebida de {owner}."),
             Self::QueueChanged { queue, paused: true, .. } => format!("Fila [{queue}] em pausa."),
             Self::QueueChanged { queue, weight, max_running, .. } => {
                 let most = max_running.map_or("sem limite".to_owned(), |most| format!("no máximo {most} ao mesmo tempo"));
@@ -326,7 +329,7 @@ impl NodeMessage {
             Self::QuotaChanged { user, max_active, max_bytes, max_running, submit_rate } => {
                 let limits = limits([
                     max_active.map(|most| counted(most, "tarefa por terminar", "tarefas por terminar")),
-                    max_bytes.map(|most| format!("{most} bytes")),
+                    max_bytes.map(size),
                     max_running.map(|most| format!("{most} em execução")),
                     submit_rate.map(|most| format!("{most} submissões por segundo")),
                 ]);
@@ -336,20 +339,20 @@ impl NodeMessage {
                     None => format!("Cota padrão dos usuários: {limits}."),
                 }
             }
-            Self::TaskAssigned { task, worker } => format!("Tarefa [{task}] atribuída ao worker [{worker}]"),
-            Self::TaskReassigned { task, worker } => {
+            Self::TaskAssigned { worker, .. } => format!("Tarefa [{task}] atribuída ao worker [{worker}]"),
+            Self::TaskReassigned { worker, .. } => {
                 format!("Reatribuindo tarefa [{task}] para o worker [{worker}].")
             }
-            Self::TaskSucceeded { task } => format!("Tarefa [{task}] concluída."),
-            Self::TaskFailed { task, error } => format!("Tarefa [{task}] falhou: {error}"),
-            Self::TaskRetried { task, error, delay_ms } => {
-                format!("Tarefa [{task}] falhou e será repetida em {delay_ms} ms: {error}")
+            Self::TaskSucceeded { .. } => format!("Tarefa [{task}] concluída."),
+            Self::TaskFailed { error, .. } => format!("Tarefa [{task}] falhou: {error}"),
+            Self::TaskRetried { error, delay_ms, .. } => {
+                format!("Tarefa [{task}] falhou e será repetida em {}: {error}", time(*delay_ms))
             }
-            Self::TaskCancelled { task } => format!("Tarefa [{task}] cancelada."),
-            Self::TaskLost { task } => {
+            Self::TaskCancelled { .. } => format!("Tarefa [{task}] cancelada."),
+            Self::TaskLost { .. } => {
                 format!("Tarefa [{task}] perdida com o seu worker; ela não pode começar de novo.")
             }
-            Self::OutcomeFenced { task, attempt } => {
+            Self::OutcomeFenced { attempt, .. } => {
                 format!("Resultado atrasado da tarefa [{task}], tentativa {attempt}, recusado.")
             }
             Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost, retried } => format!(
@@ -406,7 +409,7 @@ impl NodeMessage {
             }
             Self::Stopping => "Encerrado.".into(),
             Self::Recovered { entries, tasks, ms } => {
-                format!("Diário recuperado: {}, {}, em {ms} ms.", counted(entries, "entrada", "entradas"), counted(tasks, "tarefa", "tarefas"))
+                format!("Diário recuperado: {}, {}, em {}.", counted(entries, "entrada", "entradas"), counted(tasks, "tarefa", "tarefas"), time(*ms))
             }
             Self::JournalFailed { error } => format!(
                 "ERRO: o diário não pôde ser gravado: {error} Este nó para agora; corrija isso e inicie-o de novo."
@@ -422,6 +425,7 @@ impl NodeMessage {
     }
 
     fn english(&self) -> String {
+        let task = self.fields().task.map(array_id::shown).unwrap_or_default();
         match self {
             Self::PrincipalStarted { port } => format!("Principal orchestrator started on port {port}..."),
             Self::BackupStarted { port } => format!("Backup orchestrator started on port {port}..."),
@@ -436,7 +440,7 @@ impl NodeMessage {
             Self::WorkerRegistered { worker } => format!("New worker registered: {worker}"),
             Self::WorkerReconnected { worker } => format!("Worker reconnected: {worker}"),
             Self::WorkerLost { worker } => format!("Worker [{worker}] considered failed."),
-            Self::TaskSubmitted { task, owner } => format!("Task [{task}] received from {owner}."),
+            Self::TaskSubmitted { owner, .. } => format!("Task [{task}] received from {owner}."),
             Self::QueueChanged { queue, paused: true, .. } => format!("Queue [{queue}] paused."),
             Self::QueueChanged { queue, weight, max_running, .. } => {
                 let most = max_running.map_or("no limit".to_owned(), |most| format!("at most {most} at a time"));
@@ -445,7 +449,7 @@ impl NodeMessage {
             Self::QuotaChanged { user, max_active, max_bytes, max_running, submit_rate } => {
                 let limits = limits([
                     max_active.map(|most| format!("{most} unfinished tasks")),
-                    max_bytes.map(|most| format!("{most} bytes")),
+                    max_bytes.map(size),
                     max_running.map(|most| format!("{most} running")),
                     submit_rate.map(|most| format!("{most} submissions a second")),
                 ]);
@@ -455,18 +459,18 @@ impl NodeMessage {
                     None => format!("Default quota of users: {limits}."),
                 }
             }
-            Self::TaskAssigned { task, worker } => format!("Task [{task}] assigned to worker [{worker}]"),
-            Self::TaskReassigned { task, worker } => format!("Reassigning task [{task}] to worker [{worker}]."),
-            Self::TaskSucceeded { task } => format!("Task [{task}] succeeded."),
-            Self::TaskFailed { task, error } => format!("Task [{task}] failed: {error}"),
-            Self::TaskRetried { task, error, delay_ms } => {
-                format!("Task [{task}] failed and will be retried in {delay_ms} ms: {error}")
+            Self::TaskAssigned { worker, .. } => format!("Task [{task}] assigned to worker [{worker}]"),
+            Self::TaskReassigned { worker, .. } => format!("Reassigning task [{task}] to worker [{worker}]."),
+            Self::TaskSucceeded { .. } => format!("Task [{task}] succeeded."),
+            Self::TaskFailed { error, .. } => format!("Task [{task}] failed: {error}"),
+            Self::TaskRetried { error, delay_ms, .. } => {
+                format!("Task [{task}] failed and will be retried in {}: {error}", time(*delay_ms))
             }
-            Self::TaskCancelled { task } => format!("Task [{task}] cancelled."),
-            Self::TaskLost { task } => {
+            Self::TaskCancelled { .. } => format!("Task [{task}] cancelled."),
+            Self::TaskLost { .. } => {
                 format!("Task [{task}] lost with its worker; it may not be started again.")
             }
-            Self::OutcomeFenced { task, attempt } => {
+            Self::OutcomeFenced { attempt, .. } => {
                 format!("Late result of task [{task}], attempt {attempt}, refused.")
             }
             Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost, retried } => format!(
@@ -523,7 +527,7 @@ impl NodeMessage {
             }
             Self::Stopping => "Stopped.".into(),
             Self::Recovered { entries, tasks, ms } => {
-                format!("Journal recovered: {}, {}, in {ms} ms.", counted(entries, "entry", "entries"), counted(tasks, "task", "tasks"))
+                format!("Journal recovered: {}, {}, in {}.", counted(entries, "entry", "entries"), counted(tasks, "task", "tasks"), time(*ms))
             }
             Self::JournalFailed { error } => format!(
                 "ERROR: the journal could not be written: {error} This node stops now; mend that and start it again."

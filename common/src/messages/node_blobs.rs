@@ -1,6 +1,7 @@
 //! What an orchestrator says of the blobs that it keeps.
 
 use super::Message;
+use super::amounts::size;
 use super::words::counted;
 use crate::lang::Lang;
 
@@ -47,16 +48,19 @@ impl Message for BlobMessage {
                     counted(blobs, "arquivo de tarefas", "arquivos de tarefas")
                 ),
                 Self::Fetched { blobs, bytes } => format!(
-                    "Arquivos que faltavam aqui vieram do outro orquestrador: {blobs}, com {bytes} bytes."
+                    "Arquivos que faltavam aqui vieram do outro orquestrador: {blobs}, com {}.",
+                    size(*bytes)
                 ),
                 Self::Missing { blobs } => format!(
                     "AVISO: arquivos de tarefas que faltam aqui, e que o outro orquestrador ainda não enviou: {blobs}."
                 ),
                 Self::Removed { blobs, bytes } => format!(
-                    "Arquivos de que nenhuma tarefa precisa foram removidos: {blobs}, com {bytes} bytes."
+                    "Arquivos de que nenhuma tarefa precisa foram removidos: {blobs}, com {}.",
+                    size(*bytes)
                 ),
                 Self::Brought { blobs, bytes, store } => format!(
-                    "Arquivos de tarefas que não estavam em {store} foram levados para lá: {blobs}, com {bytes} bytes."
+                    "Arquivos de tarefas que não estavam em {store} foram levados para lá: {blobs}, com {}.",
+                    size(*bytes)
                 ),
                 Self::Nowhere { blobs, store } => format!(
                     "AVISO: arquivos de tarefas que não estão em {store}, nem neste orquestrador, nem no outro: {blobs}."
@@ -74,16 +78,18 @@ impl Message for BlobMessage {
                     counted(blobs, "file of tasks", "files of tasks")
                 ),
                 Self::Fetched { blobs, bytes } => format!(
-                    "Files that were missing here came from the other orchestrator: {blobs}, of {bytes} bytes."
+                    "Files that were missing here came from the other orchestrator: {blobs}, of {}.",
+                    size(*bytes)
                 ),
                 Self::Missing { blobs } => format!(
                     "WARNING: files of tasks that are missing here, and that the other orchestrator has not given yet: {blobs}."
                 ),
                 Self::Removed { blobs, bytes } => {
-                    format!("Files that no task needs were removed: {blobs}, of {bytes} bytes.")
+                    format!("Files that no task needs were removed: {blobs}, of {}.", size(*bytes))
                 }
                 Self::Brought { blobs, bytes, store } => format!(
-                    "Files of tasks that were not in {store} were brought there: {blobs}, of {bytes} bytes."
+                    "Files of tasks that were not in {store} were brought there: {blobs}, of {}.",
+                    size(*bytes)
                 ),
                 Self::Nowhere { blobs, store } => format!(
                     "WARNING: files of tasks that are neither in {store}, nor at this orchestrator, nor at the other: {blobs}."

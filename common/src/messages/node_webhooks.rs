@@ -2,6 +2,7 @@
 
 use super::words::counted;
 use super::{Fields, Message};
+use crate::array_id;
 use crate::lang::Lang;
 
 /// A line of the console.
@@ -25,6 +26,7 @@ impl Message for WebhookMessage {
 
     fn text(&self, lang: Lang) -> String {
         let Self::GivenUp { task, url, tries, error } = self;
+        let task = array_id::shown(task);
         match lang {
             Lang::Pt => format!(
                 "Aviso do fim da tarefa [{task}] abandonado depois de {}, para {url}: {error}.",

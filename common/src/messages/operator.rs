@@ -1,5 +1,6 @@
 //! What operators read: why a cluster stands as it does, and what a rehearsal showed.
 
+use super::amounts;
 use crate::lang::Lang;
 
 /// One line of an answer to an operator.
@@ -71,7 +72,7 @@ impl OperatorMessage {
     fn portuguese(&self) -> String {
         match self {
             Self::SwitchedOver { epoch, ms } => {
-                format!("O backup assumiu em {ms} ms (época {epoch}).")
+                format!("O backup assumiu em {} (época {epoch}).", amounts::time(*ms))
             }
             Self::PeerReplaced { address } => format!(
                 "O principal espera agora o backup em {address}. Inicie lá: orquestrador-backup --peer <principal>"
@@ -138,7 +139,7 @@ impl OperatorMessage {
     fn english(&self) -> String {
         match self {
             Self::SwitchedOver { epoch, ms } => {
-                format!("The backup took over in {ms} ms (epoch {epoch}).")
+                format!("The backup took over in {} (epoch {epoch}).", amounts::time(*ms))
             }
             Self::PeerReplaced { address } => format!(
                 "The principal expects the backup at {address} now. Start there: orquestrador-backup --peer <principal>"

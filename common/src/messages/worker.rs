@@ -1,6 +1,7 @@
 //! Console lines of the worker.
 
 use super::{Fields, Message};
+use crate::array_id;
 use crate::lang::Lang;
 
 /// What the worker tells the person who watches it.
@@ -130,6 +131,7 @@ impl Message for WorkerMessage {
 
 impl WorkerMessage {
     fn portuguese(&self) -> String {
+        let task = self.fields().task.map(array_id::shown).unwrap_or_default();
         match self {
             Self::Started { worker, slots } => {
                 format!("Worker {worker} iniciado com {slots} vaga(s)...")
@@ -163,12 +165,12 @@ impl WorkerMessage {
             Self::Abandoned { running, seconds } => format!(
                 "AVISO: nenhum principal há {seconds} s (--abandon-after-s): {running} tarefa(s) interrompida(s), que podem já executar em outro worker."
             ),
-            Self::TaskStarted { task, handler } => {
+            Self::TaskStarted { handler, .. } => {
                 format!("Executando tarefa [{task}] ({handler})")
             }
-            Self::TaskFinished { task } => format!("Tarefa [{task}] terminada."),
-            Self::TaskFailed { task, error } => format!("Tarefa [{task}] falhou: {error}"),
-            Self::TaskStopped { task } => format!("Tarefa [{task}] interrompida."),
+            Self::TaskFinished { .. } => format!("Tarefa [{task}] terminada."),
+            Self::TaskFailed { error, .. } => format!("Tarefa [{task}] falhou: {error}"),
+            Self::TaskStopped { .. } => format!("Tarefa [{task}] interrompida."),
             Self::TasksAggregated { started, finished, failed, stopped } => format!(
                 "Tarefas no último segundo: {started} iniciadas, {finished} terminadas, {failed} falhas, {stopped} interrompidas."
             ),
@@ -182,6 +184,7 @@ impl WorkerMessage {
     }
 
     fn english(&self) -> String {
+        let task = self.fields().task.map(array_id::shown).unwrap_or_default();
         match self {
             Self::Started { worker, slots } => {
                 format!("Worker {worker} started with {slots} slot(s)...")
@@ -217,10 +220,10 @@ impl WorkerMessage {
             Self::Abandoned { running, seconds } => format!(
                 "WARNING: no principal for {seconds} s (--abandon-after-s): {running} task(s) stopped, which may run on another worker already."
             ),
-            Self::TaskStarted { task, handler } => format!("Running task [{task}] ({handler})"),
-            Self::TaskFinished { task } => format!("Task [{task}] finished."),
-            Self::TaskFailed { task, error } => format!("Task [{task}] failed: {error}"),
-            Self::TaskStopped { task } => format!("Task [{task}] stopped."),
+            Self::TaskStarted { handler, .. } => format!("Running task [{task}] ({handler})"),
+            Self::TaskFinished { .. } => format!("Task [{task}] finished."),
+            Self::TaskFailed { error, .. } => format!("Task [{task}] failed: {error}"),
+            Self::TaskStopped { .. } => format!("Task [{task}] stopped."),
             Self::TasksAggregated { started, finished, failed, stopped } => {
                 format!(
                     "Tasks in the last second: {started} started, {finished} finished, {failed} failed, {stopped} stopped."

@@ -94,6 +94,14 @@ impl TaskId {
         ArrayId(self.0).is_valid()
     }
 
+    /// As people read and write it: a task of an array is `ARRAY_7`, where 7 is its number.
+    pub fn shown(self) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self.in_array() {
+            Some((array, number)) => write!(f, "{array}_{number}"),
+            None => write!(f, "{self}"),
+        })
+    }
+
     /// The array that it belongs to, and its number there.
     pub fn in_array(self) -> Option<(ArrayId, u32)> {
         let number = (self.0 as u32).checked_sub(1)?;

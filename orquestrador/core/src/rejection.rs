@@ -6,27 +6,21 @@ use crate::quota::UserLimit;
 /// Each has one error code on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    #[error("there is no task {task}")]
+    #[error("there is no task {}", .task.shown())]
     TaskNotFound { task: TaskId },
-    #[error("task {task} is finished")]
+    #[error("task {} is finished", .task.shown())]
     TaskFinished { task: TaskId },
-    #[error(
-        "task {task} was submitted before with another handler, payload, delivery or retry policy"
-    )]
+    #[error("task {} was submitted before with another handler, payload, delivery or retry policy", .task.shown())]
     TaskIdConflict { task: TaskId },
-    #[error("task {task} comes after {other}, which is not known")]
+    #[error("task {} comes after {}, which is not known", .task.shown(), .other.shown())]
     DependencyNotFound { task: TaskId, other: TaskId },
-    #[error(
-        "task {task} cannot be repeated: it neither failed nor was lost, or failed with all of its array before its turn: then the array can be"
-    )]
+    #[error("task {} cannot be repeated: it neither failed nor was lost, or failed with all of its array before its turn: then the array can be", .task.shown())]
     NotRetriable { task: TaskId },
-    #[error(
-        "task {task} comes after {failed}, which did not succeed and is not repeated: repeat that one first"
-    )]
+    #[error("task {} comes after {}, which did not succeed and is not repeated: repeat that one first", .task.shown(), .failed.shown())]
     ComesAfterFailed { task: TaskId, failed: TaskId },
-    #[error("task {task} has the key {key}, and another handler, payload or way to be run")]
+    #[error("task {} has the key {key}, and another handler, payload or way to be run", .task.shown())]
     KeyConflict { key: KeyName, task: TaskId },
-    #[error("task {task}, which had the key {key}, ended and was forgotten since")]
+    #[error("task {}, which had the key {key}, ended and was forgotten since", .task.shown())]
     KeySpent { key: KeyName, task: TaskId },
     #[error("there is no schedule {schedule}")]
     ScheduleNotFound { schedule: ScheduleName },
@@ -36,7 +30,7 @@ pub enum Rejection {
     QueueNotFound { queue: QueueName },
     #[error("there is no group {group}")]
     GroupNotFound { group: GroupName },
-    #[error("nothing is owed of {task} to any receiver, and nothing that was given up is kept")]
+    #[error("nothing is owed of {} to any receiver, and nothing that was given up is kept", .task.shown())]
     WebhookNotFound { task: TaskId },
     #[error("there is no array {array}")]
     ArrayNotFound { array: ArrayId },

@@ -62,7 +62,7 @@ pub async fn follow(
         changes.recv().await.transpose()?.and_then(|first| first.updates.into_iter().next());
     let Some(TaskUpdate { task: Some(first), result, not_found: false, result_blob }) = first
     else {
-        let why = format!("there is no task {task}");
+        let why = format!("there is no task {}", task.shown());
         return Err(grpc_status::status(ErrorCode::TaskNotFound, why));
     };
     let (reader, stream) = mpsc::channel(QUEUE);

@@ -155,7 +155,10 @@ impl Service {
         // Nothing but its end is told.
         match batch.updates.into_iter().next() {
             Some(update) if update.not_found => {
-                let why = format!("{task} ended, and was forgotten before it could be asked for");
+                let why = format!(
+                    "{} ended, and was forgotten before it could be asked for",
+                    task.shown()
+                );
                 Err(grpc_status::status(ErrorCode::TaskNotFound, why))
             }
             Some(proto::TaskUpdate { task, result, result_blob, .. }) => {

@@ -18,6 +18,7 @@ pub mod menu;
 mod order;
 mod payload;
 mod queues;
+mod repetition;
 mod result;
 mod retry;
 mod run;

@@ -19,7 +19,7 @@ use super::super::files;
 use super::super::output::{self, TaskView};
 use super::super::report::{self, Report};
 use super::super::terminal::say;
-use super::{array, list, wait};
+use super::{array, list, repetition, wait};
 
 /// Its files instead of what it printed. Those of a task of an array are in a folder named by its number.
 pub async fn files(context: &Context, id: &str, into: &Path, wait: &Wait) -> Result<u8, Failure> {
@@ -33,9 +33,9 @@ pub async fn files(context: &Context, id: &str, into: &Path, wait: &Wait) -> Res
             }
             let (task, _) = context.client.task(id).await?;
             let last = last_that_ended(context, task).await?;
-            let count = files_of_task(context, &last, (into, None)).await?;
+            let count = files_of_task(context, &last.task_id, (into, None)).await?;
             if count == 0 {
-                code = exit_code(context.client.task(&last).await?.0.state());
+                code = exit_code(last.state());
             }
             count
         }
@@ -70,28 +70,15 @@ async fn files_of_array(
     for task in list::all(context, &filter).await? {
         let Some((_, number)) = array_id::of_task(&task.task_id) else { continue };
         let into = into.join(number.to_string());
-        let id = last_that_ended(context, task).await?;
+        let id = last_that_ended(context, task).await?.task_id;
         count += files_of_task(context, &id, (&into, Some(number))).await?;
     }
     Ok(count)
 }
 
 /// What was done once more stands for what it repeats, as for a task that takes its files.
-async fn last_that_ended(context: &Context, mut task: Task) -> Result<String, Failure> {
-    while !task.retried_as.is_empty() {
-        let next = match array_id::of_task(&task.task_id) {
-            Some((_, number)) if array_id::is_array(&task.retried_as) => {
-                array_id::task(&task.retried_as, number).unwrap_or_default()
-            }
-            _ => task.retried_as.clone(),
-        };
-        let next = context.client.task(&next).await?.0;
-        if !cliente::is_final(next.state()) {
-            break;
-        }
-        task = next;
-    }
-    Ok(task.task_id)
+async fn last_that_ended(context: &Context, task: Task) -> Result<Task, Failure> {
+    repetition::last(context, task, |task| cliente::is_final(task.state())).await
 }
 
 /// `number`: in its array.

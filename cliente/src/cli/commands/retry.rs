@@ -19,7 +19,7 @@ use super::super::failure::{self, Failure};
 use super::super::output::{self, TaskView};
 use super::super::terminal::say;
 use super::wait::{self, Tally};
-use super::{array, list};
+use super::{array, list, repetition};
 
 /// Tasks submitted at once.
 const AT_ONCE: usize = 64;
@@ -186,37 +186,19 @@ async fn one(context: &Context, id: &str, is_first: bool) -> Result<Submitted, E
 async fn of_array(context: &Context, id: String, open: &mut Open) -> Result<Vec<Part>, Failure> {
     let (mut parts, mut arrays) = (Vec::new(), vec![id]);
     while let Some(array) = arrays.pop() {
-        let filter = TaskFilter {
-            states: vec![TaskState::Failed],
-            array_id: Some(array.clone()),
-            ..TaskFilter::default()
-        };
-        let again = list::all(context, &filter).await?.into_iter().map(|task| task.retried_as);
-        let again: BTreeSet<_> = again.filter(|id| !id.is_empty()).collect();
-        let (whole, tasks): (Vec<_>, Vec<_>) =
-            again.into_iter().partition(|id| array_id::is_array(id));
-        arrays.extend(whole);
-        for id in tasks {
-            if let Some(last) = last_failed(context, id).await? {
-                parts.push(Part::Task(last, true));
+        let filter = TaskFilter { array_id: Some(array), ..TaskFilter::default() };
+        let failures = Failures::list(context, filter).await?;
+        let again = failures.repetitions(context, open).await?;
+        for first in again {
+            let last = repetition::last(context, first, |_| true).await?;
+            if last.state() == TaskState::Failed {
+                parts.push(Part::Task(last.task_id, true));
             }
         }
-        let filter = TaskFilter { array_id: Some(array), ..TaskFilter::default() };
-        parts.extend(failed(context, filter, open).await?);
+        arrays.extend(failures.arrays);
+        parts.extend(in_parts(failures.left));
     }
     Ok(parts)
-}
-
-/// The last one that does the task once more, if it failed.
-async fn last_failed(context: &Context, mut id: String) -> Result<Option<String>, Failure> {
-    loop {
-        let task = context.client.task(&id).await?.0;
-        if task.retried_as.is_empty() {
-            let has_failed = task.state() == TaskState::Failed;
-            return Ok(has_failed.then_some(task.task_id));
-        }
-        id = task.retried_as;
-    }
 }
 
 /// What failed and was not done once more yet, the oldest first. What was lost is none of it: nobody knows whether it was done.
@@ -226,23 +208,44 @@ async fn failed(
     filter: TaskFilter,
     open: &mut Open,
 ) -> Result<Vec<Part>, Failure> {
-    let filter = TaskFilter { states: vec![TaskState::Failed], ..filter };
-    let tasks = list::all(context, &filter).await?;
-    let (again, left): (Vec<_>, Vec<_>) =
-        tasks.into_iter().rev().partition(|task| !task.retried_as.is_empty());
-    let again: BTreeSet<_> = again.into_iter().map(|task| task.retried_as).collect();
-    let (arrays, again): (Vec<_>, Vec<_>) =
-        again.into_iter().partition(|id| array_id::is_array(id));
-    let known = context.client.tasks(&again).await?;
-    let unfinished = known.values().filter(|task| !cliente::is_final(task.state()));
-    open.tasks.extend(unfinished.map(|task| (task.task_id.clone(), None)));
-    for id in arrays {
-        let (array, receipt) = context.client.array(&id).await?;
-        if !cliente::is_final(array.state()) {
-            open.arrays.push((id, receipt));
-        }
+    let failures = Failures::list(context, filter).await?;
+    failures.repetitions(context, open).await?;
+    Ok(in_parts(failures.left))
+}
+
+/// What failed, as it was listed once.
+struct Failures {
+    /// Not done once more yet, the oldest first.
+    left: Vec<Task>,
+    /// What did the others once more: tasks, and arrays.
+    tasks: Vec<String>,
+    arrays: Vec<String>,
+}
+
+impl Failures {
+    async fn list(context: &Context, filter: TaskFilter) -> Result<Self, Failure> {
+        let filter = TaskFilter { states: vec![TaskState::Failed], ..filter };
+        let all = list::all(context, &filter).await?;
+        let (again, left): (Vec<_>, Vec<_>) =
+            all.into_iter().rev().partition(|task| !task.retried_as.is_empty());
+        let again: BTreeSet<_> = again.into_iter().map(|task| task.retried_as).collect();
+        let (arrays, tasks) = again.into_iter().partition(|id| array_id::is_array(id));
+        Ok(Self { left, tasks, arrays })
     }
-    Ok(in_parts(left))
+
+    /// The tasks that did some once more; what is under way of those and of the arrays is to be waited for, too.
+    async fn repetitions(&self, context: &Context, open: &mut Open) -> Result<Vec<Task>, Failure> {
+        let mut known = context.client.tasks(&self.tasks).await?;
+        let unfinished = known.values().filter(|task| !cliente::is_final(task.state()));
+        open.tasks.extend(unfinished.map(|task| (task.task_id.clone(), None)));
+        for id in &self.arrays {
+            let (array, receipt) = context.client.array(id).await?;
+            if !cliente::is_final(array.state()) {
+                open.arrays.push((id.clone(), receipt));
+            }
+        }
+        Ok(self.tasks.iter().filter_map(|id| known.remove(id)).collect())
+    }
 }
 
 /// Those of an array together, where the first of them is.

@@ -6,6 +6,7 @@ use comfy_table::presets;
 use common::array_id;
 use common::blobs::Content;
 use common::lang::Lang;
+use common::messages::amounts::{size, time_as_typed};
 use common::messages::client_tables::{Columns, Label};
 use common::messages::failures::task_error_text;
 use common::messages::words::{
@@ -86,7 +87,7 @@ impl Table {
             role,
             time(user.added_at_ms),
             of(active, max_active),
-            of(bytes, max_bytes),
+            max_bytes.map_or(size(bytes), |most| format!("{}/{}", size(bytes), size(most))),
             of(running.into(), max_running.map(Into::into)),
             submit_rate.map_or("-".to_owned(), |rate| rate.to_string()),
             quota.to_owned(),
@@ -221,7 +222,8 @@ fn terms(spec: &TaskSpec) -> String {
         ("--expires", spec.expires_after_ms),
         ("--deadline", spec.deadline_after_ms),
     ];
-    let times = times.into_iter().filter_map(|(flag, ms)| Some(format!("{flag} {}ms", ms?)));
+    let times =
+        times.into_iter().filter_map(|(flag, ms)| Some(format!("{flag} {}", time_as_typed(ms?))));
     let most = Some(spec.max_lost_attempts).filter(|most| *most > 0);
     let lost = most.map(|most| format!("--max-lost-attempts {most}"));
     retries.into_iter().chain(lost).chain(times).collect::<Vec<_>>().join("  ")
@@ -406,7 +408,9 @@ impl Output for Table {
             others.iter().map(|user| self.user(user, self.label(Label::Unknown).to_owned()));
         let default = default_quota.filter(|quota| *quota != Quota::default()).map(|quota| {
             let Quota { max_active, max_bytes, max_running, submit_rate } = quota;
-            let limits = [max_active, max_bytes, max_running.map(Into::into)];
+            let number = |most: u64| most.to_string();
+            let running = max_running.map(|most| most.to_string());
+            let limits = [max_active.map(number), max_bytes.map(size), running];
             let limits =
                 limits.map(|limit| limit.map_or("-".to_owned(), |most| format!("/{most}")));
             let rate = submit_rate.map_or("-".to_owned(), |rate| rate.to_string());

@@ -291,7 +291,7 @@ impl Machine {
         }
         let Needs { slots, labels, resources } = needs;
         let labels = labels.iter().map(|(key, value)| format!("{key}={value}"));
-        let resources = resources.iter().map(|(name, count)| format!("{count} {name}"));
+        let resources = resources.iter().map(|(name, count)| amount(name, *count));
         let slots = (*slots > 1).then(|| format!("{slots} slots"));
         let all: Vec<_> = slots.into_iter().chain(resources).chain(labels).collect();
         Err(Rejection::NeedsNotMet { handler: handler.clone(), needs: all.join(", ") })
@@ -367,6 +367,19 @@ impl Machine {
             }
         }
         self.check_quota(owner, (count, bytes))
+    }
+}
+
+/// Of a resource; memory is counted in bytes.
+fn amount(name: &str, count: u64) -> String {
+    if name != "memory" {
+        return format!("{count} {name}");
+    }
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let fits = units.iter().find(|(_, bits)| count >> bits > 0 && count.trailing_zeros() >= *bits);
+    match fits {
+        Some((unit, bits)) => format!("{} {unit} of memory", count >> bits),
+        None => format!("{count} bytes of memory"),
     }
 }
 

@@ -25,6 +25,10 @@ fn gpus(count: u64) -> Needs {
     Needs { resources: vec![("gpus".into(), count)], ..Needs::default() }
 }
 
+fn memory(bytes: u64) -> Needs {
+    Needs { resources: vec![("memory".into(), bytes)], ..Needs::default() }
+}
+
 fn worker(n: u64, slots: u32, labels: &[(&str, &str)], gpus: u64) -> Command {
     let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
     let resources = if gpus > 0 { vec![("gpus".into(), gpus)] } else { vec![] };
@@ -72,9 +76,13 @@ fn what_no_worker_can_ever_run_is_refused_and_explained() {
     assert_eq!(refusal(&scene.step(0, needing(&gpus(9), &[9]))), None, "nobody is known");
     scene.step(0, worker(1, 2, &[("zone", "a")], 1));
     assert_eq!(pending(&mut scene, 9), Some(PendingReason::NoWorkerForNeeds));
-    for (needs, words) in
-        [(slots(3), "3 slots"), (labelled("zone", "b"), "zone=b"), (gpus(2), "2 gpus")]
-    {
+    for (needs, words) in [
+        (slots(3), "3 slots"),
+        (labelled("zone", "b"), "zone=b"),
+        (gpus(2), "2 gpus"),
+        (memory(4 << 30), "4 GiB of memory"),
+        (memory(3 << 29), "1536 MiB of memory"),
+    ] {
         let refused = refusal(&scene.step(0, needing(&needs, &[1]))).expect("is refused");
         assert!(refused.ends_with(words), "{refused}");
     }
