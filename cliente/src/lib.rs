@@ -58,7 +58,7 @@ pub use queues::QueueChange;
 pub use schedules::{CatchUp, Overlap, ScheduleSpec};
 pub use spec::{
     After, Delivery, Needs, Place, RetryPolicy, Start, TaskSpec, TimeLimits, UniqueKey,
-    canonical_task_id, new_task_id, retry_array_id, retry_id,
+    canonical_task_id, new_task_id, part_array_id, part_id, retry_array_id, retry_id,
 };
 pub use users::{NewLimits, QuotaChange};
 pub use watch::is_final;

@@ -321,8 +321,13 @@ pub fn new_task_id() -> String {
 /// The one id under which a task is done once more by whoever does so for all that failed: asked for twice, it
 /// is done once. Beside the task in the order of ids.
 pub fn retry_id(task_id: &str) -> String {
-    let of = Uuid::parse_str(task_id).unwrap_or_default();
-    let mut bytes = *Uuid::new_v5(&of, b"retry").as_bytes();
+    part_id(task_id, "retry")
+}
+
+/// The one id of what has this name within something that has an id itself. Beside that in the order of ids.
+pub fn part_id(of: &str, name: &str) -> String {
+    let of = Uuid::parse_str(of).unwrap_or_default();
+    let mut bytes = *Uuid::new_v5(&of, name.as_bytes()).as_bytes();
     let time = 6;
     bytes[..time].copy_from_slice(&of.as_bytes()[..time]);
     let id = uuid::Builder::from_bytes(bytes).with_version(uuid::Version::SortRand);
@@ -331,8 +336,12 @@ pub fn retry_id(task_id: &str) -> String {
 
 /// The same of what failed with an array before its turn; `None` if that is no id of an array.
 pub fn retry_array_id(array_id: &str) -> Option<String> {
-    let retry = Uuid::parse_str(&retry_id(array_id)).unwrap_or_default();
-    array_id::is_array(array_id).then(|| array_id::like(retry))
+    array_id::is_array(array_id).then(|| part_array_id(array_id, "retry"))
+}
+
+/// The same as [`part_id`], of an array.
+pub fn part_array_id(of: &str, name: &str) -> String {
+    array_id::like(Uuid::parse_str(&part_id(of, name)).unwrap_or_default())
 }
 
 /// The form in which orchestrators name a task: lower case, with hyphens. What is no UUID stays as it is.

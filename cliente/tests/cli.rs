@@ -291,7 +291,7 @@ fn all_that_failed_is_retried_once_each() {
     assert_eq!(lookups(&stage.principal), 2, "only of what is named is asked one by one");
     let none = Stage::working().run(&["retry", "--failed"]);
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
-    assert!(none.stderr.contains("Nenhuma tarefa a repetir"), "{none:?}");
+    assert!(none.stderr.contains("Nada a repetir"), "{none:?}");
     assert_eq!(stage.run(&["retry"]).code, i32::from(exit::USAGE));
     assert_eq!(stage.run(&["retry", ID, "--failed"]).code, i32::from(exit::USAGE));
 }

@@ -273,7 +273,7 @@ fn a_cluster_moves_to_a_store_and_back() -> anyhow::Result<()> {
     desk.cluster.wait_in_sync()?;
     desk.cluster.kill_principal()?;
     let backup = desk.cluster.backup.as_ref().expect("it runs");
-    backup.wait_for("foram levados para lá: 1, com 7 bytes", PATIENCE)?;
+    backup.wait_for("foram levados para lá: 1, com 7 B", PATIENCE)?;
     assert_eq!(s3.epochs_of(b"content").len(), 1);
 
     desk.cluster.layout.orchestrator_args.clear();
@@ -281,7 +281,7 @@ fn a_cluster_moves_to_a_store_and_back() -> anyhow::Result<()> {
     fs::remove_file(desk.blobs(other).join(blake3::hash(b"content").to_hex().as_str()))?;
     desk.cluster.start_principal()?;
     let back = desk.cluster.principal.as_ref().expect("it runs");
-    back.wait_for("vieram do outro orquestrador: 1, com 7 bytes", PATIENCE)?;
+    back.wait_for("vieram do outro orquestrador: 1, com 7 B", PATIENCE)?;
     assert!(is_kept(&desk.blobs(own), b"content"));
     Ok(())
 }

@@ -209,7 +209,7 @@ fn what_one_part_leaves_another_does_not_take_along_and_no_file_is_read_without_
     assert!(refused.stderr.contains("a.txt: é a tarefa a que o faz"), "{}", refused.stderr);
     let endless = cli.run(&["submit", "--file", "/dev/zero"])?;
     assert_eq!(endless.code, Some(i32::from(exit::USAGE)));
-    assert!(endless.stderr.contains("mais de 16777216 bytes"), "{}", endless.stderr);
+    assert!(endless.stderr.contains("mais de 16 MiB"), "{}", endless.stderr);
     Ok(())
 }
 
@@ -238,5 +238,37 @@ fn a_part_of_a_file_may_begin_later() -> anyhow::Result<()> {
         assert_eq!(part(name)?["pending_reason"], reason, "{name}");
     }
     assert!(part("then")?["not_before"].as_str().is_some_and(|at| at.starts_with("2100-01-01")));
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_submitted_once_more_under_its_id_is_done_once() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    let (flow, runs) = (dir.path().join("flow.toml"), dir.path().join("runs"));
+    let text = format!(
+        "[tasks.each]\narray = \"1-3\"\nshell = \"echo x >> {0}\"\n\
+         [tasks.sum]\nshell = \"echo y >> {0}\"\nafter = [\"each\"]",
+        runs.display()
+    );
+    fs::write(&flow, text)?;
+    let id = cliente::new_task_id();
+    let flow = flow.display().to_string();
+    let submit = ["submit", "--id", &id, "--file", &flow];
+    let first = cli.json(&submit)?;
+    cluster.kill_principal()?;
+    let again = cli.json(&submit)?;
+    let ids = |all: &[serde_json::Value]| {
+        let id = |one: &serde_json::Value| (one["task_id"].clone(), one["array_id"].clone());
+        all.iter().map(id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&first), ids(&again));
+    let waited = cli.run(&[&submit[..], &["--wait"]].concat())?;
+    assert_eq!(waited.code, Some(exit::OK.into()), "{waited:?}");
+    assert!(waited.stderr.contains("nada foi duplicado"), "{waited:?}");
+    assert_eq!(fs::read_to_string(&runs)?.lines().count(), 4);
+    let other = cli.run(&["submit", "--id", &cliente::new_task_id(), "--file", &flow, "--wait"])?;
+    assert_eq!(other.code, Some(exit::OK.into()), "another id is another submission: {other:?}");
+    assert_eq!(fs::read_to_string(&runs)?.lines().count(), 8);
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! `cliente map`: a program for each input. What it is for is in `real_jobs.rs`.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 
 use common::exit;
 use harness::Cluster;
+use harness::cli::Run;
+use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 fn inputs_come_from_arguments_files_and_pipes_and_outputs_can_be_told_apart() -> anyhow::Result<()>
@@ -104,5 +107,25 @@ fn an_input_that_is_no_text_ends_the_inputs_and_not_the_work() -> anyhow::Result
         let got = fs::read_to_string(dir.path().join(format!("{name}.here")))?;
         assert_eq!(got, format!("{name}\n"));
     }
+    Ok(())
+}
+
+#[test]
+fn who_interrupts_it_hears_what_became_of_all() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "4"])?;
+    let script = "echo $0; test $0 = 1 || exec sleep 600";
+    let map = ["--lang", "en", "map", "--", "sh", "-c", script, "{}", ":::", "1", "2", "3"];
+    let mut client = cli.start(&map)?;
+    let mut stdout = BufReader::new(client.stdout.take().expect("is piped"));
+    let mut first = String::new();
+    stdout.read_line(&mut first)?;
+    assert_eq!(first, "1\n");
+    let two = |tasks: &[serde_json::Value]| tasks.len() == 2;
+    cli.until(&["list", "--state", "running"], 600, two)?.expect("the others run");
+    kill_process(Pid::from_child(&client), Signal::INT)?;
+    let ended = Run::from(client.wait_with_output()?);
+    assert_eq!(ended.code, Some(exit::INTERRUPTED.into()), "{ended:?}");
+    assert!(ended.stderr.contains("1 succeeded, 0 failed, 2 cancelled"), "{ended:?}");
     Ok(())
 }

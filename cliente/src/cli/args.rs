@@ -319,7 +319,7 @@ pub struct Submit {
     pub after: Vec<String>,
     #[arg(help_heading = "time", long, requires = "behind")]
     pub after_any_end: bool,
-    #[arg(help_heading = "work", long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "input_from", "output_file", "id", "delay", "not_before", "after", "after_any_end", "argv"])]
+    #[arg(help_heading = "work", long, value_name = "FILE|-", conflicts_with_all = ["handler", "payload", "count", "array", "each_line", "stdin_from", "input", "input_from", "output_file", "delay", "not_before", "after", "after_any_end", "argv"])]
     pub file: Option<String>,
     #[command(flatten)]
     pub wait: Wait,

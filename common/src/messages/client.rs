@@ -134,6 +134,7 @@ pub enum ClientMessage {
     /// Of `cliente map`: the task for this input.
     MapFailed {
         input: String,
+        task: String,
         code: String,
         message: String,
     },
@@ -333,7 +334,7 @@ impl ClientMessage {
             }
             Self::MoreRows { tasks } => format!("… e mais {tasks}"),
             Self::MoreTasks { after } => format!("Pode haver mais: continue com --after {after}"),
-            Self::NothingToRetry => "Nenhuma tarefa a repetir: nenhuma das suas falhou sem já ter sido repetida.".into(),
+            Self::NothingToRetry => "Nada a repetir: das suas tarefas ainda conhecidas, nenhuma que se ajuste falhou sem já ter sido repetida.".into(),
             Self::MayGoOn { task } => format!(
                 "A tarefa {task} pode ter sido recebida e continuar; consulte-a com cliente status."
             ),
@@ -382,8 +383,8 @@ impl ClientMessage {
             }
             Self::MapSeparator { word } => format!("{word} não existe aqui; use ::: ou --inputs."),
             Self::TooManyInputs => "São combinações demais: no máximo 4294967295.".into(),
-            Self::MapFailed { input, code, message } => {
-                format!("{input}: {code}: {}", task_error_text(code, message, Lang::Pt))
+            Self::MapFailed { input, task, code, message } => {
+                format!("{input}: {code}: {} [{task}]", task_error_text(code, message, Lang::Pt))
             }
             Self::Flow { source, problem } => format!("{source}: {}", problem.portuguese()),
             Self::ScheduleRemoved { schedule } => {
@@ -474,7 +475,7 @@ impl ClientMessage {
             }
             Self::MoreRows { tasks } => format!("… and {tasks} more"),
             Self::MoreTasks { after } => format!("There may be more: go on with --after {after}"),
-            Self::NothingToRetry => "Nothing to retry: none of yours failed without having been retried.".into(),
+            Self::NothingToRetry => "Nothing to retry: of your tasks that are still known none that fits failed without having been retried.".into(),
             Self::MayGoOn { task } => format!(
                 "The task {task} may have been accepted, and go on; ask with cliente status."
             ),
@@ -523,8 +524,8 @@ impl ClientMessage {
             }
             Self::MapSeparator { word } => format!("there is no {word} here; use ::: or --inputs."),
             Self::TooManyInputs => "Too many combinations: at most 4294967295.".into(),
-            Self::MapFailed { input, code, message } => {
-                format!("{input}: {code}: {}", task_error_text(code, message, Lang::En))
+            Self::MapFailed { input, task, code, message } => {
+                format!("{input}: {code}: {} [{task}]", task_error_text(code, message, Lang::En))
             }
             Self::Flow { source, problem } => format!("{source}: {}", problem.english()),
             Self::ScheduleRemoved { schedule } => {

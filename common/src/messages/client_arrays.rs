@@ -16,6 +16,8 @@ pub enum ArrayMessage {
     Forgotten { array: String },
     /// Its tasks may have left files.
     FilesLeft { array: String },
+    /// A file of tasks was submitted before, under the same id.
+    KnownFlow { group: String },
     /// A task that did not succeed is done once more.
     Repeated { task: String, by: String },
     /// Numbers of its tasks that did not succeed, the first of them.
@@ -31,6 +33,7 @@ impl Message for ArrayMessage {
             Self::FilesLeft { .. } => "array_files_left",
             Self::DidNotSucceed { .. } => "array_did_not_succeed",
             Self::Repeated { .. } => "repeated",
+            Self::KnownFlow { .. } => "known_flow",
         }
     }
 
@@ -45,6 +48,9 @@ impl Message for ArrayMessage {
 impl ArrayMessage {
     fn portuguese(&self) -> String {
         match self {
+            Self::KnownFlow { group } => format!(
+                "O arquivo já tinha sido submetido com este id, no grupo {group}; nada foi duplicado."
+            ),
             Self::Repeated { task, by } => {
                 format!("{task} foi repetida como {by}; veja cliente status {by}.")
             }
@@ -76,6 +82,9 @@ impl ArrayMessage {
 
     fn english(&self) -> String {
         match self {
+            Self::KnownFlow { group } => format!(
+                "The file was submitted under this id before, in the group {group}; nothing was duplicated."
+            ),
             Self::Repeated { task, by } => {
                 format!("{task} was repeated as {by}; see cliente status {by}.")
             }

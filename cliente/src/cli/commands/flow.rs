@@ -10,6 +10,7 @@ use common::blobs::{InputFrom, relative_path};
 use common::exit;
 use common::messages::Message as _;
 use common::messages::client::ClientMessage;
+use common::messages::client_arrays::ArrayMessage;
 use common::messages::client_files::FilesMessage;
 use common::messages::client_usage::UsageMessage;
 use common::messages::flow::FlowProblem;
@@ -48,7 +49,9 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let flow = flow::read(&text).map_err(refused)?;
     let written = flow.tasks;
     let group = options.way.group.clone().or(flow.group);
-    let group = group.unwrap_or_else(|| new_group(source));
+    // What is submitted once more under its id is the same altogether.
+    let id = options.id.clone().unwrap_or_else(cliente::new_task_id);
+    let group = group.unwrap_or_else(|| group_of(source, &id));
     let mut ids = BTreeMap::new();
     let mut all = Vec::new();
     let sender = Sender::new(context.client.clone());
@@ -61,7 +64,8 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
         let bad =
             |(field, value)| refused(FlowProblem::BadValue { task: name.clone(), field, value });
         let spec = spec(task, options, (&ids, &prepared)).map_err(bad)?;
-        let part = work(task, TaskSpec { group: Some(group.clone()), ..spec }).map_err(bad)?;
+        let spec = TaskSpec { group: Some(group.clone()), ..spec };
+        let part = work(task, spec, (&id, name)).map_err(bad)?;
         ids.insert(name.clone(), part.id().to_owned());
         all.push(part);
     }
@@ -69,9 +73,12 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let submitted = files::submit_with(&sender, &sources, submit).await?;
     let batch = submitted.map_err(|error| by_name(error, &written))?;
     if !context.is_json {
-        let count = all.iter().map(tasks_of).sum();
-        let group = group.clone();
-        say(&ClientMessage::AcceptedFlow { count, group }.text(context.lang));
+        let (count, group) = (all.iter().map(tasks_of).sum(), group.clone());
+        let accepted = match batch.accepted {
+            0 => ClientMessage::Arrays(ArrayMessage::KnownFlow { group }),
+            _ => ClientMessage::AcceptedFlow { count, group },
+        };
+        say(&accepted.text(context.lang));
     }
     let accepted: Vec<_> = written.iter().map(|(name, _)| name.as_str()).zip(&all).collect();
     if !options.wait.wait {
@@ -167,13 +174,12 @@ fn known_codes(task: &Written) -> Result<(), Failure> {
 }
 
 /// The name of the file and something that is only this submission's.
-fn new_group(source: &str) -> String {
+fn group_of(source: &str, id: &str) -> String {
     let stem = Path::new(source).file_stem().filter(|_| source != payload::STDIN);
     let stem = stem.map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let is_fit = |c: &char| !c.is_whitespace() && !c.is_control();
     let stem: String = stem.chars().filter(is_fit).take(MAX_STEM).collect();
     let stem = if stem.is_empty() { "flow" } else { &stem };
-    let id = cliente::new_task_id();
     let (_, suffix) = id.split_at(id.len().saturating_sub(SUFFIX));
     format!("{stem}-{suffix}")
 }
@@ -213,10 +219,13 @@ fn tasks_of(work: &Work) -> u64 {
 }
 
 /// One task, or as many as it has numbers.
-fn work(written: &Written, spec: TaskSpec) -> Result<Work, BadValue> {
-    let Some(numbers) = &written.array else { return Ok(Work::Task(spec)) };
+fn work(written: &Written, spec: TaskSpec, (of, name): (&str, &str)) -> Result<Work, BadValue> {
+    let Some(numbers) = &written.array else {
+        return Ok(Work::Task(TaskSpec { task_id: cliente::part_id(of, name), ..spec }));
+    };
+    let array_id = cliente::part_array_id(of, name);
     match args::numbers(numbers) {
-        Ok(numbers) => Ok(Work::Array(ArraySpec::like(spec, numbers.0))),
+        Ok(numbers) => Ok(Work::Array(ArraySpec { array_id, ..ArraySpec::like(spec, numbers.0) })),
         Err(_) => Err(("array", numbers.clone())),
     }
 }

@@ -62,9 +62,17 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     let sender = Sender::new(context.client.clone());
     let open = Open::default();
     let (client, of_end) = (context.client.clone(), Arc::clone(&open));
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let (so_far, lang, is_json) = (Arc::clone(&tally), context.lang, context.is_json);
     let until_it_ends = terminal::before_end(async move {
-        cancel_all(&client, &of_end).await;
+        let cancelled = cancel_all(&client, &of_end).await;
+        let mut tally = so_far.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.cancelled(cancelled);
+        if !is_json {
+            say(&tally.summary().text(lang));
+        }
     });
+    let tally = || tally.lock().unwrap_or_else(PoisonError::into_inner);
     // One that is no text ends the inputs; those before it were submitted, and are worth to be waited for.
     let bad_input = Mutex::new(None);
     let inputs = inputs.scan((), |(), inputs| match inputs {
@@ -104,7 +112,6 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
         false => tasks.buffer_unordered(jobs).right_stream(),
     };
     let mut done = pin!(done);
-    let mut tally = Tally::default();
     let mut long_waited = pin!(tokio::time::sleep(wait::PATIENCE));
     let mut is_told = context.is_json;
     let failure = loop {
@@ -113,7 +120,7 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
             () = &mut long_waited, if !is_told => {
                 is_told = true;
                 let first = lock(&open).first().cloned();
-                if let Some(first) = first.filter(|_| tally == Tally::default()) {
+                if let Some(first) = first.filter(|_| *tally() == Tally::default()) {
                     wait::say_why_pending(context, &first).await;
                 }
                 continue;
@@ -126,7 +133,7 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
             bar.inc(1);
             bar.suspend(|| show(context, &done, tag))?;
             let task = done.task;
-            tally.count(&TaskUpdate { task: Some(task.clone()), ..TaskUpdate::default() });
+            tally().count(&TaskUpdate { task: Some(task.clone()), ..TaskUpdate::default() });
             Ok(task.state() != TaskState::Succeeded)
         });
         match shown {
@@ -137,15 +144,16 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     };
     bar.finish_and_clear();
     // What is still under way is of no use to anybody.
-    tally.cancelled(cancel_all(&context.client, &open).await);
+    let cancelled = cancel_all(&context.client, &open).await;
     until_it_ends.over().await;
+    tally().cancelled(cancelled);
     if let Some(failure) = failure {
         return Err(failure);
     }
     if !context.is_json {
-        say(&tally.summary().text(context.lang));
+        say(&tally().summary().text(context.lang));
     }
-    Ok(tally.exit_code())
+    Ok(tally().exit_code())
 }
 
 /// What would be taken for something else than it is, or not at all.
@@ -255,7 +263,8 @@ fn show(context: &Context, done: &Done, tag: bool) -> Result<(), Failure> {
     }
     if let Some(error) = &task.error {
         let (code, message) = (error.code.clone(), error.message.clone());
-        say(&ClientMessage::MapFailed { input: input.clone(), code, message }.text(context.lang));
+        let (input, task) = (input.clone(), task.task_id.clone());
+        say(&ClientMessage::MapFailed { input, task, code, message }.text(context.lang));
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use orquestrador_core::event::{ArrayFailure, Forgotten, RestoredArray};
 use orquestrador_core::ids::{ArrayId, Timestamp};
 
 use super::CodecError;
-use super::event::{is_at_most_once, retry_to_proto, task, terms, terms_to_proto};
+use super::event::task;
+use super::terms::{is_at_most_once, retry_to_proto, terms, terms_to_proto};
 use super::words::{expiry_from_proto, expiry_to_proto};
 
 pub fn to_proto(restored: &RestoredArray) -> ArrayRestored {

@@ -5,7 +5,7 @@ use orquestrador_core::Event;
 use orquestrador_core::ids::TaskId;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
-use super::event::is_at_most_once;
+use super::terms::is_at_most_once;
 
 /// Of `JournalEvent.event`.
 const TASK_SUBMITTED: u32 = 1;

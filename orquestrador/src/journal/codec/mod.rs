@@ -9,6 +9,7 @@ mod group;
 mod restored;
 mod role;
 mod schedule;
+mod terms;
 mod webhook;
 mod words;
 

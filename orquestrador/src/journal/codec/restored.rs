@@ -10,7 +10,8 @@ use orquestrador_core::event::{RestoredAgain, RestoredEnd, RestoredTask};
 use orquestrador_core::ids::{Attempt, Timestamp};
 use orquestrador_core::terms::Terms;
 
-use super::event::{id, is_at_most_once, retry_to_proto, task, terms, terms_to_proto};
+use super::event::{id, task};
+use super::terms::{is_at_most_once, retry_to_proto, terms, terms_to_proto};
 use super::words::{cause_from_proto, cause_to_proto};
 use super::{CodecError, webhook};
 

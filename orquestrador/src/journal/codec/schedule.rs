@@ -10,7 +10,8 @@ use orquestrador_core::ids::{Blob, ScheduleName, Timestamp, UserName};
 use orquestrador_core::schedule::{CatchUp, Overlap, Schedule};
 
 use super::CodecError;
-use super::event::{id, is_at_most_once, retry_to_proto, task, terms, terms_to_proto};
+use super::event::{id, task};
+use super::terms::{is_at_most_once, retry_to_proto, terms, terms_to_proto};
 
 /// Whose, and which.
 pub type Names<'a> = (&'a UserName, &'a ScheduleName);
