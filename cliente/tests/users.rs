@@ -42,7 +42,7 @@ fn users_are_limited_and_see_what_they_may() {
     let table = stage.run(&["--lang", "en", "users", "list"]).stdout;
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let lines: Vec<_> = table.lines().map(words).collect();
-    assert_eq!(lines[1][4..], ["0", "0/65536", "0/3", "9", "own"], "{table}");
+    assert_eq!(lines[1][4..], ["0", "0/64", "KiB", "0/3", "9", "own"], "{table}");
     assert_eq!(lines[2], ["*", "-", "/7", "-", "-", "-", "default"], "{table}");
     stage.run(&["users", "limit", "rui", "--clear"]);
     assert!(stage.run(&["users", "me"]).stdout.contains(" -\n"));

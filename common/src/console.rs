@@ -1,5 +1,7 @@
 //! Console lines: what a person who watches a terminal reads.
 
+use std::io::Write as _;
+
 use crate::lang::Lang;
 use crate::messages::Message;
 use crate::messages::words::plain;
@@ -53,6 +55,11 @@ impl Console {
     pub fn error(self, message: &impl Message) {
         line!(error, self, message);
     }
+}
+
+/// A line on standard error, for whom it may concern: a disk that is full, or nobody who reads, ends no program.
+pub fn say(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// An error with its causes, on one line.

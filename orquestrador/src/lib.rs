@@ -26,6 +26,7 @@ pub mod witness;
 
 use std::process::ExitCode;
 
+use common::console::say;
 use common::exit;
 use common::lang::Lang;
 use common::messages::{Message as _, command_line, node_help};
@@ -48,7 +49,7 @@ pub fn main(kind: Kind) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("{}", node_help::failure(&error.to_string(), lang));
+            say(&node_help::failure(&error.to_string(), lang));
             return ExitCode::from(exit::RESOURCE);
         }
     };
@@ -56,10 +57,10 @@ pub fn main(kind: Kind) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             if !error.was_told() {
-                eprintln!("{}", node_help::failure(&error.fault().text(lang), lang));
+                say(&node_help::failure(&error.fault().text(lang), lang));
             }
             if error.is_damage() {
-                eprintln!("{}", tools::start_refused(kind.name(), &dir, &peer).text(lang));
+                say(&tools::start_refused(kind.name(), &dir, &peer).text(lang));
             }
             error.exit_code()
         }

@@ -1,6 +1,8 @@
 //! What the four programs say of themselves to `man` and to shells.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
 use common::exit;
@@ -37,6 +39,16 @@ fn each_program_has_manual_pages_and_completions() -> anyhow::Result<()> {
             Command::new(layout.binary(program)).args(["man", "/dev/null/pages"]).output()?;
         assert_eq!(refused.status.code(), Some(i32::from(exit::RESOURCE)), "{refused:?}");
         assert!(String::from_utf8(refused.stderr)?.contains("/dev/null/pages"));
+    }
+    // A command line that is wrong ends a program as one, whatever it is made of and whoever reads.
+    for (program, _) in PAGES {
+        let mut command = Command::new(layout.binary(program));
+        let no_text = command.arg(OsStr::from_bytes(b"\xff")).output()?;
+        assert_eq!(no_text.status.code(), Some(i32::from(exit::USAGE)), "{no_text:?}");
+        let full = fs::File::options().write(true).open("/dev/full")?;
+        let mut command = Command::new(layout.binary(program));
+        let unread = command.arg("--bogus").stderr(full).output()?;
+        assert_eq!(unread.status.code(), Some(i32::from(exit::USAGE)), "{program}: {unread:?}");
     }
     // What the worker cannot do without.
     let worker = Command::new(layout.binary("worker")).env_remove("MUTIRAO_PORT").output()?;

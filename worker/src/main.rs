@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use common::console::say;
 use common::exit;
 use common::lang::Lang;
 use common::manual::Manual;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
             std::process::exit(i32::from(code))
         }
         Err(error) => {
-            eprintln!("{}", node_help::failure(&error.text(lang), lang));
+            say(&node_help::failure(&error.text(lang), lang));
             ExitCode::from(error.exit_code())
         }
     }
@@ -42,7 +43,7 @@ fn write(manual: &Manual, lang: Lang) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let why = format!("{}: {}", error.what, io::text(&error.source, lang));
-            eprintln!("{}", node_help::failure(&why, lang));
+            say(&node_help::failure(&why, lang));
             ExitCode::from(exit::RESOURCE)
         }
     }

@@ -21,8 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A line on standard error, for whom it may concern.
 pub fn say(text: &str) {
-    // Without a reader there is nobody to tell that nobody reads.
-    drop(writeln!(std::io::stderr(), "{}", plain(text)));
+    common::console::say(&plain(text));
 }
 
 /// Returns when nobody reads our standard output any more, also while there is nothing to be written.

@@ -6,6 +6,7 @@ use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::console;
 use crate::endpoint::BadEndpoint;
 use crate::exit;
 use crate::lang::Lang;
@@ -114,7 +115,7 @@ fn without_usage(text: &str) -> String {
 /// Shows it, help and version on standard output; gives the exit code.
 pub fn tell(error: &clap::Error, lang: Lang) -> u8 {
     match text(error, lang) {
-        Some(text) => eprintln!("{text}"),
+        Some(text) => console::say(&text),
         // A reader of help that has left needs none.
         None => drop(error.print()),
     }

@@ -554,6 +554,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_task_of_an_array_is_named_as_people_write_it() {
+        let array = array_id::new();
+        let task = array_id::task(&array, 7).expect("it is an array");
+        let cancelled = NodeMessage::TaskCancelled { task: task.clone() };
+        assert_eq!(cancelled.text(Lang::Pt), format!("Tarefa [{array}_7] cancelada."));
+        assert_eq!(cancelled.text(Lang::En), format!("Task [{array}_7] cancelled."));
+        assert_eq!(cancelled.fields().task, Some(&*task), "programs read the id");
+    }
+
+    #[test]
     fn after_an_override_nothing_set_aside_is_called_unacknowledged() {
         let text = |entries, after_override, lang| {
             NodeMessage::TailSetAside { entries, path: "p".into(), after_override }.text(lang)

@@ -65,3 +65,18 @@ pub enum Rejection {
     #[error("another incarnation of this worker is connected")]
     WorkerReplaced,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_of_an_array_is_named_as_people_write_it() {
+        let array = ArrayId(0x0190_b4a0_0000_8000_8000_0000_0000_0000);
+        let of_array = Rejection::TaskFinished { task: array.task(7) };
+        assert_eq!(of_array.to_string(), format!("task {array}_7 is finished"));
+        let other = TaskId(7);
+        let of_none = Rejection::TaskFinished { task: other };
+        assert_eq!(of_none.to_string(), format!("task {other} is finished"));
+    }
+}

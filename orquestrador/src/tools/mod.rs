@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
+use common::console;
 use common::endpoint::Endpoint;
 use common::exit;
 use common::lang::Lang;
@@ -132,7 +133,7 @@ pub fn start_refused(program: &str, dir: &Path, peer: &Endpoint) -> JournalMessa
 
 impl Tool {
     fn say(&self, message: &JournalMessage) {
-        eprintln!("{}", message.text(self.lang));
+        console::say(&message.text(self.lang));
     }
 
     fn write(&self, manual: &Manual) -> u8 {
@@ -207,7 +208,7 @@ impl Tool {
                 JournalMessage::RepairFailed { error, command: self.repair_command() }
             }
             Command::Manual(_) => {
-                eprintln!("{}", node_help::failure(&error, self.lang));
+                console::say(&node_help::failure(&error, self.lang));
                 return exit::RESOURCE;
             }
         });

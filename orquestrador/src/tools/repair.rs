@@ -65,8 +65,9 @@ fn ask(tool: &Tool, peer: &str) -> Result<Option<u8>, Error> {
     }
     let folder = journal::aside_folder(&tool.dir).display().to_string();
     let question = JournalMessage::Confirm { dir: tool.dir(), folder, peer: peer.to_owned() };
-    eprint!("{}", question.text(tool.lang));
-    std::io::stderr().flush()?;
+    let mut stderr = std::io::stderr();
+    write!(stderr, "{}", question.text(tool.lang))?;
+    stderr.flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     if is_yes(&answer, tool.lang) {
