@@ -65,9 +65,9 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     let tally = Arc::new(Mutex::new(Tally::default()));
     let (so_far, lang, is_json) = (Arc::clone(&tally), context.lang, context.is_json);
     let until_it_ends = terminal::before_end(async move {
-        let cancelled = cancel_all(&client, &of_end).await;
-        let mut tally = so_far.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.cancelled(cancelled);
+        // Those that are cancelled may be counted where they end, too.
+        let mut tally = so_far.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        tally.cancelled(cancel_all(&client, &of_end).await);
         if !is_json {
             say(&tally.summary().text(lang));
         }

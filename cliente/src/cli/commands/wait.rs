@@ -28,7 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 const MANY: usize = 4;
 
 /// What tasks came to.
-#[derive(Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     succeeded: u64,
     failed: u64,
