@@ -94,7 +94,9 @@ impl Audit {
             | Event::QuotaChanged { .. }
             | Event::TaskBlocked { .. }
             | Event::TaskReleased { .. }
-            | Event::UserRemoved { .. } => {}
+            | Event::UserRemoved { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. } => {}
         }
     }
 

@@ -187,7 +187,9 @@ impl Audit {
             | Event::QuotaChanged { .. }
             | Event::TaskBlocked { .. }
             | Event::TaskReleased { .. }
-            | Event::UserRemoved { .. } => {}
+            | Event::UserRemoved { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. } => {}
         }
         self.machine.apply(event);
     }

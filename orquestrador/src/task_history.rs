@@ -286,7 +286,9 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
             | Event::TaskRestored(_)
             | Event::ArrayRestored(_)
             | Event::UserAdded { .. }
-            | Event::UserRemoved { .. } => continue,
+            | Event::UserRemoved { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. } => continue,
         };
         if before.note(&step.1) {
             steps.push(step);

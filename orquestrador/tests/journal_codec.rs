@@ -96,10 +96,12 @@ fn name(event: &Event) -> &'static str {
         Event::TaskRestored(_) => "task_restored",
         Event::UserAdded { .. } => "user_added",
         Event::UserRemoved { .. } => "user_removed",
+        Event::TokenIssued { .. } => "token_issued",
+        Event::TokenRevoked { .. } => "token_revoked",
     }
 }
 
-const VARIANTS: usize = 47;
+const VARIANTS: usize = 49;
 
 fn examples() -> Vec<Event> {
     let (task, attempt, at) = (TASK, Attempt(2), Timestamp(1_700_000_000_123));
@@ -148,6 +150,14 @@ fn examples() -> Vec<Event> {
             at,
         },
         Event::UserRemoved { user: "maria".into() },
+        Event::TokenIssued {
+            user: "maria".into(),
+            name: "ci".into(),
+            hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
+            expires_at: Some(Timestamp(7)),
+            at,
+        },
+        Event::TokenRevoked { user: "maria".into(), name: "ci".into() },
         Event::TaskSubmitted {
             task,
             owner: "user1".into(),

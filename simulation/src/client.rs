@@ -517,6 +517,8 @@ fn brief(answer: &Result<Answer, Rejection>) -> String {
         Ok(
             Answer::UserAdded
             | Answer::UserRemoved
+            | Answer::TokenIssued
+            | Answer::TokenRevoked
             | Answer::Users { .. }
             | Answer::User { .. }
             | Answer::Queues { .. }

@@ -276,7 +276,9 @@ impl Truth {
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
             | Event::TaskReleased { .. }
-            | Event::UserRemoved { .. } => {}
+            | Event::UserRemoved { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. } => {}
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::ids::{
     ArrayId, Attempt, Blob, BlobRef, GroupName, HandlerName, KeyName, ProcessId, QueueName,
-    RequestId, ScheduleName, SessionId, TaskId, Timestamp, UserName, WorkerId,
+    RequestId, ScheduleName, SessionId, TaskId, Timestamp, TokenName, UserName, WorkerId,
 };
 use crate::quota::Quota;
 use crate::schedule::Schedule;
@@ -94,9 +94,13 @@ pub enum Command {
     /// Who is connected and how the work stands.
     Overview { request: RequestId },
     /// Adds a user or replaces the token of one.
-    AddUser { request: RequestId, user: UserName, token_hash: String, role: Role },
+    AddUser { request: RequestId, user: UserName, token_hash: Arc<str>, role: Role },
     /// Forgets a user.
     RemoveUser { request: RequestId, user: UserName },
+    /// Gives a user one more token, or another one of this name with `replace`.
+    IssueToken { request: RequestId, user: UserName, token: NewToken, replace: bool },
+    /// From now on it is refused.
+    RevokeToken { request: RequestId, user: UserName, name: TokenName },
     /// Who is known, and what each may take and takes.
     ListUsers { request: RequestId },
     /// What one user may take and takes.
@@ -462,6 +466,16 @@ pub struct Look {
 /// A set of task states; empty means all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct StateFilter(pub u8);
+
+/// What a user may show from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewToken {
+    pub name: TokenName,
+    /// Argon2id, in PHC string form.
+    pub hash: Arc<str>,
+    /// From then on it is refused; `None`: never.
+    pub expires_at: Option<Timestamp>,
+}
 
 /// What a user may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

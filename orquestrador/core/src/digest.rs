@@ -4,9 +4,9 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::command::Failure;
-use crate::effect::UserRecord;
+use crate::effect::{Token, UserRecord};
 use crate::event::{ArrayFailure, Firing, Forgotten};
-use crate::ids::{BlobRef, HandlerName, QueueName, TaskId, UserName};
+use crate::ids::{BlobRef, HandlerName, QueueName, TaskId, TokenName, UserName};
 use crate::quota::Quota;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
@@ -244,10 +244,22 @@ pub fn worker(worker: &Worker, handlers: &Handlers) -> u128 {
 
 pub fn user(user: &UserRecord) -> u128 {
     let mut bytes = Fields::default();
+    let main = user.tokens.get(TokenName::MAIN).map_or("", |token| &token.hash);
     bytes.text(&user.user.0);
-    bytes.text(&user.token_hash);
+    bytes.text(main);
     bytes.number(user.role as u64);
     bytes.number(user.added_at.0);
+    // One with the main token alone keeps the digest that it had before there were others.
+    for (name, token) in &user.tokens {
+        let Token { hash, issued_at, expires_at } = token;
+        if &*name.0 == TokenName::MAIN && *issued_at == user.added_at && expires_at.is_none() {
+            continue;
+        }
+        bytes.text(&name.0);
+        bytes.text(hash);
+        bytes.number(issued_at.0);
+        bytes.number(expires_at.map_or(u64::MAX, |at| at.0));
+    }
     bytes.hash(Kind::User)
 }
 

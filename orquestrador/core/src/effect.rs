@@ -1,5 +1,6 @@
 //! What the shell must do, once the step's events are committed. Plain data: no channel, no future.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use crate::command::{AttemptRef, Delivery, Failure, Role};
 use crate::event::Firing;
 use crate::ids::{
     ArrayId, Attempt, Blob, GroupName, HandlerName, QueueName, RequestId, ScheduleName, SessionId,
-    TaskId, Timestamp, UserName, WebhookUrl, WorkerId,
+    TaskId, Timestamp, TokenName, UserName, WebhookUrl, WorkerId,
 };
 use crate::quota::{Quota, Usage};
 use crate::rejection::Rejection;
@@ -177,6 +178,8 @@ pub enum Answer {
     },
     UserAdded,
     UserRemoved,
+    TokenIssued,
+    TokenRevoked,
     /// By name: users, and whoever else has unfinished tasks or a quota.
     Users {
         users: Vec<UserSnapshot>,
@@ -390,10 +393,20 @@ impl TaskState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserRecord {
     pub user: UserName,
-    /// Argon2id, in PHC string form.
-    pub token_hash: String,
+    /// Any of them will do.
+    pub tokens: BTreeMap<TokenName, Token>,
     pub role: Role,
     pub added_at: Timestamp,
+}
+
+/// What a user shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Argon2id, in PHC string form.
+    pub hash: Arc<str>,
+    pub issued_at: Timestamp,
+    /// From then on it is refused; `None`: never.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A user's part of the platform.

@@ -7,7 +7,7 @@ use crate::command::{Condition, Delivery, Failure, Role};
 use crate::effect::TaskState;
 use crate::ids::{
     ArrayId, Attempt, Blob, BlobRef, GroupName, HandlerName, KeyName, ProcessId, QueueName,
-    ScheduleName, TaskId, Timestamp, UserName, WorkerId,
+    ScheduleName, TaskId, Timestamp, TokenName, UserName, WorkerId,
 };
 use crate::needs::Needs;
 use crate::quota::Quota;
@@ -300,14 +300,28 @@ pub enum Event {
         name: ScheduleName,
         at: Timestamp,
     },
+    /// Whoever is known gets another main token and role, and keeps the other tokens.
     UserAdded {
         user: UserName,
-        token_hash: String,
+        /// Of the main token; empty: none, in snapshots alone.
+        token_hash: Arc<str>,
         role: Role,
         at: Timestamp,
     },
     UserRemoved {
         user: UserName,
+    },
+    /// In the place of one of this name.
+    TokenIssued {
+        user: UserName,
+        name: TokenName,
+        hash: Arc<str>,
+        expires_at: Option<Timestamp>,
+        at: Timestamp,
+    },
+    TokenRevoked {
+        user: UserName,
+        name: TokenName,
     },
 }
 

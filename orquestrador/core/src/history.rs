@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::iter::Peekable;
 use std::sync::Arc;
 
+use crate::effect::UserRecord;
 use crate::event::{
     Blockage, Event, Firing, RestoredAgain, RestoredArray, RestoredEnd, RestoredGroup, RestoredTask,
 };
-use crate::ids::{Attempt, BlobRef, HandlerName, TaskId, Timestamp, UserName, WorkerId};
+use crate::ids::{Attempt, BlobRef, HandlerName, TaskId, Timestamp, TokenName, UserName, WorkerId};
 use crate::needs::Needs;
 use crate::schedule::task_of;
 use crate::state::State;
@@ -55,12 +56,7 @@ pub struct History {
 
 impl History {
     pub(crate) fn new(state: &State) -> Self {
-        let users = state.users.values().map(|user| Event::UserAdded {
-            user: user.user.clone(),
-            token_hash: user.token_hash.clone(),
-            role: user.role,
-            at: user.added_at,
-        });
+        let users = state.users.values().flat_map(user);
         let handlers: Vec<_> = state.handlers.learned().cloned().collect();
         let learned = (!handlers.is_empty()).then_some(Event::HandlersLearned { handlers });
         let workers = state.workers.iter().map(|(_, worker)| registration(state, worker));
@@ -280,6 +276,29 @@ fn earlier(task: &Task) -> VecDeque<Event> {
     let give_back = (returned > 0).then_some(give_back);
     let retry = (failed > 0).then_some(retry);
     give_back.into_iter().chain(retry).chain(delay).collect()
+}
+
+/// With the main token as long as it is as it was then.
+fn user(record: &UserRecord) -> impl Iterator<Item = Event> {
+    let UserRecord { user, tokens, role, added_at } = record;
+    let main = tokens.get(TokenName::MAIN);
+    let main = main.filter(|main| main.issued_at == *added_at && main.expires_at.is_none());
+    let added = Event::UserAdded {
+        user: user.clone(),
+        token_hash: main.map_or_else(|| Arc::from(""), |main| main.hash.clone()),
+        role: *role,
+        at: *added_at,
+    };
+    let told = main.map(|_| TokenName::main());
+    let others = tokens.iter().filter(move |(name, _)| Some(*name) != told.as_ref());
+    let issued = others.map(|(name, token)| Event::TokenIssued {
+        user: user.clone(),
+        name: name.clone(),
+        hash: token.hash.clone(),
+        expires_at: token.expires_at,
+        at: token.issued_at,
+    });
+    std::iter::once(added).chain(issued)
 }
 
 fn keyed(key: &Key) -> Event {

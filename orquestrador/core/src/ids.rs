@@ -1,5 +1,6 @@
 //! Identifiers and counters. Each is its own type, so that none is taken for another.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -194,6 +195,26 @@ pub struct WorkerId(pub Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserName(pub Arc<str>);
 
+/// One of a user's tokens; cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenName(pub Arc<str>);
+
+impl TokenName {
+    /// The one that a user is added with.
+    pub const MAIN: &str = "main";
+
+    /// The one that a user is added with.
+    pub fn main() -> Self {
+        Self::from(Self::MAIN)
+    }
+}
+
+impl Borrow<str> for TokenName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The kind of work; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandlerName(pub Arc<str>);
@@ -241,6 +262,7 @@ macro_rules! name_like {
 }
 name_like!(WorkerId);
 name_like!(UserName);
+name_like!(TokenName);
 name_like!(HandlerName);
 name_like!(KeyName);
 name_like!(GroupName);

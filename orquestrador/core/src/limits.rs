@@ -79,6 +79,8 @@ pub struct Limits {
     /// Attempts lost with their worker before a task is quarantined.
     pub max_lost_attempts: u32,
     pub max_users: usize,
+    /// Of one user.
+    pub max_tokens: usize,
     /// Which of the free workers gets the next task.
     pub policy: Policy,
 }
@@ -120,6 +122,7 @@ impl Default for Limits {
             worker_lease_ms: 3_000,
             max_lost_attempts: 5,
             max_users: 10_000,
+            max_tokens: 32,
             policy: Policy::default(),
         }
     }

@@ -1,6 +1,8 @@
 //! Why a command was refused. A normal answer, not a fault.
 
-use crate::ids::{ArrayId, GroupName, HandlerName, KeyName, QueueName, ScheduleName, TaskId};
+use crate::ids::{
+    ArrayId, GroupName, HandlerName, KeyName, QueueName, ScheduleName, TaskId, TokenName,
+};
 use crate::quota::UserLimit;
 
 /// Each has one error code on the wire.
@@ -56,6 +58,12 @@ pub enum Rejection {
     RateLimited { rate: u32, retry_after_ms: u64 },
     #[error("there is no user with this name")]
     UserNotFound,
+    #[error("the user has no token {name}")]
+    TokenNotFound { name: TokenName },
+    #[error("the user has a token {name} already")]
+    TokenKnown { name: TokenName },
+    #[error("the user has {most} tokens already; revoke one first")]
+    TooManyTokens { most: usize },
     #[error("the first user must be an administrator")]
     FirstUserNotAdmin,
     #[error("the last administrator cannot be removed")]

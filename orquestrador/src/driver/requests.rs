@@ -404,6 +404,8 @@ fn is_request(command: &Command) -> bool {
         | Command::Overview { .. }
         | Command::AddUser { .. }
         | Command::RemoveUser { .. }
+        | Command::IssueToken { .. }
+        | Command::RevokeToken { .. }
         | Command::ListUsers { .. }
         | Command::QueryUser { .. }
         | Command::ChangeQuota { .. }
@@ -485,6 +487,8 @@ fn content_bytes(event: &Event) -> usize {
         | Event::TaskKeyed { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
-        | Event::UserRemoved { .. } => 0,
+        | Event::UserRemoved { .. }
+        | Event::TokenIssued { .. }
+        | Event::TokenRevoked { .. } => 0,
     }
 }

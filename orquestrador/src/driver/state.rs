@@ -178,7 +178,10 @@ impl Applied {
 
 fn changes_users(event: &Event) -> bool {
     match event {
-        Event::UserAdded { .. } | Event::UserRemoved { .. } => true,
+        Event::UserAdded { .. }
+        | Event::UserRemoved { .. }
+        | Event::TokenIssued { .. }
+        | Event::TokenRevoked { .. } => true,
         Event::TaskSubmitted { .. }
         | Event::ArraySubmitted { .. }
         | Event::ArrayCancelled { .. }

@@ -148,7 +148,9 @@ impl Fates {
             | Event::UserAdded { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
-            | Event::UserRemoved { .. } => {}
+            | Event::UserRemoved { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. } => {}
         }
     }
 

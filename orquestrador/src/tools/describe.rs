@@ -133,7 +133,9 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::ScheduleRemoved { .. }
         | Event::GroupRestored(_)
         | Event::OrderRestored { .. }
-        | Event::UserRemoved { .. } => Vec::new(),
+        | Event::UserRemoved { .. }
+        | Event::TokenIssued { .. }
+        | Event::TokenRevoked { .. } => Vec::new(),
     }
 }
 
@@ -184,6 +186,8 @@ fn kind(event: &Event) -> &'static str {
         Event::ArrayRestored(_) => "ARRAY_RESTORED",
         Event::UserAdded { .. } => "USER_ADDED",
         Event::UserRemoved { .. } => "USER_REMOVED",
+        Event::TokenIssued { .. } => "TOKEN_ISSUED",
+        Event::TokenRevoked { .. } => "TOKEN_REVOKED",
     }
 }
 
@@ -381,6 +385,11 @@ fn fields(event: &Event) -> Value {
             json!({ "user": text(user), "role": role_word(*role), "at_ms": at.0 })
         }
         Event::UserRemoved { user } => json!({ "user": text(user) }),
+        Event::TokenIssued { user, name, hash: _, expires_at, at } => json!({
+            "user": text(user), "name": text(name), "expires_at_ms": expires_at.map(|at| at.0),
+            "at_ms": at.0,
+        }),
+        Event::TokenRevoked { user, name } => json!({ "user": text(user), "name": text(name) }),
     }
 }
 

@@ -241,9 +241,19 @@ pub fn any_event() -> impl Strategy<Value = Event> {
         ),
         (text(), text(), proptest::sample::select(&Role::ALL[..]), at()).prop_map(
             |(user, token_hash, role, at)| {
+                let token_hash = token_hash.into();
                 Event::UserAdded { user: user.as_str().into(), token_hash, role, at }
             }
         ),
+        (text(), text(), text(), proptest::option::of(at()), at()).prop_map(
+            |(user, name, hash, expires_at, at)| {
+                let (user, name) = (user.as_str().into(), name.as_str().into());
+                Event::TokenIssued { user, name, hash: hash.into(), expires_at, at }
+            }
+        ),
+        (text(), text()).prop_map(|(user, name)| {
+            Event::TokenRevoked { user: user.as_str().into(), name: name.as_str().into() }
+        }),
         text().prop_map(|user| Event::UserRemoved { user: user.as_str().into() }),
     ]
 }

@@ -88,7 +88,9 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::BlobsReferred { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }
-        | Event::UserRemoved { .. } => return None,
+        | Event::UserRemoved { .. }
+        | Event::TokenIssued { .. }
+        | Event::TokenRevoked { .. } => return None,
     };
     // A message within the event, and the event within the entry.
     Some(bytes(bytes(message)))

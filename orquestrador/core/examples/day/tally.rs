@@ -120,7 +120,9 @@ impl Tally {
             | Event::BlobsReferred { .. }
             | Event::QueueChanged { .. }
             | Event::QuotaChanged { .. }
-            | Event::UserRemoved { .. } => return,
+            | Event::UserRemoved { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. } => return,
         };
         self.events[place].count += 1;
         self.events[place].bytes += size::of(event).unwrap_or_default();

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use crate::command::AttemptRef;
 use crate::digest;
-use crate::effect::UserRecord;
+use crate::effect::Token;
 use crate::event::{ArrayFailure, Event, RestoredEnd, RestoredTask};
 use crate::ids::{Attempt, Blob, HandlerName, TaskId, Timestamp, UserName, WorkerId};
 use crate::state::State;
@@ -204,15 +204,15 @@ impl State {
                 self.schedule_removed(&(owner.clone(), name.clone()))
             }
             Event::UserAdded { user, token_hash, role, at } => {
-                self.user_added(UserRecord {
-                    user: user.clone(),
-                    token_hash: token_hash.clone(),
-                    role: *role,
-                    added_at: *at,
-                });
+                self.user_added(user, token_hash, *role, *at);
                 Ok(())
             }
             Event::UserRemoved { user } => self.user_removed(user),
+            Event::TokenIssued { user, name, hash, expires_at, at } => {
+                let token = Token { hash: hash.clone(), issued_at: *at, expires_at: *expires_at };
+                self.token_issued(user, name, token)
+            }
+            Event::TokenRevoked { user, name } => self.token_revoked(user, name),
         }
     }
 

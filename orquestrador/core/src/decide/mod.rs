@@ -129,6 +129,14 @@ impl Machine {
                 let removed = self.remove_user(now, user, step);
                 answer(step, request, removed);
             }
+            Command::IssueToken { request, user, token, replace } => {
+                let issued = self.issue_token(now, (user, token), replace, step);
+                answer(step, request, issued);
+            }
+            Command::RevokeToken { request, user, name } => {
+                let revoked = self.revoke_token(user, name, step);
+                answer(step, request, revoked);
+            }
             Command::ListUsers { request } => answer(step, request, Ok(self.list_users())),
             Command::QueryUser { request, user } => {
                 let user = self.user_snapshot(&user);

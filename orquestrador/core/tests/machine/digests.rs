@@ -185,7 +185,7 @@ fn the_digest_covers_every_field_of_a_running_task_a_worker_and_a_user() {
     assert_distinct(running);
 
     let user = |name: &str, hash: &str, role, at| {
-        let (user, token_hash, at) = (name.into(), hash.to_owned(), Timestamp(at));
+        let (user, token_hash, at) = (name.into(), hash.into(), Timestamp(at));
         Event::UserAdded { user, token_hash, role, at }
     };
     assert_distinct(
@@ -208,6 +208,26 @@ fn the_digest_covers_every_field_of_a_running_task_a_worker_and_a_user() {
             user("ana", "hash", Role::Admin, 2),
         ]
         .map(|event| vec![event]),
+    );
+    let token = |name: &str, hash: &str, expires: Option<u64>, at| {
+        let (user, name, hash) = ("ana".into(), name.into(), hash.into());
+        let (expires_at, at) = (expires.map(Timestamp), Timestamp(at));
+        Event::TokenIssued { user, name, hash, expires_at, at }
+    };
+    assert_distinct(
+        [
+            token("main", "other", None, 1),
+            token("main", "hash", None, 2),
+            token("main", "hash", Some(9), 1),
+            token("ci", "hash", None, 1),
+            token("cd", "hash", None, 1),
+            token("ci", "other", None, 1),
+            token("ci", "hash", Some(9), 1),
+            token("ci", "hash", None, 2),
+        ]
+        .map(|event| vec![user("ana", "hash", Role::Admin, 1), event])
+        .into_iter()
+        .chain([vec![user("ana", "hash", Role::Admin, 1)]]),
     );
 }
 

@@ -337,8 +337,11 @@ impl Ledger {
                     None => self.quotas.remove(user),
                 };
             }
-            Event::HandlersLearned { .. } | Event::UserAdded { .. } | Event::UserRemoved { .. } => {
-            }
+            Event::HandlersLearned { .. }
+            | Event::UserAdded { .. }
+            | Event::UserRemoved { .. }
+            | Event::TokenIssued { .. }
+            | Event::TokenRevoked { .. } => {}
             Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::SourcesTaken { .. }

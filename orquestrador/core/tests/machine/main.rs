@@ -30,6 +30,7 @@ mod submitting;
 mod surroundings;
 mod taking;
 mod timetable;
+mod tokens;
 mod users;
 mod webhooks;
 mod workers;

@@ -2,11 +2,11 @@
 
 use orquestrador_core::command::{
     After, AttemptRef, Condition, ConnectWorker, Delivery, Failure, Look, NewArray, NewTask,
-    NewWork, Outcome, QueueChange, ReportedOutcome, Role, Start, StateFilter, TaskFilter,
+    NewToken, NewWork, Outcome, QueueChange, ReportedOutcome, Role, Start, StateFilter, TaskFilter,
 };
 use orquestrador_core::ids::{
-    Attempt, GroupName, HandlerName, QueueName, RequestId, SessionId, TaskId, Timestamp, UserName,
-    WorkerId,
+    Attempt, GroupName, HandlerName, QueueName, RequestId, SessionId, TaskId, Timestamp, TokenName,
+    UserName, WorkerId,
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
@@ -110,9 +110,19 @@ fn command() -> impl Strategy<Value = Command> {
             Command::Retry { request: REQUEST, owner, task, new }
         }),
         1 => (owner(), proptest::sample::select(&Role::ALL[..])).prop_map(|(user, role)| Command::AddUser {
-            request: REQUEST, token_hash: user.to_string(), user, role
+            request: REQUEST, token_hash: user.0.clone(), user, role
         }),
         1 => owner().prop_map(|user| Command::RemoveUser { request: REQUEST, user }),
+        1 => (owner(), token_name(), proptest::option::of(0..100_000u64), any::<bool>()).prop_map(
+            |(user, name, expires, replace)| {
+                let expires_at = expires.map(Timestamp);
+                let token = NewToken { hash: name.0.clone(), name, expires_at };
+                Command::IssueToken { request: REQUEST, user, token, replace }
+            }
+        ),
+        1 => (owner(), token_name()).prop_map(|(user, name)| Command::RevokeToken {
+            request: REQUEST, user, name
+        }),
         1 => Just(Command::Overview { request: REQUEST }),
         1 => (queue(), queue_change()).prop_map(|(queue, change)| Command::ChangeQueue {
             request: REQUEST, queue, change
@@ -313,6 +323,10 @@ fn reference() -> impl Strategy<Value = AttemptRef> {
 
 fn owner() -> impl Strategy<Value = UserName> {
     proptest::sample::select(&OWNERS[..]).prop_map(UserName::from)
+}
+
+fn token_name() -> impl Strategy<Value = TokenName> {
+    proptest::sample::select(&["main", "ci", "cd"][..]).prop_map(TokenName::from)
 }
 
 fn handler() -> impl Strategy<Value = HandlerName> {

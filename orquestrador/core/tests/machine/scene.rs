@@ -3,8 +3,8 @@
 mod words;
 
 use orquestrador_core::command::{
-    AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, Outcome, ReportedOutcome,
-    Role, Start, StateFilter, TaskFilter,
+    AttemptRef, ConnectWorker, Delivery, Failure, NewArray, NewTask, NewToken, Outcome,
+    ReportedOutcome, Role, Start, StateFilter, TaskFilter,
 };
 use orquestrador_core::effect::{
     ArraySnapshot, GroupSnapshot, Notice, QueueSnapshot, TaskSnapshot, UserSnapshot,
@@ -289,8 +289,28 @@ pub fn overview() -> Command {
 }
 
 pub fn add_user(user: &str, role: Role) -> Command {
-    let token_hash = format!("hash of {user}");
+    let token_hash = format!("hash of {user}").into();
     Command::AddUser { request: REQUEST, user: user.into(), token_hash, role }
+}
+
+pub fn issue_token(user: &str, name: &str, expires_at: Option<u64>) -> Command {
+    let expires_at = expires_at.map(Timestamp);
+    let token = NewToken { name: name.into(), hash: "hash".into(), expires_at };
+    Command::IssueToken { request: REQUEST, user: user.into(), token, replace: false }
+}
+
+/// In the place of the one of this name.
+pub fn rotate_token(user: &str, name: &str, expires_at: Option<u64>) -> Command {
+    match issue_token(user, name, expires_at) {
+        Command::IssueToken { request, user, token, replace: _ } => {
+            Command::IssueToken { request, user, token, replace: true }
+        }
+        other => other,
+    }
+}
+
+pub fn revoke_token(user: &str, name: &str) -> Command {
+    Command::RevokeToken { request: REQUEST, user: user.into(), name: name.into() }
 }
 
 pub fn remove_user(user: &str) -> Command {

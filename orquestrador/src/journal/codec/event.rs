@@ -262,7 +262,7 @@ fn to_kind(event: &Event) -> Kind {
         }
         Event::UserAdded { user, token_hash, role, at } => Kind::UserAdded(proto::UserAdded {
             user: user.to_string(),
-            token_hash: token_hash.clone(),
+            token_hash: token_hash.to_string(),
             admin: *role == Role::Admin,
             viewer: *role == Role::Viewer,
             at_ms: at.0,
@@ -270,6 +270,19 @@ fn to_kind(event: &Event) -> Kind {
         Event::UserRemoved { user } => {
             Kind::UserRemoved(proto::UserRemoved { user: user.to_string() })
         }
+        Event::TokenIssued { user, name, hash, expires_at, at } => {
+            Kind::TokenIssued(proto::TokenIssued {
+                user: user.to_string(),
+                name: name.to_string(),
+                token_hash: hash.to_string(),
+                expires_at_ms: expires_at.map(|at| at.0),
+                at_ms: at.0,
+            })
+        }
+        Event::TokenRevoked { user, name } => Kind::TokenRevoked(proto::TokenRevoked {
+            user: user.to_string(),
+            name: name.to_string(),
+        }),
     }
 }
 
@@ -470,7 +483,7 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
         },
         Kind::UserAdded(e) => Event::UserAdded {
             user: e.user.as_str().into(),
-            token_hash: e.token_hash,
+            token_hash: e.token_hash.into(),
             role: match (e.admin, e.viewer) {
                 (true, false) => Role::Admin,
                 (false, true) => Role::Viewer,
@@ -480,6 +493,16 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             at: Timestamp(e.at_ms),
         },
         Kind::UserRemoved(e) => Event::UserRemoved { user: e.user.as_str().into() },
+        Kind::TokenIssued(e) => Event::TokenIssued {
+            user: e.user.as_str().into(),
+            name: e.name.as_str().into(),
+            hash: e.token_hash.into(),
+            expires_at: e.expires_at_ms.map(Timestamp),
+            at: Timestamp(e.at_ms),
+        },
+        Kind::TokenRevoked(e) => {
+            Event::TokenRevoked { user: e.user.as_str().into(), name: e.name.as_str().into() }
+        }
     })
 }
 

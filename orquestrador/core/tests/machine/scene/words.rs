@@ -129,6 +129,11 @@ fn event(event: &Event) -> String {
         Event::ScheduleRemoved { name, .. } => format!("removed schedule {name}"),
         Event::UserAdded { user, role, .. } => format!("added {user} as {role:?}"),
         Event::UserRemoved { user } => format!("removed {user}"),
+        Event::TokenIssued { user, name, expires_at, .. } => {
+            let until = expires_at.map_or(String::new(), |at| format!(" until {}", at.0));
+            format!("{user} has token {name}{until}")
+        }
+        Event::TokenRevoked { user, name } => format!("{user} lost token {name}"),
     }
 }
 
@@ -243,6 +248,8 @@ fn answer(answer: &Answer) -> String {
         }
         Answer::UserAdded => "user added".to_owned(),
         Answer::UserRemoved => "user removed".to_owned(),
+        Answer::TokenIssued => "token issued".to_owned(),
+        Answer::TokenRevoked => "token revoked".to_owned(),
         Answer::Users { users, default_quota } => {
             let users: Vec<_> = users.iter().map(user).collect();
             let default = Some(default_quota).filter(|quota| **quota != Quota::default());
