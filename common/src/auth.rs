@@ -15,6 +15,20 @@ pub const DEMO_TOKEN: &str = "token_valido_123";
 /// The administrator of a cluster that has no user yet, with the token of `--admin-token-file`.
 pub const FIRST_ADMIN: &str = "admin";
 
+/// How a token that has a name begins: `mutirao.NAME.SECRET`.
+const TOKEN_PREFIX: &str = "mutirao.";
+
+/// The name of a token that was made by [`named_token`]; `None` of one that a user chose.
+pub fn token_name(token: &str) -> Option<&str> {
+    let (name, _) = token.strip_prefix(TOKEN_PREFIX)?.rsplit_once('.')?;
+    Some(name)
+}
+
+/// A token that says its name, so that no other one of the user has to be tried. `secret`: chance, without dots.
+pub fn named_token(name: &str, secret: &str) -> String {
+    format!("{TOKEN_PREFIX}{name}.{secret}")
+}
+
 /// A token; not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -86,6 +86,10 @@ error_codes! {
     NotAnOrchestrator = "NOT_AN_ORCHESTRATOR", Unimplemented, retry: false;
     /// User or token is missing or wrong.
     Unauthenticated = "UNAUTHENTICATED", Unauthenticated, retry: false;
+    /// The token was right, and has expired.
+    TokenExpired = "TOKEN_EXPIRED", Unauthenticated, retry: false;
+    /// Too many wrong tokens were shown; the status says how long to wait.
+    TooManyAttempts = "TOO_MANY_ATTEMPTS", ResourceExhausted, retry: false;
     /// The user may not do this.
     PermissionDenied = "PERMISSION_DENIED", PermissionDenied, retry: false;
     /// A field is wrong; the violations name it.
@@ -138,6 +142,12 @@ error_codes! {
     KeySpent = "KEY_SPENT", FailedPrecondition, retry: false;
     /// There is no such user.
     UserNotFound = "USER_NOT_FOUND", NotFound, retry: false;
+    /// The user has no token of this name.
+    TokenNotFound = "TOKEN_NOT_FOUND", NotFound, retry: false;
+    /// The user has a token of this name already.
+    TokenKnown = "TOKEN_EXISTS", AlreadyExists, retry: false;
+    /// The user has as many tokens as one may.
+    TooManyTokens = "TOO_MANY_TOKENS", FailedPrecondition, retry: false;
     /// The first user must be an administrator.
     FirstUserNotAdmin = "FIRST_USER_NOT_ADMIN", FailedPrecondition, retry: false;
     /// Other users would be left without an administrator.
@@ -166,6 +176,8 @@ error_codes! {
     DemoCredentials = "DEMO_CREDENTIALS", FailedPrecondition, retry: false;
     /// This orchestrator was not started with `--allow-drill`.
     DrillsOff = "DRILLS_OFF", FailedPrecondition, retry: false;
+    /// Nothing was done, because the orchestrator cannot log it; the message says why.
+    ActionsLogFailed = "ACTIONS_LOG_FAILED", FailedPrecondition, retry: false;
     /// A fault of ours.
     Internal = "INTERNAL", Internal, retry: false;
 }

@@ -13,14 +13,14 @@ use common::proto::{
     blob_service_server, synchronization_service_server, witness_service_server,
     worker_service_server,
 };
-use common::tls::{Caller, Role};
+use common::tls::{Caller, Connected, Role};
 use tonic::Status;
 
 use crate::blobs::PEER_KEY;
 
 /// Passes a request on, or answers it.
 pub async fn keep(request: Request, next: Next) -> Response {
-    let caller = request.extensions().get::<Caller>();
+    let caller = request.extensions().get::<Connected>().map(|connected| &connected.caller);
     match admit(caller, request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(status) => refusal(request.headers(), status),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -20,6 +21,26 @@ pub struct Meters {
     fenced: Counter,
     long_turns: Counter,
     shed: Counter,
+    refused_logins: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+/// Why somebody may not enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Wrong,
+    Expired,
+    Throttled,
+}
+
+impl Refusal {
+    fn label(self) -> [(&'static str, &'static str); 1] {
+        let word = match self {
+            Self::Wrong => "wrong",
+            Self::Expired => "expired",
+            Self::Throttled => "throttled",
+        };
+        [("reason", word)]
+    }
 }
 
 impl Default for Meters {
@@ -31,6 +52,7 @@ impl Default for Meters {
             fenced: Counter::default(),
             long_turns: Counter::default(),
             shed: Counter::default(),
+            refused_logins: Family::default(),
         }
     }
 }
@@ -65,6 +87,15 @@ impl Meters {
             "Requests for new work that were refused at once because too many waited",
             self.shed.clone(),
         );
+        for why in [Refusal::Wrong, Refusal::Expired, Refusal::Throttled] {
+            // Each is there from the beginning, at 0.
+            drop(self.refused_logins.get_or_create(&why.label()));
+        }
+        registry.register(
+            "logins_refused",
+            "Requests whose token was wrong, or expired, or not looked at after many wrong ones",
+            self.refused_logins.clone(),
+        );
     }
 
     pub fn appended(&self, took: Duration) {
@@ -81,6 +112,10 @@ impl Meters {
 
     pub fn long_turn(&self) {
         self.long_turns.inc();
+    }
+
+    pub fn refused_login(&self, why: Refusal) {
+        self.refused_logins.get_or_create(&why.label()).inc();
     }
 
     pub fn shed(&self) {

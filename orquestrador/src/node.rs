@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
+use crate::actions::Actions;
 use crate::blobs::store::Store as BlobStore;
 use crate::blobs::{self, Blobs};
 use crate::config::{Config, Kind};
@@ -267,8 +268,9 @@ async fn start(
         None if loopback => FirstUser::Demo,
         None => FirstUser::Nobody,
     };
-    let users = Users::new(first, rand::random());
     let (driver, queue) = DriverHandle::new();
+    let actions = Actions::open(&config.data_dir)?;
+    let users = Users::new(first, rand::random(), driver.meters().clone(), actions);
     let clock = SystemClock::default();
     let webhooks =
         Webhooks::new(config.webhooks.clone(), driver.clone(), clock.clone(), config.lang)?;

@@ -16,7 +16,7 @@ use common::messages::fault::Fault;
 use common::messages::worker::WorkerMessage as Line;
 use common::proto::{AttemptOutput, AttemptRef, Outcome};
 use common::shutdown::Signal;
-use common::tls::{self, Acceptor, Caller};
+use common::tls::{self, Acceptor, Caller, Connected};
 use rand::Rng as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -211,7 +211,7 @@ async fn serve_health(listener: TcpListener, acceptor: Option<Acceptor>) {
 /// Anybody may ask how it is, but not with a certificate that does not count, nor without TLS where there is some.
 fn admit(request: Request<()>) -> Result<Request<()>, Status> {
     let refused = |code, why: String| Err(grpc_status::status(code, why));
-    match request.extensions().get::<Caller>() {
+    match request.extensions().get::<Connected>().map(|connected| &connected.caller) {
         Some(Caller::Unasked | Caller::Anonymous | Caller::Known(_)) => Ok(request),
         Some(Caller::Plain) => {
             refused(ErrorCode::TlsRequired, "this port speaks TLS only: use https://".into())

@@ -132,6 +132,8 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::TlsFailed
         | ErrorCode::NotAnOrchestrator => exit::UNAVAILABLE,
         ErrorCode::Unauthenticated
+        | ErrorCode::TokenExpired
+        | ErrorCode::TooManyAttempts
         | ErrorCode::CertificateRequired
         | ErrorCode::CertificateRefused => exit::UNAUTHENTICATED,
         ErrorCode::TaskNotFound
@@ -143,6 +145,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::ScheduleNotFound
         | ErrorCode::WorkerNotFound
         | ErrorCode::UserNotFound
+        | ErrorCode::TokenNotFound
         | ErrorCode::BlobNotFound
         | ErrorCode::TailNotFound => exit::NOT_FOUND,
         ErrorCode::TailDamaged | ErrorCode::BlobDamaged => exit::BROKEN,
@@ -165,6 +168,9 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::BlobStoreRefused
         | ErrorCode::FirstUserNotAdmin
         | ErrorCode::LastAdmin
+        | ErrorCode::TokenKnown
+        | ErrorCode::TooManyTokens
+        | ErrorCode::ActionsLogFailed
         | ErrorCode::QueueFull
         | ErrorCode::QuotaTooSmall
         | ErrorCode::QuotaExceeded

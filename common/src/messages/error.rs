@@ -45,6 +45,12 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::Unauthenticated => {
             "Usuário ou token inválido; entre de novo com `cliente login`."
         }
+        ErrorCode::TokenExpired => {
+            "Este token expirou; peça outro a um administrador (cliente users tokens rotate)."
+        }
+        ErrorCode::TooManyAttempts => {
+            "Tokens errados demais; espere um pouco e tente de novo com o token certo."
+        }
         ErrorCode::PermissionDenied => "Seu papel não permite isto.",
         ErrorCode::DrillsOff => {
             "Ensaios estão desligados; inicie este orquestrador com --allow-drill."
@@ -117,7 +123,17 @@ fn portuguese(code: ErrorCode) -> &'static str {
         ErrorCode::FirstUserNotAdmin => {
             "O primeiro usuário precisa ser administrador; use --admin."
         }
-        ErrorCode::LastAdmin => "É o último administrador; nomeie outro antes de removê-lo.",
+        ErrorCode::LastAdmin => {
+            "Não restaria administrador com um token que não expira; nomeie outro antes."
+        }
+        ErrorCode::TokenNotFound => "Não há token com este nome; veja cliente users tokens list.",
+        ErrorCode::TokenKnown => {
+            "Já há um token com este nome; troque-o com cliente users tokens rotate."
+        }
+        ErrorCode::TooManyTokens => "Há tokens demais; revogue um antes.",
+        ErrorCode::ActionsLogFailed => {
+            "Nada foi feito: o orquestrador não consegue registrar a ação; veja o disco do diretório de dados."
+        }
         ErrorCode::QueueFull => "A fila está cheia; tente de novo em instantes.",
         ErrorCode::QuotaTooSmall => {
             "Isto é mais do que o usuário pode ter por terminar; divida-o em partes, ou peça outro limite: cliente users me."
@@ -166,6 +182,12 @@ fn english(code: ErrorCode) -> &'static str {
             "What answers at this address is no orchestrator, or one of another version; check the addresses."
         }
         ErrorCode::Unauthenticated => "Wrong user or token; log in again with `cliente login`.",
+        ErrorCode::TokenExpired => {
+            "This token has expired; ask an administrator for another one (cliente users tokens rotate)."
+        }
+        ErrorCode::TooManyAttempts => {
+            "Too many wrong tokens; wait a while and try again with the right one."
+        }
         ErrorCode::PermissionDenied => "Your role does not allow this.",
         ErrorCode::DrillsOff => "Drills are off; start this orchestrator with --allow-drill.",
         ErrorCode::InvalidArgument => "Bad request; mend what is named.",
@@ -234,7 +256,19 @@ fn english(code: ErrorCode) -> &'static str {
             "The cluster uses the demo credentials, which count only while everything is on loopback; first add an administrator: cliente users add NAME --admin."
         }
         ErrorCode::FirstUserNotAdmin => "The first user must be an administrator; use --admin.",
-        ErrorCode::LastAdmin => "This is the last administrator; name another one first.",
+        ErrorCode::LastAdmin => {
+            "No administrator with a token that does not expire would be left; name another one first."
+        }
+        ErrorCode::TokenNotFound => {
+            "There is no token of this name; see cliente users tokens list."
+        }
+        ErrorCode::TokenKnown => {
+            "There is a token of this name already; change it with cliente users tokens rotate."
+        }
+        ErrorCode::TooManyTokens => "There are too many tokens; revoke one first.",
+        ErrorCode::ActionsLogFailed => {
+            "Nothing was done: the orchestrator cannot log the action; see the disk of its data directory."
+        }
         ErrorCode::QueueFull => "The queue is full; try again shortly.",
         ErrorCode::QuotaTooSmall => {
             "This is more than the user may have unfinished; divide it, or ask for another limit: cliente users me."

@@ -1,6 +1,7 @@
 //! The connections of a port: with TLS or without, and what is known of whoever calls.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,7 +16,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::server::Connected;
 
 use super::{Certificate, Defect};
 
@@ -39,6 +39,15 @@ pub enum Caller {
     Known(Arc<Certificate>),
     /// Showed one that does not.
     Refused(Arc<Defect>),
+}
+
+/// A connection as services see it.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// Who is at the other end.
+    pub caller: Caller,
+    /// From where; `None` when the system could not tell.
+    pub address: Option<IpAddr>,
 }
 
 /// Secures the connections of a port.
@@ -131,11 +140,16 @@ async fn secured(
     None
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Caller;
+impl tonic::transport::server::Connected for Connection {
+    type ConnectInfo = Connected;
 
-    fn connect_info(&self) -> Caller {
-        self.caller.clone()
+    fn connect_info(&self) -> Connected {
+        let stream = match &self.stream {
+            Kind::Plain(stream) => stream,
+            Kind::Secured(stream) => stream.get_ref().0,
+        };
+        let address = stream.peer_addr().ok().map(|address| address.ip().to_canonical());
+        Connected { caller: self.caller.clone(), address }
     }
 }
 

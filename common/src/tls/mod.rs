@@ -24,7 +24,7 @@ use time::OffsetDateTime;
 
 use crate::messages::tls::TlsMessage;
 
-pub use accept::{Acceptor, Caller, Connection, incoming};
+pub use accept::{Acceptor, Caller, Connected, Connection, incoming};
 pub use certificate::{Certificate, Unreadable};
 pub(crate) use connect::Connector;
 pub use defect::{Defect, Failure};

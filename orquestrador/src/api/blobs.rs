@@ -15,14 +15,13 @@ use common::proto::{
 };
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use orquestrador_core::role::Standing;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::authenticate_here;
 use crate::blobs::store::{self, Store};
 use crate::blobs::{Blobs, LENGTH_KEY, PEER_KEY, is_member};
 use crate::driver::DriverHandle;
-use crate::users::{Access, Users};
+use crate::users::{Access, Asking, Users};
 
 /// Answers whoever may.
 pub struct Service {
@@ -42,14 +41,15 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<GetBlobResponse, Status>> + Send>
 impl Service {
     /// Whether it is the other orchestrator that calls, which any node answers from what it has; anybody else must have
     /// come to the principal.
-    async fn is_peer(&self, metadata: &MetadataMap, access: Access) -> Result<bool, Status> {
+    async fn is_peer(&self, asking: Asking<'_>) -> Result<bool, Status> {
+        let metadata = asking.metadata();
         let node = self.blobs.describe().await?;
         let is_member = is_member(metadata, &node)?;
         if is_member && metadata.contains_key(PEER_KEY) {
             return Ok(true);
         }
         if !is_member {
-            authenticate_here(&self.users, &self.driver, (metadata, access)).await?;
+            authenticate_here(&self.users, &self.driver, asking).await?;
         }
         match node.standing {
             Standing::Principal => Ok(false),
@@ -68,7 +68,7 @@ impl BlobService for Service {
         &self,
         request: Request<Streaming<PutBlobRequest>>,
     ) -> Result<Response<PutBlobResponse>, Status> {
-        let is_peer = self.is_peer(request.metadata(), Access::Change).await?;
+        let is_peer = self.is_peer(Asking::of(&request, Access::Change)).await?;
         let mut parts = request.into_inner();
         let first = parts.message().await?.and_then(|message| message.part);
         let Some(Part::Blob(named)) = first else { return Err(invalid("must come first", "blob")) };
@@ -97,7 +97,7 @@ impl BlobService for Service {
     type GetBlobStream = Chunks;
 
     async fn get_blob(&self, request: Request<GetBlobRequest>) -> Result<Response<Chunks>, Status> {
-        let is_peer = self.is_peer(request.metadata(), Access::Look).await?;
+        let is_peer = self.is_peer(Asking::of(&request, Access::Look)).await?;
         let GetBlobRequest { id, offset } = request.into_inner();
         let hash = hash("id", &id)?;
         let store = self.blobs.store.clone();
@@ -122,7 +122,7 @@ impl BlobService for Service {
         &self,
         request: Request<HasBlobsRequest>,
     ) -> Result<Response<HasBlobsResponse>, Status> {
-        let is_peer = self.is_peer(request.metadata(), Access::Look).await?;
+        let is_peer = self.is_peer(Asking::of(&request, Access::Look)).await?;
         let ids = request.into_inner().ids;
         if ids.len() > MAX_BLOBS {
             let why = format!("are {}, at most {MAX_BLOBS} are allowed", ids.len());

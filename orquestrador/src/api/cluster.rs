@@ -4,9 +4,11 @@ use common::grpc_status;
 use common::proto::cluster_service_server::ClusterService;
 use common::proto::{
     AddUserRequest, AddUserResponse, GetClusterRequest, GetClusterResponse, GetOwnUserRequest,
-    GetOwnUserResponse, ListUsersRequest, ListUsersResponse, ListWorkersRequest,
+    GetOwnUserResponse, IssueTokenRequest, IssueTokenResponse, ListTokensRequest,
+    ListTokensResponse, ListUsersRequest, ListUsersResponse, ListWorkersRequest,
     ListWorkersResponse, NodeRole, NodeStatus, PromoteRequest, PromoteResponse, RemoveUserRequest,
-    RemoveUserResponse, SetQuotaRequest, SetQuotaResponse, StateCount, User,
+    RemoveUserResponse, RevokeTokenRequest, RevokeTokenResponse, SetQuotaRequest, SetQuotaResponse,
+    StateCount, User,
 };
 use orquestrador_core::command::Role;
 use orquestrador_core::effect::{Overview, TaskState};
@@ -15,10 +17,14 @@ use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tonic::{Request, Response, Status};
 
-use super::{authenticate, authenticate_here, convert, rejected, unexpected, users, validate};
+use serde_json::{Value, json};
+
+use super::{
+    authenticate, authenticate_here, convert, rejected, tokens, unexpected, users, validate,
+};
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input, PeerDescription};
-use crate::users::{Access, Caller, FirstUser, Users};
+use crate::users::{Access, Asking, Caller, FirstUser, Users};
 
 /// Answers clients and operators.
 pub struct Service {
@@ -27,17 +33,23 @@ pub struct Service {
 }
 
 impl Service {
-    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        let look = (request.metadata(), Access::Look);
+    pub(super) async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let look = Asking::of(request, Access::Look);
         authenticate(&self.users, &self.driver, look).await
     }
 
-    async fn admin<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        let administer = (request.metadata(), Access::Administer);
-        authenticate(&self.users, &self.driver, administer).await
+    /// Does `work` for an administrator, and logs it.
+    async fn administer<T>(
+        &self,
+        asking: Asking<'_>,
+        about: Value,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<Response<T>, Status> {
+        authenticate(&self.users, &self.driver, asking).await?;
+        self.users.actions().record(asking, about, work).await.map(Response::new)
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         command: impl FnOnce(orquestrador_core::ids::RequestId) -> Command,
     ) -> Result<Answer, Status> {
@@ -60,7 +72,7 @@ impl ClusterService for Service {
         &self,
         request: Request<GetClusterRequest>,
     ) -> Result<Response<GetClusterResponse>, Status> {
-        let look = (request.metadata(), Access::Look);
+        let look = Asking::of(&request, Access::Look);
         authenticate_here(&self.users, &self.driver, look).await?;
         let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
         let overview = match node.standing {
@@ -88,9 +100,8 @@ impl ClusterService for Service {
         &self,
         request: Request<PromoteRequest>,
     ) -> Result<Response<PromoteResponse>, Status> {
-        let access = Access::Administer;
-        let caller =
-            authenticate_here(&self.users, &self.driver, (request.metadata(), access)).await?;
+        let asking = Asking::of(&request, Access::Administer("Promote"));
+        let caller = authenticate_here(&self.users, &self.driver, asking).await?;
         if !request.get_ref().force {
             let text =
                 "must be true: a promotion without the other node may drop acknowledged work";
@@ -98,44 +109,80 @@ impl ClusterService for Service {
         }
         tracing::info!(user = %caller.user, "promotion forced");
         let accept_incomplete = request.get_ref().accept_incomplete;
-        let epoch = self.driver.ask(|reply| Input::Promote { accept_incomplete, reply }).await??;
-        Ok(Response::new(PromoteResponse { epoch: epoch.0 }))
+        let about = json!({ "accept_incomplete": accept_incomplete });
+        let promote = async {
+            let promote = |reply| Input::Promote { accept_incomplete, reply };
+            let epoch = self.driver.ask(promote).await??;
+            Ok(Response::new(PromoteResponse { epoch: epoch.0 }))
+        };
+        self.users.actions().record(asking, about, promote).await
     }
 
     async fn add_user(
         &self,
         request: Request<AddUserRequest>,
     ) -> Result<Response<AddUserResponse>, Status> {
-        self.admin(&request).await?;
-        let body = request.into_inner();
-        validate::new_user(&body)?;
-        let user = UserName::from(body.user.as_str());
-        let role = users::role_of(&body)?;
-        let token_hash = self.users.hash(body.token).await?;
-        let add = |request| Command::AddUser { request, user, token_hash, role };
-        match self.ask(add).await? {
-            Answer::UserAdded => Ok(Response::new(AddUserResponse {})),
-            other => Err(unexpected(&other)),
-        }
+        let (asking, body) =
+            (Asking::of(&request, Access::Administer("AddUser")), request.get_ref());
+        let about =
+            json!({ "user": body.user, "role": body.role().as_str_name(), "admin": body.admin });
+        let add = async {
+            validate::new_user(body)?;
+            let user = UserName::from(body.user.as_str());
+            let role = users::role_of(body)?;
+            let token_hash = self.users.hash(body.token.clone()).await?.into();
+            let add = |request| Command::AddUser { request, user, token_hash, role };
+            match self.ask(add).await? {
+                Answer::UserAdded => Ok(AddUserResponse {}),
+                other => Err(unexpected(&other)),
+            }
+        };
+        self.administer(asking, about, add).await
     }
 
     async fn remove_user(
         &self,
         request: Request<RemoveUserRequest>,
     ) -> Result<Response<RemoveUserResponse>, Status> {
-        self.admin(&request).await?;
-        let user = UserName::from(request.get_ref().user.as_str());
-        match self.ask(|request| Command::RemoveUser { request, user }).await? {
-            Answer::UserRemoved => Ok(Response::new(RemoveUserResponse {})),
-            other => Err(unexpected(&other)),
-        }
+        let (asking, body) =
+            (Asking::of(&request, Access::Administer("RemoveUser")), request.get_ref());
+        let user = UserName::from(body.user.as_str());
+        let remove = async {
+            match self.ask(|request| Command::RemoveUser { request, user }).await? {
+                Answer::UserRemoved => Ok(RemoveUserResponse {}),
+                other => Err(unexpected(&other)),
+            }
+        };
+        self.administer(asking, json!({ "user": body.user }), remove).await
+    }
+
+    async fn issue_token(
+        &self,
+        request: Request<IssueTokenRequest>,
+    ) -> Result<Response<IssueTokenResponse>, Status> {
+        tokens::issue(self, &request).await
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<RevokeTokenRequest>,
+    ) -> Result<Response<RevokeTokenResponse>, Status> {
+        tokens::revoke(self, &request).await
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<ListTokensRequest>,
+    ) -> Result<Response<ListTokensResponse>, Status> {
+        tokens::list(self, &request).await
     }
 
     async fn list_users(
         &self,
         request: Request<ListUsersRequest>,
     ) -> Result<Response<ListUsersResponse>, Status> {
-        self.admin(&request).await?;
+        let asking = Asking::of(&request, Access::Administer("ListUsers"));
+        authenticate(&self.users, &self.driver, asking).await?;
         match self.ask(|request| Command::ListUsers { request }).await? {
             Answer::Users { users, default_quota } => {
                 let (users, others): (Vec<_>, Vec<_>) =
@@ -154,26 +201,29 @@ impl ClusterService for Service {
         &self,
         request: Request<SetQuotaRequest>,
     ) -> Result<Response<SetQuotaResponse>, Status> {
-        self.admin(&request).await?;
-        let body = request.into_inner();
-        let change = users::quota_change(&body)?;
-        let user = body.user.as_deref().map(UserName::from);
-        let first = self.users.first().and_then(FirstUser::name).map(UserName::from);
-        let change = |request| Command::ChangeQuota { request, user, first, change };
-        match self.ask(change).await? {
-            Answer::Users { users, default_quota } => Ok(Response::new(SetQuotaResponse {
-                user: users.first().map(users::user),
-                default_quota: Some(users::quota(default_quota)),
-            })),
-            other => Err(unexpected(&other)),
-        }
+        let (asking, body) =
+            (Asking::of(&request, Access::Administer("SetQuota")), request.get_ref());
+        let change = async {
+            let change = users::quota_change(body)?;
+            let user = body.user.as_deref().map(UserName::from);
+            let first = self.users.first().and_then(FirstUser::name).map(UserName::from);
+            let change = |request| Command::ChangeQuota { request, user, first, change };
+            match self.ask(change).await? {
+                Answer::Users { users, default_quota } => Ok(SetQuotaResponse {
+                    user: users.first().map(users::user),
+                    default_quota: Some(users::quota(default_quota)),
+                }),
+                other => Err(unexpected(&other)),
+            }
+        };
+        self.administer(asking, users::about_quota(body), change).await
     }
 
     async fn get_own_user(
         &self,
         request: Request<GetOwnUserRequest>,
     ) -> Result<Response<GetOwnUserResponse>, Status> {
-        let Caller { user, role } = self.caller(&request).await?;
+        let Caller { user, role, until: _ } = self.caller(&request).await?;
         match self.ask(|request| Command::QueryUser { request, user }).await? {
             Answer::User { user } => {
                 // The demo's user is not in the state.

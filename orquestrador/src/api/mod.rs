@@ -8,6 +8,7 @@ pub mod operator;
 pub mod queues;
 pub mod schedules;
 pub mod tasks;
+mod tokens;
 mod users;
 pub mod validate;
 pub mod webhooks;
@@ -20,11 +21,10 @@ use orquestrador_core::ids::UserName;
 use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command, Rejection};
 use tonic::Status;
-use tonic::metadata::MetadataMap;
 
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
-use crate::users::{Access, Caller, Users};
+use crate::users::{Access, Asking, Caller, Users};
 
 /// Who asks the principal. A refusal is an answer like any other: only a principal gives it, and only one that
 /// still is; whoever added the user may have spoken to another one.
@@ -34,15 +34,30 @@ use crate::users::{Access, Caller, Users};
 pub async fn authenticate(
     users: &Users,
     driver: &DriverHandle,
-    (metadata, access): (&MetadataMap, Access),
+    asking: Asking<'_>,
 ) -> Result<Caller, Status> {
-    let refusal = match users.authenticate(metadata, access).await {
-        Ok(caller) => return Ok(caller),
+    let refusal = match users.authenticate(asking).await {
+        Ok(caller) => return logged(users, asking, caller).await,
         Err(refusal) => refusal,
     };
     let _turn = users.confirming().await;
     confirm_office(driver).await?;
-    Err(refusal)
+    Err(logged_refusal(users, asking, refusal).await)
+}
+
+async fn logged(users: &Users, asking: Asking<'_>, caller: Caller) -> Result<Caller, Status> {
+    if asking.access == Access::Change && asking.acting_as().is_some() {
+        users.actions().acting(asking).await?;
+    }
+    Ok(caller)
+}
+
+async fn logged_refusal(users: &Users, asking: Asking<'_>, refusal: Status) -> Status {
+    let code = grpc_status::meaning(&refusal).code;
+    if code == ErrorCode::PermissionDenied && asking.access != Access::Look {
+        users.actions().refused(asking, code).await;
+    }
+    refusal
 }
 
 /// A read of nothing.
@@ -64,10 +79,10 @@ pub async fn confirm_office(driver: &DriverHandle) -> Result<(), Status> {
 pub async fn authenticate_here(
     users: &Users,
     driver: &DriverHandle,
-    (metadata, access): (&MetadataMap, Access),
+    asking: Asking<'_>,
 ) -> Result<Caller, Status> {
-    let refusal = match users.authenticate(metadata, access).await {
-        Ok(caller) => return Ok(caller),
+    let refusal = match users.authenticate(asking).await {
+        Ok(caller) => return logged(users, asking, caller).await,
         Err(refusal) => refusal,
     };
     let _turn = users.confirming().await;
@@ -76,8 +91,13 @@ pub async fn authenticate_here(
         Standing::Unfounded | Standing::Learner => {
             Err(grpc_status::not_primary(node.principal.as_deref()))
         }
-        Standing::Principal => confirm_office(driver).await.and(Err(refusal)),
-        Standing::Standby | Standing::Waiting | Standing::Elected => Err(refusal),
+        Standing::Principal => {
+            confirm_office(driver).await?;
+            Err(logged_refusal(users, asking, refusal).await)
+        }
+        Standing::Standby | Standing::Waiting | Standing::Elected => {
+            Err(logged_refusal(users, asking, refusal).await)
+        }
     }
 }
 
@@ -111,6 +131,9 @@ pub fn rejected(rejection: &Rejection) -> Status {
             return grpc_status::later(ErrorCode::RateLimited, rejection.to_string(), after);
         }
         Rejection::UserNotFound => ErrorCode::UserNotFound,
+        Rejection::TokenNotFound { .. } => ErrorCode::TokenNotFound,
+        Rejection::TokenKnown { .. } => ErrorCode::TokenKnown,
+        Rejection::TooManyTokens { .. } => ErrorCode::TooManyTokens,
         Rejection::FirstUserNotAdmin => ErrorCode::FirstUserNotAdmin,
         Rejection::LastAdmin => ErrorCode::LastAdmin,
         Rejection::TooManyUsers => ErrorCode::QueueFull,

@@ -23,6 +23,7 @@ use orquestrador_core::ids::{Epoch, Index, UserName, WorkerId};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
 use orquestrador_core::{Answer, Command, Limits};
 use orquestrador_wire::view_to_proto;
+use serde_json::{Value, json};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
@@ -36,7 +37,7 @@ use crate::journal::Journal;
 use crate::node::{self, End};
 use crate::peer::Peer;
 use crate::tails;
-use crate::users::{Access, Users};
+use crate::users::{Access, Asking, Users};
 
 /// How long the standby may take to become principal.
 const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,9 +61,136 @@ pub struct Service {
 }
 
 impl Service {
-    async fn admin<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let administer = (request.metadata(), Access::Administer);
-        authenticate_here(&self.users, &self.driver, administer).await.map(drop)
+    /// For who looks, and changes nothing.
+    async fn admin<T>(&self, request: &Request<T>, call: &'static str) -> Result<(), Status> {
+        let asking = Asking::of(request, Access::Administer(call));
+        authenticate_here(&self.users, &self.driver, asking).await.map(drop)
+    }
+
+    /// Does `work` for an administrator, and logs it.
+    async fn administer<T>(
+        &self,
+        asking: Asking<'_>,
+        about: Value,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<Response<T>, Status> {
+        authenticate_here(&self.users, &self.driver, asking).await?;
+        self.users.actions().record(asking, about, work).await.map(Response::new)
+    }
+}
+
+impl Service {
+    /// Workers first, then both orchestrators.
+    async fn shut_down(&self, within_ms: u32) -> Result<ShutdownResponse, Status> {
+        let limit = Duration::from_millis(within_ms.into());
+        let deadline = tokio::time::Instant::now() + limit;
+        // Refuses where this is not the principal.
+        let mut overview = cluster::overview(&self.driver).await?;
+        self.driver.send(Input::StopWorkers { within_ms }).await?;
+        let busy = |overview: &Overview| -> u64 {
+            overview.workers.iter().map(|worker| u64::from(worker.busy)).sum()
+        };
+        let mut interrupted = busy(&overview);
+        while overview.workers.iter().any(|worker| worker.connected)
+            && tokio::time::Instant::now() < deadline + LEAVE
+        {
+            // What runs when their time is up they stop, and give back.
+            if tokio::time::Instant::now() < deadline {
+                interrupted = busy(&overview);
+            }
+            tokio::time::sleep(WORKERS_POLL).await;
+            overview = cluster::overview(&self.driver).await?;
+        }
+        if tokio::time::Instant::now() < deadline {
+            interrupted = 0;
+        }
+        self.driver.send(Input::Farewell { tell_the_other: true }).await?;
+        self.end.soon();
+        Ok(ShutdownResponse { interrupted })
+    }
+
+    async fn stop_worker(
+        &self,
+        DrainWorkerRequest { worker_id, timeout_ms: within_ms }: DrainWorkerRequest,
+    ) -> Result<DrainWorkerResponse, Status> {
+        // Refuses where this is not the principal.
+        let overview = cluster::overview(&self.driver).await?;
+        let worker = WorkerId::from(worker_id.as_str());
+        let stop = |reply| Input::StopWorker { worker: worker.clone(), within_ms, reply };
+        let is_there = self.driver.ask(stop).await?;
+        match overview.workers.iter().find(|known| known.worker == worker) {
+            Some(known) if is_there => Ok(DrainWorkerResponse { busy: known.busy }),
+            Some(_) | None => {
+                let text = format!("no worker {worker_id} is connected");
+                Err(grpc_status::status(ErrorCode::WorkerNotFound, text))
+            }
+        }
+    }
+
+    async fn move_peer(&self, address: &str) -> Result<ReplacePeerResponse, Status> {
+        let refused = |why: String| grpc_status::invalid([("address".to_owned(), why)]);
+        let address: Endpoint = address.parse().map_err(|error| refused(format!("{error}")))?;
+        let address =
+            self.peer.callable(&address).map_err(|problem| refused(problem.to_string()))?;
+        let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
+        if node.standing != Standing::Principal {
+            return Err(grpc_status::not_primary(node.principal.as_deref()));
+        }
+        let is_loopback = place_of_peer(&address, &node.own_address).await?;
+        let loopback = self.own_loopback && is_loopback;
+        let (peer, new) = (self.peer.clone(), address.clone());
+        let keep = Box::new(move || peer.replace(new));
+        let moved = Moved { address: address.to_string(), loopback, keep };
+        self.driver.ask(|reply| Input::MovePeer { moved, reply }).await??;
+        Ok(ReplacePeerResponse {})
+    }
+
+    async fn submit_again(&self, tasks: Vec<TailTask>) -> Result<ResubmitResponse, Status> {
+        let mut of_owners: BTreeMap<String, Vec<NewWork>> = BTreeMap::new();
+        let mut all = 0;
+        for TailTask { owner, task, array, except } in tasks {
+            let work = of_owners.entry(owner).or_default();
+            if let Some(array) = array {
+                work.push(NewWork::Array(validate::part_of_array(array, except)?));
+            }
+            if let Some(task) = task {
+                work.push(NewWork::Task(validate::new_task(Some(task))?));
+            }
+        }
+        for (owner, work) in of_owners {
+            let owner = UserName::from(owner.as_str());
+            // The worker that offered its handler may be known to the other history only.
+            let allow_unknown_handler = true;
+            let submit =
+                |request| Command::SubmitFlow { request, owner, work, allow_unknown_handler };
+            match self.driver.call(submit).await?.answer.map_err(|r| rejected(&r))? {
+                Answer::FlowSubmitted { tasks, .. } => {
+                    all += u32::try_from(tasks).unwrap_or(u32::MAX);
+                }
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(ResubmitResponse { accepted: all })
+    }
+
+    fn misbehave(&self, kind: Option<&drill_request::Kind>) -> Result<DrillResponse, Status> {
+        if !self.allow_drill {
+            let why = "this orchestrator was started without --allow-drill";
+            return Err(grpc_status::status(ErrorCode::DrillsOff, why));
+        }
+        let done = match kind {
+            Some(drill_request::Kind::Check(true)) => Ok(()),
+            Some(drill_request::Kind::Kill(true)) => drill::kill(),
+            Some(drill_request::Kind::PauseMs(ms)) => {
+                drill::pause(Duration::from_millis((*ms).into()))
+            }
+            Some(drill_request::Kind::Kill(false) | drill_request::Kind::Check(false)) | None => {
+                let text = "must be kill, a pause or a check".to_owned();
+                return Err(grpc_status::invalid([("kind".to_owned(), text)]));
+            }
+        };
+        done.map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
+        Ok(DrillResponse {})
     }
 }
 
@@ -138,103 +266,56 @@ impl OperatorService for Service {
         &self,
         request: Request<SwitchoverRequest>,
     ) -> Result<Response<SwitchoverResponse>, Status> {
-        self.admin(&request).await?;
+        let asking = Asking::of(&request, Access::Administer("Switchover"));
         let from = Epoch(request.get_ref().from_epoch);
-        let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
-        if from != Epoch(0) && node.standing == Standing::Principal && node.epoch > from {
-            return Ok(Response::new(SwitchoverResponse { epoch: node.epoch.0 }));
-        }
-        let driver = self.driver.clone();
-        // To its end, even if the operator leaves: half a switch-over keeps everybody waiting.
-        let switched = tokio::spawn(switch_over(driver)).await;
-        let epoch = switched
-            .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))??;
-        Ok(Response::new(SwitchoverResponse { epoch: epoch.0 }))
+        let switch = async {
+            let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
+            if from != Epoch(0) && node.standing == Standing::Principal && node.epoch > from {
+                return Ok(SwitchoverResponse { epoch: node.epoch.0 });
+            }
+            let driver = self.driver.clone();
+            // To its end, even if the operator leaves: half a switch-over keeps everybody waiting.
+            let switched = tokio::spawn(switch_over(driver)).await;
+            let epoch = switched
+                .map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))??;
+            Ok(SwitchoverResponse { epoch: epoch.0 })
+        };
+        self.administer(asking, json!({ "from_epoch": from.0 }), switch).await
     }
 
     async fn shutdown(
         &self,
         request: Request<ShutdownRequest>,
     ) -> Result<Response<ShutdownResponse>, Status> {
-        self.admin(&request).await?;
+        let asking = Asking::of(&request, Access::Administer("Shutdown"));
         let within_ms = request.get_ref().timeout_ms;
-        let limit = Duration::from_millis(within_ms.into());
-        let deadline = tokio::time::Instant::now() + limit;
-        // Refuses where this is not the principal.
-        let mut overview = cluster::overview(&self.driver).await?;
-        self.driver.send(Input::StopWorkers { within_ms }).await?;
-        let busy = |overview: &Overview| -> u64 {
-            overview.workers.iter().map(|worker| u64::from(worker.busy)).sum()
-        };
-        let mut interrupted = busy(&overview);
-        while overview.workers.iter().any(|worker| worker.connected)
-            && tokio::time::Instant::now() < deadline + LEAVE
-        {
-            // What runs when their time is up they stop, and give back.
-            if tokio::time::Instant::now() < deadline {
-                interrupted = busy(&overview);
-            }
-            tokio::time::sleep(WORKERS_POLL).await;
-            overview = cluster::overview(&self.driver).await?;
-        }
-        if tokio::time::Instant::now() < deadline {
-            interrupted = 0;
-        }
-        self.driver.send(Input::Farewell { tell_the_other: true }).await?;
-        self.end.soon();
-        Ok(Response::new(ShutdownResponse { interrupted }))
+        self.administer(asking, json!({ "timeout_ms": within_ms }), self.shut_down(within_ms)).await
     }
 
     async fn drain_worker(
         &self,
         request: Request<DrainWorkerRequest>,
     ) -> Result<Response<DrainWorkerResponse>, Status> {
-        self.admin(&request).await?;
-        let DrainWorkerRequest { worker_id, timeout_ms: within_ms } = request.into_inner();
-        // Refuses where this is not the principal.
-        let overview = cluster::overview(&self.driver).await?;
-        let worker = WorkerId::from(worker_id.as_str());
-        let stop = |reply| Input::StopWorker { worker: worker.clone(), within_ms, reply };
-        let is_there = self.driver.ask(stop).await?;
-        match overview.workers.iter().find(|known| known.worker == worker) {
-            Some(known) if is_there => Ok(Response::new(DrainWorkerResponse { busy: known.busy })),
-            Some(_) | None => {
-                let text = format!("no worker {worker_id} is connected");
-                Err(grpc_status::status(ErrorCode::WorkerNotFound, text))
-            }
-        }
+        let asking = Asking::of(&request, Access::Administer("DrainWorker"));
+        let body = request.get_ref();
+        let about = json!({ "worker_id": body.worker_id, "timeout_ms": body.timeout_ms });
+        self.administer(asking, about, self.stop_worker(body.clone())).await
     }
 
     async fn replace_peer(
         &self,
         request: Request<ReplacePeerRequest>,
     ) -> Result<Response<ReplacePeerResponse>, Status> {
-        self.admin(&request).await?;
-        let address: Endpoint =
-            request.get_ref().address.parse().map_err(|error| {
-                grpc_status::invalid([("address".to_owned(), format!("{error}"))])
-            })?;
-        let address = self.peer.callable(&address).map_err(|problem| {
-            grpc_status::invalid([("address".to_owned(), problem.to_string())])
-        })?;
-        let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
-        if node.standing != Standing::Principal {
-            return Err(grpc_status::not_primary(node.principal.as_deref()));
-        }
-        let is_loopback = place_of_peer(&address, &node.own_address).await?;
-        let loopback = self.own_loopback && is_loopback;
-        let (peer, new) = (self.peer.clone(), address.clone());
-        let keep = Box::new(move || peer.replace(new));
-        let moved = Moved { address: address.to_string(), loopback, keep };
-        self.driver.ask(|reply| Input::MovePeer { moved, reply }).await??;
-        Ok(Response::new(ReplacePeerResponse {}))
+        let asking = Asking::of(&request, Access::Administer("ReplacePeer"));
+        let address = &request.get_ref().address;
+        self.administer(asking, json!({ "address": address }), self.move_peer(address)).await
     }
 
     async fn explain_cluster(
         &self,
         request: Request<ExplainClusterRequest>,
     ) -> Result<Response<ExplainClusterResponse>, Status> {
-        self.admin(&request).await?;
+        self.admin(&request, "ExplainCluster").await?;
         let explanation = self.driver.ask(|reply| Input::Explain { reply }).await?;
         Ok(Response::new(explain(explanation)))
     }
@@ -243,7 +324,7 @@ impl OperatorService for Service {
         &self,
         request: Request<AuditJournalRequest>,
     ) -> Result<Response<AuditJournalResponse>, Status> {
-        self.admin(&request).await?;
+        self.admin(&request, "AuditJournal").await?;
         let AuditJournalRequest { at_index, task_ids } = request.into_inner();
         let asked = task_ids.iter().map(|id| validate::task_id("task_ids", id));
         let asked = asked.collect::<Result<_, _>>()?;
@@ -281,7 +362,7 @@ impl OperatorService for Service {
         &self,
         request: Request<ListTailsRequest>,
     ) -> Result<Response<ListTailsResponse>, Status> {
-        self.admin(&request).await?;
+        self.admin(&request, "ListTails").await?;
         let tails = self.blocking(|journal| tails::list(journal.path())).await?;
         Ok(Response::new(ListTailsResponse {
             tails: tails.into_iter().map(convert::tail).collect(),
@@ -292,7 +373,7 @@ impl OperatorService for Service {
         &self,
         request: Request<ReadTailRequest>,
     ) -> Result<Response<Tasks>, Status> {
-        self.admin(&request).await?;
+        self.admin(&request, "ReadTail").await?;
         let name = request.into_inner().name;
         let tasks = self.blocking(move |journal| tails::read(journal.path(), &name)).await?;
         let parts = tails::parts(tasks, MAX_MESSAGE_BYTES / 2);
@@ -304,56 +385,19 @@ impl OperatorService for Service {
         &self,
         request: Request<ResubmitRequest>,
     ) -> Result<Response<ResubmitResponse>, Status> {
-        self.admin(&request).await?;
-        let mut of_owners: BTreeMap<String, Vec<NewWork>> = BTreeMap::new();
-        let mut all = 0;
-        for TailTask { owner, task, array, except } in request.into_inner().tasks {
-            let work = of_owners.entry(owner).or_default();
-            if let Some(array) = array {
-                work.push(NewWork::Array(validate::part_of_array(array, except)?));
-            }
-            if let Some(task) = task {
-                work.push(NewWork::Task(validate::new_task(Some(task))?));
-            }
-        }
-        for (owner, work) in of_owners {
-            let owner = UserName::from(owner.as_str());
-            // The worker that offered its handler may be known to the other history only.
-            let allow_unknown_handler = true;
-            let submit =
-                |request| Command::SubmitFlow { request, owner, work, allow_unknown_handler };
-            match self.driver.call(submit).await?.answer.map_err(|r| rejected(&r))? {
-                Answer::FlowSubmitted { tasks, .. } => {
-                    all += u32::try_from(tasks).unwrap_or(u32::MAX);
-                }
-                other => return Err(unexpected(&other)),
-            }
-        }
-        Ok(Response::new(ResubmitResponse { accepted: all }))
+        let asking = Asking::of(&request, Access::Administer("Resubmit"));
+        let tasks = request.get_ref().tasks.clone();
+        self.administer(asking, json!({ "tasks": tasks.len() }), self.submit_again(tasks)).await
     }
 
     async fn drill(
         &self,
         request: Request<DrillRequest>,
     ) -> Result<Response<DrillResponse>, Status> {
-        self.admin(&request).await?;
-        if !self.allow_drill {
-            let why = "this orchestrator was started without --allow-drill";
-            return Err(grpc_status::status(ErrorCode::DrillsOff, why));
-        }
-        let done = match request.into_inner().kind {
-            Some(drill_request::Kind::Check(true)) => Ok(()),
-            Some(drill_request::Kind::Kill(true)) => drill::kill(),
-            Some(drill_request::Kind::PauseMs(ms)) => {
-                drill::pause(Duration::from_millis(ms.into()))
-            }
-            Some(drill_request::Kind::Kill(false) | drill_request::Kind::Check(false)) | None => {
-                let text = "must be kill, a pause or a check".to_owned();
-                return Err(grpc_status::invalid([("kind".to_owned(), text)]));
-            }
-        };
-        done.map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))?;
-        Ok(Response::new(DrillResponse {}))
+        let asking = Asking::of(&request, Access::Administer("Drill"));
+        let kind = request.get_ref().kind.as_ref();
+        let about = json!({ "kind": kind.map(|kind| format!("{kind:?}")) });
+        self.administer(asking, about, async { self.misbehave(kind) }).await
     }
 }
 

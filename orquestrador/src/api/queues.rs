@@ -9,11 +9,12 @@ use common::proto::{
 use orquestrador_core::command::QueueChange;
 use orquestrador_core::ids::{QueueName, RequestId};
 use orquestrador_core::{Answer, Command};
+use serde_json::{Value, json};
 use tonic::{Request, Response, Status};
 
 use super::{authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
-use crate::users::{Access, Caller, Users};
+use crate::users::{Access, Asking, Users};
 
 /// The most that a queue may weigh.
 const MAX_WEIGHT: u32 = 1_000;
@@ -25,8 +26,15 @@ pub struct Service {
 }
 
 impl Service {
-    async fn caller<T>(&self, request: &Request<T>, access: Access) -> Result<Caller, Status> {
-        authenticate(&self.users, &self.driver, (request.metadata(), access)).await
+    /// Does `work` for an administrator, and logs it.
+    async fn administer<T>(
+        &self,
+        asking: Asking<'_>,
+        about: Value,
+        work: impl Future<Output = Result<T, Status>>,
+    ) -> Result<Response<T>, Status> {
+        authenticate(&self.users, &self.driver, asking).await?;
+        self.users.actions().record(asking, about, work).await.map(Response::new)
     }
 
     async fn ask(&self, command: impl FnOnce(RequestId) -> Command) -> Result<Answer, Status> {
@@ -40,7 +48,7 @@ impl QueueService for Service {
         &self,
         request: Request<ListQueuesRequest>,
     ) -> Result<Response<ListQueuesResponse>, Status> {
-        self.caller(&request, Access::Look).await?;
+        authenticate(&self.users, &self.driver, Asking::of(&request, Access::Look)).await?;
         match self.ask(|request| Command::ListQueues { request }).await? {
             Answer::Queues { queues } => {
                 let queues = queues.iter().map(convert::queue).collect();
@@ -54,31 +62,39 @@ impl QueueService for Service {
         &self,
         request: Request<ChangeQueueRequest>,
     ) -> Result<Response<ChangeQueueResponse>, Status> {
-        self.caller(&request, Access::Administer).await?;
-        let body = request.into_inner();
-        let queue = queue_name(&body.name)?;
-        let change = queue_change(&body)?;
-        match self.ask(|request| Command::ChangeQueue { request, queue, change }).await? {
-            Answer::Queues { queues } => {
-                let queue = queues.first().map(convert::queue);
-                Ok(Response::new(ChangeQueueResponse { queue }))
+        let (asking, body) =
+            (Asking::of(&request, Access::Administer("ChangeQueue")), request.get_ref());
+        let about = json!({
+            "queue": body.name, "weight": body.weight, "max_running": body.max_running,
+            "paused": body.paused,
+        });
+        let change = async {
+            let queue = queue_name(&body.name)?;
+            let change = queue_change(body)?;
+            match self.ask(|request| Command::ChangeQueue { request, queue, change }).await? {
+                Answer::Queues { queues } => {
+                    Ok(ChangeQueueResponse { queue: queues.first().map(convert::queue) })
+                }
+                other => Err(unexpected(&other)),
             }
-            other => Err(unexpected(&other)),
-        }
+        };
+        self.administer(asking, about, change).await
     }
 
     async fn purge_queue(
         &self,
         request: Request<PurgeQueueRequest>,
     ) -> Result<Response<PurgeQueueResponse>, Status> {
-        self.caller(&request, Access::Administer).await?;
-        let queue = queue_name(&request.get_ref().name)?;
-        match self.ask(|request| Command::PurgeQueue { request, queue }).await? {
-            Answer::Purged { cancelled, left } => {
-                Ok(Response::new(PurgeQueueResponse { cancelled, left }))
+        let (asking, name) =
+            (Asking::of(&request, Access::Administer("PurgeQueue")), &request.get_ref().name);
+        let purge = async {
+            let queue = queue_name(name)?;
+            match self.ask(|request| Command::PurgeQueue { request, queue }).await? {
+                Answer::Purged { cancelled, left } => Ok(PurgeQueueResponse { cancelled, left }),
+                other => Err(unexpected(&other)),
             }
-            other => Err(unexpected(&other)),
-        }
+        };
+        self.administer(asking, json!({ "queue": name }), purge).await
     }
 }
 

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 use super::validate::schedule_name;
 use super::{authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
-use crate::users::{Access, Users};
+use crate::users::{Access, Asking, Users};
 use crate::webhooks::Webhooks;
 
 /// Firings that are told of one schedule.
@@ -33,8 +33,8 @@ pub struct Service {
 
 impl Service {
     async fn owner<T>(&self, request: Request<T>, access: Access) -> Result<(UserName, T), Status> {
-        let from = (request.metadata(), access);
-        let caller = authenticate(&self.users, &self.driver, from).await?;
+        let asking = Asking::of(&request, access);
+        let caller = authenticate(&self.users, &self.driver, asking).await?;
         Ok((caller.user, request.into_inner()))
     }
 

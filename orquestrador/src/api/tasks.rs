@@ -37,7 +37,7 @@ use crate::driver::input::{Input, Watched, Watcher};
 use crate::journal::Journal;
 use crate::output::{Heard, Outputs};
 use crate::task_history::history;
-use crate::users::{Access, Caller, Users};
+use crate::users::{Access, Asking, Caller, Users};
 use crate::webhooks::Webhooks;
 
 /// Of a payload that is shown with its task.
@@ -65,8 +65,8 @@ impl Service {
     }
 
     async fn caller<T>(&self, request: Request<T>, access: Access) -> Result<(Caller, T), Status> {
-        let from = (request.metadata(), access);
-        let caller = authenticate(&self.users, &self.driver, from).await?;
+        let asking = Asking::of(&request, access);
+        let caller = authenticate(&self.users, &self.driver, asking).await?;
         Ok((caller, request.into_inner()))
     }
 

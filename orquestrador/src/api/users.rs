@@ -4,6 +4,7 @@ use common::{grpc_status, proto};
 use orquestrador_core::command::{NewLimits, QuotaChange, Role};
 use orquestrador_core::effect::UserSnapshot;
 use orquestrador_core::quota::{Quota, Usage};
+use serde_json::{Value, json};
 use tonic::Status;
 
 use super::validate;
@@ -53,6 +54,16 @@ pub fn quota(quota: Quota) -> proto::Quota {
 fn usage(usage: Usage) -> proto::Usage {
     let Usage { active, bytes, running, held } = usage;
     proto::Usage { active, bytes, running: running.saturating_add(held) }
+}
+
+/// For the log of actions; what is left out stays.
+pub fn about_quota(request: &proto::SetQuotaRequest) -> Value {
+    let proto::SetQuotaRequest { user, max_active, max_bytes, max_running, submit_rate, clear } =
+        request;
+    json!({
+        "user": user, "max_active": max_active, "max_bytes": max_bytes, "max_running": max_running,
+        "submit_rate": submit_rate, "clear": clear,
+    })
 }
 
 /// # Errors

@@ -6,6 +6,7 @@ mod terms;
 
 use std::collections::BTreeMap;
 
+use common::auth::token_name;
 use common::blobs::{MAX_BLOB_BYTES, MAX_BLOBS};
 use common::grpc_status;
 use common::proto;
@@ -14,7 +15,7 @@ use orquestrador_core::content::{self, Content};
 use orquestrador_core::effect::TaskState;
 use orquestrador_core::ids::{
     Attempt, Blob, BlobId, BlobRef, GroupName, HandlerName, ProcessId, SessionId, TaskId,
-    Timestamp, WorkerId,
+    Timestamp, TokenName, WorkerId,
 };
 use tonic::Status;
 use uuid::Uuid;
@@ -482,6 +483,9 @@ pub fn new_user(request: &proto::AddUserRequest) -> Result<(), Status> {
     }
     if !request.token.bytes().all(|b| b.is_ascii_graphic()) {
         violations.add("token", "must be visible ASCII characters");
+    }
+    if token_name(&request.token).is_some_and(|name| name != TokenName::MAIN) {
+        violations.add("token", "must not look like a token of a name other than `main`");
     }
     violations.or(())
 }

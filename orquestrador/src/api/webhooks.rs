@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::{authenticate, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
-use crate::users::{Access, Users};
+use crate::users::{Access, Asking, Users};
 
 /// Answers clients.
 pub struct Service {
@@ -29,8 +29,8 @@ impl Service {
         request: &Request<T>,
         access: Access,
     ) -> Result<Option<UserName>, Status> {
-        let from = (request.metadata(), access);
-        let caller = authenticate(&self.users, &self.driver, from).await?;
+        let asking = Asking::of(request, access);
+        let caller = authenticate(&self.users, &self.driver, asking).await?;
         Ok(Some(caller.user).filter(|_| caller.role == Role::Submitter))
     }
 

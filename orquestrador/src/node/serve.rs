@@ -26,7 +26,7 @@ use tonic_health::server::HealthReporter;
 use super::Node;
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
-use crate::{api, dispatch, gate, replication, web, witness};
+use crate::{api, dispatch, gate, replication, users, web, witness};
 
 /// How often the health of the services follows the node's standing.
 const HEALTH: Duration = Duration::from_millis(200);
@@ -118,6 +118,7 @@ pub fn start(
         blobs: node.blobs.store.clone(),
     };
     let mut routes = web::add(routes.routes().into_axum_router(), pages);
+    routes = routes.layer(axum::middleware::map_request(users::note_path));
     let acceptor = node.tls.acceptor();
     if acceptor.is_some() {
         routes = routes.layer(axum::middleware::from_fn(gate::keep));

@@ -1,20 +1,28 @@
 //! Who may do what: the users as far as they are committed, and which tokens were verified already.
 
+mod asking;
+mod throttle;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, PasswordHash};
-use common::auth::{AS_KEY, DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, TOKEN_KEY, USER_KEY};
+use common::auth::{DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, token_name};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use orquestrador_core::command::Role;
-use orquestrador_core::effect::UserRecord;
-use orquestrador_core::ids::UserName;
+use orquestrador_core::effect::{Token, UserRecord};
+use orquestrador_core::ids::{Timestamp, TokenName, UserName};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
-use tonic::metadata::MetadataMap;
+
+use crate::actions::Actions;
+use crate::meters::{Meters, Refusal};
+pub use asking::{Access, Asking, note_path};
+use throttle::Throttle;
 
 /// Verified tokens remembered; beyond it all are forgotten and verified again.
 const MAX_VERIFIED: usize = 10_000;
@@ -29,14 +37,8 @@ const MAX_CONFIRMING: usize = 4;
 pub struct Caller {
     pub user: UserName,
     pub role: Role,
-}
-
-/// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    Look,
-    Change,
-    Administer,
+    /// When the token that was shown ends; `None`: never.
+    pub until: Option<Timestamp>,
 }
 
 /// Who is administrator of a cluster without users.
@@ -84,11 +86,14 @@ struct Shared {
     key: [u8; 32],
     hashing: Semaphore,
     confirming: Semaphore,
+    throttle: Throttle,
+    meters: Meters,
+    actions: Actions,
 }
 
 impl Users {
     /// `key`: random, for this process.
-    pub fn new(first: FirstUser, key: [u8; 32]) -> Self {
+    pub fn new(first: FirstUser, key: [u8; 32], meters: Meters, actions: Actions) -> Self {
         Self {
             shared: Arc::new(Shared {
                 known: ArcSwap::default(),
@@ -97,6 +102,9 @@ impl Users {
                 key,
                 hashing: Semaphore::new(MAX_HASHING),
                 confirming: Semaphore::new(MAX_CONFIRMING),
+                throttle: Throttle::default(),
+                meters,
+                actions,
             }),
         }
     }
@@ -104,6 +112,10 @@ impl Users {
     /// Who may enter now because there is no user; `None` when there is one.
     pub fn first(&self) -> Option<&FirstUser> {
         self.shared.known.load().is_empty().then_some(&self.shared.first)
+    }
+
+    pub fn actions(&self) -> &Actions {
+        &self.shared.actions
     }
 
     pub fn replace(&self, users: Vec<UserRecord>) {
@@ -119,21 +131,17 @@ impl Users {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` when user or token is missing or wrong; which of them is not said. So it looks
-    /// from here: another node may know more. `PERMISSION_DENIED` to whose role this is not for.
-    pub async fn authenticate(
-        &self,
-        metadata: &MetadataMap,
-        access: Access,
-    ) -> Result<Caller, Status> {
-        let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
-        let caller = self.sender(text).await?;
+    /// from here: another node may know more. `TOKEN_EXPIRED` to whose token was right, `TOO_MANY_ATTEMPTS` after
+    /// many wrong ones, `PERMISSION_DENIED` to whose role this is not for.
+    pub async fn authenticate(&self, asking: Asking<'_>) -> Result<Caller, Status> {
+        let caller = self.sender(asking).await?;
         let denied = |why| Err(grpc_status::status(ErrorCode::PermissionDenied, why));
-        match (caller.role, access) {
+        match (caller.role, asking.access) {
             (Role::Admin, _) | (_, Access::Look) | (Role::Submitter, Access::Change) => {}
-            (_, Access::Administer) => return denied("only for administrators"),
+            (_, Access::Administer(_)) => return denied("only for administrators"),
             (Role::Viewer, Access::Change) => return denied("viewers change nothing"),
         }
-        match (text(AS_KEY), caller.role) {
+        match (asking.acting_as(), caller.role) {
             (None, _) => Ok(caller),
             // Also one who is no longer known: the tasks stay.
             (Some(user), Role::Admin | Role::Viewer) => Ok(Caller { user: user.into(), ..caller }),
@@ -143,51 +151,95 @@ impl Users {
         }
     }
 
-    async fn sender<'a>(
-        &self,
-        text: impl Fn(&'static str) -> Option<&'a str>,
-    ) -> Result<Caller, Status> {
-        let (Some(user), Some(token)) = (text(USER_KEY), text(TOKEN_KEY)) else {
+    async fn sender(&self, asking: Asking<'_>) -> Result<Caller, Status> {
+        let (Some(user), Some(token)) = (asking.user(), asking.token()) else {
             return Err(refusal("user and token are required in the metadata"));
         };
         if let Some(first) = self.first() {
+            self.throttled(user, asking)?;
             return match first.is(user, token) {
-                true => Ok(Caller { user: user.into(), role: Role::Admin }),
-                false => Err(refusal("wrong user or token")),
+                true => Ok(Caller { user: user.into(), role: Role::Admin, until: None }),
+                false => Err(self.wrong(user, asking)),
             };
         }
         let record = self.shared.known.load().get(&UserName::from(user)).cloned();
-        // An unknown user costs as much time as a known one.
-        let hash = record.as_ref().map_or(UNKNOWN_USER_HASH, |r| &r.token_hash).to_owned();
-        let proof = self.proof(user, token, &hash);
+        let name = token_name(token).unwrap_or(TokenName::MAIN);
+        let known = record.and_then(|record| Some((record.tokens.get(name)?.clone(), record)));
+        // What is not known costs as much time as what is.
+        let hash = known.as_ref().map_or(UNKNOWN_TOKEN_HASH, |(known, _)| &*known.hash);
+        let proof = self.proof(user, token, hash);
         if !self.is_verified(&proof) {
-            self.verify(token.to_owned(), hash).await?;
-            if record.is_some() {
-                self.remember(proof);
+            if !self.verify(token, hash, (user, asking)).await? || known.is_none() {
+                return Err(self.wrong(user, asking));
+            }
+            self.remember(proof);
+        }
+        match known {
+            Some((Token { expires_at: Some(at), .. }, _)) if at <= now() => {
+                self.shared.meters.refused_login(Refusal::Expired);
+                Err(grpc_status::status(ErrorCode::TokenExpired, "the token has expired"))
+            }
+            Some((Token { expires_at: until, .. }, UserRecord { user, role, .. })) => {
+                Ok(Caller { user, role, until })
+            }
+            None => Err(self.wrong(user, asking)),
+        }
+    }
+
+    /// Refuses who showed many wrong tokens a short while ago.
+    fn throttled(&self, user: &str, asking: Asking<'_>) -> Result<(), Status> {
+        match self.shared.throttle.wait(user, asking.address(), Instant::now()) {
+            None => Ok(()),
+            Some(wait) => {
+                self.shared.meters.refused_login(Refusal::Throttled);
+                let why = "too many wrong tokens from there, or for this user";
+                Err(grpc_status::later(ErrorCode::TooManyAttempts, why, wait))
             }
         }
-        match record {
-            Some(record) => Ok(Caller { user: record.user, role: record.role }),
-            None => Err(refusal("wrong user or token")),
-        }
     }
 
-    async fn verify(&self, token: String, hash: String) -> Result<(), Status> {
+    fn wrong(&self, user: &str, asking: Asking<'_>) -> Status {
+        self.shared.meters.refused_login(Refusal::Wrong);
+        self.shared.throttle.note(user, asking.address(), Instant::now());
+        refusal("wrong user or token")
+    }
+
+    /// Whether the token is that of the hash.
+    async fn verify(
+        &self,
+        token: &str,
+        hash: &str,
+        (user, asking): (&str, Asking<'_>),
+    ) -> Result<bool, Status> {
         let permit = self.shared.hashing.acquire().await;
-        let verified = tokio::task::spawn_blocking(move || {
-            PasswordHash::new(&hash).is_ok_and(|hash| {
-                Argon2::default().verify_password(token.as_bytes(), &hash).is_ok()
-            })
-        })
-        .await;
+        // After the wait: many may have come at once.
+        self.throttled(user, asking)?;
+        let verified = is_token_of(token.to_owned(), hash.to_owned()).await;
         drop(permit);
-        match verified {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(refusal("wrong user or token")),
-        }
+        verified
     }
 
-    /// Argon2id of a new user's token, in PHC form.
+    /// Whether a user's token of this name is this one: issued by a request whose answer was lost.
+    ///
+    /// # Errors
+    /// `INTERNAL` when hashing fails.
+    pub async fn has_token(
+        &self,
+        user: &UserName,
+        name: &str,
+        token: &str,
+    ) -> Result<bool, Status> {
+        let record = self.shared.known.load().get(user).cloned();
+        let Some(known) = record.and_then(|record| record.tokens.get(name).cloned()) else {
+            return Ok(false);
+        };
+        let permit = self.shared.hashing.acquire().await;
+        let is_it = is_token_of(token.to_owned(), known.hash.to_string()).await;
+        drop(permit);
+        is_it
+    }
+
+    /// Argon2id of a new token, in PHC form.
     ///
     /// # Errors
     /// `INTERNAL` when hashing fails.
@@ -235,8 +287,22 @@ impl Users {
     }
 }
 
+async fn is_token_of(token: String, hash: String) -> Result<bool, Status> {
+    let verify = move || {
+        PasswordHash::new(&hash)
+            .is_ok_and(|hash| Argon2::default().verify_password(token.as_bytes(), &hash).is_ok())
+    };
+    let verified = tokio::task::spawn_blocking(verify).await;
+    verified.map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Argon2id of a random string that nobody kept.
-const UNKNOWN_USER_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$bXV0aXJhby11bmtub3du$n6pYyhxMcCVxWbbqj5rkOzTZP9xUvyuNlNZ3pzo3NHk";
+const UNKNOWN_TOKEN_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$bXV0aXJhby11bmtub3du$n6pYyhxMcCVxWbbqj5rkOzTZP9xUvyuNlNZ3pzo3NHk";
 
 fn constant_time_eq(given: &str, expected: &str) -> bool {
     blake3::hash(given.as_bytes()) == blake3::hash(expected.as_bytes())
