@@ -78,6 +78,63 @@ impl Client {
             .await
     }
 
+    /// Gives a user one more token, or with `replace` another one of its name; `user` empty: whoever asks.
+    ///
+    /// `token`: see [`common::auth::named_token`].
+    ///
+    /// # Errors
+    /// `TOKEN_EXISTS`, `TOO_MANY_TOKENS`, `USER_NOT_FOUND`, another refusal, or nobody answered in time.
+    pub async fn issue_token(&self, request: proto::IssueTokenRequest) -> Result<(), Error> {
+        self.targets()
+            .call(
+                TIMEOUT,
+                |_: &()| None,
+                |channel| {
+                    let request = self.targets().request(request.clone());
+                    async move { cluster(channel).issue_token(request).await.map(drop) }
+                },
+            )
+            .await
+    }
+
+    /// A token counts no more; `user` empty: whoever asks.
+    ///
+    /// # Errors
+    /// `TOKEN_NOT_FOUND`, `USER_NOT_FOUND`, `LAST_ADMIN`, another refusal, or nobody answered in time.
+    pub async fn revoke_token(&self, user: &str, name: &str) -> Result<(), Error> {
+        let request = proto::RevokeTokenRequest { user: user.to_owned(), name: name.to_owned() };
+        self.targets()
+            .call(
+                TIMEOUT,
+                |_: &()| None,
+                |channel| {
+                    let request = self.targets().request(request.clone());
+                    async move { cluster(channel).revoke_token(request).await.map(drop) }
+                },
+            )
+            .await
+    }
+
+    /// The tokens of a user, by name; `user` empty: of whoever asks.
+    ///
+    /// # Errors
+    /// `USER_NOT_FOUND`, another refusal, or nobody answered in time.
+    pub async fn tokens(&self, user: &str) -> Result<Vec<proto::Token>, Error> {
+        let request = proto::ListTokensRequest { user: user.to_owned() };
+        let listed: proto::ListTokensResponse = self
+            .targets()
+            .call(
+                TIMEOUT,
+                |_: &proto::ListTokensResponse| None,
+                |channel| {
+                    let request = self.targets().request(request.clone());
+                    async move { Ok(cluster(channel).list_tokens(request).await?.into_inner()) }
+                },
+            )
+            .await?;
+        Ok(listed.tokens)
+    }
+
     /// Everybody who is known, with what they may take and take. For administrators.
     ///
     /// # Errors

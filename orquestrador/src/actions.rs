@@ -27,7 +27,8 @@ const MAX_FILES: u32 = 8;
 /// Cheap to clone; one for the whole node.
 #[derive(Clone, Debug)]
 pub struct Actions {
-    log: Arc<Mutex<Log>>,
+    /// `None` where nobody can ask for any.
+    log: Option<Arc<Mutex<Log>>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +45,12 @@ impl Actions {
     /// It cannot be written.
     pub fn open(folder: &Path) -> io::Result<Self> {
         let log = Log::open(folder.join(NAME))?;
-        Ok(Self { log: Arc::new(Mutex::new(log)) })
+        Ok(Self { log: Some(Arc::new(Mutex::new(log))) })
+    }
+
+    /// Of a node without services, as the simulator runs it.
+    pub fn of_nobody() -> Self {
+        Self { log: None }
     }
 
     /// Does `work` as an action of whoever asks: its line is on the disk before, and one with the outcome after it.
@@ -93,7 +99,7 @@ impl Actions {
     }
 
     async fn write(&self, line: Value) -> Result<(), Status> {
-        let log = self.log.clone();
+        let Some(log) = self.log.clone() else { return Ok(()) };
         let written = tokio::task::spawn_blocking(move || {
             log.lock().unwrap_or_else(PoisonError::into_inner).write(&line)
         });

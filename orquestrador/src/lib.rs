@@ -1,6 +1,6 @@
 //! The orchestrator: one [`node`] that both binaries start, in different roles.
 
-mod actions;
+pub mod actions;
 mod api;
 pub mod audit;
 pub mod blobs;

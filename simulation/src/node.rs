@@ -7,8 +7,10 @@ use std::sync::{Arc, PoisonError};
 
 use common::console::Console;
 use common::lang::Lang;
+use orquestrador::actions::Actions;
 use orquestrador::driver::input::{Committed, Input};
 use orquestrador::driver::{Driver, DriverHandle, Setup, Start, Tuning};
+use orquestrador::meters::Meters;
 use orquestrador::users::{FirstUser, Users};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, ProcessId};
 use orquestrador_core::role::{Candidate, Standing};
@@ -174,7 +176,7 @@ impl World {
             recovered,
             identity,
             limits: self.plan.limits.clone(),
-            users: Users::new(FirstUser::Demo, [0; 32]),
+            users: Users::new(FirstUser::Demo, [0; 32], Meters::default(), Actions::of_nobody()),
             console: Console::new(Lang::En),
             tuning: Tuning {
                 snapshot_entries: self.plan.snapshot_entries,

@@ -1,10 +1,13 @@
 //! Who may enter: the demo's user, the operator's first administrator, and the users that they create.
 
+use std::time::{Duration, Instant};
+
 use common::auth::FIRST_ADMIN;
 use common::exit;
 use harness::{Cli, Cluster, Layout};
 
 const TOKEN: &str = "um-token-do-operador";
+const PATIENCE: Duration = Duration::from_secs(60);
 const OTHER_TOKEN: &str = "um-token-da-ana";
 
 #[test]
@@ -142,5 +145,159 @@ fn a_viewer_sees_what_everybody_has_and_changes_nothing() -> anyhow::Result<()> 
     assert_eq!(root.run_with_input(&add, OTHER_TOKEN)?.code, Some(0));
     assert_eq!(viewer.run(&["--as", "ana", "list"])?.code, Some(i32::from(exit::REFUSED)));
     assert_eq!(viewer.run(&["submit", "--handler", "echo"])?.code, Some(0));
+    Ok(())
+}
+
+/// Asks until there is an answer.
+fn eventually<T>(
+    what: &str,
+    mut ask: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        assert!(Instant::now() < deadline, "in vain: {what}");
+    }
+}
+
+/// What the client writes for a script.
+fn token(cli: &Cli, args: &[&str]) -> anyhow::Result<String> {
+    let made = cli.run(args)?;
+    anyhow::ensure!(made.code == Some(0), "{args:?}: {made:?}");
+    Ok(made.stdout.trim().to_owned())
+}
+
+#[test]
+fn tokens_are_made_changed_and_taken_back_through_a_failover() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (demo, mut cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    let main = token(&root, &["users", "add", "ana", "--generate"])?;
+    let ana = demo.with_credentials("ana", &main);
+    let code = |cli: &Cli| Ok::<_, anyhow::Error>(cli.run(&["list"])?.code);
+    let refused = Some(i32::from(exit::UNAUTHENTICATED));
+    assert_eq!(code(&ana)?, Some(0));
+
+    let ci = token(&ana, &["users", "tokens", "create", "ci", "--expires", "90d"])?;
+    assert!(ci.starts_with("mutirao.ci."), "{ci}");
+    let by_ci = demo.with_credentials("ana", &ci);
+    let id = by_ci.submit(&["--", "sleep", "600"])?;
+    assert_eq!(ana.json(&["status", &id])?[0]["state"], "RUNNING", "the same user");
+    let again = ana.run(&["users", "tokens", "create", "ci"])?;
+    assert_eq!(again.code, Some(i32::from(exit::REFUSED)), "{again:?}");
+    let longer = by_ci.run(&["users", "tokens", "create", "more"])?;
+    assert_eq!(
+        longer.code,
+        Some(i32::from(exit::REFUSED)),
+        "it would outlive the one that makes it"
+    );
+    let others = ana.run(&["users", "tokens", "list", "--of", "root"])?;
+    assert_eq!(others.code, Some(i32::from(exit::REFUSED)));
+
+    cluster.kill_principal()?;
+    assert_eq!(code(&by_ci)?, Some(0));
+    let rotated = token(&root, &["users", "tokens", "rotate", "ci", "--of", "ana"])?;
+    assert_eq!(code(&by_ci)?, refused, "at once");
+    let by_ci = demo.with_credentials("ana", &rotated);
+    assert_eq!(code(&by_ci)?, Some(0));
+    let listed = ana.json(&["users", "tokens", "list"])?;
+    assert_eq!(listed.iter().map(|known| &known["name"]).collect::<Vec<_>>(), ["ci", "main"]);
+    assert!(listed.iter().all(|known| known["expires_at"].is_null()), "{listed:?}");
+    assert!(!format!("{listed:?}").contains(&rotated));
+
+    assert_eq!(ana.run(&["users", "tokens", "revoke", "ci"])?.code, Some(0));
+    assert_eq!(code(&by_ci)?, refused);
+    assert_eq!(code(&ana)?, Some(0));
+    let last = root.run(&["users", "tokens", "revoke", "main"])?;
+    assert_eq!(last.code, Some(i32::from(exit::REFUSED)), "who would let anybody in?");
+    assert_eq!(code(&root)?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_token_ends_when_it_was_to_end() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (demo, _cluster) = Cluster::with_programs(dir.path(), 0, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    let short = token(&root, &["users", "tokens", "create", "short", "--expires", "1500ms"])?;
+    let short = demo.with_credentials("root", &short);
+    let ended = eventually("the token has expired", || {
+        let run = short.run(&["list"])?;
+        Ok((run.code != Some(0)).then_some(run))
+    })?;
+    assert_eq!(ended.code, Some(i32::from(exit::UNAUTHENTICATED)), "{ended:?}");
+    assert!(ended.stderr.contains("expirou"), "{ended:?}");
+    let error = short.run(&["--output", "json", "list"])?.stderr;
+    assert!(error.contains("\"TOKEN_EXPIRED\""), "{error}");
+    Ok(())
+}
+
+#[test]
+fn who_guesses_has_to_wait_and_others_do_not() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (demo, _cluster) = Cluster::with_programs(dir.path(), 0, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    assert_eq!(root.run_with_input(&["users", "add", "ana"], OTHER_TOKEN)?.code, Some(0));
+    let guess = demo.with_credentials("ana", "nao-sei-o-token");
+    let throttled = eventually("whoever guesses is told to wait", || {
+        let run = guess.run(&["--output", "json", "list"])?;
+        assert_eq!(run.code, Some(i32::from(exit::UNAUTHENTICATED)), "{run:?}");
+        Ok(run.stderr.contains("\"TOO_MANY_ATTEMPTS\"").then_some(run))
+    })?;
+    assert!(throttled.stdout.is_empty());
+    // Who was let in before stays in.
+    assert_eq!(root.run(&["list"])?.code, Some(0));
+    // And another user is not meant.
+    assert_eq!(root.run_with_input(&["users", "add", "bia"], OTHER_TOKEN)?.code, Some(0));
+    let bia = demo.with_credentials("bia", OTHER_TOKEN);
+    assert_eq!(bia.run(&["list"])?.code, Some(0));
+    Ok(())
+}
+
+#[test]
+fn what_administrators_do_is_logged_before_it_is_done() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (demo, cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    assert_eq!(root.run_with_input(&["users", "add", "ana"], OTHER_TOKEN)?.code, Some(0));
+    let ana = demo.with_credentials("ana", OTHER_TOKEN);
+    let id = ana.submit(&["--", "sleep", "600"])?;
+    assert_eq!(ana.run(&["users", "remove", "root"])?.code, Some(i32::from(exit::REFUSED)));
+    assert_eq!(root.run(&["--as", "ana", "cancel", &id])?.code, Some(0));
+    assert_eq!(root.run(&["users", "remove", "root"])?.code, Some(i32::from(exit::REFUSED)));
+
+    let file = cluster.layout.data_dir(cluster.layout.principal_port).join("actions.jsonl");
+    let log = std::fs::read_to_string(&file)?;
+    assert!(!log.contains(TOKEN) && !log.contains(OTHER_TOKEN), "no secrets");
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let word = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
+            [word("user"), word("action"), word("stage"), word("outcome")].join(" ")
+        })
+        .collect();
+    let expected = [
+        "user1 AddUser asked -",
+        "user1 AddUser done OK",
+        "root AddUser asked -",
+        "root AddUser done OK",
+        "ana RemoveUser refused PERMISSION_DENIED",
+        "root CancelTask asked -",
+        "root RemoveUser asked -",
+        "root RemoveUser done LAST_ADMIN",
+    ];
+    assert_eq!(told, expected, "{log}");
+    assert_eq!(lines[3]["about"]["user"], "ana");
+    assert_eq!(lines[5]["about"]["as"], "ana");
+    assert_eq!(lines[2]["id"], lines[3]["id"]);
+    assert_eq!(lines[2]["address"], "127.0.0.1");
     Ok(())
 }

@@ -27,7 +27,7 @@ pub use certs::{CertsAction, Issue};
 pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAction};
 pub use programs::{Files, Surroundings};
 pub use terms::{Retry, Way, check_code, unknown_code};
-pub use users::{Limit, Role, UsersAction};
+pub use users::{Limit, NewToken, Role, TokensAction, UsersAction};
 use values::past;
 pub use values::{Numbers, duration, memory, moment, numbers, positive_duration, task_id};
 pub use webhooks::WebhooksAction;

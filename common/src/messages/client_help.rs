@@ -264,30 +264,6 @@ fn portuguese(id: &str) -> Option<&'static str> {
         }
         "groups.cancel.about" => "Cancela tudo o que não terminou de um grupo",
         "groups.show.name" | "groups.wait.name" | "groups.cancel.name" => "Nome do grupo",
-        "users.about" => "Administra usuários",
-        "users.add.about" => {
-            "Cria um usuário, ou com --replace troca o seu token, que é perguntado"
-        }
-        "users.add.admin" => "O mesmo que --role admin",
-        "users.add.role" => {
-            "admin pode tudo; submitter, o que é de suas tarefas; viewer vê as de todos (com --as) e nada muda"
-        }
-        "users.add.replace" => "Um que já existe passa a ter este token e este papel",
-        "users.add.name" | "users.remove.name" | "users.limit.name" => "Nome do usuário",
-        "users.me.about" => "Mostra quem você é, o que pode e o que ocupa",
-        "users.limit.about" => {
-            "Limita o que um usuário pode ocupar; o que não é dado fica como vale para ele"
-        }
-        "users.limit.default" => "O limite de todos os que não têm um só seu",
-        "users.limit.max_active" => "Quantas tarefas por terminar pode ter; 0: sem limite",
-        "users.limit.max_bytes" => {
-            "Quantos bytes de entrada das tarefas por terminar, por exemplo 200MiB; 0: sem limite"
-        }
-        "users.limit.max_running" => "Quantas tarefas podem executar ao mesmo tempo; 0: sem limite",
-        "users.limit.submit_rate" => "Quantas submissões por segundo; 0: sem limite",
-        "users.limit.clear" => "Volta ao limite padrão; com --default, tira-o",
-        "users.remove.about" => "Remove um usuário",
-        "users.list.about" => "Lista os usuários",
         "login.about" => "Guarda usuário e token num arquivo só seu",
         "logout.about" => "Esquece usuário e token",
         "menu.about" => "O menu interativo",
@@ -554,30 +530,6 @@ fn english(id: &str) -> Option<&'static str> {
         }
         "groups.cancel.about" => "Cancels all that is not finished of a group",
         "groups.show.name" | "groups.wait.name" | "groups.cancel.name" => "Name of the group",
-        "users.about" => "Manages users",
-        "users.add.about" => {
-            "Creates a user, or with --replace changes their token, which is asked for"
-        }
-        "users.add.admin" => "The same as --role admin",
-        "users.add.role" => {
-            "admin may do anything; submitter what concerns tasks of their own; viewer sees those of all (with --as), and changes nothing"
-        }
-        "users.add.replace" => "One who exists already has this token and role from now on",
-        "users.add.name" | "users.remove.name" | "users.limit.name" => "Name of the user",
-        "users.me.about" => "Shows who you are, what you may take and what you take",
-        "users.limit.about" => {
-            "Limits what a user may take; what is not given stays as it applies to them"
-        }
-        "users.limit.default" => "The limit of all who have none of their own",
-        "users.limit.max_active" => "How many unfinished tasks they may have; 0: no limit",
-        "users.limit.max_bytes" => {
-            "How many bytes of input of unfinished tasks, for example 200MiB; 0: no limit"
-        }
-        "users.limit.max_running" => "How many tasks may run at a time; 0: no limit",
-        "users.limit.submit_rate" => "How many submissions a second; 0: no limit",
-        "users.limit.clear" => "Back to the default limit; with --default, takes that away",
-        "users.remove.about" => "Removes a user",
-        "users.list.about" => "Lists the users",
         "login.about" => "Keeps user and token in a file of your own",
         "logout.about" => "Forgets user and token",
         "menu.about" => "The interactive menu",
@@ -592,5 +544,6 @@ fn elsewhere(id: &str, lang: Lang) -> Option<&'static str> {
         .or_else(|| super::client_queues::help(id, lang))
         .or_else(|| super::client_headings::help(id, lang))
         .or_else(|| super::client_certs::help(id, lang))
+        .or_else(|| super::client_users::help(id, lang))
         .or_else(|| super::tls::help(id, lang))
 }

@@ -11,6 +11,7 @@ pub enum Columns {
     Workers,
     Nodes,
     Users,
+    Tokens,
     Queues,
     Schedules,
     /// When a schedule is due.
@@ -52,6 +53,8 @@ impl Columns {
             }
             (Lang::Pt, Self::Nodes) => &["ORQUESTRADOR", "PAPEL", "EM SINCRONIA", "ÍNDICE"],
             (Lang::En, Self::Nodes) => &["ORCHESTRATOR", "ROLE", "IN SYNC", "INDEX"],
+            (Lang::Pt, Self::Tokens) => &["TOKEN", "CRIADO (UTC)", "EXPIRA (UTC)"],
+            (Lang::En, Self::Tokens) => &["TOKEN", "ISSUED (UTC)", "EXPIRES (UTC)"],
             (Lang::Pt, Self::Users) => &[
                 "USUÁRIO",
                 "PAPEL",

@@ -19,6 +19,7 @@ pub enum BadValue {
     Numbers,
     Moment,
     Past,
+    Future,
     Pair,
     Variable,
     Resource,
@@ -67,6 +68,12 @@ impl BadValue {
             }
             (Lang::Pt, Self::Past) => {
                 "informe há quanto tempo, como 15m ou 2h, ou data, hora e fuso, como 2026-12-01T08:00:00-03:00"
+            }
+            (Lang::Pt, Self::Future) => {
+                "informe por quanto tempo, como 12h ou 90d, ou data, hora e fuso que ainda não passaram, como 2027-01-31T08:00:00-03:00"
+            }
+            (Lang::En, Self::Future) => {
+                "give for how long, such as 12h or 90d, or a date, time and zone that are still to come, such as 2027-01-31T08:00:00Z"
             }
             (Lang::En, Self::Past) => {
                 "give a time ago, like 15m or 2h, or date, time and offset, like 2026-12-01T08:00:00-03:00"

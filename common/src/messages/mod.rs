@@ -16,6 +16,7 @@ pub mod client_help;
 pub mod client_queues;
 pub mod client_tables;
 pub mod client_usage;
+pub mod client_users;
 pub mod client_webhooks;
 pub mod command_line;
 pub mod drill;

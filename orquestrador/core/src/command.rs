@@ -97,7 +97,7 @@ pub enum Command {
     AddUser { request: RequestId, user: UserName, token_hash: Arc<str>, role: Role },
     /// Forgets a user.
     RemoveUser { request: RequestId, user: UserName },
-    /// Gives a user one more token, or another one of this name with `replace`.
+    /// Gives a user one more token, or with `replace` another one of its name.
     IssueToken { request: RequestId, user: UserName, token: NewToken, replace: bool },
     /// From now on it is refused.
     RevokeToken { request: RequestId, user: UserName, name: TokenName },

@@ -1,6 +1,8 @@
 //! The flags of `cliente users`.
 
-use super::values::most_bytes;
+use std::time::SystemTime;
+
+use super::values::{future, most_bytes};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum UsersAction {
@@ -13,6 +15,8 @@ pub enum UsersAction {
         admin: bool,
         #[arg(long)]
         replace: bool,
+        #[arg(long)]
+        generate: bool,
     },
     Remove {
         #[arg(value_name = "NAME")]
@@ -21,6 +25,37 @@ pub enum UsersAction {
     List,
     Me,
     Limit(Limit),
+    Tokens {
+        #[command(subcommand)]
+        action: TokensAction,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum TokensAction {
+    List {
+        #[arg(long, value_name = "USER")]
+        of: Option<String>,
+    },
+    Create(NewToken),
+    Rotate(NewToken),
+    Revoke {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[arg(long, value_name = "USER")]
+        of: Option<String>,
+    },
+}
+
+/// A token that is made here.
+#[derive(Debug, clap::Args)]
+pub struct NewToken {
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[arg(long, value_name = "WHEN", value_parser = future)]
+    pub expires: Option<SystemTime>,
+    #[arg(long, value_name = "USER")]
+    pub of: Option<String>,
 }
 
 /// What a user may do.

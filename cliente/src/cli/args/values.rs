@@ -45,6 +45,13 @@ pub fn past(text: &str) -> Result<SystemTime, BadValue> {
     moment(text).or_else(|_| ago().ok_or(BadValue::Past))
 }
 
+/// In so long, or then.
+pub fn future(text: &str) -> Result<SystemTime, BadValue> {
+    let ahead = || duration(text).ok().and_then(|ahead| SystemTime::now().checked_add(ahead));
+    let then = moment(text).ok().or_else(ahead).filter(|then| *then > SystemTime::now());
+    then.ok_or(BadValue::Future)
+}
+
 /// `500ms`, `15s`, `2m`, `1h`, `7d`, or seconds.
 pub fn duration(text: &str) -> Result<Duration, BadValue> {
     let bad = || BadValue::Duration;
@@ -174,6 +181,10 @@ mod tests {
         assert_eq!(past("1970-01-01T01:00:00+01:00"), Ok(epoch));
         assert!(past("2h").is_ok_and(|then| then < SystemTime::now() - Duration::from_secs(7_199)));
         assert_eq!(past("ontem"), Err(BadValue::Past));
+        assert!(future("2h").is_ok_and(|then| then > SystemTime::now()));
+        for never in ["1970-01-01T00:00:00Z", "amanhã", "0s"] {
+            assert_eq!(future(never), Err(BadValue::Future));
+        }
         assert_eq!(past(&format!("{}s", u64::MAX)), Err(BadValue::Past));
     }
 }

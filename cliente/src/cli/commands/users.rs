@@ -1,5 +1,7 @@
 //! `cliente users`
 
+mod tokens;
+
 use std::io::IsTerminal as _;
 
 use common::error_code::ErrorCode;
@@ -17,7 +19,7 @@ use super::super::terminal::{ask_token, say};
 
 pub async fn run(context: &Context, action: UsersAction) -> Result<u8, Failure> {
     match action {
-        UsersAction::Add { name, role, admin, replace } => {
+        UsersAction::Add { name, role, admin, replace, generate } => {
             let known = match context.client.users().await {
                 Ok(all) => all.users,
                 // Who may not see them may not add any, and hears it then.
@@ -27,11 +29,17 @@ pub async fn run(context: &Context, action: UsersAction) -> Result<u8, Failure> 
             if !replace && known.iter().any(|user| user.user == name) {
                 return Err(Failure::usage(ClientMessage::UserKnown { user: name }));
             }
-            let token = ask_new_token(context.lang)?;
+            let token = match generate {
+                true => tokens::new(tokens::MAIN),
+                false => ask_new_token(context.lang)?,
+            };
             let role = if admin { args::Role::Admin } else { role };
             context.client.add_user(&name, &token, role.into()).await?;
             let role = output::role(role.into());
-            say(&ClientMessage::UserAdded { user: name, role }.text(context.lang));
+            say(&ClientMessage::UserAdded { user: name.clone(), role }.text(context.lang));
+            if generate {
+                tokens::show(context, &name, tokens::MAIN, (&token, None))?;
+            }
         }
         UsersAction::Remove { name } => {
             context.client.remove_user(&name).await?;
@@ -45,6 +53,7 @@ pub async fn run(context: &Context, action: UsersAction) -> Result<u8, Failure> 
             let own = ListUsersResponse { users, ..ListUsersResponse::default() };
             output::print(&context.output.users(&own))?;
         }
+        UsersAction::Tokens { action } => tokens::run(context, action).await?,
         UsersAction::Limit(limit) => self::limit(context, &limit).await?,
     }
     Ok(exit::OK)

@@ -6,8 +6,8 @@ use common::array_id;
 use common::blobs::Content;
 use common::proto::{
     Array, Delivery, Durability, GetClusterResponse, Group, ListUsersResponse, NodeRole,
-    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskSpec, TaskState, UndeliveredWebhook,
-    Usage, User, Webhook, WebhookState, Worker,
+    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskSpec, TaskState, Token,
+    UndeliveredWebhook, Usage, User, Webhook, WebhookState, Worker,
 };
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -97,6 +97,14 @@ impl Output for Json {
         users.iter().chain(others).map(user).chain(default).map(|value| line(&value)).collect()
     }
 
+    fn tokens(&self, tokens: &[Token]) -> String {
+        let token = |token: &Token| {
+            let expires_at = token.expires_at_ms.and_then(time);
+            json!({ "name": token.name, "issued_at": time(token.issued_at_ms), "expires_at": expires_at })
+        };
+        tokens.iter().map(|known| line(&token(known))).collect()
+    }
+
     fn queues(&self, queues: &[Queue]) -> String {
         queues.iter().map(|q| line(&queue(q))).collect()
     }
@@ -143,7 +151,7 @@ fn queue(queue: &Queue) -> Value {
     })
 }
 
-fn line(value: &Value) -> String {
+pub fn line(value: &Value) -> String {
     format!("{value}\n")
 }
 

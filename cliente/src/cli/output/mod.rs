@@ -1,7 +1,7 @@
 //! Data on standard output, for people or for programs.
 
 mod amount;
-mod json;
+pub mod json;
 pub mod live;
 mod schedules;
 mod table;
@@ -14,7 +14,7 @@ use common::blobs::Content;
 use common::lang::Lang;
 use common::proto::{
     Array, GetClusterResponse, Group, ListUsersResponse, Queue, Receipt, Role, Schedule, Task,
-    TaskSpec, TaskState, UndeliveredWebhook, Worker,
+    TaskSpec, TaskState, Token, UndeliveredWebhook, Worker,
 };
 use time::OffsetDateTime;
 
@@ -94,6 +94,7 @@ pub trait Output: Send + Sync {
     fn workers(&self, workers: &[Worker]) -> String;
     fn cluster(&self, cluster: &GetClusterResponse) -> String;
     fn users(&self, users: &ListUsersResponse) -> String;
+    fn tokens(&self, tokens: &[Token]) -> String;
     fn queues(&self, queues: &[Queue]) -> String;
     /// How a queue stands after a change, which may have created it.
     fn changed_queue(&self, queue: &Queue, created: bool) -> String;

@@ -14,8 +14,8 @@ use common::messages::words::{
 };
 use common::proto::{
     Array, Delivery, GetClusterResponse, Group, ListUsersResponse, Progress, Queue, Quota, Receipt,
-    Schedule, StateCount, Task, TaskError, TaskSpec, TaskState, UndeliveredWebhook, Usage, User,
-    Webhook, WebhookState, Worker,
+    Schedule, StateCount, Task, TaskError, TaskSpec, TaskState, Token, UndeliveredWebhook, Usage,
+    User, Webhook, WebhookState, Worker,
 };
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -419,6 +419,14 @@ impl Output for Table {
             own.into_iter().chain(limits).chain([rate, default]).collect()
         });
         self.table(Columns::Users, users.chain(others).chain(default))
+    }
+
+    fn tokens(&self, tokens: &[Token]) -> String {
+        let row = |token: &Token| {
+            let expires = token.expires_at_ms.map_or_else(|| "-".to_owned(), time);
+            vec![token.name.clone(), time(token.issued_at_ms), expires]
+        };
+        self.table(Columns::Tokens, tokens.iter().map(row))
     }
 
     fn queues(&self, queues: &[Queue]) -> String {

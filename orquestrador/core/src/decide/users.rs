@@ -75,8 +75,10 @@ impl Machine {
         let NewToken { name, hash, expires_at } = token;
         let record = self.state.users.get(&user).ok_or(Rejection::UserNotFound)?;
         let is_known = record.tokens.contains_key(&name);
-        if is_known && !replace {
-            return Err(Rejection::TokenKnown { name });
+        match (is_known, replace) {
+            (true, false) => return Err(Rejection::TokenKnown { name }),
+            (false, true) => return Err(Rejection::TokenNotFound { name }),
+            (true, true) | (false, false) => {}
         }
         if is_known && expires_at.is_some() && !self.has_admin_without((&user, Some(&name))) {
             return Err(Rejection::LastAdmin);

@@ -31,6 +31,7 @@ fn a_user_has_several_tokens_each_of_its_own_name() {
         > token revoked"#,
     );
     check(given(), revoke_token("ana", "cd"), "> refused: TokenNotFound { name: \"cd\" }");
+    check(given(), rotate_token("ana", "cd", None), "> refused: TokenNotFound { name: \"cd\" }");
     check(given(), issue_token("bia", "ci", None), "> refused: UserNotFound");
     check(given(), revoke_token("bia", "ci"), "> refused: UserNotFound");
 }
