@@ -2,6 +2,7 @@
 //! end-to-end tests have in common.
 
 pub mod audit;
+pub mod browser;
 pub mod bench;
 pub mod certificates;
 pub mod chaos;
@@ -13,6 +14,7 @@ pub mod net;
 pub mod ports;
 pub mod process;
 
+pub use browser::Browser;
 pub use certificates::Certificates;
 pub use cli::Cli;
 pub use cluster::{Cluster, Layout};
