@@ -2,8 +2,8 @@
 //! end-to-end tests have in common.
 
 pub mod audit;
-pub mod browser;
 pub mod bench;
+pub mod browser;
 pub mod certificates;
 pub mod chaos;
 pub mod cli;

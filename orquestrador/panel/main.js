@@ -67,7 +67,8 @@ function header(page) {
     h('div', { class: 'bar' },
       h('a', { class: 'brand', href: '#/' }, h('img', { src: 'icon.svg', alt: '', width: 24, height: 24 }), 'Mutirão'),
       me && h('nav', { 'aria-label': t('parts') }, PAGES.map(link)),
-      h('div', { class: 'tools' }, me && where, language, theme,
+      me && where,
+      h('div', { class: 'tools' }, language, theme,
         me && h('span', { class: 'who' }, `${me.user} · ${t(`role_${me.role.toLowerCase()}`)}`), me && h('button', { type: 'button', id: 'leave', onclick: leave }, t('leave')))));
 }
 

@@ -53,6 +53,20 @@ function content(value) {
   return [h('pre', { tabindex: 0 }, text), cut];
 }
 
+/** Of a program: what it printed, as it printed it. */
+function printed(value) {
+  let told;
+  try {
+    told = JSON.parse(value.text);
+  } catch {
+    return null;
+  }
+  if (told === null || typeof told !== 'object' || !('exit_code' in told)) return null;
+  const streams = ['stdout', 'stderr'].filter((name) => typeof told[name] === 'string' && told[name] !== '');
+  const code = told.exit_code === null ? t('by_signal', told.signal ?? '?') : t('exit_code', told.exit_code);
+  return [h('p', null, code), streams.map((name) => [h('p', { class: 'quiet' }, name), h('pre', { class: name, tabindex: 0 }, told[name])])];
+}
+
 export function mount(root, id, me) {
   const [state, about, progress] = [h('span'), h('dl', { class: 'facts' }), h('div', { class: 'progress' })];
   const [steps, stepsNote] = [h('ol', { class: 'steps' }), h('p', { class: 'quiet' })];
@@ -93,7 +107,7 @@ export function mount(root, id, me) {
   /** The history is read from the disk, so only when something has happened. */
   async function changed(task) {
     const [whole, told] = await Promise.all([net.ask(`tasks/${id}?whole`), net.ask(`tasks/${id}/steps`)]);
-    result.replaceChildren(...[ENDS.includes(task.state) ? outcome(task, whole.result) : h('p', { class: 'empty' }, t('not_yet'))].flat().filter(Boolean));
+    result.replaceChildren(...[ENDS.includes(task.state) ? outcome(task, whole.result) : h('p', { class: 'empty' }, t('not_yet'))].flat(9).filter(Boolean));
     if (whole.asked) asked.replaceChildren(...[content(whole.asked.payload)].flat().filter(Boolean));
     else if (!asked.children.length) asked.replaceChildren(h('p', { class: 'empty' }, t('forgotten')));
     keyed(steps, told.steps, (s) => `${s.journal_index} ${s.what}`, step);
@@ -101,6 +115,8 @@ export function mount(root, id, me) {
   }
 
   function outcome(task, value) {
+    const program = value?.text && printed(value);
+    if (program) return program;
     if (value?.is_blob) return h('p', { class: 'empty' }, t('large_result', bytes(value.bytes), id));
     return content(value);
   }

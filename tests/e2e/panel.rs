@@ -91,7 +91,7 @@ fn a_user_enters_submits_watches_and_cancels() -> anyhow::Result<()> {
         Ok(text.contains("Em execução") && text.contains("primeiro\n"))
     })?;
     page.until_there(".heading .is-succeeded")?;
-    page.until_said("\"exit_code\": 0")?;
+    page.until_said("Código de saída 0.")?;
     page.until_there(".step.is-succeeded")?;
     ensure!(cli.json(&["status", &id])?[0]["state"] == "SUCCEEDED");
 
@@ -117,7 +117,14 @@ fn tasks_are_found_by_page_filter_and_id() -> anyhow::Result<()> {
         return Ok(());
     };
     let (cli, cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "8"])?;
-    let first = cli.submit(&["--handler", "echo", "--payload", "<img src=x onerror=alert(1)>", "--queue", "rara"])?;
+    let first = cli.submit(&[
+        "--handler",
+        "echo",
+        "--payload",
+        "<img src=x onerror=alert(1)>",
+        "--queue",
+        "rara",
+    ])?;
     for nth in 0..60 {
         cli.submit(&["--handler", "echo", "--payload", &nth.to_string()])?;
     }
@@ -125,7 +132,8 @@ fn tasks_are_found_by_page_filter_and_id() -> anyhow::Result<()> {
     enter(&page, DEMO_USER, DEMO_TOKEN)?;
     let rows = |wanted: u64| {
         move |page: &Browser| {
-            let count = page.run("return document.querySelectorAll('main tbody tr').length", &[])?;
+            let count =
+                page.run("return document.querySelectorAll('main tbody tr').length", &[])?;
             Ok(count.as_u64() == Some(wanted))
         }
     };
@@ -172,7 +180,8 @@ fn an_open_page_goes_on_at_the_next_principal() -> anyhow::Result<()> {
     page.until("who is principal", principal(own))?;
     // A mark in the page: nobody reloads it.
     page.run("window.mark = 1", &[])?;
-    let said = r#"{"argv": ["sh", "-c", "for i in 1 2 3 4 5 6 7 8; do echo passo $i; sleep 1; done"]}"#;
+    let said =
+        r#"{"argv": ["sh", "-c", "for i in 1 2 3 4 5 6 7 8; do echo passo $i; sleep 1; done"]}"#;
     let running = submit(&page, "command", said)?;
     page.until_said("passo 1")?;
     cluster.kill_principal()?;

@@ -31,7 +31,10 @@ pub struct Browser {
 fn found(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let places = std::env::split_paths(&path).collect::<Vec<_>>();
-    names.iter().flat_map(|name| places.iter().map(move |place| place.join(name))).find(|f| f.is_file())
+    names
+        .iter()
+        .flat_map(|name| places.iter().map(move |place| place.join(name)))
+        .find(|f| f.is_file())
 }
 
 impl Browser {
@@ -117,7 +120,11 @@ impl Browser {
 
     /// # Errors
     /// It did not come to that in time.
-    pub fn until(&self, what: &str, is_so: impl Fn(&Self) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    pub fn until(
+        &self,
+        what: &str,
+        is_so: impl Fn(&Self) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self)? {
             if Instant::now() >= deadline {
@@ -145,7 +152,8 @@ impl Browser {
     /// # Errors
     /// There is no page.
     pub fn is_there(&self, selector: &str) -> anyhow::Result<bool> {
-        let script = "return [...document.querySelectorAll(arguments[0])].some((e) => e.checkVisibility())";
+        let script =
+            "return [...document.querySelectorAll(arguments[0])].some((e) => e.checkVisibility())";
         Ok(self.run(script, &[selector])? == Value::Bool(true))
     }
 
@@ -199,7 +207,10 @@ impl Browser {
         let entries = self.post("se/log", &json!({ "type": "browser" }))?;
         let word = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         let entries = entries.as_array().cloned().unwrap_or_default();
-        Ok(entries.iter().map(|e| (word(e, "level"), word(e, "source"), word(e, "message"))).collect())
+        Ok(entries
+            .iter()
+            .map(|e| (word(e, "level"), word(e, "source"), word(e, "message")))
+            .collect())
     }
 
     /// What is seen, as PNG in base64.

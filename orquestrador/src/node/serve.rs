@@ -72,11 +72,8 @@ pub fn start(
     routes.add_service(QueueServiceServer::from_arc(panel.queues.clone()));
     let webhooks = api::webhooks::Service { driver: driver.clone(), users: users.clone() };
     routes.add_service(WebhookServiceServer::new(webhooks));
-    let schedules = api::schedules::Service {
-        driver: driver.clone(),
-        users,
-        webhooks: node.webhooks.clone(),
-    };
+    let schedules =
+        api::schedules::Service { driver: driver.clone(), users, webhooks: node.webhooks.clone() };
     routes.add_service(
         ScheduleServiceServer::new(schedules)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)

@@ -14,7 +14,11 @@ struct Answer {
     body: String,
 }
 
-fn ask(port: u16, (method, path): (&str, &str), headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+fn ask(
+    port: u16,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     let host = headers.iter().any(|(name, _)| *name == "Host");
     let own = if host { String::new() } else { format!("Host: localhost:{port}\r\n") };
@@ -25,7 +29,8 @@ fn ask(port: u16, (method, path): (&str, &str), headers: &[(&str, &str)]) -> any
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    let pair = |line: &str| Some(line.split_once(": ")?).map(|(n, v)| (n.to_lowercase(), v.to_owned()));
+    let pair =
+        |line: &str| Some(line.split_once(": ")?).map(|(n, v)| (n.to_lowercase(), v.to_owned()));
     let headers = head.lines().skip(1).filter_map(pair).collect();
     Ok(Answer { status, headers, body: body.to_owned() })
 }
@@ -53,7 +58,11 @@ fn strangers_get_the_files_and_nothing_else() -> anyhow::Result<()> {
     let of_task = ["", "?whole", "/steps", "/output"].map(|end| format!("tasks/{id}{end}"));
     for path in asked.iter().chain(&of_task) {
         let answer = ask(own, ("GET", &format!("/panel/api/{path}")), &[])?;
-        ensure!(answer.status == 401 && answer.body.contains("UNAUTHENTICATED"), "{path}: {}", answer.body);
+        ensure!(
+            answer.status == 401 && answer.body.contains("UNAUTHENTICATED"),
+            "{path}: {}",
+            answer.body
+        );
         ensure!(answer.headers["cache-control"] == "no-store");
         ensure!(!answer.headers.contains_key("www-authenticate"), "no window of the browser's own");
     }
@@ -81,7 +90,11 @@ fn only_pages_of_the_cluster_may_read_answers() -> anyhow::Result<()> {
         ensure!(!stranger.headers.contains_key("access-control-allow-origin"), "{method}");
     }
     // A stranger's name that leads to this machine: everybody knows the demo's token.
-    let renamed = ask(own, ("GET", "/panel/api/cluster"), &[known[0], known[1], ("Host", "evil.example:50051")])?;
+    let renamed = ask(
+        own,
+        ("GET", "/panel/api/cluster"),
+        &[known[0], known[1], ("Host", "evil.example:50051")],
+    )?;
     ensure!(renamed.status == 403, "{}", renamed.body);
     ensure!(from(&friend, "GET")?.body.contains("\"role\":\"PRINCIPAL\""));
     Ok(())

@@ -31,7 +31,8 @@ pub fn respond(answer: Answer) -> Response {
 fn refusal(status: &Status) -> (StatusCode, Value) {
     let meaning = grpc_status::meaning(status);
     let fields = status.get_details_bad_request().map(|bad| {
-        let field = |v: &tonic_types::FieldViolation| json!({ "field": v.field, "why": v.description });
+        let field =
+            |v: &tonic_types::FieldViolation| json!({ "field": v.field, "why": v.description });
         bad.field_violations.iter().map(field).collect::<Vec<_>>()
     });
     let body = json!({

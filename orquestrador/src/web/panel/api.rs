@@ -210,7 +210,8 @@ pub async fn cancel(
     Path(task_id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let told = asked.panel.tasks.cancel_task(request(&headers, CancelTaskRequest { task_id })).await;
+    let told =
+        asked.panel.tasks.cancel_task(request(&headers, CancelTaskRequest { task_id })).await;
     respond(told.map(|told| json!({ "task": told.get_ref().task.as_ref().map(tasks::task) })))
 }
 

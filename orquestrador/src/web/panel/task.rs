@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::proto::{
-    Delivery, ExplainTaskResponse, GetTaskResultResponse, OutputPiece, OutputStream, Task, TaskSpec,
-    TaskState, TaskStep,
+    Delivery, ExplainTaskResponse, GetTaskResultResponse, OutputPiece, OutputStream, Task,
+    TaskSpec, TaskState, TaskStep,
 };
 use serde_json::{Value, json};
 
