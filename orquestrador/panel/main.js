@@ -69,7 +69,7 @@ function header(page) {
       me && h('nav', { 'aria-label': t('parts') }, PAGES.map(link)),
       me && where,
       h('div', { class: 'tools' }, language, theme,
-        me && h('span', { class: 'who' }, `${me.user} · ${t(`role_${me.role.toLowerCase()}`)}`), me && h('button', { type: 'button', id: 'leave', onclick: leave }, t('leave')))));
+        me && h('span', { class: 'who' }, `${net.user()} · ${t(`role_${me.role.toLowerCase()}`)}`), me && h('button', { type: 'button', id: 'leave', onclick: leave }, t('leave')))));
 }
 
 function currentTheme() {

@@ -61,8 +61,8 @@ function headers(method) {
   return all;
 }
 
-async function send(from, path, { method = 'GET', body, signal } = {}) {
-  const limit = AbortSignal.timeout(ANSWER_MS);
+async function send(from, path, { method = 'GET', body, signal, within = ANSWER_MS } = {}) {
+  const limit = AbortSignal.timeout(within);
   let response;
   try {
     response = await fetch(`${from}/panel/api/${path}`, {

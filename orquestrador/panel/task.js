@@ -9,6 +9,8 @@ import { t, word } from './text.js';
 
 const ENDS = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'LOST'];
 const RETRIED = ['FAILED', 'LOST'];
+/** A history is read from the disk. */
+const HISTORY_MS = 60000;
 
 export const title = () => t('task');
 
@@ -80,7 +82,8 @@ export function mount(root, id, me) {
     said, lost, progress, about,
     h('div', { class: 'columns' }, part(t('what_happened'), steps, stepsNote), part(t('result'), result)),
     part(t('output'), spoken.element), part(t('asked_for'), asked));
-  let known = '';
+  let [known, isReading] = ['', false];
+  const refused = (failure) => { if (!failure.isPassing) put(lost, reason(failure)); };
 
   async function act(button, path, body) {
     button.disabled = true;
@@ -106,7 +109,7 @@ export function mount(root, id, me) {
 
   /** The history is read from the disk, so only when something has happened. */
   async function changed(task) {
-    const [whole, told] = await Promise.all([net.ask(`tasks/${id}?whole`), net.ask(`tasks/${id}/steps`)]);
+    const [whole, told] = await Promise.all([net.ask(`tasks/${id}?whole`), net.ask(`tasks/${id}/steps`, { within: HISTORY_MS })]);
     result.replaceChildren(...[ENDS.includes(task.state) ? outcome(task, whole.result) : h('p', { class: 'empty' }, t('not_yet'))].flat(9).filter(Boolean));
     if (whole.asked) asked.replaceChildren(...[content(whole.asked.payload)].flat().filter(Boolean));
     else if (!asked.children.length) asked.replaceChildren(h('p', { class: 'empty' }, t('forgotten')));
@@ -131,10 +134,11 @@ export function mount(root, id, me) {
     const done = task.progress?.fraction;
     progress.replaceChildren(...(done === undefined ? [] : [h('progress', { value: done, max: 1, 'aria-label': t('progress') }), h('span', null, `${Math.round(done * 100)} % ${task.progress.message}`)]));
     const mark = `${task.state} ${task.attempt} ${net.whereNow()}`;
-    if (mark !== known) {
+    if (mark !== known && !isReading) {
       if (known && isOver) say(t('task_is', word('state', task.state)));
-      await changed(task);
-      known = mark;
+      isReading = true;
+      // It may take long, and the rest goes on meanwhile.
+      changed(task).then(() => { known = mark; }, refused).finally(() => { isReading = false; });
     }
     spoken.follow(net.whereNow(), isOver);
   }
@@ -144,7 +148,7 @@ export function mount(root, id, me) {
       await look(now);
       lost.textContent = '';
     } catch (failure) {
-      if (!failure.isPassing) put(lost, reason(failure));
+      refused(failure);
     }
   }
   return { update, leave: () => spoken.stop() };

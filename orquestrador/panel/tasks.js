@@ -6,6 +6,8 @@ import { badge, moment, place, ran, reason, short } from './format.js';
 import { t, word } from './text.js';
 
 const SIZE = 50;
+/** Looks until the next question. */
+const [REST, REST_DEAR] = [2, 8];
 const STATES = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'LOST'];
 const FILTERS = ['queue', 'handler', 'worker', 'group', 'error', 'schedule', 'array'];
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -67,13 +69,18 @@ export function mount(root, query, me) {
     h('form', { class: 'search', role: 'search', onsubmit: look }, words, field(t('state'), state), h('button', { type: 'submit' }, t('search')), chips),
     whole, empty, failed, h('nav', { class: 'paging', 'aria-label': t('pages') }, newest, older));
 
+  let rest = 0;
   async function update({ now }) {
+    rest -= 1;
+    if (rest > 0) return;
     const asked = new URLSearchParams(query);
     asked.set('size', SIZE);
     if (!asked.get('state')) asked.delete('state');
     try {
       const { tasks, next } = await net.ask(`tasks?${asked}`);
       keyed(body, tasks.map((task) => ({ ...task, ran: ran(task, now) })), (task) => task.task_id, row);
+      // A page that is not full although others follow has cost as much as a page may.
+      rest = next && tasks.length < SIZE ? REST_DEAR : REST;
       empty.hidden = tasks.length > 0;
       older.hidden = !next;
       if (next) {

@@ -7,6 +7,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use common::auth::{AS_KEY, TOKEN_KEY, USER_KEY};
+use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::cluster_service_server::ClusterService as _;
 use common::proto::operator_service_server::OperatorService as _;
@@ -199,10 +200,17 @@ pub async fn steps(
     Path(task_id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let _turn = asked.histories.acquire().await;
+    let (tasks, histories) = (asked.panel.tasks.clone(), asked.histories.clone());
     let message = request(&headers, ExplainTaskRequest { task_id });
-    let told = asked.panel.tasks.explain_task(message).await;
-    respond(told.map(|told| tasks::steps(told.get_ref())))
+    // The reading goes on when the page leaves, and so does its turn.
+    let read = tokio::spawn(async move {
+        let _turn = histories.acquire().await;
+        tasks.explain_task(message).await
+    });
+    let told = read.await.map_err(|error| {
+        grpc_status::status(ErrorCode::Internal, format!("the history could not be read: {error}"))
+    });
+    respond(told.and_then(|told| told).map(|told| tasks::steps(told.get_ref())))
 }
 
 pub async fn cancel(
