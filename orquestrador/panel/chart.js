@@ -5,7 +5,8 @@ import { number } from './format.js';
 import { t } from './text.js';
 
 const [WIDTH, HEIGHT] = [600, 120];
-const SPAN_MS = 5 * 60 * 1000;
+/** How far back a chart goes: no farther than it needs. */
+const SPANS_MS = [60000, 120000, 300000];
 
 /** 1, 2, 5, 10, 20, … : the first that is not less. */
 function round(value) {
@@ -35,13 +36,17 @@ export function chart(title, unit, series) {
   }, grid, area, lines, marks);
   const values = series.map(() => h('b'));
   const legend = series.map(([, name, kind], nth) => h('span', { class: `key ${kind}` }, name, ' ', values[nth]));
+  const since = h('span');
   const figure = h('figure', { class: 'chart' },
     h('figcaption', null, h('span', { class: 'title' }, title), h('span', { class: 'legend' }, legend)),
     h('div', { class: 'plot' }, top, picture),
-    h('div', { class: 'times', 'aria-hidden': 'true' }, h('span', null, t('minutes_ago', 5)), h('span', null, t('now'))));
+    h('div', { class: 'times', 'aria-hidden': 'true' }, since, h('span', null, t('now'))));
 
   function draw(samples, changes, now) {
-    const x = (at) => WIDTH * (1 - (now - at) / SPAN_MS);
+    const age = now - (samples[0]?.at ?? now);
+    const length = SPANS_MS.find((known) => known >= age) ?? SPANS_MS.at(-1);
+    put(since, t('minutes_ago', length / 60000));
+    const x = (at) => WIDTH * (1 - (now - at) / length);
     const all = samples.flatMap((sample) => series.map(([name]) => sample[name] ?? 0));
     const most = round(Math.max(...all, unit === 'ms' ? 1 : 4));
     const y = (value) => HEIGHT - 2 - (HEIGHT - 8) * (value / most);
@@ -54,7 +59,7 @@ export function chart(title, unit, series) {
     });
     const first = of(series[0][0]).filter(Boolean);
     area.setAttribute('d', first.length > 1 ? `${path(first)}L${first.at(-1)[0]} ${HEIGHT}L${first[0][0]} ${HEIGHT}Z` : '');
-    const shown = changes.filter((change) => change.at > now - SPAN_MS);
+    const shown = changes.filter((change) => change.at > now - length);
     marks.replaceChildren(...shown.map((change) => s('line', { x1: x(change.at), x2: x(change.at), y1: 0, y2: HEIGHT })));
     const told = series.map(([, name], nth) => `${name} ${values[nth].textContent}`).join(', ');
     picture.setAttribute('aria-label', `${title}: ${told}`);

@@ -35,7 +35,7 @@ export default {
   witnesses_n: '{0} witnesses',
   witnesses_alive: '{0} of {1} witnesses answer',
   orchestrators: 'Orchestrators',
-  last_minutes: 'Last five minutes',
+  last_minutes: 'Last minutes',
   no_workers: 'No worker is registered.',
   throughput: 'Throughput',
   per_second: '/s',

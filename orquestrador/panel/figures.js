@@ -46,9 +46,13 @@ export const samples = [];
 /** Newest last. */
 export const changes = [];
 
+/** Addresses of orchestrators by their ids. */
+export const places = new Map();
+
 /** Takes one look into the record. */
 export function note(cluster, figures, now) {
   const node = cluster.nodes.find((known) => known.answering);
+  cluster.nodes.filter((known) => known.node_id).forEach((known) => places.set(known.node_id, known.address));
   const last = samples.at(-1);
   if (last && last.node !== node.node_id) {
     changes.push({ at: now, since: last.at, from: last.address, to: node.address, epoch: cluster.epoch });

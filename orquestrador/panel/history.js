@@ -30,14 +30,13 @@ export function mount(root, me) {
 
   async function look() {
     const told = await net.ask('history');
-    const where = { [told.node_id]: told.address, [told.peer_node_id]: told.peer_address };
     put(verdict, word('failover', told.failover));
     const alive = told.witnesses.filter((witness) => witness.alive).length;
     const critical = told.critical_hosts.length ? ` · ${t('critical', told.critical_hosts.join(', '))}` : '';
     put(witnesses, `${t('witnesses_alive', alive, told.witnesses.length)}${critical}`);
     keyed(body, told.views.toReversed(), (view) => view.view, (view) => h('tr', null,
       h('td', { class: 'num' }, moment(view.at_ms)), h('td', { class: 'num' }, view.view), h('td', { class: 'num' }, view.epoch),
-      h('td', null, word('cause', view.cause)), h('td', null, place(where[view.principal_node] ?? view.principal_node.slice(0, 8))),
+      h('td', null, word('cause', view.cause)), h('td', null, place(seen.places.get(view.principal_node) ?? view.principal_node.slice(0, 8))),
       h('td', { class: 'num' }, view.replicas), h('td', { class: 'num' }, view.witnesses)));
   }
 

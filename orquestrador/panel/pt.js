@@ -35,7 +35,7 @@ export default {
   witnesses_n: '{0} testemunhas',
   witnesses_alive: '{0} de {1} testemunhas respondem',
   orchestrators: 'Orquestradores',
-  last_minutes: 'Últimos cinco minutos',
+  last_minutes: 'Últimos minutos',
   no_workers: 'Nenhum worker registrado.',
   throughput: 'Vazão',
   per_second: '/s',

@@ -129,9 +129,5 @@ pub fn history(explained: &ExplainClusterResponse) -> Value {
         "critical_hosts": explained.critical_hosts,
         "witnesses": witnesses.map(|w| json!({ "host": w.host, "alive": w.alive })).collect::<Vec<_>>(),
         "views": explained.views.iter().map(view).collect::<Vec<_>>(),
-        "node_id": explained.node_id,
-        "address": explained.address,
-        "peer_node_id": explained.peer.as_ref().map(|peer| &peer.node_id),
-        "peer_address": explained.peer.as_ref().map(|peer| &peer.address),
     })
 }
