@@ -159,6 +159,10 @@ impl Browser {
 
     fn element(&self, selector: &str) -> anyhow::Result<String> {
         self.until_there(selector)?;
+        self.found(selector)
+    }
+
+    fn found(&self, selector: &str) -> anyhow::Result<String> {
         let found = self.post("element", &json!({ "using": "css selector", "value": selector }))?;
         found[ELEMENT].as_str().map(str::to_owned).context("no element")
     }
@@ -182,10 +186,16 @@ impl Browser {
         self.post(&format!("element/{element}/value"), &json!({ "text": text })).map(drop)
     }
 
+    /// Of a list, which shows its entries only when it is open.
+    ///
     /// # Errors
     /// There is no such entry.
     pub fn choose(&self, selector: &str, value: &str) -> anyhow::Result<()> {
-        self.click(&format!("{selector} option[value='{value}']"))
+        let entry = format!("{selector} option[value='{value}']");
+        let exists = "return document.querySelector(arguments[0]) !== null";
+        self.until(&entry, |page| Ok(page.run(exists, &[&entry])? == Value::Bool(true)))?;
+        let element = self.found(&entry)?;
+        self.post(&format!("element/{element}/click"), &json!({})).map(drop)
     }
 
     /// The inner width and height of the window, as of a telephone's.
