@@ -88,23 +88,31 @@ function learn(cluster) {
 
 const isPrincipal = (cluster) => cluster.nodes.some((node) => node.answering && node.role === 'PRINCIPAL');
 
+async function askOne(from) {
+  try {
+    const cluster = await (await send(from, 'cluster')).json();
+    learn(cluster);
+    return { from, cluster };
+  } catch (failure) {
+    return { from, failure };
+  }
+}
+
 /** Asks everybody; gives what the principal says, or throws. */
 export async function find() {
-  const answers = await Promise.all([...bases].map(async (from) => {
-    try {
-      const cluster = await (await send(from, 'cluster')).json();
-      learn(cluster);
-      return { from, cluster };
-    } catch (failure) {
-      return { from, failure };
-    }
-  }));
-  const principals = answers.filter(({ cluster }) => cluster && isPrincipal(cluster));
-  const newest = principals.sort((a, b) => b.cluster.epoch - a.cluster.epoch)[0];
-  if (newest) {
-    current = newest.from;
-    return newest.cluster;
+  const asked = [...bases].map(askOne);
+  const all = Promise.all(asked);
+  // A principal that was stopped answers nothing, so nobody waits for it; one that has lost the office does not call itself so.
+  const first = new Promise((found) => {
+    asked.forEach((one) => one.then((answer) => answer.cluster && isPrincipal(answer.cluster) && found(answer)));
+    all.then(() => found(null));
+  });
+  const principal = await first;
+  if (principal) {
+    current = principal.from;
+    return principal.cluster;
   }
+  const answers = await all;
   const said = answers.map(({ failure }) => failure).filter(Boolean);
   const refusal = said.find((failure) => failure.status === 401 || failure.status === 403);
   if (refusal && !answers.some(({ cluster }) => cluster)) throw refusal;
