@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod browser;
 pub mod certificates;
 pub mod chaos;
 pub mod cli;
@@ -13,6 +14,7 @@ pub mod net;
 pub mod ports;
 pub mod process;
 
+pub use browser::Browser;
 pub use certificates::Certificates;
 pub use cli::Cli;
 pub use cluster::{Cluster, Layout};

@@ -1,5 +1,6 @@
 //! The one port: every service of this node, and what each says of its health.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::endpoint::{MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
@@ -26,6 +27,7 @@ use tonic_health::server::HealthReporter;
 use super::Node;
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
+use crate::web::panel::Panel;
 use crate::{api, dispatch, gate, replication, users, web, witness};
 
 /// How often the health of the services follows the node's standing.
@@ -55,17 +57,9 @@ pub fn start(
             .register_encoded_file_descriptor_set(common::proto::DESCRIPTORS)
             .build_v1()?,
     );
-    let tasks = api::tasks::Service {
-        driver: driver.clone(),
-        users: users.clone(),
-        journal: node.journal.clone(),
-        outputs: node.outputs.clone(),
-        blobs: node.blobs.clone(),
-        max_payload_bytes: node.max_payload_bytes,
-        webhooks: node.webhooks.clone(),
-    };
+    let panel = panel(node);
     routes.add_service(
-        Tasks::new(tasks)
+        Tasks::from_arc(panel.tasks.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
@@ -75,22 +69,17 @@ pub fn start(
         blobs: node.blobs.clone(),
     };
     routes.add_service(BlobServiceServer::new(blobs));
-    let queues = api::queues::Service { driver: driver.clone(), users: users.clone() };
-    routes.add_service(QueueServiceServer::new(queues));
+    routes.add_service(QueueServiceServer::from_arc(panel.queues.clone()));
     let webhooks = api::webhooks::Service { driver: driver.clone(), users: users.clone() };
     routes.add_service(WebhookServiceServer::new(webhooks));
-    let schedules = api::schedules::Service {
-        driver: driver.clone(),
-        users: users.clone(),
-        webhooks: node.webhooks.clone(),
-    };
+    let schedules =
+        api::schedules::Service { driver: driver.clone(), users, webhooks: node.webhooks.clone() };
     routes.add_service(
         ScheduleServiceServer::new(schedules)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
-    let cluster = api::cluster::Service { driver: driver.clone(), users };
-    routes.add_service(ClusterServiceServer::new(cluster));
+    routes.add_service(ClusterServiceServer::from_arc(panel.cluster.clone()));
     routes.add_service(
         Workers::new(dispatch::Service {
             driver: driver.clone(),
@@ -101,7 +90,7 @@ pub fn start(
         .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
     routes.add_service(
-        OperatorServiceServer::new(operator(node))
+        OperatorServiceServer::from_arc(panel.operator.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
@@ -117,7 +106,7 @@ pub fn start(
         meters: node.driver.meters().clone(),
         blobs: node.blobs.store.clone(),
     };
-    let mut routes = web::add(routes.routes().into_axum_router(), pages);
+    let mut routes = web::add(routes.routes().into_axum_router(), pages, panel);
     routes = routes.layer(axum::middleware::map_request(users::note_path));
     let acceptor = node.tls.acceptor();
     if acceptor.is_some() {
@@ -133,6 +122,29 @@ pub fn start(
         .add_routes(routes.into())
         .serve_with_incoming(incoming);
     Ok(tokio::spawn(async { Ok(serving.await?) }))
+}
+
+/// What users and operators ask, by gRPC or by the panel.
+fn panel(node: &Node) -> Panel {
+    let (driver, users) = (node.driver.clone(), node.users.clone());
+    let tasks = api::tasks::Service {
+        driver: driver.clone(),
+        users: users.clone(),
+        journal: node.journal.clone(),
+        outputs: node.outputs.clone(),
+        blobs: node.blobs.clone(),
+        max_payload_bytes: node.max_payload_bytes,
+        webhooks: node.webhooks.clone(),
+    };
+    let queues = api::queues::Service { driver: driver.clone(), users: users.clone() };
+    Panel {
+        tasks: Arc::new(tasks),
+        cluster: Arc::new(api::cluster::Service { driver, users: users.clone() }),
+        queues: Arc::new(queues),
+        operator: Arc::new(operator(node)),
+        peer: node.peer.clone(),
+        users,
+    }
 }
 
 fn operator(node: &Node) -> api::operator::Service {

@@ -1,7 +1,8 @@
-//! What a node tells over plain HTTP, on the port of everything else: whether it is well, and its figures.
+//! What a node tells over plain HTTP, on the port of everything else: whether it is well, its figures, and the web panel.
 
 mod health;
 mod metrics;
+pub mod panel;
 
 use axum::Router;
 use axum::body::Body;
@@ -10,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
+use self::panel::Panel;
 use crate::blobs::store::Store;
 use crate::driver::DriverHandle;
 use crate::meters::Meters;
@@ -23,8 +25,11 @@ pub struct State {
 }
 
 /// Beside those of gRPC.
-pub fn add(grpc: Router, state: State) -> Router {
-    grpc.fallback(unknown).merge(pages(state))
+pub fn add(grpc: Router, state: State, panel: Panel) -> Router {
+    // What /metrics tells, for pages that come from the other orchestrator too.
+    let figures = Router::new().route("/panel/api/figures", get(metrics::all));
+    let figures = panel::guarded(figures.with_state(state.clone()), panel.clone());
+    grpc.fallback(unknown).merge(pages(state)).merge(figures).merge(panel::pages(panel))
 }
 
 /// Of a service or a page that there is not.
@@ -32,7 +37,7 @@ async fn unknown(headers: HeaderMap) -> Response {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     match kind.starts_with("application/grpc") {
         true => tonic::Status::unimplemented("").into_http::<Body>(),
-        false => (StatusCode::NOT_FOUND, "/healthz /readyz /metrics\n").into_response(),
+        false => (StatusCode::NOT_FOUND, "/panel/ /healthz /readyz /metrics\n").into_response(),
     }
 }
 
