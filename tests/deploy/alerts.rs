@@ -63,9 +63,9 @@ fn asks_for(asked: &Selector, told: &Selector) -> bool {
     asked.metric == told.metric
         && asked.labels.iter().filter(|(name, _)| !ADDED.contains(&name.as_str())).all(
             |(name, value)| {
-                told.labels.iter().any(|(of_told, told)| {
-                    name == of_told && (value.is_none() || value == told)
-                })
+                told.labels
+                    .iter()
+                    .any(|(of_told, told)| name == of_told && (value.is_none() || value == told))
             },
         )
 }
@@ -81,7 +81,8 @@ fn every_metric_that_rules_and_dashboard_name_is_told_by_a_running_pair() -> any
     let of_rules = of_rules.iter().map(|rule| string(&rule["expr"]));
     let asked: Vec<String> = of_rules.chain(dashboard()).collect();
     assert!(asked.len() > 30, "{asked:?}");
-    let names: BTreeSet<_> = told.iter().flat_map(|told| &told.labels).map(|(name, _)| name).collect();
+    let names: BTreeSet<_> =
+        told.iter().flat_map(|told| &told.labels).map(|(name, _)| name).collect();
     for expression in &asked {
         for selector in selectors(expression) {
             let is_told = told.iter().any(|told| asks_for(&selector, told));

@@ -48,9 +48,13 @@ pub fn groupings(expression: &str) -> Vec<String> {
 
 #[test]
 fn selectors_are_found_with_their_labels() {
-    let found = selectors(r#"sum by (le) (rate(mutirao_a_bucket[5m])) > mutirao_b{x="y", z=~"v|w"}"#);
+    let found =
+        selectors(r#"sum by (le) (rate(mutirao_a_bucket[5m])) > mutirao_b{x="y", z=~"v|w"}"#);
     let labels = vec![("x".to_owned(), Some("y".to_owned())), ("z".to_owned(), None)];
     assert_eq!(found[0], Selector { metric: "mutirao_a_bucket".into(), labels: Vec::new() });
     assert_eq!(found[1], Selector { metric: "mutirao_b".into(), labels });
-    assert_eq!(groupings("sum by (instance, le) (x) and on (queue) y"), ["instance", "le", "queue"]);
+    assert_eq!(
+        groupings("sum by (instance, le) (x) and on (queue) y"),
+        ["instance", "le", "queue"]
+    );
 }
