@@ -77,8 +77,9 @@ fn build() -> anyhow::Result<()> {
             started(Command::new(&binary).args(["--lang", lang, "man"]).arg(share.join(dir)))?;
         }
         for shell in SHELLS {
-            let script = Command::new(&binary).args(["--lang", "en", "completions", shell]);
-            completions(script.stderr(Stdio::inherit()), &share, program, shell)?;
+            let mut script = Command::new(&binary);
+            script.args(["--lang", "en", "completions", shell]).stderr(Stdio::inherit());
+            completions(&mut script, &share, program, shell)?;
         }
     }
     compress(&share.join("man"))
