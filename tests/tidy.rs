@@ -157,7 +157,9 @@ fn every_source_file_is_compiled() {
 
 #[test]
 fn links_of_the_documents_lead_somewhere() {
-    for name in ["README.md", "README.pt-BR.md", "ARCHITECTURE.md"] {
+    for name in
+        ["README.md", "README.pt-BR.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"]
+    {
         let text = fs::read_to_string(root().join(name)).expect("is readable");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if !link.starts_with("http") && !link.starts_with('#') {

@@ -18,5 +18,7 @@ pub mod manual;
 pub mod messages;
 pub mod proto;
 pub mod shutdown;
+pub mod supervisor;
 pub mod telemetry;
 pub mod tls;
+pub mod version;

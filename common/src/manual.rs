@@ -89,7 +89,9 @@ fn pages(mut command: Command, lang: Lang) -> io::Result<Vec<(String, String)>> 
 }
 
 /// As help shows it, not every option by itself.
-fn with_short_synopsis(mut command: Command) -> Command {
+fn with_short_synopsis(command: Command) -> Command {
+    // The long version has several lines.
+    let mut command = command.long_version(None);
     let usage = command.render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).trim_end().to_owned();
     command.override_usage(usage)

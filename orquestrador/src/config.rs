@@ -75,6 +75,9 @@ const MAX_WEBHOOK_ATTEMPTS: u16 = 100;
 /// A day: longer than that a worker is not silent, but gone.
 const MAX_LEASE_MS: u64 = 86_400_000;
 
+/// What it was built with beyond the usual.
+const FEATURES: &[&str] = if cfg!(feature = "mutations") { &["mutations"] } else { &[] };
+
 /// The flags; their texts are in the message catalogue.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -192,7 +195,7 @@ pub struct Config {
 /// The command line with its texts in `lang`.
 pub fn command(kind: Kind, lang: Lang) -> clap::Command {
     let name = kind.name();
-    let command = Flags::command().name(name).bin_name(name);
+    let command = common::version::told_by(Flags::command(), FEATURES).name(name).bin_name(name);
     common::help::localize(command, lang, |id| {
         common::messages::node_help::text(id, kind == Kind::Backup, lang)
     })

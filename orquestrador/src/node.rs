@@ -2,6 +2,7 @@
 //! when the operator says so or a guarantee breaks.
 
 mod serve;
+mod supervised;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
@@ -16,6 +17,7 @@ use common::messages::fault::Fault;
 use common::messages::node::NodeMessage;
 use common::messages::node_journal::JournalMessage;
 use common::shutdown::{self, Signal};
+use common::supervisor::Supervisor;
 use common::tls::Tls;
 use orquestrador_core::Limits;
 use orquestrador_core::ids::{ClusterId, ProcessId};
@@ -210,6 +212,8 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     }
     let (node, ended) = start(&config, console, journal, recovered).await?;
     let mut serving = serve::start(&node, listener)?;
+    let supervisor = Supervisor::of_this_process();
+    tokio::spawn(supervised::report(supervisor, node.driver.clone(), config.lang));
     tokio::select! {
         served = &mut serving => served.map_err(std::io::Error::other)?.map(|()| exit::OK),
         broken = ended => match broken {
@@ -227,12 +231,14 @@ pub async fn run(config: Config) -> Result<u8, Error> {
             Err(Error::DataDirLost(lost))
         }
         () = node.end.wait() => {
+            supervisor.stopping();
             console.info(&NodeMessage::Stopping);
             Ok(exit::OK)
         }
         signal = shutdown::wait() => match signal? {
             Signal::Interrupt => Ok(exit::INTERRUPTED),
             Signal::Terminate => {
+                supervisor.stopping();
                 terminate(&node, console).await;
                 Ok(exit::OK)
             }

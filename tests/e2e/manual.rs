@@ -40,6 +40,41 @@ fn each_program_has_manual_pages_and_completions() -> anyhow::Result<()> {
         assert_eq!(refused.status.code(), Some(i32::from(exit::RESOURCE)), "{refused:?}");
         assert!(String::from_utf8(refused.stderr)?.contains("/dev/null/pages"));
     }
+    Ok(())
+}
+
+#[test]
+fn each_program_tells_in_one_line_which_version_it_is_and_at_length_which_build()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 1)?;
+    for (program, _) in PAGES {
+        let ask = |flag: &str| -> anyhow::Result<String> {
+            let told = Command::new(layout.binary(program)).arg(flag).output()?;
+            assert!(told.status.success() && told.stderr.is_empty(), "{told:?}");
+            Ok(String::from_utf8(told.stdout)?)
+        };
+        let (short, long) = (ask("-V")?, ask("--version")?);
+        let begin = format!("{program} {}", env!("CARGO_PKG_VERSION"));
+        assert!(short.starts_with(&begin) && short.lines().count() == 1, "{short}");
+        let told = |name: &str| {
+            let found = long.lines().find_map(|line| line.strip_prefix(name));
+            found.unwrap_or_else(|| panic!("{program} tells no {name} {long}")).to_owned()
+        };
+        let (commit, profile) = (told("commit: "), told("profile: "));
+        assert!(layout.binaries.ends_with(&profile), "{profile}");
+        // What is known is in the one line, too.
+        assert_eq!(short.contains(&format!(" ({commit})\n")), commit != "unknown", "{short}{long}");
+        assert_eq!(told(&begin), short[begin.len()..].trim_end());
+        assert!(!told("features: ").is_empty() && told("target: ").contains("-linux"), "{long}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wrong_command_line_ends_each_program_whoever_reads() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 1)?;
     // A command line that is wrong ends a program as one, whatever it is made of and whoever reads.
     for (program, _) in PAGES {
         let mut command = Command::new(layout.binary(program));

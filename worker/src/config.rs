@@ -131,12 +131,14 @@ pub struct Config {
 
 /// The command line with its texts in `lang`.
 pub fn command(lang: Lang) -> clap::Command {
-    common::help::localize(Flags::command(), lang, |id| worker_help::text(id, lang))
+    let command = common::version::told_by(Flags::command(), &[]);
+    common::help::localize(command, lang, |id| worker_help::text(id, lang))
 }
 
 /// The same with what this program says of itself; that needs no port.
 pub fn program(lang: Lang) -> clap::Command {
-    let program = Manual::augment_subcommands(Flags::command()).subcommand_negates_reqs(true);
+    let program = common::version::told_by(Flags::command(), &[]);
+    let program = Manual::augment_subcommands(program).subcommand_negates_reqs(true);
     common::help::localize(program, lang, |id| worker_help::text(id, lang))
 }
 

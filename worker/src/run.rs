@@ -16,6 +16,7 @@ use common::messages::fault::Fault;
 use common::messages::worker::WorkerMessage as Line;
 use common::proto::{AttemptOutput, AttemptRef, Outcome};
 use common::shutdown::Signal;
+use common::supervisor::{Pulse, Supervisor};
 use common::tls::{self, Acceptor, Caller, Connected};
 use rand::Rng as _;
 use tokio::net::TcpListener;
@@ -129,8 +130,12 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
     let prefetch = Prefetch::new(config.slots);
     let mut handler_names: Vec<_> = by_name.into_keys().collect();
     handler_names.sort();
+    let (supervisor, pulse) = (Supervisor::of_this_process(), Pulse::default());
+    tokio::spawn(pulse.clone().show(supervisor));
     let mut worker = Worker {
         config,
+        supervisor,
+        pulse,
         handler_names,
         incarnation: Uuid::new_v4(),
         highest_epoch: 0,
@@ -226,6 +231,9 @@ fn admit(request: Request<()>) -> Result<Request<()>, Status> {
 
 struct Worker {
     config: Config,
+    supervisor: Supervisor,
+    /// Of this loop, in a session and without one.
+    pulse: Pulse,
     handler_names: Vec<String>,
     incarnation: Uuid,
     highest_epoch: u64,
@@ -280,7 +288,7 @@ impl Worker {
     async fn work_until_ended(&mut self) -> Result<Signal, Error> {
         let (console, patience) = (self.console, self.config.drain_timeout);
         let (mut stop, drain) = (self.stop.subscribe(), self.drain.clone());
-        let give_up = self.give_up.clone();
+        let (give_up, supervisor) = (self.give_up.clone(), self.supervisor);
         let mut work = std::pin::pin!(self.work());
         let (signal, limit) = tokio::select! {
             // Only a draining worker comes to an end by itself.
@@ -288,6 +296,7 @@ impl Worker {
             limit = ordered(&mut stop) => (Signal::Terminate, limit),
             signal = common::shutdown::wait() => (signal?, patience),
         };
+        supervisor.stopping();
         if signal == Signal::Terminate {
             console.info(&Line::Draining);
             drain.cancel();
@@ -340,6 +349,7 @@ impl Worker {
                     }
                 }
                 None => {
+                    self.pulse.beat();
                     self.say_no_principal();
                     let jitter = rand::rng().random_range(0.5..1.0);
                     first = self.wait(backoff.mul_f64(jitter)).await;

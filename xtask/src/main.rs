@@ -1,5 +1,8 @@
 //! Developer commands. Each is one line to type and works on a fresh machine.
 
+mod deny;
+mod dist;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -32,8 +35,14 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Format, lints, tests and documentation; writes nothing
+    /// Format, lints, licences and advisories, tests and documentation; writes nothing
     Verify,
+    /// Licences, sources and duplicates of what is depended on, and advisories about it; a part of `verify`
+    Deny,
+    /// Build the four programs as they are installed, with manual pages, completions and all of deploy/, in an archive
+    Dist,
+    /// The same as a Debian package
+    Deb,
     /// Format, and apply what clippy can mend by itself
     Fix,
     /// Measure throughput, latency and failover time in release
@@ -83,6 +92,8 @@ enum Task {
     },
 }
 
+const PROGRAMS: [&str; 4] = ["orquestrador", "orquestrador-backup", "worker", "cliente"];
+
 fn main() -> ExitCode {
     match run(Cli::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
@@ -111,6 +122,9 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Simulate { seeds, first } => simulate(seeds, first),
         Task::Test { args } => test(&args),
         Task::Verify => verify(),
+        Task::Deny => deny::run(),
+        Task::Dist => dist::archive(),
+        Task::Deb => dist::debian(),
         Task::Fix => {
             cargo(&[
                 "clippy",
@@ -135,15 +149,35 @@ fn test(args: &[String]) -> anyhow::Result<()> {
 
 fn man(dir: &Path, lang: &str) -> anyhow::Result<()> {
     cargo(&["build", "--workspace", "--bins", "--exclude", "xtask"])?;
-    for binary in ["orquestrador", "orquestrador-backup", "worker", "cliente"] {
-        let mut command = Command::new(target_dir()?.join("debug").join(binary));
-        let status = command.args(["--lang", lang, "man"]).arg(dir).status();
-        let status = status.with_context(|| format!("failed to start {binary}"))?;
-        if !status.success() {
-            bail!("{binary} ended with {status}");
-        }
+    PROGRAMS.into_iter().try_for_each(|program| {
+        let binary = target_dir()?.join("debug").join(program);
+        started(Command::new(binary).args(["--lang", lang, "man"]).arg(dir))
+    })
+}
+
+/// Runs it to its end, which must be a good one.
+fn started(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().display().to_string();
+    let status = command.status().with_context(|| format!("failed to start {program}"))?;
+    if !status.success() {
+        bail!("{program} ended with {status}");
     }
     Ok(())
+}
+
+/// A command of cargo that is not part of it: of just this version, in a place of its own.
+fn tool(name: &str, version: &str) -> anyhow::Result<PathBuf> {
+    let root = target_dir()?.join("tools");
+    let binary = root.join("bin").join(name);
+    let current = Command::new(&binary).arg("--version").output();
+    let is_there =
+        current.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains(version));
+    if !is_there {
+        eprintln!("{name} {version} is made first; that takes minutes, once");
+        let root = root.display().to_string();
+        cargo(&["install", "--locked", "--root", &root, "--version", version, name])?;
+    }
+    Ok(binary)
 }
 
 fn simulate(seeds: u64, first: u64) -> anyhow::Result<()> {
@@ -156,6 +190,7 @@ fn simulate(seeds: u64, first: u64) -> anyhow::Result<()> {
 fn verify() -> anyhow::Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    deny::run()?;
     test(&[])?;
     cargo_with(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
 }

@@ -491,7 +491,9 @@ pub fn default_orchestrators() -> Vec<Endpoint> {
 
 /// The command line with its texts in `lang`.
 pub fn command(lang: Lang) -> clap::Command {
-    common::help::localize(Args::command(), lang, |id| client_help::text(id, lang))
+    common::help::localize(common::version::told_by(Args::command(), &[]), lang, |id| {
+        client_help::text(id, lang)
+    })
 }
 
 #[cfg(test)]

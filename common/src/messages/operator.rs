@@ -206,6 +206,15 @@ fn when(at: &str, before: &str) -> String {
     if at.is_empty() { format!(" ({before})") } else { format!(", {at}") }
 }
 
+/// In one line, for the service manager of a node.
+#[must_use]
+pub fn standing_at(word: &str, epoch: u64, lang: Lang) -> String {
+    match lang {
+        Lang::Pt => format!("{}, época {epoch}", standing_pt(word)),
+        Lang::En => format!("{}, epoch {epoch}", standing_en(word)),
+    }
+}
+
 /// A word that a newer orchestrator may send stays what it is.
 fn standing_pt(word: &str) -> &str {
     match word {

@@ -485,7 +485,8 @@ fn note(note: &views::ViewNote) -> ViewNote {
     }
 }
 
-fn standing(standing: Standing) -> &'static str {
+/// As it is told to clients.
+pub fn standing(standing: Standing) -> &'static str {
     match standing {
         Standing::Unfounded => "UNFOUNDED",
         Standing::Learner => "LEARNER",

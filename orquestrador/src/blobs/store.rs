@@ -143,6 +143,12 @@ impl Store {
         (kept.blobs.len(), kept.bytes)
     }
 
+    /// Of the file system that they are on: what is free for this process, and all of it, in bytes.
+    pub fn disk(&self) -> std::io::Result<(u64, u64)> {
+        let found = rustix::fs::statvfs(&*self.root)?;
+        Ok((found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize))
+    }
+
     pub fn path(&self, hash: Hash) -> PathBuf {
         self.root.join(hash.to_string())
     }

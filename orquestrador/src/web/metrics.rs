@@ -41,13 +41,17 @@ pub async fn all(State(state): State<super::State>) -> Response {
         }
     };
     let mut registry = Registry::with_prefix(PREFIX);
-    let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+    let build = Info::new(vec![
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("commit", common::version::COMMIT),
+    ]);
     registry.register("build", "The program", build);
     of_node(&figures, &mut registry);
     of_tasks(&figures, &mut registry);
     let (blobs, bytes) = state.blobs.size();
     gauge(&mut registry, "blobs", "Files of tasks, and long contents, on this node", blobs as u64);
     gauge(&mut registry, "blob_bytes", "Their bytes", bytes);
+    of_disk(&state, &mut registry).await;
     state.meters.register(&mut registry);
     let mut text = String::new();
     match encode(&mut text, &registry) {
@@ -56,6 +60,18 @@ pub async fn all(State(state): State<super::State>) -> Response {
             tracing::error!(%error, "the figures could not be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+/// In a thread that may wait: a file system can hang.
+async fn of_disk(state: &super::State, registry: &mut Registry) {
+    let blobs = state.blobs.clone();
+    match tokio::task::spawn_blocking(move || blobs.disk()).await.map_err(std::io::Error::other) {
+        Ok(Ok((free, all))) => {
+            gauge(registry, "disk_free_bytes", "Free where the data directory is", free);
+            gauge(registry, "disk_bytes", "The size of that file system", all);
+        }
+        Ok(Err(error)) | Err(error) => tracing::debug!(%error, "the disk tells nothing of itself"),
     }
 }
 

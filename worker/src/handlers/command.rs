@@ -22,6 +22,7 @@ use common::array_id;
 use common::blobs::{InputFrom, StagedFile};
 use common::console::Console;
 use common::messages::worker::WorkerMessage;
+use common::supervisor::VARIABLES as SUPERVISOR;
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -319,6 +320,10 @@ fn spawn(
         Some(dir) => command.env("TMPDIR", dir.path()),
         None => &mut command,
     }
+    // The program does not speak for the worker.
+    .env_remove(SUPERVISOR[0])
+    .env_remove(SUPERVISOR[1])
+    .env_remove(SUPERVISOR[2])
     .envs(&order.env)
     .env("MUTIRAO_TASK_ID", &context.task_id)
     .envs(origin_variables(context))

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use common::endpoint::Endpoint;
+use common::messages::Message as _;
 use common::messages::worker::WorkerMessage as Line;
 use common::proto::orchestrator_message::Message as FromOrchestrator;
 use common::proto::worker_message::Message;
@@ -53,7 +54,10 @@ impl Worker {
         let cluster = self.cluster_id.clone();
         self.seat.send_replace(Some(Seat { endpoint: endpoint.clone(), cluster }));
         self.bear_witness();
-        self.console.info(&Line::Connected { address: endpoint.to_string(), epoch });
+        let connected = Line::Connected { address: endpoint.to_string(), epoch };
+        self.console.info(&connected);
+        self.supervisor.status(&connected.text(self.config.lang));
+        self.supervisor.ready();
         let interval = Duration::from_millis(u64::from(registered.heartbeat_interval_ms.max(10)));
         let lease = Duration::from_millis(u64::from(registered.lease_ms.max(100)));
         let heartbeat = tokio::spawn(session::heartbeat(outbox.clone(), interval));
@@ -70,6 +74,7 @@ impl Worker {
         let mut next = None;
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         loop {
+            self.pulse.beat();
             if drain.is_cancelled() && !told_drain {
                 told_drain = true;
                 if outbox.send(message(Message::Drain(Drain {}))).await.is_err() {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
+use common::messages::Message as _;
 use common::messages::tls::TlsMessage;
 use common::messages::worker::WorkerMessage as Line;
 use common::proto::Register;
@@ -71,6 +72,7 @@ impl Worker {
             if tried.contains(&endpoint) {
                 continue;
             }
+            self.pulse.beat();
             match Session::open(&endpoint, &self.config.tls, self.registration()).await {
                 Ok(session) => return Ok(Some(session)),
                 Err(Refusal::ForeignCluster) => {
@@ -178,7 +180,9 @@ impl Worker {
     pub(super) fn say_disconnected(&mut self, endpoint: &Endpoint) {
         self.quiet_until = Instant::now() + REPEAT_WARNING;
         let running = self.slots.running() as u64;
-        self.console.warn(&Line::Disconnected { address: endpoint.to_string(), running });
+        let line = Line::Disconnected { address: endpoint.to_string(), running };
+        self.supervisor.status(&line.text(self.config.lang));
+        self.console.warn(&line);
     }
 
     pub(super) fn say_no_principal(&mut self) {
