@@ -8,6 +8,7 @@ pub const ALL: &[&str] = &[
     "NON_ZERO_EXIT",
     "KILLED_BY_SIGNAL",
     "SPAWN_FAILED",
+    "PROGRAM_NOT_ALLOWED",
     "OUT_OF_MEMORY",
     "WORK_DIR_UNAVAILABLE",
     "RESULT_TOO_LARGE",

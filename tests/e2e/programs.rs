@@ -177,3 +177,32 @@ fn shells_get_their_completions() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_worker_runs_the_programs_that_its_operator_allows_and_no_others() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut layout = Layout::new(dir.path(), 1)?;
+    let args = ["--handlers", "command", "--allow-programs", "echo", "--allow-variables", "SEED"];
+    layout.worker_args = args.map(str::to_owned).to_vec();
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let allowed = cli.run(&["run", "--env", "SEED=7", "--", "echo", "sim"])?;
+    assert_eq!((allowed.code, allowed.stdout.as_str()), (Some(0), "sim\n"), "{allowed:?}");
+    let limited = cli.run(&["run", "--memory-limit", "64MiB", "--", "echo", "sim"])?;
+    assert_eq!((limited.code, limited.stdout.as_str()), (Some(0), "sim\n"), "{limited:?}");
+    let path = dir.path().join("echo");
+    std::fs::copy("/bin/sh", &path)?;
+    let path = format!("PATH={}", dir.path().display());
+    let refused: [&[&str]; 3] = [
+        &["run", "--", "sh", "-c", "echo não"],
+        &["run", "--env", &path, "--", "echo", "-c", "id"],
+        &["run", "--env", "LD_PRELOAD=/tmp/x.so", "--", "echo", "não"],
+    ];
+    for command in refused {
+        let run = cli.run(command)?;
+        assert!(run.stderr.contains("PROGRAM_NOT_ALLOWED"), "{run:?}");
+        assert!(run.code != Some(0) && run.stdout.is_empty(), "{run:?}");
+    }
+    Ok(())
+}

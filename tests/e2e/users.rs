@@ -86,6 +86,8 @@ fn an_administrator_acts_in_the_place_of_another_user_and_nobody_else_does() -> 
     let [ana, bia] = ["ana", "bia"].map(|name| demo.with_credentials(name, OTHER_TOKEN));
     let id = ana.submit(&["--", "sleep", "600"])?;
     assert_eq!(root.run(&["status", &id])?.code, Some(i32::from(exit::NOT_FOUND)));
+    let slip = root.run(&["--as", "anna", "list"])?;
+    assert_eq!(slip.code, Some(i32::from(exit::NOT_FOUND)), "{slip:?}");
     let denied = bia.run(&["--as", "ana", "status", &id])?;
     assert_eq!(denied.code, Some(i32::from(exit::REFUSED)), "{denied:?}");
 

@@ -19,7 +19,7 @@ use common::telemetry::LogFormat;
 use common::tls::{self, Role, Tls};
 
 pub use crate::faults::Faults;
-use crate::handlers::{self, Handler};
+use crate::handlers::{self, Handler, Programs};
 
 /// Of files that tasks took.
 const DEFAULT_CACHE_BYTES: u64 = 8 << 30;
@@ -55,6 +55,16 @@ struct Flags {
     handlers: Vec<String>,
     #[arg(long, env = "MUTIRAO_LABELS", value_name = "KEY=VALUE", value_delimiter = ',')]
     labels: Vec<String>,
+    #[arg(long, env = "MUTIRAO_ALLOW_PROGRAMS", value_name = "NAME", value_delimiter = ',')]
+    allow_programs: Option<Vec<String>>,
+    #[arg(
+        long,
+        env = "MUTIRAO_ALLOW_VARIABLES",
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "allow_programs"
+    )]
+    allow_variables: Vec<String>,
     #[arg(long, env = "MUTIRAO_RESOURCES", value_name = "NAME=N", value_delimiter = ',')]
     resources: Vec<String>,
     #[arg(long, env = "MUTIRAO_WORK_ROOT", value_name = "DIR")]
@@ -105,6 +115,8 @@ pub struct Config {
     pub slots: u32,
     /// Names of built-in handlers to offer.
     pub handlers: Vec<String>,
+    /// Those that tasks may start.
+    pub programs: Programs,
     /// For tasks that need them.
     pub labels: BTreeMap<String, String>,
     /// What it has a number of, for tasks that need some.
@@ -201,7 +213,8 @@ impl Config {
 
     /// The built-in handlers that it names.
     pub fn built_in_handlers(&self) -> Vec<Arc<dyn Handler>> {
-        self.handlers.iter().filter_map(|name| handlers::built_in(name, &self.work_root)).collect()
+        let handler = |name: &String| handlers::built_in(name, &self.work_root, &self.programs);
+        self.handlers.iter().filter_map(handler).collect()
     }
 
     fn check(flags: Flags) -> Result<Self, Problem> {
@@ -237,6 +250,7 @@ impl Config {
             orchestrators,
             slots,
             handlers: handler_names(&flags.handlers)?,
+            programs: programs(flags.allow_programs.as_deref(), &flags.allow_variables)?,
             labels: labels(&flags.labels)?,
             resources: resources(&flags.resources)?,
             work_root,
@@ -294,7 +308,7 @@ fn handler_names(wanted: &[String]) -> Result<Vec<String>, Problem> {
                 names.extend(handlers::DEFAULT.map(str::to_owned));
                 names.push("command".to_owned());
             }
-            name if handlers::built_in(name, Path::new("")).is_some() => {
+            name if handlers::built_in(name, Path::new(""), &Programs::default()).is_some() => {
                 names.push(name.to_owned())
             }
             name => return Err(Problem::UnknownHandler { name: name.to_owned() }),
@@ -303,6 +317,15 @@ fn handler_names(wanted: &[String]) -> Result<Vec<String>, Problem> {
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+fn programs(only: Option<&[String]>, variables: &[String]) -> Result<Programs, Problem> {
+    match only {
+        None => Ok(Programs::default()),
+        Some(only) => {
+            Programs::only(only, variables).map_err(|name| Problem::UnknownProgram { name })
+        }
+    }
 }
 
 fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Problem> {
@@ -374,6 +397,8 @@ mod tests {
             &["--port", "1", "--fail-rate", "2"],
             &["--port", "1", "--slowdown", "0.5"],
             &["--port", "1", "--handlers", "inexistente"],
+            &["--port", "1", "--allow-programs", "true,inexistente"],
+            &["--port", "1", "--allow-variables", "PATH"],
             &["--port", "1", "--labels", "sem-valor"],
             &["--port", "1", "--resources", "gpus"],
             &["--port", "1", "--resources", "gpus=muitas"],

@@ -79,6 +79,21 @@ fn with_details(code: &str, message: &str) -> Option<String> {
             None => detailed("o programa foi morto: precisou de mais memória do que podia ter"),
         },
         "SPAWN_FAILED" => not_started(message),
+        "PROGRAM_NOT_ALLOWED" => {
+            let before = "the operator of this worker does not allow ";
+            let program = message.strip_prefix(&format!("{before}the program `"));
+            let variable = message.strip_prefix(&format!("{before}tasks to set the variable `"));
+            let name = |rest: &str| rest.trim_end_matches('`').to_owned();
+            match (program.map(name), variable.map(name)) {
+                (Some(program), _) => {
+                    format!("o operador do worker não permite o programa {program}")
+                }
+                (None, Some(variable)) => {
+                    format!("o operador do worker não permite definir a variável {variable}")
+                }
+                (None, None) => detailed("o operador do worker não o permite"),
+            }
+        }
         "TIMEOUT" => match timeout_ms(message) {
             Some(ms) => format!("levou mais que {} e foi interrompida", time(ms)),
             None => detailed("demorou demais e foi interrompida"),
@@ -154,6 +169,11 @@ mod tests {
                 "SPAWN_FAILED",
                 "failed to start `x`: No such file or directory (os error 2)",
                 "x não pôde ser iniciado: não existe no worker",
+            ),
+            (
+                "PROGRAM_NOT_ALLOWED",
+                "the operator of this worker does not allow the program `rm`",
+                "o operador do worker não permite o programa rm",
             ),
             (
                 "TIMEOUT",

@@ -12,6 +12,7 @@ pub enum Problem {
     FailRate,
     Slowdown,
     UnknownHandler { name: String },
+    UnknownProgram { name: String },
     Resource { text: String },
     Label { text: String },
     Advertise { text: String },
@@ -32,6 +33,9 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::Slowdown => "--slowdown precisa ser de 1 a 1000".into(),
             Problem::UnknownHandler { name } => format!(
                 "--handlers: `{name}` não existe; há simulated, echo, mandelbrot, command, e os grupos default e all"
+            ),
+            Problem::UnknownProgram { name } => format!(
+                "--allow-programs: não há programa `{name}`; informe o nome de um que está no PATH, ou um caminho absoluto"
             ),
             Problem::Resource { text } => {
                 format!("--resources: `{text}` não tem a forma NOME=NÚMERO")
@@ -54,6 +58,9 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::UnknownHandler { name } => format!(
                 "--handlers: there is no `{name}`; there are simulated, echo, mandelbrot, command, and the groups \
                  default and all"
+            ),
+            Problem::UnknownProgram { name } => format!(
+                "--allow-programs: there is no program `{name}`; give the name of one that is in the PATH, or an absolute path"
             ),
             Problem::Resource { text } => format!("--resources: `{text}` is not NAME=NUMBER"),
             Problem::Label { text } => format!("--labels: `{text}` is not KEY=VALUE"),
@@ -81,6 +88,12 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "handlers" => {
                 "O que executa: simulated, echo, mandelbrot, command; default são os três primeiros, all são todos. \
                  command executa qualquer programa que o usuário mandar"
+            }
+            "allow_programs" => {
+                "Os únicos programas que command executa: nomes no PATH deste worker, ou caminhos absolutos [padrão: todos]"
+            }
+            "allow_variables" => {
+                "As variáveis de ambiente que, com --allow-programs, tarefas podem definir [padrão: nenhuma]"
             }
             "labels" => "Etiquetas deste worker, para tarefas que as pedem com --label",
             "resources" => {
@@ -127,6 +140,12 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "handlers" => {
                 "What it runs: simulated, echo, mandelbrot, command; default is the first three, all is all of them. \
                  command runs any program that a user asks for"
+            }
+            "allow_programs" => {
+                "The only programs that command runs: names in this worker's PATH, or absolute paths [default: all]"
+            }
+            "allow_variables" => {
+                "The environment variables that tasks may set with --allow-programs [default: none]"
             }
             "labels" => "Labels of this worker, for tasks that ask for them by --label",
             "resources" => {

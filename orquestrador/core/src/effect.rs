@@ -419,6 +419,8 @@ pub struct UserSnapshot {
     pub quota: Quota,
     /// It is their own, and not the default one.
     pub is_own: bool,
+    /// Of tasks, finished ones included until they are forgotten.
+    pub is_owner: bool,
     pub usage: Usage,
 }
 

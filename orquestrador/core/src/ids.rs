@@ -215,6 +215,12 @@ impl Borrow<str> for TokenName {
     }
 }
 
+impl Borrow<str> for UserName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The kind of work; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandlerName(pub Arc<str>);

@@ -30,19 +30,35 @@ use crate::users::{Access, Asking, Caller, Users};
 /// still is; whoever added the user may have spoken to another one.
 ///
 /// # Errors
-/// `UNAUTHENTICATED` or `PERMISSION_DENIED`, or `NOT_PRIMARY` from any other node that does not know the caller.
+/// `UNAUTHENTICATED` or `PERMISSION_DENIED`, or `NOT_PRIMARY` from any other node that does not know the caller;
+/// `USER_NOT_FOUND` in the place of whom nobody knows.
 pub async fn authenticate(
     users: &Users,
     driver: &DriverHandle,
     asking: Asking<'_>,
 ) -> Result<Caller, Status> {
     let refusal = match users.authenticate(asking).await {
-        Ok(caller) => return logged(users, asking, caller).await,
+        Ok(caller) => {
+            if let Some(user) = asking.acting_as().filter(|user| !users.knows(user)) {
+                check_owner(driver, user.into()).await?;
+            }
+            return logged(users, asking, caller).await;
+        }
         Err(refusal) => refusal,
     };
     let _turn = users.confirming().await;
     confirm_office(driver).await?;
     Err(logged_refusal(users, asking, refusal).await)
+}
+
+/// In the place of one who is no user any more, only as long as there are tasks of theirs: another name is a slip.
+async fn check_owner(driver: &DriverHandle, user: UserName) -> Result<(), Status> {
+    match driver.call(|request| Command::QueryUser { request, user }).await?.answer {
+        Ok(Answer::User { user }) if user.is_owner => Ok(()),
+        Ok(Answer::User { .. }) => Err(rejected(&Rejection::UserNotFound)),
+        Ok(other) => Err(unexpected(&other)),
+        Err(rejection) => Err(rejected(&rejection)),
+    }
 }
 
 async fn logged(users: &Users, asking: Asking<'_>, caller: Caller) -> Result<Caller, Status> {

@@ -114,6 +114,13 @@ impl Users {
         self.shared.known.load().is_empty().then_some(&self.shared.first)
     }
 
+    /// As a user, or as the one who may enter while there are none.
+    pub fn knows(&self, user: &str) -> bool {
+        let known = self.shared.known.load();
+        known.contains_key(user)
+            || known.is_empty() && self.shared.first.name().is_some_and(|first| first == user)
+    }
+
     pub fn actions(&self) -> &Actions {
         &self.shared.actions
     }

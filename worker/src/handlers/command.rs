@@ -4,6 +4,7 @@ mod captured;
 mod cgroup;
 mod group;
 mod memory;
+mod programs;
 mod removal;
 mod work_dir;
 
@@ -34,6 +35,7 @@ use uuid::Uuid;
 use self::captured::{Captured, HEAD_BYTES, Unusual, of_unstarted, report};
 use self::group::{Group, stopping};
 use self::memory::{Limit, Limits};
+pub use self::programs::Programs;
 use self::work_dir::{OwnDir, WorkRoot};
 use super::guardian::Guardian;
 use super::{Context, Failure, Handler, parse};
@@ -49,6 +51,8 @@ pub struct CommandHandler {
 /// What attempts share.
 struct Machine {
     work_root: WorkRoot,
+    /// Those that may be started.
+    programs: Programs,
     /// Found before the first program starts.
     limits: OnceLock<Limits>,
     /// Started with the first program.
@@ -148,9 +152,14 @@ impl Ended {
 impl CommandHandler {
     /// Directories of attempts are made in this one, which must be there, by an absolute path.
     pub fn in_root(work_root: PathBuf) -> Self {
+        Self::limited_to(Programs::default(), work_root)
+    }
+
+    /// The same, of these programs alone.
+    pub fn limited_to(programs: Programs, work_root: PathBuf) -> Self {
         let work_root = WorkRoot::new(work_root);
         let (limits, guardian) = (OnceLock::new(), Guardian::default());
-        Self { machine: Arc::new(Machine { work_root, limits, guardian }) }
+        Self { machine: Arc::new(Machine { work_root, programs, limits, guardian }) }
     }
 }
 
@@ -205,8 +214,9 @@ impl Machine {
         self.limits.get_or_init(|| Limits::find(worker_id))
     }
 
-    async fn run(&self, context: &Context, order: Order) -> Result<Vec<u8>, Failure> {
+    async fn run(&self, context: &Context, mut order: Order) -> Result<Vec<u8>, Failure> {
         check(&order)?;
+        self.programs.admit(&mut order.argv, &order.env)?;
         let limits = self.limits(&context.worker_id);
         let attempt = format!("{}-{}", context.task_id, context.attempt);
         // Should the attempt be dropped, the program ends first: what is declared last is dropped first.

@@ -136,6 +136,7 @@ impl Machine {
             record: self.state.users.get(user).cloned(),
             quota: owners.quota_of(user),
             is_own: owners.own_quota(user).is_some(),
+            is_owner: owners.find(user).is_some(),
             usage: owners.usage_of(user),
         }
     }
