@@ -5,6 +5,7 @@
 pub mod array_id;
 pub mod auth;
 pub mod blobs;
+pub mod connections;
 pub mod console;
 pub mod endpoint;
 pub mod error_code;

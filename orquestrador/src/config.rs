@@ -98,6 +98,8 @@ struct Flags {
     worker_lease_ms: u64,
     #[arg(long, env = "MUTIRAO_MAX_LOST_ATTEMPTS", value_name = "N", default_value_t = Limits::default().max_lost_attempts, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     max_lost_attempts: u32,
+    #[arg(long, env = "MUTIRAO_MAX_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
+    max_connections: Option<u32>,
     #[arg(long, env = "MUTIRAO_MAX_ACTIVE_TASKS", value_name = "N", default_value_t = Limits::default().max_active_tasks)]
     max_active_tasks: u64,
     #[arg(long, env = "MUTIRAO_MAX_ACTIVE_BYTES", value_name = "BYTES", value_parser = size, default_value_t = ByteSize(Limits::default().max_active_bytes))]
@@ -178,6 +180,8 @@ pub struct Config {
     /// Operators may kill or stop this node to rehearse (`cliente cluster drill`).
     pub allow_drill: bool,
     pub limits: Limits,
+    /// At the node's port; `None`: as many as the system lets it open files.
+    pub max_connections: Option<usize>,
     /// Of all blobs on this node, or in its object store.
     pub max_blob_bytes: u64,
     /// `None`: the directory of the node, and that of the other one.
@@ -313,6 +317,7 @@ impl Config {
                 max_referred_bytes: flags.max_blob_bytes.0 / 4 * REFERRED_QUARTERS,
                 ..Limits::default()
             },
+            max_connections: flags.max_connections.and_then(|most| usize::try_from(most).ok()),
             max_blob_bytes: flags.max_blob_bytes.0,
             blob_store: blob_store(flags.blob_store, flags.s3_endpoint, flags.s3_region)?,
             blob_cache_bytes: flags.blob_cache_bytes.0,

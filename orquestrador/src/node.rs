@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::connections::Connections;
 use common::console::Console;
 use common::endpoint::Endpoint;
 use common::exit;
@@ -171,6 +172,7 @@ pub struct Node {
     pulse: Pulse,
     clock: SystemClock,
     end: End,
+    connections: Connections,
 }
 
 /// Runs until a signal or a fault; gives the exit code.
@@ -320,6 +322,10 @@ async fn start(
     tokio::spawn(dialler.run());
     let blobs = Blobs::new(store, driver.clone(), Arc::clone(&peer), bucket);
     tokio::spawn(blobs::keep(blobs.clone(), config.blob_grace, console));
+    let connections = match config.max_connections {
+        Some(most) => Connections::at_most(most),
+        None => Connections::as_files_allow()?,
+    };
     let (limits, allow_drill, end) = (config.limits.clone(), config.allow_drill, End::default());
     let node = Node {
         driver,
@@ -338,6 +344,7 @@ async fn start(
         pulse,
         clock,
         end,
+        connections,
     };
     Ok((node, ended))
 }

@@ -5,6 +5,7 @@ mod strangers;
 
 use std::time::Duration;
 
+use common::connections::Connections;
 use common::exit;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
 use common::tls::{self, Role, Tls};
@@ -133,7 +134,8 @@ async fn whoever_is_called_must_be_an_orchestrator() -> anyhow::Result<()> {
         let port = listener.local_addr()?.port();
         let acceptor = Tls::read(shown)?.acceptor();
         let serving = tokio::spawn(async move {
-            let mut connections = std::pin::pin!(tls::incoming(listener, acceptor));
+            let mut connections =
+                std::pin::pin!(tls::incoming(listener, acceptor, Connections::at_most(8)));
             while connections.next().await.is_some() {}
         });
         let endpoint: common::endpoint::Endpoint = format!("https://{host}:{port}").parse()?;

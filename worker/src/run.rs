@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::connections::Connections;
 use common::console::Console;
 use common::error_code::ErrorCode;
 use common::grpc_status;
@@ -199,6 +200,9 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
+/// Whoever looks whether it is well; orchestrators are called, and call nobody.
+const HEALTH_CONNECTIONS: usize = 64;
+
 async fn serve_health(listener: TcpListener, acceptor: Option<Acceptor>) {
     let (health, service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
@@ -206,7 +210,11 @@ async fn serve_health(listener: TcpListener, acceptor: Option<Acceptor>) {
         let server = tonic::transport::Server::builder()
             .layer(InterceptorLayer::new(admit))
             .add_service(service)
-            .serve_with_incoming(tls::incoming(listener, acceptor));
+            .serve_with_incoming(tls::incoming(
+                listener,
+                acceptor,
+                Connections::at_most(HEALTH_CONNECTIONS),
+            ));
         if let Err(error) = server.await {
             tracing::error!(%error, "the worker's port is no longer served");
         }

@@ -132,6 +132,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             "worker_lease_ms" => {
                 "Silêncio, em milissegundos, após o qual um worker é considerado falho"
             }
+            "max_connections" => {
+                "Conexões abertas ao mesmo tempo; de um endereço que não é desta máquina, um quarto delas [padrão: quantas o limite de arquivos do sistema permite]"
+            }
             "max_active_tasks" => "Tarefas não terminadas aceitas ao mesmo tempo",
             "policy" => {
                 "Quem recebe a próxima tarefa: round-robin, em rodízio; least-loaded, quem tem a menor parte das vagas ocupada"
@@ -183,6 +186,9 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
             }
             "worker_lease_ms" => {
                 "Silence, in milliseconds, after which a worker is considered failed"
+            }
+            "max_connections" => {
+                "Connections that are open at a time; of one address that is not this machine's, a quarter of them [default: as many as the system's limit of files allows]"
             }
             "max_active_tasks" => "Unfinished tasks accepted at the same time",
             "policy" => {

@@ -13,14 +13,20 @@ use rustls::pki_types::UnixTime;
 use rustls::server::danger::ClientCertVerifier;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::TcpListenerStream;
 
 use super::{Certificate, Defect};
+use crate::connections::{Connections, Seat};
 
 /// How long a caller may take until the connection is secured.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller may take until the first bytes of what it asks have come.
+const SILENCE: Duration = Duration::from_secs(10);
+/// So many of them: what HTTP/2 begins with, and less than any request of HTTP/1 that says a host.
+const BEGINNING: usize = 24;
 /// So many at once; others wait in the queue of the system.
 const MAX_HANDSHAKES: usize = 256;
 /// How a handshake begins, and no HTTP request does.
@@ -62,18 +68,18 @@ impl Acceptor {
         Self { acceptor: config.into(), callers }
     }
 
-    async fn accept(&self, stream: TcpStream) -> io::Result<Connection> {
+    async fn accept(&self, stream: TcpStream, seat: Seat) -> io::Result<Connection> {
         stream.set_nodelay(true)?;
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if first != [HANDSHAKE] {
-            return Ok(Connection { caller: Caller::Plain, stream: Kind::Plain(stream) });
+            return Ok(Connection::new(Caller::Plain, Kind::Plain(stream), seat));
         }
         let stream = self.acceptor.accept(stream).await?;
         let caller = self.judge(&stream);
-        Ok(Connection { caller, stream: Kind::Secured(Box::new(stream)) })
+        Ok(Connection::new(caller, Kind::Secured(Box::new(stream)), seat))
     }
 
     fn judge(&self, stream: &TlsStream<TcpStream>) -> Caller {
@@ -97,6 +103,22 @@ impl Acceptor {
 pub struct Connection {
     caller: Caller,
     stream: Kind,
+    /// Until it has begun to ask.
+    silence: Option<Silence>,
+    _seat: Seat,
+}
+
+/// It ends when enough has come, or in time.
+struct Silence {
+    bytes: usize,
+    end: Pin<Box<Sleep>>,
+}
+
+impl Connection {
+    fn new(caller: Caller, stream: Kind, seat: Seat) -> Self {
+        let silence = Silence { bytes: 0, end: Box::pin(tokio::time::sleep(SILENCE)) };
+        Self { caller, stream, silence: Some(silence), _seat: seat }
+    }
 }
 
 enum Kind {
@@ -104,35 +126,50 @@ enum Kind {
     Secured(Box<TlsStream<TcpStream>>),
 }
 
-/// The connections of a port. One that cannot be secured is left out.
+/// The connections of a port. One that cannot be secured is left out, and so is one for which there is no room.
 pub fn incoming(
     listener: TcpListener,
     acceptor: Option<Acceptor>,
+    room: Connections,
 ) -> impl Stream<Item = io::Result<Connection>> + Send {
     let connections = TcpListenerStream::new(listener);
+    let seated = connections.filter_map(move |stream| std::future::ready(seated(&room, stream)));
     let Some(acceptor) = acceptor else {
-        let plain = |stream: TcpStream| {
+        let plain = |(stream, seat): (TcpStream, Seat)| {
             stream.set_nodelay(true)?;
-            Ok(Connection { caller: Caller::Unasked, stream: Kind::Plain(stream) })
+            Ok(Connection::new(Caller::Unasked, Kind::Plain(stream), seat))
         };
-        return connections.map(move |stream| stream.and_then(plain)).left_stream();
+        return seated.map(move |stream| stream.and_then(plain)).left_stream();
     };
-    connections
+    seated
         .map(move |stream| secured(acceptor.clone(), stream))
         .buffer_unordered(MAX_HANDSHAKES)
         .filter_map(std::future::ready)
         .right_stream()
 }
 
-async fn secured(
-    acceptor: Acceptor,
+/// Without room it is closed.
+fn seated(
+    room: &Connections,
     stream: io::Result<TcpStream>,
-) -> Option<io::Result<Connection>> {
+) -> Option<io::Result<(TcpStream, Seat)>> {
     let stream = match stream {
         Ok(stream) => stream,
         Err(error) => return Some(Err(error)),
     };
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+    let from = stream.peer_addr().ok().map(|address| address.ip());
+    room.take(from).map(|seat| Ok((stream, seat)))
+}
+
+async fn secured(
+    acceptor: Acceptor,
+    stream: io::Result<(TcpStream, Seat)>,
+) -> Option<io::Result<Connection>> {
+    let (stream, seat) = match stream {
+        Ok(seated) => seated,
+        Err(error) => return Some(Err(error)),
+    };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream, seat)).await {
         Ok(Ok(connection)) => return Some(Ok(connection)),
         Ok(Err(error)) => tracing::debug!(%error, "no handshake"),
         Err(_) => tracing::debug!("no handshake in time"),
@@ -159,10 +196,19 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        let before = buf.filled().len();
+        let read = match &mut self.stream {
             Kind::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Kind::Secured(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        let Some(silence) = &mut self.silence else { return read };
+        silence.bytes += buf.filled().len() - before;
+        if silence.bytes >= BEGINNING {
+            self.silence = None;
+        } else if read.is_pending() && silence.end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        read
     }
 }
 

@@ -105,6 +105,7 @@ pub fn start(
         driver: node.driver.clone(),
         meters: node.driver.meters().clone(),
         blobs: node.blobs.store.clone(),
+        connections: node.connections.clone(),
     };
     let mut routes = web::add(routes.routes().into_axum_router(), pages, panel);
     routes = routes.layer(axum::middleware::map_request(users::note_path));
@@ -112,7 +113,7 @@ pub fn start(
     if acceptor.is_some() {
         routes = routes.layer(axum::middleware::from_fn(gate::keep));
     }
-    let incoming = tls::incoming(listener, acceptor);
+    let incoming = tls::incoming(listener, acceptor, node.connections.clone());
     let serving = Server::builder()
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)

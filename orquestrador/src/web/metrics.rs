@@ -52,6 +52,13 @@ pub async fn all(State(state): State<super::State>) -> Response {
     gauge(&mut registry, "blobs", "Files of tasks, and long contents, on this node", blobs as u64);
     gauge(&mut registry, "blob_bytes", "Their bytes", bytes);
     of_disk(&state, &mut registry).await;
+    let open = state.connections.open();
+    gauge(&mut registry, "connections", "Connections that are open at the node's port", open);
+    registry.register(
+        "connections_refused",
+        "Connections that were closed at once, because there was no room for them",
+        ConstCounter::new(state.connections.refused()),
+    );
     state.meters.register(&mut registry);
     let mut text = String::new();
     match encode(&mut text, &registry) {

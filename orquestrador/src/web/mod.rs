@@ -12,6 +12,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 use self::panel::Panel;
+use common::connections::Connections;
+
 use crate::blobs::store::Store;
 use crate::driver::DriverHandle;
 use crate::meters::Meters;
@@ -22,6 +24,7 @@ pub struct State {
     pub driver: DriverHandle,
     pub meters: Meters,
     pub blobs: Store,
+    pub connections: Connections,
 }
 
 /// Beside those of gRPC.
