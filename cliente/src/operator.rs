@@ -48,6 +48,17 @@ impl Client {
         Ok(answer.epoch)
     }
 
+    /// What this orchestrator logs from now on, as in `MUTIRAO_LOG`; `None`: what it logged when it started.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` of what is no filter, another refusal, or it did not answer in time.
+    pub async fn set_log_filter(&self, node: &Endpoint, filter: Option<&str>) -> Result<(), Error> {
+        let filter = filter.map(str::to_owned);
+        let request = self.targets().request(proto::SetLogFilterRequest { filter });
+        let asked = async { operator(self.channel(node)).set_log_filter(request).await };
+        self.once(node, asked).await.map(drop)
+    }
+
     /// Ends the whole cluster in order; gives how many tasks still ran after `timeout`, which run again after
     /// the next start.
     ///

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use time::OffsetDateTime;
@@ -13,10 +14,11 @@ use time::macros::format_description;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, reload};
 
 use crate::console;
 use crate::lang::Lang;
@@ -47,18 +49,68 @@ pub fn init(format: LogFormat, lang: Lang) -> Output {
         .buffered_lines_limit(QUEUED_LINES)
         .finish(std::io::stdout());
     let dropped = writer.error_counter();
-    let filter = EnvFilter::try_from_env("MUTIRAO_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,mutirao::console=info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(writer);
-    match format {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter_of_start())
+        .with_ansi(false)
+        .with_writer(writer);
+    let reload: Reload = match format {
         LogFormat::Text => {
             let told = AtomicUsize::new(0);
-            builder.event_format(ConsoleFormat { colour: colour(), lang, dropped, told }).init();
+            let form = ConsoleFormat { colour: colour(), lang, dropped, told };
+            let builder = builder.event_format(form).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |filter| handle.reload(filter))
         }
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
-    }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false);
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            Box::new(move |filter| handle.reload(filter))
+        }
+    };
+    // A second subscriber of one process has panicked by now.
+    drop(RELOAD.set(reload));
     Output(guard)
+}
+
+type Reload = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+/// What is told can be changed while the process runs.
+static RELOAD: OnceLock<Reload> = OnceLock::new();
+
+fn filter_of_start() -> EnvFilter {
+    EnvFilter::try_from_env("MUTIRAO_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,mutirao::console=info"))
+}
+
+/// Why what is told was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// It is no filter.
+    #[error(transparent)]
+    Wrong(#[from] ParseError),
+    /// This process tells nothing.
+    #[error("this process does not log")]
+    Silent,
+    /// The logger is gone.
+    #[error(transparent)]
+    Reload(#[from] reload::Error),
+}
+
+/// From now on the server tells what `filter` names, in the words of `MUTIRAO_LOG`, and the console's lines; `None`: what it
+/// told when it started.
+///
+/// # Errors
+/// It is no filter, or nothing is logged.
+pub fn refilter(filter: Option<&str>) -> Result<(), FilterError> {
+    let reload = RELOAD.get().ok_or(FilterError::Silent)?;
+    let filter = match filter {
+        None => filter_of_start(),
+        Some(filter) => EnvFilter::builder().parse(format!("mutirao::console=info,{filter}"))?,
+    };
+    Ok(reload(filter)?)
 }
 
 /// Developer logs of a client, on standard error, and only when `MUTIRAO_LOG` asks for them: what a person

@@ -17,7 +17,7 @@ export function mount(root, me) {
   const mine = h('ol', { class: 'steps' });
   const failed = h('p', { class: 'error', role: 'alert' });
   root.replaceChildren(h('h1', null, t('history')),
-    isAdmin && part(t('failover_now'), verdict, witnesses),
+    ...(isAdmin ? [part(t('failover_now'), verdict, witnesses)] : []),
     part(t('seen_here'), mine),
     isAdmin ? part(t('views'), whole) : h('p', { class: 'quiet' }, t('views_for_admins')), failed);
 

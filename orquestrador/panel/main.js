@@ -31,9 +31,18 @@ let isLooking = false;
 const PAGES = [['', overview], ['tasks', tasks], ['workers', workers], ['queues', queues], ['history', history]];
 
 /** The part of the address behind `#/`, and what it asks for. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // Typed by hand, and nothing that anybody calls so.
+    return part;
+  }
+}
+
 function address() {
   const [path, query] = window.location.hash.replace(/^#\/?/, '').split('?');
-  return { path: path.split('/').map(decodeURIComponent), query: new URLSearchParams(query) };
+  return { path: path.split('/').map(decoded), query: new URLSearchParams(query) };
 }
 
 function show({ isNew = false } = {}) {

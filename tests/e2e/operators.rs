@@ -472,3 +472,37 @@ fn the_last_word_on_a_worker_counts_and_it_is_gone_when_it_is_gone() -> anyhow::
     assert_eq!(cli.json(&["status", &id])?[0]["state"], "QUEUED", "nothing is lost");
     Ok(())
 }
+
+#[test]
+fn what_orchestrators_log_is_changed_while_they_run() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let layout = Layout::new(dir.path(), 0)?;
+    let cli = Cli::new(&layout);
+    let mut cluster = Cluster::new(layout);
+    cluster.start()?;
+    let debug = |process: &Option<harness::process::Process>| {
+        let lines = process.as_ref().map(harness::process::Process::lines).unwrap_or_default();
+        lines.iter().filter(|line| line.contains("h2::")).count()
+    };
+    assert_eq!(debug(&cluster.principal) + debug(&cluster.backup), 0);
+    let changed = cli.json(&["cluster", "log-filter", "warn,h2=debug"])?;
+    assert_eq!(changed.len(), 2, "{changed:?}");
+    for process in [&cluster.principal, &cluster.backup] {
+        process.as_ref().expect("it runs").wait_for("h2::", SOON)?;
+    }
+    let wrong = cli.run(&["cluster", "log-filter", "h2=loud"])?;
+    assert_eq!(wrong.code, Some(i32::from(common::exit::REFUSED)), "{wrong:?}");
+    assert_eq!(cli.run(&["cluster", "log-filter"])?.code, Some(i32::from(common::exit::USAGE)));
+
+    assert_eq!(cli.json(&["cluster", "log-filter", "--reset"])?.len(), 2);
+    // What was under way is told by the time of the next line of the console.
+    cluster.kill_principal()?;
+    let backup = cluster.backup.as_ref().expect("it runs");
+    backup.wait_for("ASSUMINDO", SOON)?;
+    let told = debug(&cluster.backup);
+    for _ in 0..20 {
+        cli.json(&["cluster"])?;
+    }
+    assert_eq!(debug(&cluster.backup), told, "it tells no more");
+    Ok(())
+}

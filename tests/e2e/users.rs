@@ -1,5 +1,7 @@
 //! Who may enter: the demo's user, the operator's first administrator, and the users that they create.
 
+use std::io::Read as _;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::auth::FIRST_ADMIN;
@@ -196,6 +198,8 @@ fn tokens_are_made_changed_and_taken_back_through_a_failover() -> anyhow::Result
         Some(i32::from(exit::REFUSED)),
         "it would outlive the one that makes it"
     );
+    let lockout = by_ci.run(&["users", "tokens", "revoke", "main"])?;
+    assert_eq!(lockout.code, Some(i32::from(exit::REFUSED)), "it would outlive it: {lockout:?}");
     let others = ana.run(&["users", "tokens", "list", "--of", "root"])?;
     assert_eq!(others.code, Some(i32::from(exit::REFUSED)));
 
@@ -216,6 +220,36 @@ fn tokens_are_made_changed_and_taken_back_through_a_failover() -> anyhow::Result
     let last = root.run(&["users", "tokens", "revoke", "main"])?;
     assert_eq!(last.code, Some(i32::from(exit::REFUSED)), "who would let anybody in?");
     assert_eq!(code(&root)?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn who_follows_with_a_token_that_is_revoked_follows_no_longer() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (demo, cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    let leaked = token(&root, &["users", "tokens", "create", "leaked"])?;
+    let leaked = demo.with_credentials("root", &leaked);
+    let ticks = "while :; do echo tick; sleep 0.1; done";
+    let id = root.submit(&["--", "sh", "-c", ticks])?;
+    let follow = |args: &[&str]| {
+        let mut command = leaked.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    };
+    let mut output = follow(&["logs", "-f", &id])?;
+    let mut first = [0; 5];
+    output.stdout.as_mut().expect("is piped").read_exact(&mut first)?;
+    assert_eq!(&first, b"tick\n");
+    let watch = follow(&["--timeout", "5s", "watch"])?;
+    assert_eq!(root.run(&["users", "tokens", "revoke", "leaked"])?.code, Some(0));
+    for followed in [output, watch] {
+        let ended = followed.wait_with_output()?;
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(i32::from(exit::UNAUTHENTICATED)), "{said}");
+    }
+    assert_eq!(root.json(&["status", &id])?[0]["state"], "RUNNING");
+    drop(cluster);
     Ok(())
 }
 
@@ -245,8 +279,16 @@ fn who_guesses_has_to_wait_and_others_do_not() -> anyhow::Result<()> {
     demo.run_with_input(&["users", "add", "root", "--admin"], TOKEN)?;
     let root = demo.with_credentials("root", TOKEN);
     assert_eq!(root.run_with_input(&["users", "add", "ana"], OTHER_TOKEN)?.code, Some(0));
-    let guess = demo.with_credentials("ana", "nao-sei-o-token");
+    // The same wrong token over and over is no guess: a script that was not told of the new one.
+    let stale = demo.with_credentials("ana", "o-token-de-ontem");
+    for _ in 0..30 {
+        let run = stale.run(&["--output", "json", "list"])?;
+        assert!(run.stderr.contains("\"UNAUTHENTICATED\""), "{run:?}");
+    }
+    let mut guesses = 0;
     let throttled = eventually("whoever guesses is told to wait", || {
+        guesses += 1;
+        let guess = demo.with_credentials("ana", &format!("sera-este-{guesses}"));
         let run = guess.run(&["--output", "json", "list"])?;
         assert_eq!(run.code, Some(i32::from(exit::UNAUTHENTICATED)), "{run:?}");
         Ok(run.stderr.contains("\"TOO_MANY_ATTEMPTS\"").then_some(run))
@@ -291,15 +333,19 @@ fn what_administrators_do_is_logged_before_it_is_done() -> anyhow::Result<()> {
         "user1 AddUser done OK",
         "root AddUser asked -",
         "root AddUser done OK",
-        "ana RemoveUser refused PERMISSION_DENIED",
         "root CancelTask asked -",
         "root RemoveUser asked -",
         "root RemoveUser done LAST_ADMIN",
     ];
     assert_eq!(told, expected, "{log}");
     assert_eq!(lines[3]["about"]["user"], "ana");
-    assert_eq!(lines[5]["about"]["as"], "ana");
+    assert_eq!(lines[4]["about"]["as"], "ana");
     assert_eq!(lines[2]["id"], lines[3]["id"]);
     assert_eq!(lines[2]["address"], "127.0.0.1");
+    let others = std::fs::read_to_string(file.with_file_name("actions-of-others.jsonl"))?;
+    let refused: serde_json::Value = serde_json::from_str(others.trim())?;
+    assert_eq!(refused["user"], "ana");
+    assert_eq!(refused["action"], "RemoveUser");
+    assert_eq!(refused["outcome"], "PERMISSION_DENIED");
     Ok(())
 }

@@ -86,6 +86,13 @@ type Parts = Pin<Box<dyn Stream<Item = Result<ReadTailResponse, Status>> + Send>
 impl OperatorService for Script {
     type ReadTailStream = Parts;
 
+    async fn set_log_filter(
+        &self,
+        _: Request<SetLogFilterRequest>,
+    ) -> Result<Response<SetLogFilterResponse>, Status> {
+        Err(Status::unimplemented("what is logged is tested end to end"))
+    }
+
     async fn explain_cluster(
         &self,
         request: Request<ExplainClusterRequest>,

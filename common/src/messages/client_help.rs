@@ -211,6 +211,12 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "cluster.shutdown.wait" => {
             "Quanto esperar pelas tarefas em execução; as demais rodam de novo depois (as de no máximo uma vez se perdem)"
         }
+        "cluster.log-filter.about" => {
+            "Muda o que os orquestradores registram, enquanto executam: debug, ou warn,orquestrador::driver=debug"
+        }
+        "cluster.log-filter.filter" => "Como em MUTIRAO_LOG",
+        "cluster.log-filter.reset" => "De volta ao que registravam quando iniciaram",
+        "cluster.log-filter.node" => "Só este orquestrador",
         "cluster.explain.about" => {
             "Explica quem é o principal e por quê, e o que impediria a troca automática"
         }
@@ -475,6 +481,12 @@ fn english(id: &str) -> Option<&'static str> {
         "cluster.shutdown.wait" => {
             "How long to wait for running tasks; the others run again later (at-most-once ones are lost)"
         }
+        "cluster.log-filter.about" => {
+            "Changes what the orchestrators log while they run: debug, or warn,orquestrador::driver=debug"
+        }
+        "cluster.log-filter.filter" => "As in MUTIRAO_LOG",
+        "cluster.log-filter.reset" => "Back to what they logged when they started",
+        "cluster.log-filter.node" => "This orchestrator alone",
         "cluster.explain.about" => {
             "Explain who is principal and why, and what would stop automatic failover"
         }

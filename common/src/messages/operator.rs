@@ -10,6 +10,8 @@ pub enum OperatorMessage {
     SwitchedOver { epoch: u64, ms: u64 },
     /// Another machine takes the place of the dead orchestrator.
     PeerReplaced { address: String },
+    /// An orchestrator logs something else from now on.
+    LogFilterSet { address: String },
     /// What was set aside was submitted once more.
     TailRecovered {
         node: String,
@@ -74,6 +76,7 @@ impl OperatorMessage {
             Self::SwitchedOver { epoch, ms } => {
                 format!("O backup assumiu em {} (época {epoch}).", amounts::time(*ms))
             }
+            Self::LogFilterSet { address } => format!("{address} registra agora o que foi pedido."),
             Self::PeerReplaced { address } => format!(
                 "O principal espera agora o backup em {address}. Inicie lá: orquestrador-backup --peer <principal>"
             ),
@@ -141,6 +144,7 @@ impl OperatorMessage {
             Self::SwitchedOver { epoch, ms } => {
                 format!("The backup took over in {} (epoch {epoch}).", amounts::time(*ms))
             }
+            Self::LogFilterSet { address } => format!("{address} logs what was asked for."),
             Self::PeerReplaced { address } => format!(
                 "The principal expects the backup at {address} now. Start there: orquestrador-backup --peer <principal>"
             ),

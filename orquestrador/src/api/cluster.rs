@@ -45,8 +45,8 @@ impl Service {
         about: Value,
         work: impl Future<Output = Result<T, Status>>,
     ) -> Result<Response<T>, Status> {
-        authenticate(&self.users, &self.driver, asking).await?;
-        self.users.actions().record(asking, about, work).await.map(Response::new)
+        let caller = authenticate(&self.users, &self.driver, asking).await?;
+        self.users.actions().record((&caller, asking), about, work).await.map(Response::new)
     }
 
     pub(super) async fn ask(
@@ -115,7 +115,7 @@ impl ClusterService for Service {
             let epoch = self.driver.ask(promote).await??;
             Ok(Response::new(PromoteResponse { epoch: epoch.0 }))
         };
-        self.users.actions().record(asking, about, promote).await
+        self.users.actions().record((&caller, asking), about, promote).await
     }
 
     async fn add_user(
@@ -223,7 +223,7 @@ impl ClusterService for Service {
         &self,
         request: Request<GetOwnUserRequest>,
     ) -> Result<Response<GetOwnUserResponse>, Status> {
-        let Caller { user, role, until: _ } = self.caller(&request).await?;
+        let Caller { user, role, .. } = self.caller(&request).await?;
         match self.ask(|request| Command::QueryUser { request, user }).await? {
             Answer::User { user } => {
                 // The demo's user is not in the state.

@@ -13,10 +13,11 @@ use common::proto::{
     AuditJournalRequest, AuditJournalResponse, DrainWorkerRequest, DrainWorkerResponse,
     DrillRequest, DrillResponse, ExplainClusterRequest, ExplainClusterResponse, ForcedView,
     ListTailsRequest, ListTailsResponse, PeerStatus, ReadTailRequest, ReadTailResponse,
-    ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest, ResubmitResponse, ShutdownRequest,
-    ShutdownResponse, SwitchoverRequest, SwitchoverResponse, TailTask, ViewNote, WitnessStatus,
-    drill_request,
+    ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest, ResubmitResponse,
+    SetLogFilterRequest, SetLogFilterResponse, ShutdownRequest, ShutdownResponse,
+    SwitchoverRequest, SwitchoverResponse, TailTask, ViewNote, WitnessStatus, drill_request,
 };
+use common::telemetry::{self, FilterError};
 use orquestrador_core::command::NewWork;
 use orquestrador_core::effect::Overview;
 use orquestrador_core::ids::{Epoch, Index, UserName, WorkerId};
@@ -74,8 +75,8 @@ impl Service {
         about: Value,
         work: impl Future<Output = Result<T, Status>>,
     ) -> Result<Response<T>, Status> {
-        authenticate_here(&self.users, &self.driver, asking).await?;
-        self.users.actions().record(asking, about, work).await.map(Response::new)
+        let caller = authenticate_here(&self.users, &self.driver, asking).await?;
+        self.users.actions().record((&caller, asking), about, work).await.map(Response::new)
     }
 }
 
@@ -309,6 +310,26 @@ impl OperatorService for Service {
         let asking = Asking::of(&request, Access::Administer("ReplacePeer"));
         let address = &request.get_ref().address;
         self.administer(asking, json!({ "address": address }), self.move_peer(address)).await
+    }
+
+    async fn set_log_filter(
+        &self,
+        request: Request<SetLogFilterRequest>,
+    ) -> Result<Response<SetLogFilterResponse>, Status> {
+        let asking = Asking::of(&request, Access::Administer("SetLogFilter"));
+        let filter = request.get_ref().filter.as_deref();
+        let refilter = async {
+            match telemetry::refilter(filter) {
+                Ok(()) => Ok(SetLogFilterResponse {}),
+                Err(FilterError::Wrong(error)) => {
+                    Err(grpc_status::invalid([("filter".to_owned(), error.to_string())]))
+                }
+                Err(error @ (FilterError::Silent | FilterError::Reload(_))) => {
+                    Err(grpc_status::status(ErrorCode::Internal, error.to_string()))
+                }
+            }
+        };
+        self.administer(asking, json!({ "filter": filter }), refilter).await
     }
 
     async fn explain_cluster(

@@ -33,8 +33,8 @@ impl Service {
         about: Value,
         work: impl Future<Output = Result<T, Status>>,
     ) -> Result<Response<T>, Status> {
-        authenticate(&self.users, &self.driver, asking).await?;
-        self.users.actions().record(asking, about, work).await.map(Response::new)
+        let caller = authenticate(&self.users, &self.driver, asking).await?;
+        self.users.actions().record((&caller, asking), about, work).await.map(Response::new)
     }
 
     async fn ask(&self, command: impl FnOnce(RequestId) -> Command) -> Result<Answer, Status> {

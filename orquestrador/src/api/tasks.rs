@@ -57,6 +57,7 @@ pub struct Service {
     pub webhooks: Webhooks,
 }
 
+type Output = Pin<Box<dyn Stream<Item = Result<FollowOutputResponse, Status>> + Send>>;
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
 
 impl Service {
@@ -487,7 +488,7 @@ impl TaskOrchestrator for Service {
         let (outbox, updates) = mpsc::channel(WATCH_QUEUE);
         let lagged = Arc::new(AtomicBool::new(false));
         let watcher = Watcher {
-            owner: caller.user,
+            owner: caller.user.clone(),
             watched,
             include_results: body.include_results,
             only_ends: body.only_ends,
@@ -499,10 +500,11 @@ impl TaskOrchestrator for Service {
         // The queue of a slow reader has no room for the reason why it ends.
         let farewell = futures::stream::once(async move { lagged.load(Ordering::Acquire) })
             .filter_map(|lagged| lagged.then(|| Err(crate::driver::lagged())));
-        Ok(Response::new(Box::pin(ReceiverStream::new(updates).chain(farewell))))
+        let told = ReceiverStream::new(updates).chain(farewell);
+        Ok(Response::new(Box::pin(self.users.while_admitted(&caller, told))))
     }
 
-    type FollowOutputStream = ReceiverStream<Result<FollowOutputResponse, Status>>;
+    type FollowOutputStream = Output;
 
     async fn follow_output(
         &self,
@@ -513,8 +515,9 @@ impl TaskOrchestrator for Service {
         let FollowOutputRequest { attempt, stdout_from: stdout, stderr_from: stderr, .. } = body;
         let heard = Heard { attempt, stdout, stderr };
         let from = (&self.driver, &self.outputs);
-        let stream = follow::follow(from, caller.user, (task, heard)).await?;
-        Ok(Response::new(ReceiverStream::new(stream)))
+        let told = follow::follow(from, caller.user.clone(), (task, heard)).await?;
+        let told = self.users.while_admitted(&caller, ReceiverStream::new(told));
+        Ok(Response::new(Box::pin(told)))
     }
 
     async fn retry_task(

@@ -1,8 +1,8 @@
 //! What is known of a request before it is known who sends it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
+use axum::http::Uri;
 use common::auth::{AS_KEY, TOKEN_KEY, USER_KEY};
 use common::tls::Connected;
 use tonic::metadata::MetadataMap;
@@ -17,16 +17,14 @@ pub enum Access {
     Administer(&'static str),
 }
 
-/// The path of a call in the place of another user.
+/// Where a call went.
 #[derive(Clone, Debug)]
-struct Path(Arc<str>);
+struct Path(Uri);
 
 /// Keeps of a request what the log of actions needs and services are not given.
 pub async fn note_path(mut request: axum::extract::Request) -> axum::extract::Request {
-    if request.headers().contains_key(AS_KEY) {
-        let path = Path(request.uri().path().into());
-        request.extensions_mut().insert(path);
-    }
+    let path = Path(request.uri().clone());
+    request.extensions_mut().insert(path);
     request
 }
 
@@ -70,7 +68,7 @@ impl<'a> Asking<'a> {
         match self.access {
             Access::Administer(name) => name,
             Access::Look | Access::Change => {
-                let path = self.extensions.get::<Path>().map_or("", |path| &path.0);
+                let path = self.extensions.get::<Path>().map_or("", |path| path.0.path());
                 path.rsplit('/').next().unwrap_or_default()
             }
         }

@@ -1,9 +1,10 @@
 //! Who may do what: the users as far as they are committed, and which tokens were verified already.
 
+mod admitted;
 mod asking;
 mod throttle;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,11 +22,12 @@ use tonic::Status;
 
 use crate::actions::Actions;
 use crate::meters::{Meters, Refusal};
+pub use admitted::Admitted;
 pub use asking::{Access, Asking, note_path};
 use throttle::Throttle;
 
-/// Verified tokens remembered; beyond it all are forgotten and verified again.
-const MAX_VERIFIED: usize = 10_000;
+/// Verified tokens remembered, and wrong ones; beyond it all are forgotten and verified again.
+const MAX_REMEMBERED: usize = 10_000;
 /// Argon2 runs at once: each takes tens of milliseconds and 19 MiB.
 const MAX_HASHING: usize = 2;
 
@@ -39,6 +41,8 @@ pub struct Caller {
     pub role: Role,
     /// When the token that was shown ends; `None`: never.
     pub until: Option<Timestamp>,
+    /// Who was let in, also where somebody else is meant.
+    admitted: Admitted,
 }
 
 /// Who is administrator of a cluster without users.
@@ -82,7 +86,9 @@ struct Shared {
     /// Who may enter while there is no user.
     first: FirstUser,
     /// Keyed hashes of user, token and token hash that were verified.
-    verified: Mutex<HashMap<[u8; 32], ()>>,
+    verified: Mutex<HashSet<[u8; 32]>>,
+    /// The same of what was not right.
+    wrong: Mutex<HashSet<[u8; 32]>>,
     key: [u8; 32],
     hashing: Semaphore,
     confirming: Semaphore,
@@ -99,6 +105,7 @@ impl Users {
                 known: ArcSwap::default(),
                 first,
                 verified: Mutex::default(),
+                wrong: Mutex::default(),
                 key,
                 hashing: Semaphore::new(MAX_HASHING),
                 confirming: Semaphore::new(MAX_CONFIRMING),
@@ -158,6 +165,11 @@ impl Users {
         }
     }
 
+    /// What is known of a user's token.
+    pub fn token_of(&self, user: &UserName, name: &str) -> Option<Token> {
+        self.shared.known.load().get(user)?.tokens.get(name).cloned()
+    }
+
     async fn sender(&self, asking: Asking<'_>) -> Result<Caller, Status> {
         let (Some(user), Some(token)) = (asking.user(), asking.token()) else {
             return Err(refusal("user and token are required in the metadata"));
@@ -165,7 +177,9 @@ impl Users {
         if let Some(first) = self.first() {
             self.throttled(user, asking)?;
             return match first.is(user, token) {
-                true => Ok(Caller { user: user.into(), role: Role::Admin, until: None }),
+                true => {
+                    Ok(caller(Admitted { user: user.into(), role: Role::Admin, token: None }, None))
+                }
                 false => Err(self.wrong(user, asking)),
             };
         }
@@ -176,18 +190,25 @@ impl Users {
         let hash = known.as_ref().map_or(UNKNOWN_TOKEN_HASH, |(known, _)| &*known.hash);
         let proof = self.proof(user, token, hash);
         if !self.is_verified(&proof) {
+            // The same wrong token once more is no guess: a program that was not told of a new one holds nobody up.
+            if self.is_wrong(&proof) {
+                self.shared.meters.refused_login(Refusal::Wrong);
+                return Err(refusal("wrong user or token"));
+            }
             if !self.verify(token, hash, (user, asking)).await? || known.is_none() {
+                remember(&self.shared.wrong, proof);
                 return Err(self.wrong(user, asking));
             }
-            self.remember(proof);
+            remember(&self.shared.verified, proof);
         }
         match known {
             Some((Token { expires_at: Some(at), .. }, _)) if at <= now() => {
                 self.shared.meters.refused_login(Refusal::Expired);
                 Err(grpc_status::status(ErrorCode::TokenExpired, "the token has expired"))
             }
-            Some((Token { expires_at: until, .. }, UserRecord { user, role, .. })) => {
-                Ok(Caller { user, role, until })
+            Some((Token { hash, expires_at, .. }, UserRecord { user, role, .. })) => {
+                let token = Some((name.into(), hash));
+                Ok(caller(Admitted { user, role, token }, expires_at))
             }
             None => Err(self.wrong(user, asking)),
         }
@@ -233,11 +254,10 @@ impl Users {
     pub async fn has_token(
         &self,
         user: &UserName,
-        name: &str,
-        token: &str,
+        (name, token): (&str, &str),
+        expires_at: Option<Timestamp>,
     ) -> Result<bool, Status> {
-        let record = self.shared.known.load().get(user).cloned();
-        let Some(known) = record.and_then(|record| record.tokens.get(name).cloned()) else {
+        let Some(known) = self.token_of(user, name).filter(|it| it.expires_at == expires_at) else {
             return Ok(false);
         };
         let permit = self.shared.hashing.acquire().await;
@@ -281,17 +301,25 @@ impl Users {
     }
 
     fn is_verified(&self, proof: &[u8; 32]) -> bool {
-        self.shared.verified.lock().is_ok_and(|verified| verified.contains_key(proof))
+        self.shared.verified.lock().is_ok_and(|verified| verified.contains(proof))
     }
 
-    fn remember(&self, proof: [u8; 32]) {
-        if let Ok(mut verified) = self.shared.verified.lock() {
-            if verified.len() >= MAX_VERIFIED {
-                verified.clear();
-            }
-            verified.insert(proof, ());
-        }
+    fn is_wrong(&self, proof: &[u8; 32]) -> bool {
+        self.shared.wrong.lock().is_ok_and(|wrong| wrong.contains(proof))
     }
+}
+
+fn remember(proofs: &Mutex<HashSet<[u8; 32]>>, proof: [u8; 32]) {
+    if let Ok(mut proofs) = proofs.lock() {
+        if proofs.len() >= MAX_REMEMBERED {
+            proofs.clear();
+        }
+        proofs.insert(proof);
+    }
+}
+
+fn caller(admitted: Admitted, until: Option<Timestamp>) -> Caller {
+    Caller { user: admitted.user.clone(), role: admitted.role, until, admitted }
 }
 
 async fn is_token_of(token: String, hash: String) -> Result<bool, Status> {
@@ -303,7 +331,8 @@ async fn is_token_of(token: String, hash: String) -> Result<bool, Status> {
     verified.map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))
 }
 
-fn now() -> Timestamp {
+/// The node's own clock.
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

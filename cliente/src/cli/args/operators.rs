@@ -33,6 +33,15 @@ pub enum ClusterAction {
         wait: Duration,
     },
     Explain,
+    #[command(group = clap::ArgGroup::new("what").required(true))]
+    LogFilter {
+        #[arg(value_name = "FILTER", group = "what")]
+        filter: Option<String>,
+        #[arg(long, group = "what")]
+        reset: bool,
+        #[arg(long, value_name = "URL")]
+        node: Option<Endpoint>,
+    },
     Drill(Drill),
 }
 

@@ -2,6 +2,7 @@
 
 mod drill;
 mod explain;
+mod log_filter;
 mod recover_tail;
 mod switchover;
 
@@ -49,6 +50,9 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
         }
         Some(ClusterAction::RecoverTail { name, node }) => {
             return recover_tail::run(context, name.as_deref(), node).await;
+        }
+        Some(ClusterAction::LogFilter { filter, reset: _, node }) => {
+            return log_filter::run(context, filter.as_deref(), node).await;
         }
         Some(ClusterAction::Explain) => return explain::run(context).await,
         Some(ClusterAction::Drill(options)) => return drill::run(context, &options).await,
