@@ -175,13 +175,9 @@ impl Users {
             return Err(refusal("user and token are required in the metadata"));
         };
         if let Some(first) = self.first() {
-            self.throttled(user, asking)?;
-            return match first.is(user, token) {
-                true => {
-                    Ok(caller(Admitted { user: user.into(), role: Role::Admin, token: None }, None))
-                }
-                false => Err(self.wrong(user, asking)),
-            };
+            self.check_first(first, (user, token), asking)?;
+            let admitted = Admitted { user: user.into(), role: Role::Admin, token: None };
+            return Ok(caller(admitted, None));
         }
         let record = self.shared.known.load().get(&UserName::from(user)).cloned();
         let name = token_name(token).unwrap_or(TokenName::MAIN);
@@ -190,11 +186,7 @@ impl Users {
         let hash = known.as_ref().map_or(UNKNOWN_TOKEN_HASH, |(known, _)| &*known.hash);
         let proof = self.proof(user, token, hash);
         if !self.is_verified(&proof) {
-            // The same wrong token once more is no guess: a program that was not told of a new one holds nobody up.
-            if self.is_wrong(&proof) {
-                self.shared.meters.refused_login(Refusal::Wrong);
-                return Err(refusal("wrong user or token"));
-            }
+            self.check_new(&proof)?;
             if !self.verify(token, hash, (user, asking)).await? || known.is_none() {
                 remember(&self.shared.wrong, proof);
                 return Err(self.wrong(user, asking));
@@ -212,6 +204,36 @@ impl Users {
             }
             None => Err(self.wrong(user, asking)),
         }
+    }
+
+    /// By a comparison alone, and throttled all the same.
+    fn check_first(
+        &self,
+        first: &FirstUser,
+        (user, token): (&str, &str),
+        asking: Asking<'_>,
+    ) -> Result<(), Status> {
+        let proof = self.proof(user, token, "");
+        if self.is_verified(&proof) {
+            return Ok(());
+        }
+        self.check_new(&proof)?;
+        self.throttled(user, asking)?;
+        if !first.is(user, token) {
+            remember(&self.shared.wrong, proof);
+            return Err(self.wrong(user, asking));
+        }
+        remember(&self.shared.verified, proof);
+        Ok(())
+    }
+
+    /// The same wrong token once more is no guess: a program that was not told of a new one holds nobody up.
+    fn check_new(&self, proof: &[u8; 32]) -> Result<(), Status> {
+        if !self.is_wrong(proof) {
+            return Ok(());
+        }
+        self.shared.meters.refused_login(Refusal::Wrong);
+        Err(refusal("wrong user or token"))
     }
 
     /// Refuses who showed many wrong tokens a short while ago.
@@ -239,6 +261,7 @@ impl Users {
         hash: &str,
         (user, asking): (&str, Asking<'_>),
     ) -> Result<bool, Status> {
+        self.throttled(user, asking)?;
         let permit = self.shared.hashing.acquire().await;
         // After the wait: many may have come at once.
         self.throttled(user, asking)?;
