@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use common::auth::FIRST_ADMIN;
 use common::exit;
 use harness::{Cli, Cluster, Layout};
@@ -244,7 +245,9 @@ fn who_follows_with_a_token_that_is_revoked_follows_no_longer() -> anyhow::Resul
     let watch = follow(&["--timeout", "5s", "watch"])?;
     assert_eq!(root.run(&["users", "tokens", "revoke", "leaked"])?.code, Some(0));
     for followed in [output, watch] {
-        let ended = followed.wait_with_output()?;
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(followed.wait_with_output()));
+        let ended = told.recv_timeout(PATIENCE).context("it still follows")??;
         let said = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(i32::from(exit::UNAUTHENTICATED)), "{said}");
     }
