@@ -17,10 +17,11 @@ use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tonic::{Request, Response, Status};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    authenticate, authenticate_here, convert, rejected, tokens, unexpected, users, validate,
+    administer, authenticate, authenticate_here, convert, rejected, tokens, unexpected, users,
+    validate,
 };
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input, PeerDescription};
@@ -36,17 +37,6 @@ impl Service {
     pub(super) async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         let look = Asking::of(request, Access::Look);
         authenticate(&self.users, &self.driver, look).await
-    }
-
-    /// Does `work` for an administrator, and logs it.
-    async fn administer<T>(
-        &self,
-        asking: Asking<'_>,
-        about: Value,
-        work: impl Future<Output = Result<T, Status>>,
-    ) -> Result<Response<T>, Status> {
-        let caller = authenticate(&self.users, &self.driver, asking).await?;
-        self.users.actions().record((&caller, asking), about, work).await.map(Response::new)
     }
 
     pub(super) async fn ask(
@@ -137,7 +127,7 @@ impl ClusterService for Service {
                 other => Err(unexpected(&other)),
             }
         };
-        self.administer(asking, about, add).await
+        administer((&self.users, &self.driver), asking, about, add).await
     }
 
     async fn remove_user(
@@ -153,7 +143,7 @@ impl ClusterService for Service {
                 other => Err(unexpected(&other)),
             }
         };
-        self.administer(asking, json!({ "user": body.user }), remove).await
+        administer((&self.users, &self.driver), asking, json!({ "user": body.user }), remove).await
     }
 
     async fn issue_token(
@@ -216,7 +206,7 @@ impl ClusterService for Service {
                 other => Err(unexpected(&other)),
             }
         };
-        self.administer(asking, users::about_quota(body), change).await
+        administer((&self.users, &self.driver), asking, users::about_quota(body), change).await
     }
 
     async fn get_own_user(

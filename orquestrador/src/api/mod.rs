@@ -20,7 +20,8 @@ use common::grpc_status;
 use orquestrador_core::ids::UserName;
 use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command, Rejection};
-use tonic::Status;
+use serde_json::Value;
+use tonic::{Response, Status};
 
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
@@ -49,6 +50,20 @@ pub async fn authenticate(
     let _turn = users.confirming().await;
     confirm_office(driver).await?;
     Err(logged_refusal(users, asking, refusal).await)
+}
+
+/// Does `work` for an administrator at the principal, and logs it.
+///
+/// # Errors
+/// Those of [`authenticate`], of the log of actions, and of `work`.
+pub async fn administer<T>(
+    (users, driver): (&Users, &DriverHandle),
+    asking: Asking<'_>,
+    about: Value,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<Response<T>, Status> {
+    let caller = authenticate(users, driver, asking).await?;
+    users.actions().record((&caller, asking), about, work).await.map(Response::new)
 }
 
 /// In the place of one who is no user any more, only as long as there are tasks of theirs: another name is a slip.

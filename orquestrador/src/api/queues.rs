@@ -9,10 +9,10 @@ use common::proto::{
 use orquestrador_core::command::QueueChange;
 use orquestrador_core::ids::{QueueName, RequestId};
 use orquestrador_core::{Answer, Command};
-use serde_json::{Value, json};
+use serde_json::json;
 use tonic::{Request, Response, Status};
 
-use super::{authenticate, convert, rejected, unexpected, validate};
+use super::{administer, authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
 use crate::users::{Access, Asking, Users};
 
@@ -26,17 +26,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// Does `work` for an administrator, and logs it.
-    async fn administer<T>(
-        &self,
-        asking: Asking<'_>,
-        about: Value,
-        work: impl Future<Output = Result<T, Status>>,
-    ) -> Result<Response<T>, Status> {
-        let caller = authenticate(&self.users, &self.driver, asking).await?;
-        self.users.actions().record((&caller, asking), about, work).await.map(Response::new)
-    }
-
     async fn ask(&self, command: impl FnOnce(RequestId) -> Command) -> Result<Answer, Status> {
         self.driver.call(command).await?.answer.map_err(|r| rejected(&r))
     }
@@ -78,7 +67,7 @@ impl QueueService for Service {
                 other => Err(unexpected(&other)),
             }
         };
-        self.administer(asking, about, change).await
+        administer((&self.users, &self.driver), asking, about, change).await
     }
 
     async fn purge_queue(
@@ -94,7 +83,7 @@ impl QueueService for Service {
                 other => Err(unexpected(&other)),
             }
         };
-        self.administer(asking, json!({ "queue": name }), purge).await
+        administer((&self.users, &self.driver), asking, json!({ "queue": name }), purge).await
     }
 }
 

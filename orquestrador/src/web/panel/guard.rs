@@ -85,9 +85,9 @@ fn restrict(headers: &mut HeaderMap, peer: &Endpoint) {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {peer}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
-    if let Ok(policy) = policy.parse() {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
-    }
+    // An address that fits no header leaves the page without everything, rather than without a policy.
+    let nothing = HeaderValue::from_static("default-src 'none'");
+    headers.insert(CONTENT_SECURITY_POLICY, policy.parse().unwrap_or(nothing));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
