@@ -23,7 +23,7 @@ const PROTOS: [&str; 11] = [
 ];
 
 /// What is large or frequent: fields that refer to the message that they came in instead of copying it.
-const SHARED_BYTES: [&str; 17] = [
+const SHARED_BYTES: [&str; 18] = [
     ".mutirao.v1.JournalEntry",
     ".mutirao.v1.TaskSpec.payload",
     ".mutirao.v1.ArraySpec.payload",
@@ -40,6 +40,7 @@ const SHARED_BYTES: [&str; 17] = [
     ".mutirao.v1.TaskSucceeded",
     ".mutirao.v1.SnapshotChunk.content",
     ".mutirao.v1.PutBlobRequest.chunk",
+    ".mutirao.v1.BackupResponse.chunk",
     ".mutirao.v1.GetBlobResponse.chunk",
 ];
 

@@ -28,6 +28,7 @@
 
 mod arrays;
 mod audit;
+mod backup;
 mod blobs;
 mod client;
 mod encoded;
@@ -48,6 +49,7 @@ mod webhooks;
 
 pub use arrays::{ArraySpec, SubmittedArray, Work, task_ids as array_task_ids};
 pub use audit::{Audit, AuditedNode, NotRead, UnreadNode, Verdict};
+pub use backup::Backup;
 pub use blobs::Unreceived;
 pub use client::{Batch, Client, ClientConfig, Submitted};
 pub use error::Error;

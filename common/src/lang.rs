@@ -17,6 +17,15 @@ pub enum Lang {
 pub const LANG_VARIABLE: &str = "MUTIRAO_LANG";
 
 impl Lang {
+    /// As it is given with `--lang`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pt => "pt",
+            Self::En => "en",
+        }
+    }
+
     /// The language of help and of errors in the command line itself, which are shown before the
     /// flags are parsed: looks for `--lang`, then for the environment variable.
     pub fn early<T: AsRef<OsStr>>(args: &[T]) -> Self {

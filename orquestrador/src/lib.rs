@@ -3,6 +3,7 @@
 pub mod actions;
 mod api;
 pub mod audit;
+pub mod backup;
 pub mod blobs;
 pub mod config;
 pub mod dispatch;

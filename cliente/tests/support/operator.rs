@@ -85,6 +85,14 @@ type Parts = Pin<Box<dyn Stream<Item = Result<ReadTailResponse, Status>> + Send>
 #[tonic::async_trait]
 impl OperatorService for Script {
     type ReadTailStream = Parts;
+    type BackupStream = Pin<Box<dyn Stream<Item = Result<BackupResponse, Status>> + Send>>;
+
+    async fn backup(
+        &self,
+        _: Request<BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        Err(Status::unimplemented("backups are tested end to end"))
+    }
 
     async fn set_log_filter(
         &self,

@@ -555,6 +555,7 @@ fn elsewhere(id: &str, lang: Lang) -> Option<&'static str> {
     super::client_webhooks::help(id, lang)
         .or_else(|| super::client_queues::help(id, lang))
         .or_else(|| super::client_headings::help(id, lang))
+        .or_else(|| super::client_backup::help(id, lang))
         .or_else(|| super::client_certs::help(id, lang))
         .or_else(|| super::client_users::help(id, lang))
         .or_else(|| super::tls::help(id, lang))

@@ -162,6 +162,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                 return super::node_webhooks::help(id, lang)
                     .or_else(|| super::node_blobs::help(id, lang))
                     .or_else(|| super::node_journal::help(id, lang))
+                    .or_else(|| super::node_backup::help(id, lang))
                     .or_else(|| tls::help(id, lang));
             }
         },
@@ -217,6 +218,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                 return super::node_webhooks::help(id, lang)
                     .or_else(|| super::node_blobs::help(id, lang))
                     .or_else(|| super::node_journal::help(id, lang))
+                    .or_else(|| super::node_backup::help(id, lang))
                     .or_else(|| tls::help(id, lang));
             }
         },

@@ -10,11 +10,11 @@ use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::operator_service_server::OperatorService;
 use common::proto::{
-    AuditJournalRequest, AuditJournalResponse, DrainWorkerRequest, DrainWorkerResponse,
-    DrillRequest, DrillResponse, ExplainClusterRequest, ExplainClusterResponse, ForcedView,
-    ListTailsRequest, ListTailsResponse, PeerStatus, ReadTailRequest, ReadTailResponse,
-    ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest, ResubmitResponse,
-    SetLogFilterRequest, SetLogFilterResponse, ShutdownRequest, ShutdownResponse,
+    AuditJournalRequest, AuditJournalResponse, BackupRequest, BackupResponse, DrainWorkerRequest,
+    DrainWorkerResponse, DrillRequest, DrillResponse, ExplainClusterRequest,
+    ExplainClusterResponse, ForcedView, ListTailsRequest, ListTailsResponse, PeerStatus,
+    ReadTailRequest, ReadTailResponse, ReplacePeerRequest, ReplacePeerResponse, ResubmitRequest,
+    ResubmitResponse, SetLogFilterRequest, SetLogFilterResponse, ShutdownRequest, ShutdownResponse,
     SwitchoverRequest, SwitchoverResponse, TailTask, ViewNote, WitnessStatus, drill_request,
 };
 use common::telemetry::{self, FilterError};
@@ -26,10 +26,13 @@ use orquestrador_core::{Answer, Command, Limits};
 use orquestrador_wire::view_to_proto;
 use serde_json::{Value, json};
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{authenticate_here, cluster, convert, rejected, unexpected, validate};
 use crate::audit::audit;
+use crate::backup;
+use crate::blobs::Blobs;
 use crate::drill;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Explanation, Input, Moved};
@@ -59,6 +62,7 @@ pub struct Service {
     pub own_loopback: bool,
     pub limits: Limits,
     pub allow_drill: bool,
+    pub blobs: Blobs,
 }
 
 impl Service {
@@ -262,6 +266,19 @@ async fn place_of_peer(address: &Endpoint, own: &str) -> Result<bool, Status> {
 #[tonic::async_trait]
 impl OperatorService for Service {
     type ReadTailStream = Tasks;
+    type BackupStream = ReceiverStream<Result<BackupResponse, Status>>;
+
+    async fn backup(
+        &self,
+        request: Request<BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        let asking = Asking::of(&request, Access::Administer("Backup"));
+        let begin = async {
+            let moment = self.driver.ask(|reply| Input::Backup { reply }).await??;
+            Ok(ReceiverStream::new(backup::stream(moment, self.blobs.clone())))
+        };
+        self.administer(asking, json!({}), begin).await
+    }
 
     async fn switchover(
         &self,

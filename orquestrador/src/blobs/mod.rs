@@ -153,6 +153,20 @@ impl Blobs {
         link.fetch(&self.store, hash).await.map_err(|status| missing(status.message().to_owned()))
     }
 
+    /// Its content, from wherever it is.
+    ///
+    /// # Errors
+    /// `BLOB_NOT_FOUND`, or it cannot be read.
+    pub async fn at_hand(&self, content: Content) -> Result<std::fs::File, Status> {
+        if self.store.touch(content.hash).is_none() {
+            self.fetch(content.hash).await?;
+        }
+        std::fs::File::open(self.store.path(content.hash)).map_err(|error| {
+            let why = format!("blob {} cannot be read: {error}", content.hash);
+            grpc_status::status(ErrorCode::BlobNotFound, why)
+        })
+    }
+
     /// Gives the standby what it lacks of these, as long as there is one in sync; or the bucket, instead.
     ///
     /// # Errors

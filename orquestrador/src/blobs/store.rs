@@ -74,6 +74,8 @@ struct Kept {
     is_full: bool,
     /// Set aside, and told to nobody yet.
     damaged: u64,
+    /// What somebody needs, and how many do.
+    pinned: HashMap<Hash, usize>,
 }
 
 struct Blob {
@@ -137,6 +139,14 @@ impl Store {
         self.kept().blobs.contains_key(&hash)
     }
 
+    /// Nothing removes these until it is dropped.
+    pub fn pin(&self, hashes: impl Iterator<Item = Hash>) -> Pin {
+        let hashes: Vec<_> = hashes.collect();
+        let mut kept = self.kept();
+        hashes.iter().for_each(|hash| *kept.pinned.entry(*hash).or_default() += 1);
+        Pin { kept: Arc::clone(&self.kept), hashes }
+    }
+
     /// How many there are, and their bytes.
     pub fn size(&self) -> (usize, u64) {
         let kept = self.kept();
@@ -167,7 +177,10 @@ impl Store {
             return Ok(());
         }
         let is_spare = |blob: &Blob| blob.is_elsewhere && blob.wanted.elapsed() >= SHORT_GRACE;
-        let spare = kept.blobs.iter().filter(|(_, blob)| is_spare(blob));
+        let spare = kept
+            .blobs
+            .iter()
+            .filter(|(hash, blob)| is_spare(blob) && !kept.pinned.contains_key(*hash));
         let mut spare: Vec<_> =
             spare.map(|(hash, blob)| (blob.wanted, *hash, blob.bytes)).collect();
         spare.sort_unstable();
@@ -258,7 +271,8 @@ impl Store {
         for (hash, blob) in &mut kept.blobs {
             blob.was_referred |= stays(*hash);
         }
-        let unwanted = kept.blobs.iter().filter(|(hash, blob)| is_over(blob) && !stays(**hash));
+        let is_kept = |hash: Hash| stays(hash) || kept.pinned.contains_key(&hash);
+        let unwanted = kept.blobs.iter().filter(|(hash, blob)| is_over(blob) && !is_kept(**hash));
         let unwanted: Vec<_> = unwanted.map(|(hash, blob)| (*hash, blob.bytes)).collect();
         let mut removed = (0, 0);
         for (hash, bytes) in unwanted {
@@ -321,6 +335,26 @@ impl Incoming {
             room.give_away();
         }
         Ok(())
+    }
+}
+
+/// Blobs that stay until this is dropped.
+pub struct Pin {
+    kept: Arc<Mutex<Kept>>,
+    hashes: Vec<Hash>,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for hash in &self.hashes {
+            if let Some(pins) = kept.pinned.get_mut(hash) {
+                *pins -= 1;
+                if *pins == 0 {
+                    kept.pinned.remove(hash);
+                }
+            }
+        }
     }
 }
 

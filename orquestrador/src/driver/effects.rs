@@ -268,6 +268,7 @@ impl<S: Store> Driver<S> {
         let reason = self.not_primary();
         self.sessions.close_all(&reason);
         self.watch.close_all(&reason);
+        self.backups.refuse_all(&reason);
         Ok(())
     }
 

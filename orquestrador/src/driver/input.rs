@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::store::Install;
 use super::views::ViewNote;
+use crate::backup::Moment;
 use crate::journal::{Content, Entry};
 use crate::replication::convert::Whereabouts;
 use common::proto;
@@ -83,11 +84,15 @@ pub enum Input {
     PruningFailed(crate::journal::Error),
     /// The snapshot that the other node needs is damaged, or cannot be read.
     SnapshotUnreadable(crate::journal::Error),
-    /// How this node stands.
+    /// The state as it is now, once it is committed.
+    Backup {
+        reply: oneshot::Sender<Result<Moment, Status>>,
+    },
     /// Numbers for whoever watches this node.
     Figures {
         reply: oneshot::Sender<Figures>,
     },
+    /// How this node stands.
     Describe {
         reply: oneshot::Sender<Description>,
     },

@@ -1,6 +1,7 @@
 //! The one loop that owns the machines. It takes what has queued up, steps them, appends all events of
 //! the turn as one entry (group commit), and releases each effect when its events are committed.
 
+mod backups;
 mod disk;
 mod effects;
 mod held;
@@ -42,6 +43,7 @@ use crate::meters::Meters;
 use crate::output::Outputs;
 use crate::users::Users;
 use crate::witness::Witnesses;
+use backups::Backups;
 use held::HeldWork;
 use input::{Committed, Input, InputSender, Received};
 use lines::Lines;
@@ -276,6 +278,7 @@ pub struct Driver<S> {
     nonce: u64,
     word: u64,
     snapshots: turn::Snapshots,
+    backups: Backups,
     handing_over: Option<oneshot::Sender<Option<Epoch>>>,
     /// A tick waits for the end of what has queued up.
     is_tick_due: bool,
@@ -381,6 +384,7 @@ impl<S: Store> Driver<S> {
             nonce: 0,
             word: 0,
             snapshots: turn::Snapshots::default(),
+            backups: Backups::default(),
             handing_over: None,
             is_tick_due: false,
             held: HeldWork::default(),

@@ -135,6 +135,7 @@ impl<S: Store> Driver<S> {
                 }
                 Ok(())
             }
+            Input::Backup { reply } => self.begin_backup(reply),
             Input::Describe { reply } => {
                 if reply.send(self.describe()).is_err() {
                     tracing::trace!("nobody waits for the description");

@@ -120,6 +120,7 @@ impl<S: Store> Driver<S> {
             self.replicator.ask(&self.role, self.nonce);
         }
         self.save_ready_snapshot();
+        self.answer_backups();
         if self.handing_over.is_some() {
             self.answer_hand_over();
         }

@@ -5,7 +5,7 @@
 //! content. So a frame cannot be altered, lost, doubled or moved.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read as _, Write as _};
+use std::io::{BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,9 +29,10 @@ enum Kind {
     Trailer = 3,
 }
 
-pub(super) struct FrameWriter {
+pub(super) struct FrameWriter<W = BufWriter<File>> {
+    /// For errors.
     path: PathBuf,
-    file: BufWriter<File>,
+    out: W,
     check: blake3::Hash,
     count: u64,
 }
@@ -39,8 +40,22 @@ pub(super) struct FrameWriter {
 impl FrameWriter {
     pub fn create(path: &Path, magic: Magic, header: &impl Message) -> Result<Self, Error> {
         let file = BufWriter::with_capacity(BUFFER_BYTES, directory::create(path)?);
+        Self::begin(path, file, magic, header)
+    }
+
+    /// The file is complete and durable when it returns; its name is the caller's to make so.
+    pub fn finish(self) -> Result<(), Error> {
+        let path = self.path.clone();
+        let file = self.end()?;
+        file.get_ref().sync_all().map_err(|e| Error::io("sync", &path, e))
+    }
+}
+
+impl<W: Write> FrameWriter<W> {
+    /// Writes such a file to somewhere else; `path` is what errors call it.
+    pub fn begin(path: &Path, out: W, magic: Magic, header: &impl Message) -> Result<Self, Error> {
         let check = blake3::hash(&magic);
-        let mut writer = Self { path: path.to_path_buf(), file, check, count: 0 };
+        let mut writer = Self { path: path.to_path_buf(), out, check, count: 0 };
         writer.put(&magic)?;
         writer.frame(Kind::Header, &header.encode_to_vec())?;
         Ok(writer)
@@ -52,14 +67,12 @@ impl FrameWriter {
         self.frame(Kind::Body, &body.encode_to_vec())
     }
 
-    /// The file is complete and durable when it returns; its name is the caller's to make so.
-    pub fn finish(mut self) -> Result<(), Error> {
+    /// The file is complete, and flushed, when it returns.
+    pub fn end(mut self) -> Result<W, Error> {
         let trailer = proto::FileTrailer { count: self.count };
         self.frame(Kind::Trailer, &trailer.encode_to_vec())?;
-        self.file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_all())
-            .map_err(|e| Error::io("sync", &self.path, e))
+        self.out.flush().map_err(|e| Error::io("write", &self.path, e))?;
+        Ok(self.out)
     }
 
     fn frame(&mut self, kind: Kind, content: &[u8]) -> Result<(), Error> {
@@ -75,7 +88,7 @@ impl FrameWriter {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.file.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))
+        self.out.write_all(bytes).map_err(|e| Error::io("write", &self.path, e))
     }
 }
 

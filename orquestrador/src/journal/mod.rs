@@ -11,11 +11,13 @@
 //! - After a failed write nothing more is written: the operating system may have dropped the pages
 //!   that it could not write, so that a later, successful flush proves nothing.
 
+mod backup;
 mod bounds;
 pub mod codec;
 mod directory;
 mod entry;
 mod error;
+mod filling;
 mod frames;
 pub mod inspect;
 mod log;
@@ -30,17 +32,19 @@ mod snapshot;
 mod store;
 mod view_notes;
 
+pub use backup::{BackupMeta, BackupReader, BackupWriter, Part};
 pub use codec::{CodecError, Content};
 pub use directory::{FORMAT_VERSION, LOCK_FILE, SET_ASIDE_FOLDER};
 pub use entry::{Entry, chain};
 pub use error::{Error, Place};
+pub use filling::{Filling, NotEmpty};
 pub use log::{DiskUsage, Journal};
 pub use move_aside::{MovedAside, Replaced, aside_folder, begin, interrupted, move_aside, replace};
 pub use recovery::Recovered;
 pub use scan::Torn;
 pub use set_aside::{SNAPSHOT_EXTENSION, SetAside, SetAsideReader, read_set_aside};
 pub use snapshot::{
-    Events, ReceivedSnapshot, SnapshotChunk, SnapshotMeta, SnapshotReader, SnapshotReceiver,
-    read_set_aside_snapshot,
+    Events, ReceivedSnapshot, SnapshotBuilder, SnapshotChunk, SnapshotMeta, SnapshotReader,
+    SnapshotReceiver, read_set_aside_snapshot,
 };
 pub use view_notes::ViewNote;

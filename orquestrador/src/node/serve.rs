@@ -158,6 +158,7 @@ fn operator(node: &Node) -> api::operator::Service {
         journal: node.journal.clone(),
         limits: node.limits.clone(),
         allow_drill: node.allow_drill,
+        blobs: node.blobs.clone(),
     }
 }
 

@@ -6,6 +6,7 @@ mod describe;
 mod dump;
 mod peer_check;
 mod repair;
+mod restore;
 mod verify;
 
 use std::io::Write;
@@ -18,13 +19,14 @@ use common::endpoint::Endpoint;
 use common::exit;
 use common::lang::Lang;
 use common::manual::Manual;
+use common::messages::node_backup::BackupMessage;
 use common::messages::node_journal::JournalMessage;
 use common::messages::{Message as _, io, node_help};
 use common::tls::Tls;
 use orquestrador_core::ids::Index;
 
 use crate::journal::inspect::{Damage, Inspection, Kind, Piece, State};
-use crate::{config, journal};
+use crate::{backup, config, journal};
 
 /// A subcommand, and which node it is for.
 #[derive(Debug)]
@@ -78,6 +80,14 @@ pub enum JournalCommand {
         #[arg(long)]
         yes: bool,
     },
+    Restore {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[arg(long)]
+        check: bool,
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
+    },
 }
 
 /// How a subcommand answers.
@@ -93,6 +103,8 @@ pub enum Format {
 enum Error {
     #[error(transparent)]
     Journal(#[from] journal::Error),
+    #[error("failed to restore {}", file.display())]
+    Restore { file: PathBuf, source: backup::Error },
     #[error("failed to write the answer")]
     Output(#[source] std::io::Error),
     #[error("failed to use a system service")]
@@ -115,6 +127,9 @@ pub fn run(tool: &Tool) -> ExitCode {
         JournalCommand::Repair { from_peer: _, peer, yes } => {
             let peer = peer.as_ref().unwrap_or(&tool.peer).settled(&tool.tls);
             repair::run(tool, &peer, *yes)
+        }
+        JournalCommand::Restore { file, check, output } => {
+            restore::run(tool, file, *check, *output)
         }
     };
     ExitCode::from(done.unwrap_or_else(|error| tool.failed(&error)))
@@ -193,6 +208,7 @@ impl Tool {
                 exit::RESOURCE
             }
             Error::Journal(error) => self.not_done(error.fault().text(self.lang)),
+            Error::Restore { file, source } => restore::failed(self, file, source),
             Error::Output(error) | Error::System(error) => {
                 self.not_done(io::text(error, self.lang))
             }
@@ -206,6 +222,10 @@ impl Tool {
             }
             Command::Journal(JournalCommand::Repair { .. }) => {
                 JournalMessage::RepairFailed { error, command: self.repair_command() }
+            }
+            Command::Journal(JournalCommand::Restore { .. }) => {
+                console::say(&BackupMessage::NotRestored { error }.text(self.lang));
+                return exit::RESOURCE;
             }
             Command::Manual(_) => {
                 console::say(&node_help::failure(&error, self.lang));

@@ -1,5 +1,6 @@
 //! What administrators do with the cluster, its queues and its workers.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use common::endpoint::Endpoint;
@@ -33,6 +34,20 @@ pub enum ClusterAction {
         wait: Duration,
     },
     Explain,
+    Backup {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[arg(long)]
+        overwrite: bool,
+    },
+    Restore {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        #[arg(long)]
+        check: bool,
+    },
     #[command(group = clap::ArgGroup::new("what").required(true))]
     LogFilter {
         #[arg(value_name = "FILTER", group = "what")]

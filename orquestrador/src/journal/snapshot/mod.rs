@@ -21,7 +21,8 @@ use super::error::Error;
 use super::frames::{FrameReader, Magic};
 use super::log::Journal;
 
-pub use receive::{ReceivedSnapshot, SnapshotReceiver};
+pub use receive::{ReceivedSnapshot, SnapshotBuilder, SnapshotReceiver};
+pub(super) use save::chunks;
 
 const MAGIC: Magic = *b"MTRSNAP1";
 const SAVING: &str = "saving";
@@ -157,19 +158,26 @@ impl Iterator for Events {
 fn meta_to_proto(meta: &SnapshotMeta) -> proto::SnapshotHeader {
     proto::SnapshotHeader {
         last_entry: Some(codec::entry_id_to_proto(&meta.id)),
-        view_records: meta
-            .view_records
-            .iter()
-            .map(|(number, index)| proto::ViewRecord { view_number: number.0, index: index.0 })
-            .collect(),
+        view_records: records_to_proto(&meta.view_records),
     }
+}
+
+pub(super) fn records_to_proto(records: &[(ViewNumber, Index)]) -> Vec<proto::ViewRecord> {
+    let record = |(number, index): &(ViewNumber, Index)| proto::ViewRecord {
+        view_number: number.0,
+        index: index.0,
+    };
+    records.iter().map(record).collect()
+}
+
+pub(super) fn records_from_proto(records: &[proto::ViewRecord]) -> Vec<(ViewNumber, Index)> {
+    records.iter().map(|r| (ViewNumber(r.view_number), Index(r.index))).collect()
 }
 
 fn meta_from_proto(header: proto::SnapshotHeader) -> Result<SnapshotMeta, CodecError> {
     let id = header.last_entry.ok_or(CodecError::Missing("last_entry"))?;
-    let records = header.view_records.iter();
     Ok(SnapshotMeta {
         id: codec::entry_id_from_proto(id)?,
-        view_records: records.map(|r| (ViewNumber(r.view_number), Index(r.index))).collect(),
+        view_records: records_from_proto(&header.view_records),
     })
 }

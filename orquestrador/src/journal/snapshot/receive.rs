@@ -5,10 +5,13 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{RECEIVING, SnapshotMeta, SnapshotReader};
+use common::proto;
+
+use super::{MAGIC, RECEIVING, SnapshotMeta, SnapshotReader, meta_to_proto};
 use crate::journal::bounds::Bounds;
 use crate::journal::directory;
 use crate::journal::error::Error;
+use crate::journal::frames::FrameWriter;
 use crate::journal::log::Journal;
 use crate::journal::retention;
 
@@ -23,6 +26,38 @@ impl Journal {
         let path = self.0.directory.unfinished_snapshot(&format!("{RECEIVING}-{nth}"));
         let file = directory::create(&path)?;
         Ok(SnapshotReceiver { path: Unfinished(path), journal: self.clone(), file, offset: 0 })
+    }
+}
+
+impl Journal {
+    /// Begins a snapshot of a state that this journal did not lead to; it changes nothing until it is installed.
+    pub fn build_snapshot(&self, meta: SnapshotMeta) -> Result<SnapshotBuilder, Error> {
+        let nth = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let path = self.0.directory.unfinished_snapshot(&format!("{RECEIVING}-{nth}"));
+        let writer = FrameWriter::create(&path, MAGIC, &meta_to_proto(&meta))?;
+        Ok(SnapshotBuilder { journal: self.clone(), path: Unfinished(path), writer, meta })
+    }
+}
+
+/// Writes a snapshot from the events of another one. Dropped unfinished, it leaves nothing.
+pub struct SnapshotBuilder {
+    journal: Journal,
+    path: Unfinished,
+    writer: FrameWriter,
+    meta: SnapshotMeta,
+}
+
+impl SnapshotBuilder {
+    /// Adds the events that follow.
+    pub fn add(&mut self, events: &proto::SnapshotEvents) -> Result<(), Error> {
+        self.writer.body(events, events.events.len() as u64)
+    }
+
+    /// It is on the disk when this returns.
+    pub fn finish(self) -> Result<ReceivedSnapshot, Error> {
+        let Self { journal, path, writer, meta } = self;
+        writer.finish()?;
+        Ok(ReceivedSnapshot { journal, path, meta })
     }
 }
 

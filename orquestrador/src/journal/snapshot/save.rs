@@ -35,19 +35,7 @@ impl Journal {
         let meta = SnapshotMeta { id, view_records: newest_records(views, id.index) };
         let temporary = self.0.directory.unfinished_snapshot(SAVING);
         let mut writer = FrameWriter::create(&temporary, MAGIC, &meta_to_proto(&meta))?;
-        let mut chunk = proto::SnapshotEvents::default();
-        let mut bytes = 0;
-        for event in events {
-            let event = event_to_proto(&event);
-            bytes += event.encoded_len();
-            chunk.events.push(event);
-            if bytes >= CHUNK_BYTES {
-                writer.body(&chunk, chunk.events.len() as u64)?;
-                chunk.events.clear();
-                bytes = 0;
-            }
-        }
-        if !chunk.events.is_empty() {
+        for chunk in chunks(events) {
             writer.body(&chunk, chunk.events.len() as u64)?;
         }
         writer.finish()?;
@@ -74,7 +62,27 @@ impl Journal {
     }
 }
 
-fn newest_records(views: &[(ViewNumber, Index)], last: Index) -> Vec<(ViewNumber, Index)> {
+/// The events, as many together as make a frame.
+pub(in crate::journal) fn chunks(
+    mut events: impl Iterator<Item = Event>,
+) -> impl Iterator<Item = proto::SnapshotEvents> {
+    std::iter::from_fn(move || {
+        let (mut chunk, mut bytes) = (proto::SnapshotEvents::default(), 0);
+        while bytes < CHUNK_BYTES
+            && let Some(event) = events.next()
+        {
+            let event = event_to_proto(&event);
+            bytes += event.encoded_len();
+            chunk.events.push(event);
+        }
+        (!chunk.events.is_empty()).then_some(chunk)
+    })
+}
+
+pub(in crate::journal) fn newest_records(
+    views: &[(ViewNumber, Index)],
+    last: Index,
+) -> Vec<(ViewNumber, Index)> {
     let mut records: Vec<_> = views.iter().copied().filter(|(_, index)| *index <= last).collect();
     records.sort_by_key(|(_, index)| *index);
     records.split_off(records.len().saturating_sub(MAX_VIEW_RECORDS))

@@ -1,9 +1,11 @@
 //! `cliente cluster`, and what operators do with it.
 
+mod backup;
 mod drill;
 mod explain;
 mod log_filter;
 mod recover_tail;
+mod restore;
 mod switchover;
 
 use common::endpoint::Endpoint;
@@ -53,6 +55,12 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
         }
         Some(ClusterAction::LogFilter { filter, reset: _, node }) => {
             return log_filter::run(context, filter.as_deref(), node).await;
+        }
+        Some(ClusterAction::Backup { file, overwrite }) => {
+            return backup::run(context, &file, overwrite).await;
+        }
+        Some(ClusterAction::Restore { file, data_dir, check }) => {
+            return restore::run(context, &file, data_dir.as_deref(), check);
         }
         Some(ClusterAction::Explain) => return explain::run(context).await,
         Some(ClusterAction::Drill(options)) => return drill::run(context, &options).await,
