@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use harness::demo::{self, Options};
+use harness::demo::{self, Options, Victims};
 use harness::{Cluster, Layout, chaos, ports};
 
 /// Renders a picture and hashes files on a cluster, kills a worker and the principal, checks everything.
@@ -63,7 +63,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let report = runtime.block_on(async {
         let client = chaos::rounds::client(&client_layout)?;
-        demo::run(&options, &mut cluster, &client).await
+        let worker = &mut cluster.workers[0];
+        let victims = Victims { worker, principal: &mut cluster.principal };
+        demo::run(&options, victims, &client).await
     })?;
     println!("{report}");
     println!("imagem           {}", arguments.picture.display());

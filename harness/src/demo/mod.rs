@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use worker::handlers::mandelbrot::{Tile, render};
 
-use crate::cluster::Cluster;
+use crate::process::Process;
 use files::Hashed;
 use picture::Picture;
 use report::Report;
@@ -36,6 +36,12 @@ pub struct Options {
     pub shrink: u32,
 }
 
+/// Who is killed while it runs.
+pub struct Victims<'a> {
+    pub worker: &'a mut Option<Process>,
+    pub principal: &'a mut Option<Process>,
+}
+
 /// What a task must come to.
 enum Expected {
     Tile(Tile),
@@ -52,7 +58,7 @@ const KILL_PRINCIPAL_AT: f64 = 0.50;
 /// The demo could not be carried through; what the platform did wrong is in the report.
 pub async fn run(
     options: &Options,
-    cluster: &mut Cluster,
+    mut victims: Victims<'_>,
     client: &Client,
 ) -> anyhow::Result<Report> {
     let began = Instant::now();
@@ -82,7 +88,7 @@ pub async fn run(
         if !is_right(&expected, &update, &mut picture)? {
             report.wrong += 1;
         }
-        kill_in_the_middle(finished as f64 / total as f64, cluster, client, &mut report, &bar)
+        kill_in_the_middle(finished as f64 / total as f64, &mut victims, client, &mut report, &bar)
             .await?;
     }
     bar.finish_and_clear();
@@ -133,19 +139,19 @@ fn is_right(
 
 async fn kill_in_the_middle(
     share: f64,
-    cluster: &mut Cluster,
+    victims: &mut Victims<'_>,
     client: &Client,
     report: &mut Report,
     bar: &ProgressBar,
 ) -> anyhow::Result<()> {
     if share >= KILL_WORKER_AT
-        && let Some(mut victim) = cluster.workers[0].take()
+        && let Some(mut victim) = victims.worker.take()
     {
         bar.println(format!("kill -9 {} ({})", victim.id(), victim.name()));
         victim.kill()?;
     }
     if share >= KILL_PRINCIPAL_AT
-        && let Some(mut victim) = cluster.principal.take()
+        && let Some(mut victim) = victims.principal.take()
     {
         bar.println(format!("kill -9 {} ({})", victim.id(), victim.name()));
         victim.kill()?;

@@ -154,14 +154,11 @@ impl SpreadCluster {
     }
 
     fn spawn(&self, host: Host, binary: &str, args: &[String]) -> anyhow::Result<Process> {
-        let mut all = vec!["netns".to_owned(), "exec".to_owned(), self.network.namespace(host)];
-        all.push(self.layout.binary(binary).display().to_string());
-        all.extend(args.iter().cloned());
-        // It becomes the program in that namespace: the process is the program itself.
         let on_line = self.on_line.clone().map(|tell| {
             Arc::new(move |line: &str| tell(&host.name(), line)) as crate::process::OnLine
         });
-        Process::start(&host.name(), Path::new("ip"), &all, &self.layout.dir, on_line)
+        let program = self.layout.binary(binary);
+        self.network.start(host, &program, args, &self.layout.dir, on_line)
     }
 
     /// Where the process of that machine is kept.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::cut::{Cut, Host, ruleset};
+use crate::process::{OnLine, Process};
 
 /// Everything that is made has a name of this beginning, followed by the process that made it.
 pub(super) const PREFIX: &str = "mutirao-";
@@ -95,6 +96,32 @@ impl Network {
         let (namespace, rules) = (self.namespace(host), format!("*nat\n{rule}\nCOMMIT\n"));
         let restore = ["netns", "exec", &namespace, "iptables-restore", "--noflush"];
         run("ip", &restore, &rules).map(drop)
+    }
+
+    /// Starts a program on that machine; it is the process itself that is given.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn start(
+        &self,
+        host: Host,
+        program: &Path,
+        args: &[String],
+        dir: &Path,
+        on_line: Option<OnLine>,
+    ) -> anyhow::Result<Process> {
+        let program = program.display().to_string();
+        // It becomes the program in that namespace.
+        let mut all = vec!["netns".to_owned(), "exec".to_owned(), self.namespace(host), program];
+        all.extend(args.iter().cloned());
+        Process::start(&host.name(), Path::new("ip"), &all, dir, on_line)
+    }
+
+    /// A command on that machine.
+    pub fn command(&self, host: Host, program: &Path) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace(host)]).arg(program).stdin(Stdio::null());
+        command
     }
 
     /// Runs `work` on a thread of its own on that machine.
