@@ -1,7 +1,7 @@
 //! `cliente cluster`, and what operators do with it.
 
 mod drill;
-mod explain;
+pub mod explain;
 mod log_filter;
 mod recover_tail;
 mod switchover;
