@@ -69,15 +69,18 @@ fn is_principal(cluster: &GetClusterResponse) -> bool {
     answering(cluster).is_some_and(|node| node.role() == NodeRole::Principal)
 }
 
+/// What runs is told of however much waits, and what waits however much has ended since.
 async fn tasks(client: &Client) -> Result<Vec<Task>, Error> {
-    let states = vec![TaskState::Running, TaskState::Queued];
-    let unfinished = TaskFilter { states, ..TaskFilter::default() };
+    let running = TaskFilter::in_state(TaskState::Running);
+    let waiting = TaskFilter::in_state(TaskState::Queued);
     let newest = TaskFilter::default();
-    let (unfinished, newest) =
-        tokio::try_join!(client.list(&unfinished, TASKS, ""), client.list(&newest, TASKS, ""))?;
+    let (running, waiting, newest) = tokio::try_join!(
+        client.list(&running, TASKS, ""),
+        client.list(&waiting, TASKS, ""),
+        client.list(&newest, TASKS, ""),
+    )?;
     let mut known = HashSet::new();
-    // The second answer may be a little newer: a task is as it says.
-    let all = newest.0.into_iter().chain(unfinished.0);
+    let all = newest.0.into_iter().chain(running.0).chain(waiting.0);
     Ok(all.filter(|task| known.insert(task.task_id.clone())).collect())
 }
 

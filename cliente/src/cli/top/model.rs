@@ -45,7 +45,7 @@ impl Page {
 pub struct Picture {
     pub cluster: GetClusterResponse,
     pub queues: Vec<Queue>,
-    /// Those that are not finished, and the newest; each once. `None`: not asked for, as the page shows none.
+    /// The newest, also of those that run and of those that wait; each once. `None`: the page shows none.
     pub tasks: Option<Vec<Task>>,
     /// The same; only for administrators.
     pub history: Option<ExplainClusterResponse>,
