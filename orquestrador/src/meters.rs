@@ -1,5 +1,7 @@
 //! What is counted while a node runs. The rest of what it shows is asked of the driver when somebody looks.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -18,6 +20,8 @@ const BUCKETS: [f64; 15] = [
 pub struct Meters {
     flushes: Histogram,
     commits: Histogram,
+    /// The same, which a histogram tells only as text; the last one is of what took longer than all of [`BUCKETS`].
+    commit_counts: Arc<[AtomicU64; BUCKETS.len() + 1]>,
     fenced: Counter,
     long_turns: Counter,
     shed: Counter,
@@ -49,6 +53,7 @@ impl Default for Meters {
         Self {
             flushes: histogram(),
             commits: histogram(),
+            commit_counts: Arc::default(),
             fenced: Counter::default(),
             long_turns: Counter::default(),
             shed: Counter::default(),
@@ -103,7 +108,16 @@ impl Meters {
     }
 
     pub fn committed_after(&self, ms: u64) {
-        self.commits.observe(ms as f64 / 1e3);
+        let seconds = ms as f64 / 1e3;
+        self.commits.observe(seconds);
+        let bucket = BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len());
+        self.commit_counts[bucket].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many commits took up to so many seconds, and longer than the bucket before.
+    pub fn commits(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
+        bounds.zip(self.commit_counts.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
     pub fn fenced(&self) {

@@ -24,7 +24,7 @@ use common::proto::TaskState;
 use common::tls;
 
 pub use certs::{CertsAction, Issue};
-pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, WorkersAction};
+pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, Top, WorkersAction};
 pub use programs::{Files, Surroundings};
 pub use terms::{Retry, Way, check_code, unknown_code};
 pub use users::{Limit, NewToken, Role, TokensAction, UsersAction};
@@ -165,6 +165,7 @@ pub enum Online {
         #[arg(long, value_name = "TIME", value_parser = duration)]
         wait_timeout: Option<Duration>,
     },
+    Top(Top),
     Wait {
         #[arg(value_name = "ID", required = true, value_parser = task_id)]
         task_ids: Vec<String>,

@@ -16,6 +16,7 @@ mod report;
 mod screen;
 mod taken;
 mod terminal;
+mod top;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;

@@ -56,6 +56,7 @@ impl ClusterService for Script {
                 count: store.tasks.len() as u64,
             }],
             waiting_for: String::new(),
+            activity: None,
         }))
     }
 

@@ -47,6 +47,25 @@ pub fn time(ms: u64) -> String {
     parts.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
+/// As of a clock that one looks at: `0 s`, `59 s`, `1 min 30 s`, `2 h`, `7 d`.
+#[must_use]
+pub fn whole(ms: u64) -> String {
+    match ms / 1_000 {
+        0 => "0 s".to_owned(),
+        seconds => time(seconds * 1_000),
+    }
+}
+
+/// As a figure: below a second in milliseconds, below a minute with a tenth, then whole seconds.
+#[must_use]
+pub fn rounded(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => time(ms / 100 * 100),
+        _ => whole(ms),
+    }
+}
+
 /// As flags take it, and exactly: `30s`, `90s`, `2h`, `1500ms`.
 #[must_use]
 pub fn time_as_typed(ms: u64) -> String {
@@ -61,6 +80,14 @@ pub fn time_as_typed(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_that_are_looked_at_change_once_a_second() {
+        let looked: Vec<_> = [0, 999, 1_999, 61_500].map(whole).into();
+        assert_eq!(looked, ["0 s", "0 s", "1 s", "1 min 1 s"]);
+        let figures: Vec<_> = [0, 999, 1_999, 61_500].map(rounded).into();
+        assert_eq!(figures, ["0 ms", "999 ms", "1.9 s", "1 min 1 s"]);
+    }
 
     #[test]
     fn sizes_have_a_unit() {

@@ -8,6 +8,7 @@ use super::client_files::FilesMessage;
 use super::client_queues::QueuesMessage;
 use super::client_usage::UsageMessage;
 use super::flow::FlowProblem;
+use super::top::TopMessage;
 use super::words::{PendingReason, counted, durability_text, pending_text, state_word};
 use super::{Message, failures::task_error_text, io, tls};
 use crate::lang::Lang;
@@ -180,6 +181,7 @@ pub enum ClientMessage {
     Queues(QueuesMessage),
     /// What cannot be meant.
     Usage(UsageMessage),
+    Top(TopMessage),
     Certs(CertsMessage),
     Tls(Problem),
     /// `--stdin-from`, but for another handler or a payload.
@@ -282,6 +284,7 @@ impl Message for ClientMessage {
             Self::Files(message) => message.event(),
             Self::Queues(message) => message.event(),
             Self::Usage(message) => message.event(),
+            Self::Top(message) => message.event(),
             Self::Certs(message) => message.event(),
             Self::Tls(_) => "tls",
             Self::OnlyForPrograms { .. } => "only_for_programs",
@@ -410,6 +413,7 @@ impl ClientMessage {
             Self::Files(message) => message.text(Lang::Pt),
             Self::Queues(message) => message.text(Lang::Pt),
             Self::Usage(message) => message.text(Lang::Pt),
+            Self::Top(message) => message.text(Lang::Pt),
             Self::Certs(message) => message.text(Lang::Pt),
             Self::Tls(problem) => tls::problem(problem, Lang::Pt),
             Self::OnlyForPrograms { flag } => format!("{flag} só vale para um programa dado depois de --."),
@@ -551,6 +555,7 @@ impl ClientMessage {
             Self::Files(message) => message.text(Lang::En),
             Self::Queues(message) => message.text(Lang::En),
             Self::Usage(message) => message.text(Lang::En),
+            Self::Top(message) => message.text(Lang::En),
             Self::Certs(message) => message.text(Lang::En),
             Self::Tls(problem) => tls::problem(problem, Lang::En),
             Self::OnlyForPrograms { flag } => format!("{flag} is only for a program that is given after --."),

@@ -554,6 +554,7 @@ fn english(id: &str) -> Option<&'static str> {
 fn elsewhere(id: &str, lang: Lang) -> Option<&'static str> {
     super::client_webhooks::help(id, lang)
         .or_else(|| super::client_queues::help(id, lang))
+        .or_else(|| super::top::help(id, lang))
         .or_else(|| super::client_headings::help(id, lang))
         .or_else(|| super::client_backup::help(id, lang))
         .or_else(|| super::client_certs::help(id, lang))

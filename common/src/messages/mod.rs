@@ -37,6 +37,7 @@ pub mod node_webhooks;
 pub mod operator;
 pub mod telemetry;
 pub mod tls;
+pub mod top;
 pub mod webhook_failures;
 pub mod words;
 pub mod worker;

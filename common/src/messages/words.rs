@@ -154,6 +154,22 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     plain.into()
 }
 
+/// The same in the one line of a cell, where also nothing may change the direction of writing or hide.
+pub fn plain_cell(text: &str) -> Cow<'_, str> {
+    let is_harmless = |c: char| {
+        let is_invisible = matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        !c.is_control() && !is_invisible
+    };
+    if text.chars().all(is_harmless) {
+        return text.into();
+    }
+    let spelt = |c: char| match is_harmless(c) {
+        true => c.to_string(),
+        false => c.escape_default().to_string(),
+    };
+    text.chars().map(spelt).collect::<String>().into()
+}
+
 /// Why a schedule made no task; a word of a later version stays what it is. `detail` is for developers.
 pub fn unmade_text(reason: &str, detail: &str, lang: Lang) -> String {
     match (lang, reason) {
@@ -208,6 +224,8 @@ mod tests {
     #[test]
     fn a_terminal_is_told_nothing_by_what_comes_from_elsewhere() {
         assert_eq!(plain("olá\tvocê\n"), "olá\tvocê\n");
+        assert_eq!(plain_cell("a\nb\tc\u{202e}d\x1b[2J"), r"a\nb\tc\u{202e}d\u{1b}[2J");
+        assert_eq!(plain_cell("日本 olá"), "日本 olá");
         assert_eq!(plain("a\x1b[2J\u{9b}b\rc\x7f"), r"a\u{1b}[2J\u{9b}b\rc\u{7f}");
     }
 }

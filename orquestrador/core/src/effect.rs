@@ -428,6 +428,8 @@ pub struct UserSnapshot {
 pub struct Overview {
     /// By state, in the order of [`TaskState::ALL`].
     pub counts: [u64; 6],
+    /// Forgotten ones included.
+    pub finished_ever: u64,
     pub workers: Vec<WorkerSnapshot>,
 }
 

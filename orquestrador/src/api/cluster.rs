@@ -3,9 +3,9 @@
 use common::grpc_status;
 use common::proto::cluster_service_server::ClusterService;
 use common::proto::{
-    AddUserRequest, AddUserResponse, GetClusterRequest, GetClusterResponse, GetOwnUserRequest,
-    GetOwnUserResponse, IssueTokenRequest, IssueTokenResponse, ListTokensRequest,
-    ListTokensResponse, ListUsersRequest, ListUsersResponse, ListWorkersRequest,
+    Activity, AddUserRequest, AddUserResponse, GetClusterRequest, GetClusterResponse,
+    GetOwnUserRequest, GetOwnUserResponse, IssueTokenRequest, IssueTokenResponse, LatencyBucket,
+    ListTokensRequest, ListTokensResponse, ListUsersRequest, ListUsersResponse, ListWorkersRequest,
     ListWorkersResponse, NodeRole, NodeStatus, PromoteRequest, PromoteResponse, RemoveUserRequest,
     RemoveUserResponse, RevokeTokenRequest, RevokeTokenResponse, SetQuotaRequest, SetQuotaResponse,
     StateCount, User,
@@ -25,6 +25,7 @@ use super::{
 };
 use crate::driver::DriverHandle;
 use crate::driver::input::{Description, Input, PeerDescription};
+use crate::meters::Meters;
 use crate::users::{Access, Asking, Caller, FirstUser, Users};
 
 /// Answers clients and operators.
@@ -73,7 +74,9 @@ impl ClusterService for Service {
             | Standing::Waiting
             | Standing::Elected => None,
         };
-        Ok(Response::new(describe(node, overview)))
+        let activity =
+            overview.as_ref().map(|overview| activity(&node, overview, self.driver.meters()));
+        Ok(Response::new(GetClusterResponse { activity, ..describe(node, overview) }))
     }
 
     async fn list_workers(
@@ -238,6 +241,17 @@ fn describe(node: Description, overview: Option<Overview>) -> GetClusterResponse
         workers,
         task_counts,
         waiting_for: waiting_for(node.standing).to_owned(),
+        activity: None,
+    }
+}
+
+fn activity(node: &Description, overview: &Overview, meters: &Meters) -> Activity {
+    let witnesses = node.view.as_ref().map_or(0, |view| view.witnesses.len());
+    let bucket = |(seconds, count)| LatencyBucket { up_to_ms: seconds * 1e3, count };
+    Activity {
+        finished_total: overview.finished_ever,
+        witnesses: u32::try_from(witnesses).unwrap_or(u32::MAX),
+        commits: meters.commits().map(bucket).collect(),
     }
 }
 

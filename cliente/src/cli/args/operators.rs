@@ -70,6 +70,14 @@ pub struct Drill {
     pub clients: u64,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct Top {
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
+    pub interval: Duration,
+    #[arg(long)]
+    pub once: bool,
+}
+
 #[derive(Debug, clap::Subcommand)]
 pub enum QueuesAction {
     List,

@@ -74,7 +74,8 @@ fn offers(task: &Task, workers: &[Worker]) -> Offers {
     Offers { connected, free_slots }
 }
 
-fn lines(answer: &ExplainTaskResponse, task: &Task, workers: &[Worker]) -> Vec<OperatorMessage> {
+/// A head, and a line for each step.
+pub fn steps(answer: &ExplainTaskResponse) -> Vec<OperatorMessage> {
     let mut lines = vec![OperatorMessage::Steps { is_cut: answer.cut }];
     lines.extend(answer.steps.iter().map(|step| OperatorMessage::Step {
         at: time(step.at_ms),
@@ -85,6 +86,11 @@ fn lines(answer: &ExplainTaskResponse, task: &Task, workers: &[Worker]) -> Vec<O
         index: step.journal_index,
         epoch: step.epoch,
     }));
+    lines
+}
+
+fn lines(answer: &ExplainTaskResponse, task: &Task, workers: &[Worker]) -> Vec<OperatorMessage> {
+    let mut lines = steps(answer);
     // What waits for a moment does not wait for a worker.
     if !task.pending_reason.is_empty() && task.not_before_ms == 0 {
         let Offers { connected, free_slots } = offers(task, workers);

@@ -25,11 +25,15 @@ mod run;
 mod schedule;
 mod status;
 mod submit;
+mod top;
 mod users;
 mod wait;
 mod watch;
 mod webhooks;
 mod workers;
+
+pub use cluster::explain::lines as views;
+pub use explain::steps;
 
 use cliente::{Client, TaskFilter};
 use common::array_id;
@@ -80,6 +84,7 @@ pub async fn run(context: &Context, command: Online) -> Result<u8, Failure> {
             };
             retry::run(context, of, &wait).await
         }
+        Online::Top(options) => top::run(context, &options).await,
         Online::Audit { acknowledged } => audit::run(context, acknowledged.as_deref()).await,
         Online::Workers { action } => workers::run(context, action).await,
         Online::Webhooks { action } => webhooks::run(context, action).await,

@@ -114,7 +114,7 @@ fn shortened(id: &str) -> String {
 }
 
 /// `42s`, `3m`, `2h`, `5d`
-fn age(ms: u64) -> String {
+pub fn age(ms: u64) -> String {
     match ms / 1_000 {
         seconds @ 0..=99 => format!("{seconds}s"),
         seconds @ 100..=5_999 => format!("{}m", seconds / 60),

@@ -153,6 +153,10 @@ impl Machine {
                 assigned_total: presence.assigned_total,
             }
         });
-        Overview { counts: self.state.totals.counts, workers: workers.collect() }
+        Overview {
+            counts: self.state.totals.counts,
+            finished_ever: self.state.next_order.0,
+            workers: workers.collect(),
+        }
     }
 }

@@ -60,7 +60,8 @@ fn show(context: &Context, answer: &ExplainClusterResponse) -> String {
     lines.iter().map(|line| format!("{}\n", line.text(context.lang))).collect()
 }
 
-fn lines(answer: &ExplainClusterResponse) -> Vec<OperatorMessage> {
+/// What it says, one line after another.
+pub fn lines(answer: &ExplainClusterResponse) -> Vec<OperatorMessage> {
     let view = answer.view.as_ref();
     let alive = answer.witnesses.iter().filter(|witness| witness.alive).count();
     let mut lines = vec![

@@ -2,7 +2,7 @@
 
 mod backup;
 mod drill;
-mod explain;
+pub mod explain;
 mod log_filter;
 mod recover_tail;
 mod restore;
