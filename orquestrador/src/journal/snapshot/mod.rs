@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use common::proto;
 use orquestrador_core::Event;
-use orquestrador_core::ids::{Index, ViewNumber};
+use orquestrador_core::ids::{ClusterId, Index, NodeId, ViewNumber};
 use orquestrador_core::role::EntryId;
 
 use super::codec::{self, CodecError};
@@ -28,6 +28,8 @@ const SAVING: &str = "saving";
 const RECEIVING: &str = "receiving";
 /// How the extensions of files begin that mean nothing after a restart.
 pub(super) const UNFINISHED: [&str; 2] = [SAVING, RECEIVING];
+/// What is wrong with one that [`SnapshotMeta::is_foreign`].
+pub(super) const FOREIGN: &str = "it is of another cluster than the file `role`";
 /// View records that a snapshot remembers, the newest ones.
 const MAX_VIEW_RECORDS: usize = 64;
 
@@ -38,6 +40,17 @@ pub struct SnapshotMeta {
     pub id: EntryId,
     /// The newest view records at or below that entry, ascending.
     pub view_records: Vec<(ViewNumber, Index)>,
+    /// Whose state it is; `None` where that was not written.
+    pub cluster: Option<ClusterId>,
+    /// Who wrote it; `None` where that was not written.
+    pub node: Option<NodeId>,
+}
+
+impl SnapshotMeta {
+    /// It is of another cluster than a node that belongs to this one.
+    pub(super) fn is_foreign(&self, to: Option<ClusterId>) -> bool {
+        self.cluster.zip(to).is_some_and(|(written, ours)| written != ours)
+    }
 }
 
 /// A piece of the file, to be sent to a learner.
@@ -162,14 +175,26 @@ fn meta_to_proto(meta: &SnapshotMeta) -> proto::SnapshotHeader {
             .iter()
             .map(|(number, index)| proto::ViewRecord { view_number: number.0, index: index.0 })
             .collect(),
+        cluster_id: meta.cluster.map_or_else(Vec::new, |cluster| cluster.to_bytes().to_vec()),
+        node_id: meta.node.map_or_else(Vec::new, |node| node.to_bytes().to_vec()),
     }
 }
 
 fn meta_from_proto(header: proto::SnapshotHeader) -> Result<SnapshotMeta, CodecError> {
     let id = header.last_entry.ok_or(CodecError::Missing("last_entry"))?;
     let records = header.view_records.iter();
+    let cluster = match &header.cluster_id[..] {
+        [] => None,
+        bytes => Some(ClusterId::from_bytes(bytes).ok_or(CodecError::Length("cluster_id"))?),
+    };
+    let node = match &header.node_id[..] {
+        [] => None,
+        bytes => Some(NodeId::from_bytes(bytes).ok_or(CodecError::Length("node_id"))?),
+    };
     Ok(SnapshotMeta {
         id: codec::entry_id_from_proto(id)?,
         view_records: records.map(|r| (ViewNumber(r.view_number), Index(r.index))).collect(),
+        cluster,
+        node,
     })
 }
