@@ -1,5 +1,7 @@
 //! Workers that speak the protocol and lie, clients that ask and never read, and strangers who pass for the other orchestrator.
 
+#[path = "liars/files.rs"]
+mod files;
 #[path = "liars/readers.rs"]
 mod readers;
 #[path = "liars/strangers.rs"]

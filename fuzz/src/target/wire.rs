@@ -232,6 +232,10 @@ impl Target for Wire {
         };
         let mut said: Vec<_> =
             (0..times).map(|_| messages::message(&method.input(), random)).collect();
+        // What is accepted goes further than what is refused.
+        if let ("SubmitTask" | "RunTask", true) = (method.name(), random.coin()) {
+            said = vec![submission(random)];
+        }
         // A worker that has registered is heard further.
         if method.name() == "Session" && random.one_in_thousand(800) {
             said.insert(0, registration(random));
@@ -275,6 +279,23 @@ impl Target for Wire {
     }
 }
 
+/// A task that is accepted, unless its id was used.
+fn submission(random: &mut Random) -> Vec<u8> {
+    use prost::Message as _;
+    let task = common::proto::TaskSpec {
+        task_id: words::id(random),
+        handler: ["echo", "of-liars"][random.index(2)].to_owned(),
+        payload: words::bytes("payload", random).into(),
+        queue: ["", "q2"][random.index(2)].to_owned(),
+        group: ["", "g1"][random.index(2)].to_owned(),
+        priority: random.between(0, 3) as i32,
+        ..common::proto::TaskSpec::default()
+    };
+    let request =
+        common::proto::SubmitTaskRequest { task: Some(task), allow_unknown_handler: true };
+    request.encode_to_vec()
+}
+
 /// A liar that is let in.
 fn registration(random: &mut Random) -> Vec<u8> {
     use prost::Message as _;
@@ -282,7 +303,7 @@ fn registration(random: &mut Random) -> Vec<u8> {
         worker_id: format!("liar-{}", random.between(0, 5)),
         incarnation: uuid::Uuid::from_u128(random.wide() | 1).to_string(),
         slots: 1 + random.between(0, 3) as u32,
-        handlers: vec!["echo".to_owned()],
+        handlers: vec!["echo".to_owned(), "of-liars".to_owned()],
         cluster_id: if random.coin() { words::CLUSTER_TEXT.to_owned() } else { String::new() },
         ..common::proto::Register::default()
     };

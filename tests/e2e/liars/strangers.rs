@@ -1,5 +1,6 @@
 //! Somebody who passes for the other orchestrator without being of the cluster.
 
+use common::auth::{Credentials, DEMO_TOKEN, DEMO_USER};
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto::peer_message::Message;
@@ -13,8 +14,10 @@ use super::{channel, cluster, serves};
 async fn a_farewell_from_elsewhere_ends_nobody() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let (cli, mut cluster) = cluster(dir.path())?;
-    let ours = cli.json(&["cluster", "status"])?.pop().expect("an answer");
-    let ours = ours["cluster_id"].as_str().expect("it has one").replace('-', "");
+    let credentials = Credentials::new(DEMO_USER, DEMO_TOKEN)?;
+    let addresses = vec![cluster.layout.orchestrators()[0].parse()?];
+    let client = cliente::Client::new(cliente::ClientConfig::new(addresses, credentials));
+    let ours = client.cluster().await?.cluster_id.replace('-', "");
     let ours = (0..16).map(|n| u8::from_str_radix(&ours[2 * n..2 * n + 2], 16));
     let ours = ours.collect::<Result<Vec<_>, _>>()?;
     // Of another cluster, of none, and of this one without being one of its orchestrators.

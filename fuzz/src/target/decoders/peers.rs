@@ -99,6 +99,9 @@ pub fn chain(bytes: &mut Vec<u8>) {
         Some(Ok(at)) => at,
         Some(Err(_)) | None => EntryId::default(),
     };
+    if at.index.0.checked_add(append.entries.len() as u64).is_none() {
+        return;
+    }
     append.previous = Some(codec::entry_id_to_proto(&at));
     for entry in &mut append.entries {
         at = chained(&at, Epoch(entry.epoch), &entry.payload);

@@ -35,7 +35,7 @@ pub struct Inspection {
     pub pieces: Vec<Piece>,
     pub damage: Vec<Damage>,
     /// This node wrote it itself.
-    has_own_snapshot: bool,
+    pub has_own_snapshot: bool,
 }
 
 /// One file.
