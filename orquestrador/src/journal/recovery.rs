@@ -62,12 +62,14 @@ pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error
         return Err(Error::corrupt(&directory.snapshot(), Place::WholeFile, FOREIGN));
     }
     let mut bounds = BoundsFile::open(&directory.bounds())?;
+    let was_installing = bounds.current().cutting;
     let mut found = Found::new(&bounds.current(), snapshot.as_ref().map(|meta| meta.id));
     found.check_snapshot(&directory.store())?;
     let store = Store::open(&directory.store(), &bounds.current(), |entry| found.see(entry))?;
     if let Some(by) = found.superseded_by() {
-        // One that this node wrote stands for an entry of its own: these are from elsewhere.
-        if snapshot.as_ref().is_some_and(|meta| meta.node == Some(node)) {
+        // One that this node wrote stands for an entry of its own: these are from elsewhere, unless an older one was about
+        // to take its place.
+        if !was_installing && snapshot.as_ref().is_some_and(|meta| meta.node == Some(node)) {
             let what = "they are of another history than the snapshot beside them";
             return Err(Error::corrupt(&directory.store(), Place::Entry(by.index), what));
         }

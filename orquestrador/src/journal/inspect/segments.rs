@@ -193,7 +193,7 @@ impl<'a> Walk<'a> {
 
     /// The snapshot is this node's own, so it stands for one of its entries, and that is not here.
     fn is_of_another_history(&self) -> bool {
-        let base = self.bounds.map(|bounds| bounds.base);
+        let base = self.bounds.filter(|bounds| !bounds.cutting).map(|bounds| bounds.base);
         self.inspection.has_own_snapshot
             && !self.meets_snapshot
             && base.is_some_and(|base| self.inspection.snapshot != Some(base))
