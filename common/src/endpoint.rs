@@ -142,7 +142,17 @@ impl FromStr for Endpoint {
             matches!(uri.scheme_str(), Some("http" | "https")) && matches!(uri.path(), "" | "/");
         let complete =
             uri.host().is_some_and(|h| !h.is_empty()) && uri.port_u16().is_some_and(|p| p != 0);
-        if plain && complete { Ok(Self { uri, is_bare }) } else { Err(bad()) }
+        // What else is there, a user and a password for example, would be left out, and nobody would know.
+        let is_all = |authority: &str| {
+            authority
+                == format!(
+                    "{}:{}",
+                    uri.host().unwrap_or_default(),
+                    uri.port_u16().unwrap_or_default()
+                )
+        };
+        let is_all = uri.authority().is_some_and(|authority| is_all(authority.as_str()));
+        if plain && complete && is_all { Ok(Self { uri, is_bare }) } else { Err(bad()) }
     }
 }
 
@@ -210,6 +220,10 @@ mod tests {
             "http://localhost:0",
             "http://x:1/path",
             "http://:1",
+            "http://user:password@x:1",
+            "https://x[::1]:1",
+            "https://[::1]x:1",
+            "x:[::1]:01",
         ] {
             assert!(text.parse::<Endpoint>().is_err(), "{text} was accepted");
         }

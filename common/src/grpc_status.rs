@@ -14,6 +14,9 @@ pub const DOMAIN: &str = "mutirao";
 /// The entry of `ErrorInfo.metadata` that names the principal's address.
 pub const PRINCIPAL_KEY: &str = "principal";
 
+/// Bytes of what is wrong that are told: they travel in headers, of which whoever calls takes 16 KiB, and texts twice and encoded.
+const MAX_TOLD: usize = 2_048;
+
 /// A status with its reason. `message` is a lower-case English fragment for developers.
 pub fn status(code: ErrorCode, message: impl Into<String>) -> Status {
     with_metadata(code, message, HashMap::new())
@@ -26,10 +29,16 @@ pub fn not_primary(principal: Option<&str>) -> Status {
     with_metadata(ErrorCode::NotPrimary, "this orchestrator is not the principal", metadata)
 }
 
-/// A bad request: one `(field, description)` for each thing wrong.
+/// A bad request: one `(field, description)` for each thing wrong, as many as fit.
 pub fn invalid(violations: impl IntoIterator<Item = (String, String)>) -> Status {
-    let violations: Vec<_> =
-        violations.into_iter().map(|(field, text)| FieldViolation::new(field, text)).collect();
+    let mut room = MAX_TOLD;
+    let fit = violations.into_iter().map_while(|(mut field, mut text)| {
+        cut(&mut field, room / 2);
+        cut(&mut text, room / 2);
+        room = room.saturating_sub(field.len() + text.len());
+        (room > 0 && !text.is_empty()).then(|| FieldViolation::new(field, text))
+    });
+    let violations: Vec<_> = fit.collect();
     let message = violations
         .iter()
         .map(|v| format!("{}: {}", v.field, v.description))
@@ -53,7 +62,14 @@ fn with_metadata(
     metadata: HashMap<String, String>,
 ) -> Status {
     let details = ErrorDetails::with_error_info(code.word(), DOMAIN, metadata);
+    let mut message = message.into();
+    cut(&mut message, MAX_TOLD);
     Status::with_error_details(code.grpc(), message, details)
+}
+
+/// What is left out says nothing that the beginning does not.
+fn cut(text: &mut String, most: usize) {
+    text.truncate(text.floor_char_boundary(most));
 }
 
 /// What a status means.
@@ -139,5 +155,20 @@ mod tests {
             "task.handler"
         );
         assert_eq!(meaning(&status).code, ErrorCode::InvalidArgument);
+    }
+
+    #[test]
+    fn whatever_is_wrong_fits_the_headers_that_tell_it() {
+        let many = (0..100_000).map(|nth| (format!("held[{nth}]"), "must be a UUID".to_owned()));
+        let long = [("ü".repeat(100_000), "é".repeat(100_000))];
+        let unknown = status(ErrorCode::TaskNotFound, "ä".repeat(100_000));
+        for refusal in [invalid(many), invalid(long), unknown] {
+            // A byte that is not ASCII takes three, and three bytes of details four.
+            let told = refusal.message().len() * 3 + refusal.details().len() * 4 / 3;
+            assert!(told < 14_000 && !refusal.message().is_empty(), "{told} bytes");
+        }
+        let two = [("a", "is wrong"), ("b", "is wrong, too")];
+        let refusal = invalid(two.map(|(field, why)| (field.to_owned(), why.to_owned())));
+        assert_eq!(refusal.message(), "a: is wrong; b: is wrong, too");
     }
 }

@@ -78,9 +78,12 @@ impl Outputs {
     /// A worker tells what one of its attempts said. What is not well-formed is left out: nothing depends on it.
     pub fn note(&self, worker: &Arc<str>, output: AttemptOutput) {
         let Some(task) = task_id(&output.task_id) else { return };
+        if output.attempt == 0 {
+            return;
+        }
         let mut kept = self.kept();
         let said = kept.said(task);
-        if output.attempt < said.attempt || output.attempt == 0 {
+        if output.attempt < said.attempt {
             return;
         }
         let before = said.bytes();
@@ -142,7 +145,7 @@ impl Outputs {
             "exit_code": null, "stdout": stdout.value(), "stderr": stderr.value(),
             "truncated": is_cut(stdout) || is_cut(stderr),
         });
-        (stdout.end + stderr.end > 0).then(|| report.to_string().into_bytes())
+        (stdout.end > 0 || stderr.end > 0).then(|| report.to_string().into_bytes())
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -218,6 +221,10 @@ impl Ends {
 
     /// Parts may come twice; where one is missing, what came before it behind the beginning is forgotten.
     fn note(&mut self, offset: u64, data: &[u8]) {
+        // Nobody has said so much.
+        if offset.checked_add(data.len() as u64).is_none() {
+            return;
+        }
         if offset > self.end {
             self.tail.clear();
             self.end = offset;
@@ -405,6 +412,23 @@ mod tests {
         let report: Value = serde_json::from_slice(&report).expect("is JSON");
         let kept = report["stdout"].as_str().expect("is text, the half of a character left out");
         assert_eq!(kept, "á".repeat(RECORDED_BYTES / 2 - 1) + "x");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_no_attempt_can_say() {
+        let (outputs, worker) = (Outputs::default(), Arc::from("w"));
+        outputs.note(&worker, AttemptOutput { attempt: 0, ..said(1, 0, "x") });
+        outputs.note(&worker, AttemptOutput { task_id: "no id".into(), ..said(1, 0, "x") });
+        assert!(outputs.is_empty());
+        outputs.note(&worker, said(1, 0, "right"));
+        let (follower, mut so_far) = (outputs.follow(TASK), Heard::default());
+        assert_eq!(heard(&follower, &mut so_far, ("w", 1)), [(0, "right".into())]);
+        outputs.note(&worker, said(1, u64::MAX, "wrong"));
+        assert_eq!(heard(&follower, &mut so_far, ("w", 1)), []);
+        outputs.note(&worker, said(1, u64::MAX - 3, "end"));
+        let end = (u64::MAX - 3, "end".into());
+        assert_eq!(heard(&follower, &mut so_far, ("w", 1)), [end]);
+        assert!(outputs.report(TASK, 1).is_some());
     }
 
     #[test]

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use journal_common::{append_events, copy_directory, event, role, temporary};
-use orquestrador::journal::{Entry, Error, Journal};
+use orquestrador::journal::{Content, Entry, Error, Journal, inspect};
 use orquestrador_core::Event;
-use orquestrador_core::ids::{Epoch, Index, NodeId};
-use orquestrador_core::role::{Durable, EntryId};
+use orquestrador_core::ids::{Epoch, Index, NodeId, ProcessId};
+use orquestrador_core::role::{Durable, EntryId, View};
 use proptest::prelude::*;
 
 /// All that a directory says, read completely.
@@ -36,8 +36,13 @@ fn read_all(dir: &Path) -> Result<Said, Error> {
 
 /// A pruned journal with a snapshot, role state and 60 entries kept.
 fn write_example(dir: &Path) -> Said {
+    write_example_in(dir, Epoch(1))
+}
+
+/// Another epoch makes another history.
+fn write_example_in(dir: &Path, epoch: Epoch) -> Said {
     let (journal, recovered) = Journal::open(dir).unwrap();
-    let entries = append_events(&journal, Epoch(1), 100);
+    let entries = append_events(&journal, epoch, 100);
     journal.save_role(&role(recovered.node)).unwrap();
     journal.save_snapshot(entries[49].id, &[], (0..20).map(event)).unwrap();
     journal.prune_below(Index(41)).unwrap();
@@ -267,4 +272,50 @@ proptest! {
             is_reported(dir.path(), path, position.index(written(path).len()), flip, said);
         });
     }
+}
+
+/// Whatever was copied into the wrong directory: nothing of it passes for the node's own, or for what a peer sent.
+#[test]
+fn files_of_another_cluster_are_reported() {
+    let (ours, theirs) = (temporary(), temporary());
+    write_example(ours.path());
+    write_example_in(theirs.path(), Epoch(2));
+    let log = log_file(ours.path()).strip_prefix(ours.path()).unwrap().to_owned();
+    let swaps = [
+        vec![PathBuf::from("snapshot")],
+        vec![PathBuf::from("role")],
+        vec![log.clone(), PathBuf::from("bounds")],
+    ];
+    for swap in swaps {
+        let copy = temporary();
+        copy_directory(ours.path(), copy.path());
+        for file in &swap {
+            fs::copy(theirs.path().join(file), copy.path().join(file)).unwrap();
+        }
+        let looked = inspect::inspect(copy.path(), &mut |_| {}).unwrap();
+        assert!(looked.stops_node(), "{swap:?} looks whole");
+        let refused = read_all(copy.path()).unwrap_err();
+        assert!(matches!(refused, Error::Corrupt { .. }), "{swap:?}: {refused:?}");
+        let text = refused.to_string();
+        assert!(text.contains("journal repair --from-peer"), "{text}");
+    }
+}
+
+/// The role state knows the one view of its number, which an entry records.
+#[test]
+fn the_role_state_of_another_history_is_reported() {
+    let dir = temporary();
+    let (journal, recovered) = Journal::open(dir.path()).unwrap();
+    let known = role(recovered.node);
+    let view = known.newest.clone().unwrap();
+    journal_common::append_payload(&journal, view.epoch, Content::View(view.clone()).encode());
+    journal.save_role(&known).unwrap();
+    drop(journal);
+    let (journal, _) = Journal::open(dir.path()).unwrap();
+    let other = View { principal_process: ProcessId(99), ..view };
+    journal.save_role(&Durable { newest: Some(other), ..known }).unwrap();
+    drop(journal);
+    assert!(inspect::inspect(dir.path(), &mut |_| {}).unwrap().stops_node());
+    let refused = read_all(dir.path()).unwrap_err();
+    assert!(matches!(refused, Error::Corrupt { .. }), "{refused:?}");
 }

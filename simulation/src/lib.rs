@@ -17,7 +17,7 @@ mod node;
 mod orders;
 mod plan;
 mod posts;
-mod random;
+pub mod random;
 mod schedule;
 mod session;
 mod store;

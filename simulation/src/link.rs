@@ -193,7 +193,12 @@ impl World {
         let Some(process) = &mut self.places[place].process else { return };
         let save = process.requests.lock().ok().and_then(|mut requests| requests.save.take());
         let Some(new) = save else { return };
-        let meta = orquestrador::journal::SnapshotMeta { id: new.id, view_records: new.records };
+        let meta = orquestrador::journal::SnapshotMeta {
+            id: new.id,
+            view_records: new.records,
+            cluster: None,
+            node: None,
+        };
         let snapshot = Snapshot { meta, events: Arc::new(new.history.collect()), damaged: false };
         let saved = lock(&self.places[place].disk).save_snapshot(snapshot);
         self.tell(|_| {

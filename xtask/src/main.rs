@@ -60,6 +60,23 @@ enum Task {
         #[arg(long, default_value_t = 0)]
         first: u64,
     },
+    /// Hostile input: random messages to every service, bytes to the port, journals, parsers and the panel's JSON
+    ///
+    /// Built for debugging, so that overflows and assertions are noticed. What fails is written to `fuzz/corpus`, which
+    /// `cargo xtask test` repeats.
+    Fuzz {
+        /// Only these: decoders, journal, wire, bytes, panel; all unless given, each for its part of the time
+        targets: Vec<String>,
+        /// For so long in all
+        #[arg(long, default_value_t = 5.0)]
+        minutes: f64,
+        /// Decides every case; a random one, which is printed, unless given
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Further options of the run, for example `-- --first N --count 1`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
     /// Write the manual pages of the four binaries, for packages
     Man {
         /// Where to; made if it is not there
@@ -118,6 +135,7 @@ fn run(task: Task) -> anyhow::Result<()> {
             ];
             release("mutirao-chaos", &flags.into_iter().flatten().chain(args).collect::<Vec<_>>())
         }
+        Task::Fuzz { targets, minutes, seed, args } => fuzz(targets, minutes, seed, args),
         Task::Man { dir, lang } => man(&std::path::absolute(dir)?, &lang),
         Task::Simulate { seeds, first } => simulate(seeds, first),
         Task::Test { args } => test(&args),
@@ -185,6 +203,18 @@ fn simulate(seeds: u64, first: u64) -> anyhow::Result<()> {
     let program =
         ["run", "--release", "--package", "simulation", "--bin", "mutirao-simulate", "--"];
     cargo(&[&program[..], &["--seeds", &seeds, "--first", &first]].concat())
+}
+
+fn fuzz(
+    targets: Vec<String>,
+    minutes: f64,
+    seed: Option<u64>,
+    args: Vec<String>,
+) -> anyhow::Result<()> {
+    cargo(&["build", "--workspace", "--bins", "--exclude", "xtask"])?;
+    let mut command = Command::new(target_dir()?.join("debug").join("mutirao-fuzz"));
+    command.arg(format!("--minutes={minutes}")).args(seed.map(|seed| format!("--seed={seed}")));
+    started(command.args(targets).args(args).current_dir(root()))
 }
 
 fn verify() -> anyhow::Result<()> {

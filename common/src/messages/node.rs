@@ -94,6 +94,10 @@ pub enum NodeMessage {
         task: String,
         attempt: u32,
     },
+    /// So many more were refused in the last second.
+    OutcomesFenced {
+        outcomes: u64,
+    },
     /// A task that may be started once only was lost with its worker.
     TaskLost {
         task: String,
@@ -214,6 +218,7 @@ impl Message for NodeMessage {
             Self::TaskCancelled { .. } => "task_cancelled",
             Self::TaskLost { .. } => "task_lost",
             Self::OutcomeFenced { .. } => "outcome_fenced",
+            Self::OutcomesFenced { .. } => "outcomes_fenced",
             Self::TasksAggregated { .. } => "tasks_aggregated",
             Self::PrincipalFailed => "principal_failed",
             Self::Promoted { .. } => "promoted",
@@ -277,6 +282,7 @@ impl Message for NodeMessage {
             | Self::BackupBlocks { .. }
             | Self::BackupInSync { .. }
             | Self::TasksAggregated { .. }
+            | Self::OutcomesFenced { .. }
             | Self::PrincipalFailed
             | Self::Following { .. }
             | Self::Founded { .. }
@@ -355,6 +361,7 @@ impl NodeMessage {
             Self::OutcomeFenced { attempt, .. } => {
                 format!("Resultado atrasado da tarefa [{task}], tentativa {attempt}, recusado.")
             }
+            Self::OutcomesFenced { outcomes } => format!("Mais {outcomes} resultados recusados no último segundo."),
             Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost, retried } => format!(
                 "Tarefas no último segundo: {submitted} recebidas, {assigned} atribuídas, {reassigned} reatribuídas, \
                  {succeeded} concluídas, {failed} falhas, {cancelled} canceladas, {lost} perdidas, {retried} a repetir."
@@ -473,6 +480,7 @@ impl NodeMessage {
             Self::OutcomeFenced { attempt, .. } => {
                 format!("Late result of task [{task}], attempt {attempt}, refused.")
             }
+            Self::OutcomesFenced { outcomes } => format!("{outcomes} more results refused in the last second."),
             Self::TasksAggregated { submitted, assigned, reassigned, succeeded, failed, cancelled, lost, retried } => format!(
                 "Tasks in the last second: {submitted} received, {assigned} assigned, {reassigned} reassigned, \
                  {succeeded} succeeded, {failed} failed, {cancelled} cancelled, {lost} lost, {retried} to be retried."

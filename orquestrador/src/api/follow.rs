@@ -1,7 +1,8 @@
 //! Following what a task says while it runs.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
@@ -11,14 +12,18 @@ use common::proto::{
 use orquestrador_core::Command;
 use orquestrador_core::ids::{Blob, TaskId, UserName};
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 
 use crate::driver::DriverHandle;
 use crate::driver::input::{Input, Watched, Watcher};
 use crate::output::{Follower, Heard, Outputs};
 
-/// Messages that may wait for a reader; what is said meanwhile comes together.
-const QUEUE: usize = 4;
+/// Messages that wait for a reader: the next one is made when this one was taken, of all that was said meanwhile.
+const QUEUE: usize = 1;
+/// Whoever takes none for so long is cut off, and may come back.
+const UNREAD: Duration = Duration::from_secs(60);
 /// Changes of one task that may wait.
 const CHANGES: usize = 64;
 
@@ -30,6 +35,14 @@ struct Following {
     /// As it was told last.
     task: Task,
     reader: mpsc::Sender<Result<FollowOutputResponse, Status>>,
+    /// Set when the reader takes nothing.
+    lagged: Arc<AtomicBool>,
+}
+
+/// What is told, and whether it ended because nobody took it.
+pub struct Told {
+    pub stream: mpsc::Receiver<Result<FollowOutputResponse, Status>>,
+    pub lagged: Arc<AtomicBool>,
 }
 
 /// What the task says from now on, until it is finished.
@@ -40,7 +53,7 @@ pub async fn follow(
     (driver, outputs): (&DriverHandle, &Outputs),
     owner: UserName,
     (task, heard): (TaskId, Heard),
-) -> Result<mpsc::Receiver<Result<FollowOutputResponse, Status>>, Status> {
+) -> Result<Told, Status> {
     // Before the question, so that nothing is missed in between.
     let follower = outputs.follow(task);
     let (outbox, mut changes) = mpsc::channel(CHANGES);
@@ -66,14 +79,26 @@ pub async fn follow(
         return Err(grpc_status::status(ErrorCode::TaskNotFound, why));
     };
     let (reader, stream) = mpsc::channel(QUEUE);
-    let mut following = Following { follower, changes, heard, task: first, reader };
+    let lagged = Arc::new(AtomicBool::new(false));
+    let told = Told { stream, lagged: lagged.clone() };
+    let mut following = Following { follower, changes, heard, task: first, reader, lagged };
     tokio::spawn(async move {
         // A reader that has left needs no more.
         if following.tell(Some((result, result_blob))).await {
             following.run().await;
         }
     });
-    Ok(stream)
+    Ok(told)
+}
+
+/// The queue of a slow reader has no room for the reason why it ends.
+pub fn ending_with_the_reason<T>(
+    told: mpsc::Receiver<Result<T, Status>>,
+    lagged: Arc<AtomicBool>,
+) -> impl Stream<Item = Result<T, Status>> {
+    let reason = futures::stream::once(async move { lagged.load(Ordering::Acquire) })
+        .filter_map(|lagged| lagged.then(|| Err(crate::driver::lagged())));
+    ReceiverStream::new(told).chain(reason)
 }
 
 impl Following {
@@ -111,6 +136,16 @@ impl Following {
 
     /// What is new of the output, and of the task if it changed.
     async fn tell(&mut self, changed: Option<(Blob, Option<Box<BlobRef>>)>) -> bool {
+        let reader = self.reader.clone();
+        let room = match tokio::time::timeout(UNREAD, reader.reserve()).await {
+            Ok(Ok(room)) => room,
+            // It has left.
+            Ok(Err(_)) => return false,
+            Err(_) => {
+                self.lagged.store(true, Ordering::Release);
+                return false;
+            }
+        };
         let of = (self.task.worker_id.as_str(), self.task.attempt);
         let (pieces, progress) = self.follower.news(&mut self.heard, of);
         let progress = progress.filter(|_| self.task.state() == TaskState::Running).map(Box::new);
@@ -122,12 +157,13 @@ impl Following {
         let task = (changed.is_some() || is_progress).then(|| self.task.clone());
         let (result, result_blob) = changed.unwrap_or_default();
         let response = FollowOutputResponse { task, pieces, result: result.to_vec(), result_blob };
-        self.reader.send(Ok(response)).await.is_ok()
+        room.send(Ok(response));
+        true
     }
 
     async fn end(&self, status: Status) -> bool {
-        // Whoever left need not know.
-        drop(self.reader.send(Err(status)).await);
+        // Whoever left, or takes nothing, need not know.
+        drop(self.reader.send_timeout(Err(status), UNREAD).await);
         false
     }
 }

@@ -109,7 +109,7 @@ impl Service {
         if tokio::time::Instant::now() < deadline {
             interrupted = 0;
         }
-        self.driver.send(Input::Farewell { tell_the_other: true }).await?;
+        self.driver.send(Input::Farewell).await?;
         self.end.soon();
         Ok(ShutdownResponse { interrupted })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
@@ -26,8 +26,7 @@ use orquestrador_core::ids::{Attempt, Blob, BlobRef, Index, RequestId, TaskId, U
 use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tokio_stream::{Stream, StreamExt as _};
+use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::{authenticate, convert, follow, rejected, unexpected, validate};
@@ -497,10 +496,7 @@ impl TaskOrchestrator for Service {
             lagged: Arc::clone(&lagged),
         };
         self.driver.send(Input::Watch { request, command, watcher }).await?;
-        // The queue of a slow reader has no room for the reason why it ends.
-        let farewell = futures::stream::once(async move { lagged.load(Ordering::Acquire) })
-            .filter_map(|lagged| lagged.then(|| Err(crate::driver::lagged())));
-        let told = ReceiverStream::new(updates).chain(farewell);
+        let told = follow::ending_with_the_reason(updates, lagged);
         Ok(Response::new(Box::pin(self.users.while_admitted(&caller, told))))
     }
 
@@ -516,7 +512,8 @@ impl TaskOrchestrator for Service {
         let heard = Heard { attempt, stdout, stderr };
         let from = (&self.driver, &self.outputs);
         let told = follow::follow(from, caller.user.clone(), (task, heard)).await?;
-        let told = self.users.while_admitted(&caller, ReceiverStream::new(told));
+        let told = follow::ending_with_the_reason(told.stream, told.lagged);
+        let told = self.users.while_admitted(&caller, told);
         Ok(Response::new(Box::pin(told)))
     }
 

@@ -65,13 +65,15 @@ pub async fn restore(file: &Path, dir: &Path) -> Result<(Found, ClusterId), Erro
     let (journal, recovered) = Journal::open(filling.folder()).map_err(Error::Journal)?;
     let blobs = Store::open(filling.folder(), u64::MAX, store::MAX)?;
     let meta = reading.reader.meta().clone();
-    let snapshot = SnapshotMeta { id: meta.id, view_records: meta.view_records };
+    let cluster = ClusterId(Uuid::new_v4().as_u128());
+    let (id, view_records) = (meta.id, meta.view_records);
+    // Written by no node: one that a node wrote follows from entries of its own.
+    let snapshot = SnapshotMeta { id, view_records, cluster: Some(cluster), node: None };
     let snapshot = journal.build_snapshot(snapshot).map_err(Error::Journal)?;
     let mut target = Target { snapshot, blobs };
     let found = reading.read_all(Some(&mut target)).await?;
     let installed = target.snapshot.finish().and_then(journal::ReceivedSnapshot::install);
     installed.map_err(Error::Journal)?;
-    let cluster = ClusterId(Uuid::new_v4().as_u128());
     let role = first_role(cluster, recovered.node, &found.meta);
     journal.save_role(&role).map_err(Error::Journal)?;
     drop(journal);

@@ -132,9 +132,12 @@ pub enum Input {
         reply: oneshot::Sender<bool>,
     },
     /// The workers have ended: the other node is told to end too, and from now on nobody takes over from
-    /// whom. The receiver of a farewell takes it as its own.
-    Farewell {
-        tell_the_other: bool,
+    /// whom.
+    Farewell,
+    /// The other node said so. Answered with whether it is one of this cluster, and this node ends too.
+    PeerFarewell {
+        from: Sender,
+        reply: oneshot::Sender<bool>,
     },
     /// Another machine takes the place of the other node, or the former one takes it back.
     MovePeer {

@@ -16,6 +16,8 @@ pub struct Lines {
     console: Console,
     since: Millis,
     printed: u32,
+    /// Refused outcomes in this second: a worker that lies says many things.
+    fenced: u64,
     counts: Counts,
 }
 
@@ -33,7 +35,7 @@ struct Counts {
 
 impl Lines {
     pub fn new(console: Console) -> Self {
-        Self { console, since: 0, printed: 0, counts: Counts::default() }
+        Self { console, since: 0, printed: 0, fenced: 0, counts: Counts::default() }
     }
 
     pub fn notice(&mut self, notice: Notice) {
@@ -129,6 +131,10 @@ impl Lines {
                 self.console.warn(&WebhookMessage::GivenUp { task, url, tries, error });
             }
             Notice::OutcomeFenced { attempt } => {
+                self.fenced += 1;
+                if self.fenced > u64::from(LINES_PER_SECOND) {
+                    return;
+                }
                 self.console.warn(&NodeMessage::OutcomeFenced {
                     task: attempt.task.to_string(),
                     attempt: attempt.attempt.0,
@@ -157,6 +163,10 @@ impl Lines {
         }
         self.since = now;
         self.printed = 0;
+        let fenced = std::mem::take(&mut self.fenced).saturating_sub(LINES_PER_SECOND.into());
+        if fenced > 0 {
+            self.console.warn(&NodeMessage::OutcomesFenced { outcomes: fenced });
+        }
         let counts = std::mem::take(&mut self.counts);
         let Counts { submitted, assigned, reassigned, succeeded, failed, cancelled, lost, retried } =
             counts;

@@ -181,11 +181,16 @@ impl<S: Store> Driver<S> {
                 }
                 Ok(())
             }
-            Input::Farewell { tell_the_other } => {
+            Input::Farewell => {
                 self.ending = true;
-                if tell_the_other {
-                    let farewell = proto::peer_message::Message::Farewell(proto::Farewell {});
-                    self.send_on_link(farewell);
+                self.send_on_link(proto::peer_message::Message::Farewell(proto::Farewell {}));
+                Ok(())
+            }
+            Input::PeerFarewell { from, reply } => {
+                let is_ours = self.is_replica(from);
+                self.ending |= is_ours;
+                if reply.send(is_ours).is_err() {
+                    tracing::trace!("whoever said farewell has left");
                 }
                 Ok(())
             }
@@ -344,6 +349,15 @@ impl<S: Store> Driver<S> {
     pub(super) fn members(&self) -> proto::orchestrator_message::Message {
         let addresses = vec![self.start.own_address.clone(), self.start.peer_address.clone()];
         proto::orchestrator_message::Message::Members(proto::Members { addresses })
+    }
+
+    /// One of the orchestrators of this cluster, as the newest view has them; anybody before there is a view.
+    fn is_replica(&self, peer: role::Sender) -> bool {
+        peer.cluster == self.role.sender().cluster
+            && self
+                .role
+                .newest()
+                .is_none_or(|view| view.replicas.iter().any(|r| r.node == peer.node))
     }
 
     /// It has a cluster, and not ours.

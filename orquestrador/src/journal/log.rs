@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
-use orquestrador_core::ids::{Index, NodeId};
+use orquestrador_core::ids::{ClusterId, Index, NodeId};
 use orquestrador_core::role::{Durable, EntryId};
 use orquestrador_spill::Spill;
 
@@ -26,6 +26,8 @@ pub struct Journal(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub node: NodeId,
+    /// As the role state has it.
+    pub cluster: Mutex<Option<ClusterId>>,
     pub store: Store,
     /// Where the file of the bounds was altered, before it was written anew.
     pub altered_bounds: Option<u64>,
@@ -90,7 +92,9 @@ impl Journal {
 
     /// Replaces the role state; durable when it returns. Neither truncation nor pruning touches it.
     pub fn save_role(&self, role: &Durable) -> Result<(), Error> {
-        self.write(|_, _| role_file::save(&self.0.directory.role(), role))
+        self.write(|_, _| role_file::save(&self.0.directory.role(), role))?;
+        *self.0.cluster.lock().unwrap_or_else(PoisonError::into_inner) = role.cluster;
+        Ok(())
     }
 
     /// Remembers the last views, for people. Not flushed: nothing depends on it.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 use orquestrador_core::ids::{Index, NodeId, ViewNumber};
-use orquestrador_core::role::{Durable, EntryId};
+use orquestrador_core::role::{Durable, EntryId, View};
 use orquestrador_spill::Spill;
 
 use super::bounds::{Bounds, BoundsFile};
@@ -18,8 +18,11 @@ use super::log::{Inner, Journal, Tail, Writer};
 use super::move_aside;
 use super::retention;
 use super::role_file;
-use super::snapshot::{SnapshotMeta, SnapshotReader, UNFINISHED};
+use super::snapshot::{FOREIGN, SnapshotMeta, SnapshotReader, UNFINISHED};
 use super::store::Store;
+
+/// What is wrong with a role file that knows another view by the number of one that an entry records.
+pub(super) const OTHER_VIEW: &str = "it is of another cluster or history than the entries";
 
 /// What opening a data directory found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,16 +57,38 @@ pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error
     let role = role_file::load(&directory.role())?;
     remove_unfinished(&directory)?;
     let snapshot = SnapshotReader::open(&directory.snapshot())?.map(|reader| reader.meta().clone());
+    if snapshot.as_ref().is_some_and(|meta| meta.is_foreign(role.cluster)) {
+        // It would pass for one that was received, for which the entries are to be removed.
+        return Err(Error::corrupt(&directory.snapshot(), Place::WholeFile, FOREIGN));
+    }
     let mut bounds = BoundsFile::open(&directory.bounds())?;
+    let was_installing = bounds.current().cutting;
     let mut found = Found::new(&bounds.current(), snapshot.as_ref().map(|meta| meta.id));
     found.check_snapshot(&directory.store())?;
     let store = Store::open(&directory.store(), &bounds.current(), |entry| found.see(entry))?;
     if let Some(by) = found.superseded_by() {
+        // One that this node wrote stands for an entry of its own: these are from elsewhere, unless an older one was about
+        // to take its place.
+        if !was_installing && snapshot.as_ref().is_some_and(|meta| meta.node == Some(node)) {
+            let what = "they are of another history than the snapshot beside them";
+            return Err(Error::corrupt(&directory.store(), Place::Entry(by.index), what));
+        }
         retention::reset(&store, &mut bounds, by)?;
         found = Found::new(&bounds.current(), Some(by));
     }
     // A view is written there before its record is appended.
     let newest = role.newest.as_ref().map_or(ViewNumber(0), |view| view.number);
+    // Of a number there is one view in a cluster, but for one that was forced. A founder that steps back for another
+    // cluster (V12) has nothing but the record of its own first view, until it follows.
+    let is_recorded_otherwise = |role: &View| {
+        found.newest_record.as_ref().is_some_and(|view| {
+            let is_other = view.number == role.number && view != role;
+            is_other && !view.forced && !role.forced && found.last.index > Index(1)
+        })
+    };
+    if role.newest.as_ref().is_some_and(is_recorded_otherwise) {
+        return Err(Error::corrupt(&directory.role(), Place::WholeFile, OTHER_VIEW));
+    }
     if found.view_records.values().any(|recorded| *recorded > newest) {
         let what = "it is older than the views that the journal records";
         return Err(Error::corrupt(&directory.role(), Place::WholeFile, what));
@@ -96,6 +121,7 @@ pub(super) fn open_unfinished(path: &Path) -> Result<(Journal, Recovered), Error
         spill: Spill::new(directory.path()),
         spill_fails: AtomicBool::new(false),
         node,
+        cluster: Mutex::new(recovered.role.cluster),
         store,
         altered_bounds,
         writer: Mutex::new(Writer { bounds, poisoned: false }),
@@ -123,6 +149,7 @@ struct Found {
     base: EntryId,
     last: EntryId,
     view_records: BTreeMap<Index, ViewNumber>,
+    newest_record: Option<View>,
     snapshot: Option<EntryId>,
     matches_snapshot: bool,
 }
@@ -133,6 +160,7 @@ impl Found {
             base: bounds.base,
             last: bounds.base,
             view_records: BTreeMap::new(),
+            newest_record: None,
             snapshot,
             matches_snapshot: snapshot.is_none_or(|id| id == bounds.base),
         }
@@ -155,6 +183,7 @@ impl Found {
             .map_err(|source| Error::Content { index: entry.id.index, source })?;
         if let Some(view) = view {
             self.view_records.insert(entry.id.index, view.number);
+            self.newest_record = Some(view);
         }
         Ok(())
     }

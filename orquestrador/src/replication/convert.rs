@@ -230,6 +230,9 @@ pub fn read(message: proto::PeerMessage) -> Result<Option<Incoming>, Error> {
 /// The entries must form a chain from `previous`: what was changed on the way is refused here.
 fn read_append(append: proto::Append) -> Result<(Append, Vec<Received>), Error> {
     let previous = entry_id(append.previous, "previous")?;
+    // Nobody has so many.
+    let last = previous.index.0.checked_add(append.entries.len() as u64);
+    last.ok_or(Error::Malformed("previous"))?;
     let mut at = previous;
     let mut received = Vec::with_capacity(append.entries.len());
     for wire in append.entries {

@@ -7,6 +7,7 @@ use common::grpc_status;
 use common::proto::peer_message::Message as Wire;
 use common::proto::synchronization_service_server::SynchronizationService;
 use common::proto::{PeerMessage, SnapshotChunk};
+use orquestrador_core::role::Sender;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt as _};
@@ -68,7 +69,11 @@ async fn receive(
             continue;
         }
         if let Some(Wire::Farewell(_)) = &message.message {
-            driver.send(Input::Farewell { tell_the_other: false }).await?;
+            let from = sender(&message)?;
+            if !driver.ask(|reply| Input::PeerFarewell { from, reply }).await? {
+                let why = "a farewell from a node that is none of this cluster";
+                return Err(grpc_status::status(ErrorCode::ForeignCluster, why));
+            }
             end.soon();
             continue;
         }
@@ -85,6 +90,13 @@ async fn receive(
     Ok(())
 }
 
+fn sender(message: &PeerMessage) -> Result<Sender, Status> {
+    let read = convert::sender(message);
+    let (from, _) =
+        read.map_err(|error| grpc_status::status(ErrorCode::InvalidArgument, error.to_string()))?;
+    Ok(from)
+}
+
 async fn receive_chunk(
     learning: &mut Option<SnapshotReceiver>,
     envelope: &PeerMessage,
@@ -92,8 +104,7 @@ async fn receive_chunk(
     driver: &DriverHandle,
     journal: &Journal,
 ) -> Result<(), Status> {
-    let (from, _) = convert::sender(envelope)
-        .map_err(|error| grpc_status::status(ErrorCode::InvalidArgument, error.to_string()))?;
+    let from = sender(envelope)?;
     if let Some((snapshot, view, last)) = snapshot::receive(learning, chunk, journal).await? {
         driver.send(Input::SnapshotReceived { from, view, last, snapshot }).await?;
     }

@@ -106,7 +106,7 @@ pub async fn receive(
             return Ok(None);
         }
     };
-    let SnapshotMeta { id, view_records: records } = snapshot.meta().clone();
+    let SnapshotMeta { id, view_records: records, .. } = snapshot.meta().clone();
     if id != last {
         return Err(refuse("the snapshot stands for another entry than its message says".into()));
     }

@@ -2,9 +2,11 @@
 
 mod admitted;
 mod asking;
+mod hashing;
 mod throttle;
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -24,13 +26,11 @@ use crate::actions::Actions;
 use crate::meters::{Meters, Refusal};
 pub use admitted::Admitted;
 pub use asking::{Access, Asking, note_path};
+use hashing::Hashing;
 use throttle::Throttle;
 
 /// Verified tokens remembered, and wrong ones; beyond it all are forgotten and verified again.
 const MAX_REMEMBERED: usize = 10_000;
-/// Argon2 runs at once: each takes tens of milliseconds and 19 MiB.
-const MAX_HASHING: usize = 2;
-
 /// Refusals that are confirmed at once.
 const MAX_CONFIRMING: usize = 4;
 
@@ -90,7 +90,7 @@ struct Shared {
     /// The same of what was not right.
     wrong: Mutex<HashSet<[u8; 32]>>,
     key: [u8; 32],
-    hashing: Semaphore,
+    hashing: Hashing,
     confirming: Semaphore,
     throttle: Throttle,
     meters: Meters,
@@ -107,7 +107,7 @@ impl Users {
                 verified: Mutex::default(),
                 wrong: Mutex::default(),
                 key,
-                hashing: Semaphore::new(MAX_HASHING),
+                hashing: Hashing::default(),
                 confirming: Semaphore::new(MAX_CONFIRMING),
                 throttle: Throttle::default(),
                 meters,
@@ -218,7 +218,7 @@ impl Users {
             return Ok(());
         }
         self.check_new(&proof)?;
-        self.throttled(user, asking)?;
+        self.throttled(user, asking.address())?;
         if !first.is(user, token) {
             remember(&self.shared.wrong, proof);
             return Err(self.wrong(user, asking));
@@ -237,8 +237,8 @@ impl Users {
     }
 
     /// Refuses who showed many wrong tokens a short while ago.
-    fn throttled(&self, user: &str, asking: Asking<'_>) -> Result<(), Status> {
-        match self.shared.throttle.wait(user, asking.address(), Instant::now()) {
+    fn throttled(&self, user: &str, address: Option<IpAddr>) -> Result<(), Status> {
+        match self.shared.throttle.wait(user, address, Instant::now()) {
             None => Ok(()),
             Some(wait) => {
                 self.shared.meters.refused_login(Refusal::Throttled);
@@ -261,13 +261,16 @@ impl Users {
         hash: &str,
         (user, asking): (&str, Asking<'_>),
     ) -> Result<bool, Status> {
-        self.throttled(user, asking)?;
-        let permit = self.shared.hashing.acquire().await;
-        // After the wait: many may have come at once.
-        self.throttled(user, asking)?;
-        let verified = is_token_of(token.to_owned(), hash.to_owned()).await;
-        drop(permit);
-        verified
+        let address = asking.address();
+        self.throttled(user, address)?;
+        let (users, user) = (self.clone(), user.to_owned());
+        let (token, hash) = (token.to_owned(), hash.to_owned());
+        let verify = move || {
+            // After the wait: many may have come at once.
+            users.throttled(&user, address)?;
+            Ok(is_token_of(&token, &hash))
+        };
+        self.shared.hashing.run(verify).await?
     }
 
     /// Whether a user's token of this name is this one: issued by a request whose answer was lost.
@@ -283,10 +286,8 @@ impl Users {
         let Some(known) = self.token_of(user, name).filter(|it| it.expires_at == expires_at) else {
             return Ok(false);
         };
-        let permit = self.shared.hashing.acquire().await;
-        let is_it = is_token_of(token.to_owned(), known.hash.to_string()).await;
-        drop(permit);
-        is_it
+        let (token, hash) = (token.to_owned(), known.hash.to_string());
+        self.shared.hashing.run(move || is_token_of(&token, &hash)).await
     }
 
     /// Argon2id of a new token, in PHC form.
@@ -294,23 +295,12 @@ impl Users {
     /// # Errors
     /// `INTERNAL` when hashing fails.
     pub async fn hash(&self, token: String) -> Result<String, Status> {
-        let permit = self.shared.hashing.acquire().await;
-        let hashed = tokio::task::spawn_blocking(move || {
-            Argon2::default().hash_password(token.as_bytes()).map(|hash| hash.to_string())
+        let hash =
+            move || Argon2::default().hash_password(token.as_bytes()).map(|hash| hash.to_string());
+        self.shared.hashing.run(hash).await?.map_err(|error| {
+            let why = format!("failed to hash the token: {error}");
+            grpc_status::status(ErrorCode::Internal, why)
         })
-        .await;
-        drop(permit);
-        match hashed {
-            Ok(Ok(hash)) => Ok(hash),
-            Ok(Err(error)) => Err(grpc_status::status(
-                ErrorCode::Internal,
-                format!("failed to hash the token: {error}"),
-            )),
-            Err(error) => Err(grpc_status::status(
-                ErrorCode::Internal,
-                format!("failed to hash the token: {error}"),
-            )),
-        }
     }
 
     /// Bound to the stored hash, so that a changed token is verified anew.
@@ -345,13 +335,9 @@ fn caller(admitted: Admitted, until: Option<Timestamp>) -> Caller {
     Caller { user: admitted.user.clone(), role: admitted.role, until, admitted }
 }
 
-async fn is_token_of(token: String, hash: String) -> Result<bool, Status> {
-    let verify = move || {
-        PasswordHash::new(&hash)
-            .is_ok_and(|hash| Argon2::default().verify_password(token.as_bytes(), &hash).is_ok())
-    };
-    let verified = tokio::task::spawn_blocking(verify).await;
-    verified.map_err(|error| grpc_status::status(ErrorCode::Internal, error.to_string()))
+fn is_token_of(token: &str, hash: &str) -> bool {
+    PasswordHash::new(hash)
+        .is_ok_and(|hash| Argon2::default().verify_password(token.as_bytes(), &hash).is_ok())
 }
 
 /// The node's own clock.

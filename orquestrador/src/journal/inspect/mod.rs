@@ -18,7 +18,7 @@ use super::entry::Entry;
 use super::error::{Error, Place};
 use super::role_file;
 use super::set_aside::read_set_aside;
-use super::snapshot::SnapshotReader;
+use super::snapshot::{FOREIGN, SnapshotReader};
 use segments::Walk;
 
 /// What a data directory holds.
@@ -34,6 +34,8 @@ pub struct Inspection {
     pub newest_view: Option<View>,
     pub pieces: Vec<Piece>,
     pub damage: Vec<Damage>,
+    /// This node wrote it itself.
+    pub has_own_snapshot: bool,
 }
 
 /// One file.
@@ -208,8 +210,15 @@ fn snapshot(
     let path = directory.snapshot();
     match SnapshotReader::open(&path) {
         Ok(None) => {}
+        Ok(Some(reader)) if reader.meta().is_foreign(inspection.cluster()) => {
+            let foreign = Error::corrupt(&path, Place::WholeFile, FOREIGN);
+            inspection.snapshot = Some(reader.id());
+            inspection.note(Kind::Snapshot, path.clone(), Err(foreign))?;
+        }
         Ok(Some(reader)) => {
             inspection.snapshot = Some(reader.id());
+            let writer = reader.meta().node;
+            inspection.has_own_snapshot = writer.is_some() && writer == inspection.node;
             let read = count_events(&reader);
             inspection.note(Kind::Snapshot, path.clone(), read)?;
         }

@@ -24,6 +24,8 @@ pub(super) struct Walk<'a> {
     reached: bool,
     /// Damage to the entries was reported.
     broken: bool,
+    /// The entry that the snapshot stands for is among them.
+    meets_snapshot: bool,
 }
 
 /// Where the reading of one segment ended.
@@ -41,7 +43,7 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let last = bounds.map(|bounds| bounds.base);
         let reached = bounds.is_none_or(|bounds| bounds.last == bounds.base);
-        Self { bounds, inspection, see, last, reached, broken: false }
+        Self { bounds, inspection, see, last, reached, broken: false, meets_snapshot: false }
     }
 
     pub fn all(mut self, folder: &Path) -> Result<(), Error> {
@@ -68,6 +70,10 @@ impl<'a> Walk<'a> {
         let early = self.bounds.filter(|bounds| !self.broken && ends_early(bounds));
         if let Some(bounds) = early {
             self.entries_missing(folder, bounds.last.index);
+        }
+        if !self.broken && self.is_of_another_history() {
+            let index = self.inspection.snapshot.map_or(Index(0), |id| id.index);
+            self.damage(folder, None, index, Flaw::OtherHistory);
         }
         self.inspection.last = self.last.or(self.inspection.last);
         Ok(())
@@ -185,8 +191,17 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The snapshot is this node's own, so it stands for one of its entries, and that is not here.
+    fn is_of_another_history(&self) -> bool {
+        let base = self.bounds.filter(|bounds| !bounds.cutting).map(|bounds| bounds.base);
+        self.inspection.has_own_snapshot
+            && !self.meets_snapshot
+            && base.is_some_and(|base| self.inspection.snapshot != Some(base))
+    }
+
     /// Whether it can be understood.
     fn visit(&mut self, segment: &Segment, offset: u64, entry: &Entry) -> bool {
+        self.meets_snapshot |= self.inspection.snapshot == Some(entry.id);
         self.reached |= self.bounds.is_some_and(|bounds| bounds.last == entry.id);
         if self.bounds.is_some_and(|bounds| entry.id.index <= bounds.base.index) {
             return true;
@@ -200,7 +215,14 @@ impl<'a> Walk<'a> {
             }
         };
         match &content {
-            Some(Content::View(view)) => self.inspection.learn(view),
+            Some(Content::View(view)) => {
+                self.inspection.learn(view);
+                let known = self.inspection.role.as_ref().and_then(|role| role.newest.as_ref());
+                let is_other = known.is_some_and(|v| v.number == view.number && v != view);
+                if is_other {
+                    self.damage(&segment.path, Some(offset), entry.id.index, Flaw::OtherHistory);
+                }
+            }
             Some(Content::Events(_)) | None => {}
         }
         self.inspection.last = Some(entry.id);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use common::proto;
 use orquestrador_core::Event;
-use orquestrador_core::ids::{Index, ViewNumber};
+use orquestrador_core::ids::{ClusterId, Index, NodeId, ViewNumber};
 use orquestrador_core::role::EntryId;
 
 use super::codec::{self, CodecError};
@@ -29,6 +29,8 @@ const SAVING: &str = "saving";
 const RECEIVING: &str = "receiving";
 /// How the extensions of files begin that mean nothing after a restart.
 pub(super) const UNFINISHED: [&str; 2] = [SAVING, RECEIVING];
+/// What is wrong with one that [`SnapshotMeta::is_foreign`].
+pub(super) const FOREIGN: &str = "it is of another cluster than the file `role`";
 /// View records that a snapshot remembers, the newest ones.
 const MAX_VIEW_RECORDS: usize = 64;
 
@@ -39,6 +41,17 @@ pub struct SnapshotMeta {
     pub id: EntryId,
     /// The newest view records at or below that entry, ascending.
     pub view_records: Vec<(ViewNumber, Index)>,
+    /// Whose state it is; `None` where that was not written.
+    pub cluster: Option<ClusterId>,
+    /// Who wrote it; `None` where that was not written.
+    pub node: Option<NodeId>,
+}
+
+impl SnapshotMeta {
+    /// It is of another cluster than a node that belongs to this one.
+    pub(super) fn is_foreign(&self, to: Option<ClusterId>) -> bool {
+        self.cluster.zip(to).is_some_and(|(written, ours)| written != ours)
+    }
 }
 
 /// A piece of the file, to be sent to a learner.
@@ -159,6 +172,8 @@ fn meta_to_proto(meta: &SnapshotMeta) -> proto::SnapshotHeader {
     proto::SnapshotHeader {
         last_entry: Some(codec::entry_id_to_proto(&meta.id)),
         view_records: records_to_proto(&meta.view_records),
+        cluster_id: meta.cluster.map_or_else(Vec::new, |cluster| cluster.to_bytes().to_vec()),
+        node_id: meta.node.map_or_else(Vec::new, |node| node.to_bytes().to_vec()),
     }
 }
 
@@ -176,8 +191,18 @@ pub(super) fn records_from_proto(records: &[proto::ViewRecord]) -> Vec<(ViewNumb
 
 fn meta_from_proto(header: proto::SnapshotHeader) -> Result<SnapshotMeta, CodecError> {
     let id = header.last_entry.ok_or(CodecError::Missing("last_entry"))?;
+    let cluster = match &header.cluster_id[..] {
+        [] => None,
+        bytes => Some(ClusterId::from_bytes(bytes).ok_or(CodecError::Length("cluster_id"))?),
+    };
+    let node = match &header.node_id[..] {
+        [] => None,
+        bytes => Some(NodeId::from_bytes(bytes).ok_or(CodecError::Length("node_id"))?),
+    };
     Ok(SnapshotMeta {
         id: codec::entry_id_from_proto(id)?,
         view_records: records_from_proto(&header.view_records),
+        cluster,
+        node,
     })
 }

@@ -32,7 +32,9 @@ impl Journal {
         // It guards a file name, which a thread that panicked has not made unusable.
         let _one = self.0.snapshotting.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_snapshot_place(id)?;
-        let meta = SnapshotMeta { id, view_records: newest_records(views, id.index) };
+        let cluster = *self.0.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        let view_records = newest_records(views, id.index);
+        let meta = SnapshotMeta { id, view_records, cluster, node: Some(self.0.node) };
         let temporary = self.0.directory.unfinished_snapshot(SAVING);
         let mut writer = FrameWriter::create(&temporary, MAGIC, &meta_to_proto(&meta))?;
         for chunk in chunks(events) {
