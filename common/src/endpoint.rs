@@ -138,8 +138,9 @@ impl FromStr for Endpoint {
         let is_bare = !text.contains("://");
         let full = if is_bare { format!("http://{text}") } else { text.to_owned() };
         let uri: Uri = full.parse().map_err(|_| bad())?;
-        let plain =
-            matches!(uri.scheme_str(), Some("http" | "https")) && matches!(uri.path(), "" | "/");
+        let plain = matches!(uri.scheme_str(), Some("http" | "https"))
+            && matches!(uri.path(), "" | "/")
+            && uri.query().is_none();
         let complete =
             uri.host().is_some_and(|h| !h.is_empty()) && uri.port_u16().is_some_and(|p| p != 0);
         // What else is there, a user and a password for example, would be left out, and nobody would know.
@@ -221,6 +222,7 @@ mod tests {
             "http://x:1/path",
             "http://:1",
             "http://user:password@x:1",
+            "http://x:1/?a",
             "https://x[::1]:1",
             "https://[::1]x:1",
             "x:[::1]:01",
