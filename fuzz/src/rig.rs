@@ -166,7 +166,7 @@ impl Rig {
     pub fn check(&mut self) -> anyhow::Result<()> {
         self.alive()?;
         // Tokens that have changed cost all who use them some time.
-        if self.looks % 3 == 0 {
+        if self.looks.is_multiple_of(3) {
             self.keep_users().context("the users could not be kept")?;
         }
         self.looks += 1;

@@ -14,6 +14,7 @@ impl Random {
         Self(self.next())
     }
 
+    #[expect(clippy::should_implement_trait, reason = "it never ends, so nobody needs an option")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
