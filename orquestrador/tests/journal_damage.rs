@@ -310,10 +310,16 @@ fn the_role_state_of_another_history_is_reported() {
     let view = known.newest.clone().unwrap();
     journal_common::append_payload(&journal, view.epoch, Content::View(view.clone()).encode());
     journal.save_role(&known).unwrap();
+    let other = View { principal_process: ProcessId(99), ..view.clone() };
+    let other = Durable { newest: Some(other), ..known.clone() };
+    // As a founder that has stepped back and does not follow yet.
+    journal.save_role(&other).unwrap();
     drop(journal);
+    assert!(!inspect::inspect(dir.path(), &mut |_| {}).unwrap().stops_node());
     let (journal, _) = Journal::open(dir.path()).unwrap();
-    let other = View { principal_process: ProcessId(99), ..view };
-    journal.save_role(&Durable { newest: Some(other), ..known }).unwrap();
+    journal.save_role(&known).unwrap();
+    journal_common::append_payload(&journal, view.epoch, Content::Events(Vec::new()).encode());
+    journal.save_role(&other).unwrap();
     drop(journal);
     assert!(inspect::inspect(dir.path(), &mut |_| {}).unwrap().stops_node());
     let refused = read_all(dir.path()).unwrap_err();

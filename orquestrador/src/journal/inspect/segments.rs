@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use common::messages::node_journal::Flaw;
 use orquestrador_core::ids::Index;
-use orquestrador_core::role::EntryId;
+use orquestrador_core::role::{EntryId, View};
 
 use super::super::bounds::Bounds;
 use super::super::codec::Content;
@@ -26,6 +26,8 @@ pub(super) struct Walk<'a> {
     broken: bool,
     /// The entry that the snapshot stands for is among them.
     meets_snapshot: bool,
+    /// Where a view is recorded of which the role state knows another one of the same number.
+    other_view: Option<(PathBuf, u64, Index)>,
 }
 
 /// Where the reading of one segment ended.
@@ -43,7 +45,16 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let last = bounds.map(|bounds| bounds.base);
         let reached = bounds.is_none_or(|bounds| bounds.last == bounds.base);
-        Self { bounds, inspection, see, last, reached, broken: false, meets_snapshot: false }
+        Self {
+            bounds,
+            inspection,
+            see,
+            last,
+            reached,
+            broken: false,
+            meets_snapshot: false,
+            other_view: None,
+        }
     }
 
     pub fn all(mut self, folder: &Path) -> Result<(), Error> {
@@ -74,6 +85,12 @@ impl<'a> Walk<'a> {
         if !self.broken && self.is_of_another_history() {
             let index = self.inspection.snapshot.map_or(Index(0), |id| id.index);
             self.damage(folder, None, index, Flaw::OtherHistory);
+        }
+        // A founder that steps back for another cluster (V12) has nothing but its first record, until it follows.
+        if let Some((path, offset, index)) = self.other_view.take()
+            && self.last.is_some_and(|last| last.index > Index(1))
+        {
+            self.damage(&path, Some(offset), index, Flaw::OtherHistory);
         }
         self.inspection.last = self.last.or(self.inspection.last);
         Ok(())
@@ -218,9 +235,9 @@ impl<'a> Walk<'a> {
             Some(Content::View(view)) => {
                 self.inspection.learn(view);
                 let known = self.inspection.role.as_ref().and_then(|role| role.newest.as_ref());
-                let is_other = known.is_some_and(|v| v.number == view.number && v != view);
-                if is_other {
-                    self.damage(&segment.path, Some(offset), entry.id.index, Flaw::OtherHistory);
+                let may_differ = |known: &View| known.forced || view.forced;
+                if known.is_some_and(|v| v.number == view.number && v != view && !may_differ(v)) {
+                    self.other_view = Some((segment.path.clone(), offset, entry.id.index));
                 }
             }
             Some(Content::Events(_)) | None => {}
