@@ -36,7 +36,7 @@ pub fn invalid(violations: impl IntoIterator<Item = (String, String)>) -> Status
         cut(&mut field, room / 2);
         cut(&mut text, room / 2);
         room = room.saturating_sub(field.len() + text.len());
-        (room > 0 && !text.is_empty()).then(|| FieldViolation::new(field, text))
+        (!text.is_empty()).then(|| FieldViolation::new(field, text))
     });
     let violations: Vec<_> = fit.collect();
     let message = violations
