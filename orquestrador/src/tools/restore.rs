@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Error, Format, Tool, line};
 use crate::backup::{self, Found};
-use crate::journal::NotEmpty;
+use crate::journal::{self, NotEmpty};
 
 pub(super) fn run(tool: &Tool, file: &Path, check: bool, output: Format) -> Result<u8, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -75,7 +75,11 @@ pub(super) fn failed(tool: &Tool, file: &Path, error: &backup::Error) -> u8 {
             (BackupMessage::NotEmpty { dir, found }, exit::RESOURCE)
         }
         backup::Error::Unreadable(error) if error.is_damage() => {
-            let detail = console::chain(error);
+            // What it advises is for a node's own journal.
+            let detail = match error {
+                journal::Error::Corrupt { at, what, .. } => format!("{what}, {at}"),
+                other => console::chain(other),
+            };
             (BackupMessage::Damaged { file, detail }, exit::BROKEN)
         }
         backup::Error::Contradiction(detail) => {
