@@ -184,6 +184,10 @@ impl Reading {
             let why = format!("the state has the digest {found:032x}, not {written:032x}");
             return Err(Error::Contradiction(why));
         }
+        let meta = self.reader.meta();
+        if meta.view.0 == u64::MAX || meta.epoch.0 == u64::MAX {
+            return Err(Error::Contradiction("no view or epoch can follow".to_owned()));
+        }
         let is_there = |blob: &orquestrador_core::ids::BlobRef| {
             self.whole.get(&Hash(blob.id.0)) == Some(&blob.bytes)
         };

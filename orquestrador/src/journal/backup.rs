@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -99,7 +99,6 @@ pub enum Part {
 pub struct BackupReader {
     frames: FrameReader,
     meta: BackupMeta,
-    path: PathBuf,
 }
 
 impl BackupReader {
@@ -112,15 +111,11 @@ impl BackupReader {
         let (frames, header) =
             FrameReader::open::<proto::BackupHeader>(path, Arc::new(file), MAGIC)?;
         let meta = meta_from_proto(header).map_err(|e| frames.undecodable(e))?;
-        Ok(Self { frames, meta, path: path.to_path_buf() })
+        Ok(Self { frames, meta })
     }
 
     pub fn meta(&self) -> &BackupMeta {
         &self.meta
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The length of the file.
