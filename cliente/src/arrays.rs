@@ -134,6 +134,8 @@ impl From<ArraySpec> for proto::ArraySpec {
             delivery: proto::Delivery::from(delivery).into(),
             retry: retry.map(Into::into),
             max_lost_attempts: max_lost_attempts.unwrap_or_default(),
+            // The whole call says it.
+            traceparent: String::new(),
             queue: place.queue,
             priority: place.priority.into(),
             attempt_timeout_ms: wire_ms(times.attempt),

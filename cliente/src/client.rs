@@ -10,6 +10,7 @@ use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
 use common::proto::{self, Receipt, Task};
 use common::tls::Tls;
+use common::traces::SpanContext;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -45,12 +46,15 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// Whom to trust, and what to show; by default the orchestrators are called without TLS.
     pub tls: Tls,
+    /// The span of the caller's that what is submitted belongs to.
+    pub trace: Option<SpanContext>,
 }
 
 impl ClientConfig {
     /// With a timeout of 30 seconds.
     pub fn new(endpoints: Vec<Endpoint>, credentials: Credentials) -> Self {
-        Self { endpoints, credentials, timeout: DEFAULT_TIMEOUT, tls: Tls::default() }
+        let (timeout, tls) = (DEFAULT_TIMEOUT, Tls::default());
+        Self { endpoints, credentials, timeout, tls, trace: None }
     }
 }
 

@@ -11,9 +11,11 @@ use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
 use common::proto::{GetClusterRequest, GetClusterResponse, NodeRole};
 use common::tls::Tls;
+use common::traces::traceparent;
 use rand::Rng as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
@@ -72,11 +74,14 @@ pub struct Targets {
     credentials: Credentials,
     timeout: Duration,
     tls: Tls,
+    traceparent: Option<AsciiMetadataValue>,
 }
 
 impl Targets {
     pub fn new(config: ClientConfig) -> Arc<Self> {
-        let ClientConfig { endpoints, credentials, timeout, tls } = config;
+        let ClientConfig { endpoints, credentials, timeout, tls, trace } = config;
+        // Digits and dashes are no news to HTTP/2.
+        let traceparent = trace.and_then(|span| traceparent(&span).parse().ok());
         let target = |(place, endpoint): (usize, &Endpoint)| {
             let endpoint = endpoint.settled(&tls);
             let channel = endpoint.channel_by(&tls);
@@ -92,6 +97,7 @@ impl Targets {
             credentials,
             timeout: timeout.min(MAX_TIMEOUT),
             tls,
+            traceparent,
         })
     }
 
@@ -107,6 +113,9 @@ impl Targets {
     pub fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         self.credentials.attach(request.metadata_mut());
+        if let Some(span) = &self.traceparent {
+            request.metadata_mut().insert("traceparent", span.clone());
+        }
         request
     }
 

@@ -309,6 +309,8 @@ impl From<TaskSpec> for WireSpec {
             group: group.unwrap_or_default(),
             webhook: webhook.unwrap_or_default(),
             blobs: blobs.into_iter().map(Into::into).collect(),
+            // The whole call says it.
+            traceparent: String::new(),
         }
     }
 }

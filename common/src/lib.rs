@@ -22,4 +22,5 @@ pub mod shutdown;
 pub mod supervisor;
 pub mod telemetry;
 pub mod tls;
+pub mod traces;
 pub mod version;

@@ -60,6 +60,7 @@ impl Audit {
             Event::TaskSubmitted { .. }
             | Event::TaskRepeated { .. }
             | Event::SourcesTaken { .. }
+            | Event::TaskTraced { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

@@ -48,6 +48,7 @@ fn submission(first: u128) -> Command {
         after: None,
         key: None,
         blobs: vec![],
+        trace: None,
     });
     Command::Submit {
         request: RequestId(1),
@@ -69,6 +70,7 @@ fn outcomes(effects: &[Effect]) -> Vec<Command> {
                 attempt: assignment.attempt,
                 outcome: Outcome::Succeeded { result: assignment.payload.clone() },
                 blobs: vec![],
+                trace: None,
             });
             Command::ReportOutcomes { session, outcomes: outcomes.collect() }
         })

@@ -157,6 +157,7 @@ impl Audit {
             Event::TaskAssigned { .. }
             | Event::TaskRepeated { .. }
             | Event::SourcesTaken { .. }
+            | Event::TaskTraced { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

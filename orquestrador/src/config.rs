@@ -16,6 +16,7 @@ use common::messages::node_help::{Problem, weak_token};
 use common::messages::node_webhooks::no_key;
 use common::telemetry::LogFormat;
 use common::tls::{self, Role, Tls};
+use common::traces;
 use orquestrador_core::Limits;
 use orquestrador_core::policy::Policy;
 use url::Url;
@@ -128,6 +129,10 @@ struct Flags {
     insecure_network: bool,
     #[command(flatten)]
     tls: tls::Flags,
+    #[command(flatten)]
+    traces: traces::Flags,
+    #[arg(long, env = "MUTIRAO_TRACE_RATIO", value_name = "0..1", default_value_t = 1.0, value_parser = share)]
+    trace_ratio: f64,
     #[arg(long, env = "MUTIRAO_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_WEBHOOK_ALLOW", value_name = "HOST|URL", value_delimiter = ',')]
@@ -179,6 +184,10 @@ pub struct Config {
     pub webhooks: Option<webhooks::Config>,
     /// Operators may kill or stop this node to rehearse (`cliente cluster drill`).
     pub allow_drill: bool,
+    /// Who is told of tasks.
+    pub traces: traces::Flags,
+    /// Of those that belong to no trace of their submitter's: 0 to 1.
+    pub trace_ratio: f64,
     pub limits: Limits,
     /// At the node's port; `None`: as many as the system lets it open files.
     pub max_connections: Option<usize>,
@@ -304,6 +313,8 @@ impl Config {
                 .transpose()?,
             webhooks: webhooks(&flags.webhook_allow, flags.webhook_secret_file, flags.lang)?,
             allow_drill: flags.allow_drill,
+            traces: flags.traces,
+            trace_ratio: flags.trace_ratio,
             limits: Limits {
                 worker_lease_ms: flags.worker_lease_ms,
                 max_lost_attempts: flags.max_lost_attempts,
@@ -327,6 +338,10 @@ impl Config {
             lang: flags.lang,
         })
     }
+}
+
+fn share(text: &str) -> Result<f64, BadValue> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or(BadValue::Share)
 }
 
 fn admin_token(path: &Path, lang: Lang) -> Result<Secret, Problem> {

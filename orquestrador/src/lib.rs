@@ -21,6 +21,7 @@ mod sources;
 pub mod tails;
 pub mod task_history;
 pub mod tools;
+pub mod traces;
 pub mod users;
 mod web;
 pub mod webhooks;

@@ -1,13 +1,18 @@
 //! What is counted while a node runs. The rest of what it shows is asked of the driver when somebody looks.
 
+mod latencies;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use orquestrador_core::effect::Timeline;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use latencies::Latencies;
 
 /// Seconds: from a tenth of a millisecond to some seconds.
 const BUCKETS: [f64; 15] = [
@@ -26,6 +31,7 @@ pub struct Meters {
     long_turns: Counter,
     shed: Counter,
     refused_logins: Family<[(&'static str, &'static str); 1], Counter>,
+    latencies: Latencies,
 }
 
 /// Why somebody may not enter.
@@ -58,6 +64,7 @@ impl Default for Meters {
             long_turns: Counter::default(),
             shed: Counter::default(),
             refused_logins: Family::default(),
+            latencies: Latencies::default(),
         }
     }
 }
@@ -101,6 +108,7 @@ impl Meters {
             "Requests whose token was wrong, or expired, or not looked at after many wrong ones",
             self.refused_logins.clone(),
         );
+        self.latencies.register(registry);
     }
 
     pub fn appended(&self, took: Duration) {
@@ -118,6 +126,11 @@ impl Meters {
     pub fn commits(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = BUCKETS.into_iter().chain([f64::INFINITY]);
         bounds.zip(self.commit_counts.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    /// A task of this principal's has ended.
+    pub fn finished(&self, timeline: &Timeline) {
+        self.latencies.observe(timeline);
     }
 
     pub fn fenced(&self) {

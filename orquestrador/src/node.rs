@@ -20,6 +20,7 @@ use common::messages::node_journal::JournalMessage;
 use common::shutdown::{self, Signal};
 use common::supervisor::Supervisor;
 use common::tls::Tls;
+use common::traces::Traces;
 use orquestrador_core::Limits;
 use orquestrador_core::ids::{ClusterId, ProcessId};
 use orquestrador_core::role::Standing;
@@ -39,6 +40,7 @@ use crate::journal::{self, Journal, Recovered};
 use crate::output::Outputs;
 use crate::peer::Peer;
 use crate::replication::dial::Dialler;
+use crate::traces::Tracer;
 use crate::users::{FirstUser, Users};
 use crate::webhooks::Webhooks;
 use crate::witness::{self, Witnesses};
@@ -76,6 +78,9 @@ pub enum Error {
     /// Others can reach it, and there would be nobody to administer it.
     #[error("a cluster without users on an open network")]
     NoUsers,
+    /// Spans cannot be sent as was asked for.
+    #[error("failed to send spans")]
+    Traces(#[from] common::traces::Error),
     #[error("failed to describe the services")]
     Reflection(#[from] tonic_reflection::server::Error),
     #[error("failed to serve")]
@@ -94,6 +99,7 @@ impl Error {
             Self::Listen { address, source } => Fault::Listen { address, error: source },
             Self::DataDirLost(_) => Fault::DataDirLost,
             Self::NoUsers => Fault::NoUsers,
+            Self::Traces(error) => Fault::Traces { why: error.to_string() },
             Self::System(error) => Fault::System { error },
             Self::Start(driver::Error::Misfit(why)) | Self::Broken(driver::Error::Misfit(why)) => {
                 Fault::Damaged { detail: why.clone() }
@@ -113,6 +119,7 @@ impl Error {
             | Self::Broken(_)
             | Self::DataDirLost(_)
             | Self::NoUsers
+            | Self::Traces(_)
             | Self::Reflection(_)
             | Self::Serve(_)
             | Self::System(_) => false,
@@ -126,7 +133,7 @@ impl Error {
 
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoUsers => exit::USAGE,
+            Self::NoUsers | Self::Traces(_) => exit::USAGE,
             Self::Open(error) if error.is_damage() => exit::BROKEN,
             Self::Open(_) | Self::Listen { .. } | Self::System(_) => exit::RESOURCE,
             Self::Start(_)
@@ -173,6 +180,7 @@ pub struct Node {
     clock: SystemClock,
     end: End,
     connections: Connections,
+    traces: Traces,
 }
 
 /// Runs until a signal or a fault; gives the exit code.
@@ -216,7 +224,7 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     let mut serving = serve::start(&node, listener)?;
     let supervisor = Supervisor::of_this_process();
     tokio::spawn(supervised::report(supervisor, node.driver.clone(), config.lang));
-    tokio::select! {
+    let ended = tokio::select! {
         served = &mut serving => served.map_err(std::io::Error::other)?.map(|()| exit::OK),
         broken = ended => match broken {
             Ok(Err(error)) => {
@@ -245,7 +253,9 @@ pub async fn run(config: Config) -> Result<u8, Error> {
                 Ok(exit::OK)
             }
         },
-    }
+    };
+    node.traces.close().await;
+    ended
 }
 
 /// The driver, and the tasks that bring it what happens outside.
@@ -276,6 +286,7 @@ async fn start(
         None if loopback => FirstUser::Demo,
         None => FirstUser::Nobody,
     };
+    let traces = config.traces.start("mutirao-orquestrador", &config.advertise.to_string())?;
     let (driver, queue) = DriverHandle::new();
     let actions = Actions::open(&config.data_dir)?;
     let users = Users::new(first, rand::random(), driver.meters().clone(), actions);
@@ -302,7 +313,10 @@ async fn start(
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
     let outputs = machines.outputs();
     let ended = start_driver(
-        machines.with_webhooks(webhooks.clone()).with_meters(driver.meters().clone()),
+        machines
+            .with_webhooks(webhooks.clone())
+            .with_meters(driver.meters().clone())
+            .with_tracer(Tracer::new(traces.clone(), config.trace_ratio)),
         queue,
     )?;
     tokio::spawn(tick(driver.clone()));
@@ -345,6 +359,7 @@ async fn start(
         clock,
         end,
         connections,
+        traces,
     };
     Ok((node, ended))
 }

@@ -197,6 +197,7 @@ fn submission(event: &Event, fates: &Fates) -> Option<proto::TailTask> {
                 group: convert::group(&terms.group),
                 webhook: convert::webhook_url(terms),
                 blobs: fates.blobs_of(*task).iter().map(convert::blob_ref).collect(),
+                traceparent: fates.traceparent_of(*task),
             };
             let owner = owner.to_string();
             let submission =
@@ -253,6 +254,7 @@ fn array_submission(
         after: texts(&after),
         after_condition: convert::condition(condition).into(),
         blobs: fates.blobs_of(whole).iter().map(convert::blob_ref).collect(),
+        traceparent: fates.traceparent_of(whole),
         webhook: convert::webhook_url(terms),
     };
     let owner = owner.to_string();

@@ -263,6 +263,7 @@ fn steps(events: &[Event], of: TaskId, before: &mut Before) -> Vec<(Timestamp, W
             | Event::TaskSkipped { .. }
             | Event::TaskRepeated { .. }
             | Event::SourcesTaken { .. }
+            | Event::TaskTraced { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

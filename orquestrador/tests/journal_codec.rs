@@ -38,6 +38,7 @@ use orquestrador_core::needs::Needs;
 use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
 use orquestrador_core::terms::{Expiry, Origin, RetryPolicy, Terms, TimeLimits};
+use orquestrador_core::trace::TraceContext;
 use proptest::prelude::*;
 
 const TASK: TaskId = TaskId(0x0192_0000_0000_7000_8000_0000_0000_002a);
@@ -65,6 +66,7 @@ fn name(event: &Event) -> &'static str {
         Event::TaskSkipped { .. } => "task_skipped",
         Event::TaskRepeated { .. } => "task_repeated",
         Event::SourcesTaken { .. } => "sources_taken",
+        Event::TaskTraced { .. } => "task_traced",
         Event::TaskKeyed { .. } => "task_keyed",
         Event::KeysReleased { .. } => "keys_released",
         Event::OutputKept { .. } => "output_kept",
@@ -271,6 +273,14 @@ fn examples() -> Vec<Event> {
         Event::TaskSkipped { task, because: TaskId(1), after: vec![TaskId(1), TaskId(2)], at },
         Event::TaskRepeated { task, by: TaskId(3) },
         Event::SourcesTaken { task, of: vec![TaskId(1), TaskId(ARRAY.0)] },
+        Event::TaskTraced {
+            task,
+            trace: TraceContext {
+                trace: 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
+                span: 0x00f0_67aa_0ba9_02b7,
+                sampled: true,
+            },
+        },
         Event::TaskKeyed {
             task,
             owner: "user1".into(),

@@ -164,6 +164,7 @@ fn keyed(id: TaskId, name: KeyName, window_ms: u64) -> NewTask {
         after: None,
         key: Some(Box::new(UniqueKey { name, window_ms })),
         blobs: vec![],
+        trace: None,
     }
 }
 

@@ -250,6 +250,7 @@ impl Truth {
             }
             Event::TasksPruned { .. }
             | Event::SourcesTaken { .. }
+            | Event::TaskTraced { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

@@ -17,6 +17,7 @@ use common::messages::command_line::BadValue;
 use common::messages::worker_help::{self, Problem};
 use common::telemetry::LogFormat;
 use common::tls::{self, Role, Tls};
+use common::traces;
 
 pub use crate::faults::Faults;
 use crate::handlers::{self, Handler, Programs};
@@ -39,6 +40,8 @@ struct Flags {
     insecure_network: bool,
     #[command(flatten)]
     tls: tls::Flags,
+    #[command(flatten)]
+    traces: traces::Flags,
     #[arg(long, env = "MUTIRAO_ADVERTISE", value_name = "HOST:PORT")]
     advertise: Option<String>,
     #[arg(long, env = "MUTIRAO_ORCHESTRATORS", value_name = "URL", value_delimiter = ',', default_values = [DEFAULT_PRINCIPAL, DEFAULT_BACKUP])]
@@ -109,6 +112,8 @@ pub struct Config {
     pub worker_id: String,
     /// By default it speaks none.
     pub tls: Tls,
+    /// Who is told of what it runs.
+    pub traces: traces::Flags,
     /// Tried in turn.
     pub orchestrators: Vec<Endpoint>,
     /// How many tasks run at once, 1 to 4,096.
@@ -247,6 +252,7 @@ impl Config {
             listen: SocketAddr::new(flags.listen, flags.port),
             worker_id,
             tls,
+            traces: flags.traces,
             orchestrators,
             slots,
             handlers: handler_names(&flags.handlers)?,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use common::blobs::Content;
 use common::endpoint::MAX_PAYLOAD_BYTES;
 use common::proto::{self, Assignment, AttemptOutput, Outcome};
+use common::traces::Traces;
 use futures::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ use crate::files::Files;
 use crate::handlers::{Context, Failure, Handler, Origin, Scheduled};
 use crate::live::Live;
 use crate::slots::Key;
+use crate::traced::Traced;
 
 /// How long an attempt that took too long may take to end by itself.
 const GRACE: Duration = Duration::from_secs(10);
@@ -35,6 +37,7 @@ pub struct Executor {
     worker_id: Arc<str>,
     files: Files,
     faults: Faults,
+    traces: Traces,
     started: u64,
     slots: u32,
     /// Of what runs.
@@ -64,6 +67,7 @@ struct Waiting {
     timeout: Option<Duration>,
     origin: Option<Box<Origin>>,
     scheduled: Option<Box<Scheduled>>,
+    traced: Option<Box<Traced>>,
     since: Instant,
 }
 
@@ -91,7 +95,7 @@ impl Executor {
     pub fn new(
         handlers: HashMap<String, Arc<dyn Handler>>,
         (worker_id, files): (Arc<str>, Files),
-        faults: Faults,
+        (faults, traces): (Faults, Traces),
         slots: usize,
     ) -> (Self, mpsc::Receiver<Ended>) {
         let (ended, receiver) = mpsc::channel(slots.max(1));
@@ -100,6 +104,7 @@ impl Executor {
             worker_id,
             files,
             faults,
+            traces,
             started: 0,
             slots: u32::try_from(slots.max(1)).unwrap_or(u32::MAX),
             taken: 0,
@@ -120,6 +125,7 @@ impl Executor {
         if self.faults.hang_after.is_some_and(|limit| self.started > limit) {
             return Start::Hang;
         }
+        let traced = Traced::begin(&self.traces, &assignment, &self.worker_id);
         let key = Key { task_id: assignment.task_id, attempt: assignment.attempt };
         let Some(handler) = self.handlers.get(&assignment.handler).cloned() else {
             let text = format!("this worker does not offer `{}`", assignment.handler);
@@ -156,7 +162,13 @@ impl Executor {
             };
             match done {
                 Ok(Ok(result)) if result.len() > MAX_PAYLOAD_BYTES => Payload::Done(result),
-                Ok(done) => return Start::Done(outcome(&key, done), Some(began.elapsed())),
+                Ok(done) => {
+                    let outcome = outcome(&key, done);
+                    if let Some(traced) = traced {
+                        traced.end(&outcome);
+                    }
+                    return Start::Done(outcome, Some(began.elapsed()));
+                }
                 Err(payload) => Payload::Given(payload),
             }
         };
@@ -169,6 +181,7 @@ impl Executor {
             timeout,
             origin,
             scheduled,
+            traced,
             since: Instant::now(),
         });
         self.fill_slots();
@@ -184,8 +197,11 @@ impl Executor {
     }
 
     fn spawn(&mut self, waiting: Waiting) {
-        let Waiting { key, handler, payload, epoch, slots, timeout, origin, scheduled, since: _ } =
-            waiting;
+        let Waiting { key, handler, payload, epoch, slots, timeout, .. } = waiting;
+        let Waiting { origin, scheduled, mut traced, .. } = waiting;
+        if let Some(traced) = &mut traced {
+            traced.starts_now();
+        }
         let (unwanted, began) = (CancellationToken::new(), Instant::now());
         let cancelled = unwanted.child_token();
         let live = Live::default();
@@ -201,6 +217,7 @@ impl Executor {
             origin,
             live,
             scheduled,
+            trace: traced.as_ref().map(|traced| traced.context()),
             files: files.clone(),
             cancelled: cancelled.clone(),
             unwanted: unwanted.clone(),
@@ -225,6 +242,9 @@ impl Executor {
             }
             let mut outcome = stored(&key, done, &files, &unwanted).await;
             outcome.blobs = files.take_made().into_iter().map(Into::into).collect();
+            if let Some(traced) = traced {
+                traced.end(&outcome);
+            }
             if ended.send((key, outcome)).await.is_err() {
                 tracing::debug!("an attempt ended after the worker");
             }

@@ -18,6 +18,7 @@ mod run;
 mod session;
 #[doc(hidden)]
 pub mod slots;
+mod traced;
 mod witness;
 
 pub use config::Config;

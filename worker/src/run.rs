@@ -19,6 +19,7 @@ use common::proto::{AttemptOutput, AttemptRef, Outcome};
 use common::shutdown::Signal;
 use common::supervisor::{Pulse, Supervisor};
 use common::tls::{self, Acceptor, Caller, Connected};
+use common::traces;
 use rand::Rng as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -75,6 +76,9 @@ pub enum Error {
         /// The same, for developers.
         why: String,
     },
+    /// Spans cannot be sent as was asked for.
+    #[error("failed to send spans")]
+    Traces(#[from] traces::Error),
     /// A system service failed.
     #[error("failed to use a system service")]
     System(#[from] std::io::Error),
@@ -87,6 +91,7 @@ impl Error {
             Self::Listen { address, source } => Fault::Listen { address, error: source },
             Self::Refused { address, why } => Fault::Refused { address, why },
             Self::Insecure { address, code, why } => Fault::Insecure { address, code: *code, why },
+            Self::Traces(error) => Fault::Traces { why: error.to_string() },
             Self::System(error) => Fault::System { error },
         }
         .text(lang)
@@ -97,6 +102,7 @@ impl Error {
         match self {
             Self::Listen { .. } | Self::System(_) => common::exit::RESOURCE,
             Self::Refused { .. } | Self::Insecure { .. } => common::exit::REFUSED,
+            Self::Traces(_) => common::exit::USAGE,
         }
     }
 }
@@ -107,6 +113,7 @@ impl Error {
 /// The port cannot be used, or the orchestrators will never take this worker.
 pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, Error> {
     let console = Console::new(config.lang);
+    let traces = config.traces.start("mutirao-worker", &config.worker_id)?;
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|source| Error::Listen { address: config.listen.to_string(), source })?;
@@ -125,7 +132,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
     let (executor, ended) = Executor::new(
         by_name.clone(),
         (config.worker_id.as_str().into(), files),
-        config.faults.clone(),
+        (config.faults.clone(), traces.clone()),
         config.slots as usize,
     );
     let prefetch = Prefetch::new(config.slots);
@@ -169,6 +176,7 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
     };
     let signal = worker.work_until_ended().await?;
     worker.executor.abort().await;
+    traces.close().await;
     Ok(match signal {
         Signal::Interrupt => common::exit::INTERRUPTED,
         Signal::Terminate => common::exit::OK,

@@ -23,6 +23,7 @@ async fn run(handler: &CommandHandler, order: Value) -> Result<Value, Failure> {
         origin: None,
         scheduled: None,
         live: worker::Live::default(),
+        trace: None,
         files: worker::Files::default(),
         cancelled: CancellationToken::new(),
         unwanted: CancellationToken::new(),

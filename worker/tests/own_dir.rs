@@ -24,6 +24,7 @@ fn context() -> Context {
         origin: None,
         scheduled: None,
         live: worker::Live::default(),
+        trace: None,
         files: worker::Files::default(),
         cancelled: CancellationToken::new(),
         unwanted: CancellationToken::new(),

@@ -17,6 +17,7 @@ fn context() -> Context {
         origin: None,
         live: worker::Live::default(),
         scheduled: None,
+        trace: None,
         files: worker::Files::default(),
         cancelled: CancellationToken::new(),
         unwanted: CancellationToken::new(),

@@ -22,6 +22,7 @@ use common::manual::Manual;
 use common::messages::client_help;
 use common::proto::TaskState;
 use common::tls;
+use common::traces;
 
 pub use certs::{CertsAction, Issue};
 pub use operators::{ClusterAction, Drill, GroupsAction, QueuesAction, Top, WorkersAction};
@@ -62,6 +63,8 @@ pub struct Global {
     pub acting_as: Option<String>,
     #[command(flatten)]
     pub tls: tls::Flags,
+    #[command(flatten)]
+    pub traces: traces::Flags,
     #[arg(
         long,
         global = true,
@@ -124,6 +127,18 @@ pub enum Subcommand {
     Menu,
     #[command(flatten)]
     Manual(Manual),
+}
+
+impl Online {
+    /// The name of the span that it is, if it submits work.
+    pub fn span(&self) -> Option<&'static str> {
+        match self {
+            Self::Submit(_) => Some("cliente submit"),
+            Self::Run(_) => Some("cliente run"),
+            Self::Map(_) => Some("cliente map"),
+            _ => None,
+        }
+    }
 }
 
 /// What needs an orchestrator, and someone who asks.

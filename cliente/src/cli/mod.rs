@@ -17,6 +17,7 @@ mod screen;
 mod taken;
 mod terminal;
 mod top;
+mod traced;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -30,11 +31,13 @@ use common::lang::Lang;
 use common::messages::client::ClientMessage;
 use common::messages::command_line;
 use common::tls::{Problem, Tls};
+use common::traces::SpanContext;
 
 pub use args::Args;
 use args::{Format, Global, Subcommand};
 use failure::Failure;
 use output::Output;
+use traced::Traced;
 
 /// What every subcommand is given.
 pub struct Context {
@@ -110,25 +113,32 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Subcommand::Online(command) => {
             let credentials = credentials::find_or_ask(&global)?;
             let tls = tls(&global)?;
+            let traced = Traced::begin(&global, command.span())?;
             let context = Context {
-                client: connect(&global, credentials)?,
+                client: connect(&global, credentials, traced.context())?,
                 output: output::new(global.output, lang),
                 is_json: global.output.is_json(),
                 lang,
                 orchestrators: orchestrators(&global, &tls)?,
                 tls,
             };
-            commands::run(&context, command).await
+            let ended = commands::run(&context, command).await;
+            traced.end(&ended).await;
+            ended
         }
     }
 }
 
 /// Does not wait for a connection.
-fn connect(global: &Global, credentials: Credentials) -> Result<Client, Failure> {
+fn connect(
+    global: &Global,
+    credentials: Credentials,
+    trace: Option<SpanContext>,
+) -> Result<Client, Failure> {
     let tls = tls(global)?;
     let endpoints = orchestrators(global, &tls)?;
     let config = ClientConfig::new(endpoints, credentials);
-    Ok(Client::new(ClientConfig { timeout: global.timeout, tls, ..config }))
+    Ok(Client::new(ClientConfig { timeout: global.timeout, tls, trace, ..config }))
 }
 
 /// Flags and environment before the profile.

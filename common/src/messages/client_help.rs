@@ -559,5 +559,6 @@ fn elsewhere(id: &str, lang: Lang) -> Option<&'static str> {
         .or_else(|| super::client_backup::help(id, lang))
         .or_else(|| super::client_certs::help(id, lang))
         .or_else(|| super::client_users::help(id, lang))
+        .or_else(|| super::traces::help(id, lang))
         .or_else(|| super::tls::help(id, lang))
 }

@@ -1,6 +1,7 @@
 //! What on a command line is right by itself and cannot be meant.
 
 use super::Message;
+use super::fault::Fault;
 use crate::lang::Lang;
 
 /// Said on standard error.
@@ -10,6 +11,8 @@ pub enum UsageMessage {
     UnknownFailure { flag: &'static str, code: String, meant: Option<&'static str> },
     /// Of `cliente map`: the input of a source for which there is none.
     NoSuchSource { place: String, sources: usize },
+    /// Spans cannot be sent as was asked for.
+    Traces { why: String },
 }
 
 impl Message for UsageMessage {
@@ -17,6 +20,7 @@ impl Message for UsageMessage {
         match self {
             Self::UnknownFailure { .. } => "unknown_failure",
             Self::NoSuchSource { .. } => "no_such_source",
+            Self::Traces { .. } => "traces",
         }
     }
 
@@ -31,6 +35,7 @@ impl Message for UsageMessage {
 impl UsageMessage {
     fn portuguese(&self) -> String {
         match self {
+            Self::Traces { why } => Fault::Traces { why: why.clone() }.text(Lang::Pt),
             Self::UnknownFailure { flag, code, meant: Some(meant) } => {
                 format!("{flag}: nenhuma falha tem o código {code} (talvez: {meant}).")
             }
@@ -53,6 +58,7 @@ impl UsageMessage {
 
     fn english(&self) -> String {
         match self {
+            Self::Traces { why } => Fault::Traces { why: why.clone() }.text(Lang::En),
             Self::UnknownFailure { flag, code, meant: Some(meant) } => {
                 format!("{flag}: no failure has the code {code} (perhaps: {meant}).")
             }

@@ -25,6 +25,7 @@ pub enum BadValue {
     Resource,
     Folder,
     Bytes,
+    Share,
     Memory,
 }
 
@@ -49,6 +50,8 @@ impl BadValue {
             (Lang::Pt, Self::Folder) => "informe uma pasta, cujo caminho inteiro seja texto UTF-8",
             (Lang::Pt, Self::Bytes) => "informe um tamanho, como 512MiB ou 2GiB",
             (Lang::En, Self::Bytes) => "give a size, like 512MiB or 2GiB",
+            (Lang::Pt, Self::Share) => "informe um número de 0 a 1, como 0.1",
+            (Lang::En, Self::Share) => "give a number from 0 to 1, like 0.1",
             (Lang::Pt, Self::Memory) => {
                 "com menos de 4MiB nenhum programa consegue iniciar; informe mais, como 64MiB"
             }

@@ -54,6 +54,10 @@ pub enum Fault<'a> {
         code: ErrorCode,
         why: &'a str,
     },
+    /// Spans cannot be sent as was asked for.
+    Traces {
+        why: String,
+    },
     /// Others can reach a node that nobody may administer.
     NoUsers,
     /// A system service failed.
@@ -106,6 +110,9 @@ impl Fault<'_> {
                 "o orquestrador em {address} não aceita este worker. {}",
                 error::text(*code, why, Lang::Pt)
             ),
+            Self::Traces { why } => format!(
+                "não é possível enviar rastros; confira --otlp e as variáveis OTEL_EXPORTER_OTLP_*. [{why}]"
+            ),
             Self::NoUsers => "este nó está aberto à rede e o cluster ainda não tem usuários: dê --admin-token-file ARQUIVO, com o token \
                  do primeiro administrador, ou --insecure-network se a rede é confiável."
                 .into(),
@@ -147,6 +154,9 @@ impl Fault<'_> {
                 "the orchestrator at {address} does not accept this worker. {}",
                 error::text(*code, why, Lang::En)
             ),
+            Self::Traces { why } => {
+                format!("traces cannot be sent; check --otlp and the variables OTEL_EXPORTER_OTLP_*. [{why}]")
+            }
             Self::NoUsers => "this node is open to the network and the cluster has no users yet: give --admin-token-file FILE, with the \
                  token of the first administrator, or --insecure-network where the network is trusted."
                 .into(),

@@ -38,6 +38,7 @@ pub mod operator;
 pub mod telemetry;
 pub mod tls;
 pub mod top;
+pub mod traces;
 pub mod webhook_failures;
 pub mod words;
 pub mod worker;

@@ -1,6 +1,6 @@
 //! Help and command-line errors of the orchestrators.
 
-use super::tls;
+use super::{tls, traces};
 use crate::lang::Lang;
 use crate::tls::Role;
 
@@ -163,6 +163,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                     .or_else(|| super::node_blobs::help(id, lang))
                     .or_else(|| super::node_journal::help(id, lang))
                     .or_else(|| super::node_backup::help(id, lang))
+                    .or_else(|| traces::help(id, lang))
                     .or_else(|| tls::help(id, lang));
             }
         },
@@ -219,6 +220,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                     .or_else(|| super::node_blobs::help(id, lang))
                     .or_else(|| super::node_journal::help(id, lang))
                     .or_else(|| super::node_backup::help(id, lang))
+                    .or_else(|| traces::help(id, lang))
                     .or_else(|| tls::help(id, lang));
             }
         },

@@ -1,6 +1,6 @@
 //! Help and command-line errors of the worker.
 
-use super::tls;
+use super::{tls, traces};
 use crate::lang::Lang;
 use crate::tls::Role;
 
@@ -123,7 +123,7 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "slowdown" => "Falha injetada: quantas vezes mais demorada é cada tentativa",
             "log_format" => "Formato do log",
             "lang" => "Idioma das mensagens",
-            _ => return tls::help(id, lang),
+            _ => return traces::help(id, lang).or_else(|| tls::help(id, lang)),
         },
         Lang::En => match id {
             "about" => {
@@ -173,7 +173,7 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             "slowdown" => "Injected fault: how many times longer each attempt takes",
             "log_format" => "Format of the log",
             "lang" => "Language of the messages",
-            _ => return tls::help(id, lang),
+            _ => return traces::help(id, lang).or_else(|| tls::help(id, lang)),
         },
     })
 }

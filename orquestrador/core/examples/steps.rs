@@ -44,6 +44,7 @@ fn submit(first: u64, payload: &Bytes) -> Command {
         after: None,
         key: None,
         blobs: vec![],
+        trace: None,
     });
     Command::Submit {
         request: RequestId(first),
@@ -64,6 +65,7 @@ fn report(worker: u64, step: &Step) -> Command {
         attempt: assignment.attempt,
         outcome: Outcome::Succeeded { result: assignment.payload.clone() },
         blobs: vec![],
+        trace: None,
     });
     Command::ReportOutcomes { session, outcomes: outcomes.collect() }
 }

@@ -11,6 +11,7 @@ use crate::quota::Quota;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 use crate::terms::Terms;
+use crate::trace::TraceContext;
 use crate::webhook::Posted;
 
 /// A question or order. Those with a `request` are answered by [`Effect::Answer`](crate::Effect).
@@ -181,6 +182,8 @@ pub struct NewTask {
     pub key: Option<Box<UniqueKey>>,
     /// What it refers to. No part of what a repeated submission is compared with: the payload says what for.
     pub blobs: Vec<BlobRef>,
+    /// No part of what a repeated submission is compared with.
+    pub trace: Option<TraceContext>,
 }
 
 /// Keeps a task from being accepted beside another one of the same user with the same key.
@@ -241,6 +244,13 @@ pub enum NewWork {
 }
 
 impl NewWork {
+    pub fn trace_mut(&mut self) -> &mut Option<TraceContext> {
+        match self {
+            Self::Task(task) => &mut task.trace,
+            Self::Array(array) => &mut array.trace,
+        }
+    }
+
     pub fn id(&self) -> TaskId {
         match self {
             Self::Task(task) => task.id,
@@ -312,6 +322,8 @@ pub struct NewArray {
     pub after: Option<Box<After>>,
     /// What the payload refers to.
     pub blobs: Vec<BlobRef>,
+    /// Like the start no part of what a repeated submission is compared with.
+    pub trace: Option<TraceContext>,
 }
 
 impl NewArray {

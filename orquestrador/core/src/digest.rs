@@ -16,6 +16,7 @@ use crate::state::keys::Key;
 use crate::state::schedules::{Entry, Made, ScheduleKey, Unmade};
 use crate::state::tasks::{End, Finished, Wait};
 use crate::state::workers::Worker;
+use crate::trace::TraceContext;
 use crate::webhook::{Owed, Settled};
 
 /// What kind of record a hash is of.
@@ -34,6 +35,7 @@ enum Kind {
     Group = 11,
     Owed = 15,
     Source = 16,
+    Trace = 17,
 }
 
 pub fn text(text: &str) -> u64 {
@@ -388,6 +390,15 @@ pub fn source(task: TaskId, source: TaskId) -> u128 {
     bytes.0.extend(task.to_bytes());
     bytes.0.extend(source.to_bytes());
     bytes.hash(Kind::Source)
+}
+
+pub fn trace(task: TaskId, TraceContext { trace, span, sampled }: TraceContext) -> u128 {
+    let mut bytes = Fields::default();
+    bytes.0.extend(task.to_bytes());
+    bytes.0.extend(trace.to_le_bytes());
+    bytes.number(span);
+    bytes.number(sampled.into());
+    bytes.hash(Kind::Trace)
 }
 
 pub fn reference(task: TaskId, blob: BlobRef) -> u128 {

@@ -15,6 +15,7 @@ use crate::rejection::Rejection;
 use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 use crate::terms::{Origin, Terms};
+use crate::trace::TraceContext;
 use crate::webhook::{Owed, WebhookStanding};
 
 /// One thing to do.
@@ -80,6 +81,26 @@ pub struct Assignment {
     pub schedule: Option<ScheduleName>,
     /// What the attempt may take, from its start on.
     pub timeout_ms: Option<u64>,
+    /// Which the task was submitted with.
+    pub trace: Option<TraceContext>,
+    pub worker: WorkerId,
+    pub assigned_at: Timestamp,
+}
+
+/// When things happened to a task that has just finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    pub handler: HandlerName,
+    pub queue: QueueName,
+    /// The last one; 0: none began.
+    pub attempt: Attempt,
+    pub submitted_at: Timestamp,
+    /// Of the last attempt, if it ended by itself or ran when the task ended; and where.
+    pub started_at: Option<Timestamp>,
+    pub worker: Option<WorkerId>,
+    pub finished_at: Timestamp,
+    /// Which the task was submitted with.
+    pub trace: Option<TraceContext>,
 }
 
 /// What a request gets when nothing was wrong.
@@ -504,6 +525,7 @@ pub enum Notice {
         task: TaskId,
         state: TaskState,
         failure: Option<Failure>,
+        timeline: Timeline,
     },
     /// An attempt failed and is followed by another, so much later.
     TaskRetried {

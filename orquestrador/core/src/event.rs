@@ -15,6 +15,7 @@ use crate::schedule::Schedule;
 use crate::settings::QueueSettings;
 pub use crate::state::groups::Past;
 use crate::terms::{Expiry, Origin, Terms};
+use crate::trace::TraceContext;
 use crate::webhook::{Owed, Settled};
 
 /// The failure code of a task that was to come after one that did not succeed.
@@ -155,6 +156,11 @@ pub enum Event {
     SourcesTaken {
         task: TaskId,
         of: Vec<TaskId>,
+    },
+    /// The task, or array, which was submitted just now, belongs to this trace as long as it is not finished.
+    TaskTraced {
+        task: TaskId,
+        trace: TraceContext,
     },
     /// The task, which failed or was lost, is done once more by another one. Of an array: those of its tasks that failed with
     /// it before their turn, its last record among them, by another array.

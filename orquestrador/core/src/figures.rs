@@ -1,6 +1,8 @@
 //! Numbers about the state, for whoever watches the node. Nothing is looked at task by task.
 
-use crate::ids::QueueName;
+use std::collections::BTreeMap;
+
+use crate::ids::{QueueName, Timestamp};
 use crate::machine::Machine;
 
 /// What there is now.
@@ -24,6 +26,8 @@ pub struct QueueFigures {
     pub queued: u64,
     pub running: u64,
     pub paused: bool,
+    /// When the one was submitted that has waited for a worker longest.
+    pub oldest: Option<Timestamp>,
 }
 
 /// Of the workers that are connected to this node.
@@ -36,13 +40,21 @@ pub struct WorkerFigures {
 }
 
 impl Machine {
-    /// Takes as long as there are queues and workers.
+    /// Takes as long as there are queues, kinds of tasks and workers.
     pub fn figures(&self) -> Figures {
+        let mut oldest: BTreeMap<QueueName, Timestamp> = BTreeMap::new();
+        for (_, class) in self.state.classes.iter() {
+            let Some((_, first)) = class.line.first(&self.state.tasks) else { continue };
+            let at = self.state.tasks[first].submitted_at;
+            let of_queue = oldest.entry(class.terms.queue.clone()).or_insert(at);
+            *of_queue = at.min(*of_queue);
+        }
         let queues = self.state.queues.iter().map(|(_, queue)| QueueFigures {
             queue: queue.name.clone(),
             queued: queue.queued,
             running: u64::from(queue.running),
             paused: queue.settings.paused,
+            oldest: oldest.get(&queue.name).copied(),
         });
         let mut workers = WorkerFigures::default();
         for (slot, worker) in self.state.workers.iter() {

@@ -88,7 +88,9 @@ impl History {
             let of = of.iter().copied().collect();
             Event::SourcesTaken { task, of }
         });
-        let last: Vec<_> = groups.chain(order).chain(taken).collect();
+        let traces = state.traces.iter();
+        let traced = traces.map(|(task, trace)| Event::TaskTraced { task: *task, trace: *trace });
+        let last: Vec<_> = groups.chain(order).chain(taken).chain(traced).collect();
         let mut history = Self {
             last: last.into_iter(),
             first: first.into_iter(),

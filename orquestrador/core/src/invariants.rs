@@ -41,6 +41,7 @@ pub fn check(machine: &Machine) -> Result<(), String> {
     schedules(state)?;
     references(state)?;
     sources(state)?;
+    traces(state)?;
     webhooks(state)?;
     users(state)?;
     digest(machine)
@@ -338,6 +339,12 @@ fn sources(state: &State) -> Result<(), String> {
     ensure(state.sources.is_consistent(), || "who takes what is counted wrongly".to_owned())?;
     let is_open = |(task, _): (TaskId, &BTreeSet<TaskId>)| state.fate(task) == Some(Fate::Open);
     ensure(state.sources.iter().all(is_open), || "what has ended still takes of others".to_owned())
+}
+
+/// Only what is not finished belongs to a trace.
+fn traces(state: &State) -> Result<(), String> {
+    let is_open = |task: &TaskId| state.fate(*task) == Some(Fate::Open);
+    ensure(state.traces.keys().all(is_open), || "what has ended is still traced".to_owned())
 }
 
 /// Exactly the tasks that may run out of time stand under the moment at which they do.

@@ -27,6 +27,7 @@ pub mod schedule;
 pub mod settings;
 mod state;
 pub mod terms;
+pub mod trace;
 pub mod webhook;
 
 pub use command::Command;

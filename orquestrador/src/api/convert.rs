@@ -359,7 +359,8 @@ pub fn worker(worker: &WorkerSnapshot) -> proto::Worker {
     }
 }
 
-pub fn assignment(assignment: Assignment) -> proto::Assignment {
+/// `traceparent`: the span of the attempt; empty: none.
+pub fn assignment(assignment: Assignment, traceparent: String) -> proto::Assignment {
     let origin = assignment.origin;
     // Of a repetition the first task's: that is the schedule's own.
     let first = origin.map_or(assignment.attempt.task, |origin| origin.first);
@@ -378,6 +379,7 @@ pub fn assignment(assignment: Assignment) -> proto::Assignment {
         first_task_id: origin.map(|origin| origin.first.to_string()).unwrap_or_default(),
         schedule: name(assignment.schedule.as_ref()),
         scheduled_at_ms: scheduled_at,
+        traceparent,
     }
 }
 

@@ -36,6 +36,7 @@ use crate::driver::input::{Input, Watched, Watcher};
 use crate::journal::Journal;
 use crate::output::{Heard, Outputs};
 use crate::task_history::history;
+use crate::traces;
 use crate::users::{Access, Asking, Caller, Users};
 use crate::webhooks::Webhooks;
 
@@ -175,8 +176,10 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<SubmitTaskRequest>,
     ) -> Result<Response<SubmitTaskResponse>, Status> {
+        let trace = traces::of_call(request.metadata());
         let (caller, body) = self.caller(request, Access::Change).await?;
-        let tasks = vec![validate::new_task(body.task)?];
+        let mut tasks = vec![validate::new_task(body.task)?];
+        traces::put_in(trace, tasks.iter_mut().map(|task| &mut task.trace));
         self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
@@ -197,8 +200,10 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<SubmitTasksRequest>,
     ) -> Result<Response<SubmitTasksResponse>, Status> {
+        let trace = traces::of_call(request.metadata());
         let (caller, body) = self.caller(request, Access::Change).await?;
-        let tasks = validate::new_tasks(body.tasks)?;
+        let mut tasks = validate::new_tasks(body.tasks)?;
+        traces::put_in(trace, tasks.iter_mut().map(|task| &mut task.trace));
         self.check_webhooks(&tasks)?;
         self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
@@ -217,8 +222,10 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<SubmitArrayRequest>,
     ) -> Result<Response<SubmitArrayResponse>, Status> {
+        let trace = traces::of_call(request.metadata());
         let (caller, body) = self.caller(request, Access::Change).await?;
-        let array = validate::new_array(body.array)?;
+        let mut array = validate::new_array(body.array)?;
+        traces::put_in(trace, std::iter::once(&mut array.trace));
         self.hold(array.blobs.iter().copied().collect()).await?;
         self.webhooks.check(std::iter::once(&*array.terms))?;
         let (owner, array) = (caller.user, Box::new(array));
@@ -242,8 +249,10 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<SubmitFlowRequest>,
     ) -> Result<Response<SubmitFlowResponse>, Status> {
+        let trace = traces::of_call(request.metadata());
         let (caller, body) = self.caller(request, Access::Change).await?;
-        let work = validate::flow(body.parts)?;
+        let mut work = validate::flow(body.parts)?;
+        traces::put_in(trace, work.iter_mut().map(NewWork::trace_mut));
         self.webhooks.check(work.iter().map(|part| &**part.way().1))?;
         let (payloads, path) = (work.iter().map(NewWork::payload), |nth| format!("parts[{nth}]"));
         validate::within_payload_limit(payloads, self.max_payload_bytes, path)?;
@@ -299,8 +308,10 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<RunTaskRequest>,
     ) -> Result<Response<RunTaskResponse>, Status> {
+        let trace = traces::of_call(request.metadata());
         let (caller, body) = self.caller(request, Access::Change).await?;
-        let task = validate::new_task(body.task)?;
+        let mut task = validate::new_task(body.task)?;
+        traces::put_in(trace, std::iter::once(&mut task.trace));
         let (owner, mut id) = (caller.user, task.id);
         self.driver.admit()?;
         let is_unique = task.key.is_some();

@@ -117,9 +117,10 @@ impl Violations {
         let blobs = blob_refs(&referred)
             .map_err(|why| self.add(format!("{}.blobs", path()), why))
             .unwrap_or_default();
+        let trace = self.trace(&path, &spec.traceparent);
         let id = id.filter(|_| self.0.len() == before)?;
         let handler = names.of(&spec.handler);
-        Some(NewTask { id, handler, payload, terms: terms?, start, after, key, blobs })
+        Some(NewTask { id, handler, payload, terms: terms?, start, after, key, blobs, trace })
     }
 
     fn page_size(&mut self, size: u32) -> usize {

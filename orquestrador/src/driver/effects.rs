@@ -269,6 +269,7 @@ impl<S: Store> Driver<S> {
         self.sessions.close_all(&reason);
         self.watch.close_all(&reason);
         self.backups.refuse_all(&reason);
+        self.tracer.leave_office();
         Ok(())
     }
 
@@ -365,7 +366,10 @@ impl<S: Store> Driver<S> {
             Effect::CloseSession { session, reason } => {
                 self.sessions.close(session, close_status(reason))
             }
-            Effect::Assign { session, assignment } => self.sessions.assign(session, assignment),
+            Effect::Assign { session, assignment } => {
+                let traceparent = self.tracer.assigned(&assignment);
+                self.sessions.assign(session, assignment, traceparent);
+            }
             Effect::AcknowledgeOutcome { session, attempt } => {
                 self.sessions.acknowledge(session, attempt)
             }
@@ -382,12 +386,26 @@ impl<S: Store> Driver<S> {
                 None => tracing::debug!(task.id = %owed.report.task, "nobody tells of its end"),
             },
             Effect::Notice(notice) => {
-                if matches!(notice, orquestrador_core::effect::Notice::OutcomeFenced { .. }) {
-                    self.meters.fenced();
-                }
+                self.measure(&notice);
                 self.lines.notice(notice);
             }
             Effect::UsersChanged { users } => self.users.replace(users),
+        }
+    }
+
+    /// What happened to tasks, for figures and traces.
+    fn measure(&mut self, notice: &orquestrador_core::effect::Notice) {
+        use orquestrador_core::effect::Notice;
+        match notice {
+            Notice::OutcomeFenced { .. } => self.meters.fenced(),
+            Notice::TaskRetried { task, failure, .. } => {
+                self.tracer.retried(*task, failure, self.clock.wall());
+            }
+            Notice::TaskFinished { task, state, failure, timeline } => {
+                self.meters.finished(timeline);
+                self.tracer.finished(*task, (*state, failure.as_ref()), timeline);
+            }
+            _ => {}
         }
     }
 

@@ -1,6 +1,8 @@
 //! What reaches the driver, from every service, through one bounded queue.
 
-use orquestrador_core::ids::{BlobRef, Epoch, Index, ProcessId, RequestId, SessionId, WorkerId};
+use orquestrador_core::ids::{
+    BlobRef, Epoch, Index, ProcessId, RequestId, SessionId, Timestamp, WorkerId,
+};
 use orquestrador_core::role::{
     self, Candidate, EntryId, Failover, Hello, Sender, Standing, Testimony, View,
 };
@@ -246,6 +248,11 @@ pub struct Figures {
     pub committed: Index,
     /// Turns whose effects wait for their commit.
     pub uncommitted: usize,
+    /// Witnesses of the newest view that this node hears.
+    pub witnesses_heard: usize,
+    pub failover: Failover,
+    /// By the clock of this node.
+    pub now: Timestamp,
 }
 
 /// What a node can say about failover.

@@ -98,7 +98,7 @@ impl Lines {
                     worker: worker.to_string(),
                 },
             ),
-            Notice::TaskFinished { task, state: TaskState::Failed, failure } => self.task_line(
+            Notice::TaskFinished { task, state: TaskState::Failed, failure, .. } => self.task_line(
                 |c| &mut c.failed,
                 || NodeMessage::TaskFailed {
                     task: task.to_string(),

@@ -41,6 +41,7 @@ use tonic::Status;
 use crate::journal::{self, Recovered};
 use crate::meters::Meters;
 use crate::output::Outputs;
+use crate::traces::Tracer;
 use crate::users::Users;
 use crate::witness::Witnesses;
 use backups::Backups;
@@ -290,6 +291,7 @@ pub struct Driver<S> {
     /// `None` where nobody is told of tasks' ends.
     webhooks: Option<Box<dyn Posts>>,
     meters: Meters,
+    tracer: Tracer,
     stalls: Stalls,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
@@ -393,6 +395,7 @@ impl<S: Store> Driver<S> {
             views,
             webhooks: None,
             meters: Meters::default(),
+            tracer: Tracer::default(),
             stalls,
             succeeds_another: false,
             warnings: turn::Warnings::default(),
@@ -410,6 +413,11 @@ impl<S: Store> Driver<S> {
     /// Counts there rather than for nobody.
     pub fn with_meters(self, meters: Meters) -> Self {
         Self { meters, ..self }
+    }
+
+    /// Tells of tasks there.
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Runs until the queue is closed or the journal fails.

@@ -124,11 +124,15 @@ impl<S: Store> Driver<S> {
                 Ok(())
             }
             Input::Figures { reply } => {
+                let Explanation { node, failover, witnesses, .. } = self.explain();
                 let figures = Figures {
-                    node: self.describe(),
+                    node,
                     machine: self.applied.machine.figures(),
                     committed: self.role.committed(),
                     uncommitted: self.pending.len(),
+                    witnesses_heard: witnesses.iter().filter(|(_, host)| host.is_some()).count(),
+                    failover,
+                    now: self.clock.wall(),
                 };
                 if reply.send(figures).is_err() {
                     tracing::trace!("nobody waits for the figures");
@@ -499,6 +503,7 @@ fn content_bytes(event: &Event) -> usize {
         | Event::TaskSkipped { .. }
         | Event::TaskRepeated { .. }
         | Event::SourcesTaken { .. }
+        | Event::TaskTraced { .. }
         | Event::TaskKeyed { .. }
         | Event::QueueChanged { .. }
         | Event::QuotaChanged { .. }

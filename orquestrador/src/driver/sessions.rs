@@ -55,13 +55,14 @@ impl Sessions {
         );
     }
 
-    pub fn assign(&mut self, id: SessionId, assignment: Assignment) {
+    /// `traceparent`: the span of the attempt; empty: none.
+    pub fn assign(&mut self, id: SessionId, assignment: Assignment, traceparent: String) {
         self.with(id, |session| {
             let assignments = &mut session.assignments.assignments;
             if assignments.is_empty() {
                 assignments.reserve(session.usual.0);
             }
-            assignments.push(convert::assignment(assignment));
+            assignments.push(convert::assignment(assignment, traceparent));
         });
     }
 

@@ -202,6 +202,7 @@ fn changes_users(event: &Event) -> bool {
         | Event::TaskSkipped { .. }
         | Event::TaskRepeated { .. }
         | Event::SourcesTaken { .. }
+        | Event::TaskTraced { .. }
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }

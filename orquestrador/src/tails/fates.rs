@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::traces;
+use common::traces::traceparent;
 use orquestrador_core::Event;
 use orquestrador_core::command::{Condition, Delivery};
 use orquestrador_core::event::Blockage;
 use orquestrador_core::ids::{ArrayId, Blob, BlobRef, TaskId, Timestamp};
 use orquestrador_core::ranges::Ranges;
+use orquestrador_core::trace::TraceContext;
 
 /// Of the tasks submitted in a tail.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub(super) struct Fates {
     blobs: BTreeMap<TaskId, Vec<BlobRef>>,
     /// Whose files they take.
     sources: BTreeMap<TaskId, Vec<TaskId>>,
+    /// To which trace they belong.
+    traces: BTreeMap<TaskId, TraceContext>,
     /// Of arrays, those that ended together.
     together: u64,
 }
@@ -111,6 +116,9 @@ impl Fates {
             Event::SourcesTaken { task, of } => {
                 self.sources.insert(*task, of.clone());
             }
+            Event::TaskTraced { task, trace } => {
+                self.traces.insert(*task, *trace);
+            }
             Event::TaskReleased { task, .. } => {
                 self.blocked.remove(&whole(*task));
             }
@@ -179,6 +187,12 @@ impl Fates {
     /// What a task or an array refers to.
     pub fn blobs_of(&self, task: TaskId) -> &[BlobRef] {
         self.blobs.get(&task).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The span that a task or an array belongs to; empty: none.
+    pub fn traceparent_of(&self, task: TaskId) -> String {
+        let span = self.traces.get(&task).copied().map(traces::of_submitter);
+        span.map(|span| traceparent(&span)).unwrap_or_default()
     }
 
     /// Of these, which it waits for, those whose files the task or array takes.

@@ -107,6 +107,7 @@ fn tasks_of(event: &Event) -> Vec<TaskId> {
         | Event::TaskSkipped { task, .. }
         | Event::TaskRepeated { task, .. }
         | Event::SourcesTaken { task, .. }
+        | Event::TaskTraced { task, .. }
         | Event::TaskKeyed { task, .. }
         | Event::OutputKept { task, .. }
         | Event::WebhookDelivered { task, .. }
@@ -163,6 +164,7 @@ fn kind(event: &Event) -> &'static str {
         Event::TaskSkipped { .. } => "TASK_SKIPPED",
         Event::TaskRepeated { .. } => "TASK_REPEATED",
         Event::SourcesTaken { .. } => "SOURCES_TAKEN",
+        Event::TaskTraced { .. } => "TASK_TRACED",
         Event::TaskKeyed { .. } => "TASK_KEYED",
         Event::KeysReleased { .. } => "KEYS_RELEASED",
         Event::OutputKept { .. } => "OUTPUT_KEPT",
@@ -281,6 +283,10 @@ fn fields(event: &Event) -> Value {
         }),
         Event::SourcesTaken { task, of } => json!({
             "task_id": text(task), "of": of.iter().map(|t| text(t)).collect::<Vec<_>>(),
+        }),
+        Event::TaskTraced { task, trace } => json!({
+            "task_id": text(task), "trace_id": format!("{:032x}", trace.trace),
+            "span_id": format!("{:016x}", trace.span), "sampled": trace.sampled,
         }),
         Event::TaskRepeated { task, by } => json!({ "task_id": text(task), "by": text(by) }),
         Event::QueueChanged { queue, settings, at } => json!({

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use orquestrador_core::effect::TaskState;
-use orquestrador_core::role::Standing;
+use orquestrador_core::role::{Failover, Standing};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
@@ -106,6 +106,15 @@ fn of_node(figures: &Figures, registry: &mut Registry) {
     gauge(registry, "view_replicas", "Orchestrators that keep the journal", replicas as u64);
     let witnesses = view.map_or(0, |view| view.witnesses.len());
     gauge(registry, "view_witnesses", "Workers that decide with them", witnesses as u64);
+    let heard = figures.witnesses_heard as u64;
+    gauge(registry, "witnesses_heard", "Those of them that this node hears", heard);
+    let is_possible = matches!(figures.failover, Failover::ByWitnesses | Failover::ByRefusedPort);
+    gauge(
+        registry,
+        "failover_possible",
+        "Whether the other orchestrator goes on if one dies now",
+        is_possible.into(),
+    );
     let is_linked = u64::from(node.peer.is_some());
     gauge(registry, "peer_linked", "Whether the other orchestrator is linked", is_linked);
     gauge(registry, "journal_last_index", "The last entry of the journal", node.last_index.0);
@@ -147,6 +156,16 @@ fn of_tasks(figures: &Figures, registry: &mut Registry) {
         .queues
         .iter()
         .map(|queue| (vec![("queue", queue.queue.0.to_string())], u64::from(queue.paused)));
+    let ages = machine.queues.iter().map(|queue| {
+        let age = queue.oldest.map_or(0, |at| figures.now.0.saturating_sub(at.0)) / 1_000;
+        (vec![("queue", queue.queue.0.to_string())], age)
+    });
+    gauges(
+        registry,
+        "queue_oldest_seconds",
+        "Since the submission of the task that has waited for a worker longest; 0: none waits",
+        ages.collect(),
+    );
     gauges(registry, "queue_paused", "Whether the queue is paused", paused.collect());
     gauge(registry, "payload_bytes", "Payload bytes of unfinished tasks", machine.active_bytes);
     gauge(registry, "result_bytes", "Bytes that finished tasks hold", machine.finished_bytes);

@@ -1,6 +1,7 @@
 //! Whatever may be recorded.
 
 use super::*;
+use orquestrador_core::trace::TraceContext;
 
 pub fn any_event() -> impl Strategy<Value = Event> {
     let task = || any::<u128>().prop_map(TaskId);
@@ -129,6 +130,11 @@ pub fn any_event() -> impl Strategy<Value = Event> {
         (task(), task()).prop_map(|(task, by)| Event::TaskRepeated { task, by }),
         (task(), proptest::collection::vec(task(), 0..4))
             .prop_map(|(task, of)| Event::SourcesTaken { task, of }),
+        (task(), 1..u128::MAX, 1..u64::MAX, any::<bool>()).prop_map(
+            |(task, trace, span, sampled)| {
+                Event::TaskTraced { task, trace: TraceContext { trace, span, sampled } }
+            }
+        ),
         (task(), proptest::collection::vec(task(), 0..4), any::<bool>(), any::<bool>(), at())
             .prop_map(|(task, after, any_end, has_failed, at)| {
                 let condition = if any_end { Condition::Finished } else { Condition::Succeeded };

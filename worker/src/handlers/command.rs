@@ -24,6 +24,7 @@ use common::blobs::{InputFrom, StagedFile};
 use common::console::Console;
 use common::messages::worker::WorkerMessage;
 use common::supervisor::VARIABLES as SUPERVISOR;
+use common::traces;
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -340,6 +341,7 @@ fn spawn(
     .envs(schedule_variables(context))
     .env("MUTIRAO_ATTEMPT", context.attempt.to_string())
     .env("MUTIRAO_EPOCH", context.epoch.to_string())
+    .envs(context.trace.as_ref().map(|span| ("TRACEPARENT", traces::traceparent(span))))
     .env("MUTIRAO_WORKER_ID", context.worker_id.as_ref())
     .env(RUN_ID, run.to_string())
     // Not for the submitter's program, wherever the worker has it from.

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::console::Console;
+use common::traces::SpanContext;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +69,8 @@ pub struct Context {
     pub live: Live,
     /// Of a task that a schedule made.
     pub scheduled: Option<Box<Scheduled>>,
+    /// The span of this work, of a task that is traced: what it starts in turn belongs to it.
+    pub trace: Option<SpanContext>,
     /// What the attempt takes and makes.
     pub files: Files,
     /// Fires when the attempt is to stop.

@@ -23,7 +23,7 @@ pub async fn run(global: &Global) -> Result<u8, Failure> {
         None => ask_token(&ClientMessage::AskToken.text(global.lang))?,
     };
     let (Some(user), Some(token)) = (user, token) else { return Err(Failure::NoCredentials) };
-    let client = connect(global, credentials::new(&user, &token)?)?;
+    let client = connect(global, credentials::new(&user, &token)?, None)?;
     check_credentials(&client).await?;
     let orchestrators = global.orchestrators.iter().map(ToString::to_string).collect();
     let tls = global.tls.absolute().map_err(Failure::io("--tls-ca"))?;

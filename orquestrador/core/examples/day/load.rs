@@ -105,6 +105,7 @@ impl Load {
             after: None,
             key: None,
             blobs: vec![],
+            trace: None,
         }
     }
 

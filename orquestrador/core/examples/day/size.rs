@@ -75,6 +75,7 @@ pub fn of(event: &Event) -> Option<u64> {
         | Event::TaskSkipped { .. }
         | Event::TaskRepeated { .. }
         | Event::SourcesTaken { .. }
+        | Event::TaskTraced { .. }
         | Event::TaskKeyed { .. }
         | Event::KeysReleased { .. }
         | Event::OutputKept { .. }

@@ -104,6 +104,7 @@ impl Tally {
             | Event::TaskSkipped { .. }
             | Event::TaskRepeated { .. }
             | Event::SourcesTaken { .. }
+            | Event::TaskTraced { .. }
             | Event::TaskKeyed { .. }
             | Event::KeysReleased { .. }
             | Event::OutputKept { .. }

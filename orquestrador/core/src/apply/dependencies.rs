@@ -101,7 +101,7 @@ impl State {
 
     /// A task, which has a record, ended: tell those that wait for it, or for its array.
     pub(super) fn note_end(&mut self, id: TaskId) {
-        if self.dependents.is_empty() && self.sources.is_empty() {
+        if self.dependents.is_empty() && self.sources.is_empty() && self.traces.is_empty() {
             return;
         }
         self.settle(id);
@@ -120,6 +120,7 @@ impl State {
         }
         if self.fate(TaskId(id.0)) != Some(Fate::Open) {
             self.take_no_more(TaskId(id.0));
+            self.trace_no_more(TaskId(id.0));
         }
     }
 
@@ -130,6 +131,7 @@ impl State {
             Some(fate) => fate == Fate::Succeeded,
         };
         self.take_no_more(id);
+        self.trace_no_more(id);
         for slot in self.dependents.take(id) {
             let counted = self.count_out(slot);
             let seq = self.tasks[slot].seq;

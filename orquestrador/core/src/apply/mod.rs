@@ -15,6 +15,7 @@ mod keys;
 mod output;
 mod schedules;
 mod sources;
+mod traces;
 mod users;
 mod webhooks;
 mod workers;
@@ -121,6 +122,7 @@ impl State {
                 self.task_skipped(*task, (*because, after), *at)
             }
             Event::SourcesTaken { task, of } => self.sources_taken(*task, of),
+            Event::TaskTraced { task, trace } => self.task_traced(*task, *trace),
             Event::TaskRepeated { task, by } => self.task_repeated(*task, *by),
             Event::TaskKeyed { task, owner, key, fingerprint, until } => self.task_keyed(Key {
                 owner: owner.clone(),

@@ -6,18 +6,20 @@ use crate::state::{State, sources};
 
 impl State {
     pub(super) fn sources_taken(&mut self, task: TaskId, of: &[TaskId]) -> Applied {
-        let is_known = self
-            .tasks
-            .find(task)
-            .is_some_and(|slot| self.tasks[slot].finished().is_none())
-            || self.arrays.find(ArrayId(task.0)).is_some_and(|slot| self.arrays[slot].is_open());
-        if !is_known {
+        if !self.is_open(task) {
             return Err("there is no such task, or array, that is not finished");
         }
         for source in self.sources.insert(task, of) {
             self.digest = self.digest.wrapping_add(sources::hash(task, source));
         }
         Ok(())
+    }
+
+    /// A task that is not finished, or an array with such.
+    pub(super) fn is_open(&self, id: TaskId) -> bool {
+        let task = self.tasks.find(id);
+        task.is_some_and(|slot| self.tasks[slot].finished().is_none())
+            || self.arrays.find(ArrayId(id.0)).is_some_and(|slot| self.arrays[slot].is_open())
     }
 
     /// The task, or the array, has ended.

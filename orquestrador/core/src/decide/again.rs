@@ -38,6 +38,7 @@ impl Machine {
             after: self.again_after(task, after, sources)?,
             key: None,
             blobs: self.blobs_of(task),
+            trace: None,
         };
         self.check_again(now, &owner, Part::from(&again))?;
         self.accept(now, &owner, again, step);
@@ -85,6 +86,7 @@ impl Machine {
             start: Start::Now,
             after: self.again_after(of, after, sources)?,
             blobs: self.blobs_of(last),
+            trace: None,
         };
         let again = NewWork::Array(again);
         self.check_again(now, owner, Part::from(&again))?;

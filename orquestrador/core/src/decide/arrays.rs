@@ -44,8 +44,8 @@ impl Machine {
         new: NewArray,
         step: &mut Step,
     ) {
-        let NewArray { id, handler, payload, terms, first, count, without, start, after, blobs } =
-            new;
+        let NewArray { id, handler, payload, terms, first, count, without, .. } = new;
+        let NewArray { start, after, blobs, trace, .. } = new;
         let owner = owner.clone();
         self.record(
             Event::ArraySubmitted {
@@ -67,6 +67,9 @@ impl Machine {
         }
         if !blobs.is_empty() {
             self.record(Event::BlobsReferred { task: TaskId(id.0), blobs }, step);
+        }
+        if let Some(trace) = trace {
+            self.record(Event::TaskTraced { task: TaskId(id.0), trace }, step);
         }
         self.office.refresh_class(&self.state, self.state.arrays[slot].class);
         step.effects.push(Effect::Notice(Notice::ArraySubmitted { array: id, owner, count }));

@@ -8,7 +8,7 @@ use crate::machine::{Machine, Step};
 use crate::mutation::Mutation;
 use crate::state::kept::Kept;
 use crate::state::slab::Slot;
-use crate::state::tasks::Task;
+use crate::state::tasks::{Body, Task};
 use crate::state::workers::Worker;
 
 impl Machine {
@@ -53,6 +53,7 @@ impl Machine {
     /// Sends what the worker needs to run the present attempt.
     pub(super) fn deliver(&self, slot: Slot<Task>, session: SessionId, step: &mut Step) {
         let task = &self.state.tasks[slot];
+        let Body::Running { worker, started_at, .. } = task.body else { return };
         let assignment = Assignment {
             attempt: self.present_attempt(slot),
             handler: self.state.handler_of(task.class).name.clone(),
@@ -62,6 +63,9 @@ impl Machine {
             schedule: self.state.terms_of(task.class).schedule.clone(),
             origin: self.state.terms_of(task.class).origin_of(task.id()),
             timeout_ms: self.state.terms_of(task.class).times.attempt_ms,
+            trace: self.state.trace_of(task.id()),
+            worker: self.state.workers[worker].id.clone(),
+            assigned_at: started_at,
         };
         step.effects.push(Effect::Assign { session, assignment });
     }

@@ -1,13 +1,14 @@
 //! Ending a task before its work is done. The outcome is decided at once; the slot of a running attempt
 //! stays taken until its worker says that nothing runs any more.
 
-use crate::effect::{Answer, Effect, Notice, TaskSnapshot, TaskState};
+use crate::effect::{Answer, Effect, TaskSnapshot, TaskState};
 use crate::event::Event;
 use crate::ids::{SessionId, TaskId, Timestamp, UserName};
 use crate::machine::{Machine, Step};
 use crate::rejection::Rejection;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Task};
+use crate::trace::TraceContext;
 
 impl Machine {
     pub(super) fn cancel(
@@ -53,15 +54,15 @@ impl Machine {
         if !self.state.arrays[array].waits(place) {
             return Ok(Err(self.snapshot_without_record((array, place))));
         }
+        let trace = self.state.trace_of(id);
         self.record(Event::TaskCancelled { task: id, at: now }, step);
         let slot = self.state.tasks.find(id).ok_or_else(not_found)?;
-        self.tell_cancelled(id, slot, step);
+        self.tell_cancelled(slot, trace, step);
         Ok(Ok(slot))
     }
 
-    fn tell_cancelled(&self, task: TaskId, slot: Slot<Task>, step: &mut Step) {
-        let state = TaskState::Cancelled;
-        step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure: None }));
+    fn tell_cancelled(&self, slot: Slot<Task>, trace: Option<TraceContext>, step: &mut Step) {
+        self.tell_finish(slot, (trace, None), step);
         self.tell_change(slot, step);
     }
 
@@ -87,11 +88,12 @@ impl Machine {
         let attempt = self.present_attempt(slot);
         let class = self.state.tasks[slot].class;
         let session = self.session_of_runner(slot);
+        let trace = self.state.trace_of(attempt.task);
         self.record(Event::TaskCancelled { task: attempt.task, at: now }, step);
         self.office.refresh_class(&self.state, class);
         if let Some(session) = session {
             step.effects.push(Effect::CancelAttempt { session, attempt });
         }
-        self.tell_cancelled(attempt.task, slot, step);
+        self.tell_cancelled(slot, trace, step);
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::After;
-use crate::effect::{Effect, Notice, TaskState};
 use crate::event::{ArrayFailure, Event};
 use crate::ids::{ArrayId, TaskId, Timestamp, UserName};
 use crate::limits::Limits;
@@ -105,11 +104,10 @@ impl Machine {
                 let wait = self.state.tasks[slot].wait();
                 let others = wait.into_iter().flat_map(|wait| wait.open.union(&wait.failed_too));
                 let after = [because].into_iter().chain(others.copied()).collect();
+                let trace = self.state.trace_of(id);
                 self.record(Event::TaskSkipped { task: id, because, after, at: now }, step);
                 let failure = self.state.tasks[slot].failure().cloned();
-                let state = TaskState::Failed;
-                let finished = Notice::TaskFinished { task: id, state, failure };
-                step.effects.push(Effect::Notice(finished));
+                self.tell_finish(slot, (trace, failure), step);
             }
         }
         self.tell_change(slot, step);

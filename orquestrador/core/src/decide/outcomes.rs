@@ -3,7 +3,7 @@
 
 use super::workers::QUARANTINED;
 use crate::command::{AttemptRef, Failure, Outcome, ReportedOutcome};
-use crate::effect::{Effect, Notice, TaskState};
+use crate::effect::{Effect, Notice};
 use crate::event::Event;
 use crate::ids::{Blob, BlobRef, SessionId, Timestamp};
 use crate::limits::MAX_WAITING_MESSAGE;
@@ -94,21 +94,21 @@ impl Machine {
             Outcome::Failed(failure) if failure.output.is_empty() => None,
             Outcome::Failed(failure) => Some(failure.output.clone()),
         };
-        let (event, state, failure) = match outcome {
+        let trace = self.state.trace_of(task);
+        let (event, failure) = match outcome {
             Outcome::Succeeded { result } => {
-                let event = Event::TaskSucceeded { task, attempt, result, at: now };
-                (event, TaskState::Succeeded, None)
+                (Event::TaskSucceeded { task, attempt, result, at: now }, None)
             }
             Outcome::Failed(failure) => {
                 let told = Some(failure.clone());
-                (Event::TaskFailed { task, attempt, failure, at: now }, TaskState::Failed, told)
+                (Event::TaskFailed { task, attempt, failure, at: now }, told)
             }
         };
         self.record(event, step);
         if !blobs.is_empty() {
             self.record(Event::BlobsReferred { task, blobs }, step);
         }
-        step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
+        self.tell_finish(slot, (trace, failure), step);
         self.tell_change_with(slot, output, step);
     }
 

@@ -224,6 +224,7 @@ pub(super) fn task_from((_, name): &ScheduleKey, entry: &Entry, id: TaskId) -> N
         after: None,
         key: None,
         blobs: Vec::new(),
+        trace: None,
     }
 }
 

@@ -135,7 +135,7 @@ impl Machine {
         task: NewTask,
         step: &mut Step,
     ) -> Option<Slot<Class>> {
-        let NewTask { id, handler, payload, terms, start, after, key, blobs } = task;
+        let NewTask { id, handler, payload, terms, start, after, key, blobs, trace } = task;
         let owner = owner.clone();
         self.record(
             Event::TaskSubmitted {
@@ -151,6 +151,9 @@ impl Machine {
         self.hold_back(now, id, (start, after), step);
         if !blobs.is_empty() {
             self.record(Event::BlobsReferred { task: id, blobs }, step);
+        }
+        if let Some(trace) = trace {
+            self.record(Event::TaskTraced { task: id, trace }, step);
         }
         if let Some(key) = key {
             self.hold_key(now, (owner.clone(), id), *key, step);
@@ -391,8 +394,8 @@ fn is_repeated_within<'a>(
         None => Ok(false),
         Some(before) => {
             let (start, after, key) = (before.start, before.after.clone(), before.key.clone());
-            let blobs = before.blobs.clone();
-            match (NewTask { start, after, key, blobs, ..task.clone() }) == *before {
+            let (blobs, trace) = (before.blobs.clone(), before.trace);
+            match (NewTask { start, after, key, blobs, trace, ..task.clone() }) == *before {
                 true => Ok(true),
                 false => Err(Rejection::TaskIdConflict { task: task.id }),
             }

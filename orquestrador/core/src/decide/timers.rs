@@ -1,6 +1,6 @@
 //! What follows from time alone.
 
-use crate::effect::{Effect, Notice, TaskState};
+use crate::effect::Effect;
 use crate::event::{ArrayFailure, Event, LossCause};
 use crate::ids::Timestamp;
 use crate::machine::{Machine, Step};
@@ -60,6 +60,7 @@ impl Machine {
         let class = self.state.tasks[slot].class;
         let session = self.session_of_runner(slot);
         let task = attempt.task;
+        let trace = self.state.trace_of(task);
         self.fail_behind(now, slot, ArrayFailure::Expired(expiry), step);
         self.record(Event::TaskExpired { task, expiry, at: now }, step);
         self.office.refresh_class(&self.state, class);
@@ -67,8 +68,7 @@ impl Machine {
             step.effects.push(Effect::CancelAttempt { session, attempt });
         }
         let failure = self.state.tasks[slot].failure().cloned();
-        let state = TaskState::Failed;
-        step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
+        self.tell_finish(slot, (trace, failure), step);
         self.tell_change(slot, step);
     }
 

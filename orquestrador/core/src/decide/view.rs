@@ -1,12 +1,15 @@
 //! How tasks and workers look from outside.
 
-use crate::command::{AttemptRef, Delivery};
-use crate::effect::{Effect, Overview, PendingReason, TaskSnapshot, WaitSnapshot, WorkerSnapshot};
+use crate::command::{AttemptRef, Delivery, Failure};
+use crate::effect::{
+    Effect, Notice, Overview, PendingReason, TaskSnapshot, Timeline, WaitSnapshot, WorkerSnapshot,
+};
 use crate::ids::{Blob, Timestamp};
 use crate::machine::{Machine, Step};
 use crate::state::classes::Class;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, End, Task};
+use crate::trace::TraceContext;
 
 /// Of what a task waits for, so many are named.
 const MAX_NAMED: usize = 20;
@@ -99,6 +102,30 @@ impl Machine {
     /// The result, or what a failed attempt had produced.
     pub(super) fn output(&self, slot: Slot<Task>) -> Option<Blob> {
         self.state.tasks[slot].finished().and_then(|finished| finished.end.output())
+    }
+
+    /// It has just finished. `trace`: to which it belonged until then.
+    pub(super) fn tell_finish(
+        &self,
+        slot: Slot<Task>,
+        (trace, failure): (Option<TraceContext>, Option<Failure>),
+        step: &mut Step,
+    ) {
+        let record = &self.state.tasks[slot];
+        let Some(finished) = record.finished() else { return };
+        let timeline = Timeline {
+            handler: self.state.handler_of(record.class).name.clone(),
+            queue: self.state.terms_of(record.class).queue.clone(),
+            attempt: record.attempt,
+            submitted_at: record.submitted_at,
+            started_at: finished.started_at,
+            worker: finished.worker.clone(),
+            finished_at: finished.finished_at,
+            trace,
+        };
+        let (task, state) = (record.id(), record.state());
+        let notice = Notice::TaskFinished { task, state, failure, timeline };
+        step.effects.push(Effect::Notice(notice));
     }
 
     pub(super) fn tell_change(&self, slot: Slot<Task>, step: &mut Step) {

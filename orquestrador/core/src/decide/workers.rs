@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::command::{AttemptRef, ConnectWorker, Delivery, Failure};
-use crate::effect::{CloseReason, Effect, Notice, TaskState};
+use crate::effect::{CloseReason, Effect, Notice};
 use crate::event::{Event, LossCause};
 use crate::ids::{Blob, SessionId, TaskId, Timestamp};
 use crate::machine::{Machine, Step};
@@ -246,11 +246,11 @@ impl Machine {
         let AttemptRef { task, attempt } = self.present_attempt(slot);
         let once = self.delivery_of(slot) == Delivery::AtMostOnce;
         let lost = self.state.tasks[slot].lost_attempts();
+        let trace = self.state.trace_of(task);
         if once && !self.lacks(Mutation::AlwaysRequeued) {
             // It may have begun: nobody is left who could say that it has not.
             self.record(Event::TaskLost { task, attempt, cause, at: now }, step);
-            let (state, failure) = (TaskState::Lost, None);
-            step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure }));
+            self.tell_finish(slot, (trace, None), step);
         } else if lost < self.office.max_lost(&self.state, &self.state.tasks[slot]) {
             let class = self.state.tasks[slot].class;
             self.record(Event::TaskRequeued { task, attempt, at: now }, step);
@@ -263,8 +263,7 @@ impl Machine {
             };
             let told = Some(failure.clone());
             self.record(Event::TaskFailed { task, attempt, failure, at: now }, step);
-            let state = TaskState::Failed;
-            step.effects.push(Effect::Notice(Notice::TaskFinished { task, state, failure: told }));
+            self.tell_finish(slot, (trace, told), step);
         }
         self.tell_change(slot, step);
     }

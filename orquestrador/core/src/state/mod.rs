@@ -29,6 +29,7 @@ use crate::digest::{self, ArrayParts, TaskParts};
 use crate::effect::{TaskState, UserRecord};
 use crate::ids::{ArrayId, Attempt, HandlerName, TaskId, Timestamp, UserName};
 use crate::terms::{Expiry, Terms, TimeLimits};
+use crate::trace::TraceContext;
 use arrays::{Array, Arrays};
 use blobs::Blobs;
 use classes::{Class, Classes};
@@ -67,6 +68,8 @@ pub struct State {
     pub schedules: Schedules,
     pub blobs: Blobs,
     pub sources: Sources,
+    /// Of tasks and arrays that are not finished, those that belong to one.
+    pub traces: BTreeMap<TaskId, TraceContext>,
     pub webhooks: Webhooks,
     /// Finished tasks that hold no slot, in the order in which retention forgets them.
     pub retained: BTreeMap<FinishOrder, Slot<Task>>,
@@ -245,6 +248,8 @@ impl State {
             .sources
             .iter()
             .flat_map(|(task, of)| of.iter().map(move |source| sources::hash(task, *source)));
-        all.chain(references).chain(owed).chain(taken).fold(0, u128::wrapping_add)
+        let traces = self.traces.iter().map(|(task, trace)| digest::trace(*task, *trace));
+        let all = all.chain(references).chain(owed).chain(taken).chain(traces);
+        all.fold(0, u128::wrapping_add)
     }
 }

@@ -345,6 +345,7 @@ impl Ledger {
             Event::ScheduleSet { .. }
             | Event::ScheduleFired { .. }
             | Event::SourcesTaken { .. }
+            | Event::TaskTraced { .. }
             | Event::ScheduleRemoved { .. } => {}
             Event::TaskRestored(_)
             | Event::ArrayRestored(_)

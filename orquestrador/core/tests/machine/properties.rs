@@ -10,6 +10,7 @@ use orquestrador_core::ids::{
 };
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
+use orquestrador_core::trace::TraceContext;
 use orquestrador_core::{Command, Effect, Limits, Step, invariants};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -142,8 +143,8 @@ fn command() -> impl Strategy<Value = Command> {
 fn new_task() -> impl Strategy<Value = NewTask> {
     let after = proptest::option::weighted(0.3, after());
     let key = proptest::option::weighted(0.5, key());
-    let task = (id(), handler(), 0..2u8, terms(), start(), after, key, blobs());
-    task.prop_map(|(id, handler, payload, terms, start, after, key, blobs)| NewTask {
+    let task = (id(), handler(), 0..2u8, terms(), start(), after, key, blobs(), trace());
+    task.prop_map(|(id, handler, payload, terms, start, after, key, blobs, trace)| NewTask {
         id,
         handler,
         payload: vec![payload; 3].into(),
@@ -152,7 +153,15 @@ fn new_task() -> impl Strategy<Value = NewTask> {
         after: after.map(Box::new),
         key: key.map(Box::new),
         blobs,
+        trace,
     })
+}
+
+/// One that is submitted again may be another's by then.
+fn trace() -> impl Strategy<Value = Option<TraceContext>> {
+    let trace = (1..3u128, any::<bool>());
+    let trace = trace.prop_map(|(trace, sampled)| TraceContext { trace, span: 1, sampled });
+    proptest::option::weighted(0.4, trace)
 }
 
 fn submission() -> impl Strategy<Value = Command> {
@@ -176,8 +185,10 @@ fn array_submission() -> impl Strategy<Value = Command> {
 fn new_array() -> impl Strategy<Value = NewArray> {
     let numbers = (0..2u32, 1..9u32, 0..18u32);
     let after = proptest::option::weighted(0.4, after());
-    let array = (0..3u128, handler(), 0..2u8, terms(), numbers, start(), after, blobs());
-    array.prop_map(|(n, handler, payload, terms, (first, count, from), start, after, blobs)| {
+    let (content, more) = ((handler(), 0..2u8, terms()), (blobs(), trace()));
+    let array = (0..3u128, content, numbers, start(), after, more);
+    array.prop_map(|(n, content, (first, count, from), start, after, (blobs, trace))| {
+        let (handler, payload, terms) = content;
         NewArray {
             id: array_id(n),
             handler,
@@ -190,6 +201,7 @@ fn new_array() -> impl Strategy<Value = NewArray> {
             start: if after.is_some() { Start::Now } else { start },
             after: after.map(Box::new),
             blobs,
+            trace,
         }
     })
 }

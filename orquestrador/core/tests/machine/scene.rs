@@ -128,6 +128,7 @@ pub fn task(id: u128, handler: &str, payload: &str) -> NewTask {
         after: None,
         key: None,
         blobs: vec![],
+        trace: None,
     }
 }
 
@@ -156,6 +157,7 @@ pub fn submit_array(n: u128, numbers: std::ops::Range<u32>) -> Command {
         start: Start::Now,
         after: None,
         blobs: vec![],
+        trace: None,
     };
     Command::SubmitArray {
         request: REQUEST,

@@ -129,10 +129,23 @@ impl Violations {
         let blobs = blob_refs(&spec.blobs)
             .map_err(|why| self.add(format!("{}.blobs", path()), why))
             .unwrap_or_default();
+        let trace = self.trace(path, &spec.traceparent);
         let (id, terms) = id.zip(terms).filter(|_| self.0.len() == before)?;
         let (handler, without) = (HandlerName::from(handler.as_str()), Vec::new());
         let payload = Content::Inline(payload).into_kept();
-        Some(NewArray { id, handler, payload, terms, first, count, without, start, after, blobs })
+        Some(NewArray {
+            id,
+            handler,
+            payload,
+            terms,
+            first,
+            count,
+            without,
+            start,
+            after,
+            blobs,
+            trace,
+        })
     }
 }
 

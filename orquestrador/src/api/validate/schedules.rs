@@ -70,6 +70,8 @@ impl Violations {
             ("payload_blob", task.payload_blob.is_some()),
             // Nothing would keep them from one firing to the next.
             ("blobs", !task.blobs.is_empty()),
+            // Each is made later, by itself.
+            ("traceparent", !task.traceparent.is_empty()),
         ] {
             if is_given {
                 self.add(format!("spec.task.{field}"), "is not for the tasks of a schedule");

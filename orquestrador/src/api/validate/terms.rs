@@ -8,8 +8,9 @@ use orquestrador_core::command::{After, Condition, Delivery, Start, UniqueKey};
 use orquestrador_core::ids::{QueueName, Timestamp, WebhookUrl};
 use orquestrador_core::needs::Needs;
 use orquestrador_core::terms::{RetryPolicy, Terms, TimeLimits};
+use orquestrador_core::trace::TraceContext;
 
-use crate::webhooks;
+use crate::{traces, webhooks};
 
 use super::{MAX_NAME, MAX_SLOTS, MAX_TASKS, Violations, name_violation, parse_id};
 
@@ -126,6 +127,18 @@ impl Violations {
             self.add(format!("{}.unique.window_ms", path()), why);
         }
         Some(Box::new(UniqueKey { name: key.as_str().into(), window_ms }))
+    }
+
+    pub(super) fn trace(&mut self, path: &impl Fn() -> String, text: &str) -> Option<TraceContext> {
+        if text.is_empty() {
+            return None;
+        }
+        let trace = common::traces::parse(text).map(|given| traces::kept(&given));
+        if trace.is_none() {
+            let why = "is no `traceparent` of W3C Trace Context";
+            self.add(format!("{}.traceparent", path()), why);
+        }
+        trace
     }
 
     /// What tasks and arrays have in common.

@@ -8,6 +8,7 @@ use orquestrador_core::event::Blockage;
 use orquestrador_core::ids::{Attempt, BlobId, BlobRef, KeyName, TaskId, Timestamp, UserName};
 use orquestrador_core::quota::Quota;
 use orquestrador_core::settings::QueueSettings;
+use orquestrador_core::trace::TraceContext;
 
 use super::terms::{
     is_at_most_once, label_to_proto, resource_to_proto, retry_to_proto, terms, terms_to_proto,
@@ -177,6 +178,12 @@ fn to_kind(event: &Event) -> Kind {
         Event::SourcesTaken { task, of } => Kind::SourcesTaken(proto::SourcesTaken {
             task_id: id(*task),
             of: of.iter().map(|source| id(*source)).collect(),
+        }),
+        Event::TaskTraced { task, trace } => Kind::TaskTraced(proto::TaskTraced {
+            task_id: id(*task),
+            trace_id: trace.trace.to_be_bytes().to_vec(),
+            span_id: trace.span.to_be_bytes().to_vec(),
+            sampled: trace.sampled,
         }),
         Event::TaskRepeated { task, by } => {
             Kind::TaskRepeated(proto::TaskRepeated { task_id: id(*task), by: id(*by) })
@@ -415,6 +422,16 @@ fn from_kind(kind: Kind) -> Result<Event, CodecError> {
             task: task(&e.task_id)?,
             of: e.of.iter().map(|id| task(id)).collect::<Result<_, _>>()?,
         },
+        Kind::TaskTraced(e) => {
+            let trace = e.trace_id.try_into().map_err(|_| CodecError::Length("trace_id"))?;
+            let span = e.span_id.try_into().map_err(|_| CodecError::Length("span_id"))?;
+            let trace = TraceContext {
+                trace: u128::from_be_bytes(trace),
+                span: u64::from_be_bytes(span),
+                sampled: e.sampled,
+            };
+            Event::TaskTraced { task: task(&e.task_id)?, trace }
+        }
         Kind::TaskRepeated(e) => Event::TaskRepeated { task: task(&e.task_id)?, by: task(&e.by)? },
         Kind::TaskKeyed(e) => Event::TaskKeyed {
             task: task(&e.task_id)?,

@@ -98,7 +98,7 @@ impl Menu {
                 None => ask_for_token(&mut lines, lang)?,
             };
             let client = match credentials::new(&user, &token) {
-                Ok(credentials) => connect(global, credentials)?,
+                Ok(credentials) => connect(global, credentials, None)?,
                 Err(failure) => {
                     output::print(&format!("{}\n", failure.text(lang).unwrap_or_default()))?;
                     continue;

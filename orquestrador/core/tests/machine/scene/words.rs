@@ -58,6 +58,9 @@ fn event(event: &Event) -> String {
             let of: Vec<_> = of.iter().map(|task| shown(*task)).collect();
             format!("{} takes of {}", shown(*task), of.join(" "))
         }
+        Event::TaskTraced { task, trace } => {
+            format!("{} is traced by {:x}", shown(*task), trace.span)
+        }
         Event::TaskRepeated { task, by } => format!("repeated {} by {}", shown(*task), shown(*by)),
         Event::TaskKeyed { task, owner, key, until, .. } => {
             format!("keyed {} of {owner} {key} until {}", shown(*task), until.0)
