@@ -70,7 +70,6 @@ fn outcomes(effects: &[Effect]) -> Vec<Command> {
                 attempt: assignment.attempt,
                 outcome: Outcome::Succeeded { result: assignment.payload.clone() },
                 blobs: vec![],
-                trace: None,
             });
             Command::ReportOutcomes { session, outcomes: outcomes.collect() }
         })

@@ -380,6 +380,7 @@ async fn bad_requests_name_their_fields() {
         payload_blob: None,
         webhook: String::new(),
         blobs: vec![proto::BlobRef { id: vec![1], bytes: 1 }],
+        traceparent: "00-1-2-01".into(),
     };
     let status = tasks.submit_task(demo(submission(bad))).await.expect_err("is refused");
     assert_eq!(code(&status), ErrorCode::InvalidArgument);
@@ -403,6 +404,7 @@ async fn bad_requests_name_their_fields() {
         "task.unique.key",
         "task.unique.window_ms",
         "task.blobs",
+        "task.traceparent",
     ] {
         assert!(status.message().contains(field), "{status}");
     }

@@ -65,7 +65,6 @@ fn report(worker: u64, step: &Step) -> Command {
         attempt: assignment.attempt,
         outcome: Outcome::Succeeded { result: assignment.payload.clone() },
         blobs: vec![],
-        trace: None,
     });
     Command::ReportOutcomes { session, outcomes: outcomes.collect() }
 }

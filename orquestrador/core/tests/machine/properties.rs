@@ -500,6 +500,7 @@ proptest! {
                     after: None,
                     key: None,
                     blobs: vec![],
+                    trace: None,
                 }
             });
             let tasks = tasks.collect();
