@@ -221,7 +221,7 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         console.warn(&message);
     }
     let (node, ended) = start(&config, console, journal, recovered).await?;
-    let mut serving = serve::start(&node, listener)?;
+    let mut serving = serve::start(&node, listener, console)?;
     let supervisor = Supervisor::of_this_process();
     tokio::spawn(supervised::report(supervisor, node.driver.clone(), config.lang));
     let ended = tokio::select! {

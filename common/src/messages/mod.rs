@@ -33,6 +33,7 @@ pub mod node_backup;
 pub mod node_blobs;
 pub mod node_help;
 pub mod node_journal;
+pub mod node_peer;
 pub mod node_webhooks;
 pub mod operator;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::console::Console;
 use common::endpoint::{MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
 use common::proto::blob_service_server::BlobServiceServer;
 use common::proto::cluster_service_server::ClusterServiceServer;
@@ -46,6 +47,7 @@ type Workers = WorkerServiceServer<dispatch::Service>;
 pub fn start(
     node: &Node,
     listener: TcpListener,
+    console: Console,
 ) -> Result<JoinHandle<Result<(), super::Error>>, super::Error> {
     let (driver, users) = (node.driver.clone(), node.users.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -97,9 +99,15 @@ pub fn start(
     routes.add_service(WitnessServiceServer::new(witness(node)));
     let (journal, end) = (node.journal.clone(), node.end.clone());
     routes.add_service(
-        SynchronizationServiceServer::new(replication::service::Service { driver, journal, end })
-            .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
+        SynchronizationServiceServer::new(replication::service::Service {
+            driver,
+            journal,
+            end,
+            console,
+            told: Arc::default(),
+        })
+        .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
     );
     let pages = web::State {
         driver: node.driver.clone(),

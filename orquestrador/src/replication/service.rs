@@ -1,12 +1,16 @@
 //! The link that the other node dials.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use common::console::Console;
 use common::error_code::ErrorCode;
 use common::grpc_status;
+use common::messages::node_peer::PeerMessage;
 use common::proto::peer_message::Message as Wire;
 use common::proto::synchronization_service_server::SynchronizationService;
-use common::proto::{PeerMessage, SnapshotChunk};
+use common::proto::{PeerMessage as WireMessage, SnapshotChunk};
 use orquestrador_core::role::Sender;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -24,9 +28,29 @@ pub struct Service {
     pub driver: DriverHandle,
     pub journal: Journal,
     pub end: End,
+    pub console: Console,
+    /// When it was last told that the other one's messages cannot be read.
+    pub told: Arc<Mutex<Option<Instant>>>,
 }
 
-type Greeting = Pin<Box<dyn Stream<Item = Result<PeerMessage, Status>> + Send>>;
+/// It dials again at once, and would be told of for ever.
+const REPEAT_WARNING: Duration = Duration::from_secs(60);
+
+impl Service {
+    /// What to do with messages that cannot be read, once in a while.
+    fn tell_unreadable(&self) -> impl Fn(&convert::Error) + Send + Sync + 'static {
+        let (console, told) = (self.console, Arc::clone(&self.told));
+        move |error| {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.is_none_or(|last| last.elapsed() >= REPEAT_WARNING) {
+                *told = Some(Instant::now());
+                console.warn(&PeerMessage::Unreadable { detail: error.to_string() });
+            }
+        }
+    }
+}
+
+type Greeting = Pin<Box<dyn Stream<Item = Result<WireMessage, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl SynchronizationService for Service {
@@ -34,7 +58,7 @@ impl SynchronizationService for Service {
 
     async fn link(
         &self,
-        request: Request<Streaming<PeerMessage>>,
+        request: Request<Streaming<WireMessage>>,
     ) -> Result<Response<Greeting>, Status> {
         let incoming = request.into_inner();
         let greeting = self.driver.ask(|reply| Input::Greet { reply }).await?;
@@ -43,8 +67,9 @@ impl SynchronizationService for Service {
             .try_send(Ok(greeting))
             .map_err(|_| grpc_status::status(ErrorCode::Internal, "failed to greet"))?;
         let (driver, journal, end) = (self.driver.clone(), self.journal.clone(), self.end.clone());
+        let tell = self.tell_unreadable();
         tokio::spawn(async move {
-            if let Err(status) = receive(incoming, &driver, journal, &end).await {
+            if let Err(status) = receive(incoming, &driver, journal, (&end, &tell)).await {
                 tracing::debug!(%status, "the link from the other node ended");
                 // Whoever dialled learns why; if it is gone, nobody needs to.
                 drop(outgoing.send(Err(status)).await);
@@ -55,10 +80,10 @@ impl SynchronizationService for Service {
 }
 
 async fn receive(
-    mut incoming: Streaming<PeerMessage>,
+    mut incoming: Streaming<WireMessage>,
     driver: &DriverHandle,
     journal: Journal,
-    end: &End,
+    (end, tell): (&End, &(impl Fn(&convert::Error) + Sync)),
 ) -> Result<(), Status> {
     let mut learning = None;
     while let Some(message) = incoming.next().await {
@@ -78,6 +103,7 @@ async fn receive(
             continue;
         }
         let read = convert::read(message).map_err(|error| {
+            tell(&error);
             grpc_status::status(
                 ErrorCode::InvalidArgument,
                 format!("failed to read the message: {error}"),
@@ -90,7 +116,7 @@ async fn receive(
     Ok(())
 }
 
-fn sender(message: &PeerMessage) -> Result<Sender, Status> {
+fn sender(message: &WireMessage) -> Result<Sender, Status> {
     let read = convert::sender(message);
     let (from, _) =
         read.map_err(|error| grpc_status::status(ErrorCode::InvalidArgument, error.to_string()))?;
@@ -99,7 +125,7 @@ fn sender(message: &PeerMessage) -> Result<Sender, Status> {
 
 async fn receive_chunk(
     learning: &mut Option<SnapshotReceiver>,
-    envelope: &PeerMessage,
+    envelope: &WireMessage,
     chunk: SnapshotChunk,
     driver: &DriverHandle,
     journal: &Journal,
