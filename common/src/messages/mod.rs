@@ -35,6 +35,7 @@ pub mod node_help;
 pub mod node_journal;
 pub mod node_webhooks;
 pub mod operator;
+pub mod run_as;
 pub mod telemetry;
 pub mod tls;
 pub mod top;
