@@ -29,13 +29,22 @@ impl Certificates {
         Ok(made)
     }
 
-    fn run(&self, cliente: &Path, args: &[&str]) -> anyhow::Result<()> {
+    /// `cliente certs` in this directory.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn run(&self, cliente: &Path, args: &[&str]) -> anyhow::Result<()> {
         let dir = self.dir.display().to_string();
         let done = Command::new(cliente).arg("certs").args(args).args(["--dir", &dir]).output()?;
         if !done.status.success() {
             bail!("cliente certs {args:?} failed: {}", String::from_utf8_lossy(&done.stderr));
         }
         Ok(())
+    }
+
+    /// What `cliente certs revoke` writes.
+    pub fn list(&self) -> PathBuf {
+        self.dir.join("crl.pem")
     }
 
     pub fn authority(&self) -> PathBuf {
@@ -48,6 +57,7 @@ impl Certificates {
             tls_cert: Some(self.dir.join(format!("{name}.pem"))),
             tls_key: Some(self.dir.join(format!("{name}-key.pem"))),
             tls_ca: Some(self.authority()),
+            tls_crl: None,
         }
     }
 
@@ -82,6 +92,7 @@ pub fn args(flags: &Flags) -> Vec<String> {
         ("--tls-cert", &flags.tls_cert),
         ("--tls-key", &flags.tls_key),
         ("--tls-ca", &flags.tls_ca),
+        ("--tls-crl", &flags.tls_crl),
     ];
     let pair = |(flag, path): (&str, &Option<PathBuf>)| {
         path.as_ref().map(|path| [flag.to_owned(), path.display().to_string()])
@@ -101,7 +112,7 @@ pub fn self_signed(dir: &Path, role: Role, trusted: PathBuf) -> anyhow::Result<F
     let (cert, secret) = (dir.join("self-signed.pem"), dir.join("self-signed-key.pem"));
     write(&cert, &params.self_signed(&key)?.pem())?;
     write(&secret, &key.serialize_pem())?;
-    Ok(Flags { tls_cert: Some(cert), tls_key: Some(secret), tls_ca: Some(trusted) })
+    Ok(Flags { tls_cert: Some(cert), tls_key: Some(secret), tls_ca: Some(trusted), tls_crl: None })
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {

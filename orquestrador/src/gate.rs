@@ -112,6 +112,7 @@ mod tests {
         Caller::Known(Arc::new(Certificate {
             subject: "x".into(),
             issuer: "ca".into(),
+            serial: "1".into(),
             hosts: Vec::new(),
             role,
             is_authority: false,

@@ -217,9 +217,8 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         let file = file.display().to_string();
         console.warn(&JournalMessage::BoundsMended { file, offset });
     }
-    if let Some(message) = config.tls.expires_soon() {
-        console.warn(&message);
-    }
+    config.tls.warnings().iter().for_each(|warning| console.warn(warning));
+    config.tls.follow(console)?;
     let (node, ended) = start(&config, console, journal, recovered).await?;
     let mut serving = serve::start(&node, listener, console)?;
     let supervisor = Supervisor::of_this_process();

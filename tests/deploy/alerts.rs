@@ -1,10 +1,14 @@
 //! Rules and dashboard against what a running pair tells, and the runbook.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 
-use harness::Cluster;
+use harness::{Cluster, Layout};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 use yaml_rust2::Yaml;
 
@@ -46,11 +50,31 @@ fn dashboard() -> Vec<String> {
 }
 
 fn metrics(port: u16) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    page(TcpStream::connect(("127.0.0.1", port))?)
+}
+
+fn page(mut stream: impl Read + Write) -> anyhow::Result<String> {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
+}
+
+/// Of a node with certificates, which tells when they end.
+fn metrics_by_tls(dir: &Path) -> anyhow::Result<String> {
+    let mut cluster = Cluster::new(Layout::new(dir, 0)?.secured()?);
+    cluster.start_principal()?;
+    let made = cluster.layout.certificates.as_ref().expect("it has some");
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&std::fs::read(made.authority())?)?)?;
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = ClientConnection::new(config.into(), ServerName::try_from("localhost")?)?;
+    let stream = TcpStream::connect(("127.0.0.1", cluster.layout.principal_port))?;
+    page(StreamOwned::new(client, stream))
 }
 
 /// The series of both nodes.
@@ -76,7 +100,11 @@ fn every_metric_that_rules_and_dashboard_name_is_told_by_a_running_pair() -> any
     let (cli, cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
     cli.ok(&["submit", "--handler", "echo", "--payload", "x", "--wait"])?;
     let ports = [cluster.layout.principal_port, cluster.layout.backup_port];
-    let told = series(&ports.map(metrics).into_iter().collect::<anyhow::Result<Vec<_>>>()?);
+    let mut pages = ports.map(metrics).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let by_tls = dir.path().join("by-tls");
+    std::fs::create_dir(&by_tls)?;
+    pages.push(metrics_by_tls(&by_tls)?);
+    let told = series(&pages);
     let of_rules = rules();
     let of_rules = of_rules.iter().map(|rule| string(&rule["expr"]));
     let asked: Vec<String> = of_rules.chain(dashboard()).collect();

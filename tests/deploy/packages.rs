@@ -74,7 +74,10 @@ fn units_and_their_files_set_variables_that_the_programs_read() -> anyhow::Resul
     }
     let of_tls = variables(&text("deploy/systemd/tls.conf"));
     let known = variables(&help("orquestrador")?);
-    assert!(of_tls.len() == 4 && of_tls.is_subset(&known), "{of_tls:?}");
+    assert!(of_tls.len() == 5 && of_tls.is_subset(&known), "{of_tls:?}");
+    let of_user = variables(&text("deploy/systemd/run-as.conf"));
+    let known = variables(&help("worker")?);
+    assert!(of_user.len() == 2 && of_user.is_subset(&known), "{of_user:?}");
     Ok(())
 }
 

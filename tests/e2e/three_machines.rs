@@ -69,6 +69,7 @@ impl Machines {
             tls_cert: file(format!("{name}.pem")),
             tls_key: file(format!("{name}-key.pem")),
             tls_ca: file("ca.pem".to_owned()),
+            tls_crl: None,
         }
     }
 

@@ -20,7 +20,7 @@ use common::tls::{self, Role, Tls};
 use common::traces;
 
 pub use crate::faults::Faults;
-use crate::handlers::{self, Handler, Programs};
+use crate::handlers::{self, Handler, Programs, RunAs};
 
 /// Of files that tasks took.
 const DEFAULT_CACHE_BYTES: u64 = 8 << 30;
@@ -68,6 +68,8 @@ struct Flags {
         requires = "allow_programs"
     )]
     allow_variables: Vec<String>,
+    #[arg(long, env = "MUTIRAO_RUN_AS", value_name = "USER[:GROUP]")]
+    run_as: Option<String>,
     #[arg(long, env = "MUTIRAO_RESOURCES", value_name = "NAME=N", value_delimiter = ',')]
     resources: Vec<String>,
     #[arg(long, env = "MUTIRAO_WORK_ROOT", value_name = "DIR")]
@@ -122,6 +124,8 @@ pub struct Config {
     pub handlers: Vec<String>,
     /// Those that tasks may start.
     pub programs: Programs,
+    /// Whose rights these have.
+    pub run_as: RunAs,
     /// For tasks that need them.
     pub labels: BTreeMap<String, String>,
     /// What it has a number of, for tasks that need some.
@@ -218,7 +222,8 @@ impl Config {
 
     /// The built-in handlers that it names.
     pub fn built_in_handlers(&self) -> Vec<Arc<dyn Handler>> {
-        let handler = |name: &String| handlers::built_in(name, &self.work_root, &self.programs);
+        let of_programs = (self.programs.clone(), self.run_as.clone());
+        let handler = |name: &String| handlers::built_in(name, &self.work_root, &of_programs);
         self.handlers.iter().filter_map(handler).collect()
     }
 
@@ -247,6 +252,8 @@ impl Config {
             None => format!("localhost:{}", flags.port),
         };
         let work_root = work_root(flags.work_root)?;
+        let handlers = handler_names(&flags.handlers)?;
+        let (run_as, work_root) = run_as(flags.run_as.as_deref(), &handlers, work_root)?;
         let cache_dir = flags.cache_dir.unwrap_or_else(|| default_cache(&work_root, &worker_id));
         Ok(Self {
             listen: SocketAddr::new(flags.listen, flags.port),
@@ -255,8 +262,9 @@ impl Config {
             traces: flags.traces,
             orchestrators,
             slots,
-            handlers: handler_names(&flags.handlers)?,
+            handlers,
             programs: programs(flags.allow_programs.as_deref(), &flags.allow_variables)?,
+            run_as,
             labels: labels(&flags.labels)?,
             resources: resources(&flags.resources)?,
             work_root,
@@ -314,7 +322,7 @@ fn handler_names(wanted: &[String]) -> Result<Vec<String>, Problem> {
                 names.extend(handlers::DEFAULT.map(str::to_owned));
                 names.push("command".to_owned());
             }
-            name if handlers::built_in(name, Path::new(""), &Programs::default()).is_some() => {
+            name if handlers::built_in(name, Path::new(""), &Default::default()).is_some() => {
                 names.push(name.to_owned())
             }
             name => return Err(Problem::UnknownHandler { name: name.to_owned() }),
@@ -332,6 +340,21 @@ fn programs(only: Option<&[String]>, variables: &[String]) -> Result<Programs, P
             Programs::only(only, variables).map_err(|name| Problem::UnknownProgram { name })
         }
     }
+}
+
+/// Tried where there are programs to run; then the directory is named without links, which others could change.
+fn run_as(
+    wanted: Option<&str>,
+    handlers: &[String],
+    work_root: PathBuf,
+) -> Result<(RunAs, PathBuf), Problem> {
+    let run_as = wanted.map_or(Ok(RunAs::Unsaid), RunAs::of).map_err(Problem::RunAs)?;
+    let has_programs = handlers.iter().any(|handler| handler == "command");
+    let Some(user) = run_as.user().filter(|_| has_programs) else { return Ok((run_as, work_root)) };
+    let not_there = |_| Problem::WorkRoot { text: work_root.display().to_string() };
+    let place = work_root.canonicalize().map_err(not_there)?;
+    user.try_in(&place).map_err(Problem::RunAs)?;
+    Ok((run_as, place))
 }
 
 fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Problem> {
@@ -405,6 +428,7 @@ mod tests {
             &["--port", "1", "--handlers", "inexistente"],
             &["--port", "1", "--allow-programs", "true,inexistente"],
             &["--port", "1", "--allow-variables", "PATH"],
+            &["--port", "1", "--run-as", "usuario-inexistente"],
             &["--port", "1", "--labels", "sem-valor"],
             &["--port", "1", "--resources", "gpus"],
             &["--port", "1", "--resources", "gpus=muitas"],

@@ -118,9 +118,8 @@ pub async fn run(config: Config, handlers: Vec<Arc<dyn Handler>>) -> Result<u8, 
         .await
         .map_err(|source| Error::Listen { address: config.listen.to_string(), source })?;
     serve_health(listener, config.tls.acceptor()).await;
-    if let Some(message) = config.tls.expires_soon() {
-        console.warn(&message);
-    }
+    config.tls.warnings().iter().for_each(|warning| console.warn(warning));
+    config.tls.follow(console)?;
     console.info(&Line::Started { worker: config.worker_id.clone(), slots: config.slots });
     for handler in &handlers {
         handler.begin(&config.worker_id, console);

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use common::tls::Role;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -68,6 +69,50 @@ pub fn issue(
     Ok(Pair { cert, key: key.serialize_pem() })
 }
 
+/// What an authority takes back.
+pub struct TakenBack {
+    /// The larger, the newer.
+    pub number: u64,
+    /// Serial numbers, and since when.
+    pub revoked: Vec<(String, OffsetDateTime)>,
+}
+
+/// A list, PEM, that is good until then.
+pub fn list(
+    authority: &Pair,
+    until: OffsetDateTime,
+    taken: &TakenBack,
+    now: OffsetDateTime,
+) -> Result<String, rcgen::Error> {
+    let issuer = Issuer::from_ca_cert_pem(&authority.cert, KeyPair::from_pem(&authority.key)?)?;
+    let revoked = taken.revoked.iter().map(|(serial, at)| RevokedCertParams {
+        serial_number: SerialNumber::from(bytes(serial)),
+        revocation_time: *at,
+        reason_code: None,
+        invalidity_date: None,
+    });
+    let params = CertificateRevocationListParams {
+        this_update: now - EARLIER,
+        next_update: until,
+        crl_number: SerialNumber::from(taken.number),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(&issuer)?.pem()
+}
+
+/// Of hexadecimal digits.
+fn bytes(serial: &str) -> Vec<u8> {
+    let digits: Vec<u8> =
+        serial.chars().filter_map(|c| c.to_digit(16)).filter_map(|d| d.try_into().ok()).collect();
+    digits
+        .rchunks(2)
+        .rev()
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+        .collect()
+}
+
 fn names(wanted: &Wanted) -> Result<Vec<SanType>, rcgen::Error> {
     let mut names = vec![SanType::URI(wanted.role.uri().try_into()?)];
     for host in &wanted.hosts {
@@ -81,7 +126,7 @@ fn names(wanted: &Wanted) -> Result<Vec<SanType>, rcgen::Error> {
 
 #[cfg(test)]
 mod tests {
-    use common::tls::Certificate;
+    use common::tls::{Certificate, RevocationList};
 
     use super::*;
 
@@ -116,5 +161,21 @@ mod tests {
         let pair = issue(&authority, limit, &wanted(Role::Worker), now()).expect("is issued");
         let issued = Certificate::of_pem(pair.cert.as_bytes()).expect("is one");
         assert_eq!(issued.not_after, limit);
+    }
+
+    #[test]
+    fn what_is_taken_back_stands_in_the_list() {
+        let authority = found("abc", 10, now()).expect("is made");
+        let until = now() + Duration::days(10);
+        let read = |taken: &TakenBack| {
+            let pem = list(&authority, until, taken, now()).expect("is signed");
+            RevocationList::of_pem(pem.as_bytes()).expect("is one")
+        };
+        let empty = read(&TakenBack { number: 1, revoked: Vec::new() });
+        assert_eq!((empty.number, empty.until, empty.revoked), (1, Some(until), Vec::new()));
+        let revoked = vec![("5a".to_owned(), now()), ("f00ba12".to_owned(), now())];
+        let full = read(&TakenBack { number: 300, revoked: revoked.clone() });
+        assert_eq!((full.number, full.revoked), (300, revoked));
+        assert_eq!(full.issuer, "Mutirao CA abc");
     }
 }

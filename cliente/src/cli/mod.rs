@@ -147,7 +147,9 @@ fn tls(global: &Global) -> Result<Tls, Failure> {
         false => global.tls.clone(),
         true => profile::load()?.map(|profile| profile.tls).unwrap_or_default(),
     };
-    Tls::read(&flags).map_err(insecure)
+    let tls = Tls::read(&flags).map_err(insecure)?;
+    tls.follow_silently();
+    Ok(tls)
 }
 
 fn insecure(problem: Problem) -> Failure {

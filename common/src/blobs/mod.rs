@@ -1,14 +1,17 @@
 //! Blobs on their way, for all who send and receive them: what names one, its bytes from and into files.
 //! Knows nothing of who keeps them.
 
+mod below;
 mod names;
 mod partial;
 mod patterns;
 mod staged;
 
 use std::fmt;
+use std::fs::File;
 use std::future::ready;
 use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,9 +23,10 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use crate::proto::put_blob_request::Part;
 use crate::proto::{BlobRef, PutBlobRequest};
 
+pub use below::Below;
 pub use names::{BadName, relative_path};
 pub use partial::{Partial, Unfinished};
-pub use patterns::{found, is_pattern, pattern_fits};
+pub use patterns::{found, found_below, is_pattern, pattern_fits};
 pub use staged::{InputFrom, MAX_FILES, StagedFile};
 
 /// Of one message.
@@ -86,7 +90,14 @@ impl From<Content> for BlobRef {
 /// # Errors
 /// It cannot be read.
 pub fn content_of(path: &Path) -> std::io::Result<Content> {
-    let mut file = std::fs::File::open(path)?;
+    content_of_open(std::fs::File::open(path)?)
+}
+
+/// The same of one that is open, from where it is.
+///
+/// # Errors
+/// It cannot be read.
+pub fn content_of_open(mut file: std::fs::File) -> std::io::Result<Content> {
     let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
@@ -104,6 +115,8 @@ pub fn content_of(path: &Path) -> std::io::Result<Content> {
 pub enum Source {
     /// A file, which must not change.
     File(PathBuf),
+    /// One that is open, and so the same whatever becomes of its name.
+    Open(Arc<File>),
     /// In memory.
     Bytes(bytes::Bytes),
 }
@@ -112,6 +125,7 @@ impl Source {
     fn chunks(self) -> BoxStream<'static, std::io::Result<bytes::Bytes>> {
         match self {
             Self::File(path) => chunks(path, 0).boxed(),
+            Self::Open(file) => chunks_of_open(file).boxed(),
             Self::Bytes(bytes) => {
                 let from = (0..bytes.len()).step_by(CHUNK_BYTES);
                 let chunk = move |from| bytes.slice(from..bytes.len().min(from + CHUNK_BYTES));
@@ -124,6 +138,12 @@ impl Source {
 impl From<PathBuf> for Source {
     fn from(path: PathBuf) -> Self {
         Self::File(path)
+    }
+}
+
+impl From<File> for Source {
+    fn from(file: File) -> Self {
+        Self::Open(Arc::new(file))
     }
 }
 
@@ -191,6 +211,24 @@ pub fn chunks(
     })
 }
 
+/// The bytes of an open file, wherever others have read to.
+fn chunks_of_open(
+    file: Arc<File>,
+) -> impl Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static {
+    futures::stream::try_unfold((file, 0), |(file, offset)| async move {
+        let from = Arc::clone(&file);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; CHUNK_BYTES];
+            let count = from.read_at(&mut chunk, offset)?;
+            chunk.truncate(count);
+            Ok::<_, std::io::Error>(chunk)
+        });
+        let chunk = read.await.map_err(std::io::Error::other)??;
+        let next = offset + chunk.len() as u64;
+        Ok((!chunk.is_empty()).then(|| (bytes::Bytes::from(chunk), (file, next))))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +245,9 @@ mod tests {
         let all: Vec<_> =
             chunks(path.clone(), 5).map(|chunk| chunk.expect("is read")).collect().await;
         assert_eq!(all.concat(), bytes[5..]);
+        let open = std::fs::File::open(&path).expect("is there");
+        let all: Vec<_> = Source::from(open).chunks().map(|c| c.expect("is read")).collect().await;
+        assert_eq!(all.concat(), bytes);
         let mut partial = Partial::create(dir.path().join("new")).await.expect("is made");
         for chunk in bytes.chunks(1000) {
             partial.write(chunk).await.expect("is written");

@@ -1,6 +1,13 @@
 //! Files that a name or a pattern stands for, below a directory. Symbolic links are not followed.
 
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, FileType, statat};
+
+use super::below::{Below, directory};
 
 /// Directories within each other.
 const MAX_DEPTH: usize = 64;
@@ -16,10 +23,19 @@ pub fn is_pattern(name: &str) -> bool {
 /// # Errors
 /// The pattern is none, or a directory cannot be read.
 pub fn found(dir: &Path, pattern: &str, limit: usize) -> std::io::Result<Vec<PathBuf>> {
+    found_below(&Below::open(dir)?, pattern, limit)
+}
+
+/// The same of a directory that is open.
+///
+/// # Errors
+/// As [`found`].
+pub fn found_below(dir: &Below, pattern: &str, limit: usize) -> std::io::Result<Vec<PathBuf>> {
     let invalid = |why| std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
     let pattern = glob::Pattern::new(pattern).map_err(|error| invalid(error.to_string()))?;
     let mut files = Vec::new();
-    walk(&Walk { root: dir, pattern: &pattern, limit }, (Path::new(""), 0, false), &mut files)?;
+    let walking = Walk { pattern: &pattern, limit };
+    walk(&walking, &dir.root()?, (Path::new(""), 0, false), &mut files)?;
     files.sort();
     Ok(files)
 }
@@ -34,7 +50,6 @@ pub fn pattern_fits(pattern: &Path, name: &Path) -> Result<bool, glob::PatternEr
 }
 
 struct Walk<'a> {
-    root: &'a Path,
     pattern: &'a glob::Pattern,
     limit: usize,
 }
@@ -47,23 +62,36 @@ const OPTIONS: glob::MatchOptions = glob::MatchOptions {
 
 fn walk(
     walking: &Walk<'_>,
+    dir: &OwnedFd,
     (below, depth, all): (&Path, usize, bool),
     files: &mut Vec<PathBuf>,
 ) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(walking.root.join(below))? {
+    for entry in Dir::read_from(dir)? {
         if files.len() > walking.limit {
             break;
         }
         let entry = entry?;
-        let (name, kind) = (below.join(entry.file_name()), entry.file_type()?);
+        let own = OsStr::from_bytes(entry.file_name().to_bytes());
+        if own == "." || own == ".." {
+            continue;
+        }
+        let name = below.join(own);
+        let kind = match entry.file_type() {
+            // Not every file system tells.
+            FileType::Unknown => {
+                FileType::from_raw_mode(statat(dir, own, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
+            }
+            kind => kind,
+        };
         let fits = all || walking.pattern.matches_with(&name.to_string_lossy(), OPTIONS);
-        if fits && name.to_str().is_none() && !kind.is_symlink() {
+        if fits && name.to_str().is_none() && kind != FileType::Symlink {
             let why = format!("the name {} is no UTF-8", name.display());
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
         }
-        if kind.is_dir() && depth < MAX_DEPTH {
-            walk(walking, (&name, depth + 1, fits), files)?;
-        } else if kind.is_file() && fits {
+        if kind == FileType::Directory && depth < MAX_DEPTH {
+            let inner = directory(dir, own)?;
+            walk(walking, &inner, (&name, depth + 1, fits), files)?;
+        } else if kind == FileType::RegularFile && fits {
             files.push(name);
         }
     }

@@ -13,9 +13,15 @@ use crate::tls::{Certificate, Role};
 #[derive(Clone, Debug)]
 pub enum CertsMessage {
     /// An authority was made.
-    Made { cert: PathBuf, key: PathBuf, until: OffsetDateTime },
+    Made { cert: PathBuf, key: PathBuf, list: PathBuf, until: OffsetDateTime },
     /// A certificate was issued.
     Issued { cert: PathBuf, key: PathBuf, certificate: Box<Certificate> },
+    /// These do not count any more where this list is known, with so many in all.
+    Revoked { list: PathBuf, serials: Vec<String>, all: usize },
+    /// It is another authority's, or one itself.
+    NotIssuedHere { path: PathBuf, issuer: String },
+    /// Neither a file nor a number.
+    BadSerial { text: String },
     /// A file's.
     Shown { certificate: Box<Certificate>, days: i64 },
     /// Nothing is overwritten.
@@ -37,6 +43,9 @@ impl Message for CertsMessage {
         match self {
             Self::Made { .. } => "authority_made",
             Self::Issued { .. } => "certificate_issued",
+            Self::Revoked { .. } => "certificate_revoked",
+            Self::NotIssuedHere { .. } => "not_issued_here",
+            Self::BadSerial { .. } => "bad_serial",
             Self::Shown { .. } => "certificate_shown",
             Self::Exists { .. } => "file_exists",
             Self::NoAuthority { .. } => "no_authority",
@@ -58,12 +67,25 @@ impl Message for CertsMessage {
 impl CertsMessage {
     fn portuguese(&self) -> String {
         match self {
-            Self::Made { cert, key, until } => format!(
+            Self::Made { cert, key, list, until } => format!(
                 "Autoridade criada: {}, válida até {}.\nA chave é {}: quem a tem entra no cluster; guarde-a fora das máquinas que \
-                 servem.",
+                 servem.\nLista de revogados, ainda vazia: {} (--tls-crl).",
                 cert.display(),
                 moment(*until),
-                key.display()
+                key.display(),
+                list.display()
+            ),
+            Self::Revoked { list, serials, all } => format!(
+                "Revogado: {}.\nA lista {} tem {all} ao todo; leve-a a todas as máquinas, onde --tls-crl a lê: vale em segundos, sem reiniciar.",
+                shown(serials),
+                list.display()
+            ),
+            Self::NotIssuedHere { path, issuer } => format!(
+                "{} não foi emitido por esta autoridade, e sim por {issuer}; use o --dir daquela.",
+                path.display()
+            ),
+            Self::BadSerial { text } => format!(
+                "`{text}` não é um arquivo de certificado nem um número de série, que é hexadecimal; `cliente certs show` mostra-o."
             ),
             Self::Issued { cert, key, certificate } => format!(
                 "Certificado emitido: {}, chave {}.\n{}",
@@ -101,12 +123,25 @@ impl CertsMessage {
 
     fn english(&self) -> String {
         match self {
-            Self::Made { cert, key, until } => format!(
+            Self::Made { cert, key, list, until } => format!(
                 "Authority made: {}, valid until {}.\nThe key is {}: whoever has it enters the cluster; keep it off the machines that \
-                 serve.",
+                 serve.\nList of revoked certificates, still empty: {} (--tls-crl).",
                 cert.display(),
                 moment(*until),
-                key.display()
+                key.display(),
+                list.display()
+            ),
+            Self::Revoked { list, serials, all } => format!(
+                "Revoked: {}.\nThe list {} has {all} in all; take it to all machines, where --tls-crl reads it: it counts within seconds, without a restart.",
+                shown(serials),
+                list.display()
+            ),
+            Self::NotIssuedHere { path, issuer } => format!(
+                "{} was not issued by this authority, but by {issuer}; use the --dir of that one.",
+                path.display()
+            ),
+            Self::BadSerial { text } => format!(
+                "`{text}` is neither a file of a certificate nor a serial number, which is hexadecimal; `cliente certs show` shows it."
             ),
             Self::Issued { cert, key, certificate } => format!(
                 "Certificate issued: {}, key {}.\n{}",
@@ -151,9 +186,10 @@ fn portuguese(certificate: &Certificate) -> String {
         (false, role) => role.map_or("nenhum", Role::word),
     };
     format!(
-        "Nome: {}\nEmitido por: {}\nPapel: {role}\nHosts: {}\nVálido: de {} até {}",
+        "Nome: {}\nEmitido por: {}\nNúmero de série: {}\nPapel: {role}\nHosts: {}\nVálido: de {} até {}",
         certificate.subject,
         certificate.issuer,
+        certificate.serial,
         hosts(certificate),
         moment(certificate.not_before),
         moment(certificate.not_after)
@@ -166,13 +202,21 @@ fn english(certificate: &Certificate) -> String {
         (false, role) => role.map_or("none", Role::word),
     };
     format!(
-        "Name: {}\nIssued by: {}\nRole: {role}\nHosts: {}\nValid: from {} until {}",
+        "Name: {}\nIssued by: {}\nSerial number: {}\nRole: {role}\nHosts: {}\nValid: from {} until {}",
         certificate.subject,
         certificate.issuer,
+        certificate.serial,
         hosts(certificate),
         moment(certificate.not_before),
         moment(certificate.not_after)
     )
+}
+
+fn shown(serials: &[String]) -> String {
+    match serials.is_empty() {
+        true => "-".to_owned(),
+        false => serials.join(", "),
+    }
 }
 
 fn hosts(certificate: &Certificate) -> String {
@@ -192,10 +236,10 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
             "Certificates for TLS: an authority, and what it signs (docs/security.md)"
         }
         ("certs.init.about", Lang::Pt) => {
-            "Cria a autoridade: ca.pem e ca-key.pem; nada é sobrescrito"
+            "Cria a autoridade: ca.pem, ca-key.pem e crl.pem; nada é sobrescrito"
         }
         ("certs.init.about", Lang::En) => {
-            "Makes the authority: ca.pem and ca-key.pem; nothing is overwritten"
+            "Makes the authority: ca.pem, ca-key.pem and crl.pem; nothing is overwritten"
         }
         ("certs.issue.about", Lang::Pt) => {
             "Emite um certificado e a sua chave: NOME.pem e NOME-key.pem"
@@ -217,10 +261,40 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
         ("certs.issue.role", Lang::En) => {
             "What the certificate lets its owner be: a node of the cluster, a worker (and witness), or a client, beside the token"
         }
-        ("certs.init.days" | "certs.issue.days", Lang::Pt) => "Por quantos dias vale",
-        ("certs.init.days" | "certs.issue.days", Lang::En) => "For how many days it is valid",
-        ("certs.init.dir" | "certs.issue.dir", Lang::Pt) => "Onde ficam os arquivos",
-        ("certs.init.dir" | "certs.issue.dir", Lang::En) => "Where the files are",
+        ("certs.renew.about", Lang::Pt) => {
+            "Emite de novo um certificado, com os mesmos nome, papel e hosts e outra chave, no lugar do anterior"
+        }
+        ("certs.renew.about", Lang::En) => {
+            "Issues a certificate anew, with the same name, role and hosts and another key, in the place of the one before"
+        }
+        ("certs.renew.name", Lang::Pt) => "De quem é: NOME.pem em --dir",
+        ("certs.renew.name", Lang::En) => "Whose it is: NAME.pem in --dir",
+        ("certs.revoke.about", Lang::Pt) => {
+            "Revoga certificados: põe-nos na lista crl.pem, que --tls-crl lê; sem nenhum, só a assina de novo"
+        }
+        ("certs.revoke.about", Lang::En) => {
+            "Revokes certificates: puts them into the list crl.pem, which --tls-crl reads; without any it is only signed anew"
+        }
+        ("certs.revoke.which", Lang::Pt) => {
+            "Um arquivo, um nome em --dir, ou um número de série (cliente certs show)"
+        }
+        ("certs.revoke.which", Lang::En) => {
+            "A file, a name in --dir, or a serial number (cliente certs show)"
+        }
+        ("certs.init.days" | "certs.issue.days" | "certs.renew.days", Lang::Pt) => {
+            "Por quantos dias vale"
+        }
+        ("certs.init.days" | "certs.issue.days" | "certs.renew.days", Lang::En) => {
+            "For how many days it is valid"
+        }
+        (
+            "certs.init.dir" | "certs.issue.dir" | "certs.renew.dir" | "certs.revoke.dir",
+            Lang::Pt,
+        ) => "Onde ficam os arquivos",
+        (
+            "certs.init.dir" | "certs.issue.dir" | "certs.renew.dir" | "certs.revoke.dir",
+            Lang::En,
+        ) => "Where the files are",
         ("certs.show.about", Lang::Pt) => "Mostra um certificado: nome, papel, hosts e validade",
         ("certs.show.about", Lang::En) => "Shows a certificate: name, role, hosts and validity",
         ("certs.show.file", Lang::Pt) => "O arquivo PEM",

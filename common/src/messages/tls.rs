@@ -13,6 +13,12 @@ use crate::tls::{Defect, Problem, Role};
 pub enum TlsMessage {
     /// The own certificate will not count for long.
     ExpiresSoon { subject: String, until: OffsetDateTime, days: i64 },
+    /// The files are others, and what stands in them counts from now on.
+    ReadAgain { subject: String, until: OffsetDateTime },
+    /// The files are others, and not as they should be.
+    Kept { problem: Problem },
+    /// A list of revoked certificates is older than its authority meant it to be.
+    OldList { until: OffsetDateTime },
     /// There is no link to the other orchestrator because of certificates, or of TLS itself.
     PeerInsecure { address: String, code: ErrorCode, why: String },
     /// Nor a session with any orchestrator.
@@ -23,6 +29,9 @@ impl Message for TlsMessage {
     fn event(&self) -> &'static str {
         match self {
             Self::ExpiresSoon { .. } => "certificate_expires_soon",
+            Self::ReadAgain { .. } => "certificates_read_again",
+            Self::Kept { .. } => "certificates_kept",
+            Self::OldList { .. } => "revocation_list_old",
             Self::PeerInsecure { .. } => "peer_insecure",
             Self::OrchestratorInsecure { .. } => "orchestrator_insecure",
         }
@@ -31,12 +40,35 @@ impl Message for TlsMessage {
     fn text(&self, lang: Lang) -> String {
         match (self, lang) {
             (Self::ExpiresSoon { subject, until, days }, Lang::Pt) => format!(
-                "O certificado de {subject} vale só até {}, daqui a {days} dias; emita outro com `cliente certs issue` e reinicie.",
+                "O certificado de {subject} vale só até {}, daqui a {days} dias; renove-o com `cliente certs renew`; não é preciso reiniciar.",
                 moment(*until)
             ),
             (Self::ExpiresSoon { subject, until, days }, Lang::En) => format!(
-                "The certificate of {subject} is valid only until {}, for {days} days more; issue another with `cliente certs issue` \
-                 and restart.",
+                "The certificate of {subject} is valid only until {}, for {days} days more; renew it with `cliente certs renew`; no \
+                 restart is needed.",
+                moment(*until)
+            ),
+            (Self::ReadAgain { subject, until }, Lang::Pt) => {
+                format!("Certificados lidos de novo: o de {subject} vale até {}.", moment(*until))
+            }
+            (Self::ReadAgain { subject, until }, Lang::En) => format!(
+                "Certificates read again: that of {subject} is valid until {}.",
+                moment(*until)
+            ),
+            (Self::Kept { problem }, Lang::Pt) => format!(
+                "AVISO: os arquivos de certificados mudaram e não servem; continuam os anteriores. {}",
+                self::problem(problem, lang)
+            ),
+            (Self::Kept { problem }, Lang::En) => format!(
+                "WARNING: the files of certificates are others and cannot be used; those before go on. {}",
+                self::problem(problem, lang)
+            ),
+            (Self::OldList { until }, Lang::Pt) => format!(
+                "AVISO: a lista de certificados revogados (--tls-crl) devia ter sido renovada até {}; ela continua valendo. Renove-a com `cliente certs revoke`.",
+                moment(*until)
+            ),
+            (Self::OldList { until }, Lang::En) => format!(
+                "WARNING: the list of revoked certificates (--tls-crl) should have been renewed by {}; it goes on counting. Renew it with `cliente certs revoke`.",
                 moment(*until)
             ),
             (Self::PeerInsecure { address, code, why }, Lang::Pt) => {
@@ -82,7 +114,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
     match lang {
         Lang::Pt => match problem {
             Problem::Incomplete => {
-                "--tls-cert, --tls-key e --tls-ca só valem juntos; num cliente, --tls-ca também sozinho".into()
+                "--tls-cert, --tls-key e --tls-ca só valem juntos; num cliente, --tls-ca também sozinho; e --tls-crl só com --tls-ca".into()
             }
             Problem::File { path, error } => format!("{}: {}", path.display(), io::text(error, lang)),
             Problem::NotPem { path, why } => format!(
@@ -98,6 +130,10 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 key.display(),
                 cert.display()
             ),
+            Problem::OtherList { path } => format!(
+                "--tls-crl {}: a lista não foi assinada pela autoridade de --tls-ca; `cliente certs revoke` faz uma",
+                path.display()
+            ),
             Problem::Own { path, defect } => {
                 format!("--tls-cert {}: {}", path.display(), self::defect(defect, lang))
             }
@@ -110,7 +146,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
         },
         Lang::En => match problem {
             Problem::Incomplete => {
-                "--tls-cert, --tls-key and --tls-ca count only together; at a client, --tls-ca also alone".into()
+                "--tls-cert, --tls-key and --tls-ca count only together; at a client, --tls-ca also alone; and --tls-crl only with --tls-ca".into()
             }
             Problem::File { path, error } => format!("{}: {}", path.display(), io::text(error, lang)),
             Problem::NotPem { path, why } => format!(
@@ -124,6 +160,10 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
                 "{} is not the key of the certificate {} [{why}]",
                 key.display(),
                 cert.display()
+            ),
+            Problem::OtherList { path } => format!(
+                "--tls-crl {}: the list is not signed by the authority of --tls-ca; `cliente certs revoke` makes one",
+                path.display()
             ),
             Problem::Own { path, defect } => {
                 format!("--tls-cert {}: {}", path.display(), self::defect(defect, lang))
@@ -164,6 +204,12 @@ fn defect(defect: &Defect, lang: Lang) -> String {
         }
         (Defect::NotYetValid(at), Lang::En) => {
             format!("is valid only from {}; check the clock", some_moment(*at))
+        }
+        (Defect::Revoked, Lang::Pt) => {
+            "foi revogado; emita outro com `cliente certs renew`, se deve valer".into()
+        }
+        (Defect::Revoked, Lang::En) => {
+            "was revoked; issue another with `cliente certs renew`, if it is to count".into()
         }
         (Defect::OtherHost { expected, presented }, Lang::Pt) => format!(
             "é de {presented}, e não de {expected}; emita outro com `cliente certs issue --host {expected}`"
@@ -222,6 +268,12 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
         }
         ("tls_ca", Lang::En) => {
             "Certificate of the authority, PEM (cliente certs init): only those that it certified are accepted"
+        }
+        ("tls_crl", Lang::Pt) => {
+            "Lista de certificados revogados, PEM (cliente certs revoke): quem está nela não é mais aceito"
+        }
+        ("tls_crl", Lang::En) => {
+            "List of revoked certificates, PEM (cliente certs revoke): those in it are no longer accepted"
         }
         _ => return None,
     })

@@ -17,6 +17,12 @@ pub enum WorkerMessage {
     },
     /// Memory limits hold for each process.
     MemoryByUlimit,
+    /// Programs have all rights on this machine, and nobody said that they should.
+    RunsAsRoot,
+    /// Programs run as this user.
+    RunsAs {
+        user: String,
+    },
     /// No directories can be made for attempts.
     WorkRootUnusable {
         dir: String,
@@ -77,6 +83,8 @@ impl Message for WorkerMessage {
             Self::Started { .. } => "worker_started",
             Self::MemoryByCgroup { .. } => "memory_by_cgroup",
             Self::MemoryByUlimit => "memory_by_ulimit",
+            Self::RunsAsRoot => "runs_as_root",
+            Self::RunsAs { .. } => "runs_as",
             Self::WorkRootUnusable { .. } => "work_root_unusable",
             Self::Connected { .. } => "connected",
             Self::Disconnected { .. } => "disconnected",
@@ -121,6 +129,8 @@ impl Message for WorkerMessage {
             | Self::TasksAggregated { .. }
             | Self::MemoryByCgroup { .. }
             | Self::MemoryByUlimit
+            | Self::RunsAsRoot
+            | Self::RunsAs { .. }
             | Self::WorkRootUnusable { .. }
             | Self::Draining
             | Self::DrainTimeout => {}
@@ -141,6 +151,12 @@ impl WorkerMessage {
             }
             Self::MemoryByUlimit => {
                 "Limite de memória (--memory-limit): por processo, com ulimit -v; não há cgroups v2 para este worker.".into()
+            }
+            Self::RunsAsRoot => {
+                "AVISO: as tarefas de command executam como root, com todos os direitos nesta máquina; inicie o worker como outro usuário, ou com --run-as USUÁRIO (--run-as root, se é o que se quer).".into()
+            }
+            Self::RunsAs { user } => {
+                format!("Programas de tarefas executam como {user} (--run-as).")
             }
             Self::WorkRootUnusable { dir, error } => format!(
                 "AVISO: {dir} não pode ser usado ({error}); tarefas com --own-dir falharão. Corrija isso, ou inicie o worker com outro --work-root."
@@ -195,6 +211,10 @@ impl WorkerMessage {
             Self::MemoryByUlimit => {
                 "Memory limit (--memory-limit): per process, with ulimit -v; there are no cgroups v2 for this worker.".into()
             }
+            Self::RunsAsRoot => {
+                "WARNING: tasks of command run as root, with all rights on this machine; start the worker as another user, or with --run-as USER (--run-as root, if that is what is wanted).".into()
+            }
+            Self::RunsAs { user } => format!("Programs of tasks run as {user} (--run-as)."),
             Self::WorkRootUnusable { dir, error } => format!(
                 "WARNING: {dir} cannot be used ({error}); tasks with --own-dir will fail. Mend that, or start the worker with another --work-root."
             ),

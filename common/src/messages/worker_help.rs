@@ -1,5 +1,6 @@
 //! Help and command-line errors of the worker.
 
+use super::run_as::{self, RunAsProblem};
 use super::{tls, traces};
 use crate::lang::Lang;
 use crate::tls::Role;
@@ -17,6 +18,7 @@ pub enum Problem {
     Label { text: String },
     Advertise { text: String },
     WorkRoot { text: String },
+    RunAs(RunAsProblem),
     OpenNetwork { listen: String },
     Tls(crate::tls::Problem),
 }
@@ -27,6 +29,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
         Lang::Pt => match problem {
             Problem::OpenNetwork { listen } => tls::open_network(listen, Role::Worker, lang),
             Problem::Tls(problem) => tls::problem(problem, lang),
+            Problem::RunAs(problem) => run_as::problem(problem, lang),
             Problem::PortZero => "--port precisa ser de 1 a 65535".into(),
             Problem::Slots => "--slots precisa ser de 1 a 4096".into(),
             Problem::FailRate => "--fail-rate precisa ser de 0 a 1".into(),
@@ -51,6 +54,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
         Lang::En => match problem {
             Problem::OpenNetwork { listen } => tls::open_network(listen, Role::Worker, lang),
             Problem::Tls(problem) => tls::problem(problem, lang),
+            Problem::RunAs(problem) => run_as::problem(problem, lang),
             Problem::PortZero => "--port must be 1 to 65535".into(),
             Problem::Slots => "--slots must be 1 to 4096".into(),
             Problem::FailRate => "--fail-rate must be 0 to 1".into(),
@@ -94,6 +98,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             }
             "allow_variables" => {
                 "As variáveis de ambiente que, com --allow-programs, tarefas podem definir [padrão: nenhuma]"
+            }
+            "run_as" => {
+                "Usuário, e grupo, como quem command executa os programas; o worker precisa ser root [padrão: o do worker]"
             }
             "labels" => "Etiquetas deste worker, para tarefas que as pedem com --label",
             "resources" => {
@@ -146,6 +153,9 @@ pub fn text(id: &str, lang: Lang) -> Option<&'static str> {
             }
             "allow_variables" => {
                 "The environment variables that tasks may set with --allow-programs [default: none]"
+            }
+            "run_as" => {
+                "User, and group, as whom command runs programs; the worker must be root [default: the worker's]"
             }
             "labels" => "Labels of this worker, for tasks that ask for them by --label",
             "resources" => {

@@ -8,9 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use rustls::ServerConfig;
 use rustls::pki_types::UnixTime;
-use rustls::server::danger::ClientCertVerifier;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
@@ -18,7 +16,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::TcpListenerStream;
 
-use super::{Certificate, Defect};
+use super::open::{Open, Other};
+use super::{Certificate, Defect, Inner};
 use crate::connections::{Connections, Seat};
 
 /// How long a caller may take until the connection is secured.
@@ -58,14 +57,11 @@ pub struct Connected {
 
 /// Secures the connections of a port.
 #[derive(Clone)]
-pub struct Acceptor {
-    acceptor: TlsAcceptor,
-    callers: Arc<dyn ClientCertVerifier>,
-}
+pub struct Acceptor(Arc<Inner>);
 
 impl Acceptor {
-    pub(super) fn new(config: Arc<ServerConfig>, callers: Arc<dyn ClientCertVerifier>) -> Self {
-        Self { acceptor: config.into(), callers }
+    pub(super) fn new(tls: Arc<Inner>) -> Self {
+        Self(tls)
     }
 
     async fn accept(&self, stream: TcpStream, seat: Seat) -> io::Result<Connection> {
@@ -77,15 +73,24 @@ impl Acceptor {
         if first != [HANDSHAKE] {
             return Ok(Connection::new(Caller::Plain, Kind::Plain(stream), seat));
         }
-        let stream = self.acceptor.accept(stream).await?;
+        // Whoever gave an acceptor had an own certificate, and what is read later has one, too.
+        let gone = || io::Error::other("there is no own certificate any more");
+        let material = self.0.material();
+        let own = material.own.as_ref().ok_or_else(gone)?;
+        let stream = TlsAcceptor::from(Arc::clone(&own.serving)).accept(stream).await?;
+        // Before it is judged: what is read meanwhile judges it as well.
+        let open = self.0.open.add(stream.get_ref().1.peer_certificates(), Other::Caller);
         let caller = self.judge(&stream);
-        Ok(Connection::new(caller, Kind::Secured(Box::new(stream)), seat))
+        let connection = Connection::new(caller, Kind::Secured(Box::new(stream)), seat);
+        Ok(Connection { open, ..connection })
     }
 
     fn judge(&self, stream: &TlsStream<TcpStream>) -> Caller {
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::split_first);
         let Some((own, others)) = shown else { return Caller::Anonymous };
-        let verified = self.callers.verify_client_cert(own, others, UnixTime::now());
+        let material = self.0.material();
+        let Some(of_us) = &material.own else { return Caller::Anonymous };
+        let verified = of_us.callers.verify_client_cert(own, others, UnixTime::now());
         let judged = match verified {
             Ok(_) => Certificate::of_der(own).map_err(Defect::from),
             Err(error) => {
@@ -105,6 +110,8 @@ pub struct Connection {
     stream: Kind,
     /// Until it has begun to ask.
     silence: Option<Silence>,
+    /// Of one that has shown a certificate.
+    open: Option<Arc<Open>>,
     _seat: Seat,
 }
 
@@ -117,7 +124,7 @@ struct Silence {
 impl Connection {
     fn new(caller: Caller, stream: Kind, seat: Seat) -> Self {
         let silence = Silence { bytes: 0, end: Box::pin(tokio::time::sleep(SILENCE)) };
-        Self { caller, stream, silence: Some(silence), _seat: seat }
+        Self { caller, stream, silence: Some(silence), open: None, _seat: seat }
     }
 }
 
@@ -196,6 +203,10 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // One that was refused from the beginning is told so, by each answer.
+        if let Some(open) = self.open.as_ref().filter(|_| matches!(self.caller, Caller::Known(_))) {
+            open.check(cx)?;
+        }
         let before = buf.filled().len();
         let read = match &mut self.stream {
             Kind::Plain(stream) => Pin::new(stream).poll_read(cx, buf),

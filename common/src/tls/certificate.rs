@@ -18,6 +18,8 @@ pub struct Certificate {
     pub subject: String,
     /// The common name of who signed it.
     pub issuer: String,
+    /// Its number among those of the same signer: hexadecimal digits.
+    pub serial: String,
     /// Names and addresses under which its owner may listen.
     pub hosts: Vec<String>,
     /// `None`: it names none, or several.
@@ -34,6 +36,12 @@ pub struct Certificate {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a certificate: {0}")]
 pub struct Unreadable(String);
+
+impl Unreadable {
+    pub(super) fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl Certificate {
     /// The first one in a PEM file.
@@ -64,6 +72,7 @@ impl Certificate {
         Ok(Self {
             subject: common_name(x509.subject()),
             issuer: common_name(x509.issuer()),
+            serial: serial(x509.raw_serial()),
             hosts,
             role: match roles[..] {
                 [role] => Some(role),
@@ -76,9 +85,16 @@ impl Certificate {
     }
 }
 
-fn common_name(name: &x509_parser::x509::X509Name<'_>) -> String {
+pub(super) fn common_name(name: &x509_parser::x509::X509Name<'_>) -> String {
     let common = name.iter_common_name().find_map(|attribute| attribute.as_str().ok());
     common.map_or_else(|| name.to_string(), str::to_owned)
+}
+
+/// Without the zeros that DER puts before it.
+pub(super) fn serial(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }
 }
 
 fn address(bytes: &[u8]) -> Option<String> {

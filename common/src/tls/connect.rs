@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -16,17 +15,19 @@ use tokio_rustls::client::TlsStream;
 use tonic::transport::Uri;
 use tower_service::Service;
 
-use super::{Failure, Tls};
+use super::open::{Other, Revocable};
+use super::{Failure, Inner, Tls};
 
 type BoxError = Box<dyn Error + Send + Sync>;
-type Opening =
-    Pin<Box<dyn Future<Output = Result<TokioIo<TlsStream<TcpStream>>, BoxError>> + Send>>;
+type Secured = TokioIo<Revocable<TlsStream<TcpStream>>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Secured, BoxError>> + Send>>;
 
 /// Opens connections to `https://` addresses; to others none at all.
 #[derive(Clone)]
 pub(crate) struct Connector {
     tcp: HttpConnector,
-    config: Option<Arc<ClientConfig>>,
+    /// Each connection is by what was read last.
+    tls: Option<Arc<Inner>>,
 }
 
 impl Connector {
@@ -34,12 +35,12 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        Self { tcp, config: tls.calling() }
+        Self { tcp, tls: tls.0.clone() }
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Response = Secured;
     type Error = BoxError;
     type Future = Opening;
 
@@ -53,21 +54,28 @@ impl Service<Uri> for Connector {
         if uri.scheme_str() != Some("https") {
             return refused(Failure::Plain { address });
         }
-        let Some(config) = self.config.clone() else {
+        let Some(tls) = self.tls.clone() else {
             return refused(Failure::NoAuthority { address });
         };
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned());
         let connecting = self.tcp.call(uri);
         Box::pin(async move {
-            let stream = connecting.await?.into_inner();
-            let secured = TlsConnector::from(config).connect(name?, stream).await;
-            secured.map(TokioIo::new).map_err(|error| {
+            let (stream, name) = (connecting.await?.into_inner(), name?);
+            let config = Arc::clone(&tls.material().calling);
+            let secured = TlsConnector::from(config).connect(name.clone(), stream).await;
+            let stream = secured.map_err(|error| -> BoxError {
                 match Failure::of_handshake(address, &error) {
                     Some(failure) => failure.into(),
                     None => error.into(),
                 }
-            })
+            })?;
+            let open = tls.open.add(stream.get_ref().1.peer_certificates(), Other::Called(name));
+            // Should the list have been read since: it is judged by one of both.
+            if let Some(open) = &open {
+                open.judge(&tls.material());
+            }
+            Ok(TokioIo::new(Revocable::new(stream, open)))
         })
     }
 }

@@ -18,6 +18,9 @@ pub enum Defect {
     /// Not yet begun: a clock may be wrong.
     #[error("it is valid only from {}", moment(*.0))]
     NotYetValid(Option<OffsetDateTime>),
+    /// Taken back by who signed it.
+    #[error("it was revoked")]
+    Revoked,
     /// Made for other names than the one that was called.
     #[error("it is for {presented}, not for {expected}")]
     OtherHost {
@@ -68,6 +71,7 @@ impl Defect {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                 Self::OtherAuthority
             }
+            CertificateError::Revoked => Self::Revoked,
             CertificateError::Expired => Self::Expired(None),
             CertificateError::ExpiredContext { not_after, .. } => Self::Expired(at(*not_after)),
             CertificateError::NotValidYet => Self::NotYetValid(None),

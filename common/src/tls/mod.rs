@@ -4,30 +4,27 @@ mod accept;
 mod certificate;
 mod connect;
 mod defect;
+mod follow;
+mod list;
+mod material;
+mod open;
 mod role;
 mod verify;
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use time::OffsetDateTime;
 
+use self::material::Material;
+use self::open::OpenConnections;
 use crate::messages::tls::TlsMessage;
 
 pub use accept::{Acceptor, Caller, Connected, Connection, incoming};
 pub use certificate::{Certificate, Unreadable};
 pub(crate) use connect::Connector;
 pub use defect::{Defect, Failure};
+pub use list::RevocationList;
 pub use role::Role;
 
 /// So long before its end a certificate is spoken of.
@@ -49,6 +46,10 @@ pub struct Flags {
     /// The certificate of the authority that signs all others.
     #[arg(long, env = "MUTIRAO_TLS_CA", value_name = "FILE", global = true)]
     pub tls_ca: Option<PathBuf>,
+    /// Its list of certificates that do not count any more.
+    #[arg(long, env = "MUTIRAO_TLS_CRL", value_name = "FILE", global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_crl: Option<PathBuf>,
 }
 
 impl Flags {
@@ -67,6 +68,7 @@ impl Flags {
             tls_cert: absolute(&self.tls_cert)?,
             tls_key: absolute(&self.tls_key)?,
             tls_ca: absolute(&self.tls_ca)?,
+            tls_crl: absolute(&self.tls_crl)?,
         })
     }
 }
@@ -75,7 +77,7 @@ impl Flags {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Problem {
     /// A server needs all three; a client the authority, and both of the others or none.
-    #[error("--tls-cert, --tls-key and --tls-ca belong together")]
+    #[error("--tls-cert, --tls-key and --tls-ca belong together, and --tls-crl to --tls-ca")]
     Incomplete,
     /// It cannot be read.
     #[error("{path}: {error}")]
@@ -109,6 +111,12 @@ pub enum Problem {
         /// What the library says.
         why: String,
     },
+    /// A list of revoked certificates that another authority signed, or nobody.
+    #[error("{path} is not signed by the authority")]
+    OtherList {
+        /// Which.
+        path: PathBuf,
+    },
     /// The others would refuse it.
     #[error("{path}: {defect}")]
     Own {
@@ -131,24 +139,23 @@ pub enum Problem {
     },
 }
 
-/// What a process needs to speak TLS. By default it speaks none. Cheap to clone.
+/// What a process needs to speak TLS. By default it speaks none. Cheap to clone, and all clones have what was read last.
 #[derive(Clone, Debug, Default)]
 pub struct Tls(Option<Arc<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
-    calling: Arc<ClientConfig>,
-    /// `None`: there is no own certificate.
-    own: Option<Own>,
+    flags: Flags,
+    /// It serves in this role.
+    needed: Option<Role>,
+    material: RwLock<Arc<Material>>,
+    open: OpenConnections,
 }
 
-#[derive(Debug)]
-struct Own {
-    path: PathBuf,
-    chain: Vec<CertificateDer<'static>>,
-    certificate: Certificate,
-    serving: Arc<ServerConfig>,
-    callers: Arc<dyn ClientCertVerifier>,
+impl Inner {
+    fn material(&self) -> Arc<Material> {
+        Arc::clone(&self.material.read().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Tls {
@@ -157,62 +164,23 @@ impl Tls {
     /// # Errors
     /// Some flags lack others, or a file is not what it should be. Whether others would take the certificate is not looked at.
     pub fn read(flags: &Flags) -> Result<Self, Problem> {
-        let (ca, own) = match (&flags.tls_ca, &flags.tls_cert, &flags.tls_key) {
-            (None, None, None) => return Ok(Self::default()),
-            (Some(ca), None, None) => (ca, None),
-            (Some(ca), Some(cert), Some(key)) => (ca, Some((cert, key))),
-            _ => return Err(Problem::Incomplete),
-        };
-        let roots = Arc::new(roots(ca)?);
-        let provider = Arc::new(ring::default_provider());
-        let unusable = |error: &dyn std::fmt::Display| Problem::NotPem {
-            path: ca.clone(),
-            why: error.to_string(),
-        };
-        let servers =
-            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
-                .build()
-                .map_err(|e| unusable(&e))?;
-        let calling = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[&TLS13])
-            .map_err(|e| unusable(&e))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verify::Orchestrators(servers)));
-        let (mut calling, own) = match own {
-            None => (calling.with_no_client_auth(), None),
-            Some((cert, key)) => {
-                let chain = certificates(cert)?;
-                let secret = private_key(key)?;
-                let calling = calling
-                    .with_client_auth_cert(chain.clone(), secret.clone_key())
-                    .map_err(other_key(cert, key))?;
-                let callers = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
-                    .build()
-                    .map_err(|e| unusable(&e))?;
-                (calling, Some(Own::new((cert, key), chain, secret, callers, provider)?))
-            }
-        };
-        calling.alpn_protocols = vec![b"h2".to_vec()];
-        // Each connection shows its certificate anew.
-        calling.resumption = Resumption::disabled();
-        Ok(Self(Some(Arc::new(Inner { calling: Arc::new(calling), own }))))
+        Self::new(flags, None)
     }
 
     /// Of a process that serves in this role: all of it or nothing, and a certificate that others will take.
     ///
     /// # Errors
-    /// As [`Tls::read`]; or the certificate is of another authority or role, or not valid now.
+    /// As [`Tls::read`]; or the certificate is of another authority or role, revoked, or not valid now.
     pub fn serving(flags: &Flags, role: Role) -> Result<Self, Problem> {
-        let tls = Self::read(flags)?;
-        match &tls.0 {
-            None => {}
-            Some(inner) => {
-                let own = inner.own.as_ref().ok_or(Problem::Incomplete)?;
-                own.check(role)
-                    .map_err(|defect| Problem::Own { path: own.path.clone(), defect })?;
-            }
-        }
-        Ok(tls)
+        Self::new(flags, Some(role))
+    }
+
+    fn new(flags: &Flags, needed: Option<Role>) -> Result<Self, Problem> {
+        let inner = |material| {
+            let (flags, material) = (flags.clone(), RwLock::new(Arc::new(material)));
+            Arc::new(Inner { flags, needed, material, open: OpenConnections::default() })
+        };
+        Ok(Self(Material::read(flags, needed)?.map(inner)))
     }
 
     /// Certificates were given.
@@ -221,109 +189,32 @@ impl Tls {
     }
 
     /// Of this process.
-    pub fn own(&self) -> Option<&Certificate> {
-        Some(&self.0.as_ref()?.own.as_ref()?.certificate)
+    pub fn own(&self) -> Option<Certificate> {
+        self.0.as_ref()?.material().own.as_ref().map(|own| own.certificate.clone())
     }
 
-    /// What to say at the start of a process whose certificate will not count for long.
-    pub fn expires_soon(&self) -> Option<TlsMessage> {
-        let own = self.own()?;
-        let days = (own.not_after - OffsetDateTime::now_utc()).whole_days();
-        let (subject, until) = (own.subject.clone(), own.not_after);
-        (days < WARN_DAYS).then_some(TlsMessage::ExpiresSoon { subject, until, days })
+    /// When the own certificate is over, and the first authority.
+    pub fn ends(&self) -> (Option<OffsetDateTime>, Option<OffsetDateTime>) {
+        let authority = self.0.as_ref().and_then(|inner| inner.material().authority_until);
+        (self.own().map(|own| own.not_after), authority)
+    }
+
+    /// What to say of a process whose certificate, or list, will not count for long.
+    pub fn warnings(&self) -> Vec<TlsMessage> {
+        let now = OffsetDateTime::now_utc();
+        let soon = self.own().and_then(|own| {
+            let days = (own.not_after - now).whole_days();
+            let (subject, until) = (own.subject, own.not_after);
+            (days < WARN_DAYS).then_some(TlsMessage::ExpiresSoon { subject, until, days })
+        });
+        let list = self.0.as_ref().and_then(|inner| inner.material().list_until);
+        let old = list.filter(|until| *until < now).map(|until| TlsMessage::OldList { until });
+        soon.into_iter().chain(old).collect()
     }
 
     /// For a port; `None` where there is no own certificate.
     pub fn acceptor(&self) -> Option<Acceptor> {
-        let own = self.0.as_ref()?.own.as_ref()?;
-        Some(Acceptor::new(Arc::clone(&own.serving), Arc::clone(&own.callers)))
+        self.own()?;
+        self.0.clone().map(Acceptor::new)
     }
-
-    pub(crate) fn calling(&self) -> Option<Arc<ClientConfig>> {
-        Some(Arc::clone(&self.0.as_ref()?.calling))
-    }
-}
-
-impl Own {
-    fn new(
-        (cert, key): (&Path, &Path),
-        chain: Vec<CertificateDer<'static>>,
-        secret: PrivateKeyDer<'static>,
-        callers: Arc<dyn ClientCertVerifier>,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Self, Problem> {
-        let not_pem = |why: String| Problem::NotPem { path: cert.to_owned(), why };
-        let first = chain.first().ok_or_else(|| not_pem("no certificate".into()))?;
-        let certificate = Certificate::of_der(first).map_err(|e| not_pem(e.to_string()))?;
-        let mut serving = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13])
-            .map_err(other_key(cert, key))?
-            .with_client_cert_verifier(Arc::new(verify::ToBeJudged(Arc::clone(&callers))))
-            .with_single_cert(chain.clone(), secret)
-            .map_err(other_key(cert, key))?;
-        serving.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        serving.send_tls13_tickets = 0;
-        let path = cert.to_owned();
-        Ok(Self { path, chain, certificate, serving: Arc::new(serving), callers })
-    }
-
-    fn check(&self, needed: Role) -> Result<(), Defect> {
-        let Some((first, others)) = self.chain.split_first() else {
-            return Err(Defect::Other("no certificate".into()));
-        };
-        let found = self.certificate.role;
-        if found != Some(needed) {
-            return Err(Defect::OtherRole { found, needed });
-        }
-        let verified = self.callers.verify_client_cert(first, others, UnixTime::now());
-        verified
-            .map(drop)
-            .map_err(|error| Defect::of(&error).unwrap_or_else(|| Defect::Other(error.to_string())))
-    }
-}
-
-fn other_key(cert: &Path, key: &Path) -> impl Fn(rustls::Error) -> Problem {
-    let (cert, key) = (cert.to_owned(), key.to_owned());
-    move |error| Problem::OtherKey { cert: cert.clone(), key: key.clone(), why: error.to_string() }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    std::fs::read(path).map_err(|error| file(path, error))
-}
-
-fn file(path: &Path, error: std::io::Error) -> Problem {
-    Problem::File { path: path.to_owned(), error: Arc::new(error) }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let pem = read(path)?;
-    let not_pem = |why: String| Problem::NotPem { path: path.to_owned(), why };
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match read {
-        Ok(found) if found.is_empty() => Err(not_pem("no certificate".into())),
-        Ok(found) => Ok(found),
-        Err(error) => Err(not_pem(error.to_string())),
-    }
-}
-
-fn roots(path: &Path) -> Result<RootCertStore, Problem> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        let added = roots.add(certificate);
-        added.map_err(|e| Problem::NotPem { path: path.to_owned(), why: e.to_string() })?;
-    }
-    Ok(roots)
-}
-
-/// Access of everybody.
-const OTHERS: u32 = 0o007;
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
-    let metadata = std::fs::metadata(path).map_err(|error| file(path, error))?;
-    if metadata.permissions().mode() & OTHERS != 0 {
-        return Err(Problem::OpenKey { path: path.to_owned() });
-    }
-    let pem = read(path)?;
-    PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|e| Problem::NotPem { path: path.to_owned(), why: e.to_string() })
 }

@@ -114,6 +114,7 @@ pub fn start(
         meters: node.driver.meters().clone(),
         blobs: node.blobs.store.clone(),
         connections: node.connections.clone(),
+        tls: node.tls.clone(),
     };
     let mut routes = web::add(routes.routes().into_axum_router(), pages, panel);
     routes = routes.layer(axum::middleware::map_request(users::note_path));

@@ -59,6 +59,7 @@ pub async fn all(State(state): State<super::State>) -> Response {
         "Connections that were closed at once, because there was no room for them",
         ConstCounter::new(state.connections.refused()),
     );
+    of_certificates(&state, &mut registry);
     state.meters.register(&mut registry);
     let mut text = String::new();
     match encode(&mut text, &registry) {
@@ -79,6 +80,20 @@ async fn of_disk(state: &super::State, registry: &mut Registry) {
             gauge(registry, "disk_bytes", "The size of that file system", all);
         }
         Ok(Err(error)) | Err(error) => tracing::debug!(%error, "the disk tells nothing of itself"),
+    }
+}
+
+/// None of a node that speaks no TLS.
+fn of_certificates(state: &super::State, registry: &mut Registry) {
+    let (own, authority) = state.tls.ends();
+    let ends = [("own", own), ("authority", authority)].into_iter().filter_map(|(which, end)| {
+        let seconds = u64::try_from(end?.unix_timestamp()).ok()?;
+        Some((vec![("certificate", which.to_owned())], seconds))
+    });
+    let ends: Vec<_> = ends.collect();
+    if !ends.is_empty() {
+        let help = "When the certificate is over, in seconds since 1970";
+        gauges(registry, "certificate_expiry_seconds", help, ends);
     }
 }
 

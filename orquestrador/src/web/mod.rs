@@ -13,6 +13,7 @@ use axum::routing::get;
 
 use self::panel::Panel;
 use common::connections::Connections;
+use common::tls::Tls;
 
 use crate::blobs::store::Store;
 use crate::driver::DriverHandle;
@@ -25,6 +26,7 @@ pub struct State {
     pub meters: Meters,
     pub blobs: Store,
     pub connections: Connections,
+    pub tls: Tls,
 }
 
 /// Beside those of gRPC.

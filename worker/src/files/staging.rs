@@ -2,13 +2,16 @@
 //! followed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::blobs::{
-    Content, MAX_BLOB_BYTES, MAX_FILES, StagedFile, content_of, found, is_pattern, relative_path,
+    Below, Content, MAX_BLOB_BYTES, MAX_FILES, StagedFile, content_of_open, found_below,
+    is_pattern, relative_path,
 };
+use rustix::fs::FileType;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -81,17 +84,25 @@ pub async fn collect(
     (outputs, has_succeeded): (&[String], bool),
 ) -> Result<Vec<StagedFile>, Failure> {
     let (wanted, root) = (outputs.to_vec(), dir.to_owned());
-    let made = tokio::task::spawn_blocking(move || look(&root, &wanted, has_succeeded));
-    let made = made.await.map_err(|error| Failure::handler(error.to_string()))??;
-    let all: Vec<_> = made.into_iter().map(|made| put(remote, made)).collect();
+    let look = move || {
+        let root = Below::open(&root).map_err(|error| output_failed(&wanted.join(" "), &error))?;
+        let made = look(&root, &wanted, has_succeeded)?;
+        Ok::<_, Failure>((Arc::new(root), made))
+    };
+    let looked = tokio::task::spawn_blocking(look);
+    let (root, made) = looked.await.map_err(|error| Failure::handler(error.to_string()))??;
+    let all: Vec<_> = made.into_iter().map(|made| put(remote, &root, made)).collect();
     stream::iter(all).buffered(AT_ONCE).try_collect().await
 }
 
+/// Opened once more, because so many cannot be open at once. Should it be another file by now, the orchestrator refuses it.
 async fn put(
     remote: &Remote,
-    (file, content, path): (StagedFile, Content, PathBuf),
+    root: &Below,
+    (file, content, name): (StagedFile, Content, PathBuf),
 ) -> Result<StagedFile, Failure> {
-    let put = remote.put(path.into(), content).await;
+    let open = root.file(&name).map_err(|error| output_failed(&file.name, &error))?;
+    let put = remote.put(open.into(), content).await;
     put.map_err(|error| output_failed(&file.name, &error))?;
     Ok(file)
 }
@@ -102,7 +113,7 @@ fn output_failed(name: &str, why: &dyn std::fmt::Display) -> Failure {
 
 /// The files that there are of what is wanted, each once.
 fn look(
-    dir: &Path,
+    dir: &Below,
     wanted: &[String],
     has_succeeded: bool,
 ) -> Result<Vec<(StagedFile, Content, PathBuf)>, Failure> {
@@ -112,12 +123,11 @@ fn look(
             .map_err(|error| Failure::invalid_payload(format!("outputs: {error}")))?;
         let pattern = &*plain.to_string_lossy();
         let names =
-            found(dir, pattern, MAX_FILES).map_err(|error| output_failed(pattern, &error))?;
+            found_below(dir, pattern, MAX_FILES).map_err(|error| output_failed(pattern, &error))?;
         if names.is_empty() && has_succeeded && !is_pattern(pattern) {
-            let made = std::fs::symlink_metadata(dir.join(&plain));
-            let text = match made.map(|made| made.file_type()) {
-                Ok(kind) if kind.is_dir() => format!("`{pattern}` is an empty folder"),
-                Ok(kind) if kind.is_symlink() => format!("`{pattern}` is a symbolic link"),
+            let text = match dir.kind(&plain) {
+                Ok(FileType::Directory) => format!("`{pattern}` is an empty folder"),
+                Ok(FileType::Symlink) => format!("`{pattern}` is a symbolic link"),
                 Ok(_) => format!("`{pattern}` is no regular file"),
                 Err(_) => format!("the program succeeded, and made no file `{pattern}`"),
             };
@@ -132,23 +142,23 @@ fn look(
     files.into_keys().map(|name| described(dir, &name)).collect()
 }
 
-fn described(dir: &Path, name: &Path) -> Result<(StagedFile, Content, PathBuf), Failure> {
-    let path = dir.join(name);
+fn described(dir: &Below, name: &Path) -> Result<(StagedFile, Content, PathBuf), Failure> {
     let failed = |error: std::io::Error| output_failed(&name.display().to_string(), &error);
     let shown =
         name.to_str().ok_or_else(|| failed(std::io::Error::other("its name is no text")))?;
-    let metadata = std::fs::symlink_metadata(&path).map_err(failed)?;
+    let open: File = dir.file(name).map_err(failed)?;
+    let metadata = open.metadata().map_err(failed)?;
     if metadata.len() > MAX_BLOB_BYTES {
         return Err(output_failed(shown, &format!("it has more than {MAX_BLOB_BYTES} bytes")));
     }
-    let content = content_of(&path).map_err(failed)?;
+    let content = content_of_open(open).map_err(failed)?;
     let file = StagedFile {
         name: shown.to_owned(),
         blob: content.hash.to_string(),
         bytes: content.bytes,
         executable: metadata.permissions().mode() & 0o100 != 0,
     };
-    Ok((file, content, path))
+    Ok((file, content, name.to_owned()))
 }
 
 #[cfg(test)]
@@ -157,7 +167,8 @@ mod tests {
 
     fn names(dir: &Path, wanted: &[&str], has_succeeded: bool) -> Result<Vec<String>, String> {
         let wanted: Vec<_> = wanted.iter().map(|&name| name.to_owned()).collect();
-        let made = look(dir, &wanted, has_succeeded).map_err(|failure| failure.code)?;
+        let dir = Below::open(dir).expect("is a directory");
+        let made = look(&dir, &wanted, has_succeeded).map_err(|failure| failure.code)?;
         Ok(made.into_iter().map(|(file, ..)| file.name).collect())
     }
 

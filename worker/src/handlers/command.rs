@@ -3,9 +3,12 @@
 mod captured;
 mod cgroup;
 mod group;
+mod launch;
+mod mark;
 mod memory;
 mod programs;
 mod removal;
+mod user;
 mod work_dir;
 
 use std::collections::BTreeMap;
@@ -13,30 +16,29 @@ use std::fmt::Display;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use common::array_id;
 use common::blobs::{InputFrom, StagedFile};
 use common::console::Console;
 use common::messages::worker::WorkerMessage;
-use common::supervisor::VARIABLES as SUPERVISOR;
-use common::traces;
 use futures::future::BoxFuture;
 use serde::Deserialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr};
 use uuid::Uuid;
 
 use self::captured::{Captured, HEAD_BYTES, Unusual, of_unstarted, report};
 use self::group::{Group, stopping};
+use self::launch::{Launch, missing_dir};
+use self::mark::Mark;
 use self::memory::{Limit, Limits};
 pub use self::programs::Programs;
+pub use self::user::RunAs;
+use self::user::User;
 use self::work_dir::{OwnDir, WorkRoot};
 use super::guardian::Guardian;
 use super::{Context, Failure, Handler, parse};
@@ -56,6 +58,8 @@ struct Machine {
     programs: Programs,
     /// Found before the first program starts.
     limits: OnceLock<Limits>,
+    /// Whose rights they have.
+    run_as: RunAs,
     /// Started with the first program.
     guardian: Guardian,
 }
@@ -153,14 +157,14 @@ impl Ended {
 impl CommandHandler {
     /// Directories of attempts are made in this one, which must be there, by an absolute path.
     pub fn in_root(work_root: PathBuf) -> Self {
-        Self::limited_to(Programs::default(), work_root)
+        Self::limited_to((Programs::default(), RunAs::default()), work_root)
     }
 
-    /// The same, of these programs alone.
-    pub fn limited_to(programs: Programs, work_root: PathBuf) -> Self {
-        let work_root = WorkRoot::new(work_root);
+    /// The same, of these programs alone, and with these rights.
+    pub fn limited_to((programs, run_as): (Programs, RunAs), work_root: PathBuf) -> Self {
+        let work_root = WorkRoot::new(work_root, run_as.user().is_some());
         let (limits, guardian) = (OnceLock::new(), Guardian::default());
-        Self { machine: Arc::new(Machine { work_root, programs, limits, guardian }) }
+        Self { machine: Arc::new(Machine { work_root, programs, limits, run_as, guardian }) }
     }
 }
 
@@ -180,6 +184,13 @@ impl Handler for CommandHandler {
         if let Err(work_dir::Error { place, source }) = self.machine.work_root.begin(worker_id) {
             let (dir, error) = (place.display().to_string(), source.to_string());
             console.warn(&WorkerMessage::WorkRootUnusable { dir, error });
+        }
+        match &self.machine.run_as {
+            RunAs::Other(user) => {
+                console.info(&WorkerMessage::RunsAs { user: user.name().to_owned() });
+            }
+            run_as if run_as.is_root_unsaid() => console.warn(&WorkerMessage::RunsAsRoot),
+            RunAs::Unsaid | RunAs::Worker => {}
         }
         console.info(&match self.machine.limits(worker_id) {
             Limits::Cgroups(parent) => {
@@ -216,48 +227,41 @@ impl Machine {
     }
 
     async fn run(&self, context: &Context, mut order: Order) -> Result<Vec<u8>, Failure> {
-        check(&order)?;
+        let user = self.run_as.user();
+        check(&order, user)?;
         self.programs.admit(&mut order.argv, &order.env)?;
         let limits = self.limits(&context.worker_id);
         let attempt = format!("{}-{}", context.task_id, context.attempt);
         // Should the attempt be dropped, the program ends first: what is declared last is dropped first.
-        let own_dir = match order.has_own_dir() {
-            true => Some(self.work_root.own_dir(&context.worker_id, &attempt)?),
+        let own_dir = match order.has_own_dir() || user.is_some() && order.cwd.is_none() {
+            true => Some(self.own_dir(context, &order, &attempt).await?),
             false => None,
         };
-        if let Some(dir) = &own_dir {
-            let from = (&*context.task_id, &*order.inputs_from);
-            // What is cancelled meanwhile needs no files any more.
-            tokio::select! {
-                staged = context.files.stage(dir.path(), &order.inputs, from) => staged?,
-                () = context.cancelled.cancelled() => {
-                    return Err(Failure::new("CANCELLED", "cancelled"));
-                }
-            }
-        }
         let memory = match order.memory_limit.map(|bytes| limits.limit(&attempt, bytes)) {
             Some(limit) => Some(limit.map_err(|error| {
-                not_started(&order, format!("failed to limit its memory: {error}"), NOT_EXECUTABLE)
+                let why = format!("failed to limit its memory: {error}");
+                not_started((&order, user), why, NOT_EXECUTABLE)
             })?),
             None => None,
         };
         let run = Uuid::new_v4();
-        let mut child = spawn(&order, (context, run), own_dir.as_ref(), memory.as_ref())?;
+        let mark = Mark::default();
+        let (own, limit) = (own_dir.as_ref(), memory.as_ref());
+        let launch =
+            Launch { order: &order, context, run, own_dir: own, memory: limit, user, mark: &mark };
+        let mut child = spawn(&launch)?;
+        let mark = Some(&mark).filter(|_| launch.is_marked());
         let mut group = Group::of(&child, run, &self.guardian);
-        let ended = finish(&mut child, &mut group, &order, memory.as_ref(), context).await;
+        let ended = finish(&mut child, &mut group, &order, mark, context).await;
         let done = match ended {
-            Ok(mut ended) => {
-                let made = match &own_dir {
-                    Some(dir) => collect(context, dir, &order, ended.status.success()).await,
-                    None => Ok(Vec::new()),
-                };
-                ended.store_output(context).await;
-                let files = match context.unwanted.is_cancelled() {
-                    true => Files::default(),
-                    false => context.files.clone(),
-                };
-                outcome((ended, made), &order, (memory.as_ref(), &files)).await
-            }
+            Ok(ended) => match mark.and_then(|mark| mark.not_started(ended.stderr.bytes())) {
+                Some(why) => {
+                    let is_missing = ended.status.code() == Some(NOT_FOUND.into());
+                    let code = if is_missing { NOT_FOUND } else { NOT_EXECUTABLE };
+                    Err(not_started((&order, user), why, code))
+                }
+                None => told(context, ended, &order, (own, limit)).await,
+            },
             Err(failure) => Err(failure),
         };
         if let Some(memory) = memory {
@@ -268,10 +272,51 @@ impl Machine {
         }
         done
     }
+
+    /// With what the task takes in it, and then the user's: before, nobody else can change what is put there.
+    async fn own_dir(
+        &self,
+        context: &Context,
+        order: &Order,
+        attempt: &str,
+    ) -> Result<OwnDir, Failure> {
+        let dir = self.work_root.own_dir(&context.worker_id, attempt)?;
+        let from = (&*context.task_id, &*order.inputs_from);
+        // What is cancelled meanwhile needs no files any more.
+        tokio::select! {
+            staged = context.files.stage(dir.path(), &order.inputs, from) => staged?,
+            () = context.cancelled.cancelled() => {
+                return Err(Failure::new("CANCELLED", "cancelled"));
+            }
+        }
+        match &self.run_as {
+            RunAs::Other(user) => Ok(dir.given_to(user).await?),
+            RunAs::Unsaid | RunAs::Worker => Ok(dir),
+        }
+    }
+}
+
+/// Stores what there is of a program that has ended.
+async fn told(
+    context: &Context,
+    mut ended: Ended,
+    order: &Order,
+    (own_dir, memory): (Option<&OwnDir>, Option<&Limit>),
+) -> Result<Vec<u8>, Failure> {
+    let made = match own_dir {
+        Some(dir) => collect(context, dir, order, ended.status.success()).await,
+        None => Ok(Vec::new()),
+    };
+    ended.store_output(context).await;
+    let files = match context.unwanted.is_cancelled() {
+        true => Files::default(),
+        false => context.files.clone(),
+    };
+    outcome((ended, made), order, (memory, &files)).await
 }
 
 /// What could not mean anything, or not all that it says.
-fn check(order: &Order) -> Result<(), Failure> {
+fn check(order: &Order, user: Option<&User>) -> Result<(), Failure> {
     if order.has_own_dir() && order.cwd.is_some() {
         let why = "own_dir, inputs and outputs, and cwd exclude each other";
         return Err(Failure::invalid_payload(why));
@@ -279,96 +324,32 @@ fn check(order: &Order) -> Result<(), Failure> {
     if order.memory_limit == Some(0) {
         return Err(Failure::invalid_payload("memory_limit must not be 0"));
     }
+    let has_shell = order.memory_limit.is_some() || user.is_some();
     let lost = order.env.keys().find(|name| !memory::can_be_kept(name));
-    match lost.filter(|_| order.memory_limit.is_some()) {
+    match lost.filter(|_| has_shell) {
         Some(name) => Err(Failure::invalid_payload(format!(
-            "with memory_limit the program cannot have a variable `{name}`: letters, digits and _ only"
+            "with memory_limit, or where programs run as another user, the program cannot have a variable `{name}`: letters, digits and _ only"
         ))),
         None => Ok(()),
     }
 }
 
-/// What a repetition repeats; for a task of an array, and for one that repeats it: which array, and the
-/// task's number in it.
-fn origin_variables(context: &Context) -> Vec<(&'static str, String)> {
-    let origin = context.origin.as_deref();
-    let of = origin.map(|origin| ("MUTIRAO_RETRY_OF", origin.task_id.clone()));
-    let first = origin.map_or(&context.task_id, |origin| &origin.first_task_id);
-    let array = array_id::of_task(first).map(|(array, number)| {
-        [("MUTIRAO_ARRAY_ID", array), ("MUTIRAO_ARRAY_INDEX", number.to_string())]
-    });
-    of.into_iter().chain(array.into_iter().flatten()).collect()
-}
-
-/// Of a task that a schedule made: which one, and the moment at which it was due.
-fn schedule_variables(context: &Context) -> Vec<(&'static str, String)> {
-    let Some(scheduled) = context.scheduled.as_deref() else { return Vec::new() };
-    let at = i128::from(scheduled.at_ms) * 1_000_000;
-    let at = OffsetDateTime::from_unix_timestamp_nanos(at).ok();
-    let at = at.and_then(|at| at.format(&Rfc3339).ok());
-    let at = at.map(|at| ("MUTIRAO_SCHEDULED_AT", at));
-    [("MUTIRAO_SCHEDULE", scheduled.schedule.clone())].into_iter().chain(at).collect()
-}
-
-fn spawn(
-    order: &Order,
-    (context, run): (&Context, Uuid),
-    own_dir: Option<&OwnDir>,
-    memory: Option<&Limit>,
-) -> Result<Child, Failure> {
-    let [program, args @ ..] = order.argv.as_slice() else {
+fn spawn(launch: &Launch<'_>) -> Result<Child, Failure> {
+    if launch.order.argv.is_empty() {
         return Err(Failure::invalid_payload("argv must not be empty"));
-    };
-    let mut command = match memory {
-        Some(limit) => limit.command(&order.argv),
-        None => {
-            let mut command = Command::new(program);
-            command.args(args);
-            command
-        }
-    };
-    match own_dir {
-        Some(dir) => command.env("TMPDIR", dir.path()),
-        None => &mut command,
     }
-    // The program does not speak for the worker.
-    .env_remove(SUPERVISOR[0])
-    .env_remove(SUPERVISOR[1])
-    .env_remove(SUPERVISOR[2])
-    .envs(&order.env)
-    .env("MUTIRAO_TASK_ID", &context.task_id)
-    .envs(origin_variables(context))
-    .envs(schedule_variables(context))
-    .env("MUTIRAO_ATTEMPT", context.attempt.to_string())
-    .env("MUTIRAO_EPOCH", context.epoch.to_string())
-    .envs(context.trace.as_ref().map(|span| ("TRACEPARENT", traces::traceparent(span))))
-    .env("MUTIRAO_WORKER_ID", context.worker_id.as_ref())
-    .env(RUN_ID, run.to_string())
-    // Not for the submitter's program, wherever the worker has it from.
-    .env_remove("MUTIRAO_TOKEN")
-    // That of another one, if the worker is itself a task.
-    .env_remove("MUTIRAO_WORK_DIR")
-    .stdin(if order.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
-    .stdout(Stdio::piped())
-    .stderr(Stdio::piped())
-    .process_group(0);
-    if let Some(dir) = own_dir {
-        command.env("MUTIRAO_WORK_DIR", dir.path());
-    }
-    if let Some(dir) = own_dir.map(OwnDir::path).or(order.cwd.as_deref()) {
-        command.current_dir(dir);
-    }
-    command.spawn().map_err(|error| {
+    launch.start().map_err(|error| {
         let is_missing = error.kind() == std::io::ErrorKind::NotFound;
-        not_started(order, error, if is_missing { NOT_FOUND } else { NOT_EXECUTABLE })
+        let code = if is_missing { NOT_FOUND } else { NOT_EXECUTABLE };
+        not_started((launch.order, launch.user), error, code)
     })
 }
 
 /// `code`: what a shell would have ended with.
-fn not_started(order: &Order, why: impl Display, code: u8) -> Failure {
+fn not_started((order, user): (&Order, Option<&User>), why: impl Display, code: u8) -> Failure {
     let program = order.argv.first().map_or("", String::as_str);
     // The system says the same of a missing folder as of a missing program.
-    let (why, code) = match order.cwd.as_ref().filter(|dir| !dir.is_dir()) {
+    let (why, code) = match missing_dir(order, user) {
         Some(dir) => (format!("this worker has no folder `{}`", dir.display()), NOT_EXECUTABLE),
         None => (why.to_string(), code),
     };
@@ -383,7 +364,7 @@ async fn finish(
     child: &mut Child,
     group: &mut Group<'_>,
     order: &Order,
-    memory: Option<&Limit>,
+    mark: Option<&Mark>,
     Context { cancelled: stop, live, files, .. }: &Context,
 ) -> Result<Ended, Failure> {
     let (input, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -397,7 +378,7 @@ async fn finish(
     let streams = async {
         let limit = order.output_limit(files);
         let out = out.read(stdout, (limit, files), |bytes| live.say(Stream::Stdout, bytes));
-        tokio::join!(feed, out, read_errors(&mut err, stderr, (limit, files), (memory, live)));
+        tokio::join!(feed, out, read_errors(&mut err, stderr, (limit, files), (mark, live)));
     };
     let mut streams = Box::pin(streams);
     let mut closed = false;
@@ -437,10 +418,10 @@ async fn read_errors(
     err: &mut Captured,
     stderr: Option<ChildStderr>,
     (limit, files): (u64, &Files),
-    (memory, live): (Option<&Limit>, &Live),
+    (mark, live): (Option<&Mark>, &Live),
 ) {
     let say = |bytes: &[u8]| live.say(Stream::Stderr, bytes);
-    let Some(mut words) = memory.map(Limit::words) else {
+    let Some(mut words) = mark.map(Mark::words) else {
         return err.read(stderr, (limit, files), say).await;
     };
     err.read(stderr, (limit.max(OF_SHELL), files), |bytes| words.hear(bytes, say)).await;
@@ -467,10 +448,6 @@ async fn outcome(
     (memory, files): (Option<&Limit>, &Files),
 ) -> Result<Vec<u8>, Failure> {
     let Ended { status, stdout, mut stderr } = ended;
-    if let Some(why) = memory.and_then(|memory| memory.not_started(stderr.bytes())) {
-        let is_missing = status.code() == Some(NOT_FOUND.into());
-        return Err(not_started(order, why, if is_missing { NOT_FOUND } else { NOT_EXECUTABLE }));
-    }
     stderr.cut(usize::try_from(order.output_limit(files)).unwrap_or(usize::MAX));
     let exceeded = memory.filter(|memory| !status.success() && memory.was_exceeded());
     let (made, lost) = match made {

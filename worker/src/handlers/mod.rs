@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::files::Files;
 use crate::live::Live;
 
-pub use command::{CommandHandler, Programs};
+pub use command::{CommandHandler, Programs, RunAs};
 pub use echo::Echo;
 pub use mandelbrot::Mandelbrot;
 pub use simulated::Simulated;
@@ -132,12 +132,18 @@ fn parse<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Failure> {
 }
 
 /// The handler of this name that comes with the worker; what it makes for attempts is below `work_root`.
-pub fn built_in(name: &str, work_root: &Path, programs: &Programs) -> Option<Arc<dyn Handler>> {
+pub fn built_in(
+    name: &str,
+    work_root: &Path,
+    of_programs: &(Programs, RunAs),
+) -> Option<Arc<dyn Handler>> {
     Some(match name {
         "simulated" => Arc::new(Simulated),
         "echo" => Arc::new(Echo),
         "mandelbrot" => Arc::new(Mandelbrot),
-        "command" => Arc::new(CommandHandler::limited_to(programs.clone(), work_root.to_owned())),
+        "command" => {
+            Arc::new(CommandHandler::limited_to(of_programs.clone(), work_root.to_owned()))
+        }
         _ => return None,
     })
 }

@@ -16,6 +16,20 @@ pub enum CertsAction {
         days: i64,
     },
     Issue(Issue),
+    Renew {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(i64).range(1..=MAX_DAYS))]
+        days: i64,
+        #[arg(long, value_name = "DIR", default_value = "certs")]
+        dir: PathBuf,
+    },
+    Revoke {
+        #[arg(value_name = "CERT|SERIAL")]
+        which: Vec<String>,
+        #[arg(long, value_name = "DIR", default_value = "certs")]
+        dir: PathBuf,
+    },
     Show {
         #[arg(value_name = "FILE")]
         file: PathBuf,

@@ -12,12 +12,12 @@ use common::messages::Message as _;
 use common::messages::client::ClientMessage;
 use common::messages::client_certs::CertsMessage;
 use common::messages::tls::moment;
-use common::tls::{Certificate, Role};
+use common::tls::{Certificate, RevocationList, Role};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::super::args::{CertsAction, Issue};
-use super::super::authority::{self, Pair, Wanted};
+use super::super::authority::{self, Pair, TakenBack, Wanted};
 use super::super::failure::Failure;
 use super::super::output;
 
@@ -25,11 +25,15 @@ use super::super::output;
 const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const MAX_NAME: usize = 64;
 const MAX_HOST: usize = 253;
+/// Digits: 20 bytes, as RFC 5280 has it.
+const MAX_SERIAL: usize = 40;
 
 pub fn run(action: &CertsAction, is_json: bool, lang: Lang) -> Result<u8, Failure> {
     let told = match action {
         CertsAction::Init { dir, days } => init(dir, *days)?,
         CertsAction::Issue(asked) => issue(asked)?,
+        CertsAction::Renew { name, days, dir } => renew(name, *days, dir)?,
+        CertsAction::Revoke { which, dir } => revoke(which, dir)?,
         CertsAction::Show { file } => show(file)?,
     };
     let text = if is_json { object(&told).to_string() } else { told.text(lang) };
@@ -43,21 +47,99 @@ fn init(dir: &Path, days: i64) -> Result<CertsMessage, Failure> {
     let mark = format!("{:08x}", rand::random::<u32>());
     let pair = authority::found(&mark, days, OffsetDateTime::now_utc()).map_err(unusable(&cert))?;
     let until = read(&pair.cert, &cert)?.not_after;
+    let none = TakenBack { number: 1, revoked: Vec::new() };
+    let empty = authority::list(&pair, until, &none, OffsetDateTime::now_utc());
+    let (empty, list) = (empty.map_err(unusable(&cert))?, list_of(dir));
+    if list.exists() {
+        return Err(exists(&list));
+    }
     write(&pair, &cert, &key)?;
-    Ok(CertsMessage::Made { cert, key, until })
+    create(&list, &empty, 0o644)?;
+    Ok(CertsMessage::Made { cert, key, list, until })
 }
 
 fn issue(asked: &Issue) -> Result<CertsMessage, Failure> {
     let wanted = wanted(asked)?;
-    let (ca_cert, ca_key) = files(&asked.dir, "ca");
-    let authority = Pair { cert: part(&ca_cert, &asked.dir)?, key: part(&ca_key, &asked.dir)? };
-    let limit = read(&authority.cert, &ca_cert)?.not_after;
-    let issued = authority::issue(&authority, limit, &wanted, OffsetDateTime::now_utc());
-    let pair = issued.map_err(unusable(&ca_key))?;
-    let (cert, key) = files(&asked.dir, &asked.name);
+    let (pair, cert, key) = signed(&wanted, &asked.dir)?;
     let certificate = Box::new(read(&pair.cert, &cert)?);
     write(&pair, &cert, &key)?;
     Ok(CertsMessage::Issued { cert, key, certificate })
+}
+
+/// The same once more, with another key, in its place: whoever follows the files reads them when both are there.
+fn renew(name: &str, days: i64, dir: &Path) -> Result<CertsMessage, Failure> {
+    if !is_name(name) {
+        return Err(told(CertsMessage::BadName { name: name.to_owned() }));
+    }
+    let (cert, _) = files(dir, name);
+    let before = fs::read_to_string(&cert).map_err(Failure::input(&cert.display().to_string()))?;
+    let before = read(&before, &cert)?;
+    let role = before.role.ok_or("no role of Mutirão").map_err(unusable(&cert))?;
+    let wanted = Wanted { name: before.subject, hosts: before.hosts, role, days };
+    let (pair, ..) = signed(&wanted, dir)?;
+    let (cert, key) = files(dir, name);
+    let certificate = Box::new(read(&pair.cert, &cert)?);
+    replace(&key, &pair.key, 0o600)?;
+    replace(&cert, &pair.cert, 0o644)?;
+    Ok(CertsMessage::Issued { cert, key, certificate })
+}
+
+fn signed(wanted: &Wanted, dir: &Path) -> Result<(Pair, PathBuf, PathBuf), Failure> {
+    let (authority, known) = authority_in(dir)?;
+    let issued = authority::issue(&authority, known.not_after, wanted, OffsetDateTime::now_utc());
+    let (cert, key) = files(dir, &wanted.name);
+    Ok((issued.map_err(unusable(&files(dir, "ca").1))?, cert, key))
+}
+
+fn authority_in(dir: &Path) -> Result<(Pair, Certificate), Failure> {
+    let (cert, key) = files(dir, "ca");
+    let pair = Pair { cert: part(&cert, dir)?, key: part(&key, dir)? };
+    let known = read(&pair.cert, &cert)?;
+    Ok((pair, known))
+}
+
+/// Adds to the list, and signs it anew.
+fn revoke(which: &[String], dir: &Path) -> Result<CertsMessage, Failure> {
+    let (authority, known) = authority_in(dir)?;
+    let (now, list) = (OffsetDateTime::now_utc(), list_of(dir));
+    let before = match fs::read(&list) {
+        Ok(pem) => Some(RevocationList::of_pem(&pem).map_err(unusable(&list))?),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(Failure::io(list.display().to_string())(error)),
+    };
+    let number = before.as_ref().map_or(1, |before| before.number + 1);
+    let mut taken = TakenBack { number, revoked: before.map_or_else(Vec::new, |b| b.revoked) };
+    let serials: Result<Vec<_>, _> = which.iter().map(|which| serial(which, dir, &known)).collect();
+    let serials = serials?;
+    for serial in &serials {
+        if !taken.revoked.iter().any(|(known, _)| known == serial) {
+            taken.revoked.push((serial.clone(), now));
+        }
+    }
+    let signed = authority::list(&authority, known.not_after, &taken, now);
+    replace(&list, &signed.map_err(unusable(&list))?, 0o644)?;
+    Ok(CertsMessage::Revoked { list, serials, all: taken.revoked.len() })
+}
+
+/// Of a certificate's file, of a name in the directory, or the number itself.
+fn serial(which: &str, dir: &Path, authority: &Certificate) -> Result<String, Failure> {
+    let places = [PathBuf::from(which), files(dir, which).0];
+    if let Some(place) = places.iter().find(|place| place.is_file()) {
+        let pem = fs::read_to_string(place).map_err(Failure::input(which))?;
+        let certificate = read(&pem, place)?;
+        if certificate.issuer != authority.subject || certificate.is_authority {
+            let (path, issuer) = (place.clone(), certificate.issuer);
+            return Err(told(CertsMessage::NotIssuedHere { path, issuer }));
+        }
+        return Ok(certificate.serial);
+    }
+    let digits = which.replace(':', "").to_ascii_lowercase();
+    let digits = digits.trim_start_matches('0');
+    let is_number = digits.chars().all(|c| c.is_ascii_hexdigit());
+    match is_number && (1..=MAX_SERIAL).contains(&digits.len()) {
+        true => Ok(digits.to_owned()),
+        false => Err(told(CertsMessage::BadSerial { text: which.to_owned() })),
+    }
 }
 
 fn show(file: &Path) -> Result<CertsMessage, Failure> {
@@ -97,6 +179,7 @@ fn is_name(name: &str) -> bool {
         && !name.starts_with('.')
         && name != "ca"
         && name != "ca-key"
+        && name != "crl"
 }
 
 /// As RFC 1123 has names, or an address.
@@ -113,6 +196,10 @@ fn is_host(host: &str) -> bool {
 
 fn files(dir: &Path, name: &str) -> (PathBuf, PathBuf) {
     (dir.join(format!("{name}.pem")), dir.join(format!("{name}-key.pem")))
+}
+
+fn list_of(dir: &Path) -> PathBuf {
+    dir.join("crl.pem")
 }
 
 /// Of the authority.
@@ -149,6 +236,19 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     })
 }
 
+/// In the place of what is there: whoever reads it finds the one or the other, whole.
+fn replace(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let new = path.with_added_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(Failure::io(new.display().to_string())(error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    create(&new, text, mode)?;
+    fs::rename(&new, path).map_err(Failure::io(path.display().to_string()))
+}
+
 fn exists(path: &Path) -> Failure {
     told(CertsMessage::Exists { path: path.to_owned() })
 }
@@ -165,8 +265,11 @@ fn told(message: CertsMessage) -> Failure {
 /// The same for programs.
 fn object(told: &CertsMessage) -> Value {
     match told {
-        CertsMessage::Made { cert, key, until } => {
-            json!({ "certificate": cert, "key": key, "not_after": moment(*until) })
+        CertsMessage::Made { cert, key, list, until } => {
+            json!({ "certificate": cert, "key": key, "list": list, "not_after": moment(*until) })
+        }
+        CertsMessage::Revoked { list, serials, all } => {
+            json!({ "list": list, "revoked": serials, "all": all })
         }
         CertsMessage::Issued { cert, key, certificate } => {
             let mut object = described(certificate);
@@ -185,6 +288,8 @@ fn object(told: &CertsMessage) -> Value {
         | CertsMessage::BadName { .. }
         | CertsMessage::BadHost { .. }
         | CertsMessage::HostOfClient
+        | CertsMessage::NotIssuedHere { .. }
+        | CertsMessage::BadSerial { .. }
         | CertsMessage::Unusable { .. } => Value::Null,
     }
 }
@@ -193,6 +298,7 @@ fn described(certificate: &Certificate) -> Value {
     json!({
         "subject": certificate.subject,
         "issuer": certificate.issuer,
+        "serial": certificate.serial,
         "hosts": certificate.hosts,
         "role": certificate.role.map(Role::word),
         "authority": certificate.is_authority,

@@ -17,10 +17,13 @@ use rustix::fs::{Mode, OFlags};
 
 use self::gone::Gate;
 use super::removal;
+use super::user::User;
 use crate::handlers::Failure;
 
 /// Only its user may look into it.
 const PRIVATE: u32 = 0o700;
+/// Others may go through it to what is theirs, and see nothing else.
+const PASSABLE: u32 = 0o711;
 /// Directories of one name, of which all but the last one could not be removed.
 const MOST_OF_ONE_NAME: u32 = 100;
 
@@ -42,6 +45,8 @@ impl From<Error> for Failure {
 /// Where this worker's directories are; taken with the first use, or at the start.
 pub struct WorkRoot {
     parent: PathBuf,
+    /// Of the worker's directory.
+    mode: u32,
     held: Mutex<Option<Arc<Held>>>,
 }
 
@@ -60,8 +65,9 @@ pub struct OwnDir {
 
 impl WorkRoot {
     /// `parent` must be there.
-    pub fn new(parent: PathBuf) -> Self {
-        Self { parent, held: Mutex::default() }
+    pub fn new(parent: PathBuf, is_for_others: bool) -> Self {
+        let mode = if is_for_others { PASSABLE } else { PRIVATE };
+        Self { parent, mode, held: Mutex::default() }
     }
 
     /// Begins to remove what killed workers left. The directory is only made when one is wanted in it.
@@ -100,7 +106,7 @@ impl WorkRoot {
         if let Some(held) = &*held {
             return Ok(Arc::clone(held));
         }
-        let taken = Arc::new(Held::take(&self.parent, self.place(worker_id))?);
+        let taken = Arc::new(Held::take(&self.parent, self.place(worker_id), self.mode)?);
         taken.remove_left();
         Ok(Arc::clone(held.insert(taken)))
     }
@@ -115,7 +121,7 @@ impl WorkRoot {
 }
 
 impl Held {
-    fn take(root: &Path, path: PathBuf) -> Result<Self, Error> {
+    fn take(root: &Path, path: PathBuf, mode: u32) -> Result<Self, Error> {
         // Without it nobody removes what is there, either.
         let _gate = Gate::close(root).inspect_err(|error| {
             tracing::debug!(%error, "directories of other workers are left alone");
@@ -133,8 +139,8 @@ impl Held {
         if !gone::is_own(metadata.uid()) {
             return Err(io(io::Error::other("it belongs to another user")));
         }
-        if metadata.mode() & 0o777 != PRIVATE {
-            dir.set_permissions(Permissions::from_mode(PRIVATE)).map_err(io)?;
+        if metadata.mode() & 0o777 != mode {
+            dir.set_permissions(Permissions::from_mode(mode)).map_err(io)?;
         }
         match dir.try_lock() {
             Ok(()) => Ok(Self { dir, path }),
@@ -185,6 +191,22 @@ impl Held {
 impl OwnDir {
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes it another user's, with all that is in it.
+    pub async fn given_to(self, user: &Arc<User>) -> Result<Self, Error> {
+        let user = Arc::clone(user);
+        let given = tokio::task::spawn_blocking(move || {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let dir = rustix::fs::openat(&self.held.dir, &self.name, flags, Mode::empty());
+            let given = dir.map_err(io::Error::from).and_then(|dir| user.give_all(&dir.into()));
+            match given {
+                Ok(()) => Ok(self),
+                Err(source) => Err(Error { place: self.path.clone(), source }),
+            }
+        });
+        let place = PathBuf::new();
+        given.await.map_err(|error| Error { place, source: io::Error::other(error) })?
     }
 
     /// Removes it without holding up others.

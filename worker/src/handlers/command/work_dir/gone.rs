@@ -150,7 +150,7 @@ mod tests {
         let precious = outside.path().join("precious");
         fs::write(&precious, "").expect("is written");
         let living = left_by(root.path(), "living");
-        let held = Held::take(root.path(), living.clone()).expect("is nobody else's");
+        let held = Held::take(root.path(), living.clone(), 0o700).expect("is nobody else's");
         let gone = left_by(root.path(), "gone");
         symlink(outside.path(), gone.join("link")).expect("is made");
         // Of an earlier removal that was killed itself.
@@ -182,7 +182,7 @@ mod tests {
                 let start = |dir: &PathBuf| {
                     let dir = dir.clone();
                     scope.spawn(move || {
-                        let held = Held::take(path, dir).expect("is nobody else's");
+                        let held = Held::take(path, dir, 0o700).expect("is nobody else's");
                         remove_all(path).expect("is local");
                         held
                     })
@@ -210,7 +210,7 @@ mod tests {
             thread::scope(|scope| {
                 let taking = scope.spawn(|| {
                     began.send(()).expect("somebody waits");
-                    Held::take(path, dir.clone())
+                    Held::take(path, dir.clone(), 0o700)
                 });
                 begins.recv().expect("it began");
                 (0..100).for_each(|_| thread::yield_now());
@@ -229,6 +229,6 @@ mod tests {
         symlink(root.path().join("elsewhere"), &lock).expect("is made");
         remove_all(root.path()).expect("is local");
         assert!(gone.exists() && !root.path().join("elsewhere").exists());
-        Held::take(root.path(), gone).expect("a worker works without it");
+        Held::take(root.path(), gone, 0o700).expect("a worker works without it");
     }
 }
