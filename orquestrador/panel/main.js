@@ -56,7 +56,9 @@ function show({ isNew = false } = {}) {
     return;
   }
   const shown = page === 'tasks' && id ? task : [...PAGES, ['submit', submit]].find(([name]) => name === page)?.[1] ?? overview;
-  if (shown === task) view = task.mount(main, id, me);
+  const as = query.get('user') ?? '';
+  if (shown === task) view = task.mount(main, id, me, as);
+  else if (shown === submit) view = submit.mount(main, as);
   else if (shown === tasks) view = tasks.mount(main, query, me);
   else view = shown.mount(main, me);
   document.title = `${shown.title()} · Mutirão`;

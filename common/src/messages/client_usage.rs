@@ -10,6 +10,8 @@ pub enum UsageMessage {
     UnknownFailure { flag: &'static str, code: String, meant: Option<&'static str> },
     /// Of `cliente map`: the input of a source for which there is none.
     NoSuchSource { place: String, sources: usize },
+    /// `--all-users` and `--as`.
+    AllUsersAsOne,
 }
 
 impl Message for UsageMessage {
@@ -17,6 +19,7 @@ impl Message for UsageMessage {
         match self {
             Self::UnknownFailure { .. } => "unknown_failure",
             Self::NoSuchSource { .. } => "no_such_source",
+            Self::AllUsersAsOne => "all_users_as_one",
         }
     }
 
@@ -48,6 +51,9 @@ impl UsageMessage {
                     "{place} é a entrada de outra lista, e {lists}. Uma expressão regular pode repetir o número: {{3,3}}."
                 )
             }
+            Self::AllUsersAsOne => {
+                "--all-users mostra as tarefas de todos, --as as de um: só um dos dois (MUTIRAO_AS vale como --as).".into()
+            }
         }
     }
 
@@ -69,6 +75,9 @@ impl UsageMessage {
                 format!(
                     "{place} is the input of another list, and {lists}. A regular expression can have the number twice: {{3,3}}."
                 )
+            }
+            Self::AllUsersAsOne => {
+                "--all-users shows the tasks of all, --as those of one: only one of them (MUTIRAO_AS counts as --as).".into()
             }
         }
     }

@@ -38,10 +38,10 @@ pub enum Command {
     QueryArray { request: RequestId, owner: UserName, array: ArrayId },
     /// One task, with or without its result.
     Query { request: RequestId, owner: UserName, task: TaskId, with_result: bool },
-    /// The owner's tasks, newest first.
+    /// The owner's tasks, or everybody's, newest first.
     List {
         request: RequestId,
-        owner: UserName,
+        owner: Option<UserName>,
         filter: Box<TaskFilter>,
         after: Option<TaskId>,
         limit: usize,

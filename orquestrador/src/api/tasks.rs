@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use common::auth::AS_KEY;
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
@@ -20,7 +21,7 @@ use common::proto::{
     SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
     WatchTasksRequest, WatchTasksResponse,
 };
-use orquestrador_core::command::{Look, NewTask, NewWork};
+use orquestrador_core::command::{Look, NewTask, NewWork, Role};
 use orquestrador_core::effect::{Asked, TaskSnapshot};
 use orquestrador_core::ids::{Attempt, Blob, BlobRef, Index, RequestId, TaskId, UserName};
 use orquestrador_core::role::Standing;
@@ -166,6 +167,21 @@ impl Service {
             }
             None => Ok(None),
         }
+    }
+}
+
+/// No owner in particular, for those who may see what others have.
+fn everybody(caller: &Caller, is_for_another: bool) -> Result<Option<UserName>, Status> {
+    match caller.role {
+        Role::Submitter => {
+            let why = "only administrators, and viewers, see the tasks of all users";
+            Err(grpc_status::status(ErrorCode::PermissionDenied, why))
+        }
+        Role::Admin | Role::Viewer if is_for_another => {
+            let why = "is not for a request in the place of another user";
+            Err(grpc_status::invalid([("all_users".to_owned(), why.to_owned())]))
+        }
+        Role::Admin | Role::Viewer => Ok(None),
     }
 }
 
@@ -390,9 +406,13 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<ListTasksRequest>,
     ) -> Result<Response<ListTasksResponse>, Status> {
+        let is_for_another = request.metadata().contains_key(AS_KEY);
         let (caller, body) = self.caller(request, Access::Look).await?;
         let validate::Page { filter, after, limit } = validate::page(&body)?;
-        let owner = caller.user;
+        let owner = match body.all_users {
+            true => everybody(&caller, is_for_another)?,
+            false => Some(caller.user),
+        };
         let done = self
             .driver
             .call(|request| Command::List { request, owner, filter, after, limit })
@@ -402,6 +422,7 @@ impl TaskOrchestrator for Service {
                 tasks: tasks.iter().map(|(snapshot, _)| convert::task(snapshot)).collect(),
                 next_page_token: next.map(|id| id.to_string()).unwrap_or_default(),
                 receipt: Some(done.receipt),
+                all_users: body.all_users,
             })),
             other => Err(unexpected(&other)),
         }

@@ -28,6 +28,7 @@ fn a_viewer_sees_everything_and_has_no_buttons() -> anyhow::Result<()> {
     page.until_said("observador")?;
     page.until_said("Nenhuma tarefa nesta página.")?;
     ensure!(!page.is_there("a[href='#/submit']")?, "nothing to be submitted");
+    page.choose("select[name=users]", "one")?;
     page.fill("input[name=as]", "ana")?;
     page.click("form.as button")?;
     page.until_said(end)?;
@@ -37,7 +38,7 @@ fn a_viewer_sees_everything_and_has_no_buttons() -> anyhow::Result<()> {
     ensure!(!page.is_there("main button")?, "nothing to be changed");
 
     // The buttons are not what keeps a viewer from changing something.
-    let tried = "return import('/panel/net.js').then(({ act }) => act('tasks/' + arguments[0] + '/cancel', {})) \
+    let tried = "return import('/panel/net.js').then(({ act }) => act('tasks/' + arguments[0] + '/cancel', {}, 'ana')) \
         .then(() => 'done', (failure) => failure.code)";
     ensure!(page.run(tried, &[&id])? == "PERMISSION_DENIED");
     ensure!(ana.json(&["status", &id])?[0]["state"] == "RUNNING");
@@ -47,6 +48,66 @@ fn a_viewer_sees_everything_and_has_no_buttons() -> anyhow::Result<()> {
     page.click("#leave")?;
     enter(&page, "ana", TOKEN)?;
     page.until_there("#cancel")?;
+    ensure!(!page.is_there("form.as")?);
+    has_no_errors(&page)
+}
+
+#[test]
+fn whoever_may_sees_the_tasks_of_all_users_and_acts_on_each() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let Some(page) =
+        window("whoever_may_sees_the_tasks_of_all_users_and_acts_on_each", dir.path())?
+    else {
+        return Ok(());
+    };
+    let (demo, cluster) = Cluster::with_programs(dir.path(), 1, &["--slots", "4"])?;
+    demo.run_with_input(&["users", "add", "root", "--role", "admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    for name in ["ana", "bia"] {
+        let added = root.run_with_input(&["users", "add", name], TOKEN)?;
+        ensure!(added.code == Some(0), "{}", added.stderr);
+    }
+    let (ana, bia) = (demo.with_credentials("ana", TOKEN), demo.with_credentials("bia", TOKEN));
+    let running = ana.submit(&["--", "sh", "-c", "echo de ana; sleep 600"])?;
+    let failed = bia.submit(&["--", "false"])?;
+    bia.run(&["wait", &failed])?;
+    page.open(&format!("{}panel/#/tasks", panel(&cluster, cluster.layout.principal_port)))?;
+    enter(&page, "root", TOKEN)?;
+    page.until_said("Nenhuma tarefa nesta página.")?;
+    page.choose("select[name=users]", "all")?;
+    page.until("both, with their owners", |page| {
+        let owners = page.run(
+            "return [...document.querySelectorAll('td.owner')].map((cell) => cell.textContent).join()",
+            &[],
+        )?;
+        Ok(owners == "bia,ana")
+    })?;
+    // What stands in the address is all that is needed: another filter keeps it.
+    page.choose("select[name=state]", "RUNNING")?;
+    page.until("one of them", |page| {
+        Ok(page.run("return document.querySelectorAll('td.owner').length", &[])? == 1)
+    })?;
+    page.click("tbody a.id")?;
+    page.until_said("de ana\n")?;
+    page.click("#cancel")?;
+    page.until_there(".heading .is-cancelled")?;
+    ensure!(ana.json(&["status", &running])?[0]["state"] == "CANCELLED");
+    page.run("window.location.hash = '#/tasks?users=all&state=FAILED'", &[])?;
+    page.click("tbody a.id")?;
+    page.click("#retry")?;
+    page.until_said(&failed)?;
+    page.until("the repetition is hers, too", |_| Ok(bia.json(&["list"])?.len() == 2))?;
+
+    // A search names users, too; one who may see nobody's is refused.
+    page.run("window.location.hash = '#/tasks'", &[])?;
+    page.until_said("Nenhuma tarefa nesta página.")?;
+    page.fill("input[name=search]", "user:bia state:failed")?;
+    page.click("form.search button[type=submit]")?;
+    page.until_said(&failed[failed.len() - 12..])?;
+    page.click("#leave")?;
+    page.run("window.location.hash = '#/tasks?users=all'", &[])?;
+    enter(&page, "bia", TOKEN)?;
+    page.until_said("Seu papel não permite isso.")?;
     ensure!(!page.is_there("form.as")?);
     has_no_errors(&page)
 }

@@ -36,7 +36,7 @@ pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
         tasks.truncate(left);
         left -= tasks.len();
         if context.is_json {
-            output::print(&context.output.tasks(&tasks))?;
+            output::print(&context.output.tasks(&tasks, filter.all_users))?;
         } else {
             // The widths of a table depend on all of its rows.
             rows.append(&mut tasks);
@@ -45,7 +45,7 @@ pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
         token = next;
     }
     if !context.is_json {
-        output::print(&context.output.tasks(&rows))?;
+        output::print(&context.output.tasks(&rows, filter.all_users))?;
     }
     if !is_end && !token.is_empty() {
         say_where_to_go_on(context, token);

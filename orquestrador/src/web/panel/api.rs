@@ -164,6 +164,7 @@ pub async fn list(
             error_code: query.text("error"),
             array_id: query.text("array"),
             schedule: query.text("schedule"),
+            all_users: query.text("users") == "all",
             ..ListTasksRequest::default()
         };
         let told = asked.panel.tasks.list_tasks(request(&sender, message)).await?.into_inner();
