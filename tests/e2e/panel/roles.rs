@@ -111,3 +111,39 @@ fn whoever_may_sees_the_tasks_of_all_users_and_acts_on_each() -> anyhow::Result<
     ensure!(!page.is_there("form.as")?);
     has_no_errors(&page)
 }
+
+#[test]
+fn who_was_principal_is_shown_to_everybody_and_the_machines_to_administrators() -> anyhow::Result<()>
+{
+    let dir = tempfile::tempdir()?;
+    let Some(page) = window(
+        "who_was_principal_is_shown_to_everybody_and_the_machines_to_administrators",
+        dir.path(),
+    )?
+    else {
+        return Ok(());
+    };
+    let (demo, cluster) = Cluster::with_programs(dir.path(), 3, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--role", "admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    for (name, role) in [("ana", "submitter"), ("olho", "viewer")] {
+        root.run_with_input(&["users", "add", name, "--role", role], TOKEN)?;
+    }
+    page.open(&format!("{}panel/#/history", panel(&cluster, cluster.layout.principal_port)))?;
+    for (name, machines) in [("root", "localhost,localhost,localhost"), ("ana", ",,"), ("olho", ",,")] {
+        enter(&page, name, TOKEN)?;
+        page.until_said("cluster fundado")?;
+        page.until_said("decidido pelas testemunhas")?;
+        let hosts = "return import('/panel/net.js').then(({ ask }) => ask('history')) \
+            .then((told) => told.witnesses.map(({ host }) => host).join())";
+        page.until(name, |page| Ok(page.run(hosts, &[])? == machines))?;
+        page.click("#leave")?;
+    }
+    for (cli, told) in [(demo.with_credentials("ana", TOKEN), false), (root, true)] {
+        let explained = cli.json(&["cluster", "explain"])?;
+        let views = explained[0]["views"].as_array().map_or(0, Vec::len);
+        let host = explained[0]["witnesses"][0]["host"].as_str().unwrap_or_default();
+        ensure!(views > 0 && host.is_empty() != told, "{explained:?}");
+    }
+    has_no_errors(&page)
+}

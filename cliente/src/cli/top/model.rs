@@ -49,7 +49,7 @@ pub struct Picture {
     pub tasks: Option<Vec<Task>>,
     /// They are those of all users.
     pub is_of_all: bool,
-    /// The same; only for administrators.
+    /// The same.
     pub history: Option<ExplainClusterResponse>,
     /// Who looks.
     pub user: User,
