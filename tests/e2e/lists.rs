@@ -54,6 +54,23 @@ fn a_filtered_list_goes_on_page_by_page_after_the_principal_is_dead() -> anyhow:
 }
 
 #[test]
+fn a_schedule_that_is_not_there_has_no_empty_list() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    cli.ok(&["schedule", "set", "noite", "--cron", "0 3 1 1 *", "--", "true"])?;
+    let known = cli.run(&["list", "--schedule", "noite"])?;
+    assert_eq!((known.code, known.stderr.as_str()), (Some(0), ""), "none was made yet");
+    let unknown = cli.run(&["list", "--schedule", "noit", "--output", "json"])?;
+    assert!(unknown.stderr.contains("SCHEDULE_NOT_FOUND"), "{unknown:?}");
+    assert_ne!(unknown.code, Some(0));
+    // What a schedule made is listed when it is gone.
+    cli.ok(&["schedule", "run", "noite", "--wait"])?;
+    cli.ok(&["schedule", "remove", "noite"])?;
+    assert_eq!(list(&cli, &["--schedule", "noite"])?.len(), 1);
+    Ok(())
+}
+
+#[test]
 fn tasks_of_all_users_are_listed_to_whom_may_see_them() -> anyhow::Result<()> {
     const TOKEN: &str = "um_token_de_teste";
     let dir = tempfile::tempdir()?;
