@@ -3,6 +3,8 @@
 //! It needs `chromium` and `chromedriver`; without them each test says that it is skipped, and why, unless the environment
 //! says that they are required.
 
+#[path = "panel/attempts.rs"]
+mod attempts;
 #[path = "panel/roles.rs"]
 mod roles;
 #[path = "panel/rules.rs"]
