@@ -130,7 +130,9 @@ fn who_was_principal_is_shown_to_everybody_and_the_machines_to_administrators() 
         root.run_with_input(&["users", "add", name, "--role", role], TOKEN)?;
     }
     page.open(&format!("{}panel/#/history", panel(&cluster, cluster.layout.principal_port)))?;
-    for (name, machines) in [("root", "localhost,localhost,localhost"), ("ana", ",,"), ("olho", ",,")] {
+    for (name, machines) in
+        [("root", "localhost,localhost,localhost"), ("ana", ",,"), ("olho", ",,")]
+    {
         enter(&page, name, TOKEN)?;
         page.until_said("cluster fundado")?;
         page.until_said("decidido pelas testemunhas")?;
@@ -145,5 +147,37 @@ fn who_was_principal_is_shown_to_everybody_and_the_machines_to_administrators() 
         let host = explained[0]["witnesses"][0]["host"].as_str().unwrap_or_default();
         ensure!(views > 0 && host.is_empty() != told, "{explained:?}");
     }
+    has_no_errors(&page)
+}
+
+#[test]
+fn whoever_is_put_out_is_told_why_at_the_door() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let Some(page) = window("whoever_is_put_out_is_told_why_at_the_door", dir.path())? else {
+        return Ok(());
+    };
+    let (demo, cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--role", "admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    root.run_with_input(&["users", "add", "ana"], TOKEN)?;
+    page.open(&panel(&cluster, cluster.layout.principal_port))?;
+    enter(&page, "ana", TOKEN)?;
+    page.until_there("#nodes .is-standby")?;
+    root.ok(&["users", "remove", "ana"])?;
+    page.until_there("form.login")?;
+    page.until_said("Sua sessão terminou: este token não vale mais.")?;
+    // In the other language too, and no longer once somebody else is in and out again.
+    page.click("#lang")?;
+    page.until_said("Your session has ended: this token is no longer valid.")?;
+    enter(&page, "root", TOKEN)?;
+    page.until_there("#nodes .is-standby")?;
+
+    page.click("#leave")?;
+    page.until_there("form.login")?;
+    ensure!(!page.text()?.contains("Your session has ended"), "who leaves knows why");
+    let made = root.run(&["users", "tokens", "create", "breve", "--expires", "20s"])?;
+    enter(&page, "root", made.stdout.trim())?;
+    page.until_there("#nodes .is-standby")?;
+    page.until_said("Your session has ended: the token has expired.")?;
     has_no_errors(&page)
 }
