@@ -54,6 +54,7 @@ impl TaskFilter {
             array_id: array_id.unwrap_or_default(),
             schedule: schedule.unwrap_or_default(),
             all_users,
+            task_id: String::new(),
         }
     }
 }

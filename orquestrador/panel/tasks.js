@@ -62,17 +62,30 @@ function search(text, query) {
   return words.map((said) => take(said, query)).find(Boolean) ?? '';
 }
 
+/** Where the task is, whoever has it; or why that is not known. */
+async function found(id) {
+  try {
+    const { tasks: [task] } = await net.ask(`tasks?users=${ALL}&task=${id}`);
+    return task ? { page: toTask(id, task.owner) } : { wrong: t('error_task_not_found') };
+  } catch (failure) {
+    return { wrong: reason(failure) };
+  }
+}
+
 function form(query, go) {
   const words = h('input', { type: 'search', name: 'search', placeholder: t('search_hint'), 'aria-label': t('search'), 'aria-describedby': 'search-error' });
   const said = h('p', { class: 'error', role: 'alert', id: 'search-error' });
   const state = h('select', { name: 'state', onchange: () => { query.set('state', state.value); query.delete('page'); go(query); } },
     h('option', { value: '' }, t('all_states')), STATES.map((known) => h('option', { value: known }, word('state', known))));
   state.value = query.get('state') ?? '';
-  const look = (event) => {
+  const look = async (event) => {
     event.preventDefault();
     const text = words.value.trim();
     if (ID.test(text)) {
-      window.location.hash = toTask(text.toLowerCase(), query.get('user'));
+      const id = text.toLowerCase();
+      const { page, wrong } = query.get('users') === ALL ? await found(id) : { page: toTask(id, query.get('user')) };
+      put(said, wrong ?? '');
+      if (page) window.location.hash = page;
       return;
     }
     const wanted = new URLSearchParams(query);

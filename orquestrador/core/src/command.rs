@@ -451,6 +451,8 @@ pub struct TaskFilter {
     pub array: Option<ArrayId>,
     /// Which made it.
     pub schedule: Option<ScheduleName>,
+    /// This one, whatever else is asked for.
+    pub task: Option<TaskId>,
 }
 
 /// Where a watch begins.

@@ -21,7 +21,7 @@ use common::proto::{
     SubmitTaskRequest, SubmitTaskResponse, SubmitTasksRequest, SubmitTasksResponse,
     WatchTasksRequest, WatchTasksResponse,
 };
-use orquestrador_core::command::{Look, NewTask, NewWork, Role};
+use orquestrador_core::command::{Look, NewTask, NewWork};
 use orquestrador_core::effect::{Asked, TaskSnapshot};
 use orquestrador_core::ids::{Attempt, Blob, BlobRef, Index, RequestId, TaskId, UserName};
 use orquestrador_core::role::Standing;
@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{authenticate, convert, follow, rejected, unexpected, validate};
+use super::{authenticate, convert, everybody, follow, rejected, unexpected, validate};
 use crate::blobs::Blobs;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Input, Watched, Watcher};
@@ -167,21 +167,6 @@ impl Service {
             }
             None => Ok(None),
         }
-    }
-}
-
-/// No owner in particular, for those who may see what others have.
-fn everybody(caller: &Caller, is_for_another: bool) -> Result<Option<UserName>, Status> {
-    match caller.role {
-        Role::Submitter => {
-            let why = "only administrators, and viewers, see the tasks of all users";
-            Err(grpc_status::status(ErrorCode::PermissionDenied, why))
-        }
-        Role::Admin | Role::Viewer if is_for_another => {
-            let why = "is not for a request in the place of another user";
-            Err(grpc_status::invalid([("all_users".to_owned(), why.to_owned())]))
-        }
-        Role::Admin | Role::Viewer => Ok(None),
     }
 }
 

@@ -98,6 +98,14 @@ fn whoever_may_sees_the_tasks_of_all_users_and_acts_on_each() -> anyhow::Result<
     page.until_said(&failed)?;
     page.until("the repetition is hers, too", |_| Ok(bia.json(&["list"])?.len() == 2))?;
 
+    // An id that is looked for there is anybody's.
+    page.run("window.location.hash = '#/tasks?users=all'", &[])?;
+    page.until_there("td.owner")?;
+    page.fill("input[name=search]", &failed)?;
+    page.click("form.search button[type=submit]")?;
+    page.until_said("NON_ZERO_EXIT")?;
+    page.until_there(".heading .is-failed")?;
+
     // A search names users, too; one who may see nobody's is refused.
     page.run("window.location.hash = '#/tasks'", &[])?;
     page.until_said("Nenhuma tarefa nesta página.")?;

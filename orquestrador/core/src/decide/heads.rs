@@ -57,7 +57,7 @@ impl Machine {
     }
 
     /// Whoever it belongs to.
-    fn place_of_any(&self, id: TaskId) -> Option<Place> {
+    pub(super) fn place_of_any(&self, id: TaskId) -> Option<Place> {
         let record = self.state.tasks.find(id).map(|slot| self.state.tasks[slot].class);
         let class = record.or_else(|| {
             let (array, _) = self.state.arrays.find_task(id)?;

@@ -105,6 +105,14 @@ impl Machine {
         after: Option<TaskId>,
         limit: usize,
     ) -> Result<Answer, Rejection> {
+        if let Some(id) = filter.task {
+            let place = match owner {
+                Some(owner) => self.place_of(owner, id),
+                None => self.place_of_any(id),
+            };
+            let tasks = place.map(|place| self.look_at(place, false)).into_iter().collect();
+            return Ok(Answer::Tasks { tasks, next: None });
+        }
         let array = filter.array.map(|array| {
             let found = match owner {
                 Some(owner) => self.state.array_of(owner, array),

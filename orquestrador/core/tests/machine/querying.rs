@@ -218,6 +218,25 @@ fn of_everybody_the_newest_are_told_first_whoever_submitted_them() {
 }
 
 #[test]
+fn one_task_is_listed_with_its_owner() {
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, submit_tasks("bia", vec![task(3, "echo", "p")]));
+    scene.step(0, submit_array(7, 0..9));
+    for (owner, id, told) in [
+        (None, 3, "> tasks [3] next None"),
+        (Some("bia"), 3, "> tasks [3] next None"),
+        (Some("ana"), 3, "> tasks [] next None"),
+        (None, in_array(7, 5), "> tasks [a7.5] next None"),
+        (None, in_array(7, 9), "> tasks [] next None"),
+    ] {
+        let filter = TaskFilter { task: Some(TaskId(id)), ..TaskFilter::default() };
+        let (owner, filter) = (owner.map(UserName::from), Box::new(filter));
+        let list = Command::List { request: REQUEST, owner, filter, after: None, limit: 3 };
+        assert_eq!(lines(&scene.step(0, list)), [told]);
+    }
+}
+
+#[test]
 fn a_page_of_everybody_may_begin_in_the_middle_of_an_array_that_waits() {
     let mut scene = Scene::new(Limits::default());
     scene.step(0, submit_array(7, 0..1_000));

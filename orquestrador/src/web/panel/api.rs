@@ -157,6 +157,7 @@ pub async fn list(
             array_id: query.text("array"),
             schedule: query.text("schedule"),
             all_users: query.text("users") == "all",
+            task_id: query.text("task"),
             ..ListTasksRequest::default()
         };
         let told = asked.panel.tasks.list_tasks(request(&sender, message)).await?.into_inner();
