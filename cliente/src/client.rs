@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::auth::Credentials;
+use common::auth::{Credentials, UnusableCredentials};
 use common::endpoint::{Endpoint, MAX_MESSAGE_BYTES};
 use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
@@ -116,6 +116,14 @@ impl Client {
     /// Does not connect yet. To be called within a Tokio runtime.
     pub fn new(config: ClientConfig) -> Self {
         Self { targets: Targets::new(config) }
+    }
+
+    /// The same in the place of another user, as administrators and viewers may, over the same connections.
+    ///
+    /// # Errors
+    /// The name cannot travel.
+    pub fn acting_as(&self, user: &str) -> Result<Self, UnusableCredentials> {
+        Ok(Self { targets: self.targets.acting_as(user)? })
     }
 
     /// Submits one task. Repeated by itself until it is accepted or refused; the id keeps it from being
@@ -263,12 +271,12 @@ impl Client {
         answer.task.zip(answer.receipt).ok_or_else(incomplete)
     }
 
-    /// A page of the caller's tasks, newest first, and the token of the next page (empty on the last). The id of one
-    /// of the caller's tasks is the token of those submitted before it. A page of a filtered list may be short although
-    /// another follows.
+    /// A page of the caller's tasks, or of those of all users, newest first, and the token of the next page (empty on the
+    /// last). The id of one of these tasks is the token of those submitted before it. A page of a filtered list may be
+    /// short although another follows.
     ///
     /// # Errors
-    /// A refusal, or nobody answered in time.
+    /// A refusal, or nobody answered in time. `PERMISSION_DENIED` to submitters who want to see the tasks of all users.
     pub async fn list(
         &self,
         filter: &TaskFilter,
@@ -287,6 +295,10 @@ impl Client {
                 },
             )
             .await?;
+        if filter.all_users && !answer.all_users {
+            let why = "all_users: the orchestrator is of a version that does not list the tasks of all users";
+            return Err(Error::new(ErrorCode::InvalidArgument, why));
+        }
         let receipt = answer.receipt.ok_or_else(incomplete)?;
         Ok((answer.tasks, answer.next_page_token, receipt))
     }

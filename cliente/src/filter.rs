@@ -27,6 +27,8 @@ pub struct TaskFilter {
     pub array_id: Option<String>,
     /// The schedule that made it.
     pub schedule: Option<String>,
+    /// Those of all users, for administrators and viewers; otherwise the caller's.
+    pub all_users: bool,
 }
 
 impl TaskFilter {
@@ -37,7 +39,7 @@ impl TaskFilter {
 
     pub(crate) fn page(&self, page_size: u32, page_token: &str) -> proto::ListTasksRequest {
         let Self { states, queue, handler, worker_id, since, until, .. } = self.clone();
-        let Self { group, error_code, array_id, schedule, .. } = self.clone();
+        let Self { group, error_code, array_id, schedule, all_users, .. } = self.clone();
         proto::ListTasksRequest {
             states: states.into_iter().map(Into::into).collect(),
             page_size,
@@ -51,6 +53,8 @@ impl TaskFilter {
             error_code: error_code.unwrap_or_default(),
             array_id: array_id.unwrap_or_default(),
             schedule: schedule.unwrap_or_default(),
+            all_users,
+            task_id: String::new(),
         }
     }
 }

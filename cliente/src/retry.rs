@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use common::auth::Credentials;
+use common::auth::{Credentials, UnusableCredentials};
 use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
 use common::proto::cluster_service_client::ClusterServiceClient;
@@ -99,6 +99,21 @@ impl Targets {
             tls,
             traceparent,
         })
+    }
+
+    /// The same, for one who acts in the place of this user.
+    pub fn acting_as(&self, user: &str) -> Result<Arc<Self>, UnusableCredentials> {
+        Ok(Arc::new(Self {
+            present: ArcSwapOption::new(self.present.load_full()),
+            configured: self.configured.clone(),
+            highest_epoch: AtomicU64::new(self.highest_epoch.load(Ordering::Relaxed)),
+            looked_at: tokio::sync::Mutex::new(Instant::now()),
+            found: Notify::new(),
+            credentials: self.credentials.clone().acting_as(user)?,
+            timeout: self.timeout,
+            tls: self.tls.clone(),
+            traceparent: self.traceparent.clone(),
+        }))
     }
 
     pub fn timeout(&self) -> Duration {

@@ -48,6 +48,7 @@ export function keyed(parent, items, key, make, mark = JSON.stringify) {
       const made = make(item);
       made.dataset.key = name;
       made.dataset.mark = sign;
+      label(made, parent.heads);
       if (element) {
         const had = element.contains(document.activeElement) ? focused(element) : null;
         if (at === element) at = made;
@@ -62,6 +63,16 @@ export function keyed(parent, items, key, make, mark = JSON.stringify) {
   known.forEach((gone) => gone.remove());
 }
 
+/** On a telephone each cell says itself what its column says. Then it looks like no table, and yet is one. */
+function label(row, heads) {
+  if (!heads) return;
+  row.setAttribute('role', 'row');
+  [...row.children].forEach((cell, nth) => {
+    cell.setAttribute('role', cell.matches('th') ? 'rowheader' : 'cell');
+    cell.dataset.head = heads[nth];
+  });
+}
+
 /** How to give the focus back to what takes the place. */
 function focused(element) {
   const all = (of) => [...of.querySelectorAll('a, button, input, select')];
@@ -71,9 +82,11 @@ function focused(element) {
 
 /** A table with a caption; `columns` are `[heading, class]`. Gives it with its body. */
 export function table(caption, columns) {
-  const body = h('tbody');
-  const head = columns.map(([name, kind]) => h('th', { scope: 'col', class: kind }, name));
-  const whole = h('table', null, h('caption', { class: 'unseen' }, caption), h('thead', null, h('tr', null, head)), body);
+  const body = h('tbody', { role: 'rowgroup' });
+  body.heads = columns.map(([name]) => name);
+  const head = columns.map(([name, kind]) => h('th', { scope: 'col', role: 'columnheader', class: kind }, name));
+  const whole = h('table', { role: 'table' }, h('caption', { class: 'unseen' }, caption),
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, head)), body);
   // Wide ones scroll by themselves, by keyboard too.
   return { body, whole: h('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-label': caption }, whole) };
 }

@@ -2,6 +2,7 @@
 
 import { locale, t, word } from './text.js';
 import { h } from './dom.js';
+import { user } from './net.js';
 
 export const number = (value) => new Intl.NumberFormat(locale(), { maximumFractionDigits: 1 }).format(value);
 
@@ -37,6 +38,9 @@ export function bytes(count) {
 
 /** The end of an id tells tasks of one moment apart. */
 export const short = (id) => (id.length > 13 ? `…${id.slice(-12)}` : id);
+
+/** The page of a task. `as`: whose it is, where that may be another user. */
+export const toTask = (id, as) => `#/tasks/${id}${as && as !== user() ? `?${new URLSearchParams({ user: as })}` : ''}`;
 
 /** Without scheme. */
 export const place = (address) => address.replace(/^https?:\/\//, '');

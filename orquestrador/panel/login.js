@@ -7,11 +7,11 @@ import { t } from './text.js';
 
 export const title = () => t('enter');
 
-/** `entered` is called when the cluster knows the user. */
-export function mount(root, entered) {
+/** `entered` is called when the cluster knows the user. `out`: the code for which whoever was here is out. */
+export function mount(root, entered, out = '') {
   const user = h('input', { name: 'user', autocomplete: 'username', required: true, autocapitalize: 'none', spellcheck: 'false' });
   const token = h('input', { name: 'token', type: 'password', autocomplete: 'current-password', required: true });
-  const said = h('p', { class: 'error', role: 'alert', id: 'login-error' });
+  const said = h('p', { class: 'error', role: 'alert', id: 'login-error' }, out && t(`out_${out.toLowerCase()}`));
   const button = h('button', { class: 'main', type: 'submit' }, t('enter'));
   async function submit(event) {
     event.preventDefault();

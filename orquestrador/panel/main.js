@@ -27,6 +27,8 @@ let view = null;
 let state = null;
 let timer = null;
 let isLooking = false;
+/** Why whoever was here has to sign in again. */
+let out = '';
 
 const PAGES = [['', overview], ['tasks', tasks], ['workers', workers], ['queues', queues], ['history', history]];
 
@@ -51,12 +53,14 @@ function show({ isNew = false } = {}) {
   header(page);
   if (!net.isKnown() || !me) {
     view = null;
-    login.mount(main, (known) => { me = known; show({ isNew: true }); look(); });
+    login.mount(main, (known) => { [me, out] = [known, '']; show({ isNew: true }); look(); }, out);
     document.title = `${login.title()} · Mutirão`;
     return;
   }
   const shown = page === 'tasks' && id ? task : [...PAGES, ['submit', submit]].find(([name]) => name === page)?.[1] ?? overview;
-  if (shown === task) view = task.mount(main, id, me);
+  const as = query.get('user') ?? '';
+  if (shown === task) view = task.mount(main, id, me, as);
+  else if (shown === submit) view = submit.mount(main, as);
   else if (shown === tasks) view = tasks.mount(main, query, me);
   else view = shown.mount(main, me);
   document.title = `${shown.title()} · Mutirão`;
@@ -71,7 +75,7 @@ function header(page) {
     onclick: () => { setLang(lang() === 'pt' ? 'en' : 'pt'); show(); tell(); document.getElementById('lang').focus(); } }, lang() === 'pt' ? 'English' : 'Português');
   const theme = h('button', { type: 'button', id: 'theme', onclick: () => { paint(nextTheme()); show(); document.getElementById('theme').focus(); } },
     t(`theme_${currentTheme()}`));
-  const leave = () => { net.leave(); me = null; state = null; clearTimeout(timer); show(); };
+  const leave = () => { net.leave(); [me, state, out] = [null, null, '']; clearTimeout(timer); show(); };
   top.replaceChildren(
     h('div', { class: 'bar' },
       h('a', { class: 'brand', href: '#/' }, h('img', { src: 'icon.svg', alt: '', width: 24, height: 24 }), 'Mutirão'),
@@ -131,7 +135,7 @@ async function lookOnce() {
     if (!net.isKnown()) return 0;
     if (failure.status === 401) {
       net.leave();
-      [me, state] = [null, null];
+      [me, state, out] = [null, null, failure.code];
       show();
       return 0;
     }

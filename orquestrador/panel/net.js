@@ -34,8 +34,6 @@ let current = '';
 let credentials = JSON.parse(sessionStorage.getItem(KEPT) ?? 'null');
 
 export const user = () => credentials?.user;
-/** In whose place, for administrators and viewers. */
-export const owner = () => credentials?.as ?? '';
 export const isKnown = () => credentials !== null;
 /** Where the principal is, as far as is known. */
 export const whereNow = () => current || window.location.origin;
@@ -50,27 +48,21 @@ export function leave() {
   sessionStorage.removeItem(KEPT);
 }
 
-export function actAs(name) {
-  enter({ ...credentials, as: name });
-}
-
-/** What is somebody's own: only there another user's may be meant. */
-const isOfTasks = (path) => /^(tasks|submit)\b/.test(path);
-
-function headers(method, path) {
+/** `as`: in whose place, for administrators and viewers; nobody's where it is the user's own. */
+function headers(method, as) {
   const all = { 'mutirao-user': credentials?.user ?? '', 'mutirao-token': credentials?.token ?? '' };
-  if (credentials?.as && isOfTasks(path)) all['mutirao-as'] = credentials.as;
+  if (as && as !== credentials?.user) all['mutirao-as'] = as;
   if (method === 'POST') all['content-type'] = 'application/json';
   return all;
 }
 
-async function send(from, path, { method = 'GET', body, signal, within = ANSWER_MS } = {}) {
+async function send(from, path, { method = 'GET', body, signal, as, within = ANSWER_MS } = {}) {
   const limit = AbortSignal.timeout(within);
   let response;
   try {
     response = await fetch(`${from}/panel/api/${path}`, {
       method,
-      headers: headers(method, path),
+      headers: headers(method, as),
       body: body && JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       cache: 'no-store',
@@ -139,16 +131,16 @@ export async function cluster() {
 /** One try, where the principal was last. */
 export const ask = async (path, options) => (await send(current, path, options)).json();
 export const text = async (path) => (await send(current, path)).text();
-export const stream = (path, signal) => fetch(`${current}/panel/api/${path}`, {
-  headers: headers('GET'), signal, cache: 'no-store', credentials: 'omit',
+export const stream = (path, { signal, as }) => fetch(`${current}/panel/api/${path}`, {
+  headers: headers('GET', as), signal, cache: 'no-store', credentials: 'omit',
 });
 
 /** What changes something: tried until somebody answers. Every request names its task, so a repetition does nothing more. */
-export async function act(path, body) {
+export async function act(path, body, as) {
   const until = Date.now() + KEEP_TRYING_MS;
   for (;;) {
     try {
-      return await ask(path, { method: 'POST', body });
+      return await ask(path, { method: 'POST', body, as });
     } catch (failure) {
       if (!failure.isPassing || Date.now() > until) throw failure;
       await new Promise((done) => setTimeout(done, PAUSE_MS));

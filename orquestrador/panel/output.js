@@ -23,8 +23,8 @@ async function* lines(response) {
   }
 }
 
-/** The place for it, and how it is followed. */
-export function output(id) {
+/** The place for it, and how it is followed; `as`: whose task it is. */
+export function output(id, as) {
   const shown = h('pre', { class: 'output', tabindex: 0, role: 'log', 'aria-label': t('output') });
   const empty = h('p', { class: 'empty' }, t('says_nothing'));
   const heard = { attempt: 0, stdout: 0, stderr: 0 };
@@ -51,7 +51,7 @@ export function output(id) {
 
   async function run(signal) {
     const { attempt, stdout, stderr } = heard;
-    const response = await net.stream(`tasks/${id}/output?attempt=${attempt}&stdout=${stdout}&stderr=${stderr}`, signal);
+    const response = await net.stream(`tasks/${id}/output?attempt=${attempt}&stdout=${stdout}&stderr=${stderr}`, { signal, as });
     if (!response.ok) return;
     for await (const told of lines(response)) told.pieces?.forEach(take);
   }

@@ -2,7 +2,7 @@
 
 import { h, field } from './dom.js';
 import * as net from './net.js';
-import { reason } from './format.js';
+import { reason, toTask } from './format.js';
 import { t } from './text.js';
 
 const EXAMPLES = {
@@ -25,7 +25,7 @@ export function newId() {
 
 export const title = () => t('submit');
 
-export function mount(root) {
+export function mount(root, as) {
   let id = newId();
   const handler = h('select', { name: 'handler', required: true });
   const payload = h('textarea', { name: 'payload', rows: 7, spellcheck: 'false' });
@@ -46,8 +46,8 @@ export function mount(root) {
       const { task } = await net.act('tasks', {
         task_id: id, handler: handler.value, payload: payload.value,
         queue: queue.value.trim(), group: group.value.trim(), priority: Number(priority.value),
-      });
-      window.location.hash = `#/tasks/${task.task_id}`;
+      }, as);
+      window.location.hash = toTask(task.task_id, as);
     } catch (failure) {
       said.textContent = reason(failure);
       // What is sent next may be another task.
@@ -55,7 +55,7 @@ export function mount(root) {
     }
     button.disabled = false;
   }
-  root.replaceChildren(h('h1', null, t('submit')), h('form', { class: 'part form', onsubmit: submit },
+  root.replaceChildren(h('h1', null, t('submit')), ...(as ? [h('p', { class: 'quiet' }, t('submit_as', as))] : []), h('form', { class: 'part form', onsubmit: submit },
     field(t('handler'), handler), field(t('payload'), payload, t('payload_hint')),
     h('div', { class: 'row' }, field(t('queue'), queue), field(t('priority'), priority), field(t('group'), group)),
     button, said));

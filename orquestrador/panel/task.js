@@ -2,7 +2,7 @@
 
 import { h, put, keyed, part, say } from './dom.js';
 import * as net from './net.js';
-import { badge, bytes, moment, place, ran, reason, span } from './format.js';
+import { badge, bytes, moment, place, ran, reason, span, toTask } from './format.js';
 import { newId } from './submit.js';
 import { output } from './output.js';
 import { t, word } from './text.js';
@@ -14,7 +14,7 @@ const HISTORY_MS = 60000;
 
 export const title = () => t('task');
 
-const link = (id) => h('a', { class: 'id', href: `#/tasks/${id}` }, id);
+const link = (id, as) => h('a', { class: 'id', href: toTask(id, as) }, id);
 
 /** Names and values, some of them elements. */
 function facts(task, now) {
@@ -27,8 +27,8 @@ function facts(task, now) {
     task.at_most_once && [t('delivery'), t('at_most_once')],
     task.pending_reason && [t('reason'), word('pending', task.pending_reason)],
     task.error && [t('error'), `${task.error.code}: ${task.error.message}`],
-    task.retry_of && [t('retry_of'), link(task.retry_of)],
-    task.retried_as && [t('retried_as'), link(task.retried_as)],
+    task.retry_of && [t('retry_of'), link(task.retry_of, task.owner)],
+    task.retried_as && [t('retried_as'), link(task.retried_as, task.owner)],
   ].filter(Boolean);
 }
 
@@ -69,14 +69,15 @@ function printed(value) {
   return [h('p', null, code), streams.map((name) => [h('p', { class: 'quiet' }, name), h('pre', { class: name, tabindex: 0 }, told[name])])];
 }
 
-export function mount(root, id, me) {
+/** `as`: whose task it is, if not the user's own. */
+export function mount(root, id, me, as) {
   const [state, about, progress] = [h('span'), h('dl', { class: 'facts' }), h('div', { class: 'progress' })];
   const [steps, stepsNote] = [h('ol', { class: 'steps' }), h('p', { class: 'quiet' })];
   const [asked, result, said, lost] = [h('div'), h('div'), h('p', { class: 'error', role: 'alert' }), h('p', { class: 'error' })];
   const mayChange = me.role !== 'VIEWER';
   const cancel = h('button', { type: 'button', class: 'danger', hidden: true, id: 'cancel' }, t('cancel'));
   const retry = h('button', { type: 'button', hidden: true, id: 'retry' }, t('retry'));
-  const spoken = output(id);
+  const spoken = output(id, as);
   root.replaceChildren(
     h('div', { class: 'heading' }, h('h1', null, t('task'), ' ', h('code', null, id)), state, mayChange && [cancel, retry]),
     said, lost, progress, about,
@@ -89,7 +90,7 @@ export function mount(root, id, me) {
     button.disabled = true;
     said.textContent = '';
     try {
-      return await net.act(path, body);
+      return await net.act(path, body, as);
     } catch (failure) {
       said.textContent = reason(failure);
       return null;
@@ -104,12 +105,12 @@ export function mount(root, id, me) {
   const repetition = newId();
   retry.addEventListener('click', async () => {
     const done = await act(retry, `tasks/${id}/retry`, { new_task_id: repetition });
-    if (done) window.location.hash = `#/tasks/${done.task.task_id}`;
+    if (done) window.location.hash = toTask(done.task.task_id, as);
   });
 
   /** The history is read from the disk, so only when something has happened. */
   async function changed(task) {
-    const [whole, told] = await Promise.all([net.ask(`tasks/${id}?whole`), net.ask(`tasks/${id}/steps`, { within: HISTORY_MS })]);
+    const [whole, told] = await Promise.all([net.ask(`tasks/${id}?whole`, { as }), net.ask(`tasks/${id}/steps`, { within: HISTORY_MS, as })]);
     result.replaceChildren(...[ENDS.includes(task.state) ? outcome(task, whole.result) : h('p', { class: 'empty' }, t('not_yet'))].flat(9).filter(Boolean));
     if (whole.asked) asked.replaceChildren(...[content(whole.asked.payload)].flat().filter(Boolean));
     else if (!asked.children.length) asked.replaceChildren(h('p', { class: 'empty' }, t('forgotten')));
@@ -125,7 +126,7 @@ export function mount(root, id, me) {
   }
 
   async function look(now) {
-    const { task } = await net.ask(`tasks/${id}`);
+    const { task } = await net.ask(`tasks/${id}`, { as });
     const isOver = ENDS.includes(task.state);
     state.replaceChildren(badge(task.state));
     keyed(about, facts(task, now), ([name]) => name, fact, factMark);

@@ -1,6 +1,7 @@
 // Who works, and what ran where.
 
-import { h, keyed, part, table } from './dom.js';
+import { attempts } from './attempts.js';
+import { h, keyed, part, put, table } from './dom.js';
 import * as net from './net.js';
 import { gantt } from './gantt.js';
 import { number, reason, span } from './format.js';
@@ -24,21 +25,27 @@ function row(worker) {
     h('td', null, Object.entries(worker.labels).map(([key, value]) => `${key}=${value}`).join(', ') || '—'));
 }
 
-export function mount(root) {
+export function mount(root, me) {
+  const isOfAll = me.role !== 'SUBMITTER';
   const { body, whole } = table(t('workers'), [[t('worker')], [t('state')], [t('slots')], [t('heartbeat'), 'num'],
     [t('assigned'), 'num'], [t('handlers')], [t('labels')]]);
   const lanes = gantt();
+  const still = h('p', { class: 'quiet', hidden: true });
   const failed = h('p', { class: 'error', role: 'alert' });
   root.replaceChildren(h('h1', null, t('workers')), whole,
-    part(t('what_ran_where'), h('p', { class: 'quiet' }, t('gantt_note', TASKS)), lanes.element, failed));
+    part(t('what_ran_where'), h('p', { class: 'quiet' }, t(isOfAll ? 'gantt_note_all' : 'gantt_note', TASKS)), lanes.element, still, failed));
+  const known = attempts();
   let looks = 0;
   async function update({ cluster, now }) {
     keyed(body, cluster.workers, (worker) => worker.worker_id, row);
     looks += 1;
     if (looks % EVERY !== 1) return;
     try {
-      const { tasks } = await net.ask(`tasks?size=${TASKS}`);
-      lanes.draw(cluster.workers.map((worker) => worker.worker_id), tasks, now);
+      const { tasks } = await net.ask(`tasks?size=${TASKS}${isOfAll ? '&users=all' : ''}`);
+      const { all, missing } = known.of(tasks);
+      lanes.draw(cluster.workers.map((worker) => worker.worker_id), all, now);
+      still.hidden = !missing;
+      put(still, t('gantt_reading', missing));
       failed.textContent = '';
     } catch (failure) {
       if (!failure.isPassing) failed.textContent = reason(failure);

@@ -461,6 +461,28 @@ async fn the_first_user_ends_the_demo_mode_and_others_tasks_are_not_found() {
     let status =
         tasks.get_task(as_user("bia", "segredo-bia", request)).await.expect_err("is another's");
     assert_eq!(code(&status), ErrorCode::TaskNotFound);
+
+    // All users' tasks are for who may see them.
+    let all = || proto::ListTasksRequest { all_users: true, ..Default::default() };
+    tasks.submit_task(as_user("bia", "segredo-bia", submission(spec("dela")))).await.expect("too");
+    let told = tasks.list_tasks(as_user("ana", "segredo-ana", all())).await.expect("is told");
+    let told = told.into_inner();
+    let owners: Vec<_> = told.tasks.iter().map(|task| task.owner.as_str()).collect();
+    assert_eq!((owners, told.all_users), (vec!["bia", "ana"], true));
+    let one = proto::ListTasksRequest { task_id: told.tasks[0].task_id.clone(), ..all() };
+    let told = tasks.list_tasks(as_user("ana", "segredo-ana", one.clone())).await.expect("is told");
+    assert_eq!(told.into_inner().tasks.len(), 1);
+    let filtered = proto::ListTasksRequest { queue: "default".into(), ..one };
+    let mut in_her_place = as_user("ana", "segredo-ana", all());
+    in_her_place.metadata_mut().insert("mutirao-as", "bia".parse().expect("is ASCII"));
+    for (request, expected) in [
+        (as_user("bia", "segredo-bia", all()), ErrorCode::PermissionDenied),
+        (in_her_place, ErrorCode::InvalidArgument),
+        (as_user("ana", "segredo-ana", filtered), ErrorCode::InvalidArgument),
+    ] {
+        let status = tasks.list_tasks(request).await.expect_err("is refused");
+        assert_eq!(code(&status), expected);
+    }
 }
 
 #[tokio::test]

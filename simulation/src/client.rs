@@ -83,9 +83,13 @@ impl Call {
             Question::Cancel(task) => Command::Cancel { request, owner, task: *task },
             Question::CancelArray(array) => Command::CancelArray { request, owner, array: *array },
             Question::Retry(task, new) => Command::Retry { request, owner, task: *task, new: *new },
-            Question::List => {
-                Command::List { request, owner, filter: Box::default(), after: None, limit: PAGE }
-            }
+            Question::List => Command::List {
+                request,
+                owner: Some(owner),
+                filter: Box::default(),
+                after: None,
+                limit: PAGE,
+            },
             Question::Overview => Command::Overview { request },
             Question::Order(order) => order.command(request, owner),
         }

@@ -3,6 +3,8 @@
 //! It needs `chromium` and `chromedriver`; without them each test says that it is skipped, and why, unless the environment
 //! says that they are required.
 
+#[path = "panel/attempts.rs"]
+mod attempts;
 #[path = "panel/roles.rs"]
 mod roles;
 #[path = "panel/rules.rs"]
@@ -146,6 +148,15 @@ fn tasks_are_found_by_page_filter_and_id() -> anyhow::Result<()> {
     page.until("all again", rows(50))?;
     page.choose("select[name=state]", "FAILED")?;
     page.until("none of these", rows(0))?;
+    for (said, wrong) in [
+        ("stat:failed", "stat: não é um filtro; os filtros são queue,"),
+        ("state:falhou", "falhou não é um estado"),
+        ("queue:", "queue: falta o valor."),
+    ] {
+        page.fill("input[name=search]", said)?;
+        page.click("form.search button[type=submit]")?;
+        page.until_said(wrong)?;
+    }
     page.fill("input[name=search]", &first)?;
     page.click("form.search button[type=submit]")?;
     // What users send is text.
@@ -232,6 +243,11 @@ fn the_panel_speaks_two_languages_and_fits_a_telephone() -> anyhow::Result<()> {
         page.until_there("h1")?;
         let over = "return document.documentElement.scrollWidth - window.innerWidth";
         page.until(&format!("/{name} fits"), |page| Ok(page.run(over, &[])?.as_i64() <= Some(0)))?;
+        // Nor does a table scroll by itself: a row is a card, whose cells say what they are.
+        let wide = "return [...document.querySelectorAll('.wide')].every((e) => e.scrollWidth <= e.clientWidth)";
+        page.until(&format!("the tables of /{name} fit"), |page| Ok(page.run(wide, &[])? == true))?;
+        let unsaid = "return [...document.querySelectorAll('tbody td')].filter((e) => !e.dataset.head).length";
+        ensure!(page.run(unsaid, &[])? == 0, "{name}: a cell without a name");
         // Each field and button has a name for those who do not see it.
         let nameless = "return [...document.querySelectorAll('input, select, textarea, button, a')].filter((e) => e.checkVisibility() \
             && !(e.labels?.length || e.ariaLabel || e.textContent.trim())).map((e) => e.outerHTML).join()";

@@ -97,6 +97,33 @@ fn it_shows_the_cluster_and_goes_on_at_the_new_principal() -> anyhow::Result<()>
 }
 
 #[test]
+fn tasks_of_another_user_are_opened_and_cancelled() -> anyhow::Result<()> {
+    const TOKEN: &str = "um_token_de_teste";
+    let dir = tempfile::tempdir()?;
+    let (demo, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;
+    demo.run_with_input(&["users", "add", "root", "--role", "admin"], TOKEN)?;
+    let root = demo.with_credentials("root", TOKEN);
+    root.run_with_input(&["users", "add", "ana"], TOKEN)?;
+    let ana = demo.with_credentials("ana", TOKEN);
+    let id = ana.submit(&["--", "sh", "-c", "echo de ana; sleep 600"])?;
+    let mut sight = Sight::open(&root, &[&TOP[..], &["--all-users"]].concat(), (120, 30))?;
+    let found = sight.found();
+    sight.until_said("[1 Cluster]")?;
+    sight.press("4")?;
+    sight.until_said("DE QUEM")?;
+    sight.press("\r")?;
+    sight.until_said("de ana")?;
+    sight.press("\x1bc")?;
+    sight.until_said("s/n")?;
+    sight.press("s")?;
+    sight.until_said("CANCELADA")?;
+    ensure!(state_of(&ana, &id)? == "CANCELLED");
+    sight.press("q")?;
+    ensure!(sight.ended()? == Some(0));
+    sight.is_as(&found)
+}
+
+#[test]
 fn the_terminal_is_left_as_it_was_whatever_ends_or_stops_it() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let (cli, _cluster) = Cluster::with_programs(dir.path(), 1, &[])?;

@@ -241,6 +241,14 @@ pub enum Online {
     },
 }
 
+impl Online {
+    /// What is asked for is of all users, and nobody's place is meant.
+    pub fn is_of_all_users(&self) -> bool {
+        matches!(self, Self::List(list) if list.all_users)
+            || matches!(self, Self::Top(top) if top.all_users)
+    }
+}
+
 /// Which of the caller's tasks are shown.
 #[derive(Debug, clap::Args)]
 pub struct List {
@@ -266,6 +274,8 @@ pub struct List {
     array: Option<String>,
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     schedule: Option<String>,
+    #[arg(long)]
+    pub all_users: bool,
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: u64,
     #[arg(long, conflicts_with = "limit")]
@@ -285,6 +295,7 @@ impl List {
             error_code: self.code.as_ref().map(|code| code.to_uppercase()),
             array_id: self.array.clone(),
             schedule: self.schedule.clone(),
+            all_users: self.all_users,
         }
     }
 }

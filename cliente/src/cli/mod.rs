@@ -29,6 +29,7 @@ use common::endpoint::Endpoint;
 use common::exit;
 use common::lang::Lang;
 use common::messages::client::ClientMessage;
+use common::messages::client_usage::UsageMessage;
 use common::messages::command_line;
 use common::tls::{Problem, Tls};
 use common::traces::SpanContext;
@@ -111,6 +112,9 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
             Ok(exit::OK)
         }
         Subcommand::Online(command) => {
+            if command.is_of_all_users() && global.acting_as.is_some() {
+                return Err(Failure::usage(ClientMessage::Usage(UsageMessage::AllUsersAsOne)));
+            }
             let credentials = credentials::find_or_ask(&global)?;
             let tls = tls(&global)?;
             let traced = Traced::begin(&global, command.span())?;

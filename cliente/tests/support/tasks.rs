@@ -300,6 +300,7 @@ impl TaskOrchestrator for Script {
             tasks,
             next_page_token,
             receipt: Some(self.receipt()),
+            all_users: request.get_ref().all_users,
         }))
     }
 

@@ -167,6 +167,7 @@ fn portuguese(id: &str) -> Option<&'static str> {
         "watch.group" => "Tudo o que é deste grupo, até terminar",
         "list.array" => "Só as deste array",
         "list.schedule" => "Só as deste agendamento",
+        "list.all_users" => "As de todos os usuários, para administradores e observadores",
         "list.limit" => "Quantas, no máximo",
         "list.all" => "Todas",
         "watch.about" => {
@@ -437,6 +438,7 @@ fn english(id: &str) -> Option<&'static str> {
         "watch.group" => "All that belongs to this group, until it is finished",
         "list.array" => "Only those of this array",
         "list.schedule" => "Only those of this schedule",
+        "list.all_users" => "Those of all users, for administrators and viewers",
         "list.limit" => "How many at most",
         "list.all" => "All of them",
         "watch.about" => {

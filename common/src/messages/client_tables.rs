@@ -6,6 +6,8 @@ use crate::lang::Lang;
 #[derive(Clone, Copy, Debug)]
 pub enum Columns {
     Tasks,
+    /// Of all users.
+    TasksOfAll,
     /// Of those that are followed.
     Live,
     Workers,
@@ -36,6 +38,26 @@ impl Columns {
             ],
             (Lang::En, Self::Tasks) => &[
                 "TASK",
+                "STATUS",
+                "HANDLER",
+                "ATTEMPT",
+                "WORKER",
+                "SUBMITTED (UTC)",
+                "FINISHED (UTC)",
+            ],
+            (Lang::Pt, Self::TasksOfAll) => &[
+                "TAREFA",
+                "DE QUEM",
+                "STATUS",
+                "HANDLER",
+                "TENTATIVA",
+                "WORKER",
+                "RECEBIDA (UTC)",
+                "TERMINADA (UTC)",
+            ],
+            (Lang::En, Self::TasksOfAll) => &[
+                "TASK",
+                "OWNER",
                 "STATUS",
                 "HANDLER",
                 "ATTEMPT",

@@ -13,6 +13,8 @@ pub enum UsageMessage {
     NoSuchSource { place: String, sources: usize },
     /// Spans cannot be sent as was asked for.
     Traces { why: String },
+    /// `--all-users` and `--as`.
+    AllUsersAsOne,
 }
 
 impl Message for UsageMessage {
@@ -21,6 +23,7 @@ impl Message for UsageMessage {
             Self::UnknownFailure { .. } => "unknown_failure",
             Self::NoSuchSource { .. } => "no_such_source",
             Self::Traces { .. } => "traces",
+            Self::AllUsersAsOne => "all_users_as_one",
         }
     }
 
@@ -53,6 +56,9 @@ impl UsageMessage {
                     "{place} é a entrada de outra lista, e {lists}. Uma expressão regular pode repetir o número: {{3,3}}."
                 )
             }
+            Self::AllUsersAsOne => {
+                "--all-users mostra as tarefas de todos, --as as de um: só um dos dois (MUTIRAO_AS vale como --as).".into()
+            }
         }
     }
 
@@ -75,6 +81,9 @@ impl UsageMessage {
                 format!(
                     "{place} is the input of another list, and {lists}. A regular expression can have the number twice: {{3,3}}."
                 )
+            }
+            Self::AllUsersAsOne => {
+                "--all-users shows the tasks of all, --as those of one: only one of them (MUTIRAO_AS counts as --as).".into()
             }
         }
     }

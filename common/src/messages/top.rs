@@ -174,11 +174,12 @@ impl TopTable {
             }
             (Lang::Pt, Self::Tasks) => &[
                 "TAREFA", "STATUS", "HANDLER", "TENT.", "IDADE", "DUROU", "WORKER", "FILA",
-                "MOTIVO",
+                "DE QUEM", "MOTIVO",
             ],
-            (Lang::En, Self::Tasks) => {
-                &["TASK", "STATUS", "HANDLER", "ATT.", "AGE", "TOOK", "WORKER", "QUEUE", "REASON"]
-            }
+            (Lang::En, Self::Tasks) => &[
+                "TASK", "STATUS", "HANDLER", "ATT.", "AGE", "TOOK", "WORKER", "QUEUE", "OWNER",
+                "REASON",
+            ],
         }
     }
 }
@@ -401,6 +402,10 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
             "De quanto em quanto tempo o principal é perguntado: 500ms, 2s"
         }
         ("top.interval", Lang::En) => "How often the principal is asked: 500ms, 2s",
+        ("top.all_users", Lang::Pt) => {
+            "Tarefas de todos os usuários, para administradores e observadores"
+        }
+        ("top.all_users", Lang::En) => "Tasks of all users, for administrators and viewers",
         ("top.once", Lang::Pt) => {
             "Mostra a tela uma vez, como texto, como sempre que a saída não é um terminal; leva um intervalo"
         }

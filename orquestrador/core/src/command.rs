@@ -39,10 +39,10 @@ pub enum Command {
     QueryArray { request: RequestId, owner: UserName, array: ArrayId },
     /// One task, with or without its result.
     Query { request: RequestId, owner: UserName, task: TaskId, with_result: bool },
-    /// The owner's tasks, newest first.
+    /// The owner's tasks, or everybody's, newest first.
     List {
         request: RequestId,
-        owner: UserName,
+        owner: Option<UserName>,
         filter: Box<TaskFilter>,
         after: Option<TaskId>,
         limit: usize,
@@ -463,6 +463,8 @@ pub struct TaskFilter {
     pub array: Option<ArrayId>,
     /// Which made it.
     pub schedule: Option<ScheduleName>,
+    /// This one, whatever else is asked for.
+    pub task: Option<TaskId>,
 }
 
 /// Where a watch begins.

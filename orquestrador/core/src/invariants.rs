@@ -390,6 +390,10 @@ fn owners(state: &State) -> Result<(), String> {
             before = Some(task.seq);
             at = state.tasks.newer(slot, Chain::Owner);
         }
+        let of_owner = |task: &Task| state.classes[task.class].owner == owner;
+        ensure(record.marks.are_of(state.tasks.iter().filter(|(_, task)| of_owner(task))), || {
+            format!("owner {} has other marks than its tasks", record.name)
+        })?;
     }
     ensure(count == state.tasks.len(), || format!("{count} of {} tasks", state.tasks.len()))
 }

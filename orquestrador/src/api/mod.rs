@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
+use orquestrador_core::command::Role;
 use orquestrador_core::ids::UserName;
 use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command, Rejection};
@@ -89,6 +90,24 @@ async fn logged_refusal(users: &Users, asking: Asking<'_>, refusal: Status) -> S
         users.actions().refused(asking, code).await;
     }
     refusal
+}
+
+/// No owner in particular, for those who may see what others have.
+///
+/// # Errors
+/// `PERMISSION_DENIED` to submitters; `INVALID_ARGUMENT` in the place of another user.
+pub fn everybody(caller: &Caller, is_for_another: bool) -> Result<Option<UserName>, Status> {
+    match caller.role {
+        Role::Submitter => {
+            let why = "only administrators, and viewers, see the tasks of all users";
+            Err(grpc_status::status(ErrorCode::PermissionDenied, why))
+        }
+        Role::Admin | Role::Viewer if is_for_another => {
+            let why = "is not for a request in the place of another user";
+            Err(grpc_status::invalid([("all_users".to_owned(), why.to_owned())]))
+        }
+        Role::Admin | Role::Viewer => Ok(None),
+    }
 }
 
 /// A read of nothing.

@@ -18,7 +18,7 @@ use common::proto::{
     SwitchoverRequest, SwitchoverResponse, TailTask, ViewNote, WitnessStatus, drill_request,
 };
 use common::telemetry::{self, FilterError};
-use orquestrador_core::command::NewWork;
+use orquestrador_core::command::{NewWork, Role};
 use orquestrador_core::effect::Overview;
 use orquestrador_core::ids::{Epoch, Index, UserName, WorkerId};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
@@ -353,9 +353,14 @@ impl OperatorService for Service {
         &self,
         request: Request<ExplainClusterRequest>,
     ) -> Result<Response<ExplainClusterResponse>, Status> {
-        self.admin(&request, "ExplainCluster").await?;
+        let asking = Asking::of(&request, Access::Look);
+        let caller = authenticate_here(&self.users, &self.driver, asking).await?;
         let explanation = self.driver.ask(|reply| Input::Explain { reply }).await?;
-        Ok(Response::new(explain(explanation)))
+        let explained = explain(explanation);
+        Ok(Response::new(match caller.role {
+            Role::Admin => explained,
+            Role::Submitter | Role::Viewer => without_machines(explained),
+        }))
     }
 
     async fn audit_journal(
@@ -437,6 +442,16 @@ impl OperatorService for Service {
         let about = json!({ "kind": kind.map(|kind| format!("{kind:?}")) });
         self.administer(asking, about, async { self.misbehave(kind) }).await
     }
+}
+
+/// For those who look: which machines testify, and which the next failover hangs on, is for who can help them.
+fn without_machines(mut explained: ExplainClusterResponse) -> ExplainClusterResponse {
+    explained.critical_hosts.clear();
+    for witness in &mut explained.witnesses {
+        witness.host.clear();
+        witness.incarnation.clear();
+    }
+    explained
 }
 
 fn explain(explanation: Explanation) -> ExplainClusterResponse {

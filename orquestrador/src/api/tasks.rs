@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use common::auth::AS_KEY;
 use common::error_code::ErrorCode;
 use common::grpc_status;
 use common::proto;
@@ -29,7 +30,7 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::{authenticate, convert, follow, rejected, unexpected, validate};
+use super::{authenticate, convert, everybody, follow, rejected, unexpected, validate};
 use crate::blobs::Blobs;
 use crate::driver::DriverHandle;
 use crate::driver::input::{Input, Watched, Watcher};
@@ -401,9 +402,13 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<ListTasksRequest>,
     ) -> Result<Response<ListTasksResponse>, Status> {
+        let is_for_another = request.metadata().contains_key(AS_KEY);
         let (caller, body) = self.caller(request, Access::Look).await?;
         let validate::Page { filter, after, limit } = validate::page(&body)?;
-        let owner = caller.user;
+        let owner = match body.all_users {
+            true => everybody(&caller, is_for_another)?,
+            false => Some(caller.user),
+        };
         let done = self
             .driver
             .call(|request| Command::List { request, owner, filter, after, limit })
@@ -413,6 +418,7 @@ impl TaskOrchestrator for Service {
                 tasks: tasks.iter().map(|(snapshot, _)| convert::task(snapshot)).collect(),
                 next_page_token: next.map(|id| id.to_string()).unwrap_or_default(),
                 receipt: Some(done.receipt),
+                all_users: body.all_users,
             })),
             other => Err(unexpected(&other)),
         }

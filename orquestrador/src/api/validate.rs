@@ -349,6 +349,16 @@ pub fn page(request: &proto::ListTasksRequest) -> Result<Page, Status> {
             known.map_err(|_| violations.add("array_id", "is not the id of an array")).ok()
         }
     };
+    if !request.task_id.is_empty() {
+        let is_alone = *filter == TaskFilter::default() && after.is_none();
+        match task_id("task_id", &request.task_id) {
+            Ok(task) if is_alone => filter.task = Some(task),
+            Ok(_) => {
+                violations.add("task_id", "is not for a list with other filters, or a later page")
+            }
+            Err(_) => violations.add("task_id", "is not the id of a task"),
+        }
+    }
     violations.or(Page { filter, after, limit })
 }
 

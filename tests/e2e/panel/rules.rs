@@ -14,17 +14,27 @@ struct Answer {
     body: String,
 }
 
-fn ask(
+fn ask(port: u16, what: (&str, &str), headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+    send(port, what, headers, b"")
+}
+
+fn send(
     port: u16,
     (method, path): (&str, &str),
     headers: &[(&str, &str)],
+    body: &[u8],
 ) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     let host = headers.iter().any(|(name, _)| *name == "Host");
     let own = if host { String::new() } else { format!("Host: localhost:{port}\r\n") };
-    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let mut more: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    if !body.is_empty() {
+        more += &format!("Content-Length: {}\r\n", body.len());
+    }
     let request = format!("{method} {path} HTTP/1.1\r\n{own}{more}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
+    stream.write_all(body)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
@@ -68,6 +78,34 @@ fn strangers_get_the_files_and_nothing_else() -> anyhow::Result<()> {
     }
     let cancel = format!("/panel/api/tasks/{id}/cancel");
     ensure!(ask(own, ("POST", &cancel), &[("Content-Length", "0")])?.status == 401);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_as_everything_else_is() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut cluster = Cluster::new(Layout::new(dir.path(), 0)?);
+    cluster.start()?;
+    let known = [("mutirao-user", DEMO_USER), ("mutirao-token", DEMO_TOKEN)];
+    // More than a page may send, by what axum takes.
+    let long = [b"\"".as_slice(), &vec![b'x'; 2 << 20], b"\""].concat();
+    let id = "0197c0de-0000-7000-8000-000000000000";
+    let broken = b"{\"handler\": \"\xff\xfe\"}".as_slice();
+    for (path, body, status) in [
+        ("tasks".to_owned(), long.as_slice(), 413),
+        ("tasks".to_owned(), broken, 400),
+        (format!("tasks/{id}/retry"), broken, 400),
+        ("queues/default".to_owned(), b"{".as_slice(), 400),
+        ("queues/%ff".to_owned(), b"{\"paused\": true}".as_slice(), 400),
+    ] {
+        let path = format!("/panel/api/{path}");
+        let port = cluster.layout.principal_port;
+        let answer = send(port, ("POST", &path), &known, body)?;
+        ensure!(answer.status == status, "{path}: {} {}", answer.status, answer.body);
+        ensure!(answer.headers["content-type"] == "application/json", "{path}");
+        let told: serde_json::Value = serde_json::from_str(&answer.body)?;
+        ensure!(told["code"] == "INVALID_ARGUMENT" && told["fields"][0]["why"] != "", "{told}");
+    }
     Ok(())
 }
 

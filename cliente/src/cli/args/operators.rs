@@ -75,6 +75,8 @@ pub struct Top {
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
     pub interval: Duration,
     #[arg(long)]
+    pub all_users: bool,
+    #[arg(long)]
     pub once: bool,
 }
 

@@ -29,14 +29,15 @@ pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
         array::check_task(&token)?;
     }
     let mut rows = Vec::new();
-    let mut is_end = false;
+    let (mut is_end, mut is_empty) = (false, true);
     while left > 0 && !is_end {
         let page = u32::try_from(left).unwrap_or(u32::MAX).min(PAGE);
         let (mut tasks, next, _) = context.client.list(&filter, page, &token).await?;
         tasks.truncate(left);
         left -= tasks.len();
+        is_empty &= tasks.is_empty();
         if context.is_json {
-            output::print(&context.output.tasks(&tasks))?;
+            output::print(&context.output.tasks(&tasks, filter.all_users))?;
         } else {
             // The widths of a table depend on all of its rows.
             rows.append(&mut tasks);
@@ -44,8 +45,12 @@ pub async fn run(context: &Context, options: List) -> Result<u8, Failure> {
         is_end = next.is_empty();
         token = next;
     }
+    if let (true, false, Some(schedule)) = (is_empty, filter.all_users, &filter.schedule) {
+        // None of its tasks may fit, or they are forgotten; or the name is a slip.
+        context.client.schedule(schedule).await?;
+    }
     if !context.is_json {
-        output::print(&context.output.tasks(&rows))?;
+        output::print(&context.output.tasks(&rows, filter.all_users))?;
     }
     if !is_end && !token.is_empty() {
         say_where_to_go_on(context, token);

@@ -25,12 +25,12 @@ pub async fn run(context: &Context, options: &Top) -> Result<u8, Failure> {
         return unusable(TopMessage::TooOften);
     }
     if options.once || !std::io::stdout().is_terminal() {
-        output::print(&top::once(context, options.interval).await?)?;
+        output::print(&top::once(context, (options.interval, options.all_users)).await?)?;
         return Ok(exit::OK);
     }
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     if is_dumb || !std::io::stdin().is_terminal() {
         return unusable(TopMessage::NoTerminal);
     }
-    top::watch(context, options.interval).await
+    top::watch(context, (options.interval, options.all_users)).await
 }

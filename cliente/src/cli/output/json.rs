@@ -56,7 +56,7 @@ impl Output for Json {
         line(&task(view))
     }
 
-    fn tasks(&self, tasks: &[Task]) -> String {
+    fn tasks(&self, tasks: &[Task], _: bool) -> String {
         tasks.iter().map(|t| line(&task(&TaskView::without_result(t.clone(), None)))).collect()
     }
 

@@ -90,7 +90,8 @@ pub trait Output: Send + Sync {
     fn array(&self, array: &Array, receipt: &Receipt) -> String;
     /// A change of a task among others.
     fn change(&self, view: &TaskView) -> String;
-    fn tasks(&self, tasks: &[Task]) -> String;
+    /// `is_of_all`: whose each is, is told.
+    fn tasks(&self, tasks: &[Task], is_of_all: bool) -> String;
     fn workers(&self, workers: &[Worker]) -> String;
     fn cluster(&self, cluster: &GetClusterResponse) -> String;
     fn users(&self, users: &ListUsersResponse) -> String;

@@ -330,19 +330,22 @@ impl Output for Table {
         format!("{}\n", plain(&parts.join("  ")))
     }
 
-    fn tasks(&self, tasks: &[Task]) -> String {
+    fn tasks(&self, tasks: &[Task], is_of_all: bool) -> String {
         let row = |task: &Task| {
-            vec![
-                array_id::shown(&task.task_id),
+            let owner = is_of_all.then(|| task.owner.clone());
+            let of_task = [
                 self.state(task).to_owned(),
                 task.handler.clone(),
                 task.attempt.to_string(),
                 task.worker_id.clone(),
                 time(task.submitted_at_ms),
                 time(task.finished_at_ms),
-            ]
+            ];
+            let id = array_id::shown(&task.task_id);
+            [id].into_iter().chain(owner).chain(of_task).collect()
         };
-        self.table(Columns::Tasks, tasks.iter().map(row))
+        let columns = if is_of_all { Columns::TasksOfAll } else { Columns::Tasks };
+        self.table(columns, tasks.iter().map(row))
     }
 
     fn workers(&self, workers: &[Worker]) -> String {

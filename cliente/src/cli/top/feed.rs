@@ -7,8 +7,7 @@ use std::time::Duration;
 use cliente::{Client, Error, TaskFilter, is_final};
 use common::error_code::ErrorCode;
 use common::proto::{
-    ExplainTaskResponse, FollowOutputResponse, GetClusterResponse, NodeRole, Role, Task, TaskState,
-    User,
+    ExplainTaskResponse, FollowOutputResponse, GetClusterResponse, NodeRole, Task, TaskState, User,
 };
 use futures::StreamExt as _;
 use tokio::sync::{mpsc, watch};
@@ -24,6 +23,13 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 /// Between looks while nobody is principal.
 const SEARCH: Duration = Duration::from_millis(250);
 
+/// Who is asked, and whose tasks are shown.
+#[derive(Clone)]
+pub struct Asker {
+    pub client: Client,
+    pub all_users: bool,
+}
+
 pub enum News {
     Picture(Box<Picture>),
     /// There is no principal, or it cannot be asked.
@@ -37,12 +43,13 @@ pub enum News {
 }
 
 /// One picture.
-pub async fn look(client: &Client, page: Page, me: &mut Option<User>) -> Result<Picture, Error> {
+pub async fn look(asker: &Asker, page: Page, me: &mut Option<User>) -> Result<Picture, Error> {
     let silent = || Error::new(ErrorCode::Unavailable, "no principal answered in time");
-    timeout(LOOK_TIMEOUT, ask(client, page, me)).await.unwrap_or_else(|_| Err(silent()))
+    timeout(LOOK_TIMEOUT, ask(asker, page, me)).await.unwrap_or_else(|_| Err(silent()))
 }
 
-async fn ask(client: &Client, page: Page, me: &mut Option<User>) -> Result<Picture, Error> {
+async fn ask(asker: &Asker, page: Page, me: &mut Option<User>) -> Result<Picture, Error> {
+    let client = &asker.client;
     let cluster = client.cluster().await?;
     if !is_principal(&cluster) {
         return Err(Error::new(ErrorCode::NotPrimary, "nobody is principal"));
@@ -52,17 +59,20 @@ async fn ask(client: &Client, page: Page, me: &mut Option<User>) -> Result<Pictu
         None => me.insert(client.own_user().await?).clone(),
     };
     let has_tasks = matches!(page, Page::Cluster | Page::Tasks);
-    let tasks = async { if has_tasks { tasks(client).await.map(Some) } else { Ok(None) } };
+    let tasks = async { if has_tasks { tasks(asker).await.map(Some) } else { Ok(None) } };
     let history = async {
         match client.endpoint() {
-            Some(node) if page == Page::History && user.role() == Role::Admin => {
-                client.explain_at(&node).await.map(Some)
-            }
+            Some(node) if page == Page::History => match client.explain_at(&node).await {
+                // An older orchestrator tells administrators alone.
+                Err(error) if error.code == ErrorCode::PermissionDenied => Ok(None),
+                told => told.map(Some),
+            },
             Some(_) | None => Ok(None),
         }
     };
     let (queues, tasks, history) = tokio::try_join!(client.queues(), tasks, history)?;
-    Ok(Picture { cluster, queues, tasks, history, user: user.clone() })
+    let is_of_all = asker.all_users;
+    Ok(Picture { cluster, queues, tasks, is_of_all, history, user: user.clone() })
 }
 
 fn is_principal(cluster: &GetClusterResponse) -> bool {
@@ -70,10 +80,12 @@ fn is_principal(cluster: &GetClusterResponse) -> bool {
 }
 
 /// What runs is told of however much waits, and what waits however much has ended since.
-async fn tasks(client: &Client) -> Result<Vec<Task>, Error> {
-    let running = TaskFilter::in_state(TaskState::Running);
-    let waiting = TaskFilter::in_state(TaskState::Queued);
-    let newest = TaskFilter::default();
+async fn tasks(asker: &Asker) -> Result<Vec<Task>, Error> {
+    let Asker { client, all_users } = asker;
+    let all_users = *all_users;
+    let running = TaskFilter { all_users, ..TaskFilter::in_state(TaskState::Running) };
+    let waiting = TaskFilter { all_users, ..TaskFilter::in_state(TaskState::Queued) };
+    let newest = TaskFilter { all_users, ..TaskFilter::default() };
     let (running, waiting, newest) = tokio::try_join!(
         client.list(&running, TASKS, ""),
         client.list(&waiting, TASKS, ""),
@@ -86,7 +98,7 @@ async fn tasks(client: &Client) -> Result<Vec<Task>, Error> {
 
 /// Looks until nobody wants to know. Another page is looked at as soon as it is chosen.
 pub async fn feed(
-    client: Client,
+    asker: Asker,
     interval: Duration,
     mut page: watch::Receiver<Page>,
     news: mpsc::Sender<News>,
@@ -94,7 +106,7 @@ pub async fn feed(
     let mut me = None;
     loop {
         let shown = *page.borrow_and_update();
-        let (told, pause) = match look(&client, shown, &mut me).await {
+        let (told, pause) = match look(&asker, shown, &mut me).await {
             Ok(picture) => (News::Picture(Box::new(picture)), interval),
             Err(error) => (News::Missed(error), SEARCH.min(interval)),
         };

@@ -47,7 +47,9 @@ pub struct Picture {
     pub queues: Vec<Queue>,
     /// The newest, also of those that run and of those that wait; each once. `None`: the page shows none.
     pub tasks: Option<Vec<Task>>,
-    /// The same; only for administrators.
+    /// They are those of all users.
+    pub is_of_all: bool,
+    /// The same.
     pub history: Option<ExplainClusterResponse>,
     /// Who looks.
     pub user: User,
@@ -221,6 +223,15 @@ impl Model {
         let key = &table.rows.get(self.chosen(&table)?)?.key;
         let (_, picture) = self.picture.as_ref()?;
         picture.tasks().iter().find(|task| task.task_id == *key)
+    }
+
+    /// Whose task it is, where tasks of all users are shown.
+    pub fn other_owner(&self, task_id: &str) -> Option<&str> {
+        let (_, picture) = self.picture.as_ref().filter(|(_, picture)| picture.is_of_all)?;
+        let opened = self.opened.as_ref().and_then(|opened| opened.task.as_ref());
+        let mut known = opened.into_iter().chain(picture.tasks());
+        let task = known.find(|task| task.task_id == task_id)?;
+        Some(task.owner.as_str()).filter(|owner| !owner.is_empty())
     }
 
     pub fn is_viewer(&self) -> bool {

@@ -89,6 +89,7 @@ const TASKS: &[Shape] = &[
     number(5),
     name(9, 3),
     text(7, 7),
+    text(6, 3),
     text(12, 8),
 ];
 
@@ -252,7 +253,12 @@ pub fn tasks(picture: &Picture, order: usize, now_ms: u64, lang: Lang) -> Table 
         }),
         _ => {}
     }
-    let rows = tasks.into_iter().map(|task| task_row(task, now_ms, lang)).collect();
+    let row = |task: &Task| {
+        // Where all are the reader's own, the column stays empty, and is not shown.
+        let owner = if picture.is_of_all { task.owner.as_str() } else { "" };
+        task_row((task, owner), now_ms, lang)
+    };
+    let rows = tasks.into_iter().map(row).collect();
     Table { columns: columns(TopTable::Tasks, TASKS, lang), rows, state: 1, sorted_by }
 }
 
@@ -284,7 +290,7 @@ fn took(task: &Task, now_ms: u64) -> Option<u64> {
     (task.started_at_ms > 0).then(|| end.saturating_sub(task.started_at_ms))
 }
 
-fn task_row(task: &Task, now_ms: u64, lang: Lang) -> Row {
+fn task_row((task, owner): (&Task, &str), now_ms: u64, lang: Lang) -> Row {
     let reason = match (&task.error, task.pending_reason.as_str()) {
         (Some(error), _) => {
             format!("{}: {}", error.code, task_error_text(&error.code, &error.message, lang))
@@ -303,6 +309,7 @@ fn task_row(task: &Task, now_ms: u64, lang: Lang) -> Row {
             took(task, now_ms).map_or_else(|| "—".into(), age),
             cell(&task.worker_id),
             cell(&task.queue),
+            cell(owner),
             cell(&reason),
         ],
         mood: mood(task.state()),

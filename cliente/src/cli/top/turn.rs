@@ -3,10 +3,12 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cliente::Client;
 use common::array_id::shown as shown_id;
 use common::error_code::ErrorCode;
 use common::exit;
 use common::messages::Message as _;
+use common::messages::client::ClientMessage;
 use common::messages::error;
 use common::messages::top::TopMessage;
 use crossterm::event::{Event, EventStream};
@@ -21,7 +23,7 @@ use super::super::Context;
 use super::super::failure::Failure;
 use super::super::terminal;
 use super::draw;
-use super::feed::{self, News};
+use super::feed::{self, Asker, News};
 use super::keys::Ask;
 use super::model::{Change, Model, Page, Settings};
 use super::screen::Screen;
@@ -50,15 +52,18 @@ fn model(context: &Context, every: Duration) -> Model {
 }
 
 /// One picture as text, of two looks: figures are of what comes between them.
-pub async fn once(context: &Context, every: Duration) -> Result<String, Failure> {
+pub async fn once(
+    context: &Context,
+    (every, all_users): (Duration, bool),
+) -> Result<String, Failure> {
     let mut model = model(context, every);
     let mut me = None;
-    let client = &context.client;
+    let asker = Asker { client: context.client.clone(), all_users };
     // The first may wait for a principal as long as any command does.
-    client.own_user().await?;
-    model.see(feed::look(client, Page::Cluster, &mut me).await?, now_ms());
+    asker.client.own_user().await?;
+    model.see(feed::look(&asker, Page::Cluster, &mut me).await?, now_ms());
     tokio::time::sleep(every).await;
-    model.see(feed::look(client, Page::Cluster, &mut me).await?, now_ms());
+    model.see(feed::look(&asker, Page::Cluster, &mut me).await?, now_ms());
     Ok(draw::text(&model, width(), now_ms()))
 }
 
@@ -71,10 +76,11 @@ fn width() -> u16 {
 }
 
 /// Until somebody has seen enough.
-pub async fn watch(context: &Context, every: Duration) -> Result<u8, Failure> {
+pub async fn watch(context: &Context, (every, all_users): (Duration, bool)) -> Result<u8, Failure> {
     let (page, shown) = watch::channel(Page::default());
     let (sender, news) = mpsc::channel(NEWS);
-    let looking = tokio::spawn(feed::feed(context.client.clone(), every, shown, sender.clone()));
+    let asker = Asker { client: context.client.clone(), all_users };
+    let looking = tokio::spawn(feed::feed(asker, every, shown, sender.clone()));
     let mut turn = Turn {
         context,
         model: model(context, every),
@@ -147,7 +153,7 @@ impl Turn<'_> {
             }
             Some(Ask::Open(id)) => {
                 self.close();
-                let follow = feed::follow(self.context.client.clone(), id, self.sender.clone());
+                let follow = feed::follow(self.client_of(&id)?, id, self.sender.clone());
                 self.following = Some(tokio::spawn(follow));
             }
             Some(Ask::Close) => {
@@ -155,11 +161,23 @@ impl Turn<'_> {
                 self.page.send_replace(self.model.page);
             }
             Some(Ask::Change(change)) => {
-                let change = feed::change(self.context.client.clone(), change, self.sender.clone());
+                let (Change::Cancel(id) | Change::Retry(id)) = &change;
+                let change = feed::change(self.client_of(id)?, change, self.sender.clone());
                 tokio::spawn(change);
             }
         }
         Ok(false)
+    }
+
+    /// In the place of whose task it is.
+    fn client_of(&self, id: &str) -> Result<Client, Failure> {
+        let client = &self.context.client;
+        match self.model.other_owner(id) {
+            Some(owner) => client
+                .acting_as(owner)
+                .map_err(|_| Failure::usage(ClientMessage::UnusableCredentials)),
+            None => Ok(client.clone()),
+        }
     }
 
     fn close(&mut self) {

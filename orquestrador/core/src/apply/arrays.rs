@@ -197,11 +197,13 @@ impl State {
         };
         self.count_bytes(class, payload.len() as u64, true);
         let task = self.tasks.insert(Task::new(submission, Attempt(0), Body::queued(payload, 0)));
-        let ends = &mut self.owners[owner].tasks;
+        let owner = &mut self.owners[owner];
+        let ends = &mut owner.tasks;
         match behind {
             Some(prev) => self.tasks.insert_behind(ends, (prev, task), Chain::Owner),
             None => self.tasks.append(ends, task, Chain::Owner),
         }
+        owner.marks.note(seq, task);
         self.classes[class].line.put_back(seq, task);
         self.count_new(task);
         task

@@ -296,7 +296,9 @@ impl State {
     fn insert(&mut self, task: Task) -> Slot<Task> {
         let owner = self.classes[task.class].owner;
         let slot = self.tasks.insert(task);
-        self.tasks.append(&mut self.owners[owner].tasks, slot, Chain::Owner);
+        let owner = &mut self.owners[owner];
+        self.tasks.append(&mut owner.tasks, slot, Chain::Owner);
+        owner.marks.note(self.tasks[slot].seq, slot);
         self.count_new(slot);
         slot
     }
@@ -447,7 +449,9 @@ impl State {
         self.retained.remove(&order);
         self.with_blobs.remove(&order);
         let owner = self.classes[self.tasks[slot].class].owner;
-        self.tasks.unlink(&mut self.owners[owner].tasks, slot, Chain::Owner);
+        let owner = &mut self.owners[owner];
+        self.tasks.unlink(&mut owner.tasks, slot, Chain::Owner);
+        owner.marks.forget(self.tasks[slot].seq);
         let task = self.tasks.remove(slot);
         self.in_past_of(task.class, |past| past.forget(task.state(), 1));
         self.release_class(task.class);

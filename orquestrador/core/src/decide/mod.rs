@@ -9,6 +9,7 @@ mod dependencies;
 mod firing;
 mod flow;
 mod groups;
+mod heads;
 mod keys;
 mod outcomes;
 mod prefetch;
@@ -64,7 +65,7 @@ impl Machine {
                 answer(step, request, self.query(&owner, task, with_result));
             }
             Command::List { request, owner, filter, after, limit } => {
-                answer(step, request, self.list(&owner, &filter, after, limit));
+                answer(step, request, self.list(owner.as_ref(), &filter, after, limit));
             }
             Command::Watch { request, owner, tasks, with_results, only_ends } => {
                 let watched = self.watch(&owner, &tasks, (with_results, only_ends));

@@ -9,6 +9,7 @@ use crate::machine::Machine;
 use crate::rejection::Rejection;
 use crate::state::arrays::Array;
 use crate::state::handlers::Handler;
+use crate::state::owners::Owner;
 use crate::state::slab::Slot;
 use crate::state::tasks::{Body, Chain, End, Task};
 
@@ -17,8 +18,8 @@ use crate::state::tasks::{Body, Chain, End, Task};
 pub const MAX_SCANNED: usize = 100_000;
 
 /// Where a task is found.
-#[derive(Clone, Copy)]
-enum Place {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
     Record(Slot<Task>),
     /// In an array, without a record.
     Apart(Slot<Array>, u32),
@@ -96,31 +97,40 @@ impl Machine {
         }
     }
 
-    /// Newest first. `after` must still be known.
+    /// Newest first, of one owner or of all. `after` must still be known.
     pub(super) fn list(
         &self,
-        owner: &UserName,
+        owner: Option<&UserName>,
         filter: &TaskFilter,
         after: Option<TaskId>,
         limit: usize,
     ) -> Result<Answer, Rejection> {
+        if let Some(id) = filter.task {
+            let place = match owner {
+                Some(owner) => self.place_of(owner, id),
+                None => self.place_of_any(id),
+            };
+            let tasks = place.map(|place| self.look_at(place, false)).into_iter().collect();
+            return Ok(Answer::Tasks { tasks, next: None });
+        }
         let array = filter.array.map(|array| {
-            let found = self.state.array_of(owner, array);
+            let found = match owner {
+                Some(owner) => self.state.array_of(owner, array),
+                None => self.state.arrays.find(array),
+            };
             found.ok_or(Rejection::ArrayNotFound { array })
         });
         let array = array.transpose()?;
-        let mut at = match (after, array) {
-            (Some(id), _) => {
-                self.older(self.place_of(owner, id).ok_or(Rejection::TaskNotFound { task: id })?)
-            }
-            (None, Some(array)) => self.newest_in(array),
-            (None, None) => self.newest(owner),
-        };
+        // All of an array is one owner's.
+        let of_array =
+            || array.map(|array| &self.state.owner_of(self.state.arrays[array].class).name);
+        let mut heads = self.heads(owner.or_else(of_array), array, after)?;
+        let mut at = heads.pop();
         let mut tasks = Vec::new();
         let mut next = None;
         for _ in 0..MAX_SCANNED {
-            at = at.filter(|place| array.is_none_or(|array| self.is_in(*place, array)));
-            let Some(place) = at.filter(|_| tasks.len() < limit.max(1)) else { break };
+            at = at.filter(|(_, place)| array.is_none_or(|array| self.is_in(*place, array)));
+            let Some((_, place)) = at.filter(|_| tasks.len() < limit.max(1)) else { break };
             if self.admits(filter, place) {
                 tasks.push(self.look_at(place, false));
             }
@@ -128,7 +138,8 @@ impl Machine {
                 Place::Record(slot) => self.state.tasks[slot].id(),
                 Place::Apart(array, place) => self.state.arrays[array].task(place),
             });
-            at = self.older(place);
+            heads.extend(self.older(place).map(|older| (self.seq_at(older), older)));
+            at = heads.pop();
         }
         Ok(Answer::Tasks { tasks, next: next.filter(|_| at.is_some()) })
     }
@@ -205,7 +216,7 @@ impl Machine {
         Ok(Answer::Sources { owner, sources })
     }
 
-    fn place_of(&self, owner: &UserName, id: TaskId) -> Option<Place> {
+    pub(super) fn place_of(&self, owner: &UserName, id: TaskId) -> Option<Place> {
         let record = self.state.task_of(owner, id).map(Place::Record);
         record.or_else(|| {
             self.state.without_record(owner, id).map(|(array, place)| Place::Apart(array, place))
@@ -222,12 +233,11 @@ impl Machine {
         }
     }
 
-    fn newest(&self, owner: &UserName) -> Option<Place> {
-        let last = self.state.owners[self.state.owners.find(owner)?].tasks.last?;
-        Some(self.last_behind(last, None))
+    pub(super) fn newest(&self, owner: &Owner) -> Option<Place> {
+        Some(self.last_behind(owner.tasks.last?, None))
     }
 
-    fn newest_in(&self, array: Slot<Array>) -> Option<Place> {
+    pub(super) fn newest_in(&self, array: Slot<Array>) -> Option<Place> {
         let (record, count) = (&self.state.arrays[array], self.state.arrays[array].count);
         match record.record_before(count) {
             Some(last) => Some(self.last_behind(last, None)),
@@ -248,17 +258,20 @@ impl Machine {
     }
 
     /// The one submitted before it by the same owner.
-    fn older(&self, place: Place) -> Option<Place> {
+    pub(super) fn older(&self, place: Place) -> Option<Place> {
         match place {
             Place::Record(slot) => {
                 let older = self.state.tasks.older(slot, Chain::Owner)?;
                 Some(self.last_behind(older, Some(slot)))
             }
-            Place::Apart(array, place) => {
-                let record = self.state.arrays[array].record_before(place)?;
-                Some(self.last_waiting(record, array, place).unwrap_or(Place::Record(record)))
-            }
+            Place::Apart(array, place) => self.last_in(array, place),
         }
+    }
+
+    /// The last one in the array before this place, which waits or is the first that may.
+    pub(super) fn last_in(&self, array: Slot<Array>, before: u32) -> Option<Place> {
+        let record = self.state.arrays[array].record_before(before)?;
+        Some(self.last_waiting(record, array, before).unwrap_or(Place::Record(record)))
     }
 
     /// The newest one from this record on up to the next one in the owner's chain.

@@ -12,6 +12,7 @@ pub mod index;
 pub mod kept;
 pub mod keys;
 pub mod line;
+pub mod marks;
 
 pub mod owners;
 pub mod queues;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::marks::Marks;
 use super::slab::{Slab, Slot};
 use super::tasks::Ends;
 use crate::digest;
@@ -16,6 +17,8 @@ pub struct Owner {
     pub name_hash: u64,
     /// All of its tasks, in the order of submission.
     pub tasks: Ends,
+    /// In that order.
+    pub marks: Marks,
     pub usage: Usage,
     /// The user's own, or the default one.
     pub quota: Quota,
@@ -50,6 +53,7 @@ impl Owners {
                 name: name.clone(),
                 name_hash: digest::text(&name.0),
                 tasks: Ends::default(),
+                marks: Marks::default(),
                 usage: Usage::default(),
                 quota: self.quota_of(name),
                 holders: 0,

@@ -396,9 +396,10 @@ impl Ledger {
         self.quota_of(owner).max_running.is_none_or(|most| running < most as usize)
     }
 
-    /// All tasks of an owner, newest first.
-    pub fn listed(&self, owner: &UserName) -> Vec<TaskId> {
-        let theirs = self.tasks.iter().filter(|(_, entry)| entry.owner == *owner);
+    /// All tasks of an owner, or of everybody, newest first.
+    pub fn listed(&self, owner: Option<&UserName>) -> Vec<TaskId> {
+        let is_theirs = |entry: &Entry| owner.is_none_or(|owner| entry.owner == *owner);
+        let theirs = self.tasks.iter().filter(|(_, entry)| is_theirs(entry));
         let by_seq: BTreeMap<_, _> = theirs.map(|(task, entry)| (entry.seq, *task)).collect();
         by_seq.into_values().rev().collect()
     }

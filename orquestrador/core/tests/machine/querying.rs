@@ -177,19 +177,81 @@ fn of_an_array_nothing_else_is_listed_whether_its_tasks_have_begun_or_not() {
     }
     let of = |array: Option<ArrayId>| TaskFilter { array, ..TaskFilter::default() };
     let ana = UserName::from("ana");
-    let all = list_by_page(&mut scene, 0, (&ana, &of(None)), 2);
+    let all = list_by_page(&mut scene, 0, (Some(&ana), &of(None)), 2);
     assert_eq!(all.len(), 9);
     for id in [in_array(7, 10), in_array(8, 0)] {
         let filter = of(TaskId(id).in_array().map(|(array, _)| array));
         let expected: Vec<_> = all.iter().filter(|task| is_told(&filter, task)).cloned().collect();
         for limit in [1, 2, 9] {
-            assert_eq!(list_by_page(&mut scene, 0, (&ana, &filter), limit), expected);
+            for owner in [Some(&ana), None] {
+                assert_eq!(list_by_page(&mut scene, 0, (owner, &filter), limit), expected);
+            }
         }
         let bia = UserName::from("bia");
-        let (owner, filter) = (bia, Box::new(filter));
+        let (owner, filter) = (Some(bia), Box::new(filter));
         let list = Command::List { request: REQUEST, owner, filter, after: None, limit: 9 };
         let answer = lines(&scene.step(0, list));
         assert!(answer[0].starts_with("> refused: ArrayNotFound"), "{answer:?}");
+    }
+}
+
+#[test]
+fn of_everybody_the_newest_are_told_first_whoever_submitted_them() {
+    let mut scene = Scene::new(Limits::default());
+    let of = |owner: &str, id| submit_tasks(owner, vec![task(id, "echo", "p")]);
+    for command in [submit(&[1, 2]), of("bia", 3), submit(&[4]), of("caio", 5), of("bia", 6)] {
+        scene.step(0, command);
+    }
+    let page = |scene: &mut Scene, after: Option<u128>, limit| {
+        let filter = Box::<TaskFilter>::default();
+        let after = after.map(TaskId);
+        let list = Command::List { request: REQUEST, owner: None, filter, after, limit };
+        lines(&scene.step(0, list))
+    };
+    assert_eq!(page(&mut scene, None, 4), ["> tasks [6, 5, 4, 3] next Some(3)"]);
+    assert_eq!(page(&mut scene, Some(3), 4), ["> tasks [2, 1] next None"]);
+    assert_eq!(page(&mut scene, Some(5), 2), ["> tasks [4, 3] next Some(3)"]);
+    // What comes between two pages is on neither.
+    scene.step(0, of("bia", 7));
+    assert_eq!(page(&mut scene, Some(4), 9), ["> tasks [3, 2, 1] next None"]);
+    assert_eq!(page(&mut scene, Some(8), 9).len(), 1, "nobody has submitted it");
+}
+
+#[test]
+fn one_task_is_listed_with_its_owner() {
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, submit_tasks("bia", vec![task(3, "echo", "p")]));
+    scene.step(0, submit_array(7, 0..9));
+    for (owner, id, told) in [
+        (None, 3, "> tasks [3] next None"),
+        (Some("bia"), 3, "> tasks [3] next None"),
+        (Some("ana"), 3, "> tasks [] next None"),
+        (None, in_array(7, 5), "> tasks [a7.5] next None"),
+        (None, in_array(7, 9), "> tasks [] next None"),
+    ] {
+        let filter = TaskFilter { task: Some(TaskId(id)), ..TaskFilter::default() };
+        let (owner, filter) = (owner.map(UserName::from), Box::new(filter));
+        let list = Command::List { request: REQUEST, owner, filter, after: None, limit: 3 };
+        assert_eq!(lines(&scene.step(0, list)), [told]);
+    }
+}
+
+#[test]
+fn a_page_of_everybody_may_begin_in_the_middle_of_an_array_that_waits() {
+    let mut scene = Scene::new(Limits::default());
+    scene.step(0, submit_array(7, 0..1_000));
+    scene.step(0, submit_tasks("bia", vec![task(3, "echo", "p")]));
+    scene.step(0, submit_array(8, 0..1_000_000));
+    let filter = TaskFilter::default();
+    for (after, told) in [
+        (in_array(8, 2), "> tasks [a8.1, a8.0, 3] next Some(3)"),
+        (in_array(8, 0), "> tasks [3, a7.999, a7.998] next Some(a7.998)"),
+        (3, "> tasks [a7.999, a7.998, a7.997] next Some(a7.997)"),
+        (in_array(7, 1), "> tasks [a7.0] next None"),
+    ] {
+        let (filter, after) = (Box::new(filter.clone()), Some(TaskId(after)));
+        let list = Command::List { request: REQUEST, owner: None, filter, after, limit: 3 };
+        assert_eq!(lines(&scene.step(0, list)), [told]);
     }
 }
 
@@ -197,12 +259,12 @@ fn of_an_array_nothing_else_is_listed_whether_its_tasks_have_begun_or_not() {
 pub fn list_by_page(
     scene: &mut Scene,
     now: u64,
-    (owner, filter): (&UserName, &TaskFilter),
+    (owner, filter): (Option<&UserName>, &TaskFilter),
     limit: usize,
 ) -> Vec<TaskSnapshot> {
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
-        let (owner, filter) = (owner.clone(), Box::new(filter.clone()));
+        let (owner, filter) = (owner.cloned(), Box::new(filter.clone()));
         let list = Command::List { request: REQUEST, owner, filter, after, limit };
         let answer = scene.step(now, list).effects.pop();
         let Some(Effect::Answer { answer: Ok(Answer::Tasks { tasks, next }), .. }) = answer else {

@@ -205,7 +205,7 @@ pub fn list(filter: u8, after: Option<u128>, limit: usize) -> Command {
 
 pub fn list_of(filter: TaskFilter, after: Option<u128>, limit: usize) -> Command {
     let (filter, after) = (Box::new(filter), after.map(TaskId));
-    Command::List { request: REQUEST, owner: "ana".into(), filter, after, limit }
+    Command::List { request: REQUEST, owner: Some("ana".into()), filter, after, limit }
 }
 
 pub fn cancel(id: u128) -> Command {

@@ -3,9 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::FromRequestParts;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use axum::response::Response;
@@ -26,7 +25,8 @@ use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-use super::answer::{self, Answer, respond};
+use super::answer::{self, respond};
+use super::taken::{Named, Posted, refused};
 use super::{Panel, task as tasks};
 
 /// Tasks on a page: what a browser shows at once.
@@ -93,14 +93,6 @@ impl Query {
     }
 }
 
-fn refused(field: &str, why: impl Into<String>) -> Status {
-    grpc_status::invalid([(field.to_owned(), why.into())])
-}
-
-fn parsed(body: &[u8]) -> Answer {
-    serde_json::from_slice(body).map_err(|error| refused("body", error.to_string()))
-}
-
 fn text(body: &Value, name: &str) -> String {
     body[name].as_str().unwrap_or_default().to_owned()
 }
@@ -129,12 +121,12 @@ pub async fn queues(State(asked): State<Asked>, sender: Sender) -> Response {
 
 pub async fn change_queue(
     State(asked): State<Asked>,
-    Path(name): Path<String>,
+    Named(name): Named,
     sender: Sender,
-    body: Bytes,
+    Posted(body): Posted,
 ) -> Response {
     let change = async {
-        let paused = parsed(&body)?["paused"].as_bool();
+        let paused = body["paused"].as_bool();
         let message = ChangeQueueRequest { name, paused, ..ChangeQueueRequest::default() };
         let told = asked.panel.queues.change_queue(request(&sender, message)).await?;
         Ok(told.get_ref().queue.as_ref().map_or(Value::Null, answer::queue))
@@ -164,6 +156,8 @@ pub async fn list(
             error_code: query.text("error"),
             array_id: query.text("array"),
             schedule: query.text("schedule"),
+            all_users: query.text("users") == "all",
+            task_id: query.text("task"),
             ..ListTasksRequest::default()
         };
         let told = asked.panel.tasks.list_tasks(request(&sender, message)).await?.into_inner();
@@ -173,9 +167,8 @@ pub async fn list(
     respond(listed.await)
 }
 
-pub async fn submit(State(asked): State<Asked>, sender: Sender, body: Bytes) -> Response {
+pub async fn submit(State(asked): State<Asked>, sender: Sender, Posted(body): Posted) -> Response {
     let submitted = async {
-        let body = parsed(&body)?;
         let priority = body["priority"].as_i64().unwrap_or_default();
         let spec = TaskSpec {
             task_id: text(&body, "task_id"),
@@ -196,7 +189,7 @@ pub async fn submit(State(asked): State<Asked>, sender: Sender, body: Bytes) -> 
 /// `?whole` tells the result and what was asked for, too.
 pub async fn task(
     State(asked): State<Asked>,
-    Path(task_id): Path<String>,
+    Named(task_id): Named,
     RawQuery(query): RawQuery,
     sender: Sender,
 ) -> Response {
@@ -210,11 +203,7 @@ pub async fn task(
     respond(told.map(|told| json!({ "task": told.get_ref().task.as_ref().map(tasks::task) })))
 }
 
-pub async fn steps(
-    State(asked): State<Asked>,
-    Path(task_id): Path<String>,
-    sender: Sender,
-) -> Response {
+pub async fn steps(State(asked): State<Asked>, Named(task_id): Named, sender: Sender) -> Response {
     let (tasks, histories) = (asked.panel.tasks.clone(), asked.histories.clone());
     let message = request(&sender, ExplainTaskRequest { task_id });
     // The reading goes on when the page leaves, and so does its turn.
@@ -228,23 +217,19 @@ pub async fn steps(
     respond(told.and_then(|told| told).map(|told| tasks::steps(told.get_ref())))
 }
 
-pub async fn cancel(
-    State(asked): State<Asked>,
-    Path(task_id): Path<String>,
-    sender: Sender,
-) -> Response {
+pub async fn cancel(State(asked): State<Asked>, Named(task_id): Named, sender: Sender) -> Response {
     let told = asked.panel.tasks.cancel_task(request(&sender, CancelTaskRequest { task_id })).await;
     respond(told.map(|told| json!({ "task": told.get_ref().task.as_ref().map(tasks::task) })))
 }
 
 pub async fn retry(
     State(asked): State<Asked>,
-    Path(task_id): Path<String>,
+    Named(task_id): Named,
     sender: Sender,
-    body: Bytes,
+    Posted(body): Posted,
 ) -> Response {
     let retried = async {
-        let new_task_id = text(&parsed(&body)?, "new_task_id");
+        let new_task_id = text(&body, "new_task_id");
         let message = request(&sender, RetryTaskRequest { task_id, new_task_id });
         let told = asked.panel.tasks.retry_task(message).await?;
         Ok(json!({ "task": told.get_ref().task.as_ref().map(tasks::task) }))

@@ -38,6 +38,7 @@ const FILES: &[(&str, &str, &str)] = &files![
     "submit.js": SCRIPT,
     "workers.js": SCRIPT,
     "gantt.js": SCRIPT,
+    "attempts.js": SCRIPT,
     "queues.js": SCRIPT,
     "history.js": SCRIPT,
 ];

@@ -6,6 +6,7 @@ mod api;
 mod assets;
 mod guard;
 mod output;
+mod taken;
 mod task;
 
 use std::sync::Arc;

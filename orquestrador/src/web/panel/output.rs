@@ -1,7 +1,7 @@
 //! What a task says while it runs, as lines of JSON for as long as somebody reads.
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -13,13 +13,14 @@ use tonic::Status;
 
 use super::answer::respond;
 use super::api::{Asked, Query, Sender, request};
+use super::taken::Named;
 use super::task;
 
 const LINES: &str = "application/x-ndjson";
 
 pub async fn follow(
     State(asked): State<Asked>,
-    Path(id): Path<String>,
+    Named(id): Named,
     RawQuery(query): RawQuery,
     sender: Sender,
 ) -> Response {

@@ -44,7 +44,7 @@ impl Menu {
         if tasks.is_empty() {
             return self.tell(&MenuMessage::NoTasks);
         }
-        Ok(output::print(&self.table.tasks(&tasks))?)
+        Ok(output::print(&self.table.tasks(&tasks, false))?)
     }
 
     pub(super) async fn follow(&mut self) -> Result<(), Leave> {

@@ -95,6 +95,7 @@ fn picture(cluster: GetClusterResponse) -> Picture {
         cluster,
         queues: vec![queue, Queue { name: "render".into(), paused: true, ..Queue::default() }],
         tasks: Some(tasks()),
+        is_of_all: false,
         history: None,
         user: User { user: "ana".into(), role: Role::Submitter.into(), ..User::default() },
     }
