@@ -63,7 +63,7 @@ async fn what_a_newer_orchestrator_writes_is_not_guessed_at_and_that_is_told() -
         payload,
         hash: id.hash.0.to_vec().into(),
     };
-    let previous = proto::EntryId { hash: vec![0; 32].into(), ..proto::EntryId::default() };
+    let previous = proto::EntryId { hash: vec![0; 32], ..proto::EntryId::default() };
     let append = PeerMessage {
         cluster_id: vec![7; 16],
         node_id: vec![1; 16],
