@@ -6,13 +6,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hyper_rustls::HttpsConnectorBuilder;
 use opentelemetry::InstrumentationScope;
 pub use opentelemetry::KeyValue;
 pub use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceId};
 use opentelemetry::trace::{Status, TraceFlags, TraceState};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{SpanExporter, WithTonicConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanProcessor as _};
+use tonic::transport::{Channel, Endpoint};
 
 /// Which programs of an operator's it is called in the environment, beside `OTEL_EXPORTER_OTLP_ENDPOINT`.
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
@@ -89,7 +91,8 @@ impl Flags {
             Ok(protocol) if protocol != "grpc" => return Err(Error::Protocol(protocol)),
             Ok(_) | Err(_) => {}
         }
-        let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build();
+        let channel = channel(endpoint)?;
+        let exporter = SpanExporter::builder().with_tonic().with_channel(channel).build();
         let exporter = exporter.map_err(|error| Error::Endpoint(error.to_string()))?;
         let mut processor = BatchSpanProcessor::builder(exporter).build();
         let resource = Resource::builder().with_attributes([
@@ -104,6 +107,21 @@ impl Flags {
         let scope = InstrumentationScope::builder("mutirao").build();
         Ok(Traces(Some(Arc::new(Sender { processor, scope }))))
     }
+}
+
+/// Connects when there is something to send. A collector's certificate counts when the system trusts its authority.
+fn channel(url: &str) -> Result<Channel, Error> {
+    let wrong = |error: &dyn std::error::Error| Error::Endpoint(format!("{url}: {error}"));
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| wrong(&error))?;
+    match endpoint.uri().scheme_str() {
+        Some("http") => return Ok(endpoint.connect_lazy()),
+        Some("https") => {}
+        Some(_) | None => return Err(Error::Endpoint(format!("{url}: http:// or https://"))),
+    }
+    let provider = rustls::crypto::ring::default_provider();
+    let connector = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
+    let connector = connector.map_err(|error| wrong(&error))?.https_only().enable_http2().build();
+    Ok(endpoint.connect_with_connector_lazy(connector))
 }
 
 impl Traces {

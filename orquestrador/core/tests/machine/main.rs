@@ -31,6 +31,7 @@ mod surroundings;
 mod taking;
 mod timetable;
 mod tokens;
+mod traces;
 mod users;
 mod webhooks;
 mod workers;

@@ -34,6 +34,9 @@ pub struct Launch<'a> {
     pub mark: &'a Mark,
 }
 
+/// What is said to a collector of traces with each request.
+const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"];
+
 /// A variable; `None`: not to be there.
 type Variable = (&'static str, Option<OsString>);
 
@@ -131,6 +134,9 @@ impl Launch<'_> {
                 traceparent.or_else(|| self.order.env.get("TRACEPARENT").map(OsString::from)),
             ),
             (RUN_ID, text(&self.run.to_string())),
+            // Keys of a collector's are the worker's alone.
+            (HEADERS[0], self.order.env.get(HEADERS[0]).map(OsString::from)),
+            (HEADERS[1], self.order.env.get(HEADERS[1]).map(OsString::from)),
             // Not for the submitter's program, wherever the worker has it from.
             ("MUTIRAO_TOKEN", None),
             // Of another one, if the worker is itself a task.
