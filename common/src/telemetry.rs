@@ -167,7 +167,9 @@ where
             (true, Level::ERROR) => ("\x1b[1;31m", "\x1b[0m"),
             _ => ("", ""),
         };
-        writeln!(writer, "{now} {before}{}{after}", sentence.0)
+        // What a task says may have lines of its own, and none of them is to look like one of ours.
+        let sentence = sentence.0.replace('\n', "\n         ");
+        writeln!(writer, "{now} {before}{sentence}{after}")
     }
 }
 

@@ -78,7 +78,7 @@ impl Tracer {
         (state, failure): (TaskState, Option<&Failure>),
         timeline: &Timeline,
     ) {
-        self.running.remove(&task);
+        let running = self.running.remove(&task);
         if !self.traces.is_on() {
             return;
         }
@@ -93,12 +93,13 @@ impl Tracer {
                 Some(format!("{state:?}").to_uppercase())
             }
         };
-        // One that an earlier principal assigned is known by this alone.
-        if let (Some(since), Some(worker)) = (timeline.started_at, timeline.worker.clone()) {
+        // One that an earlier principal assigned is known by its end alone, one that was lost by its beginning.
+        let ran = timeline.started_at.zip(timeline.worker.clone()).map(|(since, worker)| {
             let (attempt, handler) = (timeline.attempt, timeline.handler.clone());
-            let since = moment(since);
-            let ran = Running { attempt, handler, worker, task: whole.clone(), since };
-            self.end_attempt(task, ran, end, error.clone());
+            Running { attempt, handler, worker, task: whole.clone(), since: moment(since) }
+        });
+        if let Some(ended) = ran.or(running) {
+            self.end_attempt(task, ended, end, error.clone());
         }
         let parent = timeline.trace.map(of_submitter);
         let mut attributes = attributes(task, &timeline.handler);

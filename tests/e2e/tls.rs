@@ -5,6 +5,7 @@ mod strangers;
 
 use std::time::Duration;
 
+use common::auth::{DEMO_TOKEN, DEMO_USER};
 use common::connections::Connections;
 use common::exit;
 use common::proto::task_orchestrator_client::TaskOrchestratorClient;
@@ -156,4 +157,30 @@ async fn whoever_is_called_must_be_an_orchestrator() -> anyhow::Result<()> {
     let elsewhere = asked(&made.flags("orchestrator"), "127.0.0.2").await?;
     assert!(elsewhere.contains("not for 127.0.0.2"), "{elsewhere}");
     Ok(())
+}
+
+#[test]
+fn what_login_keeps_by_tls_serves_the_commands_that_follow() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cli, cluster) = secured(dir.path(), 0)?;
+    let layout = &cluster.layout;
+    // As a person writes addresses: how they are spoken to follows from the authority.
+    let addresses = format!("localhost:{},localhost:{}", layout.principal_port, layout.backup_port);
+    let bare = || {
+        let mut command = std::process::Command::new(layout.binary("cliente"));
+        command.env("XDG_CONFIG_HOME", dir.path());
+        for name in ["ORCHESTRATORS", "USER", "TOKEN", "TLS_CA", "LANG"] {
+            command.env_remove(format!("MUTIRAO_{name}"));
+        }
+        command
+    };
+    let authority = certificates(&cluster).authority();
+    let mut login = bare();
+    login.args(["--orchestrators", &addresses, "--tls-ca"]).arg(authority).arg("login");
+    login.env("MUTIRAO_USER", DEMO_USER).env("MUTIRAO_TOKEN", DEMO_TOKEN);
+    let login = login.output()?;
+    assert!(login.status.success(), "{login:?}");
+    let listed = bare().arg("list").output()?;
+    assert!(listed.status.success(), "{listed:?}");
+    cli.ok(&["list"])
 }

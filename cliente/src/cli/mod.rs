@@ -35,7 +35,7 @@ use common::tls::{Problem, Tls};
 use common::traces::SpanContext;
 
 pub use args::Args;
-use args::{Format, Global, Subcommand};
+use args::{ClusterAction, Format, Global, Online, Subcommand};
 use failure::Failure;
 use output::Output;
 use traced::Traced;
@@ -110,6 +110,13 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
             let written = manual.write(args::command(lang), lang);
             written.map_err(|error| Failure::io(error.what)(error.source))?;
             Ok(exit::OK)
+        }
+        // Of this machine, mostly when there is nobody to log in to.
+        Subcommand::Online(Online::Cluster {
+            action: Some(ClusterAction::Restore { file, data_dir, check }),
+        }) => {
+            let is_json = global.output.is_json();
+            commands::cluster::restore::run((is_json, lang), &file, data_dir.as_deref(), check)
         }
         Subcommand::Online(command) => {
             if command.is_of_all_users() && global.acting_as.is_some() {

@@ -14,6 +14,7 @@ pub fn text(error: &Error, lang: Lang) -> String {
             ("esta máquina não tem este endereço", "this machine does not have the address")
         }
         ErrorKind::NotFound => ("não existe", "it does not exist"),
+        ErrorKind::AlreadyExists => ("já existe", "it exists already"),
         ErrorKind::PermissionDenied => ("sem permissão", "permission denied"),
         ErrorKind::IsADirectory => ("é um diretório", "it is a directory"),
         ErrorKind::NotADirectory => ("não é um diretório", "it is not a directory"),

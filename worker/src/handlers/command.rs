@@ -24,6 +24,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::blobs::{InputFrom, StagedFile};
 use common::console::Console;
+use common::messages::words::plain_cell;
 use common::messages::worker::WorkerMessage;
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -353,7 +354,7 @@ fn not_started((order, user): (&Order, Option<&User>), why: impl Display, code: 
         Some(dir) => (format!("this worker has no folder `{}`", dir.display()), NOT_EXECUTABLE),
         None => (why.to_string(), code),
     };
-    let text = format!("failed to start `{program}`: {why}");
+    let text = format!("failed to start `{}`: {why}", plain_cell(program));
     match of_unstarted(code) {
         Ok(output) => Failure { output, ..Failure::new("SPAWN_FAILED", text) },
         Err(failure) => failure,

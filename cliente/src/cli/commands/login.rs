@@ -8,7 +8,7 @@ use super::super::args::Global;
 use super::super::failure::Failure;
 use super::super::profile::{self, Profile};
 use super::super::terminal::{ask_line, ask_token, say};
-use super::super::{connect, credentials};
+use super::super::{connect, credentials, tls};
 use super::check_credentials;
 
 /// Keeps user and token once an orchestrator has accepted them, and the addresses if they were given.
@@ -25,9 +25,11 @@ pub async fn run(global: &Global) -> Result<u8, Failure> {
     let (Some(user), Some(token)) = (user, token) else { return Err(Failure::NoCredentials) };
     let client = connect(global, credentials::new(&user, &token)?, None)?;
     check_credentials(&client).await?;
-    let orchestrators = global.orchestrators.iter().map(ToString::to_string).collect();
-    let tls = global.tls.absolute().map_err(Failure::io("--tls-ca"))?;
-    let path = profile::save(&Profile { user: user.clone(), token, orchestrators, tls })?;
+    // Written out with how they are spoken to: a profile's addresses are taken as they are.
+    let by = tls(global)?;
+    let orchestrators = global.orchestrators.iter().map(|o| o.settled(&by).to_string()).collect();
+    let files = global.tls.absolute().map_err(Failure::io("--tls-ca"))?;
+    let path = profile::save(&Profile { user: user.clone(), token, orchestrators, tls: files })?;
     say(&ClientMessage::LoggedIn { user, path }.text(global.lang));
     Ok(exit::OK)
 }

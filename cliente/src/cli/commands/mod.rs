@@ -4,7 +4,7 @@ mod array;
 mod audit;
 mod cancel;
 pub mod certs;
-mod cluster;
+pub mod cluster;
 mod explain;
 mod flow;
 mod groups;

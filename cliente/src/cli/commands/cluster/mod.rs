@@ -5,7 +5,7 @@ mod drill;
 pub mod explain;
 mod log_filter;
 mod recover_tail;
-mod restore;
+pub mod restore;
 mod switchover;
 
 use common::endpoint::Endpoint;
@@ -60,7 +60,8 @@ pub async fn run(context: &Context, action: Option<ClusterAction>) -> Result<u8,
             return backup::run(context, &file, overwrite).await;
         }
         Some(ClusterAction::Restore { file, data_dir, check }) => {
-            return restore::run(context, &file, data_dir.as_deref(), check);
+            let how = (context.is_json, context.lang);
+            return restore::run(how, &file, data_dir.as_deref(), check);
         }
         Some(ClusterAction::Explain) => return explain::run(context).await,
         Some(ClusterAction::Drill(options)) => return drill::run(context, &options).await,

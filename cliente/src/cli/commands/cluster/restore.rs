@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::exit;
+use common::lang::Lang;
 use common::messages::client_backup::BackupMessage;
 
-use crate::cli::Context;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::say;
 
@@ -15,13 +15,13 @@ const PROGRAM: &str = "orquestrador";
 
 /// Returns only where the program could not be started; it takes the place of this one.
 pub fn run(
-    context: &Context,
+    (is_json, lang): (bool, Lang),
     file: &Path,
     data_dir: Option<&Path>,
     check: bool,
 ) -> Result<u8, Failure> {
     let mut command = Command::new(program());
-    command.args(["--lang", context.lang.word()]);
+    command.args(["--lang", lang.word()]);
     if let Some(dir) = data_dir {
         command.arg("--data-dir").arg(dir);
     }
@@ -29,13 +29,13 @@ pub fn run(
     if check {
         command.arg("--check");
     }
-    if context.is_json {
+    if is_json {
         command.args(["--output", "json"]);
     }
     let error = command.arg("--").arg(file).exec();
     if error.kind() == std::io::ErrorKind::NotFound {
         let file = file.display().to_string();
-        say(&BackupMessage::NoOrchestrator { file }.text(context.lang));
+        say(&BackupMessage::NoOrchestrator { file }.text(lang));
         return Ok(exit::RESOURCE);
     }
     Err(Failure::io(PROGRAM)(error))
