@@ -8,6 +8,7 @@ use common::console::Console;
 use common::endpoint::{CONNECT_TIMEOUT, Endpoint, MAX_PEER_MESSAGE_BYTES};
 use common::error_code::ErrorCode;
 use common::grpc_status;
+use common::messages::node_peer::PeerMessage as ConsoleMessage;
 use common::messages::tls::TlsMessage;
 use common::proto::PeerMessage;
 use common::proto::peer_message::Message as Wire;
@@ -36,13 +37,17 @@ const UNREACHABLE_AFTER: u32 = 12;
 
 /// How often the console repeats that certificates are in the way.
 const REPEAT_WARNING: Duration = Duration::from_secs(10);
+/// And why there is no link otherwise.
+const REPEAT_REASON: Duration = Duration::from_secs(60);
+/// So many attempts fail before that is said: one that starts, or leaves, is no news.
+const TOLD_AFTER: u32 = 20;
 
 /// Where the other node is, and how it looked at the last attempt.
 pub struct Dialler {
     pub peer: watch::Receiver<Endpoint>,
     pub tls: Tls,
     pub console: Console,
-    /// When the console was last told that certificates are in the way.
+    /// When the console was last told what is in the way.
     pub warned: Option<Instant>,
     pub driver: DriverHandle,
     pub pulse: Pulse,
@@ -78,7 +83,7 @@ impl Dialler {
                 }
                 Err(no_link) => {
                     failures += 1;
-                    self.tell(&peer, &no_link);
+                    self.tell(&peer, &no_link, failures);
                     let news = self.news(&no_link, failures);
                     if let Some(news) = news
                         && self.driver.send(news).await.is_err()
@@ -105,13 +110,21 @@ impl Dialler {
         }
     }
 
-    fn tell(&mut self, peer: &Endpoint, no_link: &NoLink) {
-        let NoLink::Insecure { code, why } = no_link else { return };
-        if self.warned.is_none_or(|last| last.elapsed() >= REPEAT_WARNING) {
-            self.warned = Some(Instant::now());
-            let (address, code, why) = (peer.to_string(), *code, why.clone());
-            self.console.warn(&TlsMessage::PeerInsecure { address, code, why });
+    fn tell(&mut self, peer: &Endpoint, no_link: &NoLink, failures: u32) {
+        let is_over = |pause| self.warned.is_none_or(|last| last.elapsed() >= pause);
+        let address = peer.to_string();
+        match no_link {
+            NoLink::Insecure { code, why } if is_over(REPEAT_WARNING) => {
+                let (code, why) = (*code, why.clone());
+                self.console.warn(&TlsMessage::PeerInsecure { address, code, why });
+            }
+            NoLink::Other(why) if failures >= TOLD_AFTER && is_over(REPEAT_REASON) => {
+                self.console.warn(&ConsoleMessage::NoLink { address, why: why.clone() });
+            }
+            // Where nobody is, the console says for whom it waits.
+            NoLink::Refused | NoLink::Insecure { .. } | NoLink::Other(_) => return,
         }
+        self.warned = Some(Instant::now());
     }
 
     /// Opens the link, greets, and holds it until it breaks.
