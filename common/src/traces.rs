@@ -16,7 +16,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanProcessor as _};
 use tonic::transport::{Channel, Endpoint};
 
-/// Which programs of an operator's it is called in the environment, beside `OTEL_EXPORTER_OTLP_ENDPOINT`.
+/// Variables of OpenTelemetry: what the program is called instead of its own name, how it speaks, whether at all.
 const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const DISABLED: &str = "OTEL_SDK_DISABLED";

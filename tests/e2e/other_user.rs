@@ -6,11 +6,12 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::exit;
 use harness::cli::Run;
 use harness::{Cli, Cluster, Layout};
+use mutirao_tests::{runs, wait_for};
 use rustix::process::geteuid;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -194,7 +195,7 @@ fn a_program_cannot_make_the_worker_read_for_it() -> anyhow::Result<()> {
     let named = format!("HOME_OF_TEST={}", told.display());
     let task =
         cli.submit(&["--env", &named, "--output-file", "linked", "--", "sh", "-c", &script])?;
-    let at = until("its directory", || {
+    let at = wait_for("its directory", || {
         fs::read_to_string(told.join("at")).ok().filter(|at| at.ends_with('\n'))
     });
     fs::hard_link(&secret, Path::new(at.trim()).join("linked"))?;
@@ -202,23 +203,6 @@ fn a_program_cannot_make_the_worker_read_for_it() -> anyhow::Result<()> {
     let ended = cli.finished(&task, TRIES)?.expect("it ends");
     assert!(ended.to_string().contains("it belongs to another user"), "{ended}");
     Ok(())
-}
-
-fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Not even a zombie counts.
-fn runs(pid: &str) -> bool {
-    fs::read_to_string(Path::new("/proc").join(pid).join("stat"))
-        .is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[test]
@@ -236,7 +220,7 @@ fn they_end_when_cancelled_and_with_their_worker() -> anyhow::Result<()> {
             pids.display()
         );
         let task = cli.submit(&["--", "sh", "-c", &script])?;
-        let family = until("the program", || {
+        let family = wait_for("the program", || {
             let text = fs::read_to_string(&pids).ok()?;
             let family: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
             (family.len() == 3).then_some(family)
@@ -248,10 +232,10 @@ fn they_end_when_cancelled_and_with_their_worker() -> anyhow::Result<()> {
     };
     let (task, cancelled) = family("cancelled")?;
     cli.ok(&["cancel", &task])?;
-    until("its end", || (!cancelled.iter().any(|pid| runs(pid))).then_some(()));
+    wait_for("its end", || (!cancelled.iter().any(|pid| runs(pid))).then_some(()));
     let (_, orphaned) = family("orphaned")?;
     cluster.workers[0].take().expect("runs").kill()?;
-    until("its end", || (!orphaned.iter().any(|pid| runs(pid))).then_some(()));
+    wait_for("its end", || (!orphaned.iter().any(|pid| runs(pid))).then_some(()));
     Ok(())
 }
 

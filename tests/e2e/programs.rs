@@ -1,31 +1,13 @@
 //! Programs that the `command` handler runs, and what becomes of them.
 
 use std::io::BufRead as _;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::{Cli, Cluster, Layout};
+use mutirao_tests::{runs, wait_for};
 use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
-
-/// Looks until it is there.
-fn wait_for<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Not even a zombie counts: the program is gone.
-fn runs(pid: &str) -> bool {
-    std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"))
-        .is_ok_and(|stat| !stat.contains(") Z "))
-}
 
 fn guardian_of(worker: u32) -> String {
     let children = format!("/proc/{worker}/task");

@@ -1,13 +1,14 @@
 //! Certificates that are renewed and revoked while the cluster works.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use common::exit;
 use common::tls::{Certificate, Role};
 use harness::cli::Run;
@@ -53,8 +54,7 @@ impl Stage {
         both.map(|process| process.as_ref().expect("runs"))
     }
 
-    /// Of what an orchestrator shows who calls it.
-    fn shown_by(&self, port: u16) -> anyhow::Result<String> {
+    fn call(&self, port: u16) -> anyhow::Result<StreamOwned<ClientConnection, TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&fs::read(self.certificates.authority())?)?)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -65,8 +65,26 @@ impl Stage {
         let client = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost")?)?;
         let mut stream = StreamOwned::new(client, TcpStream::connect(("127.0.0.1", port))?);
         stream.flush()?;
+        Ok(stream)
+    }
+
+    /// Of what an orchestrator shows who calls it.
+    fn shown_by(&self, port: u16) -> anyhow::Result<String> {
+        let stream = self.call(port)?;
         let shown = stream.conn.peer_certificates().and_then(<[_]>::first).expect("shows one");
         Ok(Certificate::of_der(shown)?.serial)
+    }
+
+    /// The end of its certificate, as its metrics tell it.
+    fn end_told_by(&self, port: u16) -> anyhow::Result<f64> {
+        let mut stream = self.call(port)?;
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let name = r#"mutirao_certificate_expiry_seconds{certificate="own"} "#;
+        let told = text.lines().find_map(|line| line.strip_prefix(name)).context("is not told")?;
+        Ok(told.parse()?)
     }
 
     /// Of the file.
@@ -99,12 +117,13 @@ fn renewed_certificates_count_while_tasks_go_on_and_nothing_is_lost() -> anyhow:
     let port = stage.cluster.layout.principal_port;
     let before = stage.serial("orchestrator")?;
     assert_eq!(stage.shown_by(port)?, before);
+    let end = stage.end_told_by(port)?;
     let task = ["submit", "--count", "40", "--wait", "--", "sh", "-c", "sleep 1"];
     let flow = stage.cli.start(&task)?;
     let is_running = |tasks: &[Value]| !tasks.is_empty();
     assert!(stage.cli.until(&["list", "--state", "running"], TRIES, is_running)?.is_some());
     for name in ["orchestrator", "worker"] {
-        stage.certs(&["renew", name])?;
+        stage.certs(&["renew", name, "--days", "400"])?;
     }
     // One is asked, the others find out.
     stage.orchestrators()[0].signal(Signal::HUP)?;
@@ -115,6 +134,8 @@ fn renewed_certificates_count_while_tasks_go_on_and_nothing_is_lost() -> anyhow:
     let renewed = stage.serial("orchestrator")?;
     assert_ne!(renewed, before);
     assert_eq!(stage.shown_by(port)?, renewed);
+    let later = stage.end_told_by(port)?;
+    assert!(later > end, "{later} after {end}: the renewed one is good for longer");
     assert_eq!(stage.shown_by(stage.cluster.layout.backup_port)?, renewed);
     // What is new must do for what comes next: everybody calls the other one.
     stage.cluster.kill_principal()?;

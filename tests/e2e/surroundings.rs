@@ -3,23 +3,12 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::{Cli, Cluster};
+use mutirao_tests::wait_for;
 
 const SOON: Duration = Duration::from_secs(60);
-
-/// Looks until it is there.
-fn wait_for<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + SOON;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// One worker, and where it makes directories for attempts.
 fn cluster(dir: &Path) -> anyhow::Result<(Cli, Cluster, PathBuf)> {

@@ -126,7 +126,7 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
             let tls = tls(&global)?;
             let traced = Traced::begin(&global, command.span())?;
             let context = Context {
-                client: connect(&global, credentials, traced.context())?,
+                client: connect(&global, &tls, (credentials, traced.context()))?,
                 output: output::new(global.output, lang),
                 is_json: global.output.is_json(),
                 lang,
@@ -140,19 +140,18 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
     }
 }
 
-/// Does not wait for a connection.
+/// Does not wait for a connection. `trace`: what is submitted belongs to it.
 fn connect(
     global: &Global,
-    credentials: Credentials,
-    trace: Option<SpanContext>,
+    tls: &Tls,
+    (credentials, trace): (Credentials, Option<SpanContext>),
 ) -> Result<Client, Failure> {
-    let tls = tls(global)?;
-    let endpoints = orchestrators(global, &tls)?;
-    let config = ClientConfig::new(endpoints, credentials);
-    Ok(Client::new(ClientConfig { timeout: global.timeout, tls, trace, ..config }))
+    let config = ClientConfig::new(orchestrators(global, tls)?, credentials);
+    let (timeout, tls) = (global.timeout, tls.clone());
+    Ok(Client::new(ClientConfig { timeout, tls, trace, ..config }))
 }
 
-/// Flags and environment before the profile.
+/// Flags and environment before the profile; followed from then on, so to be asked for once.
 fn tls(global: &Global) -> Result<Tls, Failure> {
     let flags = match global.tls.is_empty() {
         false => global.tls.clone(),

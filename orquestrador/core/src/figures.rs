@@ -42,19 +42,19 @@ pub struct WorkerFigures {
 impl Machine {
     /// Takes as long as there are queues, kinds of tasks and workers.
     pub fn figures(&self) -> Figures {
-        let mut oldest: BTreeMap<QueueName, Timestamp> = BTreeMap::new();
+        let mut oldest: BTreeMap<_, Timestamp> = BTreeMap::new();
         for (_, class) in self.state.classes.iter() {
             let Some((_, first)) = class.line.first(&self.state.tasks) else { continue };
             let at = self.state.tasks[first].submitted_at;
-            let of_queue = oldest.entry(class.terms.queue.clone()).or_insert(at);
+            let of_queue = oldest.entry(class.queue).or_insert(at);
             *of_queue = at.min(*of_queue);
         }
-        let queues = self.state.queues.iter().map(|(_, queue)| QueueFigures {
+        let queues = self.state.queues.iter().map(|(slot, queue)| QueueFigures {
             queue: queue.name.clone(),
             queued: queue.queued,
             running: u64::from(queue.running),
             paused: queue.settings.paused,
-            oldest: oldest.get(&queue.name).copied(),
+            oldest: oldest.get(&slot).copied(),
         });
         let mut workers = WorkerFigures::default();
         for (slot, worker) in self.state.workers.iter() {

@@ -23,10 +23,10 @@ pub async fn run(global: &Global) -> Result<u8, Failure> {
         None => ask_token(&ClientMessage::AskToken.text(global.lang))?,
     };
     let (Some(user), Some(token)) = (user, token) else { return Err(Failure::NoCredentials) };
-    let client = connect(global, credentials::new(&user, &token)?, None)?;
+    let by = tls(global)?;
+    let client = connect(global, &by, (credentials::new(&user, &token)?, None))?;
     check_credentials(&client).await?;
     // Written out with how they are spoken to: a profile's addresses are taken as they are.
-    let by = tls(global)?;
     let orchestrators = global.orchestrators.iter().map(|o| o.settled(&by).to_string()).collect();
     let files = global.tls.absolute().map_err(Failure::io("--tls-ca"))?;
     let path = profile::save(&Profile { user: user.clone(), token, orchestrators, tls: files })?;

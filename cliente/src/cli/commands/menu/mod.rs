@@ -15,7 +15,7 @@ use super::super::args::Global;
 use super::super::failure::Failure;
 use super::super::output::{self, Table};
 use super::super::terminal::{Lines, ask_token};
-use super::super::{connect, credentials};
+use super::super::{connect, credentials, tls};
 use super::check_credentials;
 
 /// Until the person leaves.
@@ -81,6 +81,7 @@ impl Menu {
         output::print(&format!("{}\n", MenuMessage::Welcome.text(lang)))?;
         let mut lines = Lines::open()?;
         let mut known = credentials::find(global)?;
+        let by = tls(global)?;
         loop {
             let user = match known.user.take() {
                 Some(user) => user,
@@ -98,7 +99,7 @@ impl Menu {
                 None => ask_for_token(&mut lines, lang)?,
             };
             let client = match credentials::new(&user, &token) {
-                Ok(credentials) => connect(global, credentials, None)?,
+                Ok(credentials) => connect(global, &by, (credentials, None))?,
                 Err(failure) => {
                     output::print(&format!("{}\n", failure.text(lang).unwrap_or_default()))?;
                     continue;
