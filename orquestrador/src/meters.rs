@@ -20,6 +20,11 @@ const BUCKETS: [f64; 15] = [
     10.0,
 ];
 
+/// Handlers, and pairs of a queue and a handler, that are told apart: who submits tasks chooses the names.
+pub const MAX_NAMES: usize = 200;
+/// What stands for the others.
+pub const OTHERS: &str = "others";
+
 /// Cheap to clone: all clones count together.
 #[derive(Clone, Debug)]
 pub struct Meters {

@@ -71,6 +71,12 @@ fn both_nodes_tell_what_they_are_through_a_failover() -> anyhow::Result<()> {
     assert_eq!(of(r#"mutirao_tasks{state="succeeded"}"#), Some(1.0), "{told:?}");
     assert_eq!(of(r#"mutirao_tasks{state="failed"}"#), Some(1.0));
     assert_eq!(of(r#"mutirao_queue_tasks{queue="later",state="queued"}"#), Some(1.0));
+    let of_command =
+        |state| of(&format!(r#"mutirao_handler_tasks{{handler="command",state="{state}"}}"#));
+    assert_eq!(
+        ["succeeded", "failed", "queued", "running"].map(of_command),
+        [1.0, 1.0, 1.0, 0.0].map(Some)
+    );
     assert_eq!(of("mutirao_tasks_finished_total"), Some(2.0));
     assert_eq!(of(r#"mutirao_standing{standing="principal"}"#), Some(1.0));
     assert_eq!((of("mutirao_workers"), of("mutirao_worker_slots")), (Some(1.0), Some(3.0)));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{QueueName, Timestamp};
+use crate::ids::{HandlerName, QueueName, Timestamp};
 use crate::machine::Machine;
 
 /// What there is now.
@@ -16,8 +16,17 @@ pub struct Figures {
     pub active_bytes: u64,
     /// Bytes that finished tasks hold.
     pub finished_bytes: u64,
+    /// Those that a worker offered once come first; by name.
+    pub handlers: Vec<HandlerFigures>,
     pub queues: Vec<QueueFigures>,
     pub workers: WorkerFigures,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerFigures {
+    pub handler: HandlerName,
+    /// Like those of all tasks.
+    pub counts: [u64; 6],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +49,7 @@ pub struct WorkerFigures {
 }
 
 impl Machine {
-    /// Takes as long as there are queues, kinds of tasks and workers.
+    /// Takes as long as there are handlers, queues, kinds of tasks and workers.
     pub fn figures(&self) -> Figures {
         let mut oldest: BTreeMap<_, Timestamp> = BTreeMap::new();
         for (_, class) in self.state.classes.iter() {
@@ -55,6 +64,12 @@ impl Machine {
             running: u64::from(queue.running),
             paused: queue.settings.paused,
             oldest: oldest.get(&slot).copied(),
+        });
+        let (learned, others): (Vec<_>, Vec<_>) =
+            self.state.handlers.iter().partition(|(_, handler)| handler.learned);
+        let handlers = learned.into_iter().chain(others).map(|(_, handler)| HandlerFigures {
+            handler: handler.name.clone(),
+            counts: handler.counts,
         });
         let mut workers = WorkerFigures::default();
         for (slot, worker) in self.state.workers.iter() {
@@ -72,6 +87,7 @@ impl Machine {
             finished_ever: self.state.next_order.0,
             active_bytes: totals.active_bytes,
             finished_bytes: totals.finished_bytes,
+            handlers: handlers.collect(),
             queues: queues.collect(),
             workers,
         }

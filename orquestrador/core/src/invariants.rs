@@ -165,7 +165,19 @@ fn totals(state: &State) -> Result<(), String> {
     ensure(
         (totals.counts, totals.active_bytes, totals.finished_bytes) == (counts, active, finished),
         || format!("{totals:?}, counted {counts:?}, {active} and {finished} bytes"),
-    )
+    )?;
+    for (handler, record) in state.handlers.iter() {
+        let is_of = |class| state.classes[class].handler == handler;
+        let mut counts = [0; 6];
+        for (_, task) in state.tasks.iter().filter(|(_, task)| is_of(task.class)) {
+            counts[task.state() as usize] += 1;
+        }
+        for (_, array) in state.arrays.iter().filter(|(_, array)| is_of(array.class)) {
+            counts[TaskState::Queued as usize] += u64::from(array.waiting());
+        }
+        ensure(record.counts == counts, || format!("{} counts wrongly", record.name))?;
+    }
+    Ok(())
 }
 
 /// Each task of an array has a record, waits or is forgotten; while any waits, the first one that stands before those

@@ -9,15 +9,13 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::{MAX_NAMES, OTHERS};
+
 /// Seconds: from some milliseconds to a day.
 const BUCKETS: [f64; 17] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0,
     7_200.0, 86_400.0,
 ];
-/// Pairs of a queue and a handler that are told apart: who submits tasks chooses both names.
-const MAX_PAIRS: usize = 200;
-/// What stands for the others.
-const OTHERS: &str = "others";
 
 type Labels = [(&'static str, Arc<str>); 2];
 
@@ -77,7 +75,7 @@ impl Latencies {
         // A set is whole after each of its changes.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let pair = (queue.clone(), handler.clone());
-        let is_known = known.contains(&pair) || (known.len() < MAX_PAIRS && known.insert(pair));
+        let is_known = known.contains(&pair) || (known.len() < MAX_NAMES && known.insert(pair));
         match is_known {
             true => [("queue", queue.0.clone()), ("handler", handler.0.clone())],
             false => [("queue", OTHERS.into()), ("handler", OTHERS.into())],
@@ -127,12 +125,12 @@ mod tests {
     #[test]
     fn names_without_end_are_counted_together() {
         let latencies = Latencies::default();
-        for number in 0..MAX_PAIRS + 7 {
+        for number in 0..MAX_NAMES + 7 {
             latencies.observe(&ended("default", &format!("h{number}"), (0, Some(1), 2)));
         }
         let text = text(&latencies);
         let count = r#"task_run_seconds_count{queue="others",handler="others"} 7"#;
         assert!(text.contains(count), "{text}");
-        assert_eq!(text.matches("task_run_seconds_count").count(), MAX_PAIRS + 1);
+        assert_eq!(text.matches("task_run_seconds_count").count(), MAX_NAMES + 1);
     }
 }

@@ -11,8 +11,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::{Argon2, PasswordHash};
 use common::auth::{DEMO_TOKEN, DEMO_USER, FIRST_ADMIN, Secret, token_name};
 use common::error_code::ErrorCode;
 use common::grpc_status;
@@ -26,7 +24,7 @@ use crate::actions::Actions;
 use crate::meters::{Meters, Refusal};
 pub use admitted::Admitted;
 pub use asking::{Access, Asking, note_path};
-use hashing::Hashing;
+use hashing::{Hashing, Room};
 use throttle::Throttle;
 
 /// Verified tokens remembered, and wrong ones; beyond it all are forgotten and verified again.
@@ -265,10 +263,10 @@ impl Users {
         self.throttled(user, address)?;
         let (users, user) = (self.clone(), user.to_owned());
         let (token, hash) = (token.to_owned(), hash.to_owned());
-        let verify = move || {
+        let verify = move |room: &mut Room| {
             // After the wait: many may have come at once.
             users.throttled(&user, address)?;
-            Ok(is_token_of(&token, &hash))
+            Ok(is_token_of(&token, &hash, room))
         };
         self.shared.hashing.run(verify).await?
     }
@@ -287,7 +285,7 @@ impl Users {
             return Ok(false);
         };
         let (token, hash) = (token.to_owned(), known.hash.to_string());
-        self.shared.hashing.run(move || is_token_of(&token, &hash)).await
+        self.shared.hashing.run(move |room| is_token_of(&token, &hash, room)).await
     }
 
     /// Argon2id of a new token, in PHC form.
@@ -295,9 +293,8 @@ impl Users {
     /// # Errors
     /// `INTERNAL` when hashing fails.
     pub async fn hash(&self, token: String) -> Result<String, Status> {
-        let hash =
-            move || Argon2::default().hash_password(token.as_bytes()).map(|hash| hash.to_string());
-        self.shared.hashing.run(hash).await?.map_err(|error| {
+        let hash = self.shared.hashing.run(move |room| room.hash(&token));
+        hash.await?.map_err(|error| {
             let why = format!("failed to hash the token: {error}");
             grpc_status::status(ErrorCode::Internal, why)
         })
@@ -335,9 +332,11 @@ fn caller(admitted: Admitted, until: Option<Timestamp>) -> Caller {
     Caller { user: admitted.user.clone(), role: admitted.role, until, admitted }
 }
 
-fn is_token_of(token: &str, hash: &str) -> bool {
-    PasswordHash::new(hash)
-        .is_ok_and(|hash| Argon2::default().verify_password(token.as_bytes(), &hash).is_ok())
+fn is_token_of(token: &str, hash: &str, room: &mut Room) -> bool {
+    room.verify(token, hash).unwrap_or_else(|error| {
+        tracing::error!(%error, "a token's hash cannot be compared with: nobody has it");
+        false
+    })
 }
 
 /// The node's own clock.

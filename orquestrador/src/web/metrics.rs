@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use orquestrador_core::effect::TaskState;
+use orquestrador_core::figures::HandlerFigures;
 use orquestrador_core::role::{Failover, Standing};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -17,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 use super::health::word;
 use crate::driver::input::{Figures, Input};
+use crate::meters::{MAX_NAMES, OTHERS};
 
 const PREFIX: &str = "mutirao";
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -104,7 +106,8 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
 fn gauges(registry: &mut Registry, name: &str, help: &str, values: Vec<(Labels, u64)>) {
     let family = Gauges::default();
     for (labels, value) in values {
-        family.get_or_create(&labels).set(value);
+        // Something may bear the name that stands for others.
+        family.get_or_create(&labels).inc_by(value);
     }
     registry.register(name, help, family);
 }
@@ -142,18 +145,35 @@ fn of_node(figures: &Figures, registry: &mut Registry) {
     gauge(registry, "turns_uncommitted", "Turns that wait for their commit", waiting);
 }
 
+fn by_state(counts: [u64; 6]) -> impl Iterator<Item = ((&'static str, String), u64)> {
+    let states = TaskState::ALL.map(|state| ("state", format!("{state:?}").to_lowercase()));
+    states.into_iter().zip(counts)
+}
+
+/// Of the first ones alone, and of all others together.
+fn of_handlers(handlers: &[HandlerFigures]) -> Vec<(Labels, u64)> {
+    let (told, others) = handlers.split_at(handlers.len().min(MAX_NAMES));
+    let sum = others.iter().fold([0_u64; 6], |sum, handler| {
+        std::array::from_fn(|state| sum[state] + handler.counts[state])
+    });
+    let told = told.iter().map(|handler| (handler.handler.0.as_ref(), handler.counts));
+    let others = (!others.is_empty()).then_some((OTHERS, sum));
+    let labelled = told.chain(others).flat_map(|(name, counts)| {
+        by_state(counts)
+            .map(move |(state, count)| (vec![("handler", name.to_owned()), state], count))
+    });
+    labelled.collect()
+}
+
 fn of_tasks(figures: &Figures, registry: &mut Registry) {
     let machine = &figures.machine;
-    let counts = TaskState::ALL
-        .into_iter()
-        .zip(machine.counts)
-        .map(|(state, count)| (vec![("state", format!("{state:?}").to_lowercase())], count));
     gauges(
         registry,
         "tasks",
         "Tasks by state, finished ones until they are forgotten",
-        counts.collect(),
+        by_state(machine.counts).map(|(state, count)| (vec![state], count)).collect(),
     );
+    gauges(registry, "handler_tasks", "The same by handler", of_handlers(&machine.handlers));
     let finished = ConstCounter::new(machine.finished_ever);
     registry.register(
         "tasks_finished",
@@ -191,5 +211,29 @@ fn of_tasks(figures: &Figures, registry: &mut Registry) {
         gauge(registry, "workers_draining", "Those that take no more work", workers.draining);
         gauge(registry, "worker_slots", "Their slots", workers.slots);
         gauge(registry, "worker_slots_busy", "Slots in use", workers.busy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handlers_without_end_are_counted_together() {
+        let figures = |number| HandlerFigures {
+            handler: format!("h{number}").as_str().into(),
+            counts: [0, 2, 0, 1, 0, 0],
+        };
+        let handlers: Vec<_> = (0..MAX_NAMES + 7).map(figures).collect();
+        let told = of_handlers(&handlers);
+        assert_eq!(told.len(), (MAX_NAMES + 1) * 6);
+        let value = |handler: &str, state: &str| {
+            let labels = vec![("handler", handler.to_owned()), ("state", state.to_owned())];
+            told.iter().find(|(of, _)| *of == labels).map(|(_, value)| *value)
+        };
+        let [_, second, _, fourth, ..] = TaskState::ALL.map(|s| format!("{s:?}").to_lowercase());
+        assert_eq!((value("h199", &second), value("h200", &second)), (Some(2), None));
+        assert_eq!((value("others", &second), value("others", &fourth)), (Some(14), Some(7)));
+        assert_eq!(of_handlers(&handlers[..3]).len(), 3 * 6);
     }
 }

@@ -289,8 +289,9 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_sub(self.array_hash(array));
         *self.totals.count(TaskState::Queued) -= u64::from(array.waiting());
-        let Class { owner, queue, .. } = self.classes[array.class];
+        let Class { owner, handler, queue, .. } = self.classes[array.class];
         let (class, waiting) = (array.class, array.waiting());
+        self.handlers.count(handler, TaskState::Queued, waiting, false);
         self.queues.count_waiting(queue, waiting, false);
         self.owners.count_waiting(owner, waiting, false);
         self.count_within_group(class, TaskState::Queued, waiting, false);
@@ -304,8 +305,9 @@ impl State {
         let array = &self.arrays[slot];
         self.digest = self.digest.wrapping_add(self.array_hash(array));
         *self.totals.count(TaskState::Queued) += u64::from(array.waiting());
-        let Class { owner, queue, .. } = self.classes[array.class];
+        let Class { owner, handler, queue, .. } = self.classes[array.class];
         let (class, waiting) = (array.class, array.waiting());
+        self.handlers.count(handler, TaskState::Queued, waiting, true);
         self.queues.count_waiting(queue, waiting, true);
         self.owners.count_waiting(owner, waiting, true);
         self.count_within_group(class, TaskState::Queued, waiting, true);

@@ -5,6 +5,7 @@ use crate::ids::TaskId;
 use crate::state::State;
 use crate::state::classes::Class;
 use crate::state::groups::Group;
+use crate::state::handlers::Handler;
 use crate::state::owners::Owner;
 use crate::state::queues::Queue;
 use crate::state::slab::Slot;
@@ -16,6 +17,7 @@ use crate::state::tasks::Task;
 pub(super) struct Counted {
     pub(super) state: TaskState,
     owner: Slot<Owner>,
+    handler: Slot<Handler>,
     queue: Slot<Queue>,
     group: Option<Slot<Group>>,
     is_to_report: bool,
@@ -27,13 +29,15 @@ impl State {
     fn counted(&self, task: &Task) -> Counted {
         let class = &self.classes[task.class];
         let is_to_report = class.terms.webhook.is_some();
-        let Class { owner, queue, group, .. } = *class;
+        let Class { owner, handler, queue, group, .. } = *class;
         let again = task.finished().and_then(|finished| finished.again.as_deref());
         let is_repeated = again.is_some_and(|again| again.by.is_some());
-        Counted { state: task.state(), owner, queue, group, is_to_report, is_repeated }
+        let state = task.state();
+        Counted { state, owner, handler, queue, group, is_to_report, is_repeated }
     }
 
-    /// Before a record changes; [`State::count_in`] must follow. Its owner, queue and group stay.
+    /// Before a record changes; [`State::count_in`] must follow. Its owner, handler, queue and group
+    /// stay.
     pub(super) fn count_out(&mut self, slot: Slot<Task>) -> Counted {
         let task = &self.tasks[slot];
         let (seq, expiry) = (task.seq, self.expiry_of(task));
@@ -53,6 +57,8 @@ impl State {
         }
         *self.totals.count(before.state) -= 1;
         *self.totals.count(after.state) += 1;
+        self.handlers.count(after.handler, before.state, 1, false);
+        self.handlers.count(after.handler, after.state, 1, true);
         self.queues.count(after.queue, Some(before.state), Some(after.state));
         self.owners.count(after.owner, Some(before.state), Some(after.state));
         self.webhooks.expected += u64::from(after.is_to_report);
@@ -70,6 +76,7 @@ impl State {
     pub(super) fn count_new(&mut self, slot: Slot<Task>) {
         let after = self.enter_digest(slot);
         *self.totals.count(after.state) += 1;
+        self.handlers.count(after.handler, after.state, 1, true);
         self.queues.count(after.queue, None, Some(after.state));
         self.owners.count(after.owner, None, Some(after.state));
         self.webhooks.expected += u64::from(after.is_to_report);
@@ -83,6 +90,7 @@ impl State {
     pub(super) fn count_gone(&mut self, slot: Slot<Task>) {
         let before = self.count_out(slot);
         *self.totals.count(before.state) -= 1;
+        self.handlers.count(before.handler, before.state, 1, false);
         self.queues.count(before.queue, Some(before.state), None);
         self.owners.count(before.owner, Some(before.state), None);
         self.webhooks.expected -= u64::from(before.is_to_report);

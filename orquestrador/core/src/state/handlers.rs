@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::slab::{Slab, Slot};
 use crate::digest;
+use crate::effect::TaskState;
 use crate::ids::HandlerName;
 
 #[derive(Clone)]
@@ -12,6 +13,8 @@ pub struct Handler {
     pub name_hash: u64,
     /// Some worker offered it once; it is never forgotten again.
     pub learned: bool,
+    /// Its tasks, in the order of [`TaskState::ALL`].
+    pub counts: [u64; 6],
     /// Classes of tasks, and workers, that name it.
     holders: u64,
 }
@@ -40,6 +43,15 @@ impl Handlers {
         }
     }
 
+    /// So many of its tasks are in that state from now on, or no longer.
+    pub fn count(&mut self, slot: Slot<Handler>, state: TaskState, tasks: u32, is_counted: bool) {
+        let count = &mut self.places[slot].counts[state as usize];
+        *count = match is_counted {
+            true => *count + u64::from(tasks),
+            false => *count - u64::from(tasks),
+        };
+    }
+
     /// `false` when it was learned before.
     pub fn learn(&mut self, name: &HandlerName) -> bool {
         let slot = self.find_or_insert(name);
@@ -56,6 +68,7 @@ impl Handlers {
             name: name.clone(),
             name_hash: digest::text(&name.0),
             learned: false,
+            counts: [0; 6],
             holders: 0,
         });
         self.by_name.insert(name.clone(), slot);
