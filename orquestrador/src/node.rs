@@ -17,6 +17,7 @@ use common::exit;
 use common::messages::fault::Fault;
 use common::messages::node::NodeMessage;
 use common::messages::node_journal::JournalMessage;
+use common::messages::tls::TlsMessage;
 use common::shutdown::{self, Signal};
 use common::supervisor::Supervisor;
 use common::tls::Tls;
@@ -218,6 +219,10 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         console.warn(&JournalMessage::BoundsMended { file, offset });
     }
     config.tls.warnings().iter().for_each(|warning| console.warn(warning));
+    if let (false, Some(own)) = (config.tls.is_named(config.advertise.host()), config.tls.own()) {
+        let host = config.advertise.host().to_owned();
+        console.warn(&TlsMessage::OtherHost { subject: own.subject, host });
+    }
     config.tls.follow(console)?;
     let (node, ended) = start(&config, console, journal, recovered).await?;
     let mut serving = serve::start(&node, listener, console)?;

@@ -122,6 +122,25 @@ fn a_client_with_certificates_is_told_that_a_port_has_none() -> anyhow::Result<(
     Ok(())
 }
 
+/// It would be noticed when others need it, at a failover.
+#[test]
+fn an_orchestrator_says_that_its_certificate_is_of_another_host() -> anyhow::Result<()> {
+    let said = |args: &[&str]| {
+        let dir = tempfile::tempdir()?;
+        let mut layout = Layout::new(dir.path(), 0)?.secured()?;
+        layout.orchestrator_args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let mut cluster = Cluster::new(layout);
+        cluster.start_principal()?;
+        let principal = cluster.principal.as_ref().expect("runs");
+        principal.wait_for("Novo cluster fundado", SOON)?;
+        let lines = principal.lines();
+        anyhow::Ok(lines.into_iter().filter(|line| line.contains("não vale para")).count())
+    };
+    assert_eq!(said(&[])?, 0);
+    assert_eq!(said(&["--advertise", "https://elsewhere.example:1"])?, 1);
+    Ok(())
+}
+
 /// What an orchestrator shows that is not one.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_called_must_be_an_orchestrator() -> anyhow::Result<()> {

@@ -19,6 +19,8 @@ pub enum TlsMessage {
     Kept { problem: Problem },
     /// A list of revoked certificates is older than its authority meant it to be.
     OldList { until: OffsetDateTime },
+    /// Others call the process by a name that is not in its certificate.
+    OtherHost { subject: String, host: String },
     /// There is no link to the other orchestrator because of certificates, or of TLS itself.
     PeerInsecure { address: String, code: ErrorCode, why: String },
     /// Nor a session with any orchestrator.
@@ -32,6 +34,7 @@ impl Message for TlsMessage {
             Self::ReadAgain { .. } => "certificates_read_again",
             Self::Kept { .. } => "certificates_kept",
             Self::OldList { .. } => "revocation_list_old",
+            Self::OtherHost { .. } => "certificate_of_other_host",
             Self::PeerInsecure { .. } => "peer_insecure",
             Self::OrchestratorInsecure { .. } => "orchestrator_insecure",
         }
@@ -70,6 +73,14 @@ impl Message for TlsMessage {
             (Self::OldList { until }, Lang::En) => format!(
                 "WARNING: the list of revoked certificates (--tls-crl) should have been renewed by {}; it goes on counting. Renew it with `cliente certs revoke`.",
                 moment(*until)
+            ),
+            (Self::OtherHost { subject, host }, Lang::Pt) => format!(
+                "AVISO: o certificado de {subject} não vale para {host}, o endereço deste nó para os outros: ninguém se ligará a ele. Emita outro com \
+                 `cliente certs issue --host {host}`, ou corrija --advertise."
+            ),
+            (Self::OtherHost { subject, host }, Lang::En) => format!(
+                "WARNING: the certificate of {subject} is not valid for {host}, where others find this node: nobody will connect to it. Issue another one \
+                 with `cliente certs issue --host {host}`, or mend --advertise."
             ),
             (Self::PeerInsecure { address, code, why }, Lang::Pt) => {
                 format!(

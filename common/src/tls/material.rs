@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use time::OffsetDateTime;
@@ -180,6 +180,13 @@ impl Own {
         serving.send_tls13_tickets = 0;
         let path = cert.to_owned();
         Ok(Self { path, chain, certificate, serving: Arc::new(serving), callers })
+    }
+
+    /// Whether it is a certificate for that host.
+    pub fn is_named(&self, host: &str) -> bool {
+        let parsed = self.chain.first().and_then(|first| ParsedCertificate::try_from(first).ok());
+        let name = ServerName::try_from(host).ok();
+        parsed.zip(name).is_some_and(|(parsed, name)| verify_server_name(&parsed, &name).is_ok())
     }
 
     fn check(&self, needed: Role) -> Result<(), Problem> {

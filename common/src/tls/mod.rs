@@ -193,6 +193,14 @@ impl Tls {
         self.0.as_ref()?.material().own.as_ref().map(|own| own.certificate.clone())
     }
 
+    /// Whether who calls this process by that name takes its certificate for it; so does everybody without TLS.
+    pub fn is_named(&self, host: &str) -> bool {
+        let material = self.0.as_ref().map(|inner| inner.material());
+        material
+            .and_then(|material| material.own.as_ref().map(|own| own.is_named(host)))
+            .unwrap_or(true)
+    }
+
     /// When the own certificate is over, and the first authority.
     pub fn ends(&self) -> (Option<OffsetDateTime>, Option<OffsetDateTime>) {
         let authority = self.0.as_ref().and_then(|inner| inner.material().authority_until);
