@@ -108,6 +108,8 @@ export async function find() {
     return principal.cluster;
   }
   const answers = await all;
+  // Somebody has named one that was not asked.
+  if (bases.size > asked.length) return find();
   const said = answers.map(({ failure }) => failure).filter(Boolean);
   const refusal = said.find((failure) => failure.status === 401 || failure.status === 403);
   if (refusal && !answers.some(({ cluster }) => cluster)) throw refusal;

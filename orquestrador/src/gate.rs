@@ -1,7 +1,7 @@
 //! Who may call what, on a port that speaks TLS: before any service sees a request. A port without certificates has no gate.
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
@@ -17,13 +17,18 @@ use common::tls::{Caller, Connected, Role};
 use tonic::Status;
 
 use crate::blobs::PEER_KEY;
+use crate::refusals::Refusals;
 
 /// Passes a request on, or answers it.
-pub async fn keep(request: Request, next: Next) -> Response {
-    let caller = request.extensions().get::<Connected>().map(|connected| &connected.caller);
+pub async fn keep(State(refusals): State<Refusals>, request: Request, next: Next) -> Response {
+    let connected = request.extensions().get::<Connected>();
+    let (caller, address) = (connected.map(|it| &it.caller), connected.and_then(|it| it.address));
     match admit(caller, request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(status) => refusal(request.headers(), status),
+        Err(status) => {
+            refusals.caller(address, &status);
+            refusal(request.headers(), status)
+        }
     }
 }
 

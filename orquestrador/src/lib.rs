@@ -5,6 +5,7 @@ mod api;
 pub mod audit;
 pub mod backup;
 pub mod blobs;
+mod bodies;
 pub mod config;
 pub mod dispatch;
 mod drill;
@@ -16,6 +17,7 @@ pub mod meters;
 pub mod node;
 mod output;
 mod peer;
+pub mod refusals;
 pub mod replication;
 mod sources;
 pub mod tails;
@@ -38,6 +40,8 @@ use config::{Config, Invocation, Kind};
 
 /// What both `main` functions do: parse, run, map the result to an exit code.
 pub fn main(kind: Kind) -> ExitCode {
+    // Journals, contents of tasks, actions: nothing that is written is for other users of the machine.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let args: Vec<_> = std::env::args_os().collect();
     let config = match Config::parse(kind, &args) {
         Ok(Invocation::Node(config)) => *config,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use common::error_code::ErrorCode;
 use orquestrador_core::effect::Timeline;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -36,8 +37,17 @@ pub struct Meters {
     long_turns: Counter,
     shed: Counter,
     refused_logins: Family<[(&'static str, &'static str); 1], Counter>,
+    refused_callers: Family<[(&'static str, &'static str); 1], Counter>,
     latencies: Latencies,
 }
+
+/// Why a connection, or a certificate, is not enough.
+const CALLERS: [(ErrorCode, &str); 4] = [
+    (ErrorCode::TlsRequired, "no_tls"),
+    (ErrorCode::CertificateRefused, "certificate_refused"),
+    (ErrorCode::CertificateRequired, "no_certificate"),
+    (ErrorCode::WrongRole, "wrong_role"),
+];
 
 /// Why somebody may not enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +79,7 @@ impl Default for Meters {
             long_turns: Counter::default(),
             shed: Counter::default(),
             refused_logins: Family::default(),
+            refused_callers: Family::default(),
             latencies: Latencies::default(),
         }
     }
@@ -113,6 +124,14 @@ impl Meters {
             "Requests whose token was wrong, or expired, or not looked at after many wrong ones",
             self.refused_logins.clone(),
         );
+        for (_, label) in CALLERS {
+            drop(self.refused_callers.get_or_create(&[("reason", label)]));
+        }
+        registry.register(
+            "callers_refused",
+            "Requests over connections, or with certificates, that are not for what was asked",
+            self.refused_callers.clone(),
+        );
         self.latencies.register(registry);
     }
 
@@ -148,6 +167,12 @@ impl Meters {
 
     pub fn refused_login(&self, why: Refusal) {
         self.refused_logins.get_or_create(&why.label()).inc();
+    }
+
+    pub fn refused_caller(&self, why: ErrorCode) {
+        if let Some((_, label)) = CALLERS.iter().find(|(code, _)| *code == why) {
+            self.refused_callers.get_or_create(&[("reason", *label)]).inc();
+        }
     }
 
     pub fn shed(&self) {

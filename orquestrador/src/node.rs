@@ -40,6 +40,7 @@ use crate::driver::{self, Disk, Driver, DriverHandle, Setup, Start, Tuning};
 use crate::journal::{self, Journal, Recovered};
 use crate::output::Outputs;
 use crate::peer::Peer;
+use crate::refusals::Refusals;
 use crate::replication::dial::Dialler;
 use crate::traces::Tracer;
 use crate::users::{FirstUser, Users};
@@ -181,6 +182,7 @@ pub struct Node {
     clock: SystemClock,
     end: End,
     connections: Connections,
+    refusals: Refusals,
     traces: Traces,
 }
 
@@ -293,7 +295,8 @@ async fn start(
     let traces = config.traces.start("mutirao-orquestrador", &config.advertise.to_string())?;
     let (driver, queue) = DriverHandle::new();
     let actions = Actions::open(&config.data_dir)?;
-    let users = Users::new(first, rand::random(), driver.meters().clone(), actions);
+    let refusals = Refusals::new(console, driver.meters().clone());
+    let users = Users::new(first, rand::random(), refusals.clone(), actions);
     let clock = SystemClock::default();
     let webhooks =
         Webhooks::new(config.webhooks.clone(), driver.clone(), clock.clone(), config.lang)?;
@@ -344,6 +347,7 @@ async fn start(
         Some(most) => Connections::at_most(most),
         None => Connections::as_files_allow()?,
     };
+    tokio::spawn(refusals.clone().watch(connections.clone()));
     let (limits, allow_drill, end) = (config.limits.clone(), config.allow_drill, End::default());
     let node = Node {
         driver,
@@ -363,6 +367,7 @@ async fn start(
         clock,
         end,
         connections,
+        refusals,
         traces,
     };
     Ok((node, ended))

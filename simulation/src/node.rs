@@ -11,6 +11,7 @@ use orquestrador::actions::Actions;
 use orquestrador::driver::input::{Committed, Input};
 use orquestrador::driver::{Driver, DriverHandle, Setup, Start, Tuning};
 use orquestrador::meters::Meters;
+use orquestrador::refusals::Refusals;
 use orquestrador::users::{FirstUser, Users};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, ProcessId};
 use orquestrador_core::role::{Candidate, Standing};
@@ -170,13 +171,14 @@ impl World {
             set_by: Arc::clone(&spot.set_by),
             rate: spot.rate,
         };
+        let refusals = Refusals::new(Console::new(Lang::En), Meters::default());
         let setup = Setup {
             store: SimulatedStore::new(spot.disk.clone(), requests.clone()),
             clock: Box::new(clock.clone()),
             recovered,
             identity,
             limits: self.plan.limits.clone(),
-            users: Users::new(FirstUser::Demo, [0; 32], Meters::default(), Actions::of_nobody()),
+            users: Users::new(FirstUser::Demo, [0; 32], refusals, Actions::of_nobody()),
             console: Console::new(Lang::En),
             tuning: Tuning {
                 snapshot_entries: self.plan.snapshot_entries,

@@ -1,6 +1,7 @@
 //! A backup is taken while the cluster works, and comes back as another cluster.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +30,18 @@ fn another(dir: &Path, workers: usize) -> anyhow::Result<(Cli, Cluster)> {
     let mut layout = Layout::new(dir, workers)?;
     layout.worker_args = ["--handlers", "default,command"].map(str::to_owned).to_vec();
     Ok((Cli::new(&layout), Cluster::new(layout)))
+}
+
+/// Contents of tasks lie there.
+fn is_of_its_owner_alone(path: &Path) -> anyhow::Result<()> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    assert_eq!(metadata.permissions().mode() & 0o077, 0, "{}", path.display());
+    if metadata.is_dir() {
+        for child in std::fs::read_dir(path)? {
+            is_of_its_owner_alone(&child?.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn restore(cli: &Cli, file: &Path, dir: &Path) -> anyhow::Result<harness::cli::Run> {
@@ -98,6 +111,7 @@ fn a_cluster_comes_back_with_all_that_it_had_at_that_moment() -> anyhow::Result<
     let (new, ana) = (new.with_credentials("root", ROOT), new.with_credentials("ana", ANA));
     let data = restored.layout.data_dir(restored.layout.principal_port);
     let told = restore(&cli, &file, &data)?;
+    is_of_its_owner_alone(&data)?;
     assert_eq!(told.code, Some(0), "{told:?}");
     restored.start_principal()?;
     restored.start_backup()?;

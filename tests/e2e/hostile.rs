@@ -101,3 +101,33 @@ fn no_more_connections_are_open_than_may_be() -> anyhow::Result<()> {
     assert!((160..=200).contains(&refused), "{refused}");
     Ok(())
 }
+
+/// Of bodies that are promised and do not come, or that are sent by whoever has no token.
+#[test]
+fn bodies_are_not_waited_for_and_those_of_strangers_not_held() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cluster, cli) = pair(dir.path(), &[])?;
+    let head = |token: &str, length: usize| {
+        format!(
+            "POST /panel/api/tasks HTTP/1.1\r\nHost: localhost\r\nmutirao-user: user1\r\nmutirao-token: {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let (own, other) = (cluster.layout.principal_port, cluster.layout.backup_port);
+    let half = |port, token, sent: usize| {
+        call(port, &[head(token, 2_000_000).as_bytes(), &vec![b' '; sent]].concat())
+    };
+    // A wrong token is enough to be refused before the rest comes; at the standby, that it is one.
+    let refused: Vec<_> = (0..100).map(|n| half([own, other][n % 2], "wrong", 1_000_000)).collect();
+    let silent = [(own, "wrong"), (own, "token_valido_123"), (other, "token_valido_123")]
+        .map(|(port, token)| half(port, token, 10));
+    serves(&cli)?;
+    for stream in refused.into_iter().filter_map(Result::ok) {
+        assert!(closed(stream), "more is waited for");
+    }
+    for stream in silent {
+        assert!(closed(stream?), "the rest is waited for");
+    }
+    serves(&cli)?;
+    Ok(())
+}

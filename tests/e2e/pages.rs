@@ -53,6 +53,7 @@ fn both_nodes_tell_what_they_are_through_a_failover() -> anyhow::Result<()> {
         assert_eq!(get(port, "/readyz").map(|(status, _)| status), Some(200));
     }
     let principal = |port| get(port, "/readyz?role=principal").expect("it answers");
+    assert_eq!(get(own, "/readyz?role=primary").map(|(status, _)| status), Some(400));
     let (status, body) = principal(own);
     let said: Value = serde_json::from_str(&body)?;
     assert_eq!((status, &said["standing"], &said["epoch"]), (200, &"principal".into(), &1.into()));

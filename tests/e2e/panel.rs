@@ -270,7 +270,8 @@ fn the_panel_works_over_tls_with_a_token_alone() -> anyhow::Result<()> {
     let mut cluster = Cluster::new(Layout::new(dir.path(), 1)?.secured()?);
     let cli = Cli::new(&cluster.layout);
     cluster.start()?;
-    page.open(&panel(&cluster, cluster.layout.principal_port))?;
+    // At the standby, which only knows where the principal is.
+    page.open(&panel(&cluster, cluster.layout.backup_port))?;
     enter(&page, DEMO_USER, DEMO_TOKEN)?;
     page.until_there("#nodes .is-standby")?;
     let id = submit(&page, "echo", "por TLS")?;

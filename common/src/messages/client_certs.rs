@@ -109,14 +109,17 @@ impl CertsMessage {
                 dir.display()
             ),
             Self::BadName { name } => format!(
-                "`{name}` não serve de nome: letras, dígitos, ponto, hífen e sublinhado, no máximo 64, e não `ca`."
+                "`{name}` não serve de nome: letras, dígitos, ponto, hífen e sublinhado, no máximo 64, e nem `ca` nem `crl`."
             ),
             Self::BadHost { host } => format!("--host `{host}` não é um nome nem um endereço IP."),
             Self::HostOfClient => {
                 "--host é de quem escuta; um certificado de cliente não tem.".into()
             }
             Self::Unusable { path, why } => {
-                format!("{}: não serve para assinar. [{why}]", path.display())
+                format!(
+                    "{}: não é o certificado ou a chave de que se precisa aqui. [{why}]",
+                    path.display()
+                )
             }
         }
     }
@@ -165,7 +168,7 @@ impl CertsMessage {
                 dir.display()
             ),
             Self::BadName { name } => format!(
-                "`{name}` cannot be a name: letters, digits, dot, hyphen and underscore, 64 at most, and not `ca`."
+                "`{name}` cannot be a name: letters, digits, dot, hyphen and underscore, 64 at most, and neither `ca` nor `crl`."
             ),
             Self::BadHost { host } => {
                 format!("--host `{host}` is neither a name nor an IP address.")
@@ -174,7 +177,10 @@ impl CertsMessage {
                 "--host is for who listens; a client's certificate has none.".into()
             }
             Self::Unusable { path, why } => {
-                format!("{}: cannot be used to sign. [{why}]", path.display())
+                format!(
+                    "{}: is not the certificate or key that is needed here. [{why}]",
+                    path.display()
+                )
             }
         }
     }

@@ -36,6 +36,7 @@ pub mod node_journal;
 pub mod node_peer;
 pub mod node_webhooks;
 pub mod operator;
+pub mod refused;
 pub mod run_as;
 pub mod telemetry;
 pub mod tls;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::blobs::MAX_CHUNK_BYTES;
 use common::console::Console;
 use common::endpoint::{MAX_MESSAGE_BYTES, MAX_PEER_MESSAGE_BYTES};
 use common::proto::blob_service_server::BlobServiceServer;
@@ -26,6 +27,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::Node;
+use crate::bodies::{self, Bodies};
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
 use crate::web::panel::Panel;
@@ -35,6 +37,13 @@ use crate::{api, dispatch, gate, replication, users, web, witness};
 const HEALTH: Duration = Duration::from_millis(200);
 /// A peer that does not answer a ping of HTTP/2 is gone.
 const KEEPALIVE: Duration = Duration::from_secs(5);
+
+/// Of one connection; more wait at who calls.
+const MAX_STREAMS: u32 = 2_048;
+/// A part of a blob, with what goes with it.
+const MAX_PART_BYTES: usize = MAX_CHUNK_BYTES + 1_024;
+/// What is asked of reflection.
+const MAX_QUESTION_BYTES: usize = 16 << 10;
 
 type Tasks = TaskOrchestratorServer<api::tasks::Service>;
 type Workers = WorkerServiceServer<dispatch::Service>;
@@ -57,7 +66,8 @@ pub fn start(
     routes.add_service(
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(common::proto::DESCRIPTORS)
-            .build_v1()?,
+            .build_v1()?
+            .max_decoding_message_size(MAX_QUESTION_BYTES),
     );
     let panel = panel(node);
     routes.add_service(
@@ -70,7 +80,7 @@ pub fn start(
         users: users.clone(),
         blobs: node.blobs.clone(),
     };
-    routes.add_service(BlobServiceServer::new(blobs));
+    routes.add_service(BlobServiceServer::new(blobs).max_decoding_message_size(MAX_PART_BYTES));
     routes.add_service(QueueServiceServer::from_arc(panel.queues.clone()));
     let webhooks = api::webhooks::Service { driver: driver.clone(), users: users.clone() };
     routes.add_service(WebhookServiceServer::new(webhooks));
@@ -117,15 +127,20 @@ pub fn start(
         tls: node.tls.clone(),
     };
     let mut routes = web::add(routes.routes().into_axum_router(), pages, panel);
+    let bodies = Bodies::new(node.users.clone(), node.driver.clone())
+        .map_err(tonic_reflection::server::Error::from)?;
+    routes = routes.layer(axum::middleware::from_fn_with_state(bodies, bodies::keep));
     routes = routes.layer(axum::middleware::map_request(users::note_path));
     let acceptor = node.tls.acceptor();
     if acceptor.is_some() {
-        routes = routes.layer(axum::middleware::from_fn(gate::keep));
+        let refusals = node.refusals.clone();
+        routes = routes.layer(axum::middleware::from_fn_with_state(refusals, gate::keep));
     }
     let incoming = tls::incoming(listener, acceptor, node.connections.clone());
     let serving = Server::builder()
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20)
+        .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .accept_http1(true)

@@ -21,7 +21,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::Status;
 
 use crate::actions::Actions;
-use crate::meters::{Meters, Refusal};
+use crate::meters::Refusal;
+use crate::refusals::Refusals;
 pub use admitted::Admitted;
 pub use asking::{Access, Asking, note_path};
 use hashing::{Hashing, Room};
@@ -91,13 +92,13 @@ struct Shared {
     hashing: Hashing,
     confirming: Semaphore,
     throttle: Throttle,
-    meters: Meters,
+    refusals: Refusals,
     actions: Actions,
 }
 
 impl Users {
     /// `key`: random, for this process.
-    pub fn new(first: FirstUser, key: [u8; 32], meters: Meters, actions: Actions) -> Self {
+    pub fn new(first: FirstUser, key: [u8; 32], refusals: Refusals, actions: Actions) -> Self {
         Self {
             shared: Arc::new(Shared {
                 known: ArcSwap::default(),
@@ -108,7 +109,7 @@ impl Users {
                 hashing: Hashing::default(),
                 confirming: Semaphore::new(MAX_CONFIRMING),
                 throttle: Throttle::default(),
-                meters,
+                refusals,
                 actions,
             }),
         }
@@ -193,7 +194,7 @@ impl Users {
         }
         match known {
             Some((Token { expires_at: Some(at), .. }, _)) if at <= now() => {
-                self.shared.meters.refused_login(Refusal::Expired);
+                self.shared.refusals.meters().refused_login(Refusal::Expired);
                 Err(grpc_status::status(ErrorCode::TokenExpired, "the token has expired"))
             }
             Some((Token { hash, expires_at, .. }, UserRecord { user, role, .. })) => {
@@ -230,7 +231,7 @@ impl Users {
         if !self.is_wrong(proof) {
             return Ok(());
         }
-        self.shared.meters.refused_login(Refusal::Wrong);
+        self.shared.refusals.meters().refused_login(Refusal::Wrong);
         Err(refusal("wrong user or token"))
     }
 
@@ -239,7 +240,8 @@ impl Users {
         match self.shared.throttle.wait(user, address, Instant::now()) {
             None => Ok(()),
             Some(wait) => {
-                self.shared.meters.refused_login(Refusal::Throttled);
+                self.shared.refusals.meters().refused_login(Refusal::Throttled);
+                self.shared.refusals.guesses(address, user);
                 let why = "too many wrong tokens from there, or for this user";
                 Err(grpc_status::later(ErrorCode::TooManyAttempts, why, wait))
             }
@@ -247,7 +249,7 @@ impl Users {
     }
 
     fn wrong(&self, user: &str, asking: Asking<'_>) -> Status {
-        self.shared.meters.refused_login(Refusal::Wrong);
+        self.shared.refusals.meters().refused_login(Refusal::Wrong);
         self.shared.throttle.note(user, asking.address(), Instant::now());
         refusal("wrong user or token")
     }

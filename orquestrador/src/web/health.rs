@@ -23,11 +23,17 @@ pub async fn is_ready(
     State(state): State<super::State>,
     axum::extract::RawQuery(query): axum::extract::RawQuery,
 ) -> Response {
+    let wants_principal = match query.as_deref() {
+        None | Some("") => false,
+        Some("role=principal") => true,
+        Some(_) => {
+            return (StatusCode::BAD_REQUEST, "nothing but ?role=principal\n").into_response();
+        }
+    };
     let node = match state.driver.ask(|reply| Input::Describe { reply }).await {
         Ok(node) => node,
         Err(status) => return unavailable(status.message()),
     };
-    let wants_principal = query.as_deref() == Some("role=principal");
     let is_ready = match node.standing {
         Standing::Principal => true,
         Standing::Standby => !wants_principal,

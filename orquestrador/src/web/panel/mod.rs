@@ -1,7 +1,7 @@
 //! The web panel: its files, and what it asks, as JSON. It asks the services of gRPC in this process: who may do what, and
 //! what is wrong with a request, is decided there alone.
 
-mod answer;
+pub mod answer;
 mod api;
 mod assets;
 mod guard;
