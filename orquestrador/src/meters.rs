@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::error_code::ErrorCode;
-use orquestrador_core::effect::Timeline;
+use orquestrador_core::effect::{TaskState, Timeline};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
@@ -38,6 +38,7 @@ pub struct Meters {
     shed: Counter,
     refused_logins: Family<[(&'static str, &'static str); 1], Counter>,
     refused_callers: Family<[(&'static str, &'static str); 1], Counter>,
+    ends: Family<[(&'static str, String); 1], Counter>,
     latencies: Latencies,
 }
 
@@ -80,6 +81,7 @@ impl Default for Meters {
             shed: Counter::default(),
             refused_logins: Family::default(),
             refused_callers: Family::default(),
+            ends: Family::default(),
             latencies: Latencies::default(),
         }
     }
@@ -132,6 +134,14 @@ impl Meters {
             "Requests over connections, or with certificates, that are not for what was asked",
             self.refused_callers.clone(),
         );
+        for state in TaskState::ALL.into_iter().filter(|state| state.is_finished()) {
+            drop(self.ends.get_or_create(&[("state", format!("{state:?}").to_lowercase())]));
+        }
+        registry.register(
+            "tasks_ended",
+            "Tasks that ended while this node was principal, by the state that they ended in",
+            self.ends.clone(),
+        );
         self.latencies.register(registry);
     }
 
@@ -153,7 +163,8 @@ impl Meters {
     }
 
     /// A task of this principal's has ended.
-    pub fn finished(&self, timeline: &Timeline) {
+    pub fn finished(&self, state: TaskState, timeline: &Timeline) {
+        self.ends.get_or_create(&[("state", format!("{state:?}").to_lowercase())]).inc();
         self.latencies.observe(timeline);
     }
 

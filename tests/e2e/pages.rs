@@ -79,6 +79,7 @@ fn both_nodes_tell_what_they_are_through_a_failover() -> anyhow::Result<()> {
         [1.0, 1.0, 1.0, 0.0].map(Some)
     );
     assert_eq!(of("mutirao_tasks_finished_total"), Some(2.0));
+    assert_eq!(of(r#"mutirao_tasks_ended_total{state="failed"}"#), Some(1.0));
     assert_eq!(of(r#"mutirao_standing{standing="principal"}"#), Some(1.0));
     assert_eq!((of("mutirao_workers"), of("mutirao_worker_slots")), (Some(1.0), Some(3.0)));
     assert_eq!((of("mutirao_epoch"), of("mutirao_view_replicas")), (Some(1.0), Some(2.0)));

@@ -117,8 +117,7 @@ impl ClusterService for Service {
     ) -> Result<Response<AddUserResponse>, Status> {
         let (asking, body) =
             (Asking::of(&request, Access::Administer("AddUser")), request.get_ref());
-        let about =
-            json!({ "user": body.user, "role": body.role().as_str_name(), "admin": body.admin });
+        let about = json!({ "user": body.user, "role": body.role().as_str_name(), "admin": body.admin, "replaces": self.users.knows(&body.user) });
         let add = async {
             validate::new_user(body)?;
             let user = UserName::from(body.user.as_str());

@@ -336,6 +336,12 @@ impl OperatorService for Service {
         let asking = Asking::of(&request, Access::Administer("SetLogFilter"));
         let filter = request.get_ref().filter.as_deref();
         let refilter = async {
+            if filter.is_some_and(|filter| filter.trim().is_empty()) {
+                return Err(grpc_status::invalid([(
+                    "filter".to_owned(),
+                    "must name a level, or be left out for that of the start".to_owned(),
+                )]));
+            }
             match telemetry::refilter(filter) {
                 Ok(()) => Ok(SetLogFilterResponse {}),
                 Err(FilterError::Wrong(error)) => {

@@ -402,7 +402,7 @@ impl<S: Store> Driver<S> {
                 self.tracer.retried(*task, failure, self.clock.wall());
             }
             Notice::TaskFinished { task, state, failure, timeline } => {
-                self.meters.finished(timeline);
+                self.meters.finished(*state, timeline);
                 self.tracer.finished(*task, (*state, failure.as_ref()), timeline);
             }
             _ => {}

@@ -61,7 +61,8 @@ fn a_worker_without_the_right_certificate_is_told_and_ends() -> anyhow::Result<(
     said.wait_for("não foi assinado pela autoridade de --tls-ca", SOON)?;
     // It is told where the operator looks, too.
     let principal = cluster.principal.as_ref().expect("runs");
-    principal.wait_for("AVISO: chamada de 127.0.0.1 recusada. Este orquestrador só fala TLS", SOON)?;
+    principal
+        .wait_for("AVISO: chamada de 127.0.0.1 recusada. Este orquestrador só fala TLS", SOON)?;
     Ok(())
 }
 
