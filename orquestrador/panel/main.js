@@ -57,7 +57,7 @@ function show({ isNew = false } = {}) {
     document.title = `${login.title()} · Mutirão`;
     return;
   }
-  const shown = page === 'tasks' && id ? task : [...PAGES, ['submit', submit]].find(([name]) => name === page)?.[1] ?? overview;
+  const shown = page === 'tasks' && id ? task : [...PAGES, ...(me.role === 'VIEWER' ? [] : [['submit', submit]])].find(([name]) => name === page)?.[1] ?? overview;
   const as = query.get('user') ?? '';
   if (shown === task) view = task.mount(main, id, me, as);
   else if (shown === submit) view = submit.mount(main, as);

@@ -44,6 +44,13 @@ fn a_viewer_sees_everything_and_has_no_buttons() -> anyhow::Result<()> {
     ensure!(ana.json(&["status", &id])?[0]["state"] == "RUNNING");
     has_no_errors(&page)?;
 
+    page.run("window.at = window.location.hash; window.location.hash = '#/submit'", &[])?;
+    page.until_there("#nodes .is-standby")?;
+    ensure!(!page.is_there("form.form")?, "there is nothing to fill in");
+    has_no_errors(&page)?;
+    page.run("window.location.hash = window.at", &[])?;
+    page.until_there(".heading .is-running")?;
+
     // Whoever leaves is forgotten; a user sees what is theirs.
     page.click("#leave")?;
     enter(&page, "ana", TOKEN)?;
