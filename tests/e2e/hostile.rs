@@ -109,7 +109,7 @@ fn bodies_are_not_waited_for_and_those_of_strangers_not_held() -> anyhow::Result
     let (cluster, cli) = pair(dir.path(), &[])?;
     let head = |token: &str, length: usize| {
         format!(
-            "POST /panel/api/tasks HTTP/1.1\r\nHost: localhost\r\nmutirao-user: user1\r\nmutirao-token: {token}\r\n\
+            "POST /panel/api/tasks HTTP/1.1\r\nHost: localhost:1\r\nmutirao-user: user1\r\nmutirao-token: {token}\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         )
     };
