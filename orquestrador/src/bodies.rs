@@ -13,8 +13,10 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
+use common::blobs::CLUSTER_KEY;
 use common::endpoint::MAX_MESSAGE_BYTES;
 use common::error_code::ErrorCode;
+use common::proto::blob_service_server;
 use common::{grpc_status, proto};
 use http_body_util::BodyExt as _;
 use orquestrador_core::ids::UserName;
@@ -23,11 +25,14 @@ use prost_types::FileDescriptorSet;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use crate::api;
 use crate::driver::DriverHandle;
+use crate::driver::input::Input;
 use crate::users::{Access, Asking, Users};
 use crate::web::panel::answer::respond;
+use crate::{api, blobs};
 
+/// Of a call, too little to be counted.
+const MAX_UNCOUNTED_BYTES: usize = 4 << 10;
 /// Of a call whose sender need not be known for it.
 const MAX_UNKNOWN_BYTES: usize = 64 << 10;
 /// Of all calls whose senders are not known.
@@ -74,8 +79,9 @@ impl Bodies {
                 return Err(Status::out_of_range(format!("more than {most} bytes")));
             }
             let is_known = held.user.is_some() || length <= MAX_UNKNOWN_BYTES;
-            if !is_known || !held.grow(data.len()) {
-                held = self.of_user(parts, length).await?;
+            let is_little = length <= MAX_UNCOUNTED_BYTES;
+            if !is_known || !is_little && !held.grow(length - held.bytes) {
+                held = self.of_sender(parts, length).await?;
             }
             if whole.is_empty() && body.is_end_stream() {
                 return Ok((data, held));
@@ -84,14 +90,25 @@ impl Bodies {
         }
     }
 
+    /// A user; or a member of the cluster, which calls as nobody.
+    ///
     /// # Errors
-    /// Those of [`api::authenticate`]; `OVERLOADED` when there is no room.
-    async fn of_user(&self, parts: &Parts, bytes: usize) -> Result<Held, Status> {
+    /// Those of [`api::authenticate`]; `FOREIGN_CLUSTER`; `OVERLOADED` when there is no room.
+    async fn of_sender(&self, parts: &Parts, bytes: usize) -> Result<Held, Status> {
         let metadata = MetadataMap::from_headers(parts.headers.clone());
         let request = tonic::Request::from_parts(metadata, parts.extensions.clone(), ());
         let asking = Asking::of(&request, Access::Look);
-        api::authenticate(&self.users, &self.driver, asking).await?;
-        let mut held = Held::of(&self.room, asking.user().map(UserName::from));
+        let path = parts.uri.path().trim_start_matches('/');
+        let is_of_blobs = path.split('/').next() == Some(blob_service_server::SERVICE_NAME);
+        let is_member = is_of_blobs && parts.headers.contains_key(CLUSTER_KEY) && {
+            let node = self.driver.ask(|reply| Input::Describe { reply }).await?;
+            blobs::is_member(asking.metadata(), &node)?
+        };
+        if !is_member {
+            api::authenticate(&self.users, &self.driver, asking).await?;
+        }
+        let user = if is_member { "" } else { asking.user().unwrap_or_default() };
+        let mut held = Held::of(&self.room, Some(UserName::from(user)));
         match held.grow(bytes) {
             true => Ok(held),
             false => {

@@ -4,8 +4,13 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use common::blobs::CLUSTER_KEY;
+use common::error_code::ErrorCode;
+use common::proto::HasBlobsRequest;
+use common::proto::blob_service_client::BlobServiceClient;
 use harness::process::Process;
 use harness::{Cli, Cluster, Layout};
+use tonic::Request;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What HTTP/2 begins with.
@@ -99,6 +104,36 @@ fn no_more_connections_are_open_than_may_be() -> anyhow::Result<()> {
         text.lines().find_map(|line| line.strip_prefix("mutirao_connections_refused_total "));
     let refused: u64 = refused.expect("it is counted").parse()?;
     assert!((160..=200).contains(&refused), "{refused}");
+    Ok(())
+}
+
+/// What orchestrators ask each other of is long, and they are no users.
+#[tokio::test]
+async fn a_member_sends_as_much_as_a_user() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (cluster, cli) = pair(dir.path(), &[])?;
+    let id = cli.json(&["cluster", "explain"])?[0]["cluster_id"].clone();
+    let address = format!("http://localhost:{}", cluster.layout.backup_port);
+    let mut client = BlobServiceClient::connect(address).await?;
+    let mut asked = async |marks: &[(&'static str, &str)]| {
+        let ids = (0..10_000_u32).map(|n| blake3::hash(&n.to_le_bytes()).as_bytes().to_vec());
+        let mut request = Request::new(HasBlobsRequest { ids: ids.collect() });
+        for (key, value) in marks {
+            request.metadata_mut().insert(*key, value.parse()?);
+        }
+        let answer = client.has_blobs(request).await;
+        anyhow::Ok(
+            answer
+                .map(|there| there.into_inner().ids.len())
+                .map_err(|refused| common::grpc_status::meaning(&refused).code),
+        )
+    };
+    let ours = id.as_str().expect("is text");
+    let peer = ("mutirao-peer", "1");
+    assert_eq!(asked(&[(CLUSTER_KEY, ours), peer]).await?, Ok(0));
+    let other = "00000000-0000-4000-8000-000000000000";
+    assert_eq!(asked(&[(CLUSTER_KEY, other), peer]).await?, Err(ErrorCode::ForeignCluster));
+    assert_eq!(asked(&[peer]).await?, Err(ErrorCode::NotPrimary), "a stranger at the standby");
     Ok(())
 }
 
