@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -27,6 +26,7 @@ use tonic::metadata::MetadataMap;
 
 use crate::driver::DriverHandle;
 use crate::driver::input::Input;
+use crate::gate::is_grpc;
 use crate::users::{Access, Asking, Users};
 use crate::web::panel::answer::respond;
 use crate::{api, blobs};
@@ -67,7 +67,7 @@ impl Bodies {
     }
 
     async fn take(&self, parts: &Parts, mut body: Body) -> Result<(Bytes, Held), Status> {
-        let most = if is_grpc(parts) { MAX_GRPC_BYTES } else { MAX_JSON_BYTES };
+        let most = if is_grpc(&parts.headers) { MAX_GRPC_BYTES } else { MAX_JSON_BYTES };
         let (mut whole, mut held) = (BytesMut::new(), Held::of(&self.room, None));
         loop {
             let frame = tokio::time::timeout(MAX_PAUSE, body.frame()).await;
@@ -133,7 +133,7 @@ pub async fn keep(State(bodies): State<Bodies>, request: Request, next: Next) ->
             drop(held);
             response
         }
-        Err(status) if is_grpc(&parts) => status.into_http::<Body>(),
+        Err(status) if is_grpc(&parts.headers) => status.into_http::<Body>(),
         Err(status) => {
             let is_too_long = status.code() == tonic::Code::OutOfRange;
             let mut response = respond(Err(status));
@@ -143,11 +143,6 @@ pub async fn keep(State(bodies): State<Bodies>, request: Request, next: Next) ->
             response
         }
     }
-}
-
-fn is_grpc(parts: &Parts) -> bool {
-    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.starts_with("application/grpc"))
 }
 
 fn late() -> Status {

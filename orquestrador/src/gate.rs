@@ -90,9 +90,14 @@ fn needed(path: &str, headers: &HeaderMap) -> &'static [Role] {
     }
 }
 
+/// How a request wants its answer.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("application/grpc"))
+}
+
 fn refusal(headers: &HeaderMap, status: Status) -> Response {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    match kind.starts_with("application/grpc") {
+    match is_grpc(headers) {
         true => status.into_http::<Body>(),
         false => (StatusCode::FORBIDDEN, format!("{}\n", status.message())).into_response(),
     }

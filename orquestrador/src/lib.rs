@@ -38,10 +38,13 @@ use common::messages::{Message as _, command_line, node_help};
 use common::telemetry;
 use config::{Config, Invocation, Kind};
 
+/// Journals, contents of tasks, actions: nothing that is written from now on is for other users of the machine.
+pub(crate) fn write_for_own_user() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
 /// What both `main` functions do: parse, run, map the result to an exit code.
 pub fn main(kind: Kind) -> ExitCode {
-    // Journals, contents of tasks, actions: nothing that is written is for other users of the machine.
-    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let args: Vec<_> = std::env::args_os().collect();
     let config = match Config::parse(kind, &args) {
         Ok(Invocation::Node(config)) => *config,
@@ -50,6 +53,7 @@ pub fn main(kind: Kind) -> ExitCode {
             return ExitCode::from(command_line::tell(&error, Lang::early(&args)));
         }
     };
+    write_for_own_user();
     let lang = config.lang;
     let output = telemetry::init(config.log_format, lang);
     let (dir, peer) = (config.data_dir.clone(), config.peer.clone());

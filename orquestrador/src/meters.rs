@@ -38,8 +38,20 @@ pub struct Meters {
     shed: Counter,
     refused_logins: Family<[(&'static str, &'static str); 1], Counter>,
     refused_callers: Family<[(&'static str, &'static str); 1], Counter>,
-    ends: Family<[(&'static str, String); 1], Counter>,
+    ends: Family<[(&'static str, &'static str); 1], Counter>,
     latencies: Latencies,
+}
+
+/// As labels name it.
+pub fn state_word(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Queued => "queued",
+        TaskState::Running => "running",
+        TaskState::Succeeded => "succeeded",
+        TaskState::Failed => "failed",
+        TaskState::Cancelled => "cancelled",
+        TaskState::Lost => "lost",
+    }
 }
 
 /// Why a connection, or a certificate, is not enough.
@@ -135,7 +147,7 @@ impl Meters {
             self.refused_callers.clone(),
         );
         for state in TaskState::ALL.into_iter().filter(|state| state.is_finished()) {
-            drop(self.ends.get_or_create(&[("state", format!("{state:?}").to_lowercase())]));
+            drop(self.ends.get_or_create(&[("state", state_word(state))]));
         }
         registry.register(
             "tasks_ended",
@@ -164,7 +176,7 @@ impl Meters {
 
     /// A task of this principal's has ended.
     pub fn finished(&self, state: TaskState, timeline: &Timeline) {
-        self.ends.get_or_create(&[("state", format!("{state:?}").to_lowercase())]).inc();
+        self.ends.get_or_create(&[("state", state_word(state))]).inc();
         self.latencies.observe(timeline);
     }
 

@@ -115,8 +115,10 @@ enum Error {
 pub fn run(tool: &Tool) -> ExitCode {
     let command = match &tool.command {
         Command::Journal(command) => command,
+        // Pages are for everybody.
         Command::Manual(manual) => return ExitCode::from(tool.write(manual)),
     };
+    crate::write_for_own_user();
     let done = match command {
         JournalCommand::Verify { output } => verify::run(tool, *output),
         JournalCommand::Dump { file: Some(file), output, .. } => dump::file(tool, file, *output),

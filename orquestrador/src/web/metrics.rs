@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 
 use super::health::word;
 use crate::driver::input::{Figures, Input};
-use crate::meters::{MAX_NAMES, OTHERS};
+use crate::meters::{MAX_NAMES, OTHERS, state_word};
 
 const PREFIX: &str = "mutirao";
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -146,7 +146,7 @@ fn of_node(figures: &Figures, registry: &mut Registry) {
 }
 
 fn by_state(counts: [u64; 6]) -> impl Iterator<Item = ((&'static str, String), u64)> {
-    let states = TaskState::ALL.map(|state| ("state", format!("{state:?}").to_lowercase()));
+    let states = TaskState::ALL.map(|state| ("state", state_word(state).to_owned()));
     states.into_iter().zip(counts)
 }
 
@@ -231,9 +231,9 @@ mod tests {
             let labels = vec![("handler", handler.to_owned()), ("state", state.to_owned())];
             told.iter().find(|(of, _)| *of == labels).map(|(_, value)| *value)
         };
-        let [_, second, _, fourth, ..] = TaskState::ALL.map(|s| format!("{s:?}").to_lowercase());
-        assert_eq!((value("h199", &second), value("h200", &second)), (Some(2), None));
-        assert_eq!((value("others", &second), value("others", &fourth)), (Some(14), Some(7)));
+        let [_, second, _, fourth, ..] = TaskState::ALL.map(state_word);
+        assert_eq!((value("h199", second), value("h200", second)), (Some(2), None));
+        assert_eq!((value("others", second), value("others", fourth)), (Some(14), Some(7)));
         assert_eq!(of_handlers(&handlers[..3]).len(), 3 * 6);
     }
 }

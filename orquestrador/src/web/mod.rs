@@ -6,7 +6,6 @@ pub mod panel;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -17,6 +16,7 @@ use common::tls::Tls;
 
 use crate::blobs::store::Store;
 use crate::driver::DriverHandle;
+use crate::gate;
 use crate::meters::Meters;
 
 /// What the pages are made of.
@@ -39,8 +39,7 @@ pub fn add(grpc: Router, state: State, panel: Panel) -> Router {
 
 /// Of a service or a page that there is not.
 async fn unknown(headers: HeaderMap) -> Response {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    match kind.starts_with("application/grpc") {
+    match gate::is_grpc(&headers) {
         true => tonic::Status::unimplemented("").into_http::<Body>(),
         false => (StatusCode::NOT_FOUND, "/panel/ /healthz /readyz /metrics\n").into_response(),
     }
