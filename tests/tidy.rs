@@ -82,6 +82,7 @@ fn dependencies_point_one_way() {
         "orquestrador",
         "orquestrador-schedule",
         "orquestrador-core",
+        "orquestrador-etcd",
         "orquestrador-wire",
         "worker",
         "cliente",
@@ -89,13 +90,20 @@ fn dependencies_point_one_way() {
         "simulation",
         "common",
     ];
-    let allowed: [(&str, &[&str]); 9] = [
+    let allowed: [(&str, &[&str]); 10] = [
         ("common", &[]),
         ("orquestrador/schedule", &[]),
         ("orquestrador/core", &["orquestrador-schedule"]),
+        ("orquestrador/etcd", &[]),
         (
             "orquestrador",
-            &["common", "orquestrador-core", "orquestrador-schedule", "orquestrador-wire"],
+            &[
+                "common",
+                "orquestrador-core",
+                "orquestrador-etcd",
+                "orquestrador-schedule",
+                "orquestrador-wire",
+            ],
         ),
         ("orquestrador/wire", &["common", "orquestrador-core"]),
         ("orquestrador-backup", &["orquestrador"]),
