@@ -8,7 +8,7 @@ use prost::Message as _;
 /// The commit, where git cannot be asked: an archive, an image.
 const COMMIT: &str = "MUTIRAO_BUILD_COMMIT";
 
-const PROTOS: [&str; 11] = [
+const PROTOS: [&str; 12] = [
     "mutirao/v1/task.proto",
     "mutirao/v1/worker.proto",
     "mutirao/v1/replication.proto",
@@ -20,6 +20,7 @@ const PROTOS: [&str; 11] = [
     "mutirao/v1/schedule.proto",
     "mutirao/v1/blob.proto",
     "mutirao/v1/webhook.proto",
+    "mutirao/v1/etcd.proto",
 ];
 
 /// What is large or frequent: fields that refer to the message that they came in instead of copying it.

@@ -23,6 +23,7 @@ use url::Url;
 
 use crate::api::validate::MIN_TOKEN;
 use crate::blobs::{self, S3};
+use crate::engine::{self, EtcdConfig};
 use crate::tools::{self, Tool};
 use crate::webhooks;
 
@@ -128,6 +129,8 @@ struct Flags {
     #[arg(long, env = "MUTIRAO_INSECURE_NETWORK")]
     insecure_network: bool,
     #[command(flatten)]
+    engine: engine::Flags,
+    #[command(flatten)]
     tls: tls::Flags,
     #[command(flatten)]
     traces: traces::Flags,
@@ -173,6 +176,8 @@ pub struct Config {
     /// How others reach this node.
     pub advertise: Endpoint,
     pub peer: Endpoint,
+    /// Where the log and the office are; `None`: here and at the peer.
+    pub etcd: Option<EtcdConfig>,
     /// By default it speaks none.
     pub tls: Tls,
     /// Others can reach it, and nobody said that they are trusted: it founds no cluster that nobody could administer.
@@ -304,6 +309,7 @@ impl Config {
             listen: SocketAddr::new(flags.listen, port),
             advertise: own,
             peer,
+            etcd: flags.engine.check(flags.lang)?,
             tls,
             is_open,
             data_dir: flags.data_dir.unwrap_or_else(|| default_dir(port)),
@@ -415,7 +421,7 @@ fn places(
     for place in [&own, &peer] {
         place.check(tls).map_err(Problem::Tls)?;
     }
-    match peer.is_same_place(&own) {
+    match peer.is_same_place(&own) && !flags.engine.is_given() {
         true => Err(Problem::PeerIsSelf),
         false => Ok((own, peer)),
     }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod dispatch;
 mod drill;
 pub mod driver;
+pub mod engine;
 mod gate;
 mod https;
 pub mod journal;

@@ -36,7 +36,8 @@ use crate::config::{Config, Kind};
 use crate::driver::input::Input;
 use crate::driver::pulse::Pulse;
 use crate::driver::store::SystemClock;
-use crate::driver::{self, Disk, Driver, DriverHandle, Setup, Start, Tuning};
+use crate::driver::{self, Disk, Driver, DriverHandle, EngineKind, Setup, Start, Tuning};
+use crate::engine::{self, Me, marker};
 use crate::journal::{self, Journal, Recovered};
 use crate::output::Outputs;
 use crate::peer::Peer;
@@ -80,6 +81,11 @@ pub enum Error {
     /// Others can reach it, and there would be nobody to administer it.
     #[error("a cluster without users on an open network")]
     NoUsers,
+    /// The data directory belongs to another engine than the one that was asked for.
+    #[error("the data directory belongs to another engine")]
+    OtherEngine { dir: String, wants_etcd: bool },
+    #[error("etcd cannot be used")]
+    Etcd(#[from] orquestrador_etcd::Error),
     /// Spans cannot be sent as was asked for.
     #[error("failed to send spans")]
     Traces(#[from] common::traces::Error),
@@ -101,6 +107,10 @@ impl Error {
             Self::Listen { address, source } => Fault::Listen { address, error: source },
             Self::DataDirLost(_) => Fault::DataDirLost,
             Self::NoUsers => Fault::NoUsers,
+            Self::OtherEngine { dir, wants_etcd } => {
+                Fault::OtherEngine { dir: dir.clone(), wants_etcd: *wants_etcd }
+            }
+            Self::Etcd(error) => Fault::Etcd { why: error.to_string() },
             Self::Traces(error) => Fault::Traces { why: error.to_string() },
             Self::System(error) => Fault::System { error },
             Self::Start(driver::Error::Misfit(why)) | Self::Broken(driver::Error::Misfit(why)) => {
@@ -121,6 +131,8 @@ impl Error {
             | Self::Broken(_)
             | Self::DataDirLost(_)
             | Self::NoUsers
+            | Self::OtherEngine { .. }
+            | Self::Etcd(_)
             | Self::Traces(_)
             | Self::Reflection(_)
             | Self::Serve(_)
@@ -135,7 +147,9 @@ impl Error {
 
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoUsers | Self::Traces(_) => exit::USAGE,
+            Self::NoUsers | Self::Traces(_) | Self::OtherEngine { .. } | Self::Etcd(_) => {
+                exit::USAGE
+            }
             Self::Open(error) if error.is_damage() => exit::BROKEN,
             Self::Open(_) | Self::Listen { .. } | Self::System(_) => exit::RESOURCE,
             Self::Start(_)
@@ -203,6 +217,11 @@ pub async fn run(config: Config) -> Result<u8, Error> {
     let (journal, recovered) = opened.map_err(Error::Open)?;
     if config.lacks_users(recovered.created) {
         return Err(Error::NoUsers);
+    }
+    let wants_etcd = config.etcd.is_some();
+    if marker::check(&config.data_dir, wants_etcd, recovered.created)?.is_err() {
+        let dir = config.data_dir.display().to_string();
+        return Err(Error::OtherEngine { dir, wants_etcd });
     }
     let port = config.listen.port();
     console.info(&match config.kind {
@@ -286,7 +305,8 @@ async fn start(
         .map_err(std::io::Error::other)??;
     let peer = Arc::new(Peer::load(&config.data_dir, config.peer.clone(), config.tls.clone())?);
     let own_loopback = is_loopback(&config.advertise).await && config.listen.ip().is_loopback();
-    let loopback = own_loopback && is_loopback(&peer.current()).await;
+    // Where etcd keeps the log, who else comes is not known yet.
+    let loopback = own_loopback && (config.etcd.is_some() || is_loopback(&peer.current()).await);
     let first = match config.admin_token.clone() {
         Some(token) => FirstUser::Admin(token),
         None if loopback => FirstUser::Demo,
@@ -300,12 +320,20 @@ async fn start(
     let clock = SystemClock::default();
     let webhooks =
         Webhooks::new(config.webhooks.clone(), driver.clone(), clock.clone(), config.lang)?;
-    let machines = Driver::new(Setup {
+    let me = Me {
+        node: recovered.node,
+        process: ProcessId(Uuid::new_v4().as_u128()),
+        address: config.advertise.to_string(),
+        cluster: recovered.role.cluster,
+        founds: (config.kind == Kind::Principal && recovered.created)
+            .then(|| ClusterId(Uuid::new_v4().as_u128())),
+    };
+    let mut machines = Driver::new(Setup {
         store: Disk::start(journal.clone(), driver.sender().clone(), driver.meters().clone())?,
         clock: Box::new(clock.clone()),
         recovered,
         identity: Start {
-            process: ProcessId(Uuid::new_v4().as_u128()),
+            process: me.process,
             fresh_cluster: ClusterId(Uuid::new_v4().as_u128()),
             preferred: config.kind == Kind::Principal,
             loopback,
@@ -316,7 +344,15 @@ async fn start(
         users: users.clone(),
         console,
         tuning: Tuning::default(),
+        engine: match &config.etcd {
+            None => EngineKind::Pair,
+            Some(_) => EngineKind::Etcd,
+        },
     })?;
+    if let Some(etcd) = &config.etcd {
+        let queue = driver.sender().clone();
+        machines = machines.with_engine(engine::start(etcd, me, journal.clone(), queue, console)?);
+    }
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
     let outputs = machines.outputs();
     let ended = start_driver(
@@ -340,7 +376,9 @@ async fn start(
         clock: clock.clone(),
         loopback,
     };
-    tokio::spawn(dialler.run());
+    if config.etcd.is_none() {
+        tokio::spawn(dialler.run());
+    }
     let blobs = Blobs::new(store, driver.clone(), Arc::clone(&peer), bucket);
     tokio::spawn(blobs::keep(blobs.clone(), config.blob_grace, console));
     let connections = match config.max_connections {
@@ -378,13 +416,16 @@ async fn terminate(node: &Node, console: Console) {
     if let Ok(own) = node.driver.ask(|reply| Input::Describe { reply }).await
         && own.standing == Standing::Principal
     {
-        if own.view.is_some_and(|view| view.is_single()) {
+        if !own.has_successor {
             console.warn(&NodeMessage::NobodyToHandOver);
         } else {
             hand_over(node, console).await;
         }
     }
     console.info(&NodeMessage::Stopping);
+    if node.driver.send(Input::Leave).await.is_ok() {
+        tokio::time::sleep(LAST_WORDS).await;
+    }
 }
 
 async fn hand_over(node: &Node, console: Console) {

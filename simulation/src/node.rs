@@ -9,7 +9,7 @@ use common::console::Console;
 use common::lang::Lang;
 use orquestrador::actions::Actions;
 use orquestrador::driver::input::{Committed, Input};
-use orquestrador::driver::{Driver, DriverHandle, Setup, Start, Tuning};
+use orquestrador::driver::{Driver, DriverHandle, EngineKind, Setup, Start, Tuning};
 use orquestrador::meters::Meters;
 use orquestrador::refusals::Refusals;
 use orquestrador::users::{FirstUser, Users};
@@ -173,6 +173,7 @@ impl World {
         };
         let refusals = Refusals::new(Console::new(Lang::En), Meters::default());
         let setup = Setup {
+            engine: EngineKind::Pair,
             store: SimulatedStore::new(spot.disk.clone(), requests.clone()),
             clock: Box::new(clock.clone()),
             recovered,

@@ -60,6 +60,15 @@ pub enum Fault<'a> {
     },
     /// Others can reach a node that nobody may administer.
     NoUsers,
+    /// The data directory belongs to another engine than the one that was asked for.
+    OtherEngine {
+        dir: String,
+        wants_etcd: bool,
+    },
+    /// etcd could not be used at all.
+    Etcd {
+        why: String,
+    },
     /// A system service failed.
     System {
         error: &'a IoError,
@@ -113,6 +122,10 @@ impl Fault<'_> {
             Self::Traces { why } => format!(
                 "não é possível enviar rastros; confira --otlp e as variáveis OTEL_EXPORTER_OTLP_*. [{why}]"
             ),
+            Self::OtherEngine { dir, wants_etcd } => {
+                super::node_engine::other_engine(dir, *wants_etcd, Lang::Pt)
+            }
+            Self::Etcd { why } => format!("o etcd não pode ser usado; confira as opções --etcd-*. [{why}]"),
             Self::NoUsers => "este nó está aberto à rede e o cluster ainda não tem usuários: dê --admin-token-file ARQUIVO, com o token \
                  do primeiro administrador, ou --insecure-network se a rede é confiável."
                 .into(),
@@ -157,6 +170,10 @@ impl Fault<'_> {
             Self::Traces { why } => {
                 format!("traces cannot be sent; check --otlp and the variables OTEL_EXPORTER_OTLP_*. [{why}]")
             }
+            Self::OtherEngine { dir, wants_etcd } => {
+                super::node_engine::other_engine(dir, *wants_etcd, Lang::En)
+            }
+            Self::Etcd { why } => format!("etcd cannot be used; check the options --etcd-*. [{why}]"),
             Self::NoUsers => "this node is open to the network and the cluster has no users yet: give --admin-token-file FILE, with the \
                  token of the first administrator, or --insecure-network where the network is trusted."
                 .into(),

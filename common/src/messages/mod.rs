@@ -31,6 +31,7 @@ pub mod node;
 pub mod node_arrays;
 pub mod node_backup;
 pub mod node_blobs;
+pub mod node_engine;
 pub mod node_help;
 pub mod node_journal;
 pub mod node_peer;

@@ -49,6 +49,15 @@ pub enum Problem {
     WebhookHalf,
     /// None at all, or more than anybody waits for.
     WebhookAttempts,
+    /// No etcd can be meant by it.
+    Engine {
+        text: String,
+    },
+    /// The password for etcd cannot be read.
+    EtcdFile {
+        path: String,
+        why: String,
+    },
 }
 
 /// What is wrong, and what to do.
@@ -74,6 +83,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::WebhookAttempts => {
                 "--webhook-attempts precisa ser de 1 a 100, e --webhook-retry-ms pelo menos 1".into()
             }
+            Problem::Engine { text } => super::node_engine::no_engine(text, lang),
+            Problem::EtcdFile { path, why } => format!("--etcd-password-file {path}: {why}"),
             Problem::PeerIsSelf => "--peer é o endereço deste próprio nó; informe o do outro orquestrador".into(),
         },
         Lang::En => match problem {
@@ -96,6 +107,8 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::WebhookAttempts => {
                 "--webhook-attempts must be 1 to 100, and --webhook-retry-ms at least 1".into()
             }
+            Problem::Engine { text } => super::node_engine::no_engine(text, lang),
+            Problem::EtcdFile { path, why } => format!("--etcd-password-file {path}: {why}"),
             Problem::PeerIsSelf => "--peer is this node's own address; give the other orchestrator's".into(),
         },
     }
@@ -163,6 +176,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                     .or_else(|| super::node_blobs::help(id, lang))
                     .or_else(|| super::node_journal::help(id, lang))
                     .or_else(|| super::node_backup::help(id, lang))
+                    .or_else(|| super::node_engine::help(id, lang))
                     .or_else(|| traces::help(id, lang))
                     .or_else(|| tls::help(id, lang));
             }
@@ -220,6 +234,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                     .or_else(|| super::node_blobs::help(id, lang))
                     .or_else(|| super::node_journal::help(id, lang))
                     .or_else(|| super::node_backup::help(id, lang))
+                    .or_else(|| super::node_engine::help(id, lang))
                     .or_else(|| traces::help(id, lang))
                     .or_else(|| tls::help(id, lang));
             }

@@ -284,6 +284,10 @@ fn failover_pt(word: &str, alive: usize, witnesses: usize, peer: &str) -> String
         "NOT_EXPECTED" => format!(
             "O principal em {peer} responde, mas não envia nada a este nó: está parado, ou espera o backup em outro endereço. Para que seja este: cliente cluster replace com o endereço deste nó."
         ),
+        "BY_ENGINE" => format!("{next}outro assume: o etcd dá o lugar a quem está a postos."),
+        "ENGINE_SILENT" => {
+            "O etcd não responde: nada é confirmado e ninguém assume até que responda.".into()
+        }
         other => format!("{next}{other}"),
     }
 }
@@ -327,6 +331,13 @@ fn failover_en(word: &str, alive: usize, witnesses: usize, peer: &str) -> String
         "NOT_EXPECTED" => format!(
             "The principal at {peer} answers, but sends nothing to this node: it stands still, or expects its backup elsewhere. To make it this one: cliente cluster replace with this node's address."
         ),
+        "BY_ENGINE" => {
+            format!("{next}another one takes over: etcd gives the office to one that stands by.")
+        }
+        "ENGINE_SILENT" => {
+            "etcd does not answer: nothing is acknowledged and nobody takes over until it does."
+                .into()
+        }
         other => format!("{next}{other}"),
     }
 }

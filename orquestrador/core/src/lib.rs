@@ -1,6 +1,7 @@
 //! The pure core of the orchestrator: no I/O, clock, randomness, async or logging.
 //!
-//! [`Machine`] decides what happens to tasks, workers and users; [`role`] decides which node may.
+//! [`Machine`] decides what happens to tasks, workers and users. Which node may is decided by [`role`] in a pair, and by
+//! [`election`] where etcd keeps the log.
 
 mod apply;
 pub mod command;
@@ -8,6 +9,7 @@ pub mod content;
 mod decide;
 mod digest;
 pub mod effect;
+pub mod election;
 pub mod event;
 pub mod figures;
 mod history;

@@ -486,7 +486,9 @@ fn explain(explanation: Explanation) -> ExplainClusterResponse {
         | Failover::Blocked
         | Failover::Waiting
         | Failover::ForeignPeer
-        | Failover::NotExpected => Vec::new(),
+        | Failover::NotExpected
+        | Failover::ByEngine
+        | Failover::EngineSilent => Vec::new(),
     };
     let linked = node.peer.as_ref();
     let peer = PeerStatus {
@@ -570,5 +572,7 @@ fn failover_word(failover: Failover) -> &'static str {
         Failover::Waiting => "WAITING",
         Failover::ForeignPeer => "FOREIGN_PEER",
         Failover::NotExpected => "NOT_EXPECTED",
+        Failover::ByEngine => "BY_ENGINE",
+        Failover::EngineSilent => "ENGINE_SILENT",
     }
 }

@@ -12,6 +12,7 @@ use orquestrador_core::{Answer, Effect, Rejection};
 use tonic::Status;
 
 use super::input::Committed;
+use super::leadership::Leadership;
 use super::mutation::Mutation;
 use super::state::Applied;
 use super::store::{Install, Signature, Store};
@@ -22,9 +23,11 @@ use crate::replication::convert;
 use crate::users::FirstUser;
 
 impl<S: Store> Driver<S> {
+    /// For the rules of a pair; nothing where they do not decide.
     pub(super) fn role_input(&mut self, input: role::Input) -> Result<(), Error> {
+        let Leadership::Pair(role) = &mut self.role else { return Ok(()) };
         let mut effects = Vec::new();
-        self.role.handle(self.clock.monotonic(), input, &self.tail, &mut effects);
+        role.handle(self.clock.monotonic(), input, &self.tail, &mut effects);
         let sends_snapshot = effects.contains(&role::Effect::SendSnapshot);
         let mut effects = effects.into_iter().peekable();
         while let Some(effect) = effects.next() {
@@ -44,7 +47,8 @@ impl<S: Store> Driver<S> {
 
     /// Sends the follower what it does not have yet.
     pub(super) fn pump(&mut self) -> Result<(), Error> {
-        Ok(self.replicator.pump(&self.role, &self.tail, &self.store, self.nonce)?)
+        let Leadership::Pair(role) = &self.role else { return Ok(()) };
+        Ok(self.replicator.pump(role, &self.tail, &self.store, self.nonce)?)
     }
 
     fn role_effect(&mut self, effect: role::Effect) -> Result<(), Error> {
@@ -100,7 +104,8 @@ impl<S: Store> Driver<S> {
             let record = convert::record(&received.content).map(|view| view.number);
             let index = received.entry.id.index;
             self.applied.apply_entry(&self.store, index, &mut received.content);
-            self.append(received.entry, record)?;
+            self.note_entry(&received.entry, record);
+            self.store.append(received.entry)?;
         }
         self.note_records();
         Ok(())
@@ -108,7 +113,7 @@ impl<S: Store> Driver<S> {
 
     /// V6: what was never acknowledged, or what an override (V15) took back, is set aside, and the state goes
     /// back before it.
-    fn truncate(&mut self, keep: Index) -> Result<(), Error> {
+    pub(super) fn truncate(&mut self, keep: Index) -> Result<(), Error> {
         let aside = self.store.set_aside_after(keep)?;
         self.tell_set_aside(aside, keep);
         self.tail.truncate(keep);
@@ -150,7 +155,9 @@ impl<S: Store> Driver<S> {
         let follows = self.role.newest().is_some_and(|newest| {
             newest.number == view.number && newest.principal_process == from.process
         });
-        if !follows || self.serving || !self.role.may_install_snapshot(from, last, &self.tail) {
+        let may_install =
+            self.role.pair().is_some_and(|role| role.may_install_snapshot(from, last, &self.tail));
+        if !follows || self.serving || !may_install {
             tracing::debug!("a snapshot of an earlier view, or of what is here, was dropped");
             if follows && !self.serving {
                 self.acknowledge_needless_snapshot(&view, last);
@@ -220,14 +227,15 @@ impl<S: Store> Driver<S> {
     fn acknowledge_needless_snapshot(&mut self, view: &View, last: EntryId) {
         let is_here = self.tail.id_at(last.index) == Some(last);
         if is_here && last.index <= self.durable_reported {
-            let (view, nonce, word) = (view.number, 0, self.role.gives_word());
+            let word = self.role.pair().is_some_and(role::Role::gives_word);
+            let (view, nonce) = (view.number, 0);
             self.send_to_peer(role::Message::AppendAck { view, durable: last, nonce, word });
         }
     }
 
     // ---- The office. ----
 
-    fn begin_service(&mut self, epoch: Epoch) {
+    pub(super) fn begin_service(&mut self, epoch: Epoch) {
         self.applied.debug_assert_current(&self.tail);
         self.serving = true;
         self.warnings = super::turn::Warnings::default();
@@ -249,7 +257,7 @@ impl<S: Store> Driver<S> {
         self.applied.machine.take_office(now, &mut self.step);
     }
 
-    fn end_service(&mut self) -> Result<(), Error> {
+    pub(super) fn end_service(&mut self) -> Result<(), Error> {
         self.serving = false;
         if let Some(webhooks) = &self.webhooks {
             webhooks.stop();
@@ -273,7 +281,7 @@ impl<S: Store> Driver<S> {
         Ok(())
     }
 
-    fn role_notice(&mut self, notice: Notice) {
+    pub(super) fn role_notice(&mut self, notice: Notice) {
         let peer = self.start.peer_address.clone();
         match notice {
             Notice::Founded { cluster } => {
@@ -312,7 +320,7 @@ impl<S: Store> Driver<S> {
     }
 
     /// Views that this process did not hear of, but whose records came with the history.
-    fn note_records(&mut self) {
+    pub(super) fn note_records(&mut self) {
         self.applied.records.drain(..).for_each(|view| self.views.recorded(&view));
     }
 

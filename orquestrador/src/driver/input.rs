@@ -10,6 +10,7 @@ use orquestrador_core::{Answer, Command, Rejection};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
+use super::engine::News;
 use super::store::Install;
 use super::views::ViewNote;
 use crate::backup::Moment;
@@ -150,6 +151,10 @@ pub enum Input {
     KeepOffice {
         reply: oneshot::Sender<bool>,
     },
+    /// From where the log is, if that is not here.
+    Engine(News),
+    /// The process is about to end.
+    Leave,
     /// Who is principal and why.
     Explain {
         reply: oneshot::Sender<Explanation>,
@@ -236,6 +241,10 @@ pub struct Description {
     pub last_index: Index,
     pub applied: Index,
     pub digest: u128,
+    /// Somebody is there to take the office of this principal.
+    pub has_successor: bool,
+    /// Where the other orchestrators are that etcd knows; in a pair nobody.
+    pub others: Vec<(orquestrador_core::ids::NodeId, String)>,
     /// The other node, when linked.
     pub peer: Option<PeerDescription>,
 }

@@ -4,8 +4,10 @@
 mod backups;
 mod disk;
 mod effects;
+pub mod engine;
 mod held;
 pub mod input;
+mod leadership;
 mod lines;
 mod mutation;
 mod operator;
@@ -32,6 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use common::console::Console;
 use common::error_code::ErrorCode;
 use common::messages::node::NodeMessage;
+use orquestrador_core::election::{self, Election};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, RequestId, SessionId};
 use orquestrador_core::role::{Durable, EntryId, Identity, Log as _, Millis, Role, Timing};
 use orquestrador_core::{Limits, Step};
@@ -45,6 +48,7 @@ use crate::traces::Tracer;
 use crate::users::Users;
 use crate::witness::Witnesses;
 use backups::Backups;
+use engine::Engaged;
 use held::HeldWork;
 use input::{Committed, Input, InputSender, Received};
 use lines::Lines;
@@ -61,6 +65,7 @@ use views::Views;
 use watch::WatchHub;
 
 pub use disk::Disk;
+pub use leadership::Leadership;
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
 pub use watch::lagged;
@@ -90,6 +95,16 @@ pub struct Setup<S> {
     pub users: Users,
     pub console: Console,
     pub tuning: Tuning,
+    pub engine: EngineKind,
+}
+
+/// Where the log and the office are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EngineKind {
+    /// With this orchestrator and another one.
+    Pair,
+    /// The driver wants one, by [`Driver::with_engine`].
+    Etcd,
 }
 
 /// What is kept and when, for speed alone.
@@ -245,7 +260,9 @@ struct PeerFacts {
 /// Owns everything that changes.
 pub struct Driver<S> {
     start: Start,
-    role: Role,
+    role: Leadership,
+    /// `None` in a pair.
+    engaged: Option<Engaged>,
     applied: Applied,
     tail: Tail,
     store: S,
@@ -317,7 +334,8 @@ impl<S: Store> Driver<S> {
     /// # Errors
     /// The journal is damaged or cannot be read.
     pub fn new(setup: Setup<S>) -> Result<Self, Error> {
-        let Setup { store, clock, recovered, identity, limits, users, console, tuning } = setup;
+        let Setup { store, clock, recovered, identity, limits, users, console, tuning, engine } =
+            setup;
         let began = clock.monotonic();
         let (mut applied, tail) = Applied::recover(
             &store,
@@ -340,24 +358,32 @@ impl<S: Store> Driver<S> {
         });
         let mut views = Views::new(noted, durable.newest.as_ref());
         applied.records.drain(..).for_each(|view| views.recorded(&view));
-        let role = Role::new(
-            Identity {
-                node: recovered.node,
-                process: identity.process,
-                preferred: identity.preferred,
-                fresh_cluster: identity.fresh_cluster,
-                loopback: identity.loopback,
-            },
-            Timing::default(),
-            durable,
-            tail.last().index,
-            tail.floor(),
-        );
         let durable_reported = tail.last().index;
+        let me = Identity {
+            node: recovered.node,
+            process: identity.process,
+            preferred: identity.preferred,
+            fresh_cluster: identity.fresh_cluster,
+            loopback: identity.loopback,
+        };
+        let role = match engine {
+            EngineKind::Pair => {
+                let timing = Timing::default();
+                let role = Role::new(me, timing, durable, durable_reported, tail.floor());
+                Leadership::Pair(Box::new(role))
+            }
+            // What is in its journal was in the log before.
+            EngineKind::Etcd => {
+                let timing = election::Timing::default();
+                let election = Election::new(me, timing, durable, durable_reported);
+                Leadership::Etcd(Box::new(election))
+            }
+        };
         let stalls = Stalls::since(clock.monotonic(), clock.wall());
         Ok(Self {
             start: identity,
             role,
+            engaged: None,
             applied,
             tail,
             store,
@@ -448,7 +474,7 @@ impl<S: Store> Driver<S> {
     }
 
     /// The role machine, for an observer.
-    pub fn role(&self) -> &Role {
+    pub fn role(&self) -> &Leadership {
         &self.role
     }
 

@@ -32,7 +32,9 @@ impl<S> Driver<S> {
 
     /// The same of the role machine.
     pub fn mutate_role(&mut self, mutation: role::Mutation) {
-        self.role.mutate(mutation);
+        if let super::Leadership::Pair(role) = &mut self.role {
+            role.mutate(mutation);
+        }
     }
 
     /// The same of the task machine.

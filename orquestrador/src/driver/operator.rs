@@ -3,12 +3,14 @@
 
 use common::error_code::ErrorCode;
 use common::grpc_status;
+use orquestrador_core::election;
 use orquestrador_core::ids::Epoch;
 use orquestrador_core::role::{self, Log as _, Standing};
 use tokio::sync::oneshot;
 use tonic::Status;
 
 use super::input::Moved;
+use super::leadership::Leadership;
 use super::store::Store;
 use super::{Driver, Error};
 use crate::users::FirstUser;
@@ -34,6 +36,10 @@ impl<S: Store> Driver<S> {
     }
 
     fn not_promotable(&self, accept_incomplete: bool) -> Option<String> {
+        if self.engaged.is_some() {
+            let why = "etcd gives the office, to whichever orchestrator is alive: there is nothing to override";
+            return Some(why.to_owned());
+        }
         let why = match self.role.standing() {
             Standing::Principal | Standing::Elected if self.is_blocked() => return None,
             Standing::Principal | Standing::Elected => "this node is the principal already",
@@ -81,6 +87,10 @@ impl<S: Store> Driver<S> {
     }
 
     fn may_move_peer(&self, loopback: bool) -> Result<(), Status> {
+        if self.engaged.is_some() {
+            let why = "with etcd there is no other orchestrator to name: each announces itself";
+            return Err(grpc_status::status(ErrorCode::InvalidArgument, why));
+        }
         if !self.serving {
             return Err(self.not_primary());
         }
@@ -99,18 +109,34 @@ impl<S: Store> Driver<S> {
     pub(super) fn keep_office(&mut self, reply: oneshot::Sender<bool>) -> Result<(), Error> {
         self.handing_over = None;
         self.role_input(role::Input::KeepOffice)?;
+        self.election_input(election::Input::KeepOffice)?;
         if reply.send(self.role.may_lose_office()).is_err() {
             tracing::debug!("the operator left before the switch-over was given up");
         }
         Ok(())
     }
 
+    pub(super) fn give_office_away(&mut self) -> Result<(), Error> {
+        self.role_input(role::Input::HandOver)?;
+        self.election_input(election::Input::HandOver)
+    }
+
+    /// Somebody is there to take the office.
+    pub(super) fn has_successor(&self) -> bool {
+        match &self.role {
+            Leadership::Pair(role) => role.replicated().is_some(),
+            Leadership::Etcd(_) => !self.others().is_empty(),
+        }
+    }
+
     /// The office is in other hands, or nobody is there to take it.
     pub(super) fn answer_hand_over(&mut self) {
         let given = match self.role.standing() {
             // Nobody is there any more to take it.
-            Standing::Principal if self.role.replicated().is_none() => None,
+            Standing::Principal if !self.has_successor() => None,
             Standing::Principal | Standing::Elected => return,
+            // Who has it now is not known yet.
+            Standing::Waiting if self.engaged.is_some() => return,
             Standing::Unfounded | Standing::Learner | Standing::Standby | Standing::Waiting => {
                 Some(self.role.epoch())
             }
@@ -129,13 +155,13 @@ impl<S: Store> Driver<S> {
     ) -> Result<(), Error> {
         let answer = if !self.serving {
             Err(self.not_primary())
-        } else if self.role.replicated().is_none() {
+        } else if !self.has_successor() {
             let why = "there is no standby in sync to take over";
             Err(grpc_status::status(ErrorCode::NotPromotable, why))
         } else {
             let (done, news) = oneshot::channel();
             self.handing_over = Some(done);
-            self.role_input(role::Input::HandOver)?;
+            self.give_office_away()?;
             Ok(news)
         };
         if reply.send(answer).is_err() {

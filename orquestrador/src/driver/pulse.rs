@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::proto;
 use orquestrador_core::ids::{Epoch, ViewNumber};
-use orquestrador_core::role::{Message, Millis, Role, Sender, View};
+use orquestrador_core::role::{Message, Millis, Sender, View};
 
+use super::leadership::Leadership;
 use crate::replication::convert;
 
 /// What the driver left at the end of its last turn. Cheap to clone.
@@ -34,7 +35,7 @@ impl Pulse {
         self.beat().turn_since = Some(now);
     }
 
-    pub(super) fn end_turn(&self, role: &Role, waiting_since: Option<Millis>) {
+    pub(super) fn end_turn(&self, role: &Leadership, waiting_since: Option<Millis>) {
         let mut beat = self.beat();
         beat.turn_since = None;
         beat.waiting_since = waiting_since;

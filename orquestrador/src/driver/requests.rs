@@ -12,6 +12,7 @@ use tonic::Status;
 use common::messages::node_journal::JournalMessage;
 
 use super::input::{Description, Explanation, Figures, Input, PeerDescription};
+use super::leadership::Leadership;
 use super::mutation::Mutation;
 use super::spill;
 use super::store::Store;
@@ -99,7 +100,8 @@ impl<S: Store> Driver<S> {
                 self.adopt_snapshot(from, view, last, snapshot)
             }
             Input::Greet { reply } => {
-                let hello = self.role.hello(&self.tail);
+                let Leadership::Pair(role) = &self.role else { return Ok(()) };
+                let hello = role.hello(&self.tail);
                 let Start { own_address, peer_address, .. } = &self.start;
                 let hello = convert::hello(hello, own_address, peer_address);
                 let greeting = convert::envelope(self.role.sender(), self.role.epoch(), hello);
@@ -164,7 +166,7 @@ impl<S: Store> Driver<S> {
             Input::Promote { accept_incomplete, reply } => self.promote(accept_incomplete, reply),
             Input::HandOver { reply } => {
                 self.handing_over = Some(reply);
-                self.role_input(role::Input::HandOver)
+                self.give_office_away()
             }
             Input::SwitchOver { reply } => self.switch_over(reply),
             Input::StopWorkers { within_ms } => {
@@ -200,6 +202,11 @@ impl<S: Store> Driver<S> {
             }
             Input::MovePeer { moved, reply } => self.move_peer(moved, reply),
             Input::KeepOffice { reply } => self.keep_office(reply),
+            Input::Engine(news) => self.take_news(news),
+            Input::Leave => {
+                self.leave_engine();
+                Ok(())
+            }
             Input::Explain { reply } => {
                 if reply.send(self.explain()).is_err() {
                     tracing::trace!("nobody waits for the explanation");
@@ -303,11 +310,21 @@ impl<S: Store> Driver<S> {
     /// A principal whose other replica is gone, so that nothing is committed.
     pub(super) fn is_blocked(&self) -> bool {
         let hosts = self.witnesses.alive(self.clock.monotonic());
-        self.role.failover(|witness| hosts.contains_key(&witness)) == Failover::Blocked
+        let others = self.others().len();
+        let failover = self.role.failover(|witness| hosts.contains_key(&witness), others);
+        failover == Failover::Blocked
     }
 
     /// Where clients should go, as far as this node knows.
     pub(super) fn principal_address(&self) -> Option<String> {
+        if let Some(election) = self.role.election() {
+            let holder = election.holder()?;
+            let is_ours = holder.node == election.identity().node;
+            return match is_ours {
+                true => Some(self.start.own_address.clone()),
+                false => self.member_address(holder.node),
+            };
+        }
         let view = self.role.newest()?;
         let me = self.role.identity();
         if view.principal_node == me.node {
@@ -330,6 +347,8 @@ impl<S: Store> Driver<S> {
             last_index: self.tail.last().index,
             applied: self.applied.index,
             digest: self.applied.machine.digest(),
+            has_successor: self.has_successor(),
+            others: self.others().into_iter().map(|m| (m.node, m.address.clone())).collect(),
             peer: self.peer.sender.map(|sender| PeerDescription {
                 node: sender.node,
                 foreign: self.is_foreign(sender),
@@ -343,7 +362,8 @@ impl<S: Store> Driver<S> {
     fn explain(&self) -> Explanation {
         let now = self.clock.monotonic();
         let hosts = self.witnesses.alive(now);
-        let failover = self.role.failover(|witness| hosts.contains_key(&witness));
+        let others = self.others().len();
+        let failover = self.role.failover(|witness| hosts.contains_key(&witness), others);
         let of_view = self.role.newest().map(|view| view.witnesses.clone()).unwrap_or_default();
         let witnesses = of_view.into_iter().map(|w| (w, hosts.get(&w).cloned())).collect();
         Explanation { node: self.describe(), failover, witnesses, views: self.views.all() }
@@ -351,7 +371,13 @@ impl<S: Store> Driver<S> {
 
     /// For workers: where the orchestrators are.
     pub(super) fn members(&self) -> proto::orchestrator_message::Message {
-        let addresses = vec![self.start.own_address.clone(), self.start.peer_address.clone()];
+        let mut addresses = vec![self.start.own_address.clone()];
+        match &self.role {
+            Leadership::Pair(_) => addresses.push(self.start.peer_address.clone()),
+            Leadership::Etcd(_) => {
+                addresses.extend(self.others().into_iter().map(|other| other.address.clone()));
+            }
+        }
         proto::orchestrator_message::Message::Members(proto::Members { addresses })
     }
 
@@ -382,6 +408,9 @@ impl<S: Store> Driver<S> {
 
     /// Where this principal is, if it is a node that was linked to this one.
     pub(super) fn address_of(&self, view: &role::View) -> Option<String> {
+        if self.engaged.is_some() {
+            return self.member_address(view.principal_node);
+        }
         let known = self.acquaintance.as_ref();
         known.filter(|(node, _)| *node == view.principal_node).map(|(_, address)| address.clone())
     }

@@ -3,10 +3,12 @@
 
 use bytes::Bytes;
 use common::messages::node::NodeMessage;
+use orquestrador_core::election;
 use orquestrador_core::ids::{Index, ViewNumber};
 use orquestrador_core::role::{self, EntryId, Log as _, Millis, Standing};
 use orquestrador_core::{Command, Step};
 
+use super::leadership::Leadership;
 use super::release::Held;
 use super::store::{NewSnapshot, Store};
 use super::{Driver, Error};
@@ -78,22 +80,24 @@ impl<S: Store> Driver<S> {
         let entry = Entry::following(&self.tail.last(), self.role.epoch(), payload);
         self.applied.index = entry.id.index;
         self.uncommitted.appended(entry.id.index, self.clock.monotonic());
-        self.append(entry, record)
+        self.note_entry(&entry, record);
+        match &mut self.engaged {
+            Some(engaged) => engaged.append(entry),
+            None => self.store.append(entry)?,
+        }
+        Ok(())
     }
 
-    pub(super) fn append(&mut self, entry: Entry, record: Option<ViewNumber>) -> Result<(), Error> {
+    /// The entry that follows the last one.
+    pub(super) fn note_entry(&mut self, entry: &Entry, record: Option<ViewNumber>) {
         self.snapshots.bytes += entry.payload.len() as u64;
         self.snapshots.entries += 1;
         self.tail.push(entry.clone(), record);
-        self.store.append(entry)?;
-        Ok(())
     }
 
     pub(super) fn end_turn(&mut self) -> Result<(), Error> {
         self.close_entry()?;
-        // The other node's disk works at the same time as ours.
-        self.pump()?;
-        self.store.flush()?;
+        self.flush()?;
         let durable = self.store.durable()?;
         if durable > self.durable_reported {
             self.durable_reported = durable;
@@ -102,8 +106,7 @@ impl<S: Store> Driver<S> {
         if !self.step.events.is_empty() || !self.step.effects.is_empty() {
             // The office began.
             self.close_entry()?;
-            self.pump()?;
-            self.store.flush()?;
+            self.flush()?;
         }
         match self.role.standing() {
             Standing::Principal | Standing::Elected => {
@@ -117,7 +120,7 @@ impl<S: Store> Driver<S> {
         self.release()?;
         // A read of this turn that no entry carries needs its own question.
         if self.nonce > self.replicator.asked() {
-            self.replicator.ask(&self.role, self.nonce);
+            self.ask();
         }
         self.save_ready_snapshot();
         self.answer_backups();
@@ -127,6 +130,15 @@ impl<S: Store> Driver<S> {
         // Last: the journal's thread is at its fsync meanwhile.
         self.save_views();
         Ok(())
+    }
+
+    /// What was appended goes to the disk, and to the other node or to etcd, which work at the same time.
+    fn flush(&mut self) -> Result<(), Error> {
+        self.pump()?;
+        if let Some(engaged) = &mut self.engaged {
+            engaged.flush(self.nonce);
+        }
+        Ok(self.store.flush()?)
     }
 
     /// Since when the oldest entry or effect of this principal has waited for its commit.
@@ -146,14 +158,10 @@ impl<S: Store> Driver<S> {
             self.keep_last_words(before);
             self.close_entry()?;
         }
-        self.replicator.ask(&self.role, self.nonce);
-        self.greet_again();
-        // News of a decision may have been lost with a link.
-        let newest = self.role.newest().cloned();
-        let now = self.clock.monotonic();
-        let uncommitted_ms = self.waiting_since().map_or(0, |since| now.saturating_sub(since));
-        self.send_to_peer(role::Message::Heartbeat { newest, uncommitted_ms });
-        self.role_input(role::Input::Tick)?;
+        match &self.role {
+            Leadership::Pair(_) => self.tick_pair()?,
+            Leadership::Etcd(_) => self.election_input(election::Input::Tick)?,
+        }
         self.lines.tick(self.clock.monotonic());
         self.watch.sweep();
         self.warn();
@@ -161,11 +169,32 @@ impl<S: Store> Driver<S> {
         Ok(())
     }
 
+    fn tick_pair(&mut self) -> Result<(), Error> {
+        self.ask();
+        self.greet_again();
+        // News of a decision may have been lost with a link.
+        let newest = self.role.newest().cloned();
+        let now = self.clock.monotonic();
+        let uncommitted_ms = self.waiting_since().map_or(0, |since| now.saturating_sub(since));
+        self.send_to_peer(role::Message::Heartbeat { newest, uncommitted_ms });
+        self.role_input(role::Input::Tick)
+    }
+
+    /// The other replica for its word.
+    fn ask(&mut self) {
+        if let Leadership::Pair(role) = &self.role {
+            self.replicator.ask(role, self.nonce);
+        }
+    }
+
     /// A node without a cluster hears nobody, and the greeting that names ours may have been lost.
     fn greet_again(&mut self) {
         let waits = self.peer.sender.is_some_and(|peer| peer.cluster.is_none());
-        if waits && self.role.durable().cluster.is_some() {
-            self.send_to_peer(role::Message::Hello(self.role.hello(&self.tail)));
+        if waits
+            && self.role.durable().cluster.is_some()
+            && let Leadership::Pair(role) = &self.role
+        {
+            self.send_to_peer(role::Message::Hello(role.hello(&self.tail)));
         }
     }
 
@@ -281,6 +310,9 @@ impl<S: Store> Driver<S> {
         let keep =
             self.role.acknowledged().map_or(id.index, |acknowledged| acknowledged.min(id.index));
         self.snapshots.saved = Some(id);
+        if let Some(engaged) = &mut self.engaged {
+            engaged.snapshot_saved(id);
+        }
         let was_wanted = std::mem::take(&mut self.snapshots.wanted);
         let is_needed = was_wanted && !self.replicator.is_streaming();
         if keep == id.index || is_needed {

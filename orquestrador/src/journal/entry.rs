@@ -20,6 +20,11 @@ impl Entry {
     pub fn following(previous: &EntryId, epoch: Epoch, payload: Bytes) -> Self {
         Self { id: chain(previous, epoch, &payload), payload }
     }
+
+    /// Whether `previous` and all before it are what this entry was made after.
+    pub fn follows(&self, previous: &EntryId) -> bool {
+        chain(previous, self.id.epoch, &self.payload) == self.id
+    }
 }
 
 /// The place after `previous`: BLAKE3 over the predecessor's hash, the index, the epoch (both as

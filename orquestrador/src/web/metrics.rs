@@ -126,7 +126,10 @@ fn of_node(figures: &Figures, registry: &mut Registry) {
     gauge(registry, "view_witnesses", "Workers that decide with them", witnesses as u64);
     let heard = figures.witnesses_heard as u64;
     gauge(registry, "witnesses_heard", "Those of them that this node hears", heard);
-    let is_possible = matches!(figures.failover, Failover::ByWitnesses | Failover::ByRefusedPort);
+    let is_possible = matches!(
+        figures.failover,
+        Failover::ByWitnesses | Failover::ByRefusedPort | Failover::ByEngine
+    );
     gauge(
         registry,
         "failover_possible",

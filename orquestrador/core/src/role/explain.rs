@@ -32,6 +32,10 @@ pub enum Failover {
     ForeignPeer,
     /// The principal answers and sends nothing: it stands still, or has its backup elsewhere.
     NotExpected,
+    /// Another orchestrator stands by, and etcd gives it the office.
+    ByEngine,
+    /// etcd does not answer.
+    EngineSilent,
 }
 
 /// Why a view followed another.

@@ -1,0 +1,284 @@
+//! The driver where etcd keeps the log: what it makes goes there first, and into the journal of this node when it is
+//! in the log (E4); what others make comes from there.
+
+use std::collections::VecDeque;
+
+use common::messages::node_engine::EngineMessage;
+use orquestrador_core::election::{self, Effect, Fence};
+use orquestrador_core::ids::{Index, NodeId};
+use orquestrador_core::role::{EntryId, Log as _};
+
+use super::input::Received;
+use super::leadership::Leadership;
+use super::state::Applied;
+use super::store::{Install, Store};
+use super::{Driver, Error};
+use crate::journal::{Content, Entry};
+use crate::replication::convert;
+
+/// The log and the office, as the driver uses them. Nothing here waits; an [`Input::Engine`](super::input::Input::Engine)
+/// tells what came of it.
+pub trait Engine: Send {
+    /// Reads the log after this entry, from now on.
+    fn follow(&mut self, after: EntryId);
+
+    /// Tries for the office.
+    fn campaign(&mut self);
+
+    /// Writes to the log after this entry, from now on, as long as the office is that of `fence`.
+    fn lead(&mut self, fence: Fence, after: EntryId);
+
+    /// Writes these to the log, after what was given before.
+    fn append(&mut self, entries: Vec<Entry>);
+
+    /// Asks whether the office is still ours.
+    fn confirm(&mut self, nonce: u64);
+
+    /// Gives the office back.
+    fn resign(&mut self, fence: Fence);
+
+    /// The snapshot on this node's disk stands for the log up to here now.
+    fn snapshot_saved(&mut self, id: EntryId);
+
+    /// The process ends: nobody shall wait for it.
+    fn leave(&mut self);
+}
+
+/// What the engine tells the driver.
+pub enum News {
+    /// For the election.
+    Election(election::Input),
+    /// What this node wrote is in the log up to here.
+    Written(EntryId),
+    /// These follow in the log.
+    Read(Vec<Received>),
+    /// The log begins with this snapshot.
+    Snapshot { last: EntryId, snapshot: Install },
+    /// The orchestrators that are alive, as etcd knows them; this one too.
+    Members(Vec<Member>),
+}
+
+/// An orchestrator.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    pub node: NodeId,
+    /// Where others reach it.
+    pub address: String,
+}
+
+/// The engine, and what is on its way through it.
+pub struct Engaged {
+    engine: Box<dyn Engine>,
+    /// Made in this turn.
+    outgoing: Vec<Entry>,
+    /// Given to the engine, and not known to be in the log.
+    unconfirmed: VecDeque<Entry>,
+    /// The highest question that was asked.
+    asked: u64,
+    members: Vec<Member>,
+}
+
+impl Engaged {
+    pub fn new(engine: Box<dyn Engine>) -> Self {
+        let (outgoing, unconfirmed) = (Vec::new(), VecDeque::new());
+        Self { engine, outgoing, unconfirmed, asked: 0, members: Vec::new() }
+    }
+
+    pub fn append(&mut self, entry: Entry) {
+        self.outgoing.push(entry);
+    }
+
+    /// What the turn made goes out, and its question.
+    pub fn flush(&mut self, nonce: u64) {
+        if !self.outgoing.is_empty() {
+            self.unconfirmed.extend(self.outgoing.iter().cloned());
+            self.engine.append(std::mem::take(&mut self.outgoing));
+        }
+        if nonce > self.asked {
+            self.asked = nonce;
+            self.engine.confirm(nonce);
+        }
+    }
+
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub fn snapshot_saved(&mut self, id: EntryId) {
+        self.engine.snapshot_saved(id);
+    }
+}
+
+impl<S: Store> Driver<S> {
+    /// Gives the driver its engine, which begins to read the log where the journal ends.
+    #[must_use]
+    pub fn with_engine(mut self, engine: impl Engine + 'static) -> Self {
+        let mut engaged = Engaged::new(Box::new(engine));
+        engaged.engine.follow(self.tail.last());
+        self.engaged = Some(engaged);
+        self
+    }
+
+    /// Orchestrators that etcd knows beside this one.
+    pub(super) fn others(&self) -> Vec<&Member> {
+        let me = self.role.identity().node;
+        let members = self.engaged.as_ref().map(Engaged::members).unwrap_or_default();
+        members.iter().filter(|member| member.node != me).collect()
+    }
+
+    /// Where a node is, as it says in etcd.
+    pub(super) fn member_address(&self, node: NodeId) -> Option<String> {
+        let members = self.engaged.as_ref().map(Engaged::members).unwrap_or_default();
+        members.iter().find(|member| member.node == node).map(|member| member.address.clone())
+    }
+
+    pub(super) fn leave_engine(&mut self) {
+        if let Some(engaged) = &mut self.engaged {
+            engaged.engine.leave();
+        }
+    }
+
+    pub(super) fn take_news(&mut self, news: News) -> Result<(), Error> {
+        match news {
+            News::Election(input) => self.election_input(input),
+            News::Written(up_to) => self.written(up_to),
+            News::Read(entries) => self.read_from_log(entries),
+            News::Snapshot { last, snapshot } => self.adopt_log_snapshot(last, snapshot),
+            News::Members(members) => {
+                self.note_members(members);
+                Ok(())
+            }
+        }
+    }
+
+    fn note_members(&mut self, members: Vec<Member>) {
+        let Some(engaged) = &mut self.engaged else { return };
+        if engaged.members != members {
+            engaged.members = members;
+            let (epoch, members) = (self.role.epoch(), self.members());
+            self.sessions.send_all(epoch, &members);
+        }
+    }
+
+    pub(super) fn election_input(&mut self, input: election::Input) -> Result<(), Error> {
+        let Leadership::Etcd(election) = &mut self.role else { return Ok(()) };
+        let mut effects = Vec::new();
+        election.handle(self.clock.monotonic(), input, self.tail.last(), &mut effects);
+        effects.into_iter().try_for_each(|effect| self.election_effect(effect))
+    }
+
+    fn election_effect(&mut self, effect: Effect) -> Result<(), Error> {
+        let Some(engaged) = &mut self.engaged else { return Ok(()) };
+        match effect {
+            Effect::Persist(durable) => self.store.save_role(&durable)?,
+            Effect::Campaign => engaged.engine.campaign(),
+            Effect::Lead { fence, after } => {
+                if after != self.tail.last() {
+                    return Err(self.parted(after.index));
+                }
+                engaged.engine.lead(fence, after);
+            }
+            Effect::Resign(fence) => engaged.engine.resign(fence),
+            Effect::AppendRecord(view) => self.append_content(&Content::View(view))?,
+            Effect::Word { nonce } => self.word = self.word.max(nonce),
+            Effect::Serve { epoch } => self.begin_service(epoch),
+            Effect::StepDown => self.leave_office()?,
+            Effect::Notice(notice) => self.role_notice(notice),
+        }
+        Ok(())
+    }
+
+    /// What this node made and nobody acknowledged is taken back: whoever has the office now does not know of it, unless
+    /// it comes from the log.
+    fn leave_office(&mut self) -> Result<(), Error> {
+        self.end_service()?;
+        if let Some(engaged) = &mut self.engaged {
+            engaged.outgoing.clear();
+            engaged.unconfirmed.clear();
+        }
+        self.uncommitted.clear();
+        self.truncate(self.role.committed())?;
+        let last = self.tail.last();
+        if let Some(engaged) = &mut self.engaged {
+            engaged.engine.follow(last);
+        }
+        Ok(())
+    }
+
+    /// E4: in the log, so it is committed; and now it goes into the journal.
+    fn written(&mut self, up_to: EntryId) -> Result<(), Error> {
+        // Of an office that is over: it comes from the log.
+        if self.tail.id_at(up_to.index) != Some(up_to) {
+            return Ok(());
+        }
+        let Some(engaged) = &mut self.engaged else { return Ok(()) };
+        while let Some(entry) = engaged.unconfirmed.pop_front_if(|e| e.id.index <= up_to.index) {
+            self.store.append(entry)?;
+        }
+        self.election_input(election::Input::Stored(up_to.index))
+    }
+
+    /// In office what comes from the log is our own, or the office is over.
+    fn read_from_log(&mut self, entries: Vec<Received>) -> Result<(), Error> {
+        for Received { entry, mut content } in entries {
+            let (id, is_known) = (entry.id, entry.id.index <= self.tail.last().index);
+            if is_known && self.tail.id_at(id.index).is_none_or(|known| known == id) {
+                continue;
+            }
+            if is_known && id.index <= self.role.committed() {
+                return Err(self.parted(id.index));
+            }
+            if is_known || self.is_in_office() {
+                self.election_input(self.deposition())?;
+            }
+            if !entry.follows(&self.tail.last()) {
+                return Err(self.parted(id.index));
+            }
+            let record = convert::record(&content).cloned();
+            self.applied.apply_entry(&self.store, id.index, &mut content);
+            self.note_entry(&entry, record.as_ref().map(|view| view.number));
+            self.store.append(entry)?;
+            if let Some(view) = record {
+                self.election_input(election::Input::Recorded(view))?;
+            }
+            self.note_records();
+            self.election_input(election::Input::Stored(id.index))?;
+        }
+        Ok(())
+    }
+
+    fn is_in_office(&self) -> bool {
+        self.role.election().is_some_and(|election| election.fence().is_some())
+    }
+
+    /// Somebody else writes to the log.
+    fn deposition(&self) -> election::Input {
+        let fence = self.role.election().and_then(election::Election::fence);
+        fence.map_or(election::Input::Tick, |fence| election::Input::Deposed { fence })
+    }
+
+    /// The log is another one than it was: nothing can be promised any more.
+    fn parted(&self, at: Index) -> Error {
+        Error::Misfit(format!(
+            "the log in etcd parts from the journal of this node at entry {at}; is this data directory of another \
+             cluster, or was etcd restored from an earlier backup?"
+        ))
+    }
+
+    /// What is on the disk is older than the log's beginning.
+    fn adopt_log_snapshot(&mut self, last: EntryId, snapshot: Install) -> Result<(), Error> {
+        if self.is_in_office() || last.index <= self.tail.last().index {
+            return Ok(());
+        }
+        let meta = self.store.install(snapshot)?;
+        let limits = self.applied.limits().clone();
+        let users = self.users.clone();
+        let (records, recent) = (meta.view_records, self.tuning.recent_bytes);
+        let (applied, tail) = Applied::recover(&self.store, limits, users, records, recent)?;
+        (self.applied, self.tail) = (applied, tail);
+        self.note_records();
+        self.forget_snapshots();
+        self.console.info(&EngineMessage::SnapshotAdopted { entries: last.index.0 });
+        self.election_input(election::Input::Replaced(last.index))
+    }
+}

@@ -1,0 +1,251 @@
+//! etcd as the engine: the log of the cluster and the office of its principal are there. Each task here waits for etcd
+//! and tells the driver what came of it; what that means is decided by the rules in `orquestrador_core::election`.
+
+mod flags;
+mod keys;
+pub mod marker;
+mod office;
+mod reader;
+mod snapshots;
+mod values;
+mod writer;
+
+use std::time::Duration;
+
+use common::console::Console;
+use common::messages::Message;
+use common::messages::node_engine::EngineMessage;
+use orquestrador_core::election::Fence;
+use orquestrador_core::ids::{ClusterId, NodeId, ProcessId};
+use orquestrador_core::role::EntryId;
+use orquestrador_etcd::Etcd;
+use tokio::sync::{mpsc, watch};
+
+use crate::driver::engine::{Engine, News};
+use crate::driver::input::{Input, InputSender};
+use crate::journal::{Entry, Journal};
+pub use flags::Flags;
+use keys::Keys;
+
+/// A request about the office; the lease does not live longer than a few of these.
+const QUICK: Duration = Duration::from_millis(700);
+/// A request about the log, which may be a mebibyte on a slow disk.
+const STEADY: Duration = Duration::from_secs(5);
+/// After a failure; longer each time, up to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often the console repeats what is in the way.
+const REPEAT: Duration = Duration::from_secs(10);
+
+/// Where etcd is, and what of it is ours.
+#[derive(Clone, Debug)]
+pub struct EtcdConfig {
+    /// Its timeout is not used.
+    pub options: orquestrador_etcd::Options,
+    /// Of all keys.
+    pub prefix: String,
+    /// How long etcd waits for a sign of life before it gives the office to another one.
+    pub lease: Duration,
+}
+
+/// Who this node is to etcd.
+#[derive(Clone, Debug)]
+pub struct Me {
+    pub node: NodeId,
+    pub process: ProcessId,
+    /// Where others reach it.
+    pub address: String,
+    /// Of what is in the data directory.
+    pub cluster: Option<ClusterId>,
+    /// The id of a cluster that this node founds; `None` if it may not.
+    pub founds: Option<ClusterId>,
+}
+
+/// Why something in etcd could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Etcd(#[from] orquestrador_etcd::Error),
+    #[error("what is in etcd was not written by an orchestrator: `{0}`")]
+    Malformed(&'static str),
+    #[error("a part of what is in etcd is missing: `{0}`")]
+    Missing(&'static str),
+    #[error("the journal of this node could not be used")]
+    Journal(#[from] crate::journal::Error),
+    #[error("a task ended early")]
+    Task(#[from] tokio::task::JoinError),
+    /// Nobody is there to be told.
+    #[error("the driver has ended")]
+    Stopping,
+}
+
+/// What all tasks of the engine use.
+#[derive(Clone)]
+struct Shared {
+    /// For what takes its time.
+    etcd: Etcd,
+    keys: Keys,
+    me: Me,
+    driver: InputSender,
+    journal: Journal,
+    console: Console,
+    endpoints: String,
+}
+
+impl Shared {
+    async fn tell(&self, news: News) -> Result<(), Error> {
+        self.driver.send(Input::Engine(news)).await.map_err(|_| Error::Stopping)
+    }
+}
+
+/// Starts the tasks of the engine.
+///
+/// # Errors
+/// An endpoint cannot be one, or files of certificates cannot be used.
+pub fn start(
+    config: &EtcdConfig,
+    me: Me,
+    journal: Journal,
+    driver: InputSender,
+    console: Console,
+) -> Result<EtcdEngine, orquestrador_etcd::Error> {
+    let client =
+        |timeout| Etcd::new(orquestrador_etcd::Options { timeout, ..config.options.clone() });
+    let shared = Shared {
+        etcd: client(STEADY)?,
+        keys: Keys::new(&config.prefix),
+        me,
+        driver,
+        journal,
+        console,
+        endpoints: config.options.endpoints.join(","),
+    };
+    let (place, places) = watch::channel(None);
+    let (writes, write_orders) = mpsc::unbounded_channel();
+    let (offices, office_orders) = mpsc::unbounded_channel();
+    let (saves, saved) = watch::channel(None);
+    let keeper = office::Keeper::new(shared.clone(), client(QUICK)?, config.lease, office_orders);
+    tokio::spawn(keeper.run());
+    tokio::spawn(reader::Reader::new(shared.clone(), places).run());
+    tokio::spawn(writer::Writer::new(shared.clone(), write_orders).run());
+    tokio::spawn(snapshots::Publisher::new(shared, saved).run());
+    Ok(EtcdEngine { place, writes, offices, saves, fence: None })
+}
+
+/// How the driver reaches the tasks. What waits for them is bounded by what the driver lets be uncommitted.
+pub struct EtcdEngine {
+    /// After which entry the log is read; `None`: not at all.
+    place: watch::Sender<Option<EntryId>>,
+    writes: mpsc::UnboundedSender<writer::Order>,
+    offices: mpsc::UnboundedSender<office::Order>,
+    saves: watch::Sender<Option<(Fence, EntryId)>>,
+    fence: Option<Fence>,
+}
+
+impl EtcdEngine {
+    fn write(&self, order: writer::Order) {
+        if self.writes.send(order).is_err() {
+            tracing::debug!("the task that writes to etcd has ended");
+        }
+    }
+
+    fn ask(&self, order: office::Order) {
+        if self.offices.send(order).is_err() {
+            tracing::debug!("the task that keeps the office in etcd has ended");
+        }
+    }
+}
+
+impl Engine for EtcdEngine {
+    fn follow(&mut self, after: EntryId) {
+        self.fence = None;
+        self.write(writer::Order::Stop);
+        self.place.send_replace(Some(after));
+    }
+
+    fn campaign(&mut self) {
+        self.ask(office::Order::Campaign);
+    }
+
+    fn lead(&mut self, fence: Fence, after: EntryId) {
+        self.fence = Some(fence);
+        self.place.send_replace(None);
+        self.write(writer::Order::Lead { fence, after });
+    }
+
+    fn append(&mut self, entries: Vec<Entry>) {
+        self.write(writer::Order::Append(entries));
+    }
+
+    fn confirm(&mut self, nonce: u64) {
+        self.write(writer::Order::Confirm(nonce));
+    }
+
+    fn resign(&mut self, fence: Fence) {
+        self.ask(office::Order::Resign(fence));
+    }
+
+    fn snapshot_saved(&mut self, id: EntryId) {
+        if let Some(fence) = self.fence {
+            self.saves.send_replace(Some((fence, id)));
+        }
+    }
+
+    fn leave(&mut self) {
+        self.ask(office::Order::Leave);
+    }
+}
+
+/// Waits longer after each failure.
+#[derive(Default)]
+struct Patience {
+    failures: u32,
+    told: Option<std::time::Instant>,
+}
+
+impl Patience {
+    /// It worked.
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    async fn pause(&mut self) {
+        let pause = PAUSE.saturating_mul(1 << self.failures.min(5)).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Says what a person has to mend, now and then; what passes by itself is said by whoever keeps the office.
+    fn tell(&mut self, shared: &Shared, error: &Error) {
+        let Error::Etcd(cause) = error else {
+            return self.warn(shared, &EngineMessage::Refused { why: error.to_string() });
+        };
+        use orquestrador_etcd::Error as Etcd;
+        match cause {
+            Etcd::NoSpace => {
+                let endpoints = shared.endpoints.clone();
+                self.warn(shared, &EngineMessage::OutOfSpace { endpoints });
+            }
+            Etcd::Denied { .. }
+            | Etcd::Tls(_)
+            | Etcd::Files { .. }
+            | Etcd::Endpoint(_)
+            | Etcd::TooLarge { .. }
+            | Etcd::Refused { .. } => {
+                self.warn(shared, &EngineMessage::Refused { why: cause.to_string() });
+            }
+            Etcd::Unavailable { .. }
+            | Etcd::Unknown { .. }
+            | Etcd::TooMany
+            | Etcd::Compacted { .. }
+            | Etcd::LeaseGone => tracing::debug!(error = %cause, "etcd"),
+        }
+    }
+
+    fn warn(&mut self, shared: &Shared, message: &impl Message) {
+        if self.told.is_none_or(|told| told.elapsed() >= REPEAT) {
+            self.told = Some(std::time::Instant::now());
+            shared.console.error(message);
+        }
+    }
+}

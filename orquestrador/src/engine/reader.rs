@@ -1,0 +1,167 @@
+//! Reads the log: what there is, then what comes, by a watch.
+
+use std::convert::Infallible;
+
+use bytes::{Bytes, BytesMut};
+use orquestrador_core::election::{self, Fence};
+use orquestrador_core::ids::Index;
+use orquestrador_core::role::EntryId;
+use orquestrador_etcd::{KeyValue, Kind, RangeQuery};
+use tokio::sync::watch;
+
+use super::values::Batch;
+use super::{Error, Patience, Shared, snapshots, values};
+use crate::driver::engine::News;
+use crate::driver::input::Received;
+
+/// Batches read at once: some mebibytes at most.
+const PAGE: u32 = 16;
+
+/// The task that reads.
+pub struct Reader {
+    shared: Shared,
+    places: watch::Receiver<Option<EntryId>>,
+    patience: Patience,
+}
+
+impl Reader {
+    /// `places`: after which entry to read.
+    pub fn new(shared: Shared, places: watch::Receiver<Option<EntryId>>) -> Self {
+        Self { shared, places, patience: Patience::default() }
+    }
+
+    /// Until the driver ends.
+    pub async fn run(mut self) {
+        let mut place = None;
+        loop {
+            match self.places.has_changed() {
+                Ok(true) => place = *self.places.borrow_and_update(),
+                Ok(false) => {}
+                Err(_) => return,
+            }
+            let mut places = self.places.clone();
+            let Some(at) = &mut place else {
+                if places.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let before = *at;
+            let ended = tokio::select! {
+                _ = places.changed() => continue,
+                ended = self.follow(at) => ended,
+            };
+            let error = match ended {
+                Ok(never) => match never {},
+                Err(Error::Stopping) => return,
+                Err(error) => error,
+            };
+            if *at != before {
+                self.patience.reset();
+            }
+            self.patience.tell(&self.shared, &error);
+            self.patience.pause().await;
+        }
+    }
+
+    /// Tells the driver what follows `at`, which goes with it.
+    async fn follow(&self, at: &mut EntryId) -> Result<Infallible, Error> {
+        let Shared { etcd, keys, .. } = &self.shared;
+        let tip = etcd.get(&keys.tip()).await?;
+        let tip = tip.map(|tip| values::read_tip(&tip.value)).transpose()?.unwrap_or_default();
+        self.shared.tell(News::Election(election::Input::Tip(tip.index))).await?;
+        let start = self.start(at).await?;
+        let revision = self.read(at, start).await?;
+        let (from, to) = keys.log();
+        let mut watch = etcd.watch(&from, &to, revision + 1).await?;
+        loop {
+            let batch = watch.next().await?;
+            for change in batch.events.iter().filter(|change| change.kind == Kind::Put) {
+                self.deliver(at, &change.kv).await?;
+            }
+        }
+    }
+
+    /// The key of the batch that has what follows `at`, or ends there. Where that is gone, `at` moves to the snapshot
+    /// that stands for it.
+    async fn start(&self, at: &mut EntryId) -> Result<Vec<u8>, Error> {
+        let Shared { etcd, keys, .. } = &self.shared;
+        let (from, end) = keys.log();
+        let first = |to: Vec<u8>, descending| {
+            let (from, limit, keys_only) = (from.clone(), 1, true);
+            etcd.range(RangeQuery {
+                from,
+                to,
+                limit,
+                keys_only,
+                descending,
+                ..RangeQuery::default()
+            })
+        };
+        let after = |index: Index| keys.batch(index.next().next());
+        if let Some(batch) = first(after(at.index), true).await?.values.pop() {
+            return Ok(batch.key);
+        }
+        if first(end, false).await?.values.is_empty() {
+            return Ok(from.clone());
+        }
+        *at = snapshots::fetch(&self.shared).await?;
+        let batch = first(after(at.index), true).await?.values.pop();
+        batch.map(|batch| batch.key).ok_or(Error::Missing("log"))
+    }
+
+    /// What there is from that key on; gives the revision of etcd up to which that is all.
+    async fn read(&self, at: &mut EntryId, start: Vec<u8>) -> Result<i64, Error> {
+        let Shared { etcd, keys, .. } = &self.shared;
+        let (mut from, mut revision) = (start, 0);
+        loop {
+            let (to, limit) = (keys.log().1, PAGE);
+            let query = RangeQuery { from, to, limit, revision, ..RangeQuery::default() };
+            let page = etcd.range(query).await?;
+            if revision == 0 {
+                revision = page.revision;
+            }
+            for batch in &page.values {
+                self.deliver(at, batch).await?;
+            }
+            match page.values.last() {
+                Some(last) if page.more => from = [&last.key[..], &[0]].concat(),
+                Some(_) | None => return Ok(revision),
+            }
+        }
+    }
+
+    async fn deliver(&self, at: &mut EntryId, batch: &KeyValue) -> Result<(), Error> {
+        let entries = match values::read_batch(&batch.value)? {
+            Batch::Whole(entries) => entries,
+            Batch::Parts(parts, fence) => {
+                let first = self.shared.keys.index_of(&batch.key);
+                let first = first.ok_or(Error::Malformed("log"))?;
+                let value = self.parts(first, fence, parts).await?;
+                match values::read_batch(&value)? {
+                    Batch::Whole(entries) => entries,
+                    Batch::Parts(..) => return Err(Error::Malformed("part")),
+                }
+            }
+        };
+        let new = |received: &Received| received.entry.id.index > at.index;
+        let entries: Vec<Received> = entries.into_iter().filter(new).collect();
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+        if first.entry.id.index != at.index.next() {
+            return Err(Error::Missing("log"));
+        }
+        let last = last.entry.id;
+        self.shared.tell(News::Read(entries)).await?;
+        *at = last;
+        Ok(())
+    }
+
+    async fn parts(&self, first: Index, fence: Fence, parts: u32) -> Result<Bytes, Error> {
+        let mut whole = BytesMut::new();
+        for nth in 0..parts {
+            let part = self.shared.etcd.get(&self.shared.keys.part(first, fence, nth)).await?;
+            whole.extend_from_slice(&part.ok_or(Error::Missing("part"))?.value);
+        }
+        Ok(whole.freeze())
+    }
+}
