@@ -26,6 +26,8 @@ pub enum EngineMessage {
     OutOfSpace { endpoints: String },
     /// etcd refuses what this node asks; `why` is for developers.
     Refused { why: String },
+    /// Another orchestrator is principal.
+    Following { principal: String },
     /// Nobody is there to give the office to.
     Alone,
     /// Somebody is.
@@ -45,6 +47,7 @@ impl Message for EngineMessage {
             Self::SnapshotAdopted { .. } => "etcd_snapshot_adopted",
             Self::OutOfSpace { .. } => "etcd_out_of_space",
             Self::Refused { .. } => "etcd_refused",
+            Self::Following { .. } => "etcd_following",
             Self::Alone => "etcd_alone",
             Self::StandbyKnown { .. } => "etcd_standby_known",
         }
@@ -89,6 +92,7 @@ impl EngineMessage {
             Self::Refused { why } => format!(
                 "ERRO: o etcd recusa o que este nó pede; confira usuário, papéis e certificados. [{why}]"
             ),
+            Self::Following { principal } => format!("Seguindo o principal em {principal}."),
             Self::Alone => {
                 "AVISO: nenhum outro orquestrador está ligado ao etcd: se este parar, ninguém assume.".into()
             }
@@ -126,6 +130,7 @@ impl EngineMessage {
             Self::Refused { why } => format!(
                 "ERROR: etcd refuses what this node asks; check user, roles and certificates. [{why}]"
             ),
+            Self::Following { principal } => format!("Following the principal at {principal}."),
             Self::Alone => {
                 "WARNING: no other orchestrator is connected to etcd: if this one stops, nobody takes over.".into()
             }

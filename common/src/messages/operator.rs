@@ -285,6 +285,9 @@ fn failover_pt(word: &str, alive: usize, witnesses: usize, peer: &str) -> String
             "O principal em {peer} responde, mas não envia nada a este nó: está parado, ou espera o backup em outro endereço. Para que seja este: cliente cluster replace com o endereço deste nó."
         ),
         "BY_ENGINE" => format!("{next}outro assume: o etcd dá o lugar a quem está a postos."),
+        "ENGINE_ALONE" => format!(
+            "{next}nada assume: nenhum outro orquestrador está ligado ao etcd. Inicie mais um com o mesmo --engine."
+        ),
         "ENGINE_SILENT" => {
             "O etcd não responde: nada é confirmado e ninguém assume até que responda.".into()
         }
@@ -334,6 +337,9 @@ fn failover_en(word: &str, alive: usize, witnesses: usize, peer: &str) -> String
         "BY_ENGINE" => {
             format!("{next}another one takes over: etcd gives the office to one that stands by.")
         }
+        "ENGINE_ALONE" => format!(
+            "{next}nobody takes over: no other orchestrator is connected to etcd. Start one more with the same --engine."
+        ),
         "ENGINE_SILENT" => {
             "etcd does not answer: nothing is acknowledged and nobody takes over until it does."
                 .into()

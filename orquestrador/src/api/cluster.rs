@@ -24,7 +24,8 @@ use super::{
     validate,
 };
 use crate::driver::DriverHandle;
-use crate::driver::input::{Description, Input, PeerDescription};
+use crate::driver::engine::Member;
+use crate::driver::input::{Description, Input, Members, PeerDescription};
 use crate::meters::Meters;
 use crate::users::{Access, Asking, Caller, FirstUser, Users};
 
@@ -229,7 +230,7 @@ impl ClusterService for Service {
 }
 
 fn describe(node: Description, overview: Option<Overview>) -> GetClusterResponse {
-    let nodes = vec![own_status(&node), peer_status(&node)];
+    let nodes = std::iter::once(own_status(&node)).chain(other_statuses(&node)).collect();
     let (workers, task_counts) = overview.map(counted).unwrap_or_default();
     GetClusterResponse {
         cluster_id: node.cluster.map(|c| c.to_string()).unwrap_or_default(),
@@ -295,6 +296,23 @@ fn own_status(node: &Description) -> NodeStatus {
         digest: format!("{:032x}", node.digest),
         applied_index: node.applied.0,
     }
+}
+
+/// The others, as this node knows them.
+fn other_statuses(node: &Description) -> Vec<NodeStatus> {
+    let Some(Members { others, principal }) = &node.members else { return vec![peer_status(node)] };
+    let status = |member: &Member| NodeStatus {
+        address: member.address.clone(),
+        role: match *principal == Some(member.node) {
+            true => NodeRole::Principal.into(),
+            false => NodeRole::Standby.into(),
+        },
+        // It keeps its lease; how far it has read the log it alone knows.
+        in_sync: true,
+        node_id: member.node.to_string(),
+        ..NodeStatus::default()
+    };
+    others.iter().map(status).collect()
 }
 
 fn peer_status(node: &Description) -> NodeStatus {

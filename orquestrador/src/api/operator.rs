@@ -488,6 +488,7 @@ fn explain(explanation: Explanation) -> ExplainClusterResponse {
         | Failover::ForeignPeer
         | Failover::NotExpected
         | Failover::ByEngine
+        | Failover::EngineAlone
         | Failover::EngineSilent => Vec::new(),
     };
     let linked = node.peer.as_ref();
@@ -515,7 +516,7 @@ fn explain(explanation: Explanation) -> ExplainClusterResponse {
         views: views.iter().map(note).collect(),
         cluster_id: node.cluster.map(|cluster| cluster.to_string()).unwrap_or_default(),
         last_index: node.last_index.0,
-        peer: Some(peer),
+        peer: node.members.is_none().then_some(peer),
     }
 }
 
@@ -573,6 +574,7 @@ fn failover_word(failover: Failover) -> &'static str {
         Failover::ForeignPeer => "FOREIGN_PEER",
         Failover::NotExpected => "NOT_EXPECTED",
         Failover::ByEngine => "BY_ENGINE",
+        Failover::EngineAlone => "ENGINE_ALONE",
         Failover::EngineSilent => "ENGINE_SILENT",
     }
 }

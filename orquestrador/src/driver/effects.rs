@@ -304,6 +304,10 @@ impl<S: Store> Driver<S> {
             self.succeeds_another |= before.is_some_and(|b| b.view.principal_node != me.node);
             return;
         }
+        // Whoever holds the office is told of when etcd says so, not when its record is read.
+        if self.engaged.is_some() {
+            return;
+        }
         let led = before.as_ref().is_some_and(|b| b.view.principal_process == me.process);
         // In this process: one that was restarted says it again.
         let stood_by = before.is_some_and(|b| {

@@ -3,10 +3,11 @@
 
 use std::collections::VecDeque;
 
+use common::messages::node::NodeMessage;
 use common::messages::node_engine::EngineMessage;
 use orquestrador_core::election::{self, Effect, Fence};
 use orquestrador_core::ids::{Index, NodeId};
-use orquestrador_core::role::{EntryId, Log as _};
+use orquestrador_core::role::{EntryId, Log as _, Standing};
 
 use super::input::Received;
 use super::leadership::Leadership;
@@ -180,6 +181,7 @@ impl<S: Store> Driver<S> {
             }
             Effect::Resign(fence) => engaged.engine.resign(fence),
             Effect::AppendRecord(view) => self.append_content(&Content::View(view))?,
+            Effect::Follow(node) => self.tell_principal(node),
             Effect::Word { nonce } => self.word = self.word.max(nonce),
             Effect::Serve { epoch } => self.begin_service(epoch),
             Effect::StepDown => self.leave_office()?,
@@ -188,9 +190,36 @@ impl<S: Store> Driver<S> {
         Ok(())
     }
 
+    fn tell_principal(&mut self, node: NodeId) {
+        let principal = self.member_address(node).unwrap_or_else(|| node.to_string());
+        match std::mem::take(&mut self.has_led) {
+            Some(epoch) => self.console.warn(&NodeMessage::SteppedDown { epoch, principal }),
+            None => self.console.info(&EngineMessage::Following { principal }),
+        }
+    }
+
+    /// Says what is missing, seldom enough to be read: a principal alone, an etcd without a cluster.
+    pub(super) fn warn_of_engine(&mut self) {
+        let others: Vec<String> = self.others().into_iter().map(|m| m.address.clone()).collect();
+        let is_principal = self.role.standing() == Standing::Principal;
+        if !is_principal {
+            return;
+        }
+        if others.is_empty() {
+            self.warnings.told_in_sync = false;
+            self.console.warn(&EngineMessage::Alone);
+        } else if !std::mem::replace(&mut self.warnings.told_in_sync, true) {
+            let addresses = others.join(", ");
+            self.console.info(&EngineMessage::StandbyKnown { addresses });
+        }
+    }
+
     /// What this node made and nobody acknowledged is taken back: whoever has the office now does not know of it, unless
     /// it comes from the log.
     fn leave_office(&mut self) -> Result<(), Error> {
+        if self.serving {
+            self.has_led = Some(self.role.epoch().0);
+        }
         self.end_service()?;
         if let Some(engaged) = &mut self.engaged {
             engaged.outgoing.clear();

@@ -243,10 +243,17 @@ pub struct Description {
     pub digest: u128,
     /// Somebody is there to take the office of this principal.
     pub has_successor: bool,
-    /// Where the other orchestrators are that etcd knows; in a pair nobody.
-    pub others: Vec<(orquestrador_core::ids::NodeId, String)>,
+    /// The other orchestrators that etcd knows, and the principal among all; `None` in a pair.
+    pub members: Option<Members>,
     /// The other node, when linked.
     pub peer: Option<PeerDescription>,
+}
+
+/// Who is there beside a node, where etcd keeps the log.
+#[derive(Clone, Debug)]
+pub struct Members {
+    pub others: Vec<super::engine::Member>,
+    pub principal: Option<orquestrador_core::ids::NodeId>,
 }
 
 /// What a node measures at a moment.

@@ -312,6 +312,8 @@ pub struct Driver<S> {
     stalls: Stalls,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
+    /// The epoch of an office that ended here, until somebody else has it.
+    has_led: Option<u64>,
     warnings: turn::Warnings,
     #[cfg(feature = "mutations")]
     mutation: Option<Mutation>,
@@ -424,6 +426,7 @@ impl<S: Store> Driver<S> {
             tracer: Tracer::default(),
             stalls,
             succeeds_another: false,
+            has_led: None,
             warnings: turn::Warnings::default(),
             #[cfg(feature = "mutations")]
             mutation: None,

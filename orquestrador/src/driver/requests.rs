@@ -11,7 +11,7 @@ use tonic::Status;
 
 use common::messages::node_journal::JournalMessage;
 
-use super::input::{Description, Explanation, Figures, Input, PeerDescription};
+use super::input::{Description, Explanation, Figures, Input, Members, PeerDescription};
 use super::leadership::Leadership;
 use super::mutation::Mutation;
 use super::spill;
@@ -348,7 +348,10 @@ impl<S: Store> Driver<S> {
             applied: self.applied.index,
             digest: self.applied.machine.digest(),
             has_successor: self.has_successor(),
-            others: self.others().into_iter().map(|m| (m.node, m.address.clone())).collect(),
+            members: self.role.election().map(|election| Members {
+                others: self.others().into_iter().cloned().collect(),
+                principal: election.holder().map(|holder| holder.node),
+            }),
             peer: self.peer.sender.map(|sender| PeerDescription {
                 node: sender.node,
                 foreign: self.is_foreign(sender),

@@ -39,7 +39,7 @@ pub struct Snapshots {
 pub struct Warnings {
     next: Option<Millis>,
     /// The last standing that was told.
-    told_in_sync: bool,
+    pub(super) told_in_sync: bool,
 }
 
 impl<S: Store> Driver<S> {
@@ -203,7 +203,7 @@ impl<S: Store> Driver<S> {
         let peer = self.start.peer_address.clone();
         let standing = self.role.standing();
         let in_sync = self.replicator.is_streaming() && self.role.needs_word();
-        if standing == Standing::Principal && in_sync {
+        if self.engaged.is_none() && standing == Standing::Principal && in_sync {
             if !self.warnings.told_in_sync {
                 self.warnings.told_in_sync = true;
                 self.console.info(&NodeMessage::BackupInSync { address: peer });
@@ -216,6 +216,9 @@ impl<S: Store> Driver<S> {
             return;
         }
         self.warnings.next = Some(now + WARN_EVERY);
+        if self.engaged.is_some() {
+            return self.warn_of_engine();
+        }
         match standing {
             // That was said when the two met, and is an error.
             Standing::Principal if self.peer.sender.is_some_and(|peer| self.is_foreign(peer)) => {}

@@ -140,6 +140,8 @@ fn description() -> Description {
         last_index: Index(1),
         applied: Index(1),
         digest: 0,
+        has_successor: false,
+        members: None,
         peer: None,
     }
 }

@@ -67,6 +67,8 @@ pub enum Effect {
     Resign(Fence),
     /// Append the record of this view.
     AppendRecord(View),
+    /// Another node is principal now.
+    Follow(NodeId),
     /// What was asked up to this nonce may be answered.
     Word {
         nonce: u64,

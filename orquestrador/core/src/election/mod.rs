@@ -74,8 +74,8 @@ pub struct Election {
     office: Option<Office>,
     /// The log up to here is in our hands: read from it, or written to it.
     stored: Index,
-    /// The log ended here when that was last heard.
-    tip: Index,
+    /// The log ended here when that was last heard; `None` before.
+    tip: Option<Index>,
     /// All of the log that there was has been read once.
     has_caught_up: bool,
     handing_over: bool,
@@ -97,7 +97,7 @@ impl Election {
             is_campaigning: false,
             office: None,
             stored,
-            tip: Index(0),
+            tip: None,
             has_caught_up: false,
             handing_over: false,
         }
@@ -120,7 +120,7 @@ impl Election {
                 self.not_before = self.not_before.max(now + self.timing.retry_ms);
             }
             Input::Tip(tip) => {
-                self.tip = self.tip.max(tip);
+                self.tip = self.tip.max(Some(tip));
                 self.note_progress();
             }
             Input::Recorded(view) => self.learn(view, effects),
@@ -175,7 +175,12 @@ impl Election {
         }
         let is_ours = |office: &Office| holder.as_ref().is_some_and(|h| h.fence == office.fence);
         let is_lost = self.office.as_ref().is_some_and(|office| !is_ours(office));
-        self.holder = Some(holder);
+        let before = self.holder.replace(holder).flatten();
+        let is_news = self.holder().map(|h| h.fence) != before.map(|h| h.fence);
+        let other = self.holder().filter(|h| is_news && h.process != self.me.process);
+        if let Some(other) = other.map(|holder| holder.node) {
+            effects.push(Effect::Follow(other));
+        }
         if is_lost {
             if self.office.as_ref().is_some_and(|office| office.has_resigned) {
                 self.not_before = now + self.timing.abstinence_ms;
@@ -211,7 +216,7 @@ impl Election {
         }
         self.heard_at = fence.0;
         self.vacant_since = None;
-        self.tip = self.tip.max(tip.index);
+        self.tip = self.tip.max(Some(tip.index));
         let is_leaving = false;
         self.holder =
             Some(Some(Holder { fence, node: self.me.node, process: self.me.process, is_leaving }));
@@ -278,11 +283,11 @@ impl Election {
     }
 
     fn note_progress(&mut self) {
-        self.has_caught_up |= self.holder.is_some() && self.is_near();
+        self.has_caught_up |= self.is_near();
     }
 
     fn is_near(&self) -> bool {
-        self.tip.0.saturating_sub(self.stored.0) <= self.timing.slack
+        self.tip.is_some_and(|tip| tip.0.saturating_sub(self.stored.0) <= self.timing.slack)
     }
 
     /// E1: whoever has read the log tries for a vacant office; etcd gives it to one.
@@ -296,7 +301,7 @@ impl Election {
         ) else {
             return;
         };
-        let is_new = self.newest().is_none() && self.tip == Index(0);
+        let is_new = self.newest().is_none() && self.tip == Some(Index(0));
         let patience = match (is_new, self.me.preferred, self.is_near()) {
             (true, false, _) => self.timing.courtesy_ms,
             (_, _, false) => self.timing.patience_ms,
@@ -378,13 +383,13 @@ impl Election {
         }
     }
 
-    /// Whether the cluster would go on by itself; `others`: how many other orchestrators etcd knows.
+    /// Whether the cluster would go on by itself; `others`: how many other orchestrators etcd knows of.
     pub fn failover(&self, others: usize) -> Failover {
         match self.standing() {
             Standing::Unfounded => Failover::NotFounded,
             _ if self.is_silent || self.holder.is_none() => Failover::EngineSilent,
             Standing::Learner => Failover::CatchingUp,
-            _ if others == 0 => Failover::NoStandby,
+            _ if others == 0 => Failover::EngineAlone,
             Standing::Standby | Standing::Waiting | Standing::Elected | Standing::Principal => {
                 Failover::ByEngine
             }

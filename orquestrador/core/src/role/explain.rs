@@ -34,6 +34,8 @@ pub enum Failover {
     NotExpected,
     /// Another orchestrator stands by, and etcd gives it the office.
     ByEngine,
+    /// No other orchestrator is known to etcd.
+    EngineAlone,
     /// etcd does not answer.
     EngineSilent,
 }
