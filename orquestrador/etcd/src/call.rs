@@ -98,13 +98,8 @@ impl Caller {
                     self.endpoints.stay(at);
                     return Ok((at, answer));
                 }
-                Err(failure @ Failure::Final(Error::Unknown { .. })) => {
-                    self.endpoints.leave(at);
-                    return Err(failure);
-                }
                 // Of several reasons the one that will not pass by itself.
                 Err(failure @ (Failure::NotDone(_) | Failure::Unsure(_) | Failure::Tls(_))) => {
-                    self.endpoints.leave(at);
                     if !matches!(last, Failure::Tls(_)) {
                         last = failure;
                     }
@@ -142,6 +137,9 @@ impl Caller {
             Ok(Err(status)) => Failure::of(&status),
             Err(_) => Failure::Unsure(format!("no answer within {:?}", manner.timeout)),
         };
+        if failure.is_of_endpoint() {
+            self.endpoints.leave(at);
+        }
         Err(match (failure, manner.effect) {
             (Failure::Unsure(why), Effect::Other) => Failure::Final(Error::Unknown { why }),
             (failure, _) => failure,

@@ -46,6 +46,14 @@ impl Failure {
         Self::said(status, why)
     }
 
+    /// Another endpoint may do better.
+    pub fn is_of_endpoint(&self) -> bool {
+        match self {
+            Self::NotDone(_) | Self::Tls(_) | Self::Unsure(_) => true,
+            Self::Token(_) | Self::Final(_) => false,
+        }
+    }
+
     /// By the words where the code is not enough: the same codes stand for several things, and codes differ by version.
     fn said(status: &Status, why: String) -> Self {
         let says = |words: &str| status.message().contains(words);
