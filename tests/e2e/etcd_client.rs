@@ -139,6 +139,13 @@ async fn answers_may_be_large_and_requests_have_a_limit() -> anyhow::Result<()> 
     }
     let page = etcd.range(RangeQuery::prefix("k/")).await?;
     assert!(page.values.len() == 12 && page.values.iter().all(|found| found.value[..] == value));
+    for n in 12..65 {
+        put(&etcd, &format!("k/{n:02}"), value.clone()).await?;
+    }
+    let all = etcd.range(RangeQuery::prefix("k/")).await;
+    assert!(matches!(all, Err(Error::TooLarge { .. })), "more than 64 MiB");
+    let part = etcd.range(RangeQuery { limit: 60, ..RangeQuery::prefix("k/") }).await?;
+    assert!(part.values.len() == 60 && part.more);
     let refused = put(&etcd, "k/large", vec![7; 2 << 20]).await;
     assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
     assert_eq!(etcd.get(b"k/large").await?, None);

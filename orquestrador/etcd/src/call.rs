@@ -104,7 +104,9 @@ impl Caller {
                         last = failure;
                     }
                 }
-                Err(failure @ (Failure::Token(_) | Failure::Final(_))) => return Err(failure),
+                Err(failure @ (Failure::Token(_) | Failure::Oversized(_) | Failure::Final(_))) => {
+                    return Err(failure);
+                }
             }
         }
         Err(last)
@@ -141,7 +143,9 @@ impl Caller {
             self.endpoints.leave(at);
         }
         Err(match (failure, manner.effect) {
-            (Failure::Unsure(why), Effect::Other) => Failure::Final(Error::Unknown { why }),
+            (Failure::Unsure(why) | Failure::Oversized(why), Effect::Other) => {
+                Failure::Final(Error::Unknown { why })
+            }
             (failure, _) => failure,
         })
     }
