@@ -98,18 +98,15 @@ impl Caller {
                     self.endpoints.stay(at);
                     return Ok((at, answer));
                 }
-                Err(failure @ Failure::Final(Error::Unknown { .. })) => {
-                    self.endpoints.leave(at);
-                    return Err(failure);
-                }
                 // Of several reasons the one that will not pass by itself.
                 Err(failure @ (Failure::NotDone(_) | Failure::Unsure(_) | Failure::Tls(_))) => {
-                    self.endpoints.leave(at);
                     if !matches!(last, Failure::Tls(_)) {
                         last = failure;
                     }
                 }
-                Err(failure @ (Failure::Token(_) | Failure::Final(_))) => return Err(failure),
+                Err(failure @ (Failure::Token(_) | Failure::Oversized(_) | Failure::Final(_))) => {
+                    return Err(failure);
+                }
             }
         }
         Err(last)
@@ -142,8 +139,13 @@ impl Caller {
             Ok(Err(status)) => Failure::of(&status),
             Err(_) => Failure::Unsure(format!("no answer within {:?}", manner.timeout)),
         };
+        if failure.is_of_endpoint() {
+            self.endpoints.leave(at);
+        }
         Err(match (failure, manner.effect) {
-            (Failure::Unsure(why), Effect::Other) => Failure::Final(Error::Unknown { why }),
+            (Failure::Unsure(why) | Failure::Oversized(why), Effect::Other) => {
+                Failure::Final(Error::Unknown { why })
+            }
             (failure, _) => failure,
         })
     }

@@ -53,13 +53,14 @@ impl Endpoints {
         (0..count).map(move |step| (first + step) % count)
     }
 
-    /// The next requests go to another than this.
+    /// The next requests go to another than this, and one that comes back to it connects anew: an endpoint that is silent may
+    /// have lost the connection. What is under way goes on.
     pub fn leave(&self, at: usize) {
         let next = (at + 1) % self.all.len();
         // If it is another already, someone else has seen the same.
-        let left =
-            self.current.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if left && let Some(slot) = self.all.get(at) {
+        let moved = self.current.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
+        tracing::debug!(endpoint = ?self.all.get(at), first = moved.is_ok(), "etcd endpoint left");
+        if let Some(slot) = self.all.get(at) {
             slot.forget();
         }
     }
@@ -104,7 +105,6 @@ impl Slot {
         channel.get_or_insert_with(connect).clone()
     }
 
-    /// The next request connects anew: an endpoint that is silent may have lost the connection. What is under way goes on.
     fn forget(&self) {
         *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     Unsure(String),
     /// The server wants another token. Nothing was changed.
     Token(String),
+    /// The server has done it, and its answer is larger than we take.
+    Oversized(String),
     /// An answer, and every endpoint would give the same.
     Final(Error),
 }
@@ -46,6 +48,14 @@ impl Failure {
         Self::said(status, why)
     }
 
+    /// Another endpoint may do better.
+    pub fn is_of_endpoint(&self) -> bool {
+        match self {
+            Self::NotDone(_) | Self::Tls(_) | Self::Unsure(_) => true,
+            Self::Token(_) | Self::Oversized(_) | Self::Final(_) => false,
+        }
+    }
+
     /// By the words where the code is not enough: the same codes stand for several things, and codes differ by version.
     fn said(status: &Status, why: String) -> Self {
         let says = |words: &str| status.message().contains(words);
@@ -58,9 +68,9 @@ impl Failure {
             _ if says("request is too large") || says("received message larger than max") => {
                 Error::TooLarge { why }
             }
-            // Made by the client: of an answer. It is the server that has done it.
+            // By our own side, of an answer.
             Code::OutOfRange if says("decoded message length too large") => {
-                return Self::Unsure(why);
+                return Self::Oversized(why);
             }
             // Looked at before anything else is.
             Code::Unavailable if says("no leader") => return Self::NotDone(why),
@@ -97,6 +107,7 @@ impl From<Failure> for Error {
             Failure::NotDone(why) | Failure::Unsure(why) => Self::Unavailable { why },
             Failure::Tls(why) => Self::Tls(why),
             Failure::Token(why) => Self::Denied { why },
+            Failure::Oversized(why) => Self::TooLarge { why },
             Failure::Final(error) => error,
         }
     }

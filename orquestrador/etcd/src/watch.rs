@@ -205,11 +205,8 @@ impl Watch {
 
     /// Another watch goes to another member.
     fn failed(&self, failure: Failure) -> Error {
-        match failure {
-            Failure::NotDone(_) | Failure::Unsure(_) | Failure::Tls(_) => {
-                self.caller.endpoints.leave(self.at);
-            }
-            Failure::Token(_) | Failure::Final(_) => {}
+        if failure.is_of_endpoint() {
+            self.caller.endpoints.leave(self.at);
         }
         failure.into()
     }
