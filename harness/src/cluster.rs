@@ -32,6 +32,8 @@ pub struct Layout {
     pub orchestrator_args: Vec<String>,
     /// In the environment of both.
     pub orchestrator_environment: Vec<(String, String)>,
+    /// `--engine` of the orchestrators; `None`: they are a pair.
+    pub engine: Option<String>,
     /// Everything speaks TLS with these.
     pub certificates: Option<Certificates>,
 }
@@ -63,6 +65,7 @@ impl Layout {
             worker_args: Vec::new(),
             orchestrator_args: Vec::new(),
             orchestrator_environment: Vec::new(),
+            engine: engine_of_tests(),
             certificates: None,
         })
     }
@@ -98,6 +101,14 @@ impl Layout {
     pub fn data_dir(&self, port: u16) -> PathBuf {
         self.dir.join(format!("orquestrador-{port}"))
     }
+}
+
+/// In the environment of tests: an etcd, on which each cluster gets a prefix of its own.
+pub const ENGINE: &str = "MUTIRAO_TEST_ENGINE";
+
+fn engine_of_tests() -> Option<String> {
+    let engine = std::env::var(ENGINE).ok().filter(|engine| !engine.is_empty())?;
+    Some(format!("{engine}/{}", uuid::Uuid::new_v4().simple()))
 }
 
 /// `target/<profile>`, where the running program or test lies in or one level below.
@@ -206,6 +217,17 @@ impl Cluster {
         Ok(())
     }
 
+    /// One more orchestrator than the two, where etcd is the engine.
+    ///
+    /// # Errors
+    /// It did not start in time.
+    pub fn start_another(&self, port: u16) -> anyhow::Result<Process> {
+        let (name, peer) = (format!("orquestrador-{port}"), self.layout.principal_port);
+        let process = self.orchestrator("orquestrador-backup", &name, port, peer)?;
+        process.wait_for(&format!("iniciado na porta {port}"), START_TIMEOUT)?;
+        Ok(process)
+    }
+
     fn orchestrator(
         &self,
         binary: &str,
@@ -221,6 +243,8 @@ impl Cluster {
             "--data-dir".to_owned(),
             self.layout.data_dir(port).display().to_string(),
         ];
+        let engine = self.layout.engine.iter();
+        args.extend(engine.flat_map(|engine| ["--engine".to_owned(), engine.clone()]));
         args.extend(self.layout.certificates(Role::Orchestrator));
         args.extend(self.layout.orchestrator_args.iter().cloned());
         self.spawn(binary, name, &args, &self.layout.orchestrator_environment)

@@ -198,11 +198,19 @@ impl<S: Store> Driver<S> {
         }
     }
 
+    /// This node can take over, in this epoch.
+    pub(super) fn tell_standby(&mut self) {
+        let epoch = self.role.epoch();
+        if self.role.standing() == Standing::Standby && self.told_standby != Some(epoch) {
+            self.told_standby = Some(epoch);
+            self.console.info(&NodeMessage::StandbyInSync { epoch: epoch.0 });
+        }
+    }
+
     /// Says what is missing, seldom enough to be read: a principal alone, an etcd without a cluster.
     pub(super) fn warn_of_engine(&mut self) {
         let others: Vec<String> = self.others().into_iter().map(|m| m.address.clone()).collect();
-        let is_principal = self.role.standing() == Standing::Principal;
-        if !is_principal {
+        if self.role.standing() != Standing::Principal {
             return;
         }
         if others.is_empty() {

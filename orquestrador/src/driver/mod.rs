@@ -312,6 +312,8 @@ pub struct Driver<S> {
     stalls: Stalls,
     /// The office that is about to begin was another node's.
     succeeds_another: bool,
+    /// The last epoch in which this node was said to stand by, where etcd gives the office.
+    told_standby: Option<Epoch>,
     /// The epoch of an office that ended here, until somebody else has it.
     has_led: Option<u64>,
     warnings: turn::Warnings,
@@ -426,6 +428,7 @@ impl<S: Store> Driver<S> {
             tracer: Tracer::default(),
             stalls,
             succeeds_another: false,
+            told_standby: None,
             has_led: None,
             warnings: turn::Warnings::default(),
             #[cfg(feature = "mutations")]

@@ -160,7 +160,10 @@ impl<S: Store> Driver<S> {
         }
         match &self.role {
             Leadership::Pair(_) => self.tick_pair()?,
-            Leadership::Etcd(_) => self.election_input(election::Input::Tick)?,
+            Leadership::Etcd(_) => {
+                self.election_input(election::Input::Tick)?;
+                self.tell_standby();
+            }
         }
         self.lines.tick(self.clock.monotonic());
         self.watch.sweep();
