@@ -9,6 +9,7 @@ use yaml_rust2::Yaml;
 use super::{list, root, string, text, yaml};
 
 const COMPOSE: &str = "deploy/docker/compose.yml";
+const COMPOSE_ETCD: &str = "deploy/docker/compose-etcd.yml";
 const DOCKERFILE: &str = "deploy/docker/Dockerfile";
 const MANIFESTS: [&str; 3] = [
     "deploy/kubernetes/base.yml",
@@ -53,14 +54,16 @@ fn words(of: &Yaml) -> Vec<String> {
     list(of).iter().map(string).collect()
 }
 
-#[test]
-fn compose_starts_a_pair_and_witnesses_with_flags_that_there_are() -> anyhow::Result<()> {
-    let compose = yaml(COMPOSE).remove(0);
+/// The first words of all commands, sorted; what these and the services name is there.
+fn started(compose: &Yaml) -> anyhow::Result<Vec<String>> {
     let services = compose["services"].as_hash().expect("is a map");
     let mut started = Vec::new();
     for (name, service) in services {
         let line = words(&service["command"]);
-        check_line(&line)?;
+        // Not a program of ours.
+        if line[0] != "etcd" {
+            check_line(&line)?;
+        }
         started.push(line[0].clone());
         for volume in words(&service["volumes"]) {
             let (volume, _) = volume.split_once(':').expect("is mounted somewhere");
@@ -71,10 +74,62 @@ fn compose_starts_a_pair_and_witnesses_with_flags_that_there_are() -> anyhow::Re
         }
     }
     started.sort();
-    assert_eq!(started, ["orquestrador", "orquestrador-backup", "worker", "worker", "worker"]);
-    let build = &compose["services"]["principal"]["build"];
+    Ok(started)
+}
+
+/// What it is built from is there.
+fn check_build(service: &Yaml) {
+    let build = &service["build"];
     let context = root().join("deploy/docker").join(string(&build["context"]));
-    assert!(context.join(string(&build["dockerfile"])).exists());
+    assert!(context.join(string(&build["dockerfile"])).exists(), "{build:?}");
+}
+
+#[test]
+fn compose_starts_a_pair_and_witnesses_with_flags_that_there_are() -> anyhow::Result<()> {
+    let compose = yaml(COMPOSE).remove(0);
+    let pair = ["orquestrador", "orquestrador-backup", "worker", "worker", "worker"];
+    assert_eq!(started(&compose)?, pair);
+    check_build(&compose["services"]["principal"]);
+    Ok(())
+}
+
+/// What follows a flag.
+fn value<'a>(line: &'a [String], flag: &str) -> &'a str {
+    let mut rest = line.iter().skip_while(|word| *word != flag);
+    rest.nth(1).unwrap_or_else(|| panic!("no {flag} in {line:?}"))
+}
+
+#[test]
+fn compose_with_etcd_gives_every_orchestrator_all_members() -> anyhow::Result<()> {
+    let compose = yaml(COMPOSE_ETCD).remove(0);
+    let (three, workers) = (|name| vec![name; 3], ["worker", "worker"]);
+    assert_eq!(started(&compose)?, [three("etcd"), three("orquestrador"), workers.into()].concat());
+    check_build(&compose["x-etcd"]);
+    check_build(&compose["services"]["orchestrator-1"]);
+    let services = compose["services"].as_hash().expect("is a map");
+    let lines = |program: &str| -> Vec<(String, Vec<String>)> {
+        let all = services.iter().map(|(name, of)| (string(name), words(&of["command"])));
+        all.filter(|(_, line)| line[0] == program).collect()
+    };
+    let members: Vec<String> = lines("etcd").into_iter().map(|(name, _)| name).collect();
+    let listed =
+        |form: &dyn Fn(&String) -> String| members.iter().map(form).collect::<Vec<_>>().join(",");
+    let peers = listed(&|name| format!("{name}=http://{name}:2380"));
+    for (name, line) in lines("etcd") {
+        assert_eq!((value(&line, "--name"), value(&line, "--initial-cluster")), (&*name, &*peers));
+        assert_eq!(value(&line, "--advertise-client-urls"), format!("http://{name}:2379"));
+    }
+    let engine = format!("etcd://{}", listed(&|name| format!("{name}:2379")));
+    let orchestrators = lines("orquestrador");
+    for (name, line) in &orchestrators {
+        assert_eq!(value(line, "--engine"), engine);
+        assert_eq!(value(line, "--advertise"), format!("{name}:50051"));
+    }
+    let addresses: Vec<_> =
+        orchestrators.iter().map(|(_, line)| value(line, "--advertise")).collect();
+    for (_, line) in lines("worker") {
+        assert_eq!(value(&line, "--orchestrators"), addresses.join(","));
+    }
     Ok(())
 }
 
