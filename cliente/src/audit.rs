@@ -134,11 +134,13 @@ impl Client {
         let Some(newest) = newest(&answers) else { return Ok((Audit::default(), true)) };
         let view = newest.view.clone().unwrap_or_default();
         let ids: BTreeSet<_> = view.replicas.iter().map(|r| node_id(&r.node_id)).collect();
+        // There every orchestrator has a copy of the log.
+        let is_etcd = newest.engine == "ETCD";
         let mut overrides = forced(&answers, &newest.cluster_id);
         let mut members = Vec::new();
         for (address, answer) in &answers {
-            let why = match (answer.cluster_id == newest.cluster_id, ids.contains(&answer.node_id))
-            {
+            let is_member = is_etcd || ids.contains(&answer.node_id);
+            let why = match (answer.cluster_id == newest.cluster_id, is_member) {
                 (true, true) => {
                     members.push((address.clone(), answer));
                     continue;
@@ -149,6 +151,7 @@ impl Client {
             let node_id = answer.node_id.clone();
             not_read.push(UnreadNode { address: address.clone(), node_id, why });
         }
+        let expected = if is_etcd { members.len() } else { ids.len() };
         let at_index = members.iter().map(|(_, answer)| answer.last_index).min().unwrap_or(0);
         let mut nodes = Vec::new();
         let mut is_settled = true;
@@ -172,7 +175,7 @@ impl Client {
         }
         let overrides = overrides.into_values().collect();
         let is_same_view = nodes.iter().all(|node| node.report.view_number == view.number);
-        let audit = Audit { nodes, not_read, members: ids.len(), overrides };
+        let audit = Audit { nodes, not_read, members: expected, overrides };
         let is_settled = is_settled
             && audit.is_comparable()
             && (is_same_view || audit.verdict() != Verdict::Violated);

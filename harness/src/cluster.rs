@@ -26,6 +26,8 @@ pub struct Layout {
     pub principal_port: u16,
     pub backup_port: u16,
     pub worker_ports: Vec<u16>,
+    /// Of orchestrators beside the two, where etcd is the engine.
+    pub more_ports: Vec<u16>,
     /// Given to every worker.
     pub worker_args: Vec<String>,
     /// Given to both orchestrators.
@@ -62,6 +64,7 @@ impl Layout {
             principal_port: *principal_port,
             backup_port: *backup_port,
             worker_ports: worker_ports.to_vec(),
+            more_ports: Vec::new(),
             worker_args: Vec::new(),
             orchestrator_args: Vec::new(),
             orchestrator_environment: Vec::new(),
@@ -80,8 +83,9 @@ impl Layout {
     }
 
     /// Of the orchestrators, for `--orchestrators`.
-    pub fn orchestrators(&self) -> [String; 2] {
-        [self.principal_port, self.backup_port].map(|port| self.address(port))
+    pub fn orchestrators(&self) -> Vec<String> {
+        let pair = [self.principal_port, self.backup_port];
+        pair.iter().chain(&self.more_ports).map(|port| self.address(*port)).collect()
     }
 
     fn address(&self, port: u16) -> String {

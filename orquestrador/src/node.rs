@@ -186,6 +186,8 @@ pub struct Node {
     peer: Arc<Peer>,
     tls: Tls,
     own_loopback: bool,
+    /// The log is with this orchestrator and the other one.
+    is_pair: bool,
     allow_drill: bool,
     witnesses: Witnesses,
     outputs: Outputs,
@@ -351,7 +353,9 @@ async fn start(
     })?;
     if let Some(etcd) = &config.etcd {
         let queue = driver.sender().clone();
-        machines = machines.with_engine(engine::start(etcd, me, journal.clone(), queue, console)?);
+        let (journal, is_full) = (journal.clone(), driver.is_full());
+        let engine = engine::start(etcd, me, journal, queue, console, is_full)?;
+        machines = machines.with_engine(engine);
     }
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
     let outputs = machines.outputs();
@@ -395,6 +399,7 @@ async fn start(
         peer,
         tls: config.tls.clone(),
         own_loopback,
+        is_pair: config.etcd.is_none(),
         allow_drill,
         witnesses,
         outputs,
@@ -423,7 +428,7 @@ async fn terminate(node: &Node, console: Console) {
         }
     }
     console.info(&NodeMessage::Stopping);
-    if node.driver.send(Input::Leave).await.is_ok() {
+    if !node.is_pair && node.driver.send(Input::Leave).await.is_ok() {
         tokio::time::sleep(LAST_WORDS).await;
     }
 }

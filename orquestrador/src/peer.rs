@@ -9,6 +9,8 @@ use common::tls::{Problem, Tls};
 use tokio::sync::watch;
 use tonic::transport::Channel;
 
+use crate::driver::engine::Member;
+
 /// Two lines: the configured address that was replaced, and what replaced it.
 const FILE: &str = "peer";
 
@@ -35,6 +37,18 @@ impl Peer {
     /// To wherever it is now.
     pub fn channel(&self) -> Channel {
         self.current.borrow().channel_by(&self.tls)
+    }
+
+    /// To each of these; what cannot be an address is left out.
+    pub fn channels(&self, members: &[Member]) -> Vec<Channel> {
+        let endpoint = |member: &Member| match member.address.parse::<Endpoint>() {
+            Ok(endpoint) => Some(endpoint.settled(&self.tls).channel_by(&self.tls)),
+            Err(error) => {
+                tracing::warn!(address = %member.address, %error, "no address of an orchestrator");
+                None
+            }
+        };
+        members.iter().filter_map(endpoint).collect()
     }
 
     /// An address that an operator gives, as this node can call it.

@@ -24,6 +24,10 @@ pub enum EngineMessage {
     SnapshotAdopted { entries: u64 },
     /// etcd refuses to write: its space is used up.
     OutOfSpace { endpoints: String },
+    /// New work is refused before its space is used up; both in bytes.
+    NearlyFull { bytes: u64, quota: u64 },
+    /// It is taken again.
+    SpaceAgain,
     /// etcd refuses what this node asks; `why` is for developers.
     Refused { why: String },
     /// Another orchestrator is principal.
@@ -46,6 +50,8 @@ impl Message for EngineMessage {
             Self::Foreign { .. } => "etcd_foreign",
             Self::SnapshotAdopted { .. } => "etcd_snapshot_adopted",
             Self::OutOfSpace { .. } => "etcd_out_of_space",
+            Self::NearlyFull { .. } => "etcd_nearly_full",
+            Self::SpaceAgain => "etcd_space_again",
             Self::Refused { .. } => "etcd_refused",
             Self::Following { .. } => "etcd_following",
             Self::Alone => "etcd_alone",
@@ -89,14 +95,20 @@ impl EngineMessage {
             Self::OutOfSpace { endpoints } => format!(
                 "ERRO: o espaço do etcd ({endpoints}) acabou; nada é confirmado até que haja espaço (docs/etcd.md)."
             ),
+            Self::NearlyFull { bytes, quota } => format!(
+                "AVISO: o banco do etcd tem {} MiB de {} MiB: tarefas novas são recusadas até que haja espaço (docs/etcd.md).",
+                bytes >> 20,
+                quota >> 20
+            ),
+            Self::SpaceAgain => "O etcd tem espaço de novo; tarefas novas são aceitas.".into(),
             Self::Refused { why } => format!(
                 "ERRO: o etcd recusa o que este nó pede; confira usuário, papéis e certificados. [{why}]"
             ),
             Self::Following { principal } => format!("Seguindo o principal em {principal}."),
             Self::Alone => {
-                "AVISO: nenhum outro orquestrador está ligado ao etcd: se este parar, ninguém assume.".into()
+                "AVISO: backup indisponível: nenhum outro orquestrador está ligado ao etcd, e se este parar ninguém assume.".into()
             }
-            Self::StandbyKnown { addresses } => format!("Outros orquestradores a postos: {addresses}."),
+            Self::StandbyKnown { addresses } => format!("Backup sincronizado: a postos {addresses}."),
         }
     }
 
@@ -127,14 +139,20 @@ impl EngineMessage {
             Self::OutOfSpace { endpoints } => format!(
                 "ERROR: etcd ({endpoints}) is out of space; nothing is acknowledged until it has some (docs/etcd.md)."
             ),
+            Self::NearlyFull { bytes, quota } => format!(
+                "WARNING: the database of etcd has {} MiB of {} MiB: new tasks are refused until there is space (docs/etcd.md).",
+                bytes >> 20,
+                quota >> 20
+            ),
+            Self::SpaceAgain => "etcd has space again; new tasks are taken.".into(),
             Self::Refused { why } => format!(
                 "ERROR: etcd refuses what this node asks; check user, roles and certificates. [{why}]"
             ),
             Self::Following { principal } => format!("Following the principal at {principal}."),
             Self::Alone => {
-                "WARNING: no other orchestrator is connected to etcd: if this one stops, nobody takes over.".into()
+                "WARNING: no backup: no other orchestrator is connected to etcd, and if this one stops nobody takes over.".into()
             }
-            Self::StandbyKnown { addresses } => format!("Other orchestrators stand by: {addresses}."),
+            Self::StandbyKnown { addresses } => format!("Backup in sync: {addresses} stand by."),
         }
     }
 }
@@ -163,6 +181,12 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
         }
         ("etcd_lease", Lang::En) => {
             "Silence, in seconds, after which etcd gives the principal's office to another; etcd usually grants no less than 2"
+        }
+        ("etcd_quota", Lang::Pt) => {
+            "Bytes que o banco do etcd pode ter, como dito a ele (--quota-backend-bytes); acima de 90% tarefas novas são recusadas"
+        }
+        ("etcd_quota", Lang::En) => {
+            "Bytes that etcd's database may have, as it was told (--quota-backend-bytes); beyond 90% new tasks are refused"
         }
         _ => return None,
     })

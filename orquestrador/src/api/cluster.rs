@@ -300,7 +300,9 @@ fn own_status(node: &Description) -> NodeStatus {
 
 /// The others, as this node knows them.
 fn other_statuses(node: &Description) -> Vec<NodeStatus> {
-    let Some(Members { others, principal }) = &node.members else { return vec![peer_status(node)] };
+    let Some(Members { others, principal, .. }) = &node.members else {
+        return vec![peer_status(node)];
+    };
     let status = |member: &Member| NodeStatus {
         address: member.address.clone(),
         role: match *principal == Some(member.node) {

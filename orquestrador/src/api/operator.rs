@@ -498,7 +498,9 @@ fn explain(explanation: Explanation) -> ExplainClusterResponse {
         member: linked.is_some_and(|peer| peer.in_view),
         foreign: linked.is_some_and(|peer| peer.foreign),
     };
+    let engine = if node.members.is_some() { "ETCD" } else { "PAIR" };
     ExplainClusterResponse {
+        engine: engine.to_owned(),
         address: node.own_address,
         node_id: node.node.to_string(),
         view: node.view.as_ref().map(view_to_proto),

@@ -20,7 +20,7 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use crate::driver::DriverHandle;
-use crate::driver::input::{Description, Input};
+use crate::driver::input::{Description, Input, Members};
 use crate::peer::Peer;
 use bucket::Bucket;
 use store::Store;
@@ -123,7 +123,7 @@ impl Blobs {
         if let Some(bytes) = self.fetch_from_bucket(hash).await? {
             return Ok(bytes);
         }
-        if self.describe().await?.peer.is_none() {
+        if self.links(&self.describe().await?).is_empty() {
             let why = format!("blob {hash} is not here, and the other orchestrator is away");
             return Err(grpc_status::status(ErrorCode::Unavailable, why));
         }
@@ -145,12 +145,23 @@ impl Blobs {
         let missing = |why: String| {
             grpc_status::status(ErrorCode::BlobNotFound, format!("blob {hash} is not here: {why}"))
         };
-        let node = self.describe().await?;
-        if node.peer.is_none() {
-            return Err(missing("the other orchestrator is not linked".into()));
+        let mut why = "no other orchestrator is linked".to_owned();
+        for link in self.links(&self.describe().await?) {
+            match link.fetch(&self.store, hash).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(status) => status.message().clone_into(&mut why),
+            }
         }
-        let link = peer::Link::to(self.peer.channel(), &node);
-        link.fetch(&self.store, hash).await.map_err(|status| missing(status.message().to_owned()))
+        Err(missing(why))
+    }
+
+    /// To the other orchestrators that are there, as far as this node knows.
+    fn links(&self, node: &Description) -> Vec<peer::Link> {
+        let channels = match &node.members {
+            None => node.peer.as_ref().map(|_| self.peer.channel()).into_iter().collect(),
+            Some(Members { others, .. }) => self.peer.channels(others),
+        };
+        channels.into_iter().map(|channel| peer::Link::to(channel, node)).collect()
     }
 
     /// Its content, from wherever it is.
@@ -181,8 +192,7 @@ impl Blobs {
             if !has_standby(&node) {
                 return Ok(Durability::LocalOnly);
             }
-            let link = peer::Link::to(self.peer.channel(), &node);
-            match link.give(&self.store, &contents).await {
+            match self.give_some(&node, &contents).await {
                 Ok(()) => return Ok(Durability::Replicated),
                 Err(status) if is_final(&status) => return Err(status),
                 Err(status) if began.elapsed() > PEER_PATIENCE => {
@@ -193,6 +203,21 @@ impl Blobs {
             }
             tokio::time::sleep(PEER_PAUSE).await;
         }
+    }
+
+    /// To the standby; where there are several, one that takes them is enough, and the others fetch what they lack.
+    async fn give_some(&self, node: &Description, contents: &[Content]) -> Result<(), Status> {
+        let links = self.links(node);
+        let given = links.iter().map(|link| link.give(&self.store, contents));
+        let mut refusal = None;
+        for outcome in futures::future::join_all(given).await {
+            match outcome {
+                Ok(()) => return Ok(()),
+                Err(status) => refusal = Some(status),
+            }
+        }
+        let gone = || grpc_status::status(ErrorCode::Unavailable, "the standby is not linked");
+        Err(refusal.unwrap_or_else(gone))
     }
 
     pub async fn describe(&self) -> Result<Description, Status> {
@@ -206,8 +231,11 @@ fn is_final(status: &Status) -> bool {
     matches!(code, ErrorCode::BlobStoreFull | ErrorCode::BlobNotFound)
 }
 
-/// The other node is a replica of the view, as one that missed nothing is.
+/// The other node is a replica of the view, as one that missed nothing is. With etcd, anybody else who is alive.
 fn has_standby(node: &Description) -> bool {
+    if let Some(Members { others, .. }) = &node.members {
+        return !others.is_empty();
+    }
     let is_other = |id: NodeId| id != node.node;
     let view = node.view.as_ref();
     view.is_some_and(|view| view.replicas.iter().any(|replica| is_other(replica.node)))

@@ -55,6 +55,8 @@ pub enum News {
     Read(Vec<Received>),
     /// The log begins with this snapshot.
     Snapshot { last: EntryId, snapshot: Install },
+    /// Its space is nearly used up: a snapshot lets the log be cut.
+    NeedsSpace,
     /// The orchestrators that are alive, as etcd knows them; this one too.
     Members(Vec<Member>),
 }
@@ -145,6 +147,10 @@ impl<S: Store> Driver<S> {
             News::Written(up_to) => self.written(up_to),
             News::Read(entries) => self.read_from_log(entries),
             News::Snapshot { last, snapshot } => self.adopt_log_snapshot(last, snapshot),
+            News::NeedsSpace => {
+                self.want_snapshot();
+                Ok(())
+            }
             News::Members(members) => {
                 self.note_members(members);
                 Ok(())

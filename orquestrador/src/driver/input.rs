@@ -253,6 +253,8 @@ pub struct Description {
 #[derive(Clone, Debug)]
 pub struct Members {
     pub others: Vec<super::engine::Member>,
+    /// etcd answers.
+    pub is_answered: bool,
     pub principal: Option<orquestrador_core::ids::NodeId>,
 }
 

@@ -29,7 +29,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use common::console::Console;
 use common::error_code::ErrorCode;
@@ -141,6 +141,8 @@ pub struct DriverHandle {
     queue: InputSender,
     next_id: Arc<AtomicU64>,
     meters: Meters,
+    /// Where the log is there is too little space for new work.
+    is_full: Arc<AtomicBool>,
 }
 
 /// The driver has ended, and with it the node.
@@ -152,7 +154,8 @@ impl DriverHandle {
     /// The handle, and the queue that [`Driver::run`] wants.
     pub fn new() -> (Self, mpsc::Receiver<Input>) {
         let (queue, receiver) = mpsc::channel(QUEUE);
-        (Self { queue, next_id: Arc::default(), meters: Meters::default() }, receiver)
+        let (next_id, meters, is_full) = (Arc::default(), Meters::default(), Arc::default());
+        (Self { queue, next_id, meters, is_full }, receiver)
     }
 
     fn next(&self) -> u64 {
@@ -215,9 +218,19 @@ impl DriverHandle {
         self.call(command).await
     }
 
+    /// Set while there is too little space for new work where the log is.
+    pub fn is_full(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_full)
+    }
+
     /// # Errors
-    /// Too much waits already for new work to be taken.
+    /// Too much waits already for new work to be taken, or there is too little space for it.
     pub fn admit(&self) -> Result<(), Status> {
+        if self.is_full.load(Ordering::Relaxed) {
+            self.meters.shed();
+            let why = "etcd has too little space left for new work";
+            return Err(common::grpc_status::status(ErrorCode::Overloaded, why));
+        }
         if self.queue.max_capacity() - self.queue.capacity() >= MAX_WAITING_SUBMISSIONS {
             self.meters.shed();
             let why = "too many requests wait already";

@@ -350,6 +350,7 @@ impl<S: Store> Driver<S> {
             has_successor: self.has_successor(),
             members: self.role.election().map(|election| Members {
                 others: self.others().into_iter().cloned().collect(),
+                is_answered: !election.is_silent(),
                 principal: election.holder().map(|holder| holder.node),
             }),
             peer: self.peer.sender.map(|sender| PeerDescription {

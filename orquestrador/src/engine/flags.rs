@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use common::lang::Lang;
+use common::messages::command_line::BadValue;
 use common::messages::io;
 use common::messages::node_help::Problem;
 use orquestrador_etcd::{Credentials, Options, TlsOptions};
@@ -18,9 +20,11 @@ const SCHEME: &str = "etcd://";
 const DEFAULT_PORT: u16 = 2379;
 /// In seconds; etcd grants no shorter one by default.
 const DEFAULT_LEASE: u64 = 2;
+/// What etcd keeps to if it is not told otherwise.
+const DEFAULT_QUOTA: u64 = 2 << 30;
 
 /// Their texts are in the message catalogue.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Flags {
     #[arg(long, env = "MUTIRAO_ENGINE", value_name = "etcd://HOST:PORT,…[/PREFIX]")]
@@ -37,6 +41,12 @@ pub struct Flags {
     etcd_password_file: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_ETCD_LEASE", value_name = "SECONDS", default_value_t = DEFAULT_LEASE, value_parser = clap::value_parser!(u64).range(1..=300))]
     etcd_lease: u64,
+    #[arg(long, env = "MUTIRAO_ETCD_QUOTA", value_name = "BYTES", value_parser = bytes, default_value_t = ByteSize(DEFAULT_QUOTA))]
+    etcd_quota: ByteSize,
+}
+
+fn bytes(text: &str) -> Result<ByteSize, BadValue> {
+    text.parse().map_err(|_| BadValue::Bytes)
 }
 
 impl Flags {
@@ -65,7 +75,7 @@ impl Flags {
         let tls = self.etcd_ca.map(|authority| TlsOptions { authority, identity });
         let lease = Duration::from_secs(self.etcd_lease);
         let options = Options { endpoints, tls, credentials, timeout: lease };
-        Ok(Some(EtcdConfig { options, prefix, lease }))
+        Ok(Some(EtcdConfig { options, prefix, lease, quota: self.etcd_quota.0 }))
     }
 }
 

@@ -7,9 +7,12 @@ pub mod marker;
 mod office;
 mod reader;
 mod snapshots;
+mod space;
 mod values;
 mod writer;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::console::Console;
@@ -26,6 +29,7 @@ use crate::driver::input::{Input, InputSender};
 use crate::journal::{Entry, Journal};
 pub use flags::Flags;
 use keys::Keys;
+use space::Space;
 
 /// A request about the office; the lease does not live longer than a few of these.
 const QUICK: Duration = Duration::from_millis(700);
@@ -46,6 +50,8 @@ pub struct EtcdConfig {
     pub prefix: String,
     /// How long etcd waits for a sign of life before it gives the office to another one.
     pub lease: Duration,
+    /// How large its database may become, in bytes, as its members were told.
+    pub quota: u64,
 }
 
 /// Who this node is to etcd.
@@ -108,6 +114,7 @@ pub fn start(
     journal: Journal,
     driver: InputSender,
     console: Console,
+    is_full: Arc<AtomicBool>,
 ) -> Result<EtcdEngine, orquestrador_etcd::Error> {
     let client =
         |timeout| Etcd::new(orquestrador_etcd::Options { timeout, ..config.options.clone() });
@@ -128,8 +135,11 @@ pub fn start(
     tokio::spawn(keeper.run());
     tokio::spawn(reader::Reader::new(shared.clone(), places).run());
     tokio::spawn(writer::Writer::new(shared.clone(), write_orders).run());
-    tokio::spawn(snapshots::Publisher::new(shared, saved).run());
-    Ok(EtcdEngine { place, writes, offices, saves, fence: None })
+    tokio::spawn(snapshots::Publisher::new(shared.clone(), saved).run());
+    let leads = Arc::new(AtomicBool::new(false));
+    let space = Space { shared, quota: config.quota, is_full, leads: Arc::clone(&leads) };
+    tokio::spawn(space.run());
+    Ok(EtcdEngine { place, writes, offices, saves, leads, fence: None })
 }
 
 /// How the driver reaches the tasks. What waits for them is bounded by what the driver lets be uncommitted.
@@ -139,6 +149,7 @@ pub struct EtcdEngine {
     writes: mpsc::UnboundedSender<writer::Order>,
     offices: mpsc::UnboundedSender<office::Order>,
     saves: watch::Sender<Option<(Fence, EntryId)>>,
+    leads: Arc<AtomicBool>,
     fence: Option<Fence>,
 }
 
@@ -159,6 +170,7 @@ impl EtcdEngine {
 impl Engine for EtcdEngine {
     fn follow(&mut self, after: EntryId) {
         self.fence = None;
+        self.leads.store(false, Ordering::Relaxed);
         self.write(writer::Order::Stop);
         self.place.send_replace(Some(after));
     }
@@ -169,6 +181,7 @@ impl Engine for EtcdEngine {
 
     fn lead(&mut self, fence: Fence, after: EntryId) {
         self.fence = Some(fence);
+        self.leads.store(true, Ordering::Relaxed);
         self.place.send_replace(None);
         self.write(writer::Order::Lead { fence, after });
     }

@@ -107,18 +107,16 @@ pub fn start(
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     );
     routes.add_service(WitnessServiceServer::new(witness(node)));
-    let (journal, end) = (node.journal.clone(), node.end.clone());
-    routes.add_service(
-        SynchronizationServiceServer::new(replication::service::Service {
-            driver,
-            journal,
-            end,
-            console,
-            told: Arc::default(),
-        })
-        .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
-    );
+    if node.is_pair {
+        let (journal, end) = (node.journal.clone(), node.end.clone());
+        let told = Arc::default();
+        let link = replication::service::Service { driver, journal, end, console, told };
+        routes.add_service(
+            SynchronizationServiceServer::new(link)
+                .max_decoding_message_size(MAX_PEER_MESSAGE_BYTES)
+                .max_encoding_message_size(MAX_PEER_MESSAGE_BYTES),
+        );
+    }
     let pages = web::State {
         driver: node.driver.clone(),
         meters: node.driver.meters().clone(),

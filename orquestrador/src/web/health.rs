@@ -17,7 +17,8 @@ pub async fn is_alive(State(state): State<super::State>) -> Response {
     }
 }
 
-/// 200 when the node does what it is there for: it is the principal, or a standby in sync. `?role=principal` asks for
+/// 200 when the node does what it is there for: it is the principal, or a standby in sync, and etcd answers where that is
+/// needed. `?role=principal` asks for
 /// the first alone. The body says what it is, either way.
 pub async fn is_ready(
     State(state): State<super::State>,
@@ -39,12 +40,20 @@ pub async fn is_ready(
         Standing::Standby => !wants_principal,
         Standing::Unfounded | Standing::Learner | Standing::Waiting | Standing::Elected => false,
     };
+    let etcd = node.members.as_ref().map(|members| match members.is_answered {
+        true => "answers",
+        false => "silent",
+    });
+    let is_ready = is_ready && etcd != Some("silent");
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({
+    let mut body = json!({
         "standing": word(node.standing),
         "epoch": node.epoch.0,
         "principal": node.principal,
     });
+    if let Some(etcd) = etcd {
+        body["etcd"] = etcd.into();
+    }
     (status, [(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 

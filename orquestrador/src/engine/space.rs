@@ -1,0 +1,88 @@
+//! The space of etcd: new work is refused before it is used up (E5), so that what is under way can end and what was
+//! acknowledged can be written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use common::messages::node_engine::EngineMessage;
+use orquestrador_etcd::Status;
+
+use super::{Error, Patience, Shared};
+use crate::driver::engine::News;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(2);
+/// Between two rounds of defragmentation: a member answers nobody meanwhile.
+const ROUND: Duration = Duration::from_secs(60);
+/// Of the quota, in hundredths: beyond it nothing new is taken.
+const FULL: u64 = 90;
+/// Below it again it is.
+const FREE: u64 = 80;
+
+/// The task that looks at the space.
+pub struct Space {
+    pub shared: Shared,
+    /// What the members were told, in bytes.
+    pub quota: u64,
+    /// Set while nothing new is to be taken.
+    pub is_full: Arc<AtomicBool>,
+    /// This node is principal.
+    pub leads: Arc<AtomicBool>,
+}
+
+impl Space {
+    /// Until the driver ends.
+    pub async fn run(self) {
+        let mut patience = Patience::default();
+        let mut defragmented = None::<Instant>;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let members = self.shared.etcd.status_of_each().await;
+            let answers = members.into_iter().filter_map(|(at, status)| Some((at, status.ok()?)));
+            let members: Vec<(String, Status)> = answers.collect();
+            let Some(bytes) = members.iter().map(|(_, status)| status.db_size).max() else {
+                continue;
+            };
+            self.judge(bytes, &mut patience);
+            if !self.is_full.load(Ordering::Relaxed) || !self.leads.load(Ordering::Relaxed) {
+                continue;
+            }
+            // A snapshot lets the log be cut.
+            if self.shared.tell(News::NeedsSpace).await.is_err() {
+                return;
+            }
+            if defragmented.is_none_or(|at| at.elapsed() >= ROUND) {
+                defragmented = Some(Instant::now());
+                if let Err(error) = self.defragment(members).await {
+                    patience.tell(&self.shared, &error);
+                }
+            }
+        }
+    }
+
+    fn judge(&self, bytes: u64, patience: &mut Patience) {
+        let (was_full, quota) = (self.is_full.load(Ordering::Relaxed), self.quota);
+        let limit = if was_full { FREE } else { FULL };
+        let is_full = bytes >= quota / 100 * limit;
+        self.is_full.store(is_full, Ordering::Relaxed);
+        match (was_full, is_full) {
+            (_, true) => {
+                patience.warn(&self.shared, &EngineMessage::NearlyFull { bytes, quota });
+            }
+            (true, false) => self.shared.console.info(&EngineMessage::SpaceAgain),
+            (false, false) => {}
+        }
+    }
+
+    /// Gives back what is free within the files of the members: one after the other, the leader last.
+    async fn defragment(&self, mut members: Vec<(String, Status)>) -> Result<(), Error> {
+        members.sort_by_key(|(_, status)| status.is_leader);
+        for (endpoint, status) in members {
+            if status.db_size_in_use < status.db_size / 2 {
+                self.shared.etcd.defragment(&endpoint).await?;
+            }
+        }
+        Ok(())
+    }
+}
