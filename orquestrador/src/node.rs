@@ -23,7 +23,7 @@ use common::supervisor::Supervisor;
 use common::tls::Tls;
 use common::traces::Traces;
 use orquestrador_core::Limits;
-use orquestrador_core::ids::{ClusterId, ProcessId};
+use orquestrador_core::ids::{ClusterId, Index, ProcessId};
 use orquestrador_core::role::Standing;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -327,7 +327,7 @@ async fn start(
         process: ProcessId(Uuid::new_v4().as_u128()),
         address: config.advertise.to_string(),
         cluster: recovered.role.cluster,
-        founds: (config.kind == Kind::Principal && recovered.created)
+        founds: (config.kind == Kind::Principal && journal.last().index == Index(0))
             .then(|| ClusterId(Uuid::new_v4().as_u128())),
     };
     let mut machines = Driver::new(Setup {

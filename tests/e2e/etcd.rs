@@ -195,7 +195,8 @@ fn a_data_directory_keeps_its_engine_and_its_cluster() -> anyhow::Result<()> {
     let mut cluster = Cluster::new(layout.clone());
     cluster.start_principal()?;
     let principal = cluster.principal.take().context("it was started")?;
-    principal.wait_for("fundado no etcd", SOON)?;
+    // It serves, so it has the cluster on its disk.
+    principal.wait_for("nenhum outro orquestrador está ligado", SOON)?;
     drop(principal);
     // Its log is in etcd: as one of a pair it would go on alone.
     let mut as_pair = Cluster::new(Layout { engine: None, ..layout.clone() });
@@ -218,7 +219,8 @@ fn a_data_directory_keeps_its_engine_and_its_cluster() -> anyhow::Result<()> {
 #[test]
 fn payloads_that_fit_no_value_of_etcd_survive_a_takeover() -> anyhow::Result<()> {
     let mut stage = Stage::start(Settings::default())?;
-    let lines: Vec<String> = (0..LINES).map(|nth| format!("{nth:>LINE_BYTES$}")).collect();
+    let lines: Vec<String> =
+        (0..LINES).map(|nth| format!("{nth} {}", "x".repeat(LINE_BYTES))).collect();
     let file = stage.cluster.layout.dir.join("lines");
     std::fs::write(&file, lines.join("\n"))?;
     let path = file.display().to_string();
