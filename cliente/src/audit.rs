@@ -1,5 +1,6 @@
 //! The journals of the cluster's members, read and compared by their nodes. Who is a member the newest view says,
-//! not the list of addresses: a former member may answer too, and holds the beginning of the same history.
+//! not the list of addresses: a former member may answer too, and holds the beginning of the same history. Where etcd
+//! keeps the log a view names its principal alone, and every orchestrator of the cluster holds a copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub struct Audit {
     pub nodes: Vec<AuditedNode>,
     /// All others that were asked.
     pub not_read: Vec<UnreadNode>,
-    /// How many the newest view has.
+    /// How many the newest view has; where etcd keeps the log, how many there are at the addresses that were asked.
     pub members: usize,
     /// Views that an operator forced, as far as anybody remembers; by their numbers.
     pub overrides: Vec<proto::ForcedView>,
@@ -137,8 +138,8 @@ impl Client {
         let mut overrides = forced(&answers, &newest.cluster_id);
         let mut members = Vec::new();
         for (address, answer) in &answers {
-            let why = match (answer.cluster_id == newest.cluster_id, ids.contains(&answer.node_id))
-            {
+            let is_listed = is_kept_by_etcd(newest) || ids.contains(&answer.node_id);
+            let why = match (answer.cluster_id == newest.cluster_id, is_listed) {
                 (true, true) => {
                     members.push((address.clone(), answer));
                     continue;
@@ -149,6 +150,10 @@ impl Client {
             let node_id = answer.node_id.clone();
             not_read.push(UnreadNode { address: address.clone(), node_id, why });
         }
+        let expected = match is_kept_by_etcd(newest) {
+            true => members.len() + not_read.iter().filter(|node| is_unknown(node.why)).count(),
+            false => ids.len(),
+        };
         let at_index = members.iter().map(|(_, answer)| answer.last_index).min().unwrap_or(0);
         let mut nodes = Vec::new();
         let mut is_settled = true;
@@ -172,7 +177,7 @@ impl Client {
         }
         let overrides = overrides.into_values().collect();
         let is_same_view = nodes.iter().all(|node| node.report.view_number == view.number);
-        let audit = Audit { nodes, not_read, members: ids.len(), overrides };
+        let audit = Audit { nodes, not_read, members: expected, overrides };
         let is_settled = is_settled
             && audit.is_comparable()
             && (is_same_view || audit.verdict() != Verdict::Violated);
@@ -231,6 +236,19 @@ fn newest(answers: &[(Endpoint, ExplainClusterResponse)]) -> Option<&ExplainClus
         let view = answer.view.as_ref();
         (answer.standing == "PRINCIPAL", view.map(|view| (view.epoch, view.number)))
     })
+}
+
+/// Only nodes of a pair have another one.
+fn is_kept_by_etcd(answer: &ExplainClusterResponse) -> bool {
+    answer.peer.is_none()
+}
+
+/// Who did not say which cluster it is of may be of this one.
+fn is_unknown(why: NotRead) -> bool {
+    match why {
+        NotRead::Silent | NotRead::Refused => true,
+        NotRead::NotMember | NotRead::Foreign => false,
+    }
 }
 
 /// What the nodes of this cluster remember of it.
