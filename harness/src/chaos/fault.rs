@@ -6,7 +6,7 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 
-use crate::net::{Host, How};
+use crate::net::{Engine, Host, How};
 
 /// How long a fault lasts, in milliseconds: from less than anybody notices to longer than any timeout.
 const LASTS_MS: std::ops::Range<u64> = 100..4_000;
@@ -22,13 +22,17 @@ const QUIET: u32 = 3;
 pub enum Fault {
     /// `kill -9`; started again later.
     Kill(Host),
-    /// Both orchestrators, in this order, and started again in that one.
-    KillBoth {
-        down: [Host; 2],
-        up: [Host; 2],
+    /// Several orchestrators, or several members of etcd, in this order; started again in that one.
+    KillSeveral {
+        down: Vec<Host>,
+        up: Vec<Host>,
     },
     /// SIGSTOP; SIGCONT later.
     Pause(Host),
+    /// The same of several members of etcd.
+    PauseSeveral(Vec<Host>),
+    /// Of the member of etcd that leads.
+    Leader(Harm),
     /// The link between the orchestrators.
     CutLink(How),
     Isolate(Host, How),
@@ -40,16 +44,34 @@ pub enum Fault {
     Mute(Host),
     /// It hears nobody.
     Deafen(Host),
-    /// What these orchestrators send to the other one comes late.
+    /// What these orchestrators send to the other one, or to etcd, comes late.
     Slow {
         from: Vec<Host>,
         delay: Duration,
     },
-    /// Its data directory is deleted while it is down and the other one, which has everything, serves.
+    /// Its data directory is deleted while it is down and another one, which has everything, serves.
     LoseDisk(Host),
     FillDisk(Host),
     /// As planned by an operator. No fault, but it must not lose anything either.
     Switchover,
+}
+
+/// What is done to whoever leads etcd when it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    Kill,
+    Pause,
+    Isolate(How),
+}
+
+impl Harm {
+    pub fn to(self, host: Host) -> Fault {
+        match self {
+            Self::Kill => Fault::Kill(host),
+            Self::Pause => Fault::Pause(host),
+            Self::Isolate(how) => Fault::Isolate(host, how),
+        }
+    }
 }
 
 /// A fault, perhaps with another one beside it, until both are healed.
@@ -71,8 +93,12 @@ impl Fault {
         let part = |host: Host| part(host, serving);
         match self {
             Self::Kill(host) => format!("kill {}", part(*host)),
-            Self::KillBoth { .. } => "kill both orchestrators".to_owned(),
+            Self::KillSeveral { down, .. } => format!("kill {}", several(down)),
             Self::Pause(host) => format!("pause {}", part(*host)),
+            Self::PauseSeveral(hosts) => format!("pause {}", several(hosts)),
+            Self::Leader(Harm::Kill) => "kill leader of etcd".to_owned(),
+            Self::Leader(Harm::Pause) => "pause leader of etcd".to_owned(),
+            Self::Leader(Harm::Isolate(_)) => "isolate leader of etcd".to_owned(),
             Self::CutLink(_) => "cut principal-standby".to_owned(),
             Self::Isolate(host, _) => format!("isolate {}", part(*host)),
             Self::OneWay { to, .. } => format!("one-way cut, deaf {}", part(*to)),
@@ -85,7 +111,7 @@ impl Fault {
         }
     }
 
-    /// It needs the other orchestrator, in sync and unharmed.
+    /// It needs another orchestrator, in sync and unharmed.
     pub fn needs_whole(&self) -> bool {
         matches!(self, Self::LoseDisk(_) | Self::FillDisk(_))
     }
@@ -100,7 +126,9 @@ impl Fault {
             | Self::Deafen(host)
             | Self::LoseDisk(host)
             | Self::FillDisk(host) => vec![*host],
-            Self::KillBoth { .. } => ORCHESTRATORS.to_vec(),
+            Self::KillSeveral { down: hosts, .. } | Self::PauseSeveral(hosts) => hosts.clone(),
+            // Whoever leads then.
+            Self::Leader(_) => Host::etcd().collect(),
             Self::CutLink(_) | Self::OneWay { .. } | Self::Slow { .. } | Self::Switchover => vec![],
         }
     }
@@ -110,29 +138,35 @@ impl Fault {
 fn part(host: Host, serving: Option<Host>) -> &'static str {
     match host {
         Host::Worker(_) => "worker",
+        Host::Etcd(_) => "member of etcd",
         Host::User => "client",
-        Host::Principal | Host::Backup if serving == Some(host) => "principal",
-        Host::Principal | Host::Backup if serving.is_some() => "standby",
-        Host::Principal | Host::Backup => "an orchestrator",
+        Host::Principal | Host::Backup | Host::Third if serving == Some(host) => "principal",
+        Host::Principal | Host::Backup | Host::Third if serving.is_some() => "standby",
+        Host::Principal | Host::Backup | Host::Third => "an orchestrator",
     }
 }
 
-pub const ORCHESTRATORS: [Host; 2] = [Host::Principal, Host::Backup];
+fn several(hosts: &[Host]) -> String {
+    let is_etcd = hosts.iter().any(|host| matches!(host, Host::Etcd(_)));
+    let what = if is_etcd { "members of etcd" } else { "orchestrators" };
+    format!("{} {what}", hosts.len())
+}
 
 /// All kinds of faults, shuffled, dealt one after the other, and again: none is left out for long.
 pub struct Deck {
+    engine: Engine,
     random: StdRng,
     cards: Vec<Fault>,
 }
 
 impl Deck {
-    pub fn new(random: StdRng) -> Self {
-        Self { random, cards: Vec::new() }
+    pub fn new(engine: Engine, random: StdRng) -> Self {
+        Self { engine, random, cards: Vec::new() }
     }
 
     fn fault(&mut self) -> Fault {
         if self.cards.is_empty() {
-            self.cards = all(&mut self.random);
+            self.cards = all(self.engine, &mut self.random);
             self.cards.shuffle(&mut self.random);
         }
         self.cards.pop().unwrap_or(Fault::Switchover)
@@ -143,7 +177,7 @@ impl Deck {
         let lasts = Duration::from_millis(self.random.random_range(LASTS_MS));
         let rest = Duration::from_millis(self.random.random_range(REST_MS));
         let wanted = self.random.random_ratio(1, COMPANY);
-        let company = company(&mut self.random)
+        let company = company(self.engine, &mut self.random)
             .filter(|other| wanted && goes_with(&fault, other))
             .map(|other| (lasts.mul_f64(self.random.random_range(0.0..1.0)), other));
         let quiet = self.random.random_ratio(1, QUIET) && !fault.needs_whole();
@@ -152,14 +186,21 @@ impl Deck {
 }
 
 /// Each kind once, with details of its own.
-fn all(random: &mut StdRng) -> Vec<Fault> {
-    let [principal, backup] = ORCHESTRATORS;
-    let [down, up] = [order(random), order(random)];
+fn all(engine: Engine, random: &mut StdRng) -> Vec<Fault> {
+    match engine {
+        Engine::Pair => all_of_a_pair(random),
+        Engine::Etcd => all_with_etcd(random),
+    }
+}
+
+fn all_of_a_pair(random: &mut StdRng) -> Vec<Fault> {
+    let [principal, backup] = PAIR;
+    let [down, up] = [order(random).to_vec(), order(random).to_vec()];
     vec![
         Fault::Kill(principal),
         Fault::Kill(backup),
         Fault::Kill(worker(random)),
-        Fault::KillBoth { down, up },
+        Fault::KillSeveral { down, up },
         Fault::Pause(principal),
         Fault::Pause(backup),
         Fault::Pause(worker(random)),
@@ -180,20 +221,74 @@ fn all(random: &mut StdRng) -> Vec<Fault> {
     ]
 }
 
-fn company(random: &mut StdRng) -> Option<Fault> {
-    let orchestrator = order(random)[0];
-    [
+/// The orchestrators do not speak to each other: what lies between is etcd.
+fn all_with_etcd(random: &mut StdRng) -> Vec<Fault> {
+    let orchestrators = Engine::Etcd.orchestrators();
+    let mut faults: Vec<Fault> = orchestrators
+        .iter()
+        .flat_map(|host| {
+            let isolated = Fault::Isolate(*host, how(random));
+            [Fault::Kill(*host), Fault::Pause(*host), isolated, Fault::LoseDisk(*host)]
+        })
+        .collect();
+    let (worker, one) = (worker(random), some(orchestrators, 1, random));
+    let late = random.random_range(1..=orchestrators.len());
+    let member = some(&members(), 1, random);
+    let (from, to) = (one[0], member[0]);
+    faults.extend([
+        Fault::Kill(worker),
+        Fault::Pause(worker),
+        Fault::Isolate(worker, how(random)),
+        kill_some(orchestrators, 2, random),
+        kill_some(orchestrators, orchestrators.len(), random),
+        Fault::OneWay { from, to },
+        Fault::OneWay { from: to, to: from },
+        Fault::Mute(some(orchestrators, 1, random)[0]),
+        Fault::Deafen(some(orchestrators, 1, random)[0]),
+        Fault::Slow { from: some(orchestrators, late, random), delay: delay(random) },
+        Fault::FillDisk(from),
+        Fault::Switchover,
+        Fault::Leader(Harm::Kill),
+        Fault::Leader(Harm::Pause),
+        Fault::Leader(Harm::Isolate(how(random))),
+        Fault::Kill(some(&members(), 1, random)[0]),
+        Fault::Pause(some(&members(), 1, random)[0]),
+        Fault::Isolate(some(&members(), 1, random)[0], how(random)),
+        kill_some(&members(), 2, random),
+        Fault::PauseSeveral(some(&members(), 2, random)),
+        kill_some(&members(), members().len(), random),
+    ]);
+    faults
+}
+
+fn company(engine: Engine, random: &mut StdRng) -> Option<Fault> {
+    let between = match engine {
+        Engine::Pair => None,
+        Engine::Etcd => Some(some(&members(), 1, random)[0]),
+    };
+    let orchestrator = match engine {
+        Engine::Pair => order(random)[0],
+        Engine::Etcd => some(engine.orchestrators(), 1, random)[0],
+    };
+    let mut faults = vec![
         Fault::Kill(orchestrator),
         Fault::Pause(orchestrator),
         Fault::Isolate(orchestrator, how(random)),
         Fault::Kill(worker(random)),
         Fault::Pause(worker(random)),
         Fault::Isolate(worker(random), how(random)),
-        Fault::CutLink(how(random)),
-        Fault::Switchover,
-    ]
-    .choose(random)
-    .cloned()
+    ];
+    match between {
+        None => faults.push(Fault::CutLink(how(random))),
+        Some(member) => faults.extend([
+            Fault::Kill(member),
+            Fault::Pause(member),
+            Fault::Isolate(member, how(random)),
+            Fault::Leader(Harm::Kill),
+        ]),
+    }
+    faults.push(Fault::Switchover);
+    faults.choose(random).cloned()
 }
 
 /// A lost or full disk is company enough, and nobody is struck twice.
@@ -201,8 +296,28 @@ fn goes_with(fault: &Fault, other: &Fault) -> bool {
     !fault.needs_whole() && !fault.hosts().iter().any(|host| other.hosts().contains(host))
 }
 
+fn members() -> Vec<Host> {
+    Engine::Etcd.members().collect()
+}
+
+/// So many of these, in any order.
+fn some(of: &[Host], count: usize, random: &mut StdRng) -> Vec<Host> {
+    let mut hosts = of.to_vec();
+    hosts.shuffle(random);
+    hosts.truncate(count);
+    hosts
+}
+
+fn kill_some(of: &[Host], count: usize, random: &mut StdRng) -> Fault {
+    let down = some(of, count, random);
+    let up = some(&down, count, random);
+    Fault::KillSeveral { down, up }
+}
+
+const PAIR: [Host; 2] = [Host::Principal, Host::Backup];
+
 fn order(random: &mut StdRng) -> [Host; 2] {
-    let [principal, backup] = ORCHESTRATORS;
+    let [principal, backup] = PAIR;
     if random.random() { [principal, backup] } else { [backup, principal] }
 }
 
@@ -215,7 +330,7 @@ fn how(random: &mut StdRng) -> How {
 }
 
 fn slow_senders(random: &mut StdRng) -> Vec<Host> {
-    if random.random() { ORCHESTRATORS.to_vec() } else { vec![order(random)[0]] }
+    if random.random() { PAIR.to_vec() } else { vec![order(random)[0]] }
 }
 
 fn delay(random: &mut StdRng) -> Duration {
@@ -228,37 +343,53 @@ mod tests {
 
     use super::*;
 
-    fn episodes(seed: u64, count: usize) -> Vec<Episode> {
-        let mut deck = Deck::new(StdRng::seed_from_u64(seed));
+    const ENGINES: [Engine; 2] = [Engine::Pair, Engine::Etcd];
+
+    fn episodes(engine: Engine, seed: u64, count: usize) -> Vec<Episode> {
+        let mut deck = Deck::new(engine, StdRng::seed_from_u64(seed));
         (0..count).map(|_| deck.episode()).collect()
     }
 
     #[test]
     fn a_seed_decides_everything() {
-        assert_eq!(episodes(7, 100), episodes(7, 100));
-        assert_ne!(episodes(7, 100), episodes(8, 100));
+        for engine in ENGINES {
+            assert_eq!(episodes(engine, 7, 100), episodes(engine, 7, 100));
+            assert_ne!(episodes(engine, 7, 100), episodes(engine, 8, 100));
+        }
     }
 
     #[test]
     fn each_fault_is_dealt_before_one_comes_again() {
-        let kinds = all(&mut StdRng::seed_from_u64(0)).len();
-        let names: Vec<_> =
-            episodes(3, 3 * kinds).iter().map(|e| e.fault.name(Some(Host::Backup))).collect();
-        let rounds: Vec<_> = names
-            .chunks(kinds)
-            .map(|round| round.iter().collect::<std::collections::BTreeSet<_>>().len())
-            .collect();
-        // Mute and deafen choose a machine: they may differ between rounds, never within one.
-        assert_eq!(rounds, [kinds; 3]);
+        for engine in ENGINES {
+            let kinds = all(engine, &mut StdRng::seed_from_u64(0));
+            let kind = |fault: &Fault| fault.name(None);
+            let mut expected: Vec<_> = kinds.iter().map(kind).collect();
+            expected.sort();
+            for round in episodes(engine, 3, 3 * kinds.len()).chunks(kinds.len()) {
+                let mut dealt: Vec<_> = round.iter().map(|e| kind(&e.fault)).collect();
+                dealt.sort();
+                assert_eq!(dealt, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn without_etcd_nothing_is_done_to_its_members() {
+        let is_there =
+            |fault: &Fault| fault.hosts().iter().all(|host| Engine::Pair.hosts().contains(host));
+        assert!(episodes(Engine::Pair, 9, 500).iter().all(|e| is_there(&e.fault)));
+        assert!(!episodes(Engine::Etcd, 9, 500).iter().all(|e| is_there(&e.fault)));
     }
 
     #[test]
     fn whoever_loses_a_disk_loses_nothing_else_and_no_other_is_harmed() {
-        let mut with_company = 0;
-        for episode in episodes(5, 1_000) {
-            with_company += usize::from(episode.company.is_some());
-            assert!(!episode.fault.needs_whole() || episode.company.is_none(), "{episode:?}");
+        for engine in ENGINES {
+            let mut with_company = 0;
+            for episode in episodes(engine, 5, 1_000) {
+                with_company += usize::from(episode.company.is_some());
+                assert!(!episode.fault.needs_whole() || episode.company.is_none(), "{episode:?}");
+            }
+            assert!(with_company > 100, "{with_company}");
         }
-        assert!(with_company > 100, "{with_company}");
     }
 }
