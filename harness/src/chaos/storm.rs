@@ -11,8 +11,9 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::clients::{Clients, TOKEN, USER};
+use super::deck::Deck;
 use super::ending;
-use super::fault::{Deck, Episode, Fault};
+use super::fault::{Episode, Fault};
 use super::injection::Injector;
 use super::verdict::Verdict;
 use crate::net::{Engine, Host, Load, Network};
