@@ -1,5 +1,6 @@
 //! The journals of the cluster's members, read and compared by their nodes. Who is a member the newest view says,
-//! not the list of addresses: a former member may answer too, and holds the beginning of the same history.
+//! not the list of addresses: a former member may answer too, and holds the beginning of the same history. Where etcd
+//! keeps the log a view names its principal alone, and every orchestrator of the cluster holds a copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub struct Audit {
     pub nodes: Vec<AuditedNode>,
     /// All others that were asked.
     pub not_read: Vec<UnreadNode>,
-    /// How many the newest view has.
+    /// How many the newest view has; where etcd keeps the log, how many there are at the addresses that were asked.
     pub members: usize,
     /// Views that an operator forced, as far as anybody remembers; by their numbers.
     pub overrides: Vec<proto::ForcedView>,
@@ -134,13 +135,11 @@ impl Client {
         let Some(newest) = newest(&answers) else { return Ok((Audit::default(), true)) };
         let view = newest.view.clone().unwrap_or_default();
         let ids: BTreeSet<_> = view.replicas.iter().map(|r| node_id(&r.node_id)).collect();
-        // There every orchestrator has a copy of the log.
-        let is_etcd = newest.engine == "ETCD";
         let mut overrides = forced(&answers, &newest.cluster_id);
         let mut members = Vec::new();
         for (address, answer) in &answers {
-            let is_member = is_etcd || ids.contains(&answer.node_id);
-            let why = match (answer.cluster_id == newest.cluster_id, is_member) {
+            let is_listed = is_kept_by_etcd(newest) || ids.contains(&answer.node_id);
+            let why = match (answer.cluster_id == newest.cluster_id, is_listed) {
                 (true, true) => {
                     members.push((address.clone(), answer));
                     continue;
@@ -151,7 +150,10 @@ impl Client {
             let node_id = answer.node_id.clone();
             not_read.push(UnreadNode { address: address.clone(), node_id, why });
         }
-        let expected = if is_etcd { members.len() } else { ids.len() };
+        let expected = match is_kept_by_etcd(newest) {
+            true => members.len() + not_read.iter().filter(|node| is_unknown(node.why)).count(),
+            false => ids.len(),
+        };
         let at_index = members.iter().map(|(_, answer)| answer.last_index).min().unwrap_or(0);
         let mut nodes = Vec::new();
         let mut is_settled = true;
@@ -234,6 +236,19 @@ fn newest(answers: &[(Endpoint, ExplainClusterResponse)]) -> Option<&ExplainClus
         let view = answer.view.as_ref();
         (answer.standing == "PRINCIPAL", view.map(|view| (view.epoch, view.number)))
     })
+}
+
+/// Only nodes of a pair have another one.
+fn is_kept_by_etcd(answer: &ExplainClusterResponse) -> bool {
+    answer.peer.is_none()
+}
+
+/// Who did not say which cluster it is of may be of this one.
+fn is_unknown(why: NotRead) -> bool {
+    match why {
+        NotRead::Silent | NotRead::Refused => true,
+        NotRead::NotMember | NotRead::Foreign => false,
+    }
 }
 
 /// What the nodes of this cluster remember of it.

@@ -1,9 +1,9 @@
 //! What the journals of stopped orchestrators say happened.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use orquestrador::journal::{Content, Journal};
 use orquestrador_core::Event;
 use orquestrador_core::ids::{Index, TaskId};
@@ -16,6 +16,10 @@ const READ_BYTES: usize = 8 << 20;
 pub struct Audit {
     /// Outcomes recorded for each task: exactly one for each that finished.
     pub outcomes: BTreeMap<TaskId, u32>,
+    /// Tasks whose submission it holds.
+    pub submitted: BTreeSet<TaskId>,
+    /// No snapshot stands for its beginning.
+    pub is_whole: bool,
     /// Entries that lost an attempt, for the report.
     pub requeued: u64,
     /// Epochs in the order of the entries never go down.
@@ -29,7 +33,8 @@ pub struct Audit {
 pub fn read(data_dir: &Path) -> anyhow::Result<Audit> {
     let (journal, recovered) = Journal::open(data_dir)
         .with_context(|| format!("failed to open {}", data_dir.display()))?;
-    let mut audit = Audit { epochs_monotone: true, ..Audit::default() };
+    let is_whole = recovered.snapshot.is_none();
+    let mut audit = Audit { epochs_monotone: true, is_whole, ..Audit::default() };
     let mut at = recovered.snapshot.map_or(Index(0), |id| id.index);
     let mut epoch = recovered.snapshot.unwrap_or_default().epoch;
     while at < recovered.last.index {
@@ -47,6 +52,38 @@ pub fn read(data_dir: &Path) -> anyhow::Result<Audit> {
     Ok(audit)
 }
 
+/// Whether each of these journals is the beginning of the longest one, entry by entry, as far back as both reach.
+/// Each entry has the hash of all before it, and opening a journal verifies them.
+///
+/// # Errors
+/// One is in use or damaged, or parts from the longest.
+pub fn compare(data_dirs: &[PathBuf]) -> anyhow::Result<()> {
+    let open = |dir: &PathBuf| {
+        Journal::open(dir)
+            .map(|(journal, _)| journal)
+            .with_context(|| format!("failed to open {}", dir.display()))
+    };
+    let journals = data_dirs.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let Some(longest) = journals.iter().max_by_key(|journal| journal.last().index) else {
+        return Ok(());
+    };
+    for journal in &journals {
+        let (first, last) = (journal.first().max(longest.first()), journal.last().index);
+        let names = format!("{} and {}", journal.path().display(), longest.path().display());
+        // Known too is what stands before the first entry.
+        if first > last.next() {
+            bail!("{names} have no entry in common");
+        }
+        for index in (first.0.saturating_sub(1)..=last.0).map(Index) {
+            let (one, other) = (journal.id_at(index)?, longest.id_at(index)?);
+            if one != other {
+                bail!("{names} part at entry {index}: {one:?}, {other:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
 impl Audit {
     fn count(&mut self, event: &Event) {
         match event {
@@ -57,8 +94,10 @@ impl Audit {
             | Event::TaskSkipped { task, .. }
             | Event::TaskLost { task, .. } => *self.outcomes.entry(*task).or_default() += 1,
             Event::TaskRequeued { .. } => self.requeued += 1,
-            Event::TaskSubmitted { .. }
-            | Event::TaskRepeated { .. }
+            Event::TaskSubmitted { task, .. } => {
+                self.submitted.insert(*task);
+            }
+            Event::TaskRepeated { .. }
             | Event::SourcesTaken { .. }
             | Event::TaskTraced { .. }
             | Event::TaskKeyed { .. }

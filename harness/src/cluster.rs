@@ -97,6 +97,12 @@ impl Layout {
         self.certificates.as_ref().map_or_else(Vec::new, |all| all.args(role.word()))
     }
 
+    /// `--engine`, if there is one.
+    pub fn engine_args(&self) -> Vec<String> {
+        let engine = self.engine.iter();
+        engine.flat_map(|engine| ["--engine".to_owned(), engine.clone()]).collect()
+    }
+
     /// A binary of ours.
     pub fn binary(&self, name: &str) -> PathBuf {
         self.binaries.join(name)
@@ -247,8 +253,7 @@ impl Cluster {
             "--data-dir".to_owned(),
             self.layout.data_dir(port).display().to_string(),
         ];
-        let engine = self.layout.engine.iter();
-        args.extend(engine.flat_map(|engine| ["--engine".to_owned(), engine.clone()]));
+        args.extend(self.layout.engine_args());
         args.extend(self.layout.certificates(Role::Orchestrator));
         args.extend(self.layout.orchestrator_args.iter().cloned());
         self.spawn(binary, name, &args, &self.layout.orchestrator_environment)

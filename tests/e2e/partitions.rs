@@ -8,9 +8,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use harness::net::{
-    self, Answer, Cut, Host, How, Load, Network, SlowLink, SmallDisk, Source, SpreadCluster,
-};
+use harness::net::{self, Answer, Cut, Host, How, Load, Network, SmallDisk, Source, SpreadCluster};
 use rustix::process::Signal;
 
 /// Set where a skipped test is a failed one.
@@ -353,7 +351,7 @@ fn slow(name: &'static str, from: &[Host], delay: Duration) -> anyhow::Result<()
     let mut links = Vec::new();
     let story = story_with(name, |cluster| {
         for host in from {
-            links.push(SlowLink::start(cluster.network(), *host)?);
+            links.extend(cluster.slow_links(*host)?);
         }
         Ok(())
     })?;

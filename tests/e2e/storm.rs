@@ -5,7 +5,7 @@
 use std::io::Write as _;
 
 use harness::chaos::storm::{self, Options};
-use harness::net::Network;
+use harness::net::{Engine, Network};
 
 const MINUTES: f64 = 0.5;
 const SEED: u64 = 20_261_123;
@@ -25,6 +25,7 @@ fn nothing_is_lost_or_answered_wrongly_whatever_happens() -> anyhow::Result<()> 
     let dir = tempfile::tempdir()?;
     let evidence = std::env::temp_dir().join(format!("mutirao-chaos-{SEED}"));
     let options = Options {
+        engine: Engine::Pair,
         minutes: MINUTES,
         seed: SEED,
         dir: dir.path().to_owned(),

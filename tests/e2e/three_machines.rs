@@ -16,7 +16,7 @@ use common::exit;
 use common::tls::{Flags, Tls};
 use harness::cli::Run;
 use harness::demo::{self, Options, Victims};
-use harness::net::{Host, Network};
+use harness::net::{Engine, Host, Network};
 use harness::{Layout, Process, ports};
 
 /// Set where a skipped test is a failed one.
@@ -39,7 +39,7 @@ struct Machines {
 impl Machines {
     fn new(dir: &Path) -> anyhow::Result<Self> {
         let layout = Layout::with_ports(dir, &ports::GUIDE)?;
-        let machines = Self { network: Network::new()?, layout, dir: dir.to_owned() };
+        let machines = Self { network: Network::new(Engine::Pair)?, layout, dir: dir.to_owned() };
         machines.certs("ours", &["init"])?;
         for (name, host) in [("a", Host::Principal), ("b", Host::Backup)] {
             let host = host.address().to_string();

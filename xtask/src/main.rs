@@ -94,6 +94,10 @@ enum Task {
         /// Every fault there is, for so long
         #[arg(long)]
         minutes: Option<f64>,
+        /// Who keeps the log: `pair`, two orchestrators with witnesses, or `etcd`, three of its members for three orchestrators,
+        /// which are killed, paused and cut off too
+        #[arg(long, requires = "minutes")]
+        engine: Option<String>,
         /// Only kills: so many
         #[arg(long, conflicts_with = "minutes")]
         rounds: Option<u32>,
@@ -126,9 +130,10 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo { args } => release("mutirao-demo", &args),
         Task::Cluster { args } => release("mutirao-cluster", &args),
         Task::Bench { args } => release("mutirao-bench", &args),
-        Task::Chaos { minutes, rounds, seed, json, args } => {
+        Task::Chaos { minutes, engine, rounds, seed, json, args } => {
             let flags = [
                 minutes.map(|minutes| format!("--minutes={minutes}")),
+                engine.map(|engine| format!("--engine={engine}")),
                 rounds.map(|rounds| format!("--rounds={rounds}")),
                 seed.map(|seed| format!("--seed={seed}")),
                 json.then(|| "--json".to_owned()),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use harness::chaos::{rounds, storm};
+use harness::net::Engine;
 
 /// Does random harm to a cluster that works, and counts what is lost, done twice or answered wrongly.
 #[derive(Parser)]
@@ -12,6 +13,9 @@ struct Arguments {
     /// Every fault there is, each process on a machine of its own (network namespaces: needs root), for so long
     #[arg(long, conflicts_with = "rounds", value_parser = minutes)]
     minutes: Option<f64>,
+    /// Who keeps the log: `pair`, two orchestrators with witnesses, or `etcd`, three of its members for three orchestrators
+    #[arg(long, default_value = "pair", requires = "minutes")]
+    engine: Engine,
     /// Only kills, on one machine: so many
     #[arg(long, default_value_t = 100)]
     rounds: u32,
@@ -70,7 +74,8 @@ fn run_storm(arguments: &Arguments, minutes: f64, seed: u64, dir: PathBuf) -> an
         true => dir.join("evidence"),
         false => std::env::temp_dir().join(format!("mutirao-chaos-{seed}")),
     };
-    let options = storm::Options { minutes, seed, dir, evidence: evidence.clone() };
+    let engine = arguments.engine;
+    let options = storm::Options { engine, minutes, seed, dir, evidence: evidence.clone() };
     let say = |line: &str| if arguments.json { eprintln!("{line}") } else { println!("{line}") };
     say(&format!("seed {seed}"));
     let mut verdict = storm::run(&options, say)?;

@@ -113,14 +113,20 @@ impl Clients {
     /// There are no threads to be had.
     pub fn start(on: &SpreadCluster, random: &mut StdRng, starts: PathBuf) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared { starts, ..Shared::default() });
-        let [principal, backup] = on.endpoints()?;
-        let beside =
-            |host| if host == Host::Backup { [&backup, &principal] } else { [&principal, &backup] };
+        let orchestrators = on.engine().orchestrators();
+        let all = on.endpoints()?;
+        // Whoever is on an orchestrator's machine asks that one first.
+        let beside = |host| {
+            let own = orchestrators.iter().position(|one| *one == host).unwrap_or(0);
+            let mut endpoints = all.clone();
+            endpoints.rotate_left(own);
+            endpoints
+        };
         let count = random.random_range(ON_THE_CLIENTS_MACHINE);
-        let hosts = std::iter::repeat_n(Host::User, count).chain([Host::Principal, Host::Backup]);
+        let hosts = std::iter::repeat_n(Host::User, count).chain(orchestrators.iter().copied());
         let mut threads = Vec::new();
         for (number, host) in hosts.enumerate() {
-            let (endpoints, shared) = (beside(host).map(Clone::clone), Arc::clone(&shared));
+            let (endpoints, shared) = (beside(host), Arc::clone(&shared));
             let random = StdRng::seed_from_u64(random.random());
             threads.push(on.network().spawn(host, move || async move {
                 OneClient::new(number, host, &endpoints, random, shared)?.work().await;

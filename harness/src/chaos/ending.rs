@@ -1,7 +1,7 @@
 //! After a storm: did everything that was acknowledged end as it must, what do the journals say, and were the answers
 //! those of one copy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,11 +13,10 @@ use common::proto::{Task, TaskState};
 use futures::StreamExt as _;
 
 use super::clients::{Recorded, TOKEN, USER, sight};
-use super::fault::ORCHESTRATORS;
 use super::verdict::Verdict;
 use crate::audit;
 use crate::linearizability::{self, Answer, Asked, Call, Histories};
-use crate::net::{self, History, Host, SpreadCluster};
+use crate::net::{self, Engine, History, Host, SpreadCluster};
 
 /// Without faults everything is finished by then.
 const SETTLE: Duration = Duration::from_secs(120);
@@ -32,7 +31,8 @@ const LAST_LOOK: usize = 99;
 /// What became of each task; `None`: it is not known. What did not finish in time is as it was last seen.
 type Ends = BTreeMap<String, Option<(Task, Vec<u8>)>>;
 
-/// Every acknowledged task is there and ended as it must; both journals, read by their nodes, agree.
+/// Every acknowledged task is there and ended as it must; the journals, read by their nodes, agree. Gives the
+/// acknowledged tasks.
 ///
 /// # Errors
 /// There is no thread to be had.
@@ -41,7 +41,7 @@ pub fn settle(
     cluster: &SpreadCluster,
     recorded: &Recorded,
     history: &History,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     let began = recorded.histories.now();
     let ids = |tasks: &Recorded| tasks.submissions.iter().map(|s| s.spec.task_id.clone()).collect();
     let ends = ends(cluster, Credentials::new(USER, TOKEN)?, ids(recorded))?;
@@ -75,10 +75,10 @@ pub fn settle(
     verdict.epochs = history.epochs().len();
     acknowledged.extend(simple);
     verdict.acknowledged = acknowledged.len();
-    if let Err(error) = compare_journals(cluster, acknowledged) {
+    if let Err(error) = compare_journals(cluster, acknowledged.clone()) {
         verdict.violations.push(format!("the nodes' own audit: {error:#}"));
     }
-    Ok(())
+    Ok(acknowledged)
 }
 
 /// What the end was is a read, too.
@@ -117,7 +117,7 @@ fn count(
 }
 
 fn ends(cluster: &SpreadCluster, user: Credentials, tasks: Vec<String>) -> anyhow::Result<Ends> {
-    let endpoints = cluster.endpoints()?.to_vec();
+    let endpoints = cluster.endpoints()?;
     cluster.network().run(Host::User, || async move {
         let client =
             Client::new(ClientConfig { timeout: SETTLE, ..ClientConfig::new(endpoints, user) });
@@ -172,23 +172,44 @@ fn in_a_line(audit: &Audit) -> String {
 ///
 /// # Errors
 /// A process cannot be stopped.
-pub fn audit(verdict: &mut Verdict, cluster: &mut SpreadCluster) -> anyhow::Result<()> {
-    for host in Host::workers().chain(ORCHESTRATORS) {
+pub fn audit(
+    verdict: &mut Verdict,
+    cluster: &mut SpreadCluster,
+    acknowledged: &[String],
+) -> anyhow::Result<()> {
+    let orchestrators = cluster.engine().orchestrators();
+    for host in Host::workers().chain(orchestrators.iter().copied()) {
         // Whoever ended before was told of.
         if cluster.runs(host) {
             cluster.kill(host)?;
         }
     }
     verdict.epochs_monotone = true;
-    for host in ORCHESTRATORS {
-        match audit::read(&cluster.data_dir(host)) {
+    let data_dirs: Vec<_> = orchestrators.iter().map(|host| cluster.data_dir(*host)).collect();
+    let mut holding = BTreeSet::new();
+    let mut is_whole = false;
+    for (host, data_dir) in orchestrators.iter().zip(&data_dirs) {
+        match audit::read(data_dir) {
             Ok(audit) => {
+                is_whole |= audit.is_whole;
+                holding.extend(audit.submitted.iter().map(ToString::to_string));
                 verdict.duplicated = verdict.duplicated.max(audit.duplicated());
                 verdict.requeued = verdict.requeued.max(audit.requeued);
                 verdict.epochs_monotone &= audit.epochs_monotone;
             }
             Err(error) => verdict.violations.push(format!("the journal on {host:?}: {error:#}")),
         }
+    }
+    // What a snapshot stands for the nodes have looked for themselves.
+    let absent = acknowledged.iter().filter(|task| is_whole && !holding.contains(*task));
+    let told =
+        absent.take(TOLD).map(|task| format!("{task} was acknowledged and is in no journal"));
+    verdict.violations.extend(told);
+    // Of a pair the one that was stopped first may have what nobody confirmed; with etcd only what is in the log.
+    if cluster.engine() == Engine::Etcd
+        && let Err(error) = audit::compare(&data_dirs)
+    {
+        verdict.violations.push(format!("the stopped journals: {error:#}"));
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use anyhow::{Context as _, ensure};
 use cliente::{Client, ClientConfig};
 use rustix::process::Signal;
 
-use super::fault::{Fault, ORCHESTRATORS};
-use crate::net::{self, Cut, Host, Load, SlowLink, SmallDisk, SpreadCluster};
+use super::fault::Fault;
+use crate::net::{self, Cut, Engine, Host, Load, SlowLink, SmallDisk, SpreadCluster};
 
 /// Nobody waits longer for a planned switch-over: the fault beside it is to end in time.
 const SWITCHOVER_PATIENCE: Duration = Duration::from_secs(1);
@@ -17,7 +17,7 @@ const SWITCHOVER_PATIENCE: Duration = Duration::from_secs(1);
 /// The cluster with what can be done to it. What it holds ends in this order.
 pub struct Injector {
     pub cluster: SpreadCluster,
-    links: BTreeMap<Host, SlowLink>,
+    links: BTreeMap<Host, Vec<SlowLink>>,
     disks: BTreeMap<Host, SmallDisk>,
     broken: Broken,
     /// Planned switch-overs that were refused: there was nobody to take over.
@@ -39,12 +39,12 @@ impl Injector {
     ///
     /// # Errors
     /// There can be no network or no disks of the cluster's own.
-    pub fn new(dir: &Path, disk_megabytes: u32) -> anyhow::Result<Self> {
-        let cluster = SpreadCluster::new(dir)?;
+    pub fn new(engine: Engine, dir: &Path, disk_megabytes: u32) -> anyhow::Result<Self> {
+        let cluster = SpreadCluster::with_engine(engine, dir)?;
         let (mut links, mut disks) = (BTreeMap::new(), BTreeMap::new());
-        for host in ORCHESTRATORS {
+        for host in engine.orchestrators().iter().copied() {
             disks.insert(host, SmallDisk::mount(&cluster.data_dir(host), disk_megabytes)?);
-            links.insert(host, SlowLink::start(cluster.network(), host)?);
+            links.insert(host, cluster.slow_links(host)?);
         }
         Ok(Self { cluster, links, disks, broken: Broken::default(), refused: 0 })
     }
@@ -54,14 +54,16 @@ impl Injector {
     pub fn inject(&mut self, fault: &Fault, load: &Load) -> anyhow::Result<()> {
         match fault {
             Fault::Kill(host) => self.kill(*host),
-            Fault::KillBoth { down, up } => {
+            Fault::KillSeveral { down, up } => {
                 down.iter().try_for_each(|host| self.cluster.kill(*host))?;
                 self.broken.down.extend(up);
                 Ok(())
             }
-            Fault::Pause(host) => {
-                self.broken.paused.push(*host);
-                self.cluster.signal(*host, Signal::STOP)
+            Fault::Pause(host) => self.pause(*host),
+            Fault::PauseSeveral(hosts) => hosts.iter().try_for_each(|host| self.pause(*host)),
+            Fault::Leader(harm) => {
+                let leader = self.cluster.etcd_leader()?;
+                self.inject(&harm.to(leader), load)
             }
             Fault::CutLink(how) => self.cut(Cut::link(Host::Principal, Host::Backup, *how)),
             Fault::Isolate(host, how) => self.cut(Cut::isolate(*host, *how)),
@@ -84,23 +86,29 @@ impl Injector {
         Ok(())
     }
 
+    fn pause(&mut self, host: Host) -> anyhow::Result<()> {
+        self.broken.paused.push(host);
+        self.cluster.signal(host, Signal::STOP)
+    }
+
     fn cut(&mut self, cuts: Vec<Cut>) -> anyhow::Result<()> {
         self.broken.cuts.extend(cuts);
         self.cluster.cut(&self.broken.cuts)
     }
 
     fn delay(&self, from: &[Host], delay: Duration) {
-        from.iter().filter_map(|host| self.links.get(host)).for_each(|link| link.delay(delay));
+        let links = from.iter().filter_map(|host| self.links.get(host)).flatten();
+        links.for_each(|link| link.delay(delay));
     }
 
-    /// Only once the other one serves: until then the disk may be the only one that has everything.
+    /// Only once another one serves: until then the disk may be the only one that has everything.
     fn lose_disk(&mut self, host: Host, load: &Load) -> anyhow::Result<()> {
         self.kill(host)?;
         load.wait_served(load.mark())?;
         self.disks.get(&host).context("it has no disk of its own")?.wipe()
     }
 
-    /// The process ends by itself, and the other one serves.
+    /// The process ends by itself, and another one serves.
     fn fill_disk(&mut self, host: Host, load: &Load) -> anyhow::Result<()> {
         self.broken.full.push(host);
         self.disks.get(&host).context("it has no disk of its own")?.fill()?;
@@ -111,7 +119,7 @@ impl Injector {
     }
 
     fn switch_over(&mut self) -> anyhow::Result<()> {
-        let endpoints = self.cluster.endpoints()?.to_vec();
+        let endpoints = self.cluster.endpoints()?;
         let credentials = net::credentials()?;
         let done = self.cluster.network().run(Host::User, || async move {
             let timeout = SWITCHOVER_PATIENCE;
@@ -130,7 +138,7 @@ impl Injector {
     pub fn heal(&mut self) -> anyhow::Result<()> {
         let broken = std::mem::take(&mut self.broken);
         self.cluster.heal()?;
-        self.delay(&ORCHESTRATORS, Duration::ZERO);
+        self.delay(self.cluster.engine().orchestrators(), Duration::ZERO);
         for host in broken.full {
             self.disks.get(&host).context("it has no disk of its own")?.free()?;
         }

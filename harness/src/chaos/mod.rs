@@ -5,6 +5,7 @@
 //! and in which order, not what comes of it: the processes are real.
 
 mod clients;
+mod deck;
 mod ending;
 mod fault;
 mod injection;

@@ -11,11 +11,12 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::clients::{Clients, TOKEN, USER};
+use super::deck::Deck;
 use super::ending;
-use super::fault::{Deck, Episode, Fault};
+use super::fault::{Episode, Fault};
 use super::injection::Injector;
 use super::verdict::Verdict;
-use crate::net::{Host, Load, Network};
+use crate::net::{Engine, Host, Load, Network};
 
 /// Between two times at which everything must be as in the beginning.
 const EPISODES_TO_WHOLE: usize = 4;
@@ -28,6 +29,7 @@ const DISK_MEGABYTES_PER_MINUTE: u32 = 24;
 /// What to do.
 #[derive(Clone, Debug)]
 pub struct Options {
+    pub engine: Engine,
     pub minutes: f64,
     pub seed: u64,
     /// For what the processes write.
@@ -89,7 +91,7 @@ impl Storm {
     fn start(options: &Options, log: &Log) -> anyhow::Result<Self> {
         let minutes = options.minutes.ceil() as u32;
         let disk = DISK_MEGABYTES + DISK_MEGABYTES_PER_MINUTE.saturating_mul(minutes);
-        let mut injector = Injector::new(&options.dir, disk)?;
+        let mut injector = Injector::new(options.engine, &options.dir, disk)?;
         let log = log.clone();
         injector.cluster.on_line = Some(Arc::new({
             let log = log.clone();
@@ -99,12 +101,12 @@ impl Storm {
         injector.cluster.start()?;
         injector.cluster.add_another_user(USER, TOKEN)?;
         let mut random = StdRng::seed_from_u64(options.seed);
-        let deck = Deck::new(StdRng::seed_from_u64(random.random()));
+        let deck = Deck::new(options.engine, StdRng::seed_from_u64(random.random()));
         let load = Load::start_with_readers(&injector.cluster)?;
         load.wait_served(load.mark())?;
         let clients = Clients::start(&injector.cluster, &mut random, starts(&options.evidence)?)?;
-        let Options { minutes, seed, .. } = *options;
-        let verdict = Verdict { minutes, seed, ..Verdict::default() };
+        let Options { engine, minutes, seed, .. } = *options;
+        let verdict = Verdict { engine, minutes, seed, ..Verdict::default() };
         Ok(Self { clients, load, injector, deck, log, names: Vec::new(), verdict })
     }
 
@@ -172,8 +174,9 @@ impl Storm {
         let recorded = self.clients.stop()?;
         let history = self.load.stop()?;
         self.verdict.refused_switchovers = injector.refused;
-        ending::settle(&mut self.verdict, &injector.cluster, &recorded, &history)?;
-        ending::audit(&mut self.verdict, &mut injector.cluster)?;
+        let acknowledged =
+            ending::settle(&mut self.verdict, &injector.cluster, &recorded, &history)?;
+        ending::audit(&mut self.verdict, &mut injector.cluster, &acknowledged)?;
         ending::count_starts(&mut self.verdict, &starts(evidence)?)?;
         ending::check(&mut self.verdict, &recorded.histories, evidence)?;
         Ok(self.verdict)

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::net::Engine;
+
 /// Wrong is: anything lost, unfinished, doubled or wrong, and every violation.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
+    pub engine: Engine,
     pub minutes: f64,
     pub seed: u64,
     pub elapsed: Duration,
@@ -62,7 +65,11 @@ impl Verdict {
 
     /// The same faults once more, in the same order.
     pub fn command(&self) -> String {
-        format!("cargo xtask chaos --minutes {} --seed {}", self.minutes, self.seed)
+        let engine = match self.engine {
+            Engine::Pair => String::new(),
+            Engine::Etcd => format!("--engine {} ", self.engine.word()),
+        };
+        format!("cargo xtask chaos {engine}--minutes {} --seed {}", self.minutes, self.seed)
     }
 
     /// The median and the greatest.
@@ -78,6 +85,7 @@ impl Verdict {
         let (median, max) = self.outage();
         json!({
             "clean": self.is_clean(),
+            "engine": self.engine.word(),
             "seed": self.seed,
             "minutes": self.minutes,
             "elapsed_s": self.elapsed.as_secs_f64(),

@@ -72,9 +72,15 @@ impl EtcdCluster {
             peer_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         let named = peers.iter().enumerate().map(|(n, peer)| format!("m{n}={peer}"));
         let all = named.collect::<Vec<_>>().join(",");
+        let secure = if settings.tls.is_some() { "https" } else { "http" };
         let member = |(n, (port, peer)): (usize, (&u16, &String))| Member {
             client_port: *port,
-            args: settings.args_of(&format!("m{n}"), *port, peer, &all),
+            args: settings.args_of(&MemberPlace {
+                name: format!("m{n}"),
+                client_url: format!("{secure}://127.0.0.1:{port}"),
+                peer_url: peer.clone(),
+                all: all.clone(),
+            }),
             process: None,
         };
         let members = client_ports.iter().zip(&peers).enumerate().map(member).collect();
@@ -232,17 +238,28 @@ impl EtcdCluster {
     }
 }
 
-impl Settings {
-    fn args_of(&self, name: &str, client_port: u16, peer: &str, all: &str) -> Vec<String> {
-        let secure = if self.tls.is_some() { "https" } else { "http" };
-        let client = format!("{secure}://127.0.0.1:{client_port}");
-        let mut args = vec![
+/// Who a member is, and where.
+#[derive(Clone, Debug)]
+pub struct MemberPlace {
+    /// Of the member, and of its directory.
+    pub name: String,
+    pub client_url: String,
+    pub peer_url: String,
+    /// `NAME=PEER_URL` of each member, with commas.
+    pub all: String,
+}
+
+impl MemberPlace {
+    /// Flags of `etcd`.
+    pub fn args(&self) -> Vec<String> {
+        let Self { name, client_url, peer_url, all } = self;
+        vec![
             format!("--name={name}"),
             format!("--data-dir={name}"),
-            format!("--listen-client-urls={client}"),
-            format!("--advertise-client-urls={client}"),
-            format!("--listen-peer-urls={peer}"),
-            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--listen-client-urls={client_url}"),
+            format!("--advertise-client-urls={client_url}"),
+            format!("--listen-peer-urls={peer_url}"),
+            format!("--initial-advertise-peer-urls={peer_url}"),
             format!("--initial-cluster={all}"),
             "--initial-cluster-state=new".to_owned(),
             "--logger=zap".to_owned(),
@@ -251,7 +268,13 @@ impl Settings {
             "--heartbeat-interval=50".to_owned(),
             "--election-timeout=500".to_owned(),
             "--pre-vote=true".to_owned(),
-        ];
+        ]
+    }
+}
+
+impl Settings {
+    fn args_of(&self, place: &MemberPlace) -> Vec<String> {
+        let mut args = place.args();
         args.extend(self.quota_bytes.map(|bytes| format!("--quota-backend-bytes={bytes}")));
         args.extend(self.tls.iter().flat_map(EtcdCertificates::args));
         args.extend(self.args.iter().cloned());

@@ -1,27 +1,27 @@
-//! A pair of orchestrators and three workers, each on a machine of its own, with a client on another.
+//! Two orchestrators or, with etcd, three of them and of its members, and three workers, each on a machine of its own,
+//! with a client on another.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use cliente::{Client, ClientConfig};
 use common::auth::{Credentials, DEMO_TOKEN, DEMO_USER};
 use common::endpoint::{DEFAULT_PRINCIPAL, Endpoint};
-use common::proto::ExplainClusterResponse;
 use rustix::process::Signal;
 
-use super::cut::{Cut, Host, WORKERS};
+use super::cut::{Cut, Engine, Host, WORKERS};
+use super::etcd::engine_flag;
 use super::network::Network;
 use crate::cluster::{Layout, OnNamedLine, START_TIMEOUT};
 use crate::process::Process;
 
 /// Ports of the guide; the machines differ.
-const PORTS: [u16; 2] = [50051, 50052];
+const PORTS: [u16; 3] = [50051, 50052, 50053];
 const WORKER_PORT: u16 = 50061;
 /// What comes by itself comes within this time, or is taken not to come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(50);
 /// The demo's user is one of loopback only.
 const USER: &str = "admin";
 const TOKEN: &str = "a-token-of-the-harness";
@@ -30,38 +30,54 @@ const TOKEN: &str = "a-token-of-the-harness";
 pub struct SpreadCluster {
     pub principal: Option<Process>,
     pub backup: Option<Process>,
+    pub third: Option<Process>,
     pub workers: Vec<Option<Process>>,
+    pub etcd: Vec<Option<Process>>,
     /// Gets the name of the machine and each line that its process prints.
     pub on_line: Option<OnNamedLine>,
     /// Its further arguments are given to the processes; its ports are not used.
     pub layout: Layout,
+    engine: Engine,
     network: Network,
 }
 
 impl SpreadCluster {
-    /// Nothing runs yet. Data directories are made below `dir`.
+    /// A pair, of which nothing runs yet. Data directories are made below `dir`.
     ///
     /// # Errors
     /// The binaries are not built, or there can be no network ([`Network::unavailable`]).
     pub fn new(dir: &Path) -> anyhow::Result<Self> {
+        Self::with_engine(Engine::Pair, dir)
+    }
+
+    /// The same with that engine.
+    ///
+    /// # Errors
+    /// As [`SpreadCluster::new`].
+    pub fn with_engine(engine: Engine, dir: &Path) -> anyhow::Result<Self> {
         Ok(Self {
             principal: None,
             backup: None,
+            third: None,
             workers: (0..WORKERS).map(|_| None).collect(),
+            etcd: engine.members().map(|_| None).collect(),
             on_line: None,
-            layout: Layout::with_ports(dir, &PORTS)?,
-            network: Network::new()?,
+            layout: Layout { engine: engine_flag(engine), ..Layout::with_ports(dir, &PORTS)? },
+            engine,
+            network: Network::new(engine)?,
         })
     }
 
-    /// Everything, until the pair is in sync and the workers are its witnesses.
+    /// Everything, until it is whole.
     ///
     /// # Errors
     /// A process did not start, or it did not come to that.
     pub fn start(&mut self) -> anyhow::Result<()> {
+        self.start_etcd()?;
         self.add_user()?;
-        self.start_orchestrator(Host::Principal)?;
-        self.start_orchestrator(Host::Backup)?;
+        for host in self.engine.orchestrators() {
+            self.start_orchestrator(*host)?;
+        }
         for nth in 0..WORKERS {
             self.start_worker(nth)?;
         }
@@ -71,7 +87,8 @@ impl SpreadCluster {
     /// Founds the cluster on loopback, as an operator would: without users nobody may ask from elsewhere.
     fn add_user(&self) -> anyhow::Result<()> {
         let data_dir = self.data_dir(Host::Principal).display().to_string();
-        let args = ["--data-dir".to_owned(), data_dir];
+        let mut args = vec!["--data-dir".to_owned(), data_dir];
+        args.extend(self.layout.engine_args());
         let founder = self.spawn(Host::Principal, "orquestrador", &args)?;
         founder.wait_for("iniciado na porta", START_TIMEOUT)?;
         self.network.run(Host::Principal, || async {
@@ -92,9 +109,9 @@ impl SpreadCluster {
         })
     }
 
-    /// The orchestrators and workers that should run and do not.
+    /// Whose process should run and does not.
     pub fn ended(&mut self) -> Vec<Host> {
-        let hosts = [Host::Principal, Host::Backup].into_iter().chain(Host::workers());
+        let hosts = self.engine.hosts().into_iter().filter(|host| *host != Host::User);
         hosts.filter(|host| !self.runs(*host)).collect()
     }
 
@@ -108,9 +125,11 @@ impl SpreadCluster {
     /// It did not start in time, or there is none on that machine.
     pub fn start_orchestrator(&mut self, host: Host) -> anyhow::Result<()> {
         let (binary, port) = match host {
-            Host::Principal => ("orquestrador", PORTS[0]),
-            Host::Backup => ("orquestrador-backup", PORTS[1]),
-            Host::Worker(_) | Host::User => bail!("no orchestrator belongs on {host:?}"),
+            Host::Principal => ("orquestrador", port(host)),
+            Host::Backup | Host::Third => ("orquestrador-backup", port(host)),
+            Host::Worker(_) | Host::Etcd(_) | Host::User => {
+                bail!("no orchestrator belongs on {host:?}")
+            }
         };
         let peer = endpoint(host.peer())?;
         let mut args = vec![
@@ -124,6 +143,7 @@ impl SpreadCluster {
             "--data-dir".to_owned(),
             self.data_dir(host).display().to_string(),
         ];
+        args.extend(self.layout.engine_args());
         args.extend(self.layout.orchestrator_args.iter().cloned());
         let process = self.spawn(host, binary, &args)?;
         process.wait_for(&format!("iniciado na porta {port}"), START_TIMEOUT)?;
@@ -135,6 +155,7 @@ impl SpreadCluster {
     /// It could not be started.
     pub fn start_worker(&mut self, nth: u8) -> anyhow::Result<()> {
         let host = Host::Worker(nth);
+        let addresses: Vec<_> = self.endpoints()?.iter().map(Endpoint::to_string).collect();
         let mut args = vec![
             "--port".to_owned(),
             WORKER_PORT.to_string(),
@@ -144,7 +165,7 @@ impl SpreadCluster {
             "--advertise".to_owned(),
             format!("{}:{WORKER_PORT}", host.address()),
             "--orchestrators".to_owned(),
-            self.endpoints()?.map(|endpoint| endpoint.to_string()).join(","),
+            addresses.join(","),
             "--slots".to_owned(),
             "8".to_owned(),
         ];
@@ -154,31 +175,44 @@ impl SpreadCluster {
     }
 
     fn spawn(&self, host: Host, binary: &str, args: &[String]) -> anyhow::Result<Process> {
+        self.spawn_program(host, &self.layout.binary(binary), args)
+    }
+
+    pub(super) fn spawn_program(
+        &self,
+        host: Host,
+        program: &Path,
+        args: &[String],
+    ) -> anyhow::Result<Process> {
         let on_line = self.on_line.clone().map(|tell| {
             Arc::new(move |line: &str| tell(&host.name(), line)) as crate::process::OnLine
         });
-        let program = self.layout.binary(binary);
-        self.network.start(host, &program, args, &self.layout.dir, on_line)
+        self.network.start(host, program, args, &self.layout.dir, on_line)
     }
 
     /// Where the process of that machine is kept.
-    fn place(&mut self, host: Host) -> anyhow::Result<&mut Option<Process>> {
+    pub(super) fn place(&mut self, host: Host) -> anyhow::Result<&mut Option<Process>> {
         match host {
             Host::Principal => Ok(&mut self.principal),
             Host::Backup => Ok(&mut self.backup),
+            Host::Third => Ok(&mut self.third),
             Host::Worker(nth) => self.workers.get_mut(usize::from(nth)).context("no such worker"),
+            Host::Etcd(nth) => self.etcd.get_mut(usize::from(nth)).context("no such member"),
             Host::User => bail!("nothing runs on {host:?}"),
         }
     }
 
-    /// An orchestrator or a worker.
+    /// An orchestrator, a worker or a member of etcd.
     ///
     /// # Errors
     /// It did not start in time, or none belongs there.
     pub fn start_on(&mut self, host: Host) -> anyhow::Result<()> {
         match host {
             Host::Worker(nth) => self.start_worker(nth),
-            Host::Principal | Host::Backup | Host::User => self.start_orchestrator(host),
+            Host::Etcd(nth) => self.start_etcd_member(nth),
+            Host::Principal | Host::Backup | Host::Third | Host::User => {
+                self.start_orchestrator(host)
+            }
         }
     }
 
@@ -195,7 +229,11 @@ impl SpreadCluster {
     /// # Errors
     /// It does not run.
     pub fn orchestrator(&self, host: Host) -> anyhow::Result<&Process> {
-        let process = if host == Host::Backup { &self.backup } else { &self.principal };
+        let process = match host {
+            Host::Backup => &self.backup,
+            Host::Third => &self.third,
+            Host::Principal | Host::Worker(_) | Host::Etcd(_) | Host::User => &self.principal,
+        };
         process.as_ref().with_context(|| format!("{host:?} does not run"))
     }
 
@@ -220,7 +258,11 @@ impl SpreadCluster {
     }
 
     pub fn data_dir(&self, host: Host) -> PathBuf {
-        self.layout.data_dir(if host == Host::Backup { PORTS[1] } else { PORTS[0] })
+        self.layout.data_dir(port(host))
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
     pub fn network(&self) -> &Network {
@@ -243,111 +285,28 @@ impl SpreadCluster {
         self.network.apply(&[])
     }
 
-    /// Of both orchestrators, principal first.
+    /// Of all orchestrators, principal first.
     ///
     /// # Errors
     /// Never: they are addresses.
-    pub fn endpoints(&self) -> anyhow::Result<[Endpoint; 2]> {
-        Ok([endpoint(Host::Principal)?, endpoint(Host::Backup)?])
+    pub fn endpoints(&self) -> anyhow::Result<Vec<Endpoint>> {
+        self.engine.orchestrators().iter().map(|host| endpoint(*host)).collect()
     }
-
-    /// How each orchestrator that answers the client's machine sees the cluster.
-    ///
-    /// # Errors
-    /// There is no thread to be had.
-    pub fn explain(&self) -> anyhow::Result<Vec<ExplainClusterResponse>> {
-        let endpoints = self.endpoints()?;
-        self.network.run(Host::User, || async move {
-            let client = client(&endpoints)?;
-            let mut answers = Vec::new();
-            for endpoint in &endpoints {
-                answers.extend(client.explain_at(endpoint).await.ok());
-            }
-            Ok(answers)
-        })
-    }
-
-    /// Where the principal is; `None` when nobody says so.
-    ///
-    /// # Errors
-    /// There is no thread to be had.
-    pub fn serving(&self) -> anyhow::Result<Option<Host>> {
-        let nodes = self.explain()?;
-        let principals = nodes.iter().filter(|node| node.standing == "PRINCIPAL");
-        let newest = principals.max_by_key(|node| node.view.as_ref().map(|view| view.number));
-        let is_at = |host: &Host| {
-            newest.is_some_and(|node| node.address.contains(&host.address().to_string()))
-        };
-        Ok([Host::Principal, Host::Backup].into_iter().find(is_at))
-    }
-
-    /// Waits until both orchestrators say what `is_wanted`.
-    ///
-    /// # Errors
-    /// It did not come to that; the error says what they said last.
-    pub fn wait_until(
-        &self,
-        what: &str,
-        is_wanted: impl Fn(&[ExplainClusterResponse]) -> bool,
-    ) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answers = self.explain()?;
-            if answers.len() == 2 && is_wanted(&answers) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                bail!("it did not come to {what}:\n{}", self.condition());
-            }
-            std::thread::sleep(POLL);
-        }
-    }
-
-    /// What the orchestrators say of themselves, and what they printed.
-    pub fn condition(&self) -> String {
-        let mut text = match self.explain() {
-            Ok(nodes) => nodes.iter().map(in_a_line).collect(),
-            Err(error) => format!("{error:#}\n"),
-        };
-        for process in [&self.principal, &self.backup].into_iter().flatten() {
-            text.push_str(&format!("{}:\n{}\n", process.name(), process.lines().join("\n")));
-        }
-        text
-    }
-
-    /// Waits until there are a principal and a standby in sync, and all workers are their witnesses.
-    ///
-    /// # Errors
-    /// It did not come to that.
-    pub fn wait_whole(&self) -> anyhow::Result<()> {
-        self.wait_until("a pair with witnesses", |nodes| {
-            let stands = |standing: &str| nodes.iter().filter(|n| n.standing == standing).count();
-            let witnessed = |node: &ExplainClusterResponse| {
-                node.failover == "BY_WITNESSES" && node.witnesses.len() == usize::from(WORKERS)
-            };
-            stands("PRINCIPAL") == 1 && stands("STANDBY") == 1 && nodes.iter().all(witnessed)
-        })
-    }
-}
-
-fn in_a_line(node: &ExplainClusterResponse) -> String {
-    let (number, epoch, replicas) =
-        node.view.as_ref().map_or((0, 0, 0), |view| (view.number, view.epoch, view.replicas.len()));
-    let alive = node.witnesses.iter().filter(|witness| witness.alive).count();
-    format!(
-        "{}: {}, {}; view {number}, epoch {epoch}, {replicas} replicas, {alive} of {} witnesses alive\n",
-        node.address,
-        node.standing,
-        node.failover,
-        node.witnesses.len()
-    )
 }
 
 /// # Errors
 /// Never for an orchestrator's machine.
 pub(super) fn endpoint(host: Host) -> anyhow::Result<Endpoint> {
-    let port = if host == Host::Backup { PORTS[1] } else { PORTS[0] };
-    Ok(format!("{}:{port}", host.address()).parse()?)
+    Ok(format!("{}:{}", host.address(), port(host)).parse()?)
+}
+
+/// Of an orchestrator.
+pub(super) fn port(host: Host) -> u16 {
+    match host {
+        Host::Backup => PORTS[1],
+        Host::Third => PORTS[2],
+        Host::Principal | Host::Worker(_) | Host::Etcd(_) | Host::User => PORTS[0],
+    }
 }
 
 pub fn credentials() -> anyhow::Result<Credentials> {

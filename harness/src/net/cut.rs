@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 /// Workers of a spread cluster: as many as make a set of witnesses.
 pub const WORKERS: u8 = 3;
+/// Members of etcd, where that is the engine: the loss of one is survived.
+pub const ETCD_MEMBERS: u8 = 3;
 
 /// A machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,8 +15,12 @@ pub enum Host {
     Principal,
     /// Where `orquestrador-backup` runs, whatever its part is now.
     Backup,
+    /// Where one more `orquestrador-backup` runs, if etcd is the engine.
+    Third,
     /// Counted from 0.
     Worker(u8),
+    /// Where a member of etcd runs, if that is the engine; counted from 0.
+    Etcd(u8),
     /// Where the client runs.
     User,
 }
@@ -22,11 +28,19 @@ pub enum Host {
 impl Host {
     /// All machines.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Principal, Self::Backup, Self::User].into_iter().chain(Self::workers())
+        [Self::Principal, Self::Backup, Self::User]
+            .into_iter()
+            .chain(Self::workers())
+            .chain([Self::Third])
+            .chain(Self::etcd())
     }
 
     pub fn workers() -> impl Iterator<Item = Self> {
         (0..WORKERS).map(Self::Worker)
+    }
+
+    pub fn etcd() -> impl Iterator<Item = Self> {
+        (0..ETCD_MEMBERS).map(Self::Etcd)
     }
 
     /// The other orchestrator; of any other machine, the principal.
@@ -34,7 +48,9 @@ impl Host {
     pub fn peer(self) -> Self {
         match self {
             Self::Principal => Self::Backup,
-            Self::Backup | Self::Worker(_) | Self::User => Self::Principal,
+            Self::Backup | Self::Third | Self::Worker(_) | Self::Etcd(_) | Self::User => {
+                Self::Principal
+            }
         }
     }
 
@@ -42,7 +58,9 @@ impl Host {
         let last = match self {
             Self::Principal => 1,
             Self::Backup => 2,
+            Self::Third => 3,
             Self::Worker(nth) => 11 + nth,
+            Self::Etcd(nth) => 21 + nth,
             Self::User => 101,
         };
         Ipv4Addr::new(10, 77, 0, last)
@@ -53,9 +71,60 @@ impl Host {
         match self {
             Self::Principal => "principal".to_owned(),
             Self::Backup => "backup".to_owned(),
+            Self::Third => "third".to_owned(),
             Self::Worker(nth) => format!("worker{}", nth + 1),
+            Self::Etcd(nth) => format!("etcd{}", nth + 1),
             Self::User => "user".to_owned(),
         }
+    }
+}
+
+/// Who keeps the log and the office, and with that which machines there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Engine {
+    /// Two orchestrators, with the workers as witnesses.
+    #[default]
+    Pair,
+    /// Three members of etcd, for three orchestrators.
+    Etcd,
+}
+
+impl Engine {
+    /// The word for it on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pair => "pair",
+            Self::Etcd => "etcd",
+        }
+    }
+
+    /// In the order in which they start.
+    pub fn orchestrators(self) -> &'static [Host] {
+        match self {
+            Self::Pair => &[Host::Principal, Host::Backup],
+            Self::Etcd => &[Host::Principal, Host::Backup, Host::Third],
+        }
+    }
+
+    /// The machines of its members; a pair is its own engine.
+    pub fn members(self) -> impl Iterator<Item = Host> {
+        Host::etcd().filter(move |_| self == Self::Etcd)
+    }
+
+    /// All machines that there are.
+    pub fn hosts(self) -> Vec<Host> {
+        let others = Host::workers().chain([Host::User]).chain(self.members());
+        self.orchestrators().iter().copied().chain(others).collect()
+    }
+}
+
+impl std::str::FromStr for Engine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Pair, Self::Etcd];
+        let found = known.into_iter().find(|engine| engine.word() == text);
+        found.ok_or_else(|| "`pair` or `etcd`".to_owned())
     }
 }
 

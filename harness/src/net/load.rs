@@ -25,7 +25,7 @@ const PROBE_PACE: Duration = Duration::from_millis(25);
 /// After it nobody waits for an orchestrator on its own machine.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Three threads that ask until [`Load::stop`].
+/// Some threads that ask until [`Load::stop`].
 pub struct Load {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<anyhow::Result<()>>>,
@@ -69,7 +69,7 @@ impl Load {
             let shared = Arc::clone(&shared);
             || async move { user(&cluster::client(&endpoints)?, &shared).await }
         })?];
-        for host in [Host::Principal, Host::Backup] {
+        for host in on.engine().orchestrators().iter().copied() {
             let (shared, credentials) = (Arc::clone(&shared), credentials.clone());
             threads.push(on.network().spawn(host, move || async move {
                 Probe::new(host, credentials)?.ask(&shared, probes_write).await;

@@ -6,15 +6,17 @@
 
 mod audit;
 mod cluster;
+mod condition;
 mod cut;
 mod disk;
+mod etcd;
 mod history;
 mod load;
 mod network;
 mod slow;
 
 pub use cluster::{PATIENCE, SpreadCluster, client, credentials};
-pub use cut::{Cut, Host, How};
+pub use cut::{Cut, Engine, Host, How};
 pub use disk::SmallDisk;
 pub use history::{Answer, History, Kind, Source};
 pub use load::{Load, Mark, answers};

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use super::cut::{Cut, Host, ruleset};
+use super::cut::{Cut, Engine, Host, ruleset};
 use crate::process::{OnLine, Process};
 
 /// Everything that is made has a name of this beginning, followed by the process that made it.
@@ -22,10 +22,11 @@ pub(super) const PREFIX: &str = "mutirao-";
 /// `ip netns add` sets up its folder on first use, which two at once would do twice.
 static MAKING: Mutex<()> = Mutex::new(());
 
-/// One namespace for each [`Host`], and one with the bridge between them. Gone when it is dropped.
+/// One namespace for each [`Host`] of an engine, and one with the bridge between them. Gone when it is dropped.
 #[derive(Debug)]
 pub struct Network {
     name: String,
+    hosts: Vec<Host>,
 }
 
 impl Network {
@@ -34,21 +35,22 @@ impl Network {
         if !geteuid().is_root() {
             return Some("network namespaces need root".to_owned());
         }
-        Self::new().err().map(|error| format!("{error:#}"))
+        Self::new(Engine::Pair).err().map(|error| format!("{error:#}"))
     }
 
     /// # Errors
     /// The system does not allow it, or a tool is missing.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new(engine: Engine) -> anyhow::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let making = MAKING.lock().ok();
         remove_leftovers()?;
         let nth = COUNT.fetch_add(1, Ordering::Relaxed);
-        let network = Self { name: format!("{PREFIX}{}-{nth}", std::process::id()) };
+        let name = format!("{PREFIX}{}-{nth}", std::process::id());
+        let network = Self { name, hosts: engine.hosts() };
         let bridge = network.bridge();
         run("ip", &["netns", "add", &bridge], "")?;
-        for host in Host::all() {
-            run("ip", &["netns", "add", &network.namespace(host)], "")?;
+        for host in &network.hosts {
+            run("ip", &["netns", "add", &network.namespace(*host)], "")?;
         }
         drop(making);
         network.join()?;
@@ -59,7 +61,7 @@ impl Network {
     /// A machine's interface is called `eth0`; its other end, at the bridge, as the machine.
     fn join(&self) -> anyhow::Result<()> {
         let mut bridge = String::from("link add bridge type bridge\nlink set bridge up\n");
-        for host in Host::all() {
+        for host in self.hosts.iter().copied() {
             let (name, namespace) = (host.name(), self.namespace(host));
             bridge.push_str(&format!(
                 "link add {name} type veth peer name eth0 netns {namespace}\n\
@@ -67,7 +69,7 @@ impl Network {
             ));
         }
         run("ip", &["-n", &self.bridge(), "-batch", "-"], &bridge)?;
-        for host in Host::all() {
+        for host in self.hosts.iter().copied() {
             let address = host.address();
             let batch =
                 format!("addr add {address}/24 dev eth0\nlink set eth0 up\nlink set lo up\n");
@@ -81,7 +83,7 @@ impl Network {
     /// # Errors
     /// The packet filter refuses.
     pub fn apply(&self, cuts: &[Cut]) -> anyhow::Result<()> {
-        for host in Host::all() {
+        for host in self.hosts.iter().copied() {
             let (namespace, rules) = (self.namespace(host), ruleset(host, cuts));
             run("ip", &["netns", "exec", &namespace, "iptables-restore"], &rules)?;
         }
@@ -175,7 +177,8 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for namespace in Host::all().map(|host| self.namespace(host)).chain([self.bridge()]) {
+        let namespaces = self.hosts.iter().map(|host| self.namespace(*host));
+        for namespace in namespaces.chain([self.bridge()]) {
             if let Err(error) = run("ip", &["netns", "delete", &namespace], "") {
                 tracing::debug!(%error, "a namespace stays");
             }

@@ -1,4 +1,4 @@
-//! A slow link: a proxy on the sender's machine through which everybody there reaches the other orchestrator, and
+//! A slow link: a proxy on the sender's machine through which everybody there reaches a port of another one, and
 //! nobody knows: connections are redirected to it by address translation, so that no address of the proxy is
 //! ever told to anybody.
 //!
@@ -19,11 +19,15 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::cluster::endpoint;
-use super::cut::Host;
+use super::cluster::{SpreadCluster, port};
+use super::cut::{Engine, Host};
+use super::etcd::CLIENT_PORT;
 use super::network::Network;
 
-const PORT: u16 = 60051;
+/// Of the first proxy on a machine; each has its own.
+const FIRST_PORT: u16 = 60_000;
+/// Below those that proxies open from.
+const PORTS: u16 = 1_000;
 /// What the proxy opens comes from these ports, above those that the system gives out: it is not redirected.
 const OWN_PORTS: std::ops::RangeInclusive<u16> = 61_000..=65_535;
 /// How often the proxy looks whether the port over there refuses, and how long it waits for that.
@@ -39,18 +43,16 @@ pub struct SlowLink {
 }
 
 impl SlowLink {
-    /// From `host` to the orchestrator that is not there; without delay at first. To be started before what uses it.
+    /// From `host` to a port of another machine; without delay at first. To be started before what uses it.
     ///
     /// # Errors
     /// There is no address translation, or no thread to be had.
-    pub fn start(network: &Network, host: Host) -> anyhow::Result<Self> {
+    fn start(network: &Network, host: Host, there: SocketAddrV4) -> anyhow::Result<Self> {
+        static COUNT: AtomicU16 = AtomicU16::new(0);
         let (delay, delays) = watch::channel(Duration::ZERO);
         let (end, ended) = oneshot::channel();
-        let far = endpoint(host.peer())?;
-        let route = Route {
-            here: SocketAddrV4::new(host.address(), PORT),
-            there: SocketAddrV4::new(host.peer().address(), far.port()),
-        };
+        let port = FIRST_PORT + COUNT.fetch_add(1, Ordering::Relaxed) % PORTS;
+        let route = Route { here: SocketAddrV4::new(host.address(), port), there };
         network.translate(host, &route.redirection())?;
         let thread = network.spawn(host, move || async move {
             tokio::select! {
@@ -76,6 +78,23 @@ impl Drop for SlowLink {
         if let Ok(Err(error)) = thread.join() {
             tracing::debug!(%error, "a proxy ended");
         }
+    }
+}
+
+impl SpreadCluster {
+    /// Slow links from an orchestrator to its engine: the other one, or each member of etcd.
+    ///
+    /// # Errors
+    /// There is no address translation, or no thread to be had.
+    pub fn slow_links(&self, host: Host) -> anyhow::Result<Vec<SlowLink>> {
+        let places = match self.engine() {
+            Engine::Pair => vec![(host.peer(), port(host.peer()))],
+            Engine::Etcd => Host::etcd().map(|member| (member, CLIENT_PORT)).collect(),
+        };
+        let links = places.into_iter().map(|(far, port)| {
+            SlowLink::start(self.network(), host, SocketAddrV4::new(far.address(), port))
+        });
+        links.collect()
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Keeper {
     orders: mpsc::UnboundedReceiver<Order>,
     /// Of the office that the driver knows to be ours.
     held: Option<Fence>,
+    /// An office that is to be given back, until etcd has taken it.
+    resigning: Option<Fence>,
     members: BTreeMap<Vec<u8>, Member>,
     patience: Patience,
 }
@@ -66,7 +68,7 @@ impl Keeper {
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Self {
         let (members, patience) = (BTreeMap::new(), Patience::default());
-        Self { shared, etcd, lease, orders, held: None, members, patience }
+        Self { shared, etcd, lease, orders, held: None, resigning: None, members, patience }
     }
 
     /// Until the driver ends.
@@ -171,6 +173,7 @@ impl Keeper {
         let page = self.etcd.range(query).await?;
         self.look(page.revision, &page.values).await?;
         let mut watch = self.etcd.watch(&from, &to, page.revision + 1).await?;
+        self.resign(lease.id).await?;
         self.patience.reset();
         loop {
             tokio::select! {
@@ -185,7 +188,10 @@ impl Keeper {
                 }
                 order = self.orders.recv() => match order {
                     Some(Order::Campaign) => self.campaign(lease.id).await?,
-                    Some(Order::Resign(fence)) => self.resign(fence, lease.id).await?,
+                    Some(Order::Resign(fence)) => {
+                        self.resigning = Some(fence);
+                        self.resign(lease.id).await?;
+                    }
                     Some(Order::Leave) => return self.leave(lease.id).await,
                     None => return Err(Error::Stopping),
                 },
@@ -299,13 +305,16 @@ impl Keeper {
         self.shared.tell(News::Election(election::Input::Won { fence, tip })).await
     }
 
-    /// First said, then done: so others know that nobody died.
-    async fn resign(&self, fence: Fence, lease: i64) -> Result<(), Error> {
+    /// First said, then done: so others know that nobody died. What fails is tried again: a key that stays for as long
+    /// as this process lives would keep everybody out of the office.
+    async fn resign(&mut self, lease: i64) -> Result<(), Error> {
+        let Some(fence) = self.resigning else { return Ok(()) };
         let (me, leader) = (&self.shared.me, self.shared.keys.leader());
         let ours = || Txn::new().when(Compare::created(leader.clone(), fence.0));
         let farewell = values::office(me.node, me.process, true);
         self.etcd.txn(ours().then(Op::put(leader.clone(), farewell).lease(lease))).await?;
         self.etcd.txn(ours().then(Op::delete(leader.clone()))).await?;
+        self.resigning = None;
         Ok(())
     }
 }

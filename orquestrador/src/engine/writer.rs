@@ -48,7 +48,8 @@ pub struct Writer {
 
 /// How a guarded transaction ended.
 enum Outcome {
-    Done,
+    /// Whatever was written is in the log up to here; after a read, as before.
+    Done(EntryId),
     /// The office is another one's.
     Deposed,
 }
@@ -113,14 +114,17 @@ impl Writer {
             None => return Ok(()),
         };
         let fence = office.fence;
-        if matches!(outcome, Outcome::Deposed) {
-            self.clear();
-            return self.shared.tell(News::Election(election::Input::Deposed { fence })).await;
-        }
-        if let Some(last) = batch.last() {
-            self.waiting.drain(..batch.len());
-            self.office = Some(Office { fence, last: last.id });
-            self.shared.tell(News::Written(last.id)).await?;
+        let last = match outcome {
+            Outcome::Done(last) => last,
+            Outcome::Deposed => {
+                self.clear();
+                return self.shared.tell(News::Election(election::Input::Deposed { fence })).await;
+            }
+        };
+        if last != office.last {
+            while self.waiting.pop_front_if(|entry| entry.id.index <= last.index).is_some() {}
+            self.office = Some(Office { fence, last });
+            self.shared.tell(News::Written(last)).await?;
         }
         if let Some(nonce) = question {
             self.question.take_if(|asked| *asked == nonce);
@@ -168,20 +172,9 @@ impl Writer {
             .otherwise(Op::get(keys.tip()));
         let done = self.shared.etcd.txn(txn).await?;
         if done.succeeded {
-            return Ok(Outcome::Done);
+            return Ok(Outcome::Done(last));
         }
-        self.judge(office.fence, last, &done)
-    }
-
-    /// A refused write: an earlier attempt whose outcome was not known may have been done.
-    fn judge(&self, fence: Fence, last: EntryId, done: &TxnOutcome) -> Result<Outcome, Error> {
-        let [leader, tip] = &done.got[..] else { return Err(Error::Missing("leader")) };
-        let is_ours = leader.first().is_some_and(|leader| leader.create_revision == fence.0);
-        let end = tip.first().map(|tip| values::read_tip(&tip.value)).transpose()?;
-        match is_ours && end == Some(last) {
-            true => Ok(Outcome::Done),
-            false => Ok(Outcome::Deposed),
-        }
+        judge(office.fence, entries, &done)
     }
 
     /// A batch that is too large for one value; nothing of it counts before its last transaction. `None`: deposed.
@@ -210,8 +203,66 @@ impl Writer {
     async fn ask(&self, office: Office) -> Result<Outcome, Error> {
         let leader = self.shared.etcd.get(&self.shared.keys.leader()).await?;
         match leader.is_some_and(|leader| leader.create_revision == office.fence.0) {
-            true => Ok(Outcome::Done),
+            true => Ok(Outcome::Done(office.last)),
             false => Ok(Outcome::Deposed),
         }
+    }
+}
+
+/// A refused write: an earlier attempt whose outcome was not known may have been done, with fewer entries, because more
+/// have gathered since.
+fn judge(fence: Fence, entries: &[Entry], done: &TxnOutcome) -> Result<Outcome, Error> {
+    let [leader, tip] = &done.got[..] else { return Err(Error::Missing("leader")) };
+    let is_ours = leader.first().is_some_and(|leader| leader.create_revision == fence.0);
+    let end = tip.first().map(|tip| values::read_tip(&tip.value)).transpose()?;
+    let written = end.filter(|end| is_ours && entries.iter().any(|entry| entry.id == *end));
+    Ok(written.map_or(Outcome::Deposed, Outcome::Done))
+}
+
+#[cfg(test)]
+mod tests {
+    use orquestrador_core::ids::Epoch;
+    use orquestrador_etcd::KeyValue;
+
+    use super::*;
+
+    const FENCE: Fence = Fence(7);
+
+    fn entries(count: usize) -> Vec<Entry> {
+        let mut last = EntryId::default();
+        let next = |_| {
+            let entry = Entry::following(&last, Epoch(1), Bytes::from_static(b"x"));
+            last = entry.id;
+            entry
+        };
+        (0..count).map(next).collect()
+    }
+
+    /// What etcd shows: whose the office is, and where the log ends.
+    fn refused(fence: Fence, tip: EntryId) -> TxnOutcome {
+        let leader = KeyValue { create_revision: fence.0, ..KeyValue::default() };
+        let tip = KeyValue { value: values::tip(tip), ..KeyValue::default() };
+        TxnOutcome { got: vec![vec![leader], vec![tip]], ..TxnOutcome::default() }
+    }
+
+    fn written(fence: Fence, tip: EntryId) -> Option<EntryId> {
+        match judge(FENCE, &entries(3), &refused(fence, tip)).expect("can be read") {
+            Outcome::Done(last) => Some(last),
+            Outcome::Deposed => None,
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_attempt_wrote_counts_although_more_has_gathered_since() {
+        let ids: Vec<_> = entries(3).iter().map(|entry| entry.id).collect();
+        assert_eq!(written(FENCE, ids[0]), Some(ids[0]));
+        assert_eq!(written(FENCE, ids[2]), Some(ids[2]));
+    }
+
+    #[test]
+    fn an_end_that_is_not_ours_is_another_one_s() {
+        let ids: Vec<_> = entries(3).iter().map(|entry| entry.id).collect();
+        assert_eq!(written(Fence(8), ids[0]), None);
+        assert_eq!(written(FENCE, EntryId { epoch: Epoch(2), ..ids[0] }), None);
     }
 }

@@ -142,6 +142,8 @@ impl Election {
             Input::Deposed { fence } => {
                 if self.holds(fence) {
                     self.leave_office(effects);
+                    // Should the key be ours still, nobody could have the office while this process lives.
+                    effects.push(Effect::Resign(fence));
                 }
             }
             Input::HandOver => self.handing_over = true,
@@ -210,11 +212,12 @@ impl Election {
     fn take_office(&mut self, fence: Fence, tip: EntryId, effects: &mut Vec<Effect>) {
         self.is_campaigning = false;
         self.is_silent = false;
-        // Older than what is known already: it was lost since.
-        if fence.0 < self.heard_at || self.office.is_some() {
+        // Older than what is known already: it was lost since, unless that says that it is ours.
+        let is_known = self.holder().is_some_and(|holder| holder.fence == fence);
+        if (fence.0 < self.heard_at && !is_known) || self.office.is_some() {
             return;
         }
-        self.heard_at = fence.0;
+        self.heard_at = self.heard_at.max(fence.0);
         self.vacant_since = None;
         self.tip = self.tip.max(Some(tip.index));
         let is_leaving = false;

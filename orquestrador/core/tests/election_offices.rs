@@ -1,0 +1,73 @@
+//! The office in etcd is never held by somebody who does not use it.
+
+use orquestrador_core::election::{Effect, Election, Fence, Holder, Input, Timing};
+use orquestrador_core::ids::{ClusterId, Index, NodeId, ProcessId};
+use orquestrador_core::role::{Durable, EntryId, Identity, Standing};
+
+const ME: NodeId = NodeId(1);
+const PROCESS: ProcessId = ProcessId(2);
+const CLUSTER: ClusterId = ClusterId(3);
+const FENCE: Fence = Fence(90);
+
+fn election() -> Election {
+    let me = Identity {
+        node: ME,
+        process: PROCESS,
+        preferred: true,
+        fresh_cluster: CLUSTER,
+        loopback: false,
+    };
+    let durable = Durable { cluster: Some(CLUSTER), ..Durable::default() };
+    Election::new(me, Timing::default(), durable, Index(0))
+}
+
+fn tell(election: &mut Election, input: Input) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    election.handle(0, input, EntryId::default(), &mut effects);
+    effects
+}
+
+fn ours(revision: i64) -> Input {
+    let holder = Holder { fence: FENCE, node: ME, process: PROCESS, is_leaving: false };
+    Input::Heard { revision, holder: Some(holder) }
+}
+
+fn won() -> Input {
+    Input::Won { fence: FENCE, tip: EntryId::default() }
+}
+
+fn leads(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Lead { fence: FENCE, .. }))
+}
+
+#[test]
+fn an_office_that_was_won_unnoticed_is_taken_although_etcd_went_on_since() {
+    let mut election = election();
+    tell(&mut election, Input::Tip(Index(0)));
+    tell(&mut election, Input::Heard { revision: 80, holder: None });
+    tell(&mut election, Input::NotWon);
+    tell(&mut election, ours(100));
+    assert!(leads(&tell(&mut election, won())));
+    assert_eq!(election.standing(), Standing::Elected);
+}
+
+#[test]
+fn an_office_that_was_lost_since_is_not_taken() {
+    let mut election = election();
+    tell(&mut election, ours(95));
+    tell(&mut election, Input::Heard { revision: 100, holder: None });
+    assert!(!leads(&tell(&mut election, won())));
+    assert_eq!(election.fence(), None);
+}
+
+#[test]
+fn whoever_is_refused_gives_back_what_may_still_be_there() {
+    let mut election = election();
+    assert!(leads(&tell(&mut election, won())));
+    let effects = tell(&mut election, Input::Deposed { fence: FENCE });
+    assert!(effects.contains(&Effect::StepDown) && effects.contains(&Effect::Resign(FENCE)));
+    // And has it again when nobody else wants it.
+    tell(&mut election, ours(101));
+    let effects = tell(&mut election, Input::Heard { revision: 102, holder: None });
+    assert!(effects.contains(&Effect::Campaign), "{effects:?}");
+}
