@@ -238,9 +238,8 @@ fn newest(answers: &[(Endpoint, ExplainClusterResponse)]) -> Option<&ExplainClus
     })
 }
 
-/// Only nodes of a pair have another one.
 fn is_kept_by_etcd(answer: &ExplainClusterResponse) -> bool {
-    answer.peer.is_none()
+    answer.engine == "ETCD"
 }
 
 /// Who did not say which cluster it is of may be of this one.

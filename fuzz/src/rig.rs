@@ -72,8 +72,9 @@ impl Rig {
         cluster.start()?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let endpoints = cluster.layout.orchestrators().map(|address| address.parse::<Endpoint>());
-        let endpoints = endpoints.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let addresses = cluster.layout.orchestrators().into_iter();
+        let endpoints =
+            addresses.map(|address| address.parse::<Endpoint>()).collect::<Result<Vec<_>, _>>()?;
         let client = |user: &str, token: &str| {
             let config = ClientConfig::new(endpoints.clone(), Credentials::new(user, token)?);
             anyhow::Ok(Client::new(config))
