@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use common::exit;
 use harness::cli::Run;
 use harness::cluster::START_TIMEOUT;
@@ -88,6 +88,19 @@ fn is_alone(nodes: &[Value]) -> bool {
     nodes.iter().any(|node| last(node).as_deref() == Some("SHRANK"))
 }
 
+/// Waits until somebody is principal.
+fn serves(cli: &Cli, cluster: &Cluster) -> anyhow::Result<()> {
+    for _ in 0..TRIES {
+        if cli.run(&["list"])?.code == Some(0) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let both = [&cluster.principal, &cluster.backup].into_iter().flatten();
+    let said: Vec<_> = both.flat_map(Process::lines).collect();
+    bail!("nobody serves:\n{}", said.join("\n"))
+}
+
 fn end(process: &mut Option<Process>) -> anyhow::Result<()> {
     let mut process = process.take().context("it does not run")?;
     process.signal(Signal::TERM)?;
@@ -127,7 +140,17 @@ fn populate(demo: &Cli) -> anyhow::Result<(Cli, String)> {
     cli.submit(&WAITS)?;
     cli.submit(&["--handler", "echo", "--payload", "depois", "--delay", "1h"])?;
     cli.with_credentials("ana", ANA).submit(&WAITS)?;
-    cli.ok(&["schedule", "set", "noite", "--cron", "0 3 * * *", "--handler", "echo"])?;
+    cli.ok(&[
+        "schedule",
+        "set",
+        "noite",
+        "--cron",
+        "0 3 1 1 *",
+        "--handler",
+        "echo",
+        "--payload",
+        "x",
+    ])?;
     Ok((cli, done))
 }
 
@@ -168,14 +191,8 @@ fn a_cluster_goes_to_etcd_and_comes_back_with_all_that_it_had() -> anyhow::Resul
     cluster.layout.engine = Some(url.clone());
     cluster.start_principal()?;
     cluster.start_backup()?;
-    cluster
-        .principal
-        .as_ref()
-        .context("it runs")?
-        .wait_for("Outros orquestradores", SOON)
-        .or_else(|_| {
-            cluster.backup.as_ref().context("it runs")?.wait_for("Outros orquestradores", SOON)
-        })?;
+    cluster.wait_in_sync()?;
+    serves(&cli, &cluster)?;
     assert_eq!((tasks(&cli)?, cluster_id(&cli)?), (before, id.clone()));
     let in_etcd = epoch(&cli)?;
     goes_on(&cli, &done)?;
@@ -201,6 +218,7 @@ fn a_cluster_goes_to_etcd_and_comes_back_with_all_that_it_had() -> anyhow::Resul
     cluster.start_principal()?;
     cluster.start_backup()?;
     cluster.wait_in_sync()?;
+    serves(&cli, &cluster)?;
     assert_eq!((tasks(&cli)?, cluster_id(&cli)?), (before, id));
     assert!(epoch(&cli)? > in_etcd);
     goes_on(&cli, &done)?;
@@ -219,7 +237,7 @@ fn large(dir: &Path) -> anyhow::Result<(Cli, Cluster, PathBuf, EtcdCluster)> {
     let payload = dir.join("payload");
     fs::write(&payload, vec![b'x'; LARGE])?;
     let waits = ["--handler", "ausente", "--allow-unknown-handler"];
-    cli.submit(&[&waits[..], &["--payload-file", text(&payload)]].concat())?;
+    cli.submit(&[&waits[..], &["--payload", &format!("@{}", text(&payload))]].concat())?;
     let (_, data) = stop_pair(&cli, &mut cluster)?;
     Ok((cli, cluster, data, EtcdCluster::start(1)?))
 }

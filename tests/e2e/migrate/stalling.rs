@@ -71,8 +71,10 @@ fn pass(mut from: TcpStream, mut to: TcpStream, budget: Option<Budget>) {
         if let Some(Budget { left, reached }) = &budget {
             let spend = |left: usize| left.checked_sub(read);
             if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend).is_err() {
+                if reached.send(()).is_err() {
+                    break;
+                }
                 // Both ends stay open, and wait.
-                drop(reached.send(()));
                 loop {
                     std::thread::park();
                 }
