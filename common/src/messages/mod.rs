@@ -34,6 +34,7 @@ pub mod node_blobs;
 pub mod node_engine;
 pub mod node_help;
 pub mod node_journal;
+pub mod node_migrate;
 pub mod node_peer;
 pub mod node_webhooks;
 pub mod operator;

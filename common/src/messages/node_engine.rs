@@ -20,6 +20,10 @@ pub enum EngineMessage {
     LogMissing { prefix: String },
     /// The cluster in etcd is another one than this data directory's.
     Foreign { prefix: String, theirs: String },
+    /// The cluster that was in etcd was taken to the data directory of a pair.
+    MovedAway { prefix: String },
+    /// A cluster is being brought there, or somebody began to.
+    Arriving { prefix: String },
     /// What the log began with replaced what was on the disk.
     SnapshotAdopted { entries: u64 },
     /// etcd refuses to write: its space is used up.
@@ -48,6 +52,8 @@ impl Message for EngineMessage {
             Self::WaitingForFounder { .. } => "etcd_waiting_for_founder",
             Self::LogMissing { .. } => "etcd_log_missing",
             Self::Foreign { .. } => "etcd_foreign",
+            Self::MovedAway { .. } => "etcd_moved_away",
+            Self::Arriving { .. } => "etcd_arriving",
             Self::SnapshotAdopted { .. } => "etcd_snapshot_adopted",
             Self::OutOfSpace { .. } => "etcd_out_of_space",
             Self::NearlyFull { .. } => "etcd_nearly_full",
@@ -84,10 +90,16 @@ impl EngineMessage {
                 "Ainda não há cluster em {prefix} no etcd; à espera de que um orquestrador o funde."
             ),
             Self::LogMissing { prefix } => format!(
-                "ERRO: o etcd não tem em {prefix} o cluster deste diretório de dados. Se o etcd foi restaurado ou trocado, confira --engine; o que este nó tem pode ser levado para lá com orquestrador migrate."
+                "ERRO: o etcd não tem em {prefix} o cluster deste diretório de dados. Se o etcd foi restaurado ou trocado, confira --engine; o que este nó tem pode ser levado para lá com orquestrador migrate --to … --accept-incomplete."
             ),
             Self::Foreign { prefix, theirs } => format!(
                 "ERRO: em {prefix} o etcd tem outro cluster ({theirs}), e não o deste diretório de dados. Confira --engine, ou use um diretório de dados vazio."
+            ),
+            Self::MovedAway { prefix } => format!(
+                "ERRO: o cluster que estava em {prefix} no etcd foi levado de volta a um par (orquestrador migrate --from); este nó não serve nada daqui. Inicie sem --engine, com o diretório para onde foi levado."
+            ),
+            Self::Arriving { prefix } => format!(
+                "AVISO: um cluster está sendo trazido para {prefix} no etcd; à espera do fim. Se a mudança foi interrompida, repita orquestrador migrate --to."
             ),
             Self::SnapshotAdopted { entries } => {
                 format!("Estado recebido do etcd até a entrada {entries}.")
@@ -128,10 +140,16 @@ impl EngineMessage {
                 "There is no cluster at {prefix} in etcd yet; waiting for an orquestrador to found it."
             ),
             Self::LogMissing { prefix } => format!(
-                "ERROR: etcd does not have the cluster of this data directory at {prefix}. If etcd was restored or replaced, check --engine; what this node has can be taken there with orquestrador migrate."
+                "ERROR: etcd does not have the cluster of this data directory at {prefix}. If etcd was restored or replaced, check --engine; what this node has can be taken there with orquestrador migrate --to … --accept-incomplete."
             ),
             Self::Foreign { prefix, theirs } => format!(
                 "ERROR: etcd has another cluster at {prefix} ({theirs}), not that of this data directory. Check --engine, or use an empty data directory."
+            ),
+            Self::MovedAway { prefix } => format!(
+                "ERROR: the cluster that was at {prefix} in etcd was taken back to a pair (orquestrador migrate --from); this node serves nothing from here. Start without --engine, with the directory to which it was taken."
+            ),
+            Self::Arriving { prefix } => format!(
+                "WARNING: a cluster is being brought to {prefix} in etcd; waiting for the end of that. If the move was interrupted, repeat orquestrador migrate --to."
             ),
             Self::SnapshotAdopted { entries } => {
                 format!("State received from etcd up to entry {entries}.")
@@ -192,14 +210,14 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
     })
 }
 
-/// `--engine` with something that is no etcd.
-pub fn no_engine(text: &str, lang: Lang) -> String {
+/// `--engine`, or another flag that names one, with something that is no etcd.
+pub fn no_engine(flag: &str, text: &str, lang: Lang) -> String {
     match lang {
         Lang::Pt => format!(
-            "--engine {text}: precisa ser etcd://HOST[:PORTA][,HOST[:PORTA]…][/PREFIXO], de letras, dígitos e -._"
+            "{flag} {text}: precisa ser etcd://HOST[:PORTA][,HOST[:PORTA]…][/PREFIXO], de letras, dígitos e -._"
         ),
         Lang::En => format!(
-            "--engine {text}: must be etcd://HOST[:PORT][,HOST[:PORT]…][/PREFIX], of letters, digits and -._"
+            "{flag} {text}: must be etcd://HOST[:PORT][,HOST[:PORT]…][/PREFIX], of letters, digits and -._"
         ),
     }
 }

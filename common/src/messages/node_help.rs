@@ -51,6 +51,7 @@ pub enum Problem {
     WebhookAttempts,
     /// No etcd can be meant by it.
     Engine {
+        flag: &'static str,
         text: String,
     },
     /// The password for etcd cannot be read.
@@ -83,7 +84,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::WebhookAttempts => {
                 "--webhook-attempts precisa ser de 1 a 100, e --webhook-retry-ms pelo menos 1".into()
             }
-            Problem::Engine { text } => super::node_engine::no_engine(text, lang),
+            Problem::Engine { flag, text } => super::node_engine::no_engine(flag, text, lang),
             Problem::EtcdFile { path, why } => format!("--etcd-password-file {path}: {why}"),
             Problem::PeerIsSelf => "--peer é o endereço deste próprio nó; informe o do outro orquestrador".into(),
         },
@@ -107,7 +108,7 @@ pub fn problem(problem: &Problem, lang: Lang) -> String {
             Problem::WebhookAttempts => {
                 "--webhook-attempts must be 1 to 100, and --webhook-retry-ms at least 1".into()
             }
-            Problem::Engine { text } => super::node_engine::no_engine(text, lang),
+            Problem::Engine { flag, text } => super::node_engine::no_engine(flag, text, lang),
             Problem::EtcdFile { path, why } => format!("--etcd-password-file {path}: {why}"),
             Problem::PeerIsSelf => "--peer is this node's own address; give the other orchestrator's".into(),
         },
@@ -177,6 +178,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                     .or_else(|| super::node_journal::help(id, lang))
                     .or_else(|| super::node_backup::help(id, lang))
                     .or_else(|| super::node_engine::help(id, lang))
+                    .or_else(|| super::node_migrate::help(id, lang))
                     .or_else(|| traces::help(id, lang))
                     .or_else(|| tls::help(id, lang));
             }
@@ -235,6 +237,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                     .or_else(|| super::node_journal::help(id, lang))
                     .or_else(|| super::node_backup::help(id, lang))
                     .or_else(|| super::node_engine::help(id, lang))
+                    .or_else(|| super::node_migrate::help(id, lang))
                     .or_else(|| traces::help(id, lang))
                     .or_else(|| tls::help(id, lang));
             }

@@ -3,7 +3,7 @@
 mod restore;
 mod write;
 
-pub use restore::{Error, Found, check, restore};
+pub use restore::{Error, Found, check, first_role, restore};
 pub use write::stream;
 
 use orquestrador_core::History;

@@ -74,19 +74,20 @@ pub async fn restore(file: &Path, dir: &Path) -> Result<(Found, ClusterId), Erro
     let found = reading.read_all(Some(&mut target)).await?;
     let installed = target.snapshot.finish().and_then(journal::ReceivedSnapshot::install);
     installed.map_err(Error::Journal)?;
-    let role = first_role(cluster, recovered.node, &found.meta);
+    let role = first_role(cluster, recovered.node, found.meta.view, found.meta.epoch);
     journal.save_role(&role).map_err(Error::Journal)?;
     drop(journal);
     filling.finish().map_err(Error::Journal)?;
     Ok((found, cluster))
 }
 
-/// The node alone, as if it had led the cluster before and its process had ended: it takes the office in a later epoch.
-fn first_role(cluster: ClusterId, node: NodeId, meta: &BackupMeta) -> Durable {
-    let number = ViewNumber(meta.view.0 + 1);
+/// The node alone, as if it had led the cluster after this view and its process had ended: it takes the office in a later
+/// epoch.
+pub fn first_role(cluster: ClusterId, node: NodeId, after: ViewNumber, epoch: Epoch) -> Durable {
+    let number = after.next();
     let view = View {
         number,
-        epoch: Epoch(meta.epoch.0 + 1),
+        epoch: epoch.next(),
         principal_node: node,
         principal_process: ProcessId(Uuid::new_v4().as_u128()),
         replicas: vec![Replica { node, since: number }],

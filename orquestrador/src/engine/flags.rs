@@ -29,6 +29,22 @@ const DEFAULT_QUOTA: u64 = 2 << 30;
 pub struct Flags {
     #[arg(long, env = "MUTIRAO_ENGINE", value_name = "etcd://HOST:PORT,…[/PREFIX]")]
     engine: Option<String>,
+    #[command(flatten)]
+    access: Access,
+    #[arg(long, env = "MUTIRAO_ETCD_LEASE", value_name = "SECONDS", default_value_t = DEFAULT_LEASE, value_parser = clap::value_parser!(u64).range(1..=300))]
+    etcd_lease: u64,
+    #[arg(long, env = "MUTIRAO_ETCD_QUOTA", value_name = "BYTES", value_parser = bytes, default_value_t = ByteSize(DEFAULT_QUOTA))]
+    etcd_quota: ByteSize,
+}
+
+fn bytes(text: &str) -> Result<ByteSize, BadValue> {
+    text.parse().map_err(|_| BadValue::Bytes)
+}
+
+/// How etcd is spoken to. What names the etcd is `engine`, an argument or a group of them.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
+pub struct Access {
     #[arg(long, env = "MUTIRAO_ETCD_CA", value_name = "FILE", requires = "engine")]
     etcd_ca: Option<PathBuf>,
     #[arg(long, env = "MUTIRAO_ETCD_CERT", value_name = "FILE", requires_all = ["etcd_ca", "etcd_key"])]
@@ -39,14 +55,6 @@ pub struct Flags {
     etcd_user: Option<String>,
     #[arg(long, env = "MUTIRAO_ETCD_PASSWORD_FILE", value_name = "FILE", requires = "etcd_user")]
     etcd_password_file: Option<PathBuf>,
-    #[arg(long, env = "MUTIRAO_ETCD_LEASE", value_name = "SECONDS", default_value_t = DEFAULT_LEASE, value_parser = clap::value_parser!(u64).range(1..=300))]
-    etcd_lease: u64,
-    #[arg(long, env = "MUTIRAO_ETCD_QUOTA", value_name = "BYTES", value_parser = bytes, default_value_t = ByteSize(DEFAULT_QUOTA))]
-    etcd_quota: ByteSize,
-}
-
-fn bytes(text: &str) -> Result<ByteSize, BadValue> {
-    text.parse().map_err(|_| BadValue::Bytes)
 }
 
 impl Flags {
@@ -59,8 +67,27 @@ impl Flags {
     /// # Errors
     /// No etcd can be meant by it, or a file cannot be read.
     pub fn check(self, lang: Lang) -> Result<Option<EtcdConfig>, Problem> {
+        let lease = Duration::from_secs(self.etcd_lease);
         let Some(engine) = self.engine else { return Ok(None) };
-        let (endpoints, prefix) = parse(&engine).ok_or(Problem::Engine { text: engine.clone() })?;
+        let config = self.access.check(&engine, "--engine", lease, lang)?;
+        Ok(Some(EtcdConfig { quota: self.etcd_quota.0, ..config }))
+    }
+}
+
+impl Access {
+    /// `text`: what `flag` says.
+    ///
+    /// # Errors
+    /// As [`Flags::check`].
+    pub fn check(
+        self,
+        text: &str,
+        flag: &'static str,
+        lease: Duration,
+        lang: Lang,
+    ) -> Result<EtcdConfig, Problem> {
+        let problem = || Problem::Engine { flag, text: text.to_owned() };
+        let (endpoints, prefix) = parse(text).ok_or_else(problem)?;
         let credentials = match (self.etcd_user, self.etcd_password_file) {
             (Some(user), Some(path)) => {
                 let text = std::fs::read_to_string(&path).map_err(|error| Problem::EtcdFile {
@@ -73,9 +100,8 @@ impl Flags {
         };
         let identity = self.etcd_cert.zip(self.etcd_key);
         let tls = self.etcd_ca.map(|authority| TlsOptions { authority, identity });
-        let lease = Duration::from_secs(self.etcd_lease);
         let options = Options { endpoints, tls, credentials, timeout: lease };
-        Ok(Some(EtcdConfig { options, prefix, lease, quota: self.etcd_quota.0 }))
+        Ok(EtcdConfig { options, prefix, lease, quota: DEFAULT_QUOTA })
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use orquestrador_core::election::Fence;
 use orquestrador_core::ids::{Index, NodeId};
+use orquestrador_etcd::end_of_prefix;
 
 /// The keys of one cluster.
 #[derive(Clone, Debug)]
@@ -31,6 +32,18 @@ impl Keys {
     /// Which cluster it is.
     pub fn cluster(&self) -> Vec<u8> {
         self.key("cluster")
+    }
+
+    /// That a pair's cluster is being brought here: nothing below the prefix counts before that is gone.
+    pub fn migrating(&self) -> Vec<u8> {
+        self.key("migrating")
+    }
+
+    /// Everything.
+    pub fn all(&self) -> Span {
+        let from = self.prefix.clone().into_bytes();
+        let to = end_of_prefix(&from);
+        (from, to)
     }
 
     /// Where the log ends.

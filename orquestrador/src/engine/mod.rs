@@ -4,6 +4,7 @@
 mod flags;
 mod keys;
 pub mod marker;
+pub mod migration;
 mod office;
 mod reader;
 mod snapshots;
@@ -27,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use crate::driver::engine::{Engine, News};
 use crate::driver::input::{Input, InputSender};
 use crate::journal::{Entry, Journal};
-pub use flags::Flags;
+pub use flags::{Access, Flags};
 use keys::Keys;
 use space::Space;
 

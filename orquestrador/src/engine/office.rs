@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use common::messages::node_engine::EngineMessage;
 use orquestrador_core::election::{self, Fence, Holder, Input};
+use orquestrador_core::ids::ClusterId;
 use orquestrador_core::role::EntryId;
 use orquestrador_etcd::{Compare, Etcd, KeyValue, Kind, Op, RangeQuery, Txn};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Error, Patience, Shared, values};
+use super::values::{self, Cluster};
+use super::{Error, Patience, Shared};
 use crate::driver::engine::{Member, News};
 
 /// Signs of life in one lease.
@@ -39,6 +41,8 @@ pub struct Keeper {
     etcd: Etcd,
     lease: Duration,
     orders: mpsc::UnboundedReceiver<Order>,
+    /// Which was found in etcd.
+    cluster: Option<ClusterId>,
     /// Of the office that the driver knows to be ours.
     held: Option<Fence>,
     /// An office that is to be given back, until etcd has taken it.
@@ -68,7 +72,8 @@ impl Keeper {
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Self {
         let (members, patience) = (BTreeMap::new(), Patience::default());
-        Self { shared, etcd, lease, orders, held: None, resigning: None, members, patience }
+        let (cluster, held, resigning) = (None, None, None);
+        Self { shared, etcd, lease, orders, cluster, held, resigning, members, patience }
     }
 
     /// Until the driver ends.
@@ -120,12 +125,20 @@ impl Keeper {
         let found = self.etcd.get(&key).await?;
         let found = found.map(|found| values::read_cluster(&found.value)).transpose()?;
         let (cluster, is_new) = match (found, ours, shared.me.founds) {
-            (Some(theirs), Some(ours), _) if theirs != ours => {
+            (Some(Cluster::Moved { .. }), _, _) => {
+                self.patience.warn(&shared, &EngineMessage::MovedAway { prefix });
+                return Ok(false);
+            }
+            (Some(Cluster::Here(theirs)), Some(ours), _) if theirs != ours => {
                 let theirs = theirs.to_string();
                 self.patience.warn(&shared, &EngineMessage::Foreign { prefix, theirs });
                 return Ok(false);
             }
-            (Some(cluster), _, _) => (cluster, false),
+            (Some(Cluster::Here(cluster)), _, _) => (cluster, false),
+            (None, _, _) if self.etcd.get(&shared.keys.migrating()).await?.is_some() => {
+                self.patience.warn(&shared, &EngineMessage::Arriving { prefix });
+                return Ok(false);
+            }
             (None, Some(_), _) => {
                 self.patience.warn(&shared, &EngineMessage::LogMissing { prefix });
                 return Ok(false);
@@ -135,8 +148,9 @@ impl Keeper {
                 return Ok(false);
             }
             (None, None, Some(fresh)) => {
-                let put = Op::put(key.clone(), fresh.to_bytes().to_vec());
-                let txn = Txn::new().when(Compare::absent(key)).then(put);
+                let put = Op::put(key.clone(), values::cluster(fresh));
+                let is_free = Txn::new().when(Compare::absent(key));
+                let txn = is_free.when(Compare::absent(shared.keys.migrating())).then(put);
                 // Whoever was first has founded it.
                 if !self.etcd.txn(txn).await?.succeeded {
                     return Ok(false);
@@ -144,6 +158,7 @@ impl Keeper {
                 (fresh, true)
             }
         };
+        self.cluster = Some(cluster);
         let name = cluster.to_string();
         shared.console.info(&match is_new {
             true => EngineMessage::Founded { cluster: name, prefix },
@@ -282,13 +297,28 @@ impl Keeper {
 
     // ---- The office. ----
 
+    /// Nobody leads a cluster that is no longer here.
     async fn campaign(&mut self, lease: i64) -> Result<(), Error> {
-        let (me, leader) = (&self.shared.me, self.shared.keys.leader());
+        let (shared, cluster) = (self.shared.clone(), self.shared.keys.cluster());
+        let (me, leader) = (&shared.me, shared.keys.leader());
+        let id = self.cluster.map(values::cluster).unwrap_or_default();
         let put = Op::put(leader.clone(), values::office(me.node, me.process, false)).lease(lease);
-        let done = self.etcd.txn(Txn::new().when(Compare::absent(leader)).then(put)).await;
-        match done {
+        let txn = Txn::new()
+            .when(Compare::absent(leader))
+            .when(Compare::value(cluster.clone(), id))
+            .then(put)
+            .otherwise(Op::get(cluster));
+        match self.etcd.txn(txn).await {
             Ok(done) if done.succeeded => self.won(Fence(done.revision)).await,
-            Ok(_) => self.shared.tell(News::Election(Input::NotWon)).await,
+            Ok(done) => {
+                let found = done.got.first().and_then(|found| found.first());
+                let found = found.map(|found| values::read_cluster(&found.value)).transpose()?;
+                if let Some(Cluster::Moved { .. }) = found {
+                    let prefix = shared.keys.prefix().to_owned();
+                    self.patience.warn(&shared, &EngineMessage::MovedAway { prefix });
+                }
+                shared.tell(News::Election(Input::NotWon)).await
+            }
             Err(error) => {
                 self.shared.tell(News::Election(Input::NotWon)).await?;
                 Err(error.into())

@@ -2,20 +2,21 @@
 
 use std::convert::Infallible;
 
-use bytes::{Bytes, BytesMut};
-use orquestrador_core::election::{self, Fence};
+use bytes::BytesMut;
+use orquestrador_core::election;
 use orquestrador_core::ids::Index;
 use orquestrador_core::role::EntryId;
-use orquestrador_etcd::{KeyValue, Kind, RangeQuery};
+use orquestrador_etcd::{Etcd, KeyValue, Kind, RangeQuery};
 use tokio::sync::watch;
 
+use super::keys::Keys;
 use super::values::Batch;
 use super::{Error, Patience, Shared, snapshots, values};
 use crate::driver::engine::News;
 use crate::driver::input::Received;
 
 /// Batches read at once: some mebibytes at most.
-const PAGE: u32 = 16;
+pub const PAGE: u32 = 16;
 
 /// The task that reads.
 pub struct Reader {
@@ -132,18 +133,7 @@ impl Reader {
     }
 
     async fn deliver(&self, at: &mut EntryId, batch: &KeyValue) -> Result<(), Error> {
-        let entries = match values::read_batch(&batch.value)? {
-            Batch::Whole(entries) => entries,
-            Batch::Parts(parts, fence) => {
-                let first = self.shared.keys.index_of(&batch.key);
-                let first = first.ok_or(Error::Malformed("log"))?;
-                let value = self.parts(first, fence, parts).await?;
-                match values::read_batch(&value)? {
-                    Batch::Whole(entries) => entries,
-                    Batch::Parts(..) => return Err(Error::Malformed("part")),
-                }
-            }
-        };
+        let entries = entries(&self.shared.etcd, &self.shared.keys, batch).await?;
         let new = |received: &Received| received.entry.id.index > at.index;
         let entries: Vec<Received> = entries.into_iter().filter(new).collect();
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
@@ -155,13 +145,22 @@ impl Reader {
         *at = last;
         Ok(())
     }
+}
 
-    async fn parts(&self, first: Index, fence: Fence, parts: u32) -> Result<Bytes, Error> {
-        let mut whole = BytesMut::new();
-        for nth in 0..parts {
-            let part = self.shared.etcd.get(&self.shared.keys.part(first, fence, nth)).await?;
-            whole.extend_from_slice(&part.ok_or(Error::Missing("part"))?.value);
-        }
-        Ok(whole.freeze())
+/// What a batch holds.
+pub async fn entries(etcd: &Etcd, keys: &Keys, batch: &KeyValue) -> Result<Vec<Received>, Error> {
+    let (parts, fence) = match values::read_batch(&batch.value)? {
+        Batch::Whole(entries) => return Ok(entries),
+        Batch::Parts(parts, fence) => (parts, fence),
+    };
+    let first = keys.index_of(&batch.key).ok_or(Error::Malformed("log"))?;
+    let mut whole = BytesMut::new();
+    for nth in 0..parts {
+        let part = etcd.get(&keys.part(first, fence, nth)).await?;
+        whole.extend_from_slice(&part.ok_or(Error::Missing("part"))?.value);
+    }
+    match values::read_batch(&whole.freeze())? {
+        Batch::Whole(entries) => Ok(entries),
+        Batch::Parts(..) => Err(Error::Malformed("part")),
     }
 }

@@ -4,27 +4,42 @@
 use orquestrador_core::election::Fence;
 use orquestrador_core::ids::Index;
 use orquestrador_core::role::EntryId;
-use orquestrador_etcd::{Compare, Op, RangeQuery, Txn};
+use orquestrador_etcd::{Compare, Etcd, Op, RangeQuery, Txn};
 use tokio::sync::watch;
 
+use super::keys::Keys;
 use super::values::{self, Snapshot};
 use super::{Error, Patience, Shared};
 use crate::driver::engine::News;
 use crate::driver::store::Install;
-use crate::journal::{self, ReceivedSnapshot};
+use crate::journal::{self, Journal, ReceivedSnapshot};
 
 /// Of one value: what is written to the log meanwhile does not wait long.
-const PART_BYTES: usize = 512 << 10;
+pub const PART_BYTES: usize = 512 << 10;
 
 /// Takes the snapshot from etcd and gives it to the driver; returns what it stands for.
 pub async fn fetch(shared: &Shared) -> Result<EntryId, Error> {
-    let found = shared.etcd.get(&shared.keys.snapshot()).await?;
-    let snapshot = values::read_snapshot(&found.ok_or(Error::Missing("snapshot"))?.value)?;
-    let journal = shared.journal.clone();
+    let received = receive(&shared.etcd, &shared.keys, &shared.journal).await?;
+    let received = received.ok_or(Error::Missing("snapshot"))?;
+    let meta = received.meta().clone();
+    let install = Install { records: meta.view_records, run: Box::new(move || received.install()) };
+    shared.tell(News::Snapshot { last: meta.id, snapshot: install }).await?;
+    Ok(meta.id)
+}
+
+/// The snapshot in etcd, whole and verified, in a file of the journal's; `None`: there is none.
+pub async fn receive(
+    etcd: &Etcd,
+    keys: &Keys,
+    journal: &Journal,
+) -> Result<Option<ReceivedSnapshot>, Error> {
+    let Some(found) = etcd.get(&keys.snapshot()).await? else { return Ok(None) };
+    let snapshot = values::read_snapshot(&found.value)?;
+    let journal = journal.clone();
     let mut receiver = tokio::task::spawn_blocking(move || journal.receive_snapshot()).await??;
     for nth in 0..snapshot.parts {
-        let key = shared.keys.snapshot_part(snapshot.last.index, snapshot.fence, nth);
-        let part = shared.etcd.get(&key).await?.ok_or(Error::Missing("snap"))?.value;
+        let key = keys.snapshot_part(snapshot.last.index, snapshot.fence, nth);
+        let part = etcd.get(&key).await?.ok_or(Error::Missing("snap"))?.value;
         let write = move || {
             receiver.write(receiver.offset(), &part)?;
             Ok::<_, journal::Error>(receiver)
@@ -36,13 +51,10 @@ pub async fn fetch(shared: &Shared) -> Result<EntryId, Error> {
     }
     let received: ReceivedSnapshot =
         tokio::task::spawn_blocking(move || receiver.verify()).await??;
-    let meta = received.meta().clone();
-    if meta.id != snapshot.last {
-        return Err(Error::Malformed("snapshot"));
+    match received.meta().id == snapshot.last {
+        true => Ok(Some(received)),
+        false => Err(Error::Malformed("snapshot")),
     }
-    let install = Install { records: meta.view_records, run: Box::new(move || received.install()) };
-    shared.tell(News::Snapshot { last: meta.id, snapshot: install }).await?;
-    Ok(meta.id)
 }
 
 /// The task that brings snapshots to etcd.

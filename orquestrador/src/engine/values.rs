@@ -6,12 +6,16 @@ use orquestrador_core::election::{Fence, Holder};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId};
 use orquestrador_core::role::{EntryHash, EntryId};
 use prost::Message as _;
+use uuid::Uuid;
 
 use super::Error;
 use crate::driver::engine::Member;
 use crate::driver::input::Received;
 use crate::journal::codec::{entry_id_from_proto, entry_id_to_proto};
 use crate::journal::{Content, Entry};
+
+/// How the value of the cluster's key begins that is no longer here.
+const MOVED: &str = "moved";
 
 /// A value is not what an orchestrator writes.
 fn malformed(what: &'static str) -> Error {
@@ -106,8 +110,42 @@ pub fn read_node(value: &Bytes) -> Result<Member, Error> {
     Ok(Member { node: id, address: node.address })
 }
 
-pub fn read_cluster(value: &Bytes) -> Result<ClusterId, Error> {
-    ClusterId::from_bytes(value).ok_or(malformed("cluster"))
+/// What the key of the cluster says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cluster {
+    Here(ClusterId),
+    /// It was taken to the data directory of that node.
+    Moved {
+        cluster: ClusterId,
+        to: NodeId,
+    },
+}
+
+pub fn cluster(cluster: ClusterId) -> Bytes {
+    Bytes::copy_from_slice(&cluster.to_bytes())
+}
+
+/// For people too, who look at it with a tool of etcd.
+pub fn moved(cluster: ClusterId, to: NodeId) -> Bytes {
+    format!("{MOVED} {cluster} {to}").into()
+}
+
+pub fn read_cluster(value: &Bytes) -> Result<Cluster, Error> {
+    if let Some(cluster) = ClusterId::from_bytes(value) {
+        return Ok(Cluster::Here(cluster));
+    }
+    let text = std::str::from_utf8(value).map_err(|_| malformed("cluster"))?;
+    let mut words = text.split(' ');
+    match (words.next(), words.next().and_then(id), words.next().and_then(id), words.next()) {
+        (Some(MOVED), Some(cluster), Some(to), None) => {
+            Ok(Cluster::Moved { cluster: ClusterId(cluster), to: NodeId(to) })
+        }
+        _ => Err(malformed("cluster")),
+    }
+}
+
+fn id(text: &str) -> Option<u128> {
+    Uuid::parse_str(text).ok().map(|id| id.as_u128())
 }
 
 /// A snapshot in etcd.
@@ -134,4 +172,20 @@ pub fn read_snapshot(value: &Bytes) -> Result<Snapshot, Error> {
     let last = entry_id(read.last, "snapshot")?;
     let (fence, parts, length) = (Fence(read.fence), read.parts, read.length);
     Ok(Snapshot { last, fence, parts, length })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_here_or_was_moved() {
+        let (id, node) = (ClusterId(7), NodeId(9));
+        assert!(matches!(read_cluster(&cluster(id)), Ok(Cluster::Here(ClusterId(7)))));
+        let read = read_cluster(&moved(id, node)).expect("is one");
+        assert_eq!(read, Cluster::Moved { cluster: id, to: node });
+        for text in ["", "moved", "moved 7 9", "another value"] {
+            assert!(read_cluster(&Bytes::from(text)).is_err(), "{text} was taken");
+        }
+    }
 }

@@ -167,6 +167,14 @@ impl Directory {
     }
 }
 
+/// Whether there is a journal, or what is left of one. Nothing is created or changed.
+///
+/// # Errors
+/// There is no such directory, it cannot be read, or another process has it open.
+pub fn has_history(path: &Path) -> Result<bool, Error> {
+    Ok(Directory::lock_to_read(path)?.has_history())
+}
+
 /// A folder with other things in it is somebody else's: nothing is founded there.
 fn refuse_foreign(path: &Path) -> Result<(), Error> {
     let files = match fs::read_dir(path) {

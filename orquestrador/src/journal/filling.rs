@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::directory::{self, LOCK_FILE};
+use orquestrador_core::ids::NodeId;
+
+use super::directory::{self, Directory, LOCK_FILE};
 use super::error::Error;
 
 /// Below the directory: what is to become its content. Beside it no node starts, because it is nothing of one.
@@ -46,6 +48,23 @@ impl Filling {
             fs::remove_dir_all(&folder).map_err(|e| Error::io("remove", &folder, e))?;
         }
         Ok(Ok(Self { dir: dir.to_path_buf(), folder }))
+    }
+
+    /// One that was filled for this node, and perhaps moved in part; `None`: there is none.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or what is there is damaged.
+    pub fn resume(dir: &Path, node: NodeId) -> Result<Option<Self>, Error> {
+        let folder = dir.join(FOLDER);
+        if !folder.exists() {
+            return Ok(None);
+        }
+        let of_folder = Directory::lock_to_read(&folder)?.node()?;
+        let found = match of_folder {
+            Some(found) => Some(found),
+            None => Directory::lock_to_read(dir)?.node()?,
+        };
+        Ok((found == Some(node)).then(|| Self { dir: dir.to_path_buf(), folder }))
     }
 
     /// What is to be filled, as if it were the data directory.
@@ -103,5 +122,20 @@ mod tests {
         begun(dir.path()).finish().expect("it is moved");
         let (_journal, recovered) = Journal::open(dir.path()).expect("it opens");
         assert!(!recovered.created);
+    }
+    #[test]
+    fn one_that_is_filled_is_moved_by_whoever_knows_its_node() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let filling = Filling::begin(dir.path()).expect("it can be written").expect("it is empty");
+        let (journal, recovered) = Journal::open(filling.folder()).expect("it is created");
+        drop(journal);
+        fs::rename(filling.folder().join("role"), dir.path().join("role")).expect("is moved");
+        let other = NodeId(recovered.node.0 ^ 1);
+        let resumed = |node| Filling::resume(dir.path(), node).expect("it can be read");
+        assert!(resumed(other).is_none());
+        resumed(recovered.node).expect("it is its").finish().expect("it is moved");
+        let (_journal, again) = Journal::open(dir.path()).expect("it opens");
+        assert_eq!(again.node, recovered.node);
+        assert!(resumed(recovered.node).is_none());
     }
 }

@@ -34,13 +34,14 @@ mod view_notes;
 
 pub use backup::{BackupMeta, BackupReader, BackupWriter, Part};
 pub use codec::{CodecError, Content};
-pub use directory::{FORMAT_VERSION, LOCK_FILE, SET_ASIDE_FOLDER};
+pub use directory::{FORMAT_VERSION, LOCK_FILE, SET_ASIDE_FOLDER, has_history};
 pub use entry::{Entry, chain};
 pub use error::{Error, Place};
 pub use filling::{Filling, NotEmpty};
 pub use log::{DiskUsage, Journal};
 pub use move_aside::{MovedAside, Replaced, aside_folder, begin, interrupted, move_aside, replace};
 pub use recovery::Recovered;
+pub use role_file::load as read_role;
 pub use scan::Torn;
 pub use set_aside::{SNAPSHOT_EXTENSION, SetAside, SetAsideReader, read_set_aside};
 pub use snapshot::{

@@ -22,7 +22,11 @@ pub(super) fn save(path: &Path, role: &Durable) -> Result<(), Error> {
     directory::replace(path, &content)
 }
 
-pub(super) fn load(path: &Path) -> Result<Durable, Error> {
+/// The role state in a file; also of another node.
+///
+/// # Errors
+/// It cannot be read, or is not intact.
+pub fn load(path: &Path) -> Result<Durable, Error> {
     let damaged = |what| Error::corrupt(path, Place::WholeFile, what);
     let bytes = directory::read_if_present(path)?.ok_or_else(|| damaged("the file is missing"))?;
     let (content, check) =

@@ -1,9 +1,11 @@
-//! Subcommands for a node that does not run: `journal verify`, `dump` and `repair`.
+//! Subcommands for a node that does not run: `journal …` and `migrate`.
 //!
-//! They own nothing: they look at a data directory, and `repair` sets one aside. They never start a node.
+//! They own nothing: they look at a data directory, `repair` sets one aside, `restore` and `migrate` fill one. They never
+//! start a node.
 
 mod describe;
 mod dump;
+mod migrate;
 mod peer_check;
 mod repair;
 mod restore;
@@ -21,12 +23,14 @@ use common::lang::Lang;
 use common::manual::Manual;
 use common::messages::node_backup::BackupMessage;
 use common::messages::node_journal::JournalMessage;
+use common::messages::node_migrate::MigrateMessage;
 use common::messages::{Message as _, io, node_help};
 use common::tls::Tls;
 use orquestrador_core::ids::Index;
 
 use crate::journal::inspect::{Damage, Inspection, Kind, Piece, State};
 use crate::{backup, config, journal};
+pub use migrate::Migrate;
 
 /// A subcommand, and which node it is for.
 #[derive(Debug)]
@@ -45,6 +49,7 @@ pub struct Tool {
 pub enum Command {
     #[command(subcommand)]
     Journal(JournalCommand),
+    Migrate(Migrate),
     #[command(flatten)]
     Manual(Manual),
 }
@@ -113,13 +118,20 @@ enum Error {
 
 /// Runs one; what it found goes to standard output, everything else to standard error.
 pub fn run(tool: &Tool) -> ExitCode {
-    let command = match &tool.command {
-        Command::Journal(command) => command,
-        // Pages are for everybody.
-        Command::Manual(manual) => return ExitCode::from(tool.write(manual)),
+    // Pages are for everybody.
+    if !matches!(tool.command, Command::Manual(_)) {
+        crate::write_for_own_user();
+    }
+    let done = match &tool.command {
+        Command::Journal(command) => examine(tool, command),
+        Command::Migrate(migrate) => migrate::run(tool, migrate),
+        Command::Manual(manual) => Ok(tool.write(manual)),
     };
-    crate::write_for_own_user();
-    let done = match command {
+    ExitCode::from(done.unwrap_or_else(|error| tool.failed(&error)))
+}
+
+fn examine(tool: &Tool, command: &JournalCommand) -> Result<u8, Error> {
+    match command {
         JournalCommand::Verify { output } => verify::run(tool, *output),
         JournalCommand::Dump { file: Some(file), output, .. } => dump::file(tool, file, *output),
         JournalCommand::Dump { from, to, file: None, output } => {
@@ -133,8 +145,7 @@ pub fn run(tool: &Tool) -> ExitCode {
         JournalCommand::Restore { file, check, output } => {
             restore::run(tool, file, *check, *output)
         }
-    };
-    ExitCode::from(done.unwrap_or_else(|error| tool.failed(&error)))
+    }
 }
 
 /// What a node says that cannot start because its journal is damaged.
@@ -227,6 +238,10 @@ impl Tool {
             }
             Command::Journal(JournalCommand::Restore { .. }) => {
                 console::say(&BackupMessage::NotRestored { error }.text(self.lang));
+                return exit::RESOURCE;
+            }
+            Command::Migrate(_) => {
+                console::say(&MigrateMessage::Failed { error }.text(self.lang));
                 return exit::RESOURCE;
             }
             Command::Manual(_) => {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::proto;
 
-use super::{MAGIC, RECEIVING, SnapshotMeta, SnapshotReader, meta_to_proto};
+use super::{Events, MAGIC, RECEIVING, SnapshotMeta, SnapshotReader, meta_to_proto};
 use crate::journal::bounds::Bounds;
 use crate::journal::directory;
 use crate::journal::error::Error;
@@ -111,6 +111,16 @@ pub struct ReceivedSnapshot {
 impl ReceivedSnapshot {
     pub fn meta(&self) -> &SnapshotMeta {
         &self.meta
+    }
+
+    /// The events that it holds.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn events(&self) -> Result<Events, Error> {
+        let missing = std::io::ErrorKind::NotFound.into();
+        let reader = SnapshotReader::open(&self.path.0)?;
+        reader.ok_or_else(|| Error::io("find", &self.path.0, missing))?.events()
     }
 
     /// Puts it in the place of the journal, which is then empty after the snapshot's entry, be that above or
