@@ -55,7 +55,7 @@ pub enum Input {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Effect {
     /// Fsync this before anything after it.
-    Persist(Durable),
+    Persist(Box<Durable>),
     /// Try for the office; [`Input::Won`] or [`Input::NotWon`] tells.
     Campaign,
     /// Write to the log from now on, after this entry.

@@ -110,7 +110,7 @@ impl Election {
             Input::Tick => {}
             Input::Cluster(cluster) => {
                 self.durable.cluster = Some(cluster);
-                effects.push(Effect::Persist(self.durable.clone()));
+                effects.push(Effect::Persist(Box::new(self.durable.clone())));
             }
             Input::Heard { revision, holder } => self.hear(now, revision, holder, effects),
             Input::Silent => self.is_silent = true,
@@ -281,7 +281,7 @@ impl Election {
         }
         let handed_over = self.was_given_away;
         self.durable.newest = Some(view.clone());
-        effects.push(Effect::Persist(self.durable.clone()));
+        effects.push(Effect::Persist(Box::new(self.durable.clone())));
         effects.push(Effect::Notice(Notice::ViewChanged { view, handed_over }));
     }
 
