@@ -298,6 +298,8 @@ mod tests {
             last_index: Index(1),
             applied: Index(1),
             digest: 0,
+            has_successor: false,
+            members: None,
             peer: None,
         }
     }
