@@ -301,6 +301,8 @@ mod tests {
             has_successor: false,
             members: None,
             peer: None,
+            has_successor: false,
+            members: None,
         }
     }
 
