@@ -299,6 +299,8 @@ mod tests {
             applied: Index(1),
             digest: 0,
             peer: None,
+            has_successor: false,
+            members: None,
         }
     }
 

@@ -31,7 +31,7 @@ pub fn doubt(
     };
     let incomplete = Some(Doubt::Incomplete { view: view.number });
     let Some(own) = view.replica(node) else { return incomplete };
-    let Some(replica) = view.other(node) else { return None };
+    let replica = view.other(node)?;
     if !records.iter().any(|(number, _)| (own.since..=view.number).contains(number)) {
         return incomplete;
     }
