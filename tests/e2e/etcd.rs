@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use common::exit;
-use harness::etcd::{EtcdCluster, Settings};
+use harness::etcd::EtcdCluster;
 use harness::process::Process;
 use harness::{Cli, Cluster, Layout, ports};
 use mutirao_tests::wait_for;
@@ -40,10 +40,11 @@ fn layout(dir: &Path, etcd: &EtcdCluster, workers: usize) -> anyhow::Result<Layo
 }
 
 impl Stage {
-    fn start(settings: Settings) -> anyhow::Result<Self> {
-        let etcd = EtcdCluster::start_with(3, settings)?;
+    fn start(args: &[&str]) -> anyhow::Result<Self> {
+        let etcd = EtcdCluster::start(3)?;
         let dir = tempfile::tempdir()?;
-        let layout = layout(dir.path(), &etcd, 1)?;
+        let mut layout = layout(dir.path(), &etcd, 1)?;
+        layout.orchestrator_args = args.iter().map(|arg| (*arg).to_owned()).collect();
         let cli = Cli::new(&layout);
         let mut cluster = Cluster::new(layout);
         cluster.start()?;
@@ -108,7 +109,7 @@ fn readiness(port: u16, query: &str) -> Option<(u16, Value)> {
 
 #[test]
 fn two_of_three_orchestrators_may_die_and_a_lost_disk_comes_back_from_etcd() -> anyhow::Result<()> {
-    let mut stage = Stage::start(Settings::default())?;
+    let mut stage = Stage::start(&[])?;
     let mut tasks = vec![stage.work()?];
     for _ in 0..2 {
         let principal = stage.principal();
@@ -132,7 +133,7 @@ fn two_of_three_orchestrators_may_die_and_a_lost_disk_comes_back_from_etcd() -> 
 #[test]
 fn members_of_etcd_may_die_or_stand_still_and_without_a_majority_nothing_is_acknowledged()
 -> anyhow::Result<()> {
-    let mut stage = Stage::start(Settings::default())?;
+    let mut stage = Stage::start(&[])?;
     let mut tasks = vec![stage.work()?];
     let leader = stage.etcd.leader()?;
     stage.etcd.kill(leader)?;
@@ -170,7 +171,7 @@ fn members_of_etcd_may_die_or_stand_still_and_without_a_majority_nothing_is_ackn
 #[test]
 fn the_office_is_handed_over_when_the_principal_is_told_to_end_or_an_operator_wants_it()
 -> anyhow::Result<()> {
-    let mut stage = Stage::start(Settings::default())?;
+    let mut stage = Stage::start(&[])?;
     let first = stage.principal();
     stage.cli.ok(&["cluster", "switchover"])?;
     let second = stage.principal();
@@ -218,7 +219,7 @@ fn a_data_directory_keeps_its_engine_and_its_cluster() -> anyhow::Result<()> {
 /// What fits no value of etcd is written in parts, and read again by others.
 #[test]
 fn payloads_that_fit_no_value_of_etcd_survive_a_takeover() -> anyhow::Result<()> {
-    let mut stage = Stage::start(Settings::default())?;
+    let mut stage = Stage::start(&[])?;
     let lines: Vec<String> =
         (0..LINES).map(|nth| format!("{nth} {}", "x".repeat(LINE_BYTES))).collect();
     let file = stage.cluster.layout.dir.join("lines");
@@ -239,4 +240,51 @@ fn payloads_that_fit_no_value_of_etcd_survive_a_takeover() -> anyhow::Result<()>
         assert_eq!(result.stdout.trim_end(), line, "{}", result.stderr);
     }
     Ok(())
+}
+
+/// What has been written is more than etcd may hold: the log is cut, and whoever comes without anything begins with the
+/// snapshot.
+#[test]
+fn the_log_is_cut_before_etcd_is_full_and_a_snapshot_stands_for_it() -> anyhow::Result<()> {
+    let mut stage = Stage::start(&["--etcd-quota", "4MiB", "--max-finished-bytes", "1MiB"])?;
+    let early = stage.work()?;
+    let lines: Vec<String> = (0..2 * LINES).map(|_| "x".repeat(LINE_BYTES)).collect();
+    let file = stage.cluster.layout.dir.join("lines");
+    std::fs::write(&file, lines.join("\n"))?;
+    let path = file.display().to_string();
+    stage.cli.ok(&[
+        "submit",
+        "--handler",
+        "echo",
+        "--payload",
+        "{}",
+        "--each-line",
+        &path,
+        "--wait",
+    ])?;
+    let principal = stage.principal();
+    let places = stage.places();
+    let process = places[principal].as_ref().context("it does not run")?;
+    process.wait_for("tarefas novas são recusadas", SOON)?;
+    process.wait_for("O etcd tem espaço de novo", SOON)?;
+    let returns = (principal + 1) % 3;
+    stage.kill(returns)?;
+    let port = stage.ports()[returns];
+    std::fs::remove_dir_all(stage.cluster.layout.data_dir(port))?;
+    let process = stage.cluster.start_another(port)?;
+    process.wait_for("Estado recebido do etcd", SOON)?;
+    process.wait_for("Sincronizado: pronto para assumir", SOON)?;
+    *stage.places()[returns] = Some(process);
+    let epoch = |stage: &Stage| -> anyhow::Result<u64> {
+        let cluster = stage.cli.json(&["cluster"])?.pop().context("no answer")?;
+        cluster["epoch"].as_u64().context("no epoch")
+    };
+    let before = epoch(&stage)?;
+    for nth in (0..3).filter(|nth| *nth != returns) {
+        stage.kill(nth)?;
+    }
+    assert_eq!(stage.principal(), returns);
+    assert!(epoch(&stage)? > before);
+    stage.work()?;
+    stage.has_all(&[early])
 }

@@ -1,7 +1,7 @@
 //! The rules of an office that etcd gives: E1–E7 of `docs/etcd.md`.
 
 use orquestrador_core::election::{Effect, Election, Fence, Holder, Input, Timing};
-use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId};
+use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
 use orquestrador_core::role::{Durable, EntryHash, EntryId, Identity, Notice, Standing, View};
 
 const CLUSTER: ClusterId = ClusterId(7);
@@ -36,8 +36,13 @@ struct Bench {
 impl Bench {
     fn new(preferred: bool, stored: u64) -> Self {
         let durable = Durable::default();
-        let election =
-            Election::new(identity(1, preferred), Timing::default(), durable, Index(stored));
+        let election = Election::new(
+            identity(1, preferred),
+            Timing::default(),
+            durable,
+            Index(stored),
+            ViewNumber(0),
+        );
         Self { election, now: 0, last: entry(stored), done: Vec::new() }
     }
 
@@ -132,11 +137,11 @@ fn service_begins_when_the_record_of_the_view_is_in_the_log_after_all_that_was_t
     bench.last = entry(7);
     let led = bench.take(Input::Stored(Index(7)));
     assert_eq!(led[0], Effect::Lead { fence: Fence(9), after: entry(7) });
-    assert!(matches!(&led[1], Effect::AppendRecord(view) if view.epoch == Epoch(1)));
-    assert_eq!(bench.election.epoch(), Epoch(1), "its entries are of the new epoch");
+    assert!(matches!(&led[1], Effect::AppendRecord(view) if view.epoch == Epoch(2)));
+    assert_eq!(bench.election.epoch(), Epoch(2), "its entries are of the new epoch");
     assert_eq!(bench.take(Input::Tick), []);
     let served = bench.take(Input::Stored(Index(8)));
-    assert!(served.contains(&Effect::Serve { epoch: Epoch(1) }));
+    assert!(served.contains(&Effect::Serve { epoch: Epoch(2) }));
     assert_eq!(bench.election.committed(), Index(8));
 }
 
@@ -144,7 +149,7 @@ fn service_begins_when_the_record_of_the_view_is_in_the_log_after_all_that_was_t
 fn each_principal_has_a_higher_epoch_than_the_one_before() {
     let mut bench = Bench::joined(5);
     let view = View {
-        number: orquestrador_core::ids::ViewNumber(4),
+        number: ViewNumber(4),
         epoch: Epoch(8),
         principal_node: NodeId(2),
         principal_process: ProcessId(20),
@@ -213,4 +218,20 @@ fn who_lost_a_campaign_does_not_hold_the_office_that_it_hears_of_late() {
     bench.heard(8, Some(holder(2, 8)));
     assert_eq!(bench.take(Input::Won { fence: Fence(4), tip: entry(5) }), []);
     assert_eq!(bench.election.standing(), Standing::Standby);
+}
+
+/// The record of the newest view is no longer in the log, and the snapshot that stands for it has no views.
+#[test]
+fn epochs_and_views_go_on_where_a_snapshot_stands_for_all_records() {
+    let mut bench = Bench::joined(0);
+    bench.take(Input::Tip(Index(50)));
+    bench.take(Input::Replaced { index: Index(50), recorded: ViewNumber(6) });
+    bench.last = EntryId { epoch: Epoch(9), ..entry(50) };
+    bench.heard(1, None);
+    let led = bench.take(Input::Won { fence: Fence(2), tip: bench.last });
+    let record = led.iter().find_map(|effect| match effect {
+        Effect::AppendRecord(view) => Some((view.number, view.epoch)),
+        _ => None,
+    });
+    assert_eq!(record, Some((ViewNumber(7), Epoch(10))));
 }

@@ -1,7 +1,7 @@
 //! The office in etcd is never held by somebody who does not use it.
 
 use orquestrador_core::election::{Effect, Election, Fence, Holder, Input, Timing};
-use orquestrador_core::ids::{ClusterId, Index, NodeId, ProcessId};
+use orquestrador_core::ids::{ClusterId, Index, NodeId, ProcessId, ViewNumber};
 use orquestrador_core::role::{Durable, EntryId, Identity, Standing};
 
 const ME: NodeId = NodeId(1);
@@ -18,7 +18,7 @@ fn election() -> Election {
         loopback: false,
     };
     let durable = Durable { cluster: Some(CLUSTER), ..Durable::default() };
-    Election::new(me, Timing::default(), durable, Index(0))
+    Election::new(me, Timing::default(), durable, Index(0), ViewNumber(0))
 }
 
 fn tell(election: &mut Election, input: Input) -> Vec<Effect> {

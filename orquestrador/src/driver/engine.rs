@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use common::messages::node::NodeMessage;
 use common::messages::node_engine::EngineMessage;
 use orquestrador_core::election::{self, Effect, Fence};
-use orquestrador_core::ids::{Index, NodeId};
+use orquestrador_core::ids::{Index, NodeId, ViewNumber};
 use orquestrador_core::role::{EntryId, Log as _, Standing};
 
 use super::input::Received;
@@ -59,6 +59,11 @@ pub enum News {
     NeedsSpace,
     /// The orchestrators that are alive, as etcd knows them; this one too.
     Members(Vec<Member>),
+}
+
+/// Of those in a journal and its snapshot.
+pub(super) fn newest_record(records: &[(ViewNumber, Index)]) -> ViewNumber {
+    records.iter().map(|(view, _)| *view).max().unwrap_or_default()
 }
 
 /// An orchestrator.
@@ -317,11 +322,12 @@ impl<S: Store> Driver<S> {
         let limits = self.applied.limits().clone();
         let users = self.users.clone();
         let (records, recent) = (meta.view_records, self.tuning.recent_bytes);
+        let recorded = newest_record(&records);
         let (applied, tail) = Applied::recover(&self.store, limits, users, records, recent)?;
         (self.applied, self.tail) = (applied, tail);
         self.note_records();
         self.forget_snapshots();
         self.console.info(&EngineMessage::SnapshotAdopted { entries: last.index.0 });
-        self.election_input(election::Input::Replaced(last.index))
+        self.election_input(election::Input::Replaced { index: last.index, recorded })
     }
 }

@@ -354,6 +354,7 @@ impl<S: Store> Driver<S> {
         let Setup { store, clock, recovered, identity, limits, users, console, tuning, engine } =
             setup;
         let began = clock.monotonic();
+        let recorded = engine::newest_record(&recovered.view_records);
         let (mut applied, tail) = Applied::recover(
             &store,
             limits,
@@ -392,7 +393,7 @@ impl<S: Store> Driver<S> {
             // What is in its journal was in the log before.
             EngineKind::Etcd => {
                 let timing = election::Timing::default();
-                let election = Election::new(me, timing, durable, durable_reported);
+                let election = Election::new(me, timing, durable, durable_reported, recorded);
                 Leadership::Etcd(Box::new(election))
             }
         };

@@ -34,6 +34,8 @@ use space::Space;
 
 /// A request about the office; the lease does not live longer than a few of these.
 const QUICK: Duration = Duration::from_millis(700);
+/// A small one about the log: without an answer it is sent again, to another member.
+const BRISK: Duration = Duration::from_millis(1_500);
 /// A request about the log, which may be a mebibyte on a slow disk.
 const STEADY: Duration = Duration::from_secs(5);
 /// After a failure; longer each time, up to [`LONGEST_PAUSE`].
@@ -135,7 +137,7 @@ pub fn start(
     let keeper = office::Keeper::new(shared.clone(), client(QUICK)?, config.lease, office_orders);
     tokio::spawn(keeper.run());
     tokio::spawn(reader::Reader::new(shared.clone(), places).run());
-    tokio::spawn(writer::Writer::new(shared.clone(), write_orders).run());
+    tokio::spawn(writer::Writer::new(shared.clone(), client(BRISK)?, write_orders).run());
     tokio::spawn(snapshots::Publisher::new(shared.clone(), saved).run());
     let leads = Arc::new(AtomicBool::new(false));
     let space = Space { shared, quota: config.quota, is_full, leads: Arc::clone(&leads) };

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use orquestrador_core::election::{self, Fence};
 use orquestrador_core::ids::Index;
 use orquestrador_core::role::EntryId;
-use orquestrador_etcd::{Compare, Op, Txn, TxnOutcome};
+use orquestrador_etcd::{Compare, Etcd, Op, Txn, TxnOutcome};
 use tokio::sync::mpsc;
 
 use super::{Error, Patience, Shared, values};
@@ -17,6 +17,8 @@ use crate::journal::Entry;
 
 /// Of one value: requests to etcd may have 1.5 MiB unless it is told otherwise.
 pub const VALUE_BYTES: usize = 1 << 20;
+/// What every disk should have written within [`super::BRISK`].
+const SMALL_BYTES: usize = 64 << 10;
 /// Beside an entry's payload in a batch.
 const ENTRY_OVERHEAD: usize = 64;
 
@@ -39,6 +41,8 @@ struct Office {
 /// The task that writes.
 pub struct Writer {
     shared: Shared,
+    /// For what is small: a member that is silent is given up soon.
+    brisk: Etcd,
     orders: mpsc::UnboundedReceiver<Order>,
     office: Option<Office>,
     waiting: VecDeque<Entry>,
@@ -55,9 +59,9 @@ enum Outcome {
 }
 
 impl Writer {
-    pub fn new(shared: Shared, orders: mpsc::UnboundedReceiver<Order>) -> Self {
+    pub fn new(shared: Shared, brisk: Etcd, orders: mpsc::UnboundedReceiver<Order>) -> Self {
         let (waiting, patience) = (VecDeque::new(), Patience::default());
-        Self { shared, orders, office: None, waiting, question: None, patience }
+        Self { shared, brisk, orders, office: None, waiting, question: None, patience }
     }
 
     /// Until the driver ends.
@@ -158,7 +162,7 @@ impl Writer {
                 None => return Ok(Outcome::Deposed),
             }
         }
-        let keys = &self.shared.keys;
+        let (keys, bytes) = (&self.shared.keys, value.len());
         let tip = match office.last.index {
             Index(0) => Compare::absent(keys.tip()),
             _ => Compare::value(keys.tip(), values::tip(office.last)),
@@ -170,7 +174,8 @@ impl Writer {
             .then(Op::put(keys.tip(), values::tip(last)))
             .otherwise(Op::get(keys.leader()))
             .otherwise(Op::get(keys.tip()));
-        let done = self.shared.etcd.txn(txn).await?;
+        let etcd = if bytes <= SMALL_BYTES { &self.brisk } else { &self.shared.etcd };
+        let done = etcd.txn(txn).await?;
         if done.succeeded {
             return Ok(Outcome::Done(last));
         }
@@ -201,7 +206,7 @@ impl Writer {
 
     /// Whether the office is still ours: a read that etcd answers as of now.
     async fn ask(&self, office: Office) -> Result<Outcome, Error> {
-        let leader = self.shared.etcd.get(&self.shared.keys.leader()).await?;
+        let leader = self.brisk.get(&self.shared.keys.leader()).await?;
         match leader.is_some_and(|leader| leader.create_revision == office.fence.0) {
             true => Ok(Outcome::Done(office.last)),
             false => Ok(Outcome::Deposed),

@@ -1,6 +1,6 @@
 //! What etcd says to an [`Election`](super::Election), and what that asks of its shell.
 
-use crate::ids::{ClusterId, Epoch, Index, NodeId, ProcessId};
+use crate::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
 use crate::role::{Durable, EntryId, Notice, View};
 
 /// The revision at which the key of the office was created: it names one tenure, and every write to the log is
@@ -39,8 +39,9 @@ pub enum Input {
     Recorded(View),
     /// The log up to here is in our hands: read from it, or written to it.
     Stored(Index),
-    /// A snapshot that stands for the log up to here has replaced what was in our hands.
-    Replaced(Index),
+    /// A snapshot that stands for the log up to here has replaced what was in our hands; the newest view whose record is
+    /// in that.
+    Replaced { index: Index, recorded: ViewNumber },
     /// The office was still ours when etcd was asked, after this question.
     Confirmed { fence: Fence, nonce: u64 },
     /// etcd refused a write, or a question: the office of this fence is over.

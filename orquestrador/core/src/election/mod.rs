@@ -76,14 +76,23 @@ pub struct Election {
     stored: Index,
     /// The log ended here when that was last heard; `None` before.
     tip: Option<Index>,
+    /// Records of views up to this one are in what the journal's snapshot stands for.
+    recorded: ViewNumber,
     /// All of the log that there was has been read once.
     has_caught_up: bool,
     handing_over: bool,
 }
 
 impl Election {
-    /// `durable`: what the disk holds; `stored`: what the journal holds of the log.
-    pub fn new(me: Identity, timing: Timing, durable: Durable, stored: Index) -> Self {
+    /// `durable`: what the disk holds; `stored`: what the journal holds of the log; `recorded`: the newest view whose
+    /// record is in it, or in what its snapshot stands for.
+    pub fn new(
+        me: Identity,
+        timing: Timing,
+        durable: Durable,
+        stored: Index,
+        recorded: ViewNumber,
+    ) -> Self {
         Self {
             me,
             timing,
@@ -98,6 +107,7 @@ impl Election {
             office: None,
             stored,
             tip: None,
+            recorded,
             has_caught_up: false,
             handing_over: false,
         }
@@ -129,8 +139,9 @@ impl Election {
                 self.is_silent = false;
                 self.note_progress();
             }
-            Input::Replaced(index) => {
+            Input::Replaced { index, recorded } => {
                 self.stored = index;
+                self.recorded = recorded;
                 self.note_progress();
             }
             Input::Confirmed { fence, nonce } => {
@@ -233,7 +244,8 @@ impl Election {
 
     /// E3: service begins when the record of the view is in the log, after all that was there.
     fn consider_office(&mut self, now: Millis, last: EntryId, effects: &mut Vec<Effect>) {
-        let successor = self.successor();
+        let Some(tip) = self.office.as_ref().map(|office| office.tip) else { return };
+        let successor = self.successor(tip);
         let Some(office) = &mut self.office else { return };
         match &office.record {
             None if self.stored >= office.tip.index => {
@@ -261,12 +273,14 @@ impl Election {
         }
     }
 
-    fn successor(&self) -> View {
+    /// Both numbers grow, also where the record of the newest view is in a snapshot, which does not have it.
+    fn successor(&self, tip: EntryId) -> View {
         let newest = self.newest();
-        let number = newest.map_or(ViewNumber(1), |view| view.number.next());
+        let number = newest.map_or(self.recorded, |view| view.number.max(self.recorded)).next();
+        let epoch = newest.map_or(tip.epoch, |view| view.epoch.max(tip.epoch)).next();
         View {
             number,
-            epoch: newest.map_or(Epoch(1), |view| view.epoch.next()),
+            epoch,
             principal_node: self.me.node,
             principal_process: self.me.process,
             replicas: vec![Replica { node: self.me.node, since: number }],
