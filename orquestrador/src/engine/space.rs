@@ -53,9 +53,13 @@ impl Space {
                 return;
             }
             if defragmented.is_none_or(|at| at.elapsed() >= ROUND) {
-                defragmented = Some(Instant::now());
-                if let Err(error) = self.defragment(members).await {
-                    patience.tell(&self.shared, &error);
+                match self.defragment(members).await {
+                    Ok(true) => defragmented = Some(Instant::now()),
+                    Ok(false) => {}
+                    Err(error) => {
+                        defragmented = Some(Instant::now());
+                        patience.tell(&self.shared, &error);
+                    }
                 }
             }
         }
@@ -75,14 +79,17 @@ impl Space {
         }
     }
 
-    /// Gives back what is free within the files of the members: one after the other, the leader last.
-    async fn defragment(&self, mut members: Vec<(String, Status)>) -> Result<(), Error> {
+    /// Gives back what is free within the files of the members: one after the other, the leader last. False: there is
+    /// little to be had.
+    async fn defragment(&self, mut members: Vec<(String, Status)>) -> Result<bool, Error> {
         members.sort_by_key(|(_, status)| status.is_leader);
+        let mut has_any = false;
         for (endpoint, status) in members {
             if status.db_size_in_use < status.db_size / 2 {
                 self.shared.etcd.defragment(&endpoint).await?;
+                has_any = true;
             }
         }
-        Ok(())
+        Ok(has_any)
     }
 }
