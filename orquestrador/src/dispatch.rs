@@ -301,8 +301,6 @@ mod tests {
             has_successor: false,
             members: None,
             peer: None,
-            has_successor: false,
-            members: None,
         }
     }
 

@@ -37,7 +37,7 @@ use crate::driver::input::Input;
 use crate::driver::pulse::Pulse;
 use crate::driver::store::SystemClock;
 use crate::driver::{self, Disk, Driver, DriverHandle, EngineKind, Setup, Start, Tuning};
-use crate::engine::{self, Me, marker};
+use crate::engine::{self, Liveness, Me, marker};
 use crate::journal::{self, Journal, Recovered};
 use crate::output::Outputs;
 use crate::peer::Peer;
@@ -354,7 +354,8 @@ async fn start(
     if let Some(etcd) = &config.etcd {
         let queue = driver.sender().clone();
         let (journal, is_full) = (journal.clone(), driver.is_full());
-        let engine = engine::start(etcd, me, journal, queue, console, is_full)?;
+        let liveness = Liveness { pulse: machines.pulse(), clock: clock.clone() };
+        let engine = engine::start(etcd, me, journal, queue, console, liveness, is_full)?;
         machines = machines.with_engine(engine);
     }
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());

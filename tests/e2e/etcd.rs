@@ -85,6 +85,19 @@ impl Stage {
         Ok(id)
     }
 
+    /// More than one value of etcd takes, at once; what each task is to give back is its number, and a lot.
+    fn submit_large(&self) -> anyhow::Result<Vec<String>> {
+        let lines: Vec<String> = (0..LINES).map(line).collect();
+        let file = self.cluster.layout.dir.join("lines");
+        std::fs::write(&file, lines.join("\n"))?;
+        let path = file.display().to_string();
+        let args = ["submit", "--handler", "echo", "--payload", "{}", "--each-line", &path];
+        let id = |task: &Value| task["task_id"].as_str().map(str::to_owned);
+        let tasks: Vec<String> = self.cli.json(&args)?.iter().filter_map(id).collect();
+        assert_eq!(tasks.len(), LINES);
+        Ok(tasks)
+    }
+
     fn has_all(&self, tasks: &[String]) -> anyhow::Result<()> {
         for id in tasks {
             let task = self.cli.json(&["status", id])?.pop().context("no answer")?;
@@ -92,6 +105,10 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+fn line(nth: usize) -> String {
+    format!("{nth} {}", "x".repeat(LINE_BYTES))
 }
 
 /// Status and body of `/readyz`.
@@ -220,24 +237,16 @@ fn a_data_directory_keeps_its_engine_and_its_cluster() -> anyhow::Result<()> {
 #[test]
 fn payloads_that_fit_no_value_of_etcd_survive_a_takeover() -> anyhow::Result<()> {
     let mut stage = Stage::start(&[])?;
-    let lines: Vec<String> =
-        (0..LINES).map(|nth| format!("{nth} {}", "x".repeat(LINE_BYTES))).collect();
-    let file = stage.cluster.layout.dir.join("lines");
-    std::fs::write(&file, lines.join("\n"))?;
-    let path = file.display().to_string();
-    let args = ["submit", "--handler", "echo", "--payload", "{}", "--each-line", &path];
-    let id = |task: &Value| task["task_id"].as_str().map(str::to_owned);
-    let tasks: Vec<String> = stage.cli.json(&args)?.iter().filter_map(id).collect();
-    assert_eq!(tasks.len(), LINES);
+    let tasks = stage.submit_large()?;
     let parts = stage.etcd.control(&["get", "--prefix", "--keys-only", "/teste/part/"])?;
     assert!(parts.contains("/teste/part/"), "nothing was too large");
     let principal = stage.principal();
     stage.kill(principal)?;
     stage.principal();
-    for (id, line) in tasks.iter().zip(&lines) {
+    for (nth, id) in tasks.iter().enumerate() {
         stage.cli.finished(id, TRIES)?.context("it does not finish")?;
         let result = stage.cli.run(&["result", id])?;
-        assert_eq!(result.stdout.trim_end(), line, "{}", result.stderr);
+        assert_eq!(result.stdout.trim_end(), line(nth), "{}", result.stderr);
     }
     Ok(())
 }
@@ -287,4 +296,29 @@ fn the_log_is_cut_before_etcd_is_full_and_a_snapshot_stands_for_it() -> anyhow::
     assert!(epoch(&stage)? > before);
     stage.work()?;
     stage.has_all(&[kept])
+}
+
+/// It wins the office before it has read what others wrote while it stood still; that is no reason to give it back.
+#[test]
+fn whoever_wins_while_it_is_behind_reads_on_and_serves() -> anyhow::Result<()> {
+    let mut stage = Stage::start(&[])?;
+    assert_eq!(stage.principal(), 0);
+    let third = stage.third.as_ref().context("it does not run")?;
+    third.signal(Signal::STOP)?;
+    let tasks = stage.submit_large()?;
+    for id in &tasks {
+        stage.cli.finished(id, TRIES)?.context("it does not finish")?;
+    }
+    for nth in [0, 1] {
+        stage.kill(nth)?;
+    }
+    let office = || stage.etcd.control(&["get", "--prefix", "--keys-only", "/teste/office/"]);
+    wait_for("leases that are over", || office().ok().filter(|keys| keys.trim().is_empty()));
+    let third = stage.third.as_ref().context("it does not run")?;
+    third.signal(Signal::CONT)?;
+    assert_eq!(stage.principal(), 2);
+    let third = stage.third.as_ref().context("it does not run")?;
+    let won = third.lines().iter().filter(|line| line.contains("FALHA NO PRINCIPAL")).count();
+    assert_eq!(won, 1, "{:#?}", third.lines());
+    stage.has_all(&tasks)
 }

@@ -3,8 +3,9 @@
 mod deny;
 mod dist;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
@@ -31,6 +32,9 @@ enum Task {
     },
     /// Everything that is tested in a reasonable time
     Test {
+        /// With `etcd` only end-to-end tests, those that hold for either engine, on a real etcd of three members
+        #[arg(long, value_enum, default_value_t)]
+        engine: Engine,
         /// Passed to the test runner, for example a filter
         #[arg(last = true)]
         args: Vec<String>,
@@ -143,7 +147,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Fuzz { targets, minutes, seed, args } => fuzz(targets, minutes, seed, args),
         Task::Man { dir, lang } => man(&std::path::absolute(dir)?, &lang),
         Task::Simulate { seeds, first } => simulate(seeds, first),
-        Task::Test { args } => test(&args),
+        Task::Test { engine: Engine::Pair, args } => test(&args),
+        Task::Test { engine: Engine::Etcd, args } => test_on_etcd(&args),
         Task::Verify => verify(),
         Task::Deny => deny::run(),
         Task::Dist => dist::archive(),
@@ -168,6 +173,70 @@ fn test(args: &[String]) -> anyhow::Result<()> {
     let mut command = vec!["test", "--workspace"];
     command.extend(args.iter().map(String::as_str));
     cargo(&command)
+}
+
+/// What keeps the log in tests.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Engine {
+    #[default]
+    Pair,
+    Etcd,
+}
+
+/// What a pair does, and orchestrators on etcd no less. The others are about witnesses, the link between two, and data
+/// directories of a pair.
+const ON_EITHER_ENGINE: [&str; 33] = [
+    "again",
+    "array_flows",
+    "arrays",
+    "bad_input",
+    "blob_store",
+    "chaos",
+    "delivery",
+    "files",
+    "flows",
+    "groups",
+    "guide",
+    "hostile",
+    "keys",
+    "large",
+    "leaving",
+    "limits",
+    "lists",
+    "logs",
+    "map",
+    "needs",
+    "panel",
+    "passed_on",
+    "programs",
+    "queues",
+    "real_jobs",
+    "retries",
+    "run",
+    "schedules",
+    "surroundings",
+    "times",
+    "top",
+    "users",
+    "webhooks",
+];
+
+fn test_on_etcd(args: &[String]) -> anyhow::Result<()> {
+    cargo(&["build", "--workspace", "--bins"])?;
+    let mut etcd = Command::new(target_dir()?.join("debug").join("mutirao-etcd"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("failed to start mutirao-etcd")?;
+    let mut engine = String::new();
+    BufReader::new(etcd.stdout.take().context("it is piped")?).read_line(&mut engine)?;
+    let mut command = vec!["test", "--package", "mutirao-tests", "--no-fail-fast"];
+    command.extend(ON_EITHER_ENGINE.iter().flat_map(|test| ["--test", test]));
+    command.extend(args.iter().map(String::as_str));
+    let tested = cargo_with(&command, &[("MUTIRAO_TEST_ENGINE", engine.trim())]);
+    drop(etcd.stdin.take());
+    etcd.wait()?;
+    tested
 }
 
 fn man(dir: &Path, lang: &str) -> anyhow::Result<()> {

@@ -208,16 +208,11 @@ impl Blobs {
     /// To the standby; where there are several, one that takes them is enough, and the others fetch what they lack.
     async fn give_some(&self, node: &Description, contents: &[Content]) -> Result<(), Status> {
         let links = self.links(node);
-        let given = links.iter().map(|link| link.give(&self.store, contents));
-        let mut refusal = None;
-        for outcome in futures::future::join_all(given).await {
-            match outcome {
-                Ok(()) => return Ok(()),
-                Err(status) => refusal = Some(status),
-            }
+        if links.is_empty() {
+            return Err(grpc_status::status(ErrorCode::Unavailable, "the standby is not linked"));
         }
-        let gone = || grpc_status::status(ErrorCode::Unavailable, "the standby is not linked");
-        Err(refusal.unwrap_or_else(gone))
+        let given = links.iter().map(|link| Box::pin(link.give(&self.store, contents)));
+        futures::future::select_ok(given).await.map(|((), _)| ())
     }
 
     pub async fn describe(&self) -> Result<Description, Status> {

@@ -84,12 +84,15 @@ pub struct Engaged {
     /// The highest question that was asked.
     asked: u64,
     members: Vec<Member>,
+    /// The log seemed to end here when the office was won, and we have more.
+    doubted: Option<EntryId>,
 }
 
 impl Engaged {
     pub fn new(engine: Box<dyn Engine>) -> Self {
         let (outgoing, unconfirmed) = (Vec::new(), VecDeque::new());
-        Self { engine, outgoing, unconfirmed, asked: 0, members: Vec::new() }
+        let (asked, members, doubted) = (0, Vec::new(), None);
+        Self { engine, outgoing, unconfirmed, asked, members, doubted }
     }
 
     pub fn append(&mut self, entry: Entry) {
@@ -186,7 +189,7 @@ impl<S: Store> Driver<S> {
             Effect::Campaign => engaged.engine.campaign(),
             Effect::Lead { fence, after } => {
                 if after != self.tail.last() {
-                    return Err(self.parted(after.index));
+                    return self.doubt(fence, after);
                 }
                 engaged.engine.lead(fence, after);
             }
@@ -266,7 +269,7 @@ impl<S: Store> Driver<S> {
         self.election_input(election::Input::Stored(up_to.index))
     }
 
-    /// In office what comes from the log is our own, or the office is over.
+    /// Who leads has read all that was there before: what comes from the log is its own, or the office is over.
     fn read_from_log(&mut self, entries: Vec<Received>) -> Result<(), Error> {
         for Received { entry, mut content } in entries {
             let (id, is_known) = (entry.id, entry.id.index <= self.tail.last().index);
@@ -276,7 +279,7 @@ impl<S: Store> Driver<S> {
             if is_known && id.index <= self.role.committed() {
                 return Err(self.parted(id.index));
             }
-            if is_known || self.is_in_office() {
+            if is_known || self.leads() {
                 self.election_input(self.deposition())?;
             }
             if !entry.follows(&self.tail.last()) {
@@ -295,14 +298,25 @@ impl<S: Store> Driver<S> {
         Ok(())
     }
 
-    fn is_in_office(&self) -> bool {
-        self.role.election().is_some_and(|election| election.fence().is_some())
+    fn leads(&self) -> bool {
+        self.role.election().is_some_and(election::Election::leads)
     }
 
     /// Somebody else writes to the log.
     fn deposition(&self) -> election::Input {
         let fence = self.role.election().and_then(election::Election::fence);
         fence.map_or(election::Input::Tick, |fence| election::Input::Deposed { fence })
+    }
+
+    /// The office is ours, and we have more than the log: either it was lost since, and others have written, or the log
+    /// is not what it was. If nobody has written when it is won the next time, it is the latter.
+    fn doubt(&mut self, fence: Fence, tip: EntryId) -> Result<(), Error> {
+        let Some(engaged) = &mut self.engaged else { return Ok(()) };
+        let is_seen_again = engaged.doubted.replace(tip) == Some(tip);
+        if is_seen_again || self.tail.id_at(tip.index).is_some_and(|known| known != tip) {
+            return Err(self.parted(tip.index));
+        }
+        self.election_input(election::Input::Deposed { fence })
     }
 
     /// The log is another one than it was: nothing can be promised any more.
@@ -315,7 +329,7 @@ impl<S: Store> Driver<S> {
 
     /// What is on the disk is older than the log's beginning.
     fn adopt_log_snapshot(&mut self, last: EntryId, snapshot: Install) -> Result<(), Error> {
-        if self.is_in_office() || last.index <= self.tail.last().index {
+        if self.leads() || last.index <= self.tail.last().index {
             return Ok(());
         }
         let meta = self.store.install(snapshot)?;
@@ -327,6 +341,7 @@ impl<S: Store> Driver<S> {
         (self.applied, self.tail) = (applied, tail);
         self.note_records();
         self.forget_snapshots();
+        self.durable_reported = last.index;
         self.console.info(&EngineMessage::SnapshotAdopted { entries: last.index.0 });
         self.election_input(election::Input::Replaced { index: last.index, recorded })
     }

@@ -65,6 +65,11 @@ impl Pulse {
         age(beat.waiting_since).max(age(beat.turn_since))
     }
 
+    /// For how long the turn under way has taken.
+    pub fn turn_ms(&self, now: Millis) -> Millis {
+        self.beat().turn_since.map_or(0, |since| now.saturating_sub(since))
+    }
+
     /// A heartbeat for the other orchestrator; `None` before the first turn.
     pub fn heartbeat(&self, now: Millis) -> Option<proto::PeerMessage> {
         let uncommitted_ms = self.uncommitted_ms(now);

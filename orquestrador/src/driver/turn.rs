@@ -276,11 +276,11 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    /// Only what is committed becomes a snapshot: it can no longer be taken back.
+    /// Only what is committed becomes a snapshot: it can no longer be taken back. And only what the journal has, which
+    /// with etcd comes later.
     fn save_ready_snapshot(&mut self) {
-        let committed = self.role.committed();
-        let Some((id, history)) = self.snapshots.ready.take_if(|(id, _)| id.index <= committed)
-        else {
+        let there = self.role.committed().min(self.durable_reported);
+        let Some((id, history)) = self.snapshots.ready.take_if(|(id, _)| id.index <= there) else {
             return;
         };
         self.snapshots.is_saving = true;

@@ -27,6 +27,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::driver::engine::{Engine, News};
 use crate::driver::input::{Input, InputSender};
+use crate::driver::pulse::Pulse;
+use crate::driver::store::{Clock as _, SystemClock};
 use crate::journal::{Entry, Journal};
 pub use flags::{Access, Flags};
 use keys::Keys;
@@ -41,6 +43,9 @@ const STEADY: Duration = Duration::from_secs(5);
 /// After a failure; longer each time, up to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A turn of the driver that takes so long, in milliseconds, is the disk's: as long as a pair's principal may commit
+/// nothing (V10).
+const HUNG_MS: u64 = 5_000;
 /// How often the console repeats what is in the way.
 const REPEAT: Duration = Duration::from_secs(10);
 
@@ -99,6 +104,20 @@ struct Shared {
     journal: Journal,
     console: Console,
     endpoints: String,
+    liveness: Liveness,
+}
+
+/// Whether the driver goes on.
+#[derive(Clone)]
+pub struct Liveness {
+    pub pulse: Pulse,
+    pub clock: SystemClock,
+}
+
+impl Liveness {
+    fn hangs(&self) -> bool {
+        self.pulse.turn_ms(self.clock.monotonic()) > HUNG_MS
+    }
 }
 
 impl Shared {
@@ -117,6 +136,7 @@ pub fn start(
     journal: Journal,
     driver: InputSender,
     console: Console,
+    liveness: Liveness,
     is_full: Arc<AtomicBool>,
 ) -> Result<EtcdEngine, orquestrador_etcd::Error> {
     let client =
@@ -129,6 +149,7 @@ pub fn start(
         journal,
         console,
         endpoints: config.options.endpoints.join(","),
+        liveness,
     };
     let (place, places) = watch::channel(None);
     let (writes, write_orders) = mpsc::unbounded_channel();

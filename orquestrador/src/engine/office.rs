@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::values::{self, Cluster};
-use super::{Error, Patience, Shared};
+use super::{Error, Liveness, Patience, Shared};
 use crate::driver::engine::{Member, News};
 
 /// Signs of life in one lease.
@@ -177,8 +177,14 @@ impl Keeper {
             None => {
                 let granted = self.etcd.grant(self.lease).await?;
                 let (beat, beats) = mpsc::channel(BEATS as usize);
-                let task =
-                    tokio::spawn(keep_alive(self.etcd.clone(), granted.id, granted.ttl, beat));
+                let driver = self.shared.liveness.clone();
+                let task = tokio::spawn(keep_alive(
+                    self.etcd.clone(),
+                    granted.id,
+                    granted.ttl,
+                    driver,
+                    beat,
+                ));
                 kept.insert(Kept { id: granted.id, beats, task })
             }
         };
@@ -313,9 +319,17 @@ impl Keeper {
             Ok(done) => {
                 let found = done.got.first().and_then(|found| found.first());
                 let found = found.map(|found| values::read_cluster(&found.value)).transpose()?;
-                if let Some(Cluster::Moved { .. }) = found {
-                    let prefix = shared.keys.prefix().to_owned();
-                    self.patience.warn(&shared, &EngineMessage::MovedAway { prefix });
+                let prefix = shared.keys.prefix().to_owned();
+                let gone = match found {
+                    Some(Cluster::Here(theirs)) if Some(theirs) == self.cluster => None,
+                    Some(Cluster::Here(theirs)) => {
+                        Some(EngineMessage::Foreign { prefix, theirs: theirs.to_string() })
+                    }
+                    Some(Cluster::Moved { .. }) => Some(EngineMessage::MovedAway { prefix }),
+                    None => Some(EngineMessage::LogMissing { prefix }),
+                };
+                if let Some(gone) = gone {
+                    self.patience.warn(&shared, &gone);
                 }
                 shared.tell(News::Election(Input::NotWon)).await
             }
@@ -350,12 +364,23 @@ impl Keeper {
 }
 
 /// Tells etcd that this process lives, several times in each lease.
-async fn keep_alive(etcd: Etcd, lease: i64, ttl: Duration, beat: mpsc::Sender<Beat>) {
+async fn keep_alive(
+    etcd: Etcd,
+    lease: i64,
+    ttl: Duration,
+    driver: Liveness,
+    beat: mpsc::Sender<Beat>,
+) {
     let mut ticks = tokio::time::interval(ttl / BEATS);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut answered, mut is_silent) = (Instant::now(), false);
     loop {
         ticks.tick().await;
+        // Another one shall have the office: a disk hangs, and with it the driver.
+        if driver.hangs() {
+            tracing::warn!("the driver hangs: no sign of life is given for it");
+            continue;
+        }
         let news = match etcd.keep_alive(lease).await {
             Ok(_) => {
                 answered = Instant::now();

@@ -109,7 +109,7 @@ impl Publisher {
             length += chunk.bytes.len() as u64;
             let key = self.shared.keys.snapshot_part(id.index, fence, parts);
             parts += 1;
-            if !self.guarded(fence, vec![Op::put(key, chunk.bytes).into()]).await? {
+            if self.guarded(fence, vec![Op::put(key, chunk.bytes).into()]).await?.is_none() {
                 return Ok(());
             }
             if chunk.last {
@@ -118,7 +118,7 @@ impl Publisher {
         }
         let keys = &self.shared.keys;
         let value = values::snapshot(&Snapshot { last: id, fence, parts, length });
-        if self.guarded(fence, vec![Op::put(keys.snapshot(), value).into()]).await? {
+        if self.guarded(fence, vec![Op::put(keys.snapshot(), value).into()]).await?.is_some() {
             self.trim(fence, id.index).await?;
         }
         Ok(())
@@ -135,13 +135,9 @@ impl Publisher {
         let mut spans = vec![keys.batches_below(kept), keys.parts_below(kept)];
         spans.extend(keys.other_snapshots(last, fence));
         let delete = spans.iter().map(|(from, to)| Op::delete_range(from, to)).collect();
-        if !self.guarded(fence, delete).await? {
-            return Ok(());
-        }
         // Its space is free for others only then.
-        let now = self.shared.etcd.get(&keys.snapshot()).await?;
-        let Some(snapshot) = now else { return Ok(()) };
-        match self.shared.etcd.compact(snapshot.mod_revision).await {
+        let Some(deleted_at) = self.guarded(fence, delete).await? else { return Ok(()) };
+        match self.shared.etcd.compact(deleted_at).await {
             // The next one does it, or whoever else compacts; the snapshot itself is there.
             Err(error) => {
                 tracing::warn!(%error, "etcd was not compacted");
@@ -151,10 +147,11 @@ impl Publisher {
         }
     }
 
-    /// Whether it was done: the office is still that one.
-    async fn guarded(&self, fence: Fence, ops: Vec<Op>) -> Result<bool, Error> {
+    /// The revision of etcd at which it was done; `None`: the office is another one.
+    async fn guarded(&self, fence: Fence, ops: Vec<Op>) -> Result<Option<i64>, Error> {
         let guard = Compare::created(self.shared.keys.leader(), fence.0);
         let txn = ops.into_iter().fold(Txn::new().when(guard), Txn::then);
-        Ok(self.shared.etcd.txn(txn).await?.succeeded)
+        let done = self.shared.etcd.txn(txn).await?;
+        Ok(done.succeeded.then_some(done.revision))
     }
 }

@@ -13,6 +13,8 @@ use crate::driver::engine::News;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(2);
+/// Between two snapshots that are taken for space.
+const SNAPSHOT: Duration = Duration::from_secs(20);
 /// Between two rounds of defragmentation: a member answers nobody meanwhile.
 const ROUND: Duration = Duration::from_secs(60);
 /// Of the quota, in hundredths: beyond it nothing new is taken.
@@ -35,7 +37,7 @@ impl Space {
     /// Until the driver ends.
     pub async fn run(self) {
         let mut patience = Patience::default();
-        let mut defragmented = None::<Instant>;
+        let (mut asked, mut defragmented) = (None::<Instant>, None::<Instant>);
         loop {
             tokio::time::sleep(LOOK).await;
             let members = self.shared.etcd.status_of_each().await;
@@ -48,9 +50,12 @@ impl Space {
             if !self.is_full.load(Ordering::Relaxed) || !self.leads.load(Ordering::Relaxed) {
                 continue;
             }
-            // A snapshot lets the log be cut.
-            if self.shared.tell(News::NeedsSpace).await.is_err() {
-                return;
+            // A snapshot lets the log be cut; for a while it needs space itself.
+            if asked.is_none_or(|at| at.elapsed() >= SNAPSHOT) {
+                asked = Some(Instant::now());
+                if self.shared.tell(News::NeedsSpace).await.is_err() {
+                    return;
+                }
             }
             if defragmented.is_none_or(|at| at.elapsed() >= ROUND) {
                 match self.defragment(members).await {
@@ -85,7 +90,9 @@ impl Space {
         members.sort_by_key(|(_, status)| status.is_leader);
         let mut has_any = false;
         for (endpoint, status) in members {
-            if status.db_size_in_use < status.db_size / 2 {
+            // It would be enough, or much at least.
+            let is_enough = status.db_size_in_use < self.quota / 100 * (FREE - 10);
+            if is_enough || status.db_size_in_use < status.db_size / 2 {
                 self.shared.etcd.defragment(&endpoint).await?;
                 has_any = true;
             }

@@ -19,7 +19,8 @@ use crate::role::{
 pub struct Timing {
     /// Who is not preferred lets another one found the cluster for so long.
     pub courtesy_ms: Millis,
-    /// An office that nobody takes is taken by a node that has yet to read much of the log after so long.
+    /// An office that nobody takes is taken by a node that has yet to read much of the log after so long: whoever gave it
+    /// away, and has all of it, may want it back before.
     pub patience_ms: Millis,
     /// A campaign that failed is repeated after so long.
     pub retry_ms: Millis,
@@ -33,7 +34,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             courtesy_ms: 1_000,
-            patience_ms: 2_000,
+            patience_ms: 4_000,
             retry_ms: 200,
             abstinence_ms: 3_000,
             slack: 64,
@@ -207,14 +208,10 @@ impl Election {
     }
 
     fn leave_office(&mut self, effects: &mut Vec<Effect>) {
-        self.office = None;
+        let left = self.office.take().map(|office| office.fence);
         self.handing_over = false;
         // It may be ours no more for a reason that only the next news tells.
-        if self
-            .holder
-            .as_ref()
-            .is_some_and(|h| h.as_ref().is_some_and(|h| h.process == self.me.process))
-        {
+        if self.holder().is_some_and(|holder| Some(holder.fence) == left) {
             self.holder = None;
         }
         effects.push(Effect::StepDown);
@@ -229,6 +226,7 @@ impl Election {
             return;
         }
         self.heard_at = self.heard_at.max(fence.0);
+        self.handing_over = false;
         self.vacant_since = None;
         self.tip = self.tip.max(Some(tip.index));
         let is_leaving = false;
@@ -366,6 +364,11 @@ impl Election {
     /// Who holds the office, as far as is known.
     pub fn holder(&self) -> Option<&Holder> {
         self.holder.as_ref()?.as_ref()
+    }
+
+    /// Nobody but this node adds to the log, as far as it knows: it has read all that was there before.
+    pub fn leads(&self) -> bool {
+        self.office.as_ref().is_some_and(|office| office.record.is_some())
     }
 
     /// Of the office that this node holds.
