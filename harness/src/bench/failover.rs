@@ -66,7 +66,18 @@ impl Rehearsal {
     /// # Errors
     /// The cluster could not be started.
     pub fn new(dir: &std::path::Path) -> anyhow::Result<Self> {
-        let layout = Layout::new(dir, WORKERS)?;
+        Self::with(Layout::new(dir, WORKERS)?)
+    }
+
+    /// On an engine; `None`: as a pair.
+    ///
+    /// # Errors
+    /// The cluster could not be started.
+    pub fn on(dir: &std::path::Path, engine: Option<String>) -> anyhow::Result<Self> {
+        Self::with(Layout { engine, ..Layout::new(dir, WORKERS)? })
+    }
+
+    fn with(layout: Layout) -> anyhow::Result<Self> {
         let client = chaos::rounds::client(&layout)?;
         let mut cluster = Cluster::new(layout);
         cluster.start()?;
@@ -79,7 +90,7 @@ impl Rehearsal {
     /// # Errors
     /// A submission failed, an acknowledged task is lost, or the pair did not come back.
     pub async fn run(&mut self, accident: Accident) -> anyhow::Result<f64> {
-        self.wait_until_witnessed().await?;
+        self.wait_until_safe().await?;
         let ends = Arc::new(AtomicBool::new(false));
         let load = tokio::spawn(load(self.client.clone(), ends.clone()));
         tokio::time::sleep(LOAD).await;
@@ -123,20 +134,22 @@ impl Rehearsal {
         }
     }
 
-    async fn wait_until_witnessed(&self) -> anyhow::Result<()> {
+    /// Until each of the two says how the other's death would be met.
+    async fn wait_until_safe(&self) -> anyhow::Result<()> {
         let began = Instant::now();
+        let way = if self.cluster.layout.engine.is_some() { "BY_ENGINE" } else { "BY_WITNESSES" };
         while began.elapsed() < TOO_LONG {
             let mut nodes = 0;
             for address in self.cluster.layout.orchestrators() {
                 let explained = self.client.explain_at(&address.parse()?).await;
-                nodes += usize::from(explained.is_ok_and(|e| e.failover == "BY_WITNESSES"));
+                nodes += usize::from(explained.is_ok_and(|e| e.failover == way));
             }
             if nodes == 2 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        anyhow::bail!("the pair with its witnesses did not come together")
+        anyhow::bail!("the orchestrators did not come together")
     }
 
     async fn wait_for_epoch_after(&self, epoch: u64) -> anyhow::Result<()> {

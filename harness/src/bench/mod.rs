@@ -2,6 +2,7 @@
 
 mod backlog;
 mod compare;
+mod engine;
 mod exec;
 mod failover;
 mod figures;
@@ -52,6 +53,8 @@ pub enum Scenario {
     Growth,
     /// Twice as much as can be done
     Overload,
+    /// The same on a pair and on an etcd of three (fetched as the tests do), beside what that writes by itself
+    Engine,
 }
 
 /// How much of it.
@@ -147,6 +150,11 @@ impl Bench<'_> {
                 growth::by_queue(self.dir, self.options, self.say, runs, curves).await
             }
             Scenario::Overload => overload::run(self.dir, runs).await,
+            Scenario::Engine => {
+                engine::run(self.dir, tasks, probes, self.say, runs).await?;
+                let failovers = self.options.failovers.div_ceil(self.options.repetitions.max(1));
+                engine::failovers(self.dir, failovers, self.say, runs).await
+            }
         }
     }
 }

@@ -31,6 +31,19 @@ impl Rig {
         Self::start_with(dir, workers, worker_args, &[])
     }
 
+    /// The same on an engine; `None`: as a pair.
+    ///
+    /// # Errors
+    /// A process did not start in time.
+    pub fn start_on(
+        dir: &Path,
+        engine: Option<String>,
+        workers: usize,
+        worker_args: &[&str],
+    ) -> anyhow::Result<Self> {
+        Self::start_laid_out(dir, workers, worker_args, |layout| layout.engine = engine)
+    }
+
     /// The same with more in the environment of both orchestrators.
     ///
     /// # Errors
@@ -41,11 +54,22 @@ impl Rig {
         worker_args: &[&str],
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
+        let owned = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Self::start_laid_out(dir, workers, worker_args, |layout| {
+            layout.orchestrator_environment = owned.collect();
+        })
+    }
+
+    fn start_laid_out(
+        dir: &Path,
+        workers: usize,
+        worker_args: &[&str],
+        lay_out: impl FnOnce(&mut Layout),
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir_in(dir)?;
         let mut layout = Layout::new(dir.path(), workers)?;
         layout.worker_args = worker_args.iter().map(|arg| (*arg).to_owned()).collect();
-        let owned = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        layout.orchestrator_environment = owned.collect();
+        lay_out(&mut layout);
         let client = chaos::rounds::client(&layout)?;
         let mut cluster = Cluster::new(layout);
         cluster.start()?;
