@@ -114,6 +114,8 @@ error_codes! {
     DependencyNotRetried = "DEPENDENCY_NOT_RETRIED", FailedPrecondition, retry: false;
     /// There is no such queue.
     QueueNotFound = "QUEUE_NOT_FOUND", NotFound, retry: false;
+    /// The queue belongs to another group of orchestrators; the message says which.
+    QueueElsewhere = "QUEUE_ELSEWHERE", FailedPrecondition, retry: false;
     /// There is no such schedule, or it is another user's.
     ScheduleNotFound = "SCHEDULE_NOT_FOUND", NotFound, retry: false;
     /// No such worker is connected.

@@ -20,6 +20,7 @@ mod output;
 mod peer;
 pub mod refusals;
 pub mod replication;
+mod shards;
 mod sources;
 pub mod tails;
 pub mod task_history;

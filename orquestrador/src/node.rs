@@ -43,6 +43,7 @@ use crate::output::Outputs;
 use crate::peer::Peer;
 use crate::refusals::Refusals;
 use crate::replication::dial::Dialler;
+use crate::shards::{Shards, UNNAMED};
 use crate::traces::Tracer;
 use crate::users::{FirstUser, Users};
 use crate::webhooks::Webhooks;
@@ -200,6 +201,7 @@ pub struct Node {
     connections: Connections,
     refusals: Refusals,
     traces: Traces,
+    shards: Shards,
 }
 
 /// Runs until a signal or a fault; gives the exit code.
@@ -351,11 +353,16 @@ async fn start(
             Some(_) => EngineKind::Etcd,
         },
     })?;
+    let shards = match &config.etcd {
+        None => Shards::none(),
+        Some(etcd) => Shards::of(etcd.shard.as_deref().unwrap_or(UNNAMED)),
+    };
     if let Some(etcd) = &config.etcd {
         let queue = driver.sender().clone();
         let (journal, is_full) = (journal.clone(), driver.is_full());
         let liveness = Liveness { pulse: machines.pulse(), clock: clock.clone() };
-        let engine = engine::start(etcd, me, journal, queue, console, liveness, is_full)?;
+        let engine =
+            engine::start(etcd, me, journal, queue, console, liveness, is_full, shards.clone())?;
         machines = machines.with_engine(engine);
     }
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
@@ -413,6 +420,7 @@ async fn start(
         connections,
         refusals,
         traces,
+        shards,
     };
     Ok((node, ended))
 }

@@ -178,6 +178,7 @@ pub fn refused(code: ErrorCode) -> u8 {
         | ErrorCode::Overloaded
         | ErrorCode::WatchLagged
         | ErrorCode::NotPromotable
+        | ErrorCode::QueueElsewhere
         | ErrorCode::PeerInUse
         | ErrorCode::DemoCredentials
         | ErrorCode::DrillsOff

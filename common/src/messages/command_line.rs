@@ -27,6 +27,8 @@ pub enum BadValue {
     Bytes,
     Share,
     Memory,
+    Group,
+    Queue,
 }
 
 impl BadValue {
@@ -50,6 +52,16 @@ impl BadValue {
             (Lang::Pt, Self::Folder) => "informe uma pasta, cujo caminho inteiro seja texto UTF-8",
             (Lang::Pt, Self::Bytes) => "informe um tamanho, como 512MiB ou 2GiB",
             (Lang::En, Self::Bytes) => "give a size, like 512MiB or 2GiB",
+            (Lang::Pt, Self::Group) => {
+                "informe um nome de até 64 letras, dígitos e -_., que não seja default"
+            }
+            (Lang::En, Self::Group) => {
+                "give a name of at most 64 letters, digits and -_. that is not default"
+            }
+            (Lang::Pt, Self::Queue) => {
+                "informe nomes de filas, sem espaços, separados por vírgulas"
+            }
+            (Lang::En, Self::Queue) => "give names of queues, without spaces, separated by commas",
             (Lang::Pt, Self::Share) => "informe um número de 0 a 1, como 0.1",
             (Lang::En, Self::Share) => "give a number from 0 to 1, like 0.1",
             (Lang::Pt, Self::Memory) => {

@@ -146,6 +146,9 @@ fn portuguese(code: ErrorCode) -> &'static str {
         }
         ErrorCode::Overloaded => "O orquestrador está sobrecarregado; tente de novo em instantes.",
         ErrorCode::WatchLagged => "O acompanhamento ficou para trás e foi encerrado; recomece.",
+        ErrorCode::QueueElsewhere => {
+            "Esta fila é de outro grupo de orquestradores; veja quais há: cliente cluster."
+        }
         ErrorCode::NotPromotable => "Este orquestrador não pode ser promovido.",
         ErrorCode::Internal => "Erro interno do orquestrador; veja o log dele.",
     }
@@ -279,6 +282,9 @@ fn english(code: ErrorCode) -> &'static str {
         ErrorCode::RateLimited => "The user submits faster than they may; try again later.",
         ErrorCode::Overloaded => "The orchestrator is overloaded; try again shortly.",
         ErrorCode::WatchLagged => "The watch fell behind and was ended; start it again.",
+        ErrorCode::QueueElsewhere => {
+            "This queue belongs to another group of orchestrators; see which there are: cliente cluster."
+        }
         ErrorCode::NotPromotable => "This orchestrator cannot be promoted.",
         ErrorCode::Internal => "Internal error of the orchestrator; see its log.",
     }

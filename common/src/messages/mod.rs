@@ -36,6 +36,7 @@ pub mod node_help;
 pub mod node_journal;
 pub mod node_migrate;
 pub mod node_peer;
+pub mod node_shards;
 pub mod node_webhooks;
 pub mod operator;
 pub mod refused;

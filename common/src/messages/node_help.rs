@@ -178,6 +178,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                     .or_else(|| super::node_journal::help(id, lang))
                     .or_else(|| super::node_backup::help(id, lang))
                     .or_else(|| super::node_engine::help(id, lang))
+                    .or_else(|| super::node_shards::help(id, lang))
                     .or_else(|| super::node_migrate::help(id, lang))
                     .or_else(|| traces::help(id, lang))
                     .or_else(|| tls::help(id, lang));
@@ -237,6 +238,7 @@ pub fn text(id: &str, is_backup: bool, lang: Lang) -> Option<&'static str> {
                     .or_else(|| super::node_journal::help(id, lang))
                     .or_else(|| super::node_backup::help(id, lang))
                     .or_else(|| super::node_engine::help(id, lang))
+                    .or_else(|| super::node_shards::help(id, lang))
                     .or_else(|| super::node_migrate::help(id, lang))
                     .or_else(|| traces::help(id, lang))
                     .or_else(|| tls::help(id, lang));

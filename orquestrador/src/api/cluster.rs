@@ -27,12 +27,14 @@ use crate::driver::DriverHandle;
 use crate::driver::engine::Member;
 use crate::driver::input::{Description, Input, Members, PeerDescription};
 use crate::meters::Meters;
+use crate::shards::Shards;
 use crate::users::{Access, Asking, Caller, FirstUser, Users};
 
 /// Answers clients and operators.
 pub struct Service {
     pub driver: DriverHandle,
     pub users: Users,
+    pub shards: Shards,
 }
 
 impl Service {
@@ -77,7 +79,9 @@ impl ClusterService for Service {
         };
         let activity =
             overview.as_ref().map(|overview| activity(&node, overview, self.driver.meters()));
-        Ok(Response::new(GetClusterResponse { activity, ..describe(node, overview) }))
+        let (shard, shards) = self.shards.told();
+        let described = describe(node, overview);
+        Ok(Response::new(GetClusterResponse { activity, shard, shards, ..described }))
     }
 
     async fn list_workers(
@@ -241,7 +245,7 @@ fn describe(node: Description, overview: Option<Overview>) -> GetClusterResponse
         workers,
         task_counts,
         waiting_for: waiting_for(node.standing).to_owned(),
-        activity: None,
+        ..GetClusterResponse::default()
     }
 }
 

@@ -6,6 +6,7 @@ pub mod convert;
 pub mod follow;
 pub mod operator;
 pub mod queues;
+mod run;
 pub mod schedules;
 pub mod tasks;
 mod tokens;

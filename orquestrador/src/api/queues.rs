@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::{administer, authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
+use crate::shards::Shards;
 use crate::users::{Access, Asking, Users};
 
 /// The most that a queue may weigh.
@@ -23,6 +24,7 @@ const MAX_WEIGHT: u32 = 1_000;
 pub struct Service {
     pub driver: DriverHandle,
     pub users: Users,
+    pub shards: Shards,
 }
 
 impl Service {
@@ -59,6 +61,7 @@ impl QueueService for Service {
         });
         let change = async {
             let queue = queue_name(&body.name)?;
+            self.shards.check(&queue)?;
             let change = queue_change(body)?;
             match self.ask(|request| Command::ChangeQueue { request, queue, change }).await? {
                 Answer::Queues { queues } => {

@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status};
 use super::validate::schedule_name;
 use super::{authenticate, convert, rejected, unexpected, validate};
 use crate::driver::DriverHandle;
+use crate::shards::Shards;
 use crate::users::{Access, Asking, Users};
 use crate::webhooks::Webhooks;
 
@@ -29,6 +30,7 @@ pub struct Service {
     pub driver: DriverHandle,
     pub users: Users,
     pub webhooks: Webhooks,
+    pub shards: Shards,
 }
 
 impl Service {
@@ -60,6 +62,7 @@ impl ScheduleService for Service {
         let (owner, body) = self.owner(request, Access::Change).await?;
         let (name, schedule) = validate::new_schedule(body.spec)?;
         self.webhooks.check(std::iter::once(&*schedule.terms))?;
+        self.shards.check(&schedule.terms.queue)?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let set = |request| Command::SetSchedule {
             request,

@@ -23,7 +23,7 @@ use common::proto::{
 };
 use orquestrador_core::command::{Look, NewTask, NewWork};
 use orquestrador_core::effect::{Asked, TaskSnapshot};
-use orquestrador_core::ids::{Attempt, Blob, BlobRef, Index, RequestId, TaskId, UserName};
+use orquestrador_core::ids::{Attempt, Blob, BlobRef, Index, TaskId, UserName};
 use orquestrador_core::role::Standing;
 use orquestrador_core::{Answer, Command};
 use tokio::sync::mpsc;
@@ -36,6 +36,7 @@ use crate::driver::DriverHandle;
 use crate::driver::input::{Input, Watched, Watcher};
 use crate::journal::Journal;
 use crate::output::{Heard, Outputs};
+use crate::shards::{Piece, Shards};
 use crate::task_history::history;
 use crate::traces;
 use crate::users::{Access, Asking, Caller, Users};
@@ -56,17 +57,25 @@ pub struct Service {
     /// Of a task's payload.
     pub max_payload_bytes: u64,
     pub webhooks: Webhooks,
+    pub shards: Shards,
 }
 
 type Output = Pin<Box<dyn Stream<Item = Result<FollowOutputResponse, Status>> + Send>>;
 type Updates = Pin<Box<dyn Stream<Item = Result<WatchTasksResponse, Status>> + Send>>;
 
 impl Service {
-    fn check_webhooks(&self, tasks: &[NewTask]) -> Result<(), Status> {
-        self.webhooks.check(tasks.iter().map(|task| &*task.terms))
+    /// What these ask for is allowed, and theirs to ask here.
+    pub(super) async fn check(&self, owner: &UserName, tasks: &[NewTask]) -> Result<(), Status> {
+        self.webhooks.check(tasks.iter().map(|task| &*task.terms))?;
+        let pieces = tasks.iter().map(|task| (Piece::Task(task.id), &task.terms.queue));
+        self.shards.admit(&self.driver, owner, pieces).await
     }
 
-    async fn caller<T>(&self, request: Request<T>, access: Access) -> Result<(Caller, T), Status> {
+    pub(super) async fn caller<T>(
+        &self,
+        request: Request<T>,
+        access: Access,
+    ) -> Result<(Caller, T), Status> {
         let asking = Asking::of(&request, access);
         let caller = authenticate(&self.users, &self.driver, asking).await?;
         Ok((caller, request.into_inner()))
@@ -101,7 +110,7 @@ impl Service {
     }
 
     /// What the tasks refer to is here, and on the standby, before they are.
-    async fn hold_blobs(&self, tasks: &[NewTask]) -> Result<(), Status> {
+    pub(super) async fn hold_blobs(&self, tasks: &[NewTask]) -> Result<(), Status> {
         let path = |nth| match tasks.len() {
             1 => "task".to_owned(),
             _ => format!("tasks[{nth}]"),
@@ -121,54 +130,6 @@ impl Service {
         }
         self.blobs.hold(&blobs.into_iter().collect::<Vec<_>>()).await
     }
-
-    /// Which task the submission led to.
-    async fn submitted(
-        &self,
-        command: impl FnOnce(RequestId) -> Command,
-    ) -> Result<TaskId, Status> {
-        let done = self.driver.submit(command).await?;
-        match done.answer.map_err(|r| rejected(&r))? {
-            Answer::Submitted { first, .. } => Ok(first.id),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// How the task ends that the command is about; `None` if nothing is told of it.
-    async fn end_of(
-        &self,
-        owner: &UserName,
-        task: TaskId,
-        command: impl FnOnce(RequestId) -> Command,
-    ) -> Result<Option<RunTaskResponse>, Status> {
-        let (outbox, mut updates) = mpsc::channel(1);
-        let watcher = Watcher {
-            owner: owner.clone(),
-            watched: Watched::Tasks(vec![task]),
-            include_results: true,
-            only_ends: true,
-            is_quiet: true,
-            outbox,
-            lagged: Arc::default(),
-        };
-        let request = self.driver.request_id();
-        self.driver.send(Input::Watch { request, command: command(request), watcher }).await?;
-        let Some(batch) = updates.recv().await.transpose()? else { return Ok(None) };
-        // Nothing but its end is told.
-        match batch.updates.into_iter().next() {
-            Some(update) if update.not_found => {
-                let why = format!(
-                    "{} ended, and was forgotten before it could be asked for",
-                    task.shown()
-                );
-                Err(grpc_status::status(ErrorCode::TaskNotFound, why))
-            }
-            Some(proto::TaskUpdate { task, result, result_blob, .. }) => {
-                Ok(Some(RunTaskResponse { task, result, result_blob }))
-            }
-            None => Ok(None),
-        }
-    }
 }
 
 #[tonic::async_trait]
@@ -181,7 +142,7 @@ impl TaskOrchestrator for Service {
         let (caller, body) = self.caller(request, Access::Change).await?;
         let mut tasks = vec![validate::new_task(body.task)?];
         traces::put_in(trace, tasks.iter_mut().map(|task| &mut task.trace));
-        self.check_webhooks(&tasks)?;
+        self.check(&caller.user, &tasks).await?;
         self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
@@ -205,7 +166,7 @@ impl TaskOrchestrator for Service {
         let (caller, body) = self.caller(request, Access::Change).await?;
         let mut tasks = validate::new_tasks(body.tasks)?;
         traces::put_in(trace, tasks.iter_mut().map(|task| &mut task.trace));
-        self.check_webhooks(&tasks)?;
+        self.check(&caller.user, &tasks).await?;
         self.hold_blobs(&tasks).await?;
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
@@ -229,6 +190,8 @@ impl TaskOrchestrator for Service {
         traces::put_in(trace, std::iter::once(&mut array.trace));
         self.hold(array.blobs.iter().copied().collect()).await?;
         self.webhooks.check(std::iter::once(&*array.terms))?;
+        let piece = (Piece::Array(array.id), &array.terms.queue);
+        self.shards.admit(&self.driver, &caller.user, std::iter::once(piece)).await?;
         let (owner, array) = (caller.user, Box::new(array));
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =
@@ -255,6 +218,7 @@ impl TaskOrchestrator for Service {
         let mut work = validate::flow(body.parts)?;
         traces::put_in(trace, work.iter_mut().map(NewWork::trace_mut));
         self.webhooks.check(work.iter().map(|part| &**part.way().1))?;
+        self.shards.admit(&self.driver, &caller.user, work.iter().map(Piece::of)).await?;
         let (payloads, path) = (work.iter().map(NewWork::payload), |nth| format!("parts[{nth}]"));
         validate::within_payload_limit(payloads, self.max_payload_bytes, path)?;
         self.hold(work.iter().flat_map(NewWork::blobs).copied().collect()).await?;
@@ -309,37 +273,7 @@ impl TaskOrchestrator for Service {
         &self,
         request: Request<RunTaskRequest>,
     ) -> Result<Response<RunTaskResponse>, Status> {
-        let trace = traces::of_call(request.metadata());
-        let (caller, body) = self.caller(request, Access::Change).await?;
-        let mut task = validate::new_task(body.task)?;
-        traces::put_in(trace, std::iter::once(&mut task.trace));
-        let (owner, mut id) = (caller.user, task.id);
-        self.driver.admit()?;
-        let is_unique = task.key.is_some();
-        let (tasks, allow_unknown_handler) = (vec![task], body.allow_unknown_handler);
-        self.check_webhooks(&tasks)?;
-        self.hold_blobs(&tasks).await?;
-        let submit = |request| Command::Submit {
-            request,
-            owner: owner.clone(),
-            tasks,
-            allow_unknown_handler,
-        };
-        if is_unique {
-            // Another one may be the answer.
-            id = self.submitted(submit).await?;
-        } else if let Some(end) = self.end_of(&owner, id, submit).await? {
-            return Ok(Response::new(end));
-        }
-        // It existed.
-        let tasks = vec![id];
-        let query = |request| {
-            let (owner, with_results, only_ends) = (owner.clone(), true, true);
-            Command::Watch { request, owner, tasks, with_results, only_ends }
-        };
-        let end = self.end_of(&owner, id, query).await?;
-        let ended = || grpc_status::status(ErrorCode::Unavailable, "the wait ended early");
-        end.map(Response::new).ok_or_else(ended)
+        self.run(request).await
     }
 
     async fn get_task(

@@ -1,5 +1,6 @@
 //! The flags that name an etcd.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use common::messages::node_help::Problem;
 use orquestrador_etcd::{Credentials, Options, TlsOptions};
 
 use super::EtcdConfig;
+use crate::api::validate::name_violation;
+use crate::shards::UNNAMED;
 
 /// Of all keys, unless the flag says another one.
 const DEFAULT_PREFIX: &str = "mutirao";
@@ -22,6 +25,8 @@ const DEFAULT_PORT: u16 = 2379;
 const DEFAULT_LEASE: u64 = 2;
 /// What etcd keeps to if it is not told otherwise.
 const DEFAULT_QUOTA: u64 = 2 << 30;
+/// Bytes of a shard's name.
+const MAX_SHARD: usize = 64;
 
 /// Their texts are in the message catalogue.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,6 +40,27 @@ pub struct Flags {
     etcd_lease: u64,
     #[arg(long, env = "MUTIRAO_ETCD_QUOTA", value_name = "BYTES", value_parser = bytes, default_value_t = ByteSize(DEFAULT_QUOTA))]
     etcd_quota: ByteSize,
+    #[arg(long, env = "MUTIRAO_GROUP", value_name = "NAME", requires = "engine", value_parser = shard)]
+    group: Option<String>,
+    #[arg(long, env = "MUTIRAO_QUEUES", value_name = "NAME,…", requires = "group", value_delimiter = ',', value_parser = queue)]
+    queues: Vec<String>,
+}
+
+/// Letters, digits and a few signs, so that it is one piece of a key, and is not the one of those without a name.
+fn shard(text: &str) -> Result<String, BadValue> {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_name = (1..=MAX_SHARD).contains(&text.len()) && text.chars().all(is_fine);
+    match is_name && text != UNNAMED {
+        true => Ok(text.to_owned()),
+        false => Err(BadValue::Group),
+    }
+}
+
+fn queue(text: &str) -> Result<String, BadValue> {
+    match name_violation(text) {
+        None => Ok(text.to_owned()),
+        Some(_) => Err(BadValue::Queue),
+    }
 }
 
 fn bytes(text: &str) -> Result<ByteSize, BadValue> {
@@ -70,7 +96,8 @@ impl Flags {
         let lease = Duration::from_secs(self.etcd_lease);
         let Some(engine) = self.engine else { return Ok(None) };
         let config = self.access.check(&engine, "--engine", lease, lang)?;
-        Ok(Some(EtcdConfig { quota: self.etcd_quota.0, ..config }))
+        let queues = self.queues.into_iter().collect();
+        Ok(Some(EtcdConfig { quota: self.etcd_quota.0, shard: self.group, queues, ..config }))
     }
 }
 
@@ -101,7 +128,8 @@ impl Access {
         let identity = self.etcd_cert.zip(self.etcd_key);
         let tls = self.etcd_ca.map(|authority| TlsOptions { authority, identity });
         let options = Options { endpoints, tls, credentials, timeout: lease };
-        Ok(EtcdConfig { options, prefix, lease, quota: DEFAULT_QUOTA })
+        let (shard, queues) = (None, BTreeSet::new());
+        Ok(EtcdConfig { options, prefix, shard, queues, lease, quota: DEFAULT_QUOTA })
     }
 }
 

@@ -7,11 +7,13 @@ pub mod marker;
 pub mod migration;
 mod office;
 mod reader;
+mod shards;
 mod snapshots;
 mod space;
 mod values;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -30,8 +32,10 @@ use crate::driver::input::{Input, InputSender};
 use crate::driver::pulse::Pulse;
 use crate::driver::store::{Clock as _, SystemClock};
 use crate::journal::{Entry, Journal};
+use crate::shards::{Shards, UNNAMED};
 pub use flags::{Access, Flags};
 use keys::Keys;
+use shards::Registrar;
 use space::Space;
 
 /// A request about the office; the lease does not live longer than a few of these.
@@ -56,6 +60,10 @@ pub struct EtcdConfig {
     pub options: orquestrador_etcd::Options,
     /// Of all keys.
     pub prefix: String,
+    /// Of several shards with one log each, below that prefix; `None`: the unnamed one.
+    pub shard: Option<String>,
+    /// That this shard takes.
+    pub queues: BTreeSet<String>,
     /// How long etcd waits for a sign of life before it gives the office to another one.
     pub lease: Duration,
     /// How large its database may become, in bytes, as its members were told.
@@ -138,12 +146,13 @@ pub fn start(
     console: Console,
     liveness: Liveness,
     is_full: Arc<AtomicBool>,
+    shards: Shards,
 ) -> Result<EtcdEngine, orquestrador_etcd::Error> {
     let client =
         |timeout| Etcd::new(orquestrador_etcd::Options { timeout, ..config.options.clone() });
     let shared = Shared {
         etcd: client(STEADY)?,
-        keys: Keys::new(&config.prefix),
+        keys: Keys::new(&config.prefix, config.shard.as_deref()),
         me,
         driver,
         journal,
@@ -161,6 +170,14 @@ pub fn start(
     tokio::spawn(writer::Writer::new(shared.clone(), client(BRISK)?, write_orders).run());
     tokio::spawn(snapshots::Publisher::new(shared.clone(), saved).run());
     let leads = Arc::new(AtomicBool::new(false));
+    let registrar = Registrar {
+        shared: shared.clone(),
+        name: config.shard.clone().unwrap_or_else(|| UNNAMED.to_owned()),
+        queues: config.queues.clone(),
+        shards,
+        leads: Arc::clone(&leads),
+    };
+    tokio::spawn(registrar.run());
     let space = Space { shared, quota: config.quota, is_full, leads: Arc::clone(&leads) };
     tokio::spawn(space.run());
     Ok(EtcdEngine { place, writes, offices, saves, leads, fence: None })

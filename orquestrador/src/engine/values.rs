@@ -110,6 +110,25 @@ pub fn read_node(value: &Bytes) -> Result<Member, Error> {
     Ok(Member { node: id, address: node.address })
 }
 
+/// That the shard of this name has a queue; for people too.
+pub fn claim(shard: &str) -> Bytes {
+    shard.to_owned().into()
+}
+
+pub fn read_claim(value: &Bytes) -> Result<String, Error> {
+    String::from_utf8(value.to_vec()).map_err(|_| malformed("shards"))
+}
+
+/// Where its orchestrators are.
+pub fn shard(orchestrators: &[String]) -> Bytes {
+    proto::EtcdShard { orchestrators: orchestrators.to_vec() }.encode_to_vec().into()
+}
+
+pub fn read_shard(value: &Bytes) -> Result<Vec<String>, Error> {
+    let shard = proto::EtcdShard::decode(value.clone()).map_err(|_| malformed("shards"))?;
+    Ok(shard.orchestrators)
+}
+
 /// What the key of the cluster says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cluster {

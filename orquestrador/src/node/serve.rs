@@ -84,8 +84,12 @@ pub fn start(
     routes.add_service(QueueServiceServer::from_arc(panel.queues.clone()));
     let webhooks = api::webhooks::Service { driver: driver.clone(), users: users.clone() };
     routes.add_service(WebhookServiceServer::new(webhooks));
-    let schedules =
-        api::schedules::Service { driver: driver.clone(), users, webhooks: node.webhooks.clone() };
+    let schedules = api::schedules::Service {
+        driver: driver.clone(),
+        users,
+        webhooks: node.webhooks.clone(),
+        shards: node.shards.clone(),
+    };
     routes.add_service(
         ScheduleServiceServer::new(schedules)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -158,11 +162,20 @@ fn panel(node: &Node) -> Panel {
         blobs: node.blobs.clone(),
         max_payload_bytes: node.max_payload_bytes,
         webhooks: node.webhooks.clone(),
+        shards: node.shards.clone(),
     };
-    let queues = api::queues::Service { driver: driver.clone(), users: users.clone() };
+    let queues = api::queues::Service {
+        driver: driver.clone(),
+        users: users.clone(),
+        shards: node.shards.clone(),
+    };
     Panel {
         tasks: Arc::new(tasks),
-        cluster: Arc::new(api::cluster::Service { driver, users: users.clone() }),
+        cluster: Arc::new(api::cluster::Service {
+            driver,
+            users: users.clone(),
+            shards: node.shards.clone(),
+        }),
         queues: Arc::new(queues),
         operator: Arc::new(operator(node)),
         peer: node.peer.clone(),

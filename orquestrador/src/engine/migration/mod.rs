@@ -96,7 +96,10 @@ struct Place {
 impl Place {
     fn new(config: &EtcdConfig) -> Result<Self, Error> {
         let options = Options { timeout: STEADY, ..config.options.clone() };
-        Ok(Self { etcd: Etcd::new(options)?, keys: Keys::new(&config.prefix) })
+        Ok(Self {
+            etcd: Etcd::new(options)?,
+            keys: Keys::new(&config.prefix, config.shard.as_deref()),
+        })
     }
 
     fn prefix(&self) -> String {

@@ -164,26 +164,24 @@ impl Place {
     /// The prefix is empty but for what an unfinished attempt left, which is removed.
     async fn claim(&self, cluster: ClusterId, tell: Tell<'_>) -> Result<Claim, Error> {
         let (key, value) = (self.keys.migrating(), Bytes::from(cluster.to_string()));
-        let (from, to) = self.keys.all();
         if let Some(found) = self.etcd.get(&key).await? {
             if found.value != value {
                 let cluster = String::from_utf8_lossy(&found.value).into_owned();
                 return Err(MigrateMessage::OtherArrives { prefix: self.prefix(), cluster }.into());
             }
             tell(&MigrateMessage::Clearing { prefix: self.prefix() });
-            let after = [&key[..], &[0]].concat();
-            let txn = Txn::new()
-                .when(Compare::modified(key.clone(), found.mod_revision))
-                .then(Op::delete_range(&from, &key))
-                .then(Op::delete_range(&after, &to));
-            self.guarded(txn).await?;
-            let txn = Txn::new().when(Compare::modified(key.clone(), found.mod_revision));
-            return self.guarded(txn.then(Op::put(key, value))).await.map(Claim);
+            let ours = || Txn::new().when(Compare::modified(key.clone(), found.mod_revision));
+            let spans = self.keys.all_but_migrating();
+            let clearing = spans.iter().map(|(from, to)| Op::delete_range(from, to));
+            self.guarded(clearing.fold(ours(), Txn::then)).await?;
+            return self.guarded(ours().then(Op::put(key, value))).await.map(Claim);
         }
-        let query = RangeQuery { from, to, limit: 1, keys_only: true, ..RangeQuery::default() };
-        if let Some(found) = self.etcd.range(query).await?.values.pop() {
-            let found = String::from_utf8_lossy(&found.key).into_owned();
-            return Err(MigrateMessage::Occupied { prefix: self.prefix(), found }.into());
+        for (from, to) in self.keys.all_but_migrating() {
+            let query = RangeQuery { from, to, limit: 1, keys_only: true, ..RangeQuery::default() };
+            if let Some(found) = self.etcd.range(query).await?.values.pop() {
+                let found = String::from_utf8_lossy(&found.key).into_owned();
+                return Err(MigrateMessage::Occupied { prefix: self.prefix(), found }.into());
+            }
         }
         let txn = Txn::new()
             .when(Compare::absent(key.clone()))
