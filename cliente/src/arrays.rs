@@ -1,6 +1,7 @@
 //! Arrays: tasks that differ by their number alone.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::array_id;
@@ -180,6 +181,13 @@ impl Work {
         }
     }
 
+    fn queue(&self) -> &str {
+        match self {
+            Self::Task(task) => &task.place.queue,
+            Self::Array(array) => &array.place.queue,
+        }
+    }
+
     fn check(&self) -> Result<(), Error> {
         match self {
             Self::Task(task) => task.check(),
@@ -219,11 +227,12 @@ impl Client {
         allow_unknown_handler: bool,
     ) -> Result<SubmittedArray, Error> {
         check_payload(&array.payload)?;
+        let queue = array.place.queue.clone();
         let array = array.into();
         let request = proto::SubmitArrayRequest { array: Some(array), allow_unknown_handler };
         let answer = self
-            .targets
-            .call(
+            .at_queue(
+                &queue,
                 TRY_TIMEOUT,
                 |answer: &proto::SubmitArrayResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
@@ -254,8 +263,7 @@ impl Client {
         let request =
             proto::RetryArrayRequest { array_id: canonical_task_id(array_id), new_array_id };
         let answer = self
-            .targets
-            .call(
+            .anywhere(
                 TRY_TIMEOUT,
                 |answer: &proto::RetryArrayResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
@@ -280,10 +288,16 @@ impl Client {
     ) -> Result<Batch, Error> {
         work.iter().try_for_each(Work::check)?;
         let task_ids = work.iter().map(|work| canonical_task_id(work.id())).collect();
+        let queue = work.first().map(|work| work.queue().to_owned()).unwrap_or_default();
         let (parts, large): (_, Vec<_>) = work.into_iter().map(Work::into_wire).unzip();
         let large: Vec<_> = large.into_iter().flatten().collect();
         let request = proto::SubmitFlowRequest { parts, allow_unknown_handler };
-        let answer = self.putting(&large, || self.send_flow(&request)).await?;
+        let (request, large) = (Arc::new(request), Arc::<[Large]>::from(large));
+        let submit = |client: Self| {
+            let (request, large) = (Arc::clone(&request), Arc::clone(&large));
+            async move { client.putting(&large, || client.send_flow(&request)).await }
+        };
+        let answer = self.by_queue(&queue, submit).await?;
         let receipt = answer.receipt.ok_or_else(incomplete)?;
         Ok(Batch { task_ids, accepted: answer.accepted, receipt })
     }
@@ -311,8 +325,7 @@ impl Client {
     pub async fn cancel_array(&self, array_id: &str) -> Result<(Array, Receipt), Error> {
         let array_id = canonical_task_id(array_id);
         let answer = self
-            .targets
-            .call(
+            .anywhere(
                 TRY_TIMEOUT,
                 |answer: &proto::CancelArrayResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
@@ -332,8 +345,7 @@ impl Client {
     pub async fn array(&self, array_id: &str) -> Result<(Array, Receipt), Error> {
         let array_id = canonical_task_id(array_id);
         let answer = self
-            .targets
-            .call(
+            .anywhere(
                 TRY_TIMEOUT,
                 |answer: &proto::GetArrayResponse| epoch(answer.receipt.as_ref()),
                 |channel| {

@@ -14,6 +14,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::retry::{Backoff, given_up};
+use crate::shards::is_stranger;
 use crate::{Client, Error};
 
 /// How long one orchestrator may take to say what it has.
@@ -82,6 +83,26 @@ impl Client {
     /// # Errors
     /// `BLOB_NOT_FOUND`, another refusal, nothing went on for the time of a call, or the disk failed.
     pub async fn get_blob(
+        &self,
+        content: Content,
+        partial: &Path,
+        place: &Path,
+    ) -> Result<(), Unreceived> {
+        let missing = match self.get_blob_here(content, partial, place).await {
+            Err(Unreceived::Refused(refusal)) if refusal.code == ErrorCode::BlobNotFound => refusal,
+            done => return done,
+        };
+        for other in self.others().await? {
+            match other.get_blob_here(content, partial, place).await {
+                Err(Unreceived::Refused(refusal))
+                    if refusal.code == ErrorCode::BlobNotFound || is_stranger(refusal.code) => {}
+                done => return done,
+            }
+        }
+        Err(missing.into())
+    }
+
+    async fn get_blob_here(
         &self,
         content: Content,
         partial: &Path,

@@ -11,27 +11,18 @@ use common::proto::task_orchestrator_client::TaskOrchestratorClient;
 use common::proto::{self, Receipt, Task};
 use common::tls::Tls;
 use common::traces::SpanContext;
-use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _, TryStreamExt as _};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
-use crate::encoded::{self, Encoded};
-use crate::retry::{Backoff, Target, Targets, Waits, is_of_principal, silent};
-use crate::spec::Large;
-use crate::{Error, TaskFilter, TaskSpec, canonical_task_id};
+use crate::retry::{Backoff, Target, Targets, is_of_principal, silent};
+use crate::shards::Shards;
+use crate::{Error, TaskFilter, canonical_task_id};
 
 /// How long one orchestrator may take to answer before the other is asked.
-const TRY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same where megabytes may travel.
 pub(crate) const BULK_TIMEOUT: Duration = Duration::from_secs(5);
-/// What fits a request that is answered at once.
-const SMALL_BYTES: usize = 64 << 10;
-/// Tasks in one request.
-const BATCH_TASKS: usize = 5_000;
-/// Payload bytes in one request.
-const BATCH_BYTES: usize = 4 << 20;
-/// Submission requests under way at once.
-const BATCHES_IN_FLIGHT: usize = 4;
 /// How long a call may take unless the configuration says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -62,6 +53,7 @@ impl ClientConfig {
 #[derive(Clone)]
 pub struct Client {
     pub(crate) targets: Arc<Targets>,
+    pub(crate) shards: Arc<Shards>,
 }
 
 /// An accepted submission.
@@ -115,7 +107,7 @@ pub(crate) fn incomplete() -> Error {
 impl Client {
     /// Does not connect yet. To be called within a Tokio runtime.
     pub fn new(config: ClientConfig) -> Self {
-        Self { targets: Targets::new(config) }
+        Self::of_targets(Targets::new(config))
     }
 
     /// The same in the place of another user, as administrators and viewers may, over the same connections.
@@ -123,132 +115,7 @@ impl Client {
     /// # Errors
     /// The name cannot travel.
     pub fn acting_as(&self, user: &str) -> Result<Self, UnusableCredentials> {
-        Ok(Self { targets: self.targets.acting_as(user)? })
-    }
-
-    /// Submits one task. Repeated by itself until it is accepted or refused; the id keeps it from being
-    /// accepted twice.
-    ///
-    /// # Errors
-    /// A refusal, or nobody answered in time: then it may or may not have been accepted.
-    pub async fn submit(
-        &self,
-        task: TaskSpec,
-        allow_unknown_handler: bool,
-    ) -> Result<Submitted, Error> {
-        task.check()?;
-        let (task, large) = task.into_wire();
-        let large: Vec<_> = large.into_iter().collect();
-        self.putting(&large, || self.submit_wire(task.clone(), allow_unknown_handler)).await
-    }
-
-    async fn submit_wire(
-        &self,
-        task: proto::TaskSpec,
-        allow_unknown_handler: bool,
-    ) -> Result<Submitted, Error> {
-        let is_bulky = task.payload.len() > SMALL_BYTES || task.payload_blob.is_some();
-        let limit = if is_bulky { BULK_TIMEOUT } else { TRY_TIMEOUT };
-        let request = proto::SubmitTaskRequest { task: Some(task), allow_unknown_handler };
-        let answer = self
-            .targets
-            .call(
-                limit,
-                |answer: &proto::SubmitTaskResponse| epoch(answer.receipt.as_ref()),
-                |channel| {
-                    let request = self.targets.request(request.clone());
-                    async move { Ok(tasks(channel).submit_task(request).await?.into_inner()) }
-                },
-            )
-            .await?;
-        match (answer.task, answer.receipt) {
-            (Some(task), Some(receipt)) => Ok(Submitted { task, existed: answer.existed, receipt }),
-            _ => Err(incomplete()),
-        }
-    }
-
-    /// Submits many tasks in requests of bounded size, several under way at once. One [`Batch`] for each
-    /// request, in the order of the tasks.
-    ///
-    /// # Errors
-    /// A refusal of any request; those before it may have been accepted, and repeating all of them is
-    /// harmless.
-    pub async fn submit_many(
-        &self,
-        tasks: Vec<TaskSpec>,
-        allow_unknown_handler: bool,
-    ) -> Result<Vec<Batch>, Error> {
-        tasks.iter().try_for_each(TaskSpec::check)?;
-        self.submit_all(stream::iter([tasks]), allow_unknown_handler).try_collect().await
-    }
-
-    /// The same for tasks that come in parts; what comes of each request is known, also after a refusal. Where the caller
-    /// may submit only so fast, this goes on as fast as they may, whatever the timeout.
-    pub fn submit_all(
-        &self,
-        tasks: impl Stream<Item = Vec<TaskSpec>>,
-        allow_unknown_handler: bool,
-    ) -> impl Stream<Item = Result<Batch, Error>> {
-        tasks
-            .flat_map(|tasks| stream::iter(batches(tasks)))
-            .map(move |batch| self.submit_in_parts(batch, allow_unknown_handler))
-            .buffered(BATCHES_IN_FLIGHT)
-            .flat_map(stream::iter)
-    }
-
-    /// In halves, and in halves of those, what alone is more than the caller may have unfinished. Ends with the first
-    /// refusal.
-    async fn submit_in_parts(
-        &self,
-        batch: Vec<TaskSpec>,
-        allow_unknown_handler: bool,
-    ) -> Vec<Result<Batch, Error>> {
-        let (mut left, large) = match together(batch, allow_unknown_handler) {
-            Ok((request, large)) => (vec![request], large),
-            Err(error) => return vec![Err(error)],
-        };
-        let mut done = Vec::new();
-        while let Some(mut request) = left.pop() {
-            let send = || self.send_batch(&request, Waits::AreGiven);
-            match self.putting(&large, send).await {
-                Err(refusal)
-                    if refusal.code == ErrorCode::QuotaTooSmall && request.tasks.len() > 1 =>
-                {
-                    let tasks = request.tasks.split_off(request.tasks.len() / 2);
-                    left.push(proto::SubmitTasksRequest { tasks, allow_unknown_handler });
-                    left.push(request);
-                }
-                Err(refusal) => {
-                    done.push(Err(refusal));
-                    break;
-                }
-                Ok(batch) => done.push(Ok(batch)),
-            }
-        }
-        done
-    }
-
-    async fn send_batch(
-        &self,
-        request: &proto::SubmitTasksRequest,
-        waits: Waits,
-    ) -> Result<Batch, Error> {
-        let task_ids = request.tasks.iter().map(|task| task.task_id.clone()).collect();
-        let request = Encoded::new(request);
-        let answer = self
-            .targets
-            .call_until(
-                BULK_TIMEOUT,
-                waits,
-                |answer: &proto::SubmitTasksResponse| epoch(answer.receipt.as_ref()),
-                |channel| {
-                    let request = self.targets.request(request.clone());
-                    encoded::submit_tasks(channel, request)
-                },
-            )
-            .await?;
-        let receipt = answer.receipt.ok_or_else(incomplete)?;
-        Ok(Batch { task_ids, accepted: answer.accepted, receipt })
+        Ok(Self::of_targets(self.targets.acting_as(user)?))
     }
 
     /// The present state of a task.
@@ -258,8 +125,7 @@ impl Client {
     pub async fn task(&self, task_id: &str) -> Result<(Task, Receipt), Error> {
         let request = proto::GetTaskRequest { task_id: canonical_task_id(task_id) };
         let answer = self
-            .targets
-            .call(
+            .anywhere(
                 TRY_TIMEOUT,
                 |answer: &proto::GetTaskResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
@@ -310,8 +176,7 @@ impl Client {
     pub async fn cancel(&self, task_id: &str) -> Result<(Task, Receipt), Error> {
         let request = proto::CancelTaskRequest { task_id: canonical_task_id(task_id) };
         let answer = self
-            .targets
-            .call(
+            .anywhere(
                 TRY_TIMEOUT,
                 |answer: &proto::CancelTaskResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
@@ -332,8 +197,7 @@ impl Client {
     pub async fn retry(&self, task_id: &str, new_task_id: String) -> Result<Submitted, Error> {
         let request = proto::RetryTaskRequest { task_id: canonical_task_id(task_id), new_task_id };
         let answer = self
-            .targets
-            .call(
+            .anywhere(
                 TRY_TIMEOUT,
                 |answer: &proto::RetryTaskResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
@@ -429,16 +293,15 @@ impl Client {
     /// `TASK_NOT_FOUND`, another refusal, or nobody answered in time.
     pub async fn explain(&self, task_id: &str) -> Result<proto::ExplainTaskResponse, Error> {
         let request = proto::ExplainTaskRequest { task_id: canonical_task_id(task_id) };
-        self.targets
-            .call(
-                BULK_TIMEOUT,
-                |answer: &proto::ExplainTaskResponse| epoch(answer.receipt.as_ref()),
-                |channel| {
-                    let request = self.targets.request(request.clone());
-                    async move { Ok(tasks(channel).explain_task(request).await?.into_inner()) }
-                },
-            )
-            .await
+        self.anywhere(
+            BULK_TIMEOUT,
+            |answer: &proto::ExplainTaskResponse| epoch(answer.receipt.as_ref()),
+            |channel| {
+                let request = self.targets.request(request.clone());
+                async move { Ok(tasks(channel).explain_task(request).await?.into_inner()) }
+            },
+        )
+        .await
     }
 
     /// How one node sees the cluster.
@@ -504,58 +367,5 @@ impl Client {
             Ok(Err(status)) => Err(status.into()),
             Err(_) => Err(silent(node)),
         }
-    }
-}
-
-/// One request, and what is put before it.
-fn together(
-    batch: Vec<TaskSpec>,
-    allow_unknown_handler: bool,
-) -> Result<(proto::SubmitTasksRequest, Vec<Large>), Error> {
-    batch.iter().try_for_each(TaskSpec::check)?;
-    let mut large = Vec::new();
-    let tasks = batch.into_iter().map(|task| {
-        let (task, payload) = task.into_wire();
-        large.extend(payload);
-        task
-    });
-    let request = proto::SubmitTasksRequest { tasks: tasks.collect(), allow_unknown_handler };
-    Ok((request, large))
-}
-
-/// In order, each of bounded count and size. Tasks are moved in one piece, if at all.
-fn batches(mut tasks: Vec<TaskSpec>) -> Vec<Vec<TaskSpec>> {
-    let (mut starts, mut count, mut bytes) = (Vec::new(), 0, 0);
-    for (nth, task) in tasks.iter().enumerate() {
-        let size = task.payload.len();
-        if count == BATCH_TASKS || count > 0 && bytes + size > BATCH_BYTES {
-            starts.push(nth);
-            (count, bytes) = (0, 0);
-        }
-        (count, bytes) = (count + 1, bytes + size);
-    }
-    let mut batches: Vec<_> =
-        starts.into_iter().rev().map(|start| tasks.split_off(start)).collect();
-    if !tasks.is_empty() {
-        batches.push(tasks);
-    }
-    batches.reverse();
-    batches
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_are_bounded_in_count_and_size_and_keep_the_order() {
-        let tasks: Vec<_> =
-            (0..12_000u32).map(|n| TaskSpec::new("echo", n.to_le_bytes().to_vec())).collect();
-        let ids: Vec<_> = tasks.iter().map(|t| t.task_id.clone()).collect();
-        let batches = batches(tasks);
-        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [5_000, 5_000, 2_000]);
-        assert_eq!(batches.concat().into_iter().map(|t| t.task_id).collect::<Vec<_>>(), ids);
-        let large = vec![TaskSpec::new("echo", vec![0; 3 << 20]); 3];
-        assert_eq!(super::batches(large).len(), 3);
     }
 }

@@ -35,7 +35,8 @@ impl Client {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let so_far =
             FollowOutputRequest { task_id: canonical_task_id(task_id), ..Default::default() };
-        tokio::spawn(Listener { client: self.clone(), so_far, is_over: false, sender }.run());
+        let (client, is_over, is_elsewhere) = (self.clone(), false, false);
+        tokio::spawn(Listener { client, so_far, is_over, is_elsewhere, sender }.run());
         ReceiverStream::new(receiver)
     }
 }
@@ -45,6 +46,8 @@ struct Listener {
     /// What the caller has heard.
     so_far: FollowOutputRequest,
     is_over: bool,
+    /// Another shard has the task than the caller was given.
+    is_elsewhere: bool,
     sender: mpsc::Sender<Result<FollowOutputResponse, Error>>,
 }
 
@@ -52,7 +55,17 @@ impl Listener {
     async fn run(mut self) {
         let mut search = Search::begin(self.client.targets.timeout());
         while !self.is_over {
-            let Err(refusal) = self.listen(&mut search).await else { return };
+            let Err(mut refusal) = self.listen(&mut search).await else { return };
+            if refusal.code == ErrorCode::TaskNotFound && !self.is_elsewhere {
+                match self.client.holder_of(&self.so_far.task_id).await {
+                    Ok(Some(other)) => {
+                        (self.client, self.is_elsewhere) = (other, true);
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(error) => refusal = error,
+                }
+            }
             if !refusal.code.retryable() || search.is_over() {
                 // Whoever asked may have left; then nobody needs it.
                 drop(self.sender.send(Err(given_up_if_retryable(refusal))).await);

@@ -65,8 +65,7 @@ impl Client {
     ) -> Result<(Task, Produced, Option<Box<proto::TaskSpec>>, Receipt), Error> {
         let request = proto::GetTaskResultRequest { task_id: canonical_task_id(task_id) };
         let answer = self
-            .targets
-            .call(
+            .anywhere(
                 BULK_TIMEOUT,
                 |answer: &proto::GetTaskResultResponse| epoch(answer.receipt.as_ref()),
                 |channel| {

@@ -7,6 +7,7 @@ use common::proto::queue_service_client::QueueServiceClient;
 use tonic::transport::Channel;
 
 use crate::client::incomplete;
+use crate::shards::is_stranger;
 use crate::{Client, Error};
 
 /// Of one request.
@@ -28,11 +29,25 @@ pub struct QueueChange {
 }
 
 impl Client {
-    /// Which queues there are, by name.
+    /// Which queues there are, by name; of all groups of orchestrators where there are several.
     ///
     /// # Errors
     /// Nobody answered in time.
     pub async fn queues(&self) -> Result<Vec<proto::Queue>, Error> {
+        let mut all = self.queues_here().await?;
+        for other in self.others().await? {
+            match other.queues_here().await {
+                Ok(queues) => all.extend(queues),
+                // Who is no user there has nothing to see.
+                Err(refusal) if is_stranger(refusal.code) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    async fn queues_here(&self) -> Result<Vec<proto::Queue>, Error> {
         let answer = self
             .targets()
             .call(
@@ -59,8 +74,8 @@ impl Client {
         let QueueChange { weight, max_running, paused } = change;
         let body = proto::ChangeQueueRequest { name: name.to_owned(), weight, max_running, paused };
         let answer = self
-            .targets()
-            .call(
+            .at_queue(
+                name,
                 TIMEOUT,
                 |_: &proto::ChangeQueueResponse| None,
                 |channel| {
@@ -79,8 +94,7 @@ impl Client {
     /// A refusal, or nobody answered in time.
     pub async fn purge_queue(&self, name: &str) -> Result<(u64, u64), Error> {
         let answer = self
-            .targets()
-            .call(
+            .anywhere(
                 TIMEOUT,
                 |_: &proto::PurgeQueueResponse| None,
                 |channel| {

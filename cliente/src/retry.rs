@@ -82,6 +82,16 @@ impl Targets {
         let ClientConfig { endpoints, credentials, timeout, tls, trace } = config;
         // Digits and dashes are no news to HTTP/2.
         let traceparent = trace.and_then(|span| traceparent(&span).parse().ok());
+        Self::assembled(endpoints, credentials, timeout.min(MAX_TIMEOUT), tls, traceparent)
+    }
+
+    fn assembled(
+        endpoints: Vec<Endpoint>,
+        credentials: Credentials,
+        timeout: Duration,
+        tls: Tls,
+        traceparent: Option<AsciiMetadataValue>,
+    ) -> Arc<Self> {
         let target = |(place, endpoint): (usize, &Endpoint)| {
             let endpoint = endpoint.settled(&tls);
             let channel = endpoint.channel_by(&tls);
@@ -95,7 +105,7 @@ impl Targets {
             looked_at: tokio::sync::Mutex::new(Instant::now()),
             found: Notify::new(),
             credentials,
-            timeout: timeout.min(MAX_TIMEOUT),
+            timeout,
             tls,
             traceparent,
         })
@@ -114,6 +124,14 @@ impl Targets {
             tls: self.tls.clone(),
             traceparent: self.traceparent.clone(),
         }))
+    }
+
+    /// For the same caller, at others.
+    pub fn at(&self, endpoints: Vec<Endpoint>) -> Arc<Self> {
+        let Self { credentials, timeout, tls, traceparent, .. } = self;
+        let (credentials, tls) = (credentials.clone(), tls.clone());
+        let (timeout, traceparent) = (*timeout, traceparent.clone());
+        Self::assembled(endpoints, credentials, timeout, tls, traceparent)
     }
 
     pub fn timeout(&self) -> Duration {

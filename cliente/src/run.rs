@@ -27,6 +27,19 @@ impl Client {
         allow_unknown_handler: bool,
     ) -> Result<(Task, Vec<u8>), Error> {
         task.check()?;
+        let queue = task.place.queue.clone();
+        let run = |client: Self| {
+            let task = task.clone();
+            async move { client.run_here(task, allow_unknown_handler).await }
+        };
+        self.by_queue(&queue, run).await
+    }
+
+    async fn run_here(
+        &self,
+        task: TaskSpec,
+        allow_unknown_handler: bool,
+    ) -> Result<(Task, Vec<u8>), Error> {
         let (wire, large) = task.clone().into_wire();
         let large: Vec<_> = large.into_iter().collect();
         let once = || self.run_once(wire.clone(), allow_unknown_handler);

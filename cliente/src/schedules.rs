@@ -98,10 +98,11 @@ impl Client {
         allow_unknown_handler: bool,
     ) -> Result<proto::Schedule, Error> {
         spec.task.check()?;
+        let queue = spec.task.place.queue.clone();
         let body = proto::SetScheduleRequest { spec: Some(spec.into()), allow_unknown_handler };
         let answer = self
-            .targets()
-            .call(
+            .at_queue(
+                &queue,
                 TIMEOUT,
                 |answer: &proto::SetScheduleResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
@@ -120,9 +121,7 @@ impl Client {
     /// `SCHEDULE_NOT_FOUND`, or nobody answered in time.
     pub async fn pause_schedule(&self, name: &str, paused: bool) -> Result<proto::Schedule, Error> {
         let body = proto::PauseScheduleRequest { name: name.to_owned(), paused };
-        let answer = self
-            .targets()
-            .call(
+        let answer = self.anywhere(
                 TIMEOUT,
                 |answer: &proto::PauseScheduleResponse| epoch(answer.receipt.as_ref()),
                 |channel| {
@@ -141,8 +140,7 @@ impl Client {
     pub async fn remove_schedule(&self, name: &str) -> Result<proto::Schedule, Error> {
         let body = proto::RemoveScheduleRequest { name: name.to_owned() };
         let answer =
-            self.targets()
-                .call(
+            self.anywhere(
                     TIMEOUT,
                     |answer: &proto::RemoveScheduleResponse| epoch(answer.receipt.as_ref()),
                     |channel| {
@@ -163,8 +161,7 @@ impl Client {
     pub async fn schedule(&self, name: &str) -> Result<proto::Schedule, Error> {
         let body = proto::GetScheduleRequest { name: name.to_owned() };
         let answer = self
-            .targets()
-            .call(
+            .anywhere(
                 TIMEOUT,
                 |_: &proto::GetScheduleResponse| None,
                 |channel| {
@@ -202,8 +199,7 @@ impl Client {
     pub async fn run_schedule(&self, name: &str, task_id: String) -> Result<Submitted, Error> {
         let body = proto::RunScheduleRequest { name: name.to_owned(), task_id };
         let answer = self
-            .targets()
-            .call(
+            .anywhere(
                 TIMEOUT,
                 |answer: &proto::RunScheduleResponse| epoch(answer.receipt.as_ref()),
                 |channel| {

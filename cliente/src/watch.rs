@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use common::error_code::ErrorCode;
 use common::proto::{Task, TaskState, TaskUpdate, WatchTasksRequest, WatchTasksResponse};
+use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{Stream, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::client::{incomplete, tasks};
 use crate::retry::{Backoff, Target, given_up, silent};
+use crate::shards::is_stranger;
 use crate::{Client, Error, canonical_task_id};
 
 /// Ids in one watch.
@@ -65,7 +68,7 @@ impl Client {
                     permit = Arc::clone(&room).acquire_owned() => permit,
                     () = sender.closed() => return,
                 };
-                let following = client.follow(Scope::Unfinished(open), wish, &sender);
+                let following = follow_tasks(client.clone(), None, open, (wish, sender.clone()));
                 tokio::spawn(async move {
                     // Held to the end.
                     let _permit = permit;
@@ -165,8 +168,75 @@ impl Client {
         sender: &mpsc::Sender<Result<TaskUpdate, Error>>,
     ) -> impl Future<Output = ()> + use<> {
         let (client, sender) = (self.clone(), sender.clone());
-        Follower { client, scope, wish, sender }.run()
+        Follower { client, scope, wish, sender, strays: None, is_other: false }.run()
     }
+}
+
+type Told = mpsc::Sender<Result<TaskUpdate, Error>>;
+
+/// Follows these, and what this shard does not know at the others. `others`: those that are left to be asked; `None`: it is
+/// not known yet which there are.
+fn follow_tasks(
+    client: Client,
+    others: Option<Vec<Client>>,
+    open: HashSet<String>,
+    (wish, sender): (Wish, Told),
+) -> BoxFuture<'static, ()> {
+    let (strays, found) = mpsc::unbounded_channel();
+    let follower = Follower {
+        client: client.clone(),
+        scope: Scope::Unfinished(open),
+        wish,
+        sender: sender.clone(),
+        strays: Some(strays),
+        is_other: others.is_some(),
+    };
+    async move {
+        tokio::join!(follower.run(), follow_strays(client, others, found, (wish, sender)));
+    }
+    .boxed()
+}
+
+/// Until the follower that finds them ends.
+async fn follow_strays(
+    client: Client,
+    mut others: Option<Vec<Client>>,
+    mut found: mpsc::UnboundedReceiver<TaskUpdate>,
+    (wish, sender): (Wish, Told),
+) {
+    let mut elsewhere = JoinSet::new();
+    while let Some(first) = found.recv().await {
+        let more = std::iter::from_fn(|| found.try_recv().ok());
+        let strays: Vec<_> = std::iter::once(first).chain(more).collect();
+        let learnt = match others.take() {
+            Some(known) => Ok(known),
+            None => client.others().await,
+        };
+        let left = match learnt {
+            Ok(left) => left,
+            Err(error) => {
+                // Whoever asked may have left; then nobody needs it.
+                drop(sender.send(Err(error)).await);
+                return;
+            }
+        };
+        match left.split_first() {
+            None => {
+                for stray in strays {
+                    if sender.send(Ok(stray)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Some((next, rest)) => {
+                let open = strays.into_iter().filter_map(|s| s.task).map(|t| t.task_id).collect();
+                let told = (wish, sender.clone());
+                elsewhere.spawn(follow_tasks(next.clone(), Some(rest.to_vec()), open, told));
+            }
+        }
+        others = Some(left);
+    }
+    elsewhere.join_all().await;
 }
 
 /// Nothing follows for this task.
@@ -290,7 +360,11 @@ struct Follower {
     client: Client,
     scope: Scope,
     wish: Wish,
-    sender: mpsc::Sender<Result<TaskUpdate, Error>>,
+    sender: Told,
+    /// Gets what is not known here, if that may be known elsewhere.
+    strays: Option<mpsc::UnboundedSender<TaskUpdate>>,
+    /// It was not the first to be asked.
+    is_other: bool,
 }
 
 /// How one stream ended.
@@ -311,6 +385,9 @@ impl Follower {
                 Ended::Cut => continue,
                 Ended::Refused(refusal) => refusal,
             };
+            if self.is_other && is_stranger(refusal.code) {
+                return self.know_nothing();
+            }
             if !refusal.code.retryable() || search.is_over() {
                 // Whoever asked may have left; then nobody needs it.
                 drop(self.sender.send(Err(given_up_if_retryable(refusal))).await);
@@ -321,6 +398,21 @@ impl Follower {
             tokio::select! {
                 () = pause => {}
                 () = self.sender.closed() => return,
+            }
+        }
+    }
+
+    /// Nobody has tasks where they are no user.
+    fn know_nothing(self) {
+        for task_id in self.scope.ids() {
+            let stray = TaskUpdate {
+                task: Some(Task { task_id, ..Task::default() }),
+                not_found: true,
+                ..TaskUpdate::default()
+            };
+            // Else nobody listens any more.
+            if let Some(Err(_)) = self.strays.as_ref().map(|strays| strays.send(stray)) {
+                return;
             }
         }
     }
@@ -370,8 +462,16 @@ impl Follower {
         let mut next = first;
         while let Some(batch) = next {
             for update in batch.updates {
-                if self.scope.admits(&update) {
-                    self.sender.send(Ok(update)).await.map_err(|_| Ended::Done)?;
+                if !self.scope.admits(&update) {
+                    continue;
+                }
+                match &self.strays {
+                    Some(strays) if update.not_found => {
+                        strays.send(update).map_err(|_| Ended::Done)?;
+                    }
+                    Some(_) | None => {
+                        self.sender.send(Ok(update)).await.map_err(|_| Ended::Done)?
+                    }
                 }
             }
             self.scope.reached(batch.position, batch.is_over);

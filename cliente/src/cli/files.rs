@@ -39,6 +39,8 @@ pub struct Prepared {
 /// Sends what the orchestrators lack, each content once.
 pub struct Sender {
     client: Client,
+    /// Of the tasks that are given it.
+    queue: String,
     state: Mutex<State>,
 }
 
@@ -50,8 +52,8 @@ struct State {
 }
 
 impl Sender {
-    pub fn new(client: Client) -> Self {
-        Self { client, state: Mutex::default() }
+    pub fn new(client: Client, queue: String) -> Self {
+        Self { client, queue, state: Mutex::default() }
     }
 
     /// What the values of `--input` mean, and hold.
@@ -91,8 +93,9 @@ impl Sender {
         if wanted.is_empty() {
             return Ok(());
         }
+        let client = self.client.of_queue(&self.queue).await?;
         let hashes: Vec<_> = wanted.keys().copied().collect();
-        let there = self.client.has_blobs(&hashes).await?;
+        let there = client.has_blobs(&hashes).await?;
         state.there.extend(&there);
         wanted.retain(|hash, _| !there.contains(hash));
         let total = wanted.values().map(|(content, _)| content.bytes).sum();
@@ -101,7 +104,7 @@ impl Sender {
         let moving = move_bar(bar.clone(), Arc::clone(&sent));
         let sending = async {
             for (hash, (content, path)) in wanted {
-                let put = self.client.put_blob(path.clone(), content, Arc::clone(&sent)).await;
+                let put = client.put_blob(path.clone(), content, Arc::clone(&sent)).await;
                 put.map_err(|error| changed(error, path, content))?;
                 state.there.insert(hash);
             }

@@ -55,8 +55,7 @@ impl ClusterService for Script {
                 state: "QUEUED".into(),
                 count: store.tasks.len() as u64,
             }],
-            waiting_for: String::new(),
-            activity: None,
+            ..GetClusterResponse::default()
         }))
     }
 

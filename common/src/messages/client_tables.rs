@@ -15,6 +15,8 @@ pub enum Columns {
     Users,
     Tokens,
     Queues,
+    /// Groups of orchestrators.
+    Shards,
     Schedules,
     /// When a schedule is due.
     Upcoming,
@@ -27,6 +29,8 @@ impl Columns {
     /// One head for each column.
     pub fn heads(self, lang: Lang) -> &'static [&'static str] {
         match (lang, self) {
+            (Lang::Pt, Self::Shards) => &["GRUPO", "FILAS", "ORQUESTRADORES"],
+            (Lang::En, Self::Shards) => &["GROUP", "QUEUES", "ORCHESTRATORS"],
             (Lang::Pt, Self::Tasks) => &[
                 "TAREFA",
                 "STATUS",
@@ -234,6 +238,8 @@ pub enum Label {
     Connected,
     Draining,
     Silent,
+    /// A group of orchestrators.
+    Shard,
 }
 
 impl Label {
@@ -325,6 +331,8 @@ impl Label {
             (_, Self::Principal) => "Principal",
             (Lang::Pt, Self::Epoch) => "Época",
             (Lang::En, Self::Epoch) => "Epoch",
+            (Lang::Pt, Self::Shard) => "Grupo",
+            (Lang::En, Self::Shard) => "Group",
             (Lang::Pt, Self::View) => "Visão",
             (Lang::En, Self::View) => "View",
             (Lang::Pt, Self::Tasks) => "Tarefas",

@@ -10,6 +10,12 @@ pub enum ShardMessage {
     Own { name: String, queues: Vec<String> },
     /// A queue that this node was told to take is another group's.
     Taken { queue: String, owner: String },
+    /// A queue is another group's from now on.
+    Moved { queue: String, to: String },
+    /// No group of this name has ever had a principal.
+    NoSuchGroup { name: String },
+    /// The groups could not be looked at; `error` is for developers.
+    Failed { error: String },
 }
 
 impl Message for ShardMessage {
@@ -17,6 +23,9 @@ impl Message for ShardMessage {
         match self {
             Self::Own { .. } => "group",
             Self::Taken { .. } => "group_queue_taken",
+            Self::Moved { .. } => "group_queue_moved",
+            Self::NoSuchGroup { .. } => "group_unknown",
+            Self::Failed { .. } => "groups_failed",
         }
     }
 
@@ -35,10 +44,32 @@ impl Message for ShardMessage {
                 format!("Group {name} on this etcd, with the queues {}.", queues.join(", "))
             }
             (Lang::Pt, Self::Taken { queue, owner }) => format!(
-                "ERRO: a fila {queue} é do grupo {owner}, e continua dele. Tire-a de --queues; para mudá-la de grupo, veja docs/scale.md."
+                "ERRO: a fila {queue} é do grupo {owner}, e continua dele. Tire-a de --queues, ou mude-a de grupo com orquestrador groups --move."
             ),
+            (Lang::Pt, Self::Moved { queue, to }) => format!(
+                "A fila {queue} é agora do grupo {to}. O que outro já recebeu dela fica com ele, e lá termina; ajuste --queues dos dois."
+            ),
+            (Lang::En, Self::Moved { queue, to }) => format!(
+                "The queue {queue} is now of group {to}. What another has received of it stays there, and ends there; adjust --queues of both."
+            ),
+            (Lang::Pt, Self::NoSuchGroup { name }) => {
+                format!(
+                    "Nenhum grupo {name} serviu neste etcd; inicie antes os orquestradores dele. Nada foi feito."
+                )
+            }
+            (Lang::En, Self::NoSuchGroup { name }) => {
+                format!(
+                    "No group {name} has served on this etcd; start its orchestrators first. Nothing was done."
+                )
+            }
+            (Lang::Pt, Self::Failed { error }) => {
+                format!("ERRO: os grupos não puderam ser vistos. [{error}]")
+            }
+            (Lang::En, Self::Failed { error }) => {
+                format!("ERROR: the groups could not be looked at. [{error}]")
+            }
             (Lang::En, Self::Taken { queue, owner }) => format!(
-                "ERROR: the queue {queue} is of group {owner}, and remains so. Take it out of --queues; how to move it to another group: docs/scale.md."
+                "ERROR: the queue {queue} is of group {owner}, and remains so. Take it out of --queues, or move it to this group with orquestrador groups --move."
             ),
         }
     }
@@ -47,6 +78,24 @@ impl Message for ShardMessage {
 /// The help of one argument, by its id.
 pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
     Some(match (id, lang) {
+        ("groups.about", Lang::Pt) => {
+            "Mostra os grupos de orquestradores de um etcd: nome, filas e endereços; --move dá uma fila a outro"
+        }
+        ("groups.about", Lang::En) => {
+            "Show the groups of orchestrators of an etcd: name, queues and addresses; --move gives a queue to another"
+        }
+        ("groups.engine", Lang::Pt) => "Qual etcd, e o prefixo comum dos grupos",
+        ("groups.engine", Lang::En) => "Which etcd, and the prefix that the groups share",
+        ("groups.moved", Lang::Pt) => {
+            "Dá esta fila ao grupo de --to; o que já foi recebido dela fica onde está"
+        }
+        ("groups.moved", Lang::En) => {
+            "Give this queue to the group of --to; what was received of it stays where it is"
+        }
+        ("groups.to", Lang::Pt) => "A que grupo; default é o dos orquestradores sem --group",
+        ("groups.to", Lang::En) => {
+            "To which group; default is that of the orchestrators without --group"
+        }
         ("group", Lang::Pt) => {
             "Um de vários grupos de orquestradores num só etcd, cada um com o seu diário e as suas filas (docs/scale.md)"
         }

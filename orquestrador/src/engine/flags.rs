@@ -56,7 +56,9 @@ fn shard(text: &str) -> Result<String, BadValue> {
     }
 }
 
-fn queue(text: &str) -> Result<String, BadValue> {
+/// # Errors
+/// It cannot be the name of a queue.
+pub fn queue(text: &str) -> Result<String, BadValue> {
     match name_violation(text) {
         None => Ok(text.to_owned()),
         Some(_) => Err(BadValue::Queue),

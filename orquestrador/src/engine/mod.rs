@@ -7,7 +7,7 @@ pub mod marker;
 pub mod migration;
 mod office;
 mod reader;
-mod shards;
+pub mod shards;
 mod snapshots;
 mod space;
 mod values;
@@ -33,7 +33,7 @@ use crate::driver::pulse::Pulse;
 use crate::driver::store::{Clock as _, SystemClock};
 use crate::journal::{Entry, Journal};
 use crate::shards::{Shards, UNNAMED};
-pub use flags::{Access, Flags};
+pub use flags::{Access, Flags, queue};
 use keys::Keys;
 use shards::Registrar;
 use space::Space;
@@ -52,6 +52,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const HUNG_MS: u64 = 5_000;
 /// How often the console repeats what is in the way.
 const REPEAT: Duration = Duration::from_secs(10);
+
+/// No lease is taken.
+pub const NO_LEASE: Duration = Duration::from_secs(0);
 
 /// Where etcd is, and what of it is ours.
 #[derive(Clone, Debug)]

@@ -6,16 +6,59 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::messages::node_shards::ShardMessage;
-use orquestrador_etcd::{Compare, Op, RangeQuery, Txn};
+use orquestrador_etcd::{Compare, Etcd, Op, Options, RangeQuery, Txn};
 
-use super::{Error, Patience, Shared, values};
+use super::keys::Keys;
+use super::{Error, EtcdConfig, Patience, STEADY, Shared, values};
 use crate::shards::{Map, Shards};
+
+/// All shards of an etcd.
+///
+/// # Errors
+/// etcd refuses or does not answer, or something there is not ours.
+pub async fn read(config: &EtcdConfig) -> Result<Map, Error> {
+    let (etcd, keys) = connect(config)?;
+    let (map, _) = read_map(&etcd, &keys).await?;
+    Ok(map)
+}
+
+/// Gives a queue to another shard, whatever orchestrators were told (`--queues`); what was accepted before stays where it is.
+/// `false`: there is no such shard.
+///
+/// # Errors
+/// As [`read`].
+pub async fn give(config: &EtcdConfig, queue: &str, to: &str) -> Result<bool, Error> {
+    let (etcd, keys) = connect(config)?;
+    let put = Op::put(keys.shard_queue(queue), values::claim(to));
+    let is_there = Compare::present(keys.shard(to));
+    Ok(etcd.txn(Txn::new().when(is_there).then(put)).await?.succeeded)
+}
+
+fn connect(config: &EtcdConfig) -> Result<(Etcd, Keys), Error> {
+    let etcd = Etcd::new(Options { timeout: STEADY, ..config.options.clone() })?;
+    Ok((etcd, Keys::new(&config.prefix, None)))
+}
+
+/// With the revision of etcd at which it was so.
+async fn read_map(etcd: &Etcd, keys: &Keys) -> Result<(Map, i64), Error> {
+    let (from, to) = keys.shards();
+    let page = etcd.range(RangeQuery { from, to, ..RangeQuery::default() }).await?;
+    let mut map = Map::default();
+    for kv in &page.values {
+        if let Some(queue) = keys.queue_of(&kv.key) {
+            map.queues.insert(queue.to_owned(), values::read_claim(&kv.value)?);
+        } else if let Some(shard) = keys.shard_of(&kv.key) {
+            map.orchestrators.insert(shard.to_owned(), values::read_shard(&kv.value)?);
+        }
+    }
+    Ok((map, page.revision))
+}
 
 /// How often it is looked where the orchestrators of this shard are.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The task that does it.
-pub struct Registrar {
+pub(super) struct Registrar {
     pub shared: Shared,
     /// This node's.
     pub name: String,
@@ -45,18 +88,10 @@ impl Registrar {
 
     /// Until the watch breaks, or something of ours has changed there.
     async fn follow(&self, told: &mut Option<Vec<(String, String)>>) -> Result<(), Error> {
-        let (from, to) = self.shared.keys.shards();
-        let query = RangeQuery { from: from.clone(), to: to.clone(), ..RangeQuery::default() };
-        let page = self.shared.etcd.range(query).await?;
-        let mut map = Map::default();
-        for kv in &page.values {
-            if let Some(queue) = self.shared.keys.queue_of(&kv.key) {
-                map.queues.insert(queue.to_owned(), values::read_claim(&kv.value)?);
-            } else if let Some(shard) = self.shared.keys.shard_of(&kv.key) {
-                map.orchestrators.insert(shard.to_owned(), values::read_shard(&kv.value)?);
-            }
-        }
-        let mut watch = self.shared.etcd.watch(&from, &to, page.revision + 1).await?;
+        let Shared { etcd, keys, .. } = &self.shared;
+        let (map, revision) = read_map(etcd, keys).await?;
+        let (from, to) = keys.shards();
+        let mut watch = etcd.watch(&from, &to, revision + 1).await?;
         if self.claim(&map, told).await? {
             return Ok(());
         }

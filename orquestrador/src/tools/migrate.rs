@@ -1,7 +1,6 @@
 //! `migrate`: the cluster of a pair goes to etcd, or comes back.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use common::messages::node_help;
@@ -12,11 +11,8 @@ use orquestrador_etcd::Error as Etcd;
 
 use super::{Error, Tool, line};
 use crate::engine::migration::{self, Arrival, Departure, Moved};
-use crate::engine::{self, EtcdConfig};
+use crate::engine::{self, EtcdConfig, NO_LEASE};
 use crate::journal::NotEmpty;
-
-/// No lease is taken.
-const NO_LEASE: Duration = Duration::from_secs(0);
 
 /// Which way, and how etcd is spoken to.
 #[derive(Clone, Debug, Args)]
@@ -164,7 +160,7 @@ fn ended(mut error: String) -> String {
     error
 }
 
-fn code_of(error: &Etcd) -> u8 {
+pub(super) fn code_of(error: &Etcd) -> u8 {
     match error {
         Etcd::Unavailable { .. } | Etcd::Unknown { .. } | Etcd::TooMany => exit::UNAVAILABLE,
         Etcd::Denied { .. } => exit::UNAUTHENTICATED,

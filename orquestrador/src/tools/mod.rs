@@ -5,6 +5,7 @@
 
 mod describe;
 mod dump;
+mod groups;
 mod migrate;
 mod peer_check;
 mod repair;
@@ -24,12 +25,14 @@ use common::manual::Manual;
 use common::messages::node_backup::BackupMessage;
 use common::messages::node_journal::JournalMessage;
 use common::messages::node_migrate::MigrateMessage;
+use common::messages::node_shards::ShardMessage;
 use common::messages::{Message as _, io, node_help};
 use common::tls::Tls;
 use orquestrador_core::ids::Index;
 
 use crate::journal::inspect::{Damage, Inspection, Kind, Piece, State};
 use crate::{backup, config, journal};
+pub use groups::Groups;
 pub use migrate::Migrate;
 
 /// A subcommand, and which node it is for.
@@ -50,6 +53,7 @@ pub enum Command {
     #[command(subcommand)]
     Journal(JournalCommand),
     Migrate(Migrate),
+    Groups(Groups),
     #[command(flatten)]
     Manual(Manual),
 }
@@ -125,6 +129,7 @@ pub fn run(tool: &Tool) -> ExitCode {
     let done = match &tool.command {
         Command::Journal(command) => examine(tool, command),
         Command::Migrate(migrate) => migrate::run(tool, migrate),
+        Command::Groups(groups) => groups::run(tool, groups),
         Command::Manual(manual) => Ok(tool.write(manual)),
     };
     ExitCode::from(done.unwrap_or_else(|error| tool.failed(&error)))
@@ -242,6 +247,10 @@ impl Tool {
             }
             Command::Migrate(_) => {
                 console::say(&MigrateMessage::Failed { error }.text(self.lang));
+                return exit::RESOURCE;
+            }
+            Command::Groups(_) => {
+                console::say(&ShardMessage::Failed { error }.text(self.lang));
                 return exit::RESOURCE;
             }
             Command::Manual(_) => {

@@ -54,7 +54,10 @@ pub async fn submit(context: &Context, options: &Submit, source: &str) -> Result
     let group = group.unwrap_or_else(|| group_of(source, &id));
     let mut ids = BTreeMap::new();
     let mut all = Vec::new();
-    let sender = Sender::new(context.client.clone());
+    // All of a flow is submitted together, so to one group of orchestrators.
+    let queue = written.first().and_then(|(_, task)| task.common.queue.clone());
+    let queue = queue.unwrap_or_else(|| options.way.place().queue);
+    let sender = Sender::new(context.client.clone(), queue);
     let mut sources = Prepared::default();
     for (name, task) in &written {
         not_made_by_others(&written, task)?;

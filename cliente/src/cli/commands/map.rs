@@ -57,9 +57,10 @@ pub async fn run(context: &Context, options: Map) -> Result<u8, Failure> {
     let Map { jobs, keep_order, tag, halt_on_error, .. } = options;
     let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
     let submit = Submit::from(options.run);
+    let queue = submit.way.place().queue;
     let (template, allow_unknown) = (Template::read(&submit)?, submit.allow_unknown_handler);
 
-    let sender = Sender::new(context.client.clone());
+    let sender = Sender::new(context.client.clone(), queue);
     let open = Open::default();
     let (client, of_end) = (context.client.clone(), Arc::clone(&open));
     let tally = Arc::new(Mutex::new(Tally::default()));

@@ -49,7 +49,7 @@ const NON_ZERO_EXIT: &str = "NON_ZERO_EXIT";
 pub async fn run(context: &Context, options: Run) -> Result<u8, Failure> {
     let options = Submit::from(options);
     let template = Template::read(&options)?;
-    let sender = Sender::new(context.client.clone());
+    let sender = Sender::new(context.client.clone(), options.way.place().queue);
     let outputs = template.outputs(str::to_owned)?;
     let prepared = sender.prepare(&template.inputs(str::to_owned)).await?;
     let taken = template.taken(str::to_owned)?;

@@ -36,7 +36,7 @@ pub async fn run(context: &Context, options: Submit) -> Result<u8, Failure> {
         return flow::submit(context, &options, source).await;
     }
     let mut template = Template::read(&options)?;
-    let sender = Sender::new(context.client.clone());
+    let sender = Sender::new(context.client.clone(), options.way.place().queue);
     let outputs = template.outputs(str::to_owned)?;
     let mut prepared = Prepared::default();
     if options.each_line.is_none() {

@@ -6,7 +6,7 @@ use common::array_id;
 use common::blobs::Content;
 use common::proto::{
     Array, Delivery, Durability, GetClusterResponse, Group, ListUsersResponse, NodeRole,
-    NodeStatus, Queue, Quota, Receipt, Schedule, Task, TaskSpec, TaskState, Token,
+    NodeStatus, Queue, Quota, Receipt, Schedule, Shard, Task, TaskSpec, TaskState, Token,
     UndeliveredWebhook, Usage, User, Webhook, WebhookState, Worker,
 };
 use serde_json::{Map, Value, json};
@@ -67,6 +67,7 @@ impl Output for Json {
     fn cluster(&self, cluster: &GetClusterResponse) -> String {
         let nodes: Vec<_> = cluster.nodes.iter().map(node).collect();
         let workers: Vec<_> = cluster.workers.iter().map(worker).collect();
+        let groups: Vec<_> = cluster.shards.iter().map(shard).collect();
         let counts: Map<_, _> =
             cluster.task_counts.iter().map(|c| (c.state.clone(), c.count.into())).collect();
         line(&json!({
@@ -78,6 +79,8 @@ impl Output for Json {
             "workers": workers,
             "tasks": counts,
             "waiting_for": word(&cluster.waiting_for),
+            "group": word(&cluster.shard),
+            "groups": groups,
         }))
     }
 
@@ -341,6 +344,11 @@ fn worker(worker: &Worker) -> Value {
         "resources": worker.resources.iter().collect::<std::collections::BTreeMap<_, _>>(),
         "resources_used": worker.resources_used.iter().collect::<std::collections::BTreeMap<_, _>>(),
     })
+}
+
+/// A group of orchestrators.
+fn shard(shard: &Shard) -> Value {
+    json!({ "group": shard.name, "queues": shard.queues, "orchestrators": shard.orchestrators })
 }
 
 fn node(node: &NodeStatus) -> Value {

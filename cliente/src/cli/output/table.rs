@@ -384,6 +384,7 @@ impl Output for Table {
             (Label::Principal, principal.to_owned()),
             (Label::Epoch, cluster.epoch.to_string()),
             (Label::View, cluster.view_number.to_string()),
+            (Label::Shard, cluster.shard.clone()),
             (Label::Waiting, waiting_text(&cluster.waiting_for, self.lang).to_owned()),
             (Label::Tasks, counts.join(", ")),
         ]);
@@ -397,6 +398,13 @@ impl Output for Table {
         });
         text.push('\n');
         text.push_str(&self.table(Columns::Nodes, rows));
+        if !cluster.shards.is_empty() {
+            let rows = cluster.shards.iter().map(|shard| {
+                vec![shard.name.clone(), shard.queues.join(", "), shard.orchestrators.join(", ")]
+            });
+            text.push('\n');
+            text.push_str(&self.table(Columns::Shards, rows));
+        }
         if !cluster.workers.is_empty() {
             text.push('\n');
             text.push_str(&self.workers(&cluster.workers));

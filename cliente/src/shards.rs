@@ -1,0 +1,248 @@
+//! Several groups of orchestrators on one etcd (`orquestrador --group`), here called shards: whose a queue is, and where a task
+//! is that a shard does not know.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use common::endpoint::Endpoint;
+use common::error_code::ErrorCode;
+use common::proto;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::client::{TRY_TIMEOUT, tasks};
+use crate::retry::Targets;
+use crate::{Client, Error};
+
+/// So long what was learnt is good enough to look for what one shard does not know.
+const FRESH: Duration = Duration::from_secs(30);
+/// A queue that moves while it is looked for is followed so far.
+const MAX_MOVES: usize = 3;
+/// Tasks that name no queue are in this one.
+const DEFAULT_QUEUE: &str = "default";
+/// The shard that has all queues that no other one has.
+const UNNAMED: &str = "default";
+
+/// What a client has learnt of the shards. All of its clones know the same.
+#[derive(Default)]
+pub(crate) struct Shards(ArcSwapOption<Known>);
+
+pub(crate) struct Known {
+    since: Instant,
+    /// Of those that the client was given.
+    own: String,
+    others: Vec<Shard>,
+    own_queues: HashSet<String>,
+}
+
+struct Shard {
+    name: String,
+    queues: HashSet<String>,
+    endpoints: Vec<Endpoint>,
+    client: Client,
+}
+
+impl Known {
+    /// `None`: nobody takes its tasks.
+    fn of_queue(&self, home: &Client, queue: &str) -> Option<Client> {
+        if self.own_queues.contains(queue) {
+            return Some(home.clone());
+        }
+        let named = self.others.iter().find(|shard| shard.queues.contains(queue));
+        let unnamed = || self.others.iter().find(|shard| shard.name == UNNAMED);
+        match named {
+            Some(shard) => Some(shard.client.clone()),
+            None if self.own == UNNAMED || self.own.is_empty() => Some(home.clone()),
+            None => unnamed().map(|shard| shard.client.clone()),
+        }
+    }
+}
+
+impl Client {
+    /// A client of the group of orchestrators that has this queue; mostly there is only one. What a task is given by
+    /// [`Client::put_blob`] is put there. The empty name is the queue of tasks that name none.
+    ///
+    /// # Errors
+    /// `QUEUE_ELSEWHERE` if no group has it; nobody answered in time.
+    pub async fn of_queue(&self, queue: &str) -> Result<Self, Error> {
+        let nobody = || {
+            let why = format!("queue `{queue}` belongs to no group");
+            Error::new(ErrorCode::QueueElsewhere, why)
+        };
+        self.known().await?.of_queue(self, named(queue)).ok_or_else(nobody)
+    }
+
+    /// Asks whoever has the queue, as far as that is known, and follows a refusal that says that another one has it.
+    pub(crate) async fn by_queue<T, F>(
+        &self,
+        queue: &str,
+        call: impl Fn(Self) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut client = self.known_of(queue);
+        for _ in 0..MAX_MOVES {
+            let refusal = match call(client.clone()).await {
+                Err(refusal) if refusal.code == ErrorCode::QueueElsewhere => refusal,
+                done => return self.noted(&client, done),
+            };
+            match self.learn().await?.of_queue(self, named(queue)) {
+                Some(next) if !next.is_same(&client) => client = next,
+                Some(_) | None => return Err(refusal),
+            }
+        }
+        call(client).await
+    }
+
+    /// As [`Targets::call`], where the queue is.
+    pub(crate) async fn at_queue<T, F>(
+        &self,
+        queue: &str,
+        try_timeout: Duration,
+        epoch: impl Fn(&T) -> Option<u64>,
+        call: impl Fn(Channel) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let (epoch, call) = (&epoch, &call);
+        let ask = |client: Self| async move { client.targets.call(try_timeout, epoch, call).await };
+        self.by_queue(queue, ask).await
+    }
+
+    /// As far as it is known; else this one.
+    pub(crate) fn known_of(&self, queue: &str) -> Self {
+        let known = self.shards.0.load();
+        let found = known.as_ref().and_then(|known| known.of_queue(self, named(queue)));
+        found.unwrap_or_else(|| self.clone())
+    }
+
+    /// As [`Targets::call`]; asks the others, too, when this one does not know what it is about.
+    pub(crate) async fn anywhere<T, F>(
+        &self,
+        try_timeout: Duration,
+        epoch: impl Fn(&T) -> Option<u64>,
+        call: impl Fn(Channel) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let missing = match self.targets.call(try_timeout, &epoch, &call).await {
+            Err(refusal) if is_missing(refusal.code) => refusal,
+            done => return done,
+        };
+        for other in self.others().await? {
+            match other.targets.call(try_timeout, &epoch, &call).await {
+                Err(refusal) if is_missing(refusal.code) || is_stranger(refusal.code) => {}
+                done => return done,
+            }
+        }
+        Err(missing)
+    }
+
+    /// The other shards.
+    pub(crate) async fn others(&self) -> Result<Vec<Self>, Error> {
+        let known = self.known().await?;
+        Ok(known.others.iter().map(|shard| shard.client.clone()).collect())
+    }
+
+    /// Which of the other shards has this task.
+    pub(crate) async fn holder_of(&self, task_id: &str) -> Result<Option<Self>, Error> {
+        for other in self.others().await? {
+            let request = proto::GetTaskRequest { task_id: task_id.to_owned() };
+            let ask = |channel| {
+                let request = other.targets.request(request.clone());
+                async move { Ok(tasks(channel).get_task(request).await?.into_inner()) }
+            };
+            match other.targets.call(TRY_TIMEOUT, |_| None, ask).await {
+                Ok(_) => return Ok(Some(other)),
+                Err(refusal) if is_missing(refusal.code) || is_stranger(refusal.code) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.targets, &other.targets)
+    }
+
+    /// Who does not answer may be elsewhere by now: it is asked anew the next time.
+    fn noted<T>(&self, client: &Self, done: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &done
+            && error.code == ErrorCode::Unavailable
+            && !client.is_same(self)
+        {
+            self.shards.0.store(None);
+        }
+        done
+    }
+
+    pub(crate) fn knows_others(&self) -> bool {
+        self.shards.0.load().as_ref().is_some_and(|known| !known.others.is_empty())
+    }
+
+    /// As it was not long ago.
+    async fn known(&self) -> Result<Arc<Known>, Error> {
+        match self.shards.0.load_full().filter(|known| known.since.elapsed() < FRESH) {
+            Some(known) => Ok(known),
+            None => self.learn().await,
+        }
+    }
+
+    /// Asks which shards there are.
+    pub(crate) async fn learn(&self) -> Result<Arc<Known>, Error> {
+        let proto::GetClusterResponse { shard: own, shards, .. } = self.cluster().await?;
+        let before = self.shards.0.load_full();
+        let mut known =
+            Known { since: Instant::now(), own, others: Vec::new(), own_queues: HashSet::new() };
+        for proto::Shard { name, queues, orchestrators } in shards {
+            let queues: HashSet<String> = queues.into_iter().collect();
+            if name == known.own {
+                known.own_queues = queues;
+                continue;
+            }
+            let endpoints: Vec<Endpoint> =
+                orchestrators.iter().filter_map(|address| address.parse().ok()).collect();
+            let same = before.iter().flat_map(|before| &before.others);
+            let same = same.into_iter().find(|s| s.name == name && s.endpoints == endpoints);
+            let client = match same {
+                Some(shard) => shard.client.clone(),
+                None => Self::of_targets(self.targets.at(endpoints.clone())),
+            };
+            known.others.push(Shard { name, queues, endpoints, client });
+        }
+        let known = Arc::new(known);
+        self.shards.0.store(Some(Arc::clone(&known)));
+        Ok(known)
+    }
+
+    pub(crate) fn of_targets(targets: Arc<Targets>) -> Self {
+        Self { targets, shards: Arc::default() }
+    }
+}
+
+fn named(queue: &str) -> &str {
+    if queue.is_empty() { DEFAULT_QUEUE } else { queue }
+}
+
+/// Another shard may know it.
+pub(crate) fn is_missing(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::TaskNotFound
+            | ErrorCode::ArrayNotFound
+            | ErrorCode::ScheduleNotFound
+            | ErrorCode::QueueNotFound
+            | ErrorCode::BlobNotFound
+    )
+}
+
+/// Each shard has users of its own: whoever is none has nothing there.
+pub(crate) fn is_stranger(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Unauthenticated | ErrorCode::PermissionDenied)
+}

@@ -1,0 +1,84 @@
+//! `groups`: which groups of orchestrators there are on an etcd, and whose each queue is; a queue can be given to another one.
+
+use std::io::Write as _;
+
+use clap::Args;
+use common::messages::Message as _;
+use common::messages::node_help;
+use common::messages::node_shards::ShardMessage;
+use common::{console, exit, proto};
+use serde_json::json;
+
+use super::migrate::code_of;
+use super::{Error, Format, Tool, line};
+use crate::engine::{self, NO_LEASE};
+
+/// Which etcd, and what to do there.
+#[derive(Clone, Debug, Args)]
+pub struct Groups {
+    #[arg(long, env = "MUTIRAO_ENGINE", value_name = "etcd://HOST:PORT,…[/PREFIX]")]
+    engine: String,
+    #[command(flatten)]
+    access: engine::Access,
+    #[arg(long = "move", value_name = "QUEUE", requires = "to", value_parser = engine::queue)]
+    moved: Option<String>,
+    #[arg(long, value_name = "GROUP", requires = "moved")]
+    to: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) fn run(tool: &Tool, groups: &Groups) -> Result<u8, Error> {
+    let access = groups.access.clone();
+    let config = match access.check(&groups.engine, "--engine", NO_LEASE, tool.lang) {
+        Ok(config) => config,
+        Err(problem) => {
+            let text = node_help::problem(&problem, tool.lang);
+            console::say(&node_help::failure(&text, tool.lang));
+            return Ok(exit::USAGE);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = match groups.moved.clone().zip(groups.to.clone()) {
+        None => runtime.block_on(engine::shards::read(&config)).map(|map| {
+            show(&map.list(), groups.output)?;
+            Ok(exit::OK)
+        }),
+        Some((queue, to)) => {
+            let given = runtime.block_on(engine::shards::give(&config, &queue, &to));
+            given.map(|is_done| {
+                let (message, code) = match is_done {
+                    true => (ShardMessage::Moved { queue, to }, exit::OK),
+                    false => (ShardMessage::NoSuchGroup { name: to }, exit::REFUSED),
+                };
+                console::say(&message.text(tool.lang));
+                Ok(code)
+            })
+        }
+    };
+    done.unwrap_or_else(|error| {
+        let code = match &error {
+            engine::Error::Etcd(error) => code_of(error),
+            _ => exit::BROKEN,
+        };
+        console::say(&ShardMessage::Failed { error: console::chain(&error) }.text(tool.lang));
+        Ok(code)
+    })
+}
+
+fn show(shards: &[proto::Shard], format: Format) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    for proto::Shard { name, queues, orchestrators } in shards {
+        let text = match format {
+            Format::Json => {
+                json!({ "group": name, "queues": queues, "orchestrators": orchestrators })
+                    .to_string()
+            }
+            Format::Table => {
+                format!("{name}\t{}\t{}", queues.join(","), orchestrators.join(","))
+            }
+        };
+        line(&mut out, &text)?;
+    }
+    out.flush().map_err(Error::Output)
+}
