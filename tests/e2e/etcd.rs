@@ -1,5 +1,8 @@
 //! etcd as the engine: three orchestrators, of which any one is enough, on an etcd of three members, of which any may go.
 
+#[path = "etcd/snapshots.rs"]
+mod snapshots;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;

@@ -38,8 +38,8 @@ pub trait Engine: Send {
     /// Gives the office back.
     fn resign(&mut self, fence: Fence);
 
-    /// The snapshot on this node's disk stands for the log up to here now.
-    fn snapshot_saved(&mut self, id: EntryId);
+    /// There is a new snapshot on this node's disk.
+    fn snapshot_saved(&mut self);
 
     /// The process ends: nobody shall wait for it.
     fn leave(&mut self);
@@ -55,8 +55,8 @@ pub enum News {
     Read(Vec<Received>),
     /// The log begins with this snapshot.
     Snapshot { last: EntryId, snapshot: Install },
-    /// Its space is nearly used up: a snapshot lets the log be cut.
-    NeedsSpace,
+    /// A snapshot is to be taken: it lets the log be cut.
+    WantsSnapshot,
     /// The orchestrators that are alive, as etcd knows them; this one too.
     Members(Vec<Member>),
 }
@@ -115,8 +115,8 @@ impl Engaged {
         &self.members
     }
 
-    pub fn snapshot_saved(&mut self, id: EntryId) {
-        self.engine.snapshot_saved(id);
+    pub fn snapshot_saved(&mut self) {
+        self.engine.snapshot_saved();
     }
 }
 
@@ -155,7 +155,7 @@ impl<S: Store> Driver<S> {
             News::Written(up_to) => self.written(up_to),
             News::Read(entries) => self.read_from_log(entries),
             News::Snapshot { last, snapshot } => self.adopt_log_snapshot(last, snapshot),
-            News::NeedsSpace => {
+            News::WantsSnapshot => {
                 self.want_snapshot();
                 Ok(())
             }

@@ -6,6 +6,7 @@ mod keys;
 pub mod marker;
 pub mod migration;
 mod office;
+pub mod publication;
 mod reader;
 mod snapshots;
 mod space;
@@ -31,8 +32,9 @@ use crate::driver::pulse::Pulse;
 use crate::driver::store::{Clock as _, SystemClock};
 use crate::journal::{Entry, Journal};
 pub use flags::{Access, Flags};
-use keys::Keys;
+pub use keys::Keys;
 use space::Space;
+pub use values::Snapshot;
 
 /// A request about the office; the lease does not live longer than a few of these.
 const QUICK: Duration = Duration::from_millis(700);
@@ -84,6 +86,9 @@ pub enum Error {
     Malformed(&'static str),
     #[error("a part of what is in etcd is missing: `{0}`")]
     Missing(&'static str),
+    /// Somebody, or an earlier attempt of this node, was there first.
+    #[error("what is in etcd has changed meanwhile")]
+    Overtaken,
     #[error("the journal of this node could not be used")]
     Journal(#[from] crate::journal::Error),
     #[error("a task ended early")]
@@ -172,7 +177,7 @@ pub struct EtcdEngine {
     place: watch::Sender<Option<EntryId>>,
     writes: mpsc::UnboundedSender<writer::Order>,
     offices: mpsc::UnboundedSender<office::Order>,
-    saves: watch::Sender<Option<(Fence, EntryId)>>,
+    saves: watch::Sender<Option<Fence>>,
     leads: Arc<AtomicBool>,
     fence: Option<Fence>,
 }
@@ -222,9 +227,9 @@ impl Engine for EtcdEngine {
         self.ask(office::Order::Resign(fence));
     }
 
-    fn snapshot_saved(&mut self, id: EntryId) {
-        if let Some(fence) = self.fence {
-            self.saves.send_replace(Some((fence, id)));
+    fn snapshot_saved(&mut self) {
+        if self.fence.is_some() {
+            self.saves.send_replace(self.fence);
         }
     }
 
