@@ -292,11 +292,15 @@ fn the_log_is_cut_before_etcd_is_full_and_a_snapshot_stands_for_it() -> anyhow::
         cluster["epoch"].as_u64().context("no epoch")
     };
     let before = epoch(&stage)?;
+    stage.etcd.control(&["del", "--prefix", "/teste/snap"])?;
     for nth in (0..3).filter(|nth| *nth != returns) {
         stage.kill(nth)?;
     }
     assert_eq!(stage.principal(), returns);
     assert!(epoch(&stage)? > before);
+    // It brings its own: that on its disk is newer than what etcd holds.
+    let snapshot = || stage.etcd.control(&["get", "--keys-only", "/teste/snapshot"]).ok();
+    wait_for("a snapshot in etcd", || snapshot().filter(|keys| keys.contains("/teste/snapshot")));
     stage.work()?;
     stage.has_all(&[kept])
 }

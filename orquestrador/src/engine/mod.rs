@@ -213,6 +213,8 @@ impl Engine for EtcdEngine {
         self.leads.store(true, Ordering::Relaxed);
         self.place.send_replace(None);
         self.write(writer::Order::Lead { fence, after });
+        // What this node has saved while it stood by may be newer than what etcd holds.
+        self.saves.send_replace(self.fence);
     }
 
     fn append(&mut self, entries: Vec<Entry>) {
