@@ -48,6 +48,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A turn of the driver that takes so long, in milliseconds, is the disk's: as long as a pair's principal may commit
 /// nothing (V10).
 const HUNG_MS: u64 = 5_000;
+/// So often one after the other what is read may be trimmed meanwhile before it is something to mend.
+const OVERTAKEN: u32 = 3;
 /// How often the console repeats what is in the way.
 const REPEAT: Duration = Duration::from_secs(10);
 
@@ -244,6 +246,7 @@ impl Engine for EtcdEngine {
 #[derive(Default)]
 struct Patience {
     failures: u32,
+    overtaken: u32,
     told: Option<std::time::Instant>,
 }
 
@@ -259,8 +262,19 @@ impl Patience {
         tokio::time::sleep(pause).await;
     }
 
+    /// Others go on while something is read, and trim: what was there is gone, and a snapshot stands for it. Again and
+    /// again is another matter.
+    fn is_overtaken(&mut self, error: &Error) -> bool {
+        let may_pass = matches!(error, Error::Missing(_) | Error::Overtaken);
+        self.overtaken = if may_pass { self.overtaken.saturating_add(1) } else { 0 };
+        may_pass && self.overtaken <= OVERTAKEN
+    }
+
     /// Says what a person has to mend, now and then; what passes by itself is said by whoever keeps the office.
     fn tell(&mut self, shared: &Shared, error: &Error) {
+        if self.is_overtaken(error) {
+            return tracing::debug!(%error, "etcd: once more");
+        }
         let Error::Etcd(cause) = error else {
             return self.warn(shared, &EngineMessage::Refused { why: error.to_string() });
         };
@@ -291,5 +305,23 @@ impl Patience {
             self.told = Some(std::time::Instant::now());
             shared.console.error(message);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_be_overtaken_is_said_only_when_it_repeats() {
+        let mut patience = Patience::default();
+        for _ in 0..OVERTAKEN {
+            assert!(patience.is_overtaken(&Error::Missing("snap")));
+        }
+        assert!(!patience.is_overtaken(&Error::Missing("snap")));
+        assert!(!patience.is_overtaken(&Error::Malformed("snap")));
+        assert!(patience.is_overtaken(&Error::Overtaken), "it is another time");
+        patience.reset();
+        assert!(patience.is_overtaken(&Error::Missing("log")));
     }
 }
