@@ -9,6 +9,8 @@ use orquestrador_core::election::{self, Effect, Fence};
 use orquestrador_core::ids::{Index, NodeId, ViewNumber};
 use orquestrador_core::role::{EntryId, Log as _, Standing};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::input::Received;
 use super::leadership::Leadership;
 use super::state::Applied;
@@ -16,6 +18,12 @@ use super::store::{Install, Store};
 use super::{Driver, Error};
 use crate::journal::{Content, Entry};
 use crate::replication::convert;
+
+/// Payload bytes in the log that this principal's disk does not have: beyond it no new work is taken.
+const MAX_UNWRITTEN_BYTES: usize = 64 << 20;
+/// Of the log that is read: beyond it the reading waits, for less time than [`Liveness`](crate::engine::Liveness) takes
+/// for a hanging disk.
+const MAX_READ_AHEAD_BYTES: usize = 16 << 20;
 
 /// The log and the office, as the driver uses them. Nothing here waits; an [`Input::Engine`](super::input::Input::Engine)
 /// tells what came of it.
@@ -51,8 +59,8 @@ pub enum News {
     Election(election::Input),
     /// What this node wrote is in the log up to here.
     Written(EntryId),
-    /// These follow in the log.
-    Read(Vec<Received>),
+    /// These follow in the log. `room`: what they take of the space for what is under way.
+    Read { entries: Vec<Received>, room: OwnedSemaphorePermit },
     /// The log begins with this snapshot.
     Snapshot { last: EntryId, snapshot: Install },
     /// A snapshot is to be taken: it lets the log be cut.
@@ -153,7 +161,11 @@ impl<S: Store> Driver<S> {
         match news {
             News::Election(input) => self.election_input(input),
             News::Written(up_to) => self.written(up_to),
-            News::Read(entries) => self.read_from_log(entries),
+            News::Read { entries, room } => {
+                self.read_from_log(entries)?;
+                drop(room);
+                Ok(())
+            }
             News::Snapshot { last, snapshot } => self.adopt_log_snapshot(last, snapshot),
             News::WantsSnapshot => {
                 self.want_snapshot();
@@ -269,8 +281,17 @@ impl<S: Store> Driver<S> {
         self.election_input(election::Input::Stored(up_to.index))
     }
 
+    /// Nobody waits for the journal of this node, so it may be far behind the log: no new work is taken then.
+    pub(super) fn lags_behind_log(&self) -> bool {
+        self.engaged.is_some() && self.store.unwritten_bytes() > MAX_UNWRITTEN_BYTES
+    }
+
     /// Who leads has read all that was there before: what comes from the log is its own, or the office is over.
     fn read_from_log(&mut self, entries: Vec<Received>) -> Result<(), Error> {
+        // The log comes as fast as etcd gives it.
+        if self.store.unwritten_bytes() > MAX_READ_AHEAD_BYTES {
+            self.store.settle()?;
+        }
         for Received { entry, mut content } in entries {
             let (id, is_known) = (entry.id, entry.id.index <= self.tail.last().index);
             if is_known && self.tail.id_at(id.index).is_none_or(|known| known == id) {

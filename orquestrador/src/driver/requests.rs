@@ -222,11 +222,14 @@ impl<S: Store> Driver<S> {
     }
 
     fn is_admitting(&self) -> bool {
-        self.serving && self.pending.len() < MAX_UNCOMMITTED_TURNS
+        self.serving && self.pending.len() < MAX_UNCOMMITTED_TURNS && !self.lags_behind_log()
     }
 
     fn refusal(&self) -> Status {
-        if self.serving {
+        if self.serving && self.lags_behind_log() {
+            let why = "too much of what is in etcd waits for the disk of this node";
+            grpc_status::status(ErrorCode::Overloaded, why)
+        } else if self.serving {
             grpc_status::status(ErrorCode::Overloaded, "too much is waiting to be committed")
         } else {
             self.not_primary()
