@@ -2,7 +2,9 @@
 
 use orquestrador_core::election::{Effect, Election, Fence, Holder, Input, Timing};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
-use orquestrador_core::role::{Durable, EntryHash, EntryId, Identity, Notice, Standing, View};
+use orquestrador_core::role::{
+    Durable, EntryHash, EntryId, Failover, Identity, Notice, Standing, View,
+};
 
 const CLUSTER: ClusterId = ClusterId(7);
 
@@ -234,4 +236,23 @@ fn epochs_and_views_go_on_where_a_snapshot_stands_for_all_records() {
         _ => None,
     });
     assert_eq!(record, Some((ViewNumber(7), Epoch(10))));
+}
+
+#[test]
+fn only_whoever_has_read_the_log_up_to_near_its_end_is_a_successor() {
+    let mut bench = Bench::new(true, 5);
+    bench.take(Input::Cluster(CLUSTER));
+    assert!(!bench.election.is_near(), "where it ends is not known");
+    bench.take(Input::Tip(Index(1_000)));
+    let slack = Timing::default().slack;
+    bench.take(Input::Stored(Index(999 - slack)));
+    assert!(!bench.election.is_near());
+    bench.take(Input::Stored(Index(1_000 - slack)));
+    assert!(bench.election.is_near());
+    bench.take(Input::Tip(Index(2_000)));
+    assert!(!bench.election.is_near(), "it was away");
+
+    let bench = Bench::serving(5);
+    assert_eq!(bench.election.failover(0), Failover::EngineAlone);
+    assert_eq!(bench.election.failover(1), Failover::ByEngine);
 }

@@ -31,6 +31,9 @@ pub trait Engine: Send {
     /// Reads the log after this entry, from now on.
     fn follow(&mut self, after: EntryId);
 
+    /// Tells others whether this node has read the log up to near its end.
+    fn announce(&mut self, in_sync: bool);
+
     /// Tries for the office.
     fn campaign(&mut self);
 
@@ -80,6 +83,8 @@ pub struct Member {
     pub node: NodeId,
     /// Where others reach it.
     pub address: String,
+    /// It has read the log up to near its end.
+    pub in_sync: bool,
 }
 
 /// The engine, and what is on its way through it.
@@ -92,6 +97,8 @@ pub struct Engaged {
     /// The highest question that was asked.
     asked: u64,
     members: Vec<Member>,
+    /// As it was announced last.
+    in_sync: bool,
     /// The log seemed to end here when the office was won, and we have more.
     doubted: Option<EntryId>,
 }
@@ -99,8 +106,8 @@ pub struct Engaged {
 impl Engaged {
     pub fn new(engine: Box<dyn Engine>) -> Self {
         let (outgoing, unconfirmed) = (Vec::new(), VecDeque::new());
-        let (asked, members, doubted) = (0, Vec::new(), None);
-        Self { engine, outgoing, unconfirmed, asked, members, doubted }
+        let (asked, members, in_sync, doubted) = (0, Vec::new(), false, None);
+        Self { engine, outgoing, unconfirmed, asked, members, in_sync, doubted }
     }
 
     pub fn append(&mut self, entry: Entry) {
@@ -143,6 +150,11 @@ impl<S: Store> Driver<S> {
         let me = self.role.identity().node;
         let members = self.engaged.as_ref().map(Engaged::members).unwrap_or_default();
         members.iter().filter(|member| member.node != me).collect()
+    }
+
+    /// Those of them that could take the office.
+    pub(super) fn successors(&self) -> usize {
+        self.others().into_iter().filter(|other| other.in_sync).count()
     }
 
     /// Where a node is, as it says in etcd.
@@ -191,7 +203,18 @@ impl<S: Store> Driver<S> {
         let Leadership::Etcd(election) = &mut self.role else { return Ok(()) };
         let mut effects = Vec::new();
         election.handle(self.clock.monotonic(), input, self.tail.last(), &mut effects);
-        effects.into_iter().try_for_each(|effect| self.election_effect(effect))
+        effects.into_iter().try_for_each(|effect| self.election_effect(effect))?;
+        self.announce();
+        Ok(())
+    }
+
+    fn announce(&mut self) {
+        let in_sync = self.role.election().is_some_and(election::Election::is_near);
+        if let Some(engaged) = &mut self.engaged
+            && std::mem::replace(&mut engaged.in_sync, in_sync) != in_sync
+        {
+            engaged.engine.announce(in_sync);
+        }
     }
 
     fn election_effect(&mut self, effect: Effect) -> Result<(), Error> {
@@ -235,7 +258,8 @@ impl<S: Store> Driver<S> {
 
     /// Says what is missing, seldom enough to be read: a principal alone, an etcd without a cluster.
     pub(super) fn warn_of_engine(&mut self) {
-        let others: Vec<String> = self.others().into_iter().map(|m| m.address.clone()).collect();
+        let others = self.others().into_iter().filter(|other| other.in_sync);
+        let others: Vec<String> = others.map(|other| other.address.clone()).collect();
         if self.role.standing() != Standing::Principal {
             return;
         }

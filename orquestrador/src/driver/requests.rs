@@ -313,8 +313,8 @@ impl<S: Store> Driver<S> {
     /// A principal whose other replica is gone, so that nothing is committed.
     pub(super) fn is_blocked(&self) -> bool {
         let hosts = self.witnesses.alive(self.clock.monotonic());
-        let others = self.others().len();
-        let failover = self.role.failover(|witness| hosts.contains_key(&witness), others);
+        let successors = self.successors();
+        let failover = self.role.failover(|witness| hosts.contains_key(&witness), successors);
         failover == Failover::Blocked
     }
 
@@ -369,8 +369,8 @@ impl<S: Store> Driver<S> {
     fn explain(&self) -> Explanation {
         let now = self.clock.monotonic();
         let hosts = self.witnesses.alive(now);
-        let others = self.others().len();
-        let failover = self.role.failover(|witness| hosts.contains_key(&witness), others);
+        let successors = self.successors();
+        let failover = self.role.failover(|witness| hosts.contains_key(&witness), successors);
         let of_view = self.role.newest().map(|view| view.witnesses.clone()).unwrap_or_default();
         let witnesses = of_view.into_iter().map(|w| (w, hosts.get(&w).cloned())).collect();
         Explanation { node: self.describe(), failover, witnesses, views: self.views.all() }

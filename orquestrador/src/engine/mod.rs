@@ -206,6 +206,10 @@ impl Engine for EtcdEngine {
         self.place.send_replace(Some(after));
     }
 
+    fn announce(&mut self, in_sync: bool) {
+        self.ask(office::Order::Announce(in_sync));
+    }
+
     fn campaign(&mut self) {
         self.ask(office::Order::Campaign);
     }

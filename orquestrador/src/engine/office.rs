@@ -20,6 +20,8 @@ const BEATS: u32 = 4;
 
 /// What the driver wants.
 pub enum Order {
+    /// Whether this node has read the log up to near its end.
+    Announce(bool),
     Campaign,
     Resign(Fence),
     /// The process ends: nobody shall wait for its lease.
@@ -43,6 +45,8 @@ pub struct Keeper {
     orders: mpsc::UnboundedReceiver<Order>,
     /// Which was found in etcd.
     cluster: Option<ClusterId>,
+    /// As the driver said last.
+    in_sync: bool,
     /// Of the office that the driver knows to be ours.
     held: Option<Fence>,
     /// An office that is to be given back, until etcd has taken it.
@@ -73,7 +77,8 @@ impl Keeper {
     ) -> Self {
         let (members, patience) = (BTreeMap::new(), Patience::default());
         let (cluster, held, resigning) = (None, None, None);
-        Self { shared, etcd, lease, orders, cluster, held, resigning, members, patience }
+        let in_sync = false;
+        Self { shared, etcd, lease, orders, cluster, in_sync, held, resigning, members, patience }
     }
 
     /// Until the driver ends.
@@ -208,6 +213,10 @@ impl Keeper {
                     return self.take_beat(beat.unwrap_or(Beat::Gone), kept).await;
                 }
                 order = self.orders.recv() => match order {
+                    Some(Order::Announce(in_sync)) => {
+                        self.in_sync = in_sync;
+                        self.announce(lease.id).await?;
+                    }
                     Some(Order::Campaign) => self.campaign(lease.id).await?,
                     Some(Order::Resign(fence)) => {
                         self.resigning = Some(fence);
@@ -235,7 +244,7 @@ impl Keeper {
 
     async fn announce(&self, lease: i64) -> Result<(), Error> {
         let me = &self.shared.me;
-        let value = values::node(me.node, me.process, &me.address);
+        let value = values::node(me.node, me.process, &me.address, self.in_sync);
         let put = Op::put(self.shared.keys.node(me.node), value).lease(lease);
         self.etcd.txn(Txn::new().then(put)).await?;
         Ok(())

@@ -95,11 +95,12 @@ pub fn read_office(value: &Bytes, fence: i64) -> Result<Holder, Error> {
     })
 }
 
-pub fn node(node: NodeId, process: ProcessId, address: &str) -> Bytes {
+pub fn node(node: NodeId, process: ProcessId, address: &str, in_sync: bool) -> Bytes {
     let node = proto::EtcdNode {
         node_id: node.to_bytes().to_vec(),
         process_id: process.to_bytes().to_vec(),
         address: address.to_owned(),
+        in_sync,
     };
     node.encode_to_vec().into()
 }
@@ -107,7 +108,7 @@ pub fn node(node: NodeId, process: ProcessId, address: &str) -> Bytes {
 pub fn read_node(value: &Bytes) -> Result<Member, Error> {
     let node = proto::EtcdNode::decode(value.clone()).map_err(|_| malformed("node"))?;
     let id = NodeId::from_bytes(&node.node_id).ok_or(malformed("node"))?;
-    Ok(Member { node: id, address: node.address })
+    Ok(Member { node: id, address: node.address, in_sync: node.in_sync })
 }
 
 /// What the key of the cluster says.

@@ -301,7 +301,8 @@ impl Election {
         self.has_caught_up |= self.is_near();
     }
 
-    fn is_near(&self) -> bool {
+    /// The log is in our hands up to near its end, as far as that was heard: who tries for the office at once (E1).
+    pub fn is_near(&self) -> bool {
         self.tip.is_some_and(|tip| tip.0.saturating_sub(self.stored.0) <= self.timing.slack)
     }
 
@@ -403,13 +404,13 @@ impl Election {
         }
     }
 
-    /// Whether the cluster would go on by itself; `others`: how many other orchestrators etcd knows of.
-    pub fn failover(&self, others: usize) -> Failover {
+    /// Whether the cluster would go on by itself; `successors`: how many other orchestrators could take the office.
+    pub fn failover(&self, successors: usize) -> Failover {
         match self.standing() {
             Standing::Unfounded => Failover::NotFounded,
             _ if self.is_silent || self.holder.is_none() => Failover::EngineSilent,
             Standing::Learner => Failover::CatchingUp,
-            _ if others == 0 => Failover::EngineAlone,
+            _ if successors == 0 => Failover::EngineAlone,
             Standing::Standby | Standing::Waiting | Standing::Elected | Standing::Principal => {
                 Failover::ByEngine
             }
