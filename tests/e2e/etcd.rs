@@ -1,5 +1,7 @@
 //! etcd as the engine: three orchestrators, of which any one is enough, on an etcd of three members, of which any may go.
 
+#[path = "etcd/offices.rs"]
+mod offices;
 #[path = "etcd/snapshots.rs"]
 mod snapshots;
 

@@ -24,7 +24,7 @@ fn entry(index: u64) -> EntryId {
 
 fn holder(node: u128, fence: i64) -> Holder {
     let (node, process) = (NodeId(node), ProcessId(10 * node));
-    Holder { fence: Fence(fence), node, process, is_leaving: false }
+    Holder { fence: Fence(fence), node, process, is_leaving: false, is_ending: false }
 }
 
 /// One node, what it appended, and what it was told to do.

@@ -52,6 +52,12 @@ pub trait Engine: Send {
     /// There is a new snapshot on this node's disk.
     fn snapshot_saved(&mut self);
 
+    /// Tells all other orchestrators to end, as the operator wishes.
+    fn end_all(&mut self, fence: Fence);
+
+    /// The operator ends the whole cluster: this process is to end.
+    fn end(&mut self);
+
     /// The process ends: nobody shall wait for it.
     fn leave(&mut self);
 }
@@ -169,6 +175,14 @@ impl<S: Store> Driver<S> {
         }
     }
 
+    /// The workers have ended, and so shall all other orchestrators.
+    pub(super) fn end_others(&mut self) {
+        let fence = self.role.election().and_then(election::Election::fence);
+        if let (Some(engaged), Some(fence)) = (&mut self.engaged, fence) {
+            engaged.engine.end_all(fence);
+        }
+    }
+
     pub(super) fn take_news(&mut self, news: News) -> Result<(), Error> {
         match news {
             News::Election(input) => self.election_input(input),
@@ -229,6 +243,10 @@ impl<S: Store> Driver<S> {
                 engaged.engine.lead(fence, after);
             }
             Effect::Resign(fence) => engaged.engine.resign(fence),
+            Effect::End => {
+                self.ending = true;
+                engaged.engine.end();
+            }
             Effect::AppendRecord(view) => self.append_content(&Content::View(view))?,
             Effect::Follow(node) => self.tell_principal(node),
             Effect::Word { nonce } => self.word = self.word.max(nonce),

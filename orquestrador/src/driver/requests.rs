@@ -189,6 +189,7 @@ impl<S: Store> Driver<S> {
             }
             Input::Farewell => {
                 self.ending = true;
+                self.end_others();
                 self.send_on_link(proto::peer_message::Message::Farewell(proto::Farewell {}));
                 Ok(())
             }

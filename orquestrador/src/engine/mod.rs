@@ -31,6 +31,7 @@ use crate::driver::input::{Input, InputSender};
 use crate::driver::pulse::Pulse;
 use crate::driver::store::{Clock as _, SystemClock};
 use crate::journal::{Entry, Journal};
+use crate::node::End;
 pub use flags::{Access, Flags};
 pub use keys::Keys;
 use space::Space;
@@ -133,6 +134,17 @@ impl Shared {
     }
 }
 
+/// What of this process the engine uses.
+pub struct Process {
+    pub journal: Journal,
+    pub driver: InputSender,
+    pub console: Console,
+    pub liveness: Liveness,
+    /// Set while etcd has too little space for new work.
+    pub is_full: Arc<AtomicBool>,
+    pub end: End,
+}
+
 /// Starts the tasks of the engine.
 ///
 /// # Errors
@@ -140,12 +152,9 @@ impl Shared {
 pub fn start(
     config: &EtcdConfig,
     me: Me,
-    journal: Journal,
-    driver: InputSender,
-    console: Console,
-    liveness: Liveness,
-    is_full: Arc<AtomicBool>,
+    process: Process,
 ) -> Result<EtcdEngine, orquestrador_etcd::Error> {
+    let Process { journal, driver, console, liveness, is_full, end } = process;
     let client =
         |timeout| Etcd::new(orquestrador_etcd::Options { timeout, ..config.options.clone() });
     let shared = Shared {
@@ -170,7 +179,7 @@ pub fn start(
     let leads = Arc::new(AtomicBool::new(false));
     let space = Space { shared, quota: config.quota, is_full, leads: Arc::clone(&leads) };
     tokio::spawn(space.run());
-    Ok(EtcdEngine { place, writes, offices, saves, leads, fence: None })
+    Ok(EtcdEngine { place, writes, offices, saves, leads, fence: None, end })
 }
 
 /// How the driver reaches the tasks. What waits for them is bounded by what the driver lets be uncommitted.
@@ -182,6 +191,7 @@ pub struct EtcdEngine {
     saves: watch::Sender<Option<Fence>>,
     leads: Arc<AtomicBool>,
     fence: Option<Fence>,
+    end: End,
 }
 
 impl EtcdEngine {
@@ -239,6 +249,14 @@ impl Engine for EtcdEngine {
         if self.fence.is_some() {
             self.saves.send_replace(self.fence);
         }
+    }
+
+    fn end_all(&mut self, fence: Fence) {
+        self.ask(office::Order::EndAll(fence));
+    }
+
+    fn end(&mut self) {
+        self.end.soon();
     }
 
     fn leave(&mut self) {

@@ -11,7 +11,7 @@ use orquestrador_etcd::{Compare, Etcd, KeyValue, Kind, Op, RangeQuery, Txn};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::values::{self, Cluster};
+use super::values::{self, Cluster, Intent};
 use super::{Error, Liveness, Patience, Shared};
 use crate::driver::engine::{Member, News};
 
@@ -24,6 +24,8 @@ pub enum Order {
     Announce(bool),
     Campaign,
     Resign(Fence),
+    /// The operator ends the whole cluster.
+    EndAll(Fence),
     /// The process ends: nobody shall wait for its lease.
     Leave,
 }
@@ -51,6 +53,8 @@ pub struct Keeper {
     held: Option<Fence>,
     /// An office that is to be given back, until etcd has taken it.
     resigning: Option<Fence>,
+    /// An office in which all others are to be told to end, until etcd has taken that.
+    ending: Option<Fence>,
     members: BTreeMap<Vec<u8>, Member>,
     patience: Patience,
 }
@@ -76,9 +80,19 @@ impl Keeper {
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Self {
         let (members, patience) = (BTreeMap::new(), Patience::default());
-        let (cluster, held, resigning) = (None, None, None);
-        let in_sync = false;
-        Self { shared, etcd, lease, orders, cluster, in_sync, held, resigning, members, patience }
+        Self {
+            shared,
+            etcd,
+            lease,
+            orders,
+            cluster: None,
+            in_sync: false,
+            held: None,
+            resigning: None,
+            ending: None,
+            members,
+            patience,
+        }
     }
 
     /// Until the driver ends.
@@ -200,6 +214,7 @@ impl Keeper {
         self.look(page.revision, &page.values).await?;
         let mut watch = self.etcd.watch(&from, &to, page.revision + 1).await?;
         self.resign(lease.id).await?;
+        self.end_all(lease.id).await?;
         self.patience.reset();
         loop {
             tokio::select! {
@@ -221,6 +236,10 @@ impl Keeper {
                     Some(Order::Resign(fence)) => {
                         self.resigning = Some(fence);
                         self.resign(lease.id).await?;
+                    }
+                    Some(Order::EndAll(fence)) => {
+                        self.ending = Some(fence);
+                        self.end_all(lease.id).await?;
                     }
                     Some(Order::Leave) => return self.leave(lease.id).await,
                     None => return Err(Error::Stopping),
@@ -317,7 +336,8 @@ impl Keeper {
         let (shared, cluster) = (self.shared.clone(), self.shared.keys.cluster());
         let (me, leader) = (&shared.me, shared.keys.leader());
         let id = self.cluster.map(values::cluster).unwrap_or_default();
-        let put = Op::put(leader.clone(), values::office(me.node, me.process, false)).lease(lease);
+        let put =
+            Op::put(leader.clone(), values::office(me.node, me.process, Intent::Stay)).lease(lease);
         let txn = Txn::new()
             .when(Compare::absent(leader))
             .when(Compare::value(cluster.clone(), id))
@@ -364,10 +384,21 @@ impl Keeper {
         let Some(fence) = self.resigning else { return Ok(()) };
         let (me, leader) = (&self.shared.me, self.shared.keys.leader());
         let ours = || Txn::new().when(Compare::created(leader.clone(), fence.0));
-        let farewell = values::office(me.node, me.process, true);
+        let farewell = values::office(me.node, me.process, Intent::Leave);
         self.etcd.txn(ours().then(Op::put(leader.clone(), farewell).lease(lease))).await?;
         self.etcd.txn(ours().then(Op::delete(leader.clone()))).await?;
         self.resigning = None;
+        Ok(())
+    }
+
+    /// The key of the office tells all others, which end; it stays as long as this process lives.
+    async fn end_all(&mut self, lease: i64) -> Result<(), Error> {
+        let Some(fence) = self.ending else { return Ok(()) };
+        let (me, leader) = (&self.shared.me, self.shared.keys.leader());
+        let last = values::office(me.node, me.process, Intent::EndAll);
+        let ours = Txn::new().when(Compare::created(leader.clone(), fence.0));
+        self.etcd.txn(ours.then(Op::put(leader, last).lease(lease))).await?;
+        self.ending = None;
         Ok(())
     }
 }

@@ -82,6 +82,8 @@ pub struct Election {
     /// All of the log that there was has been read once.
     has_caught_up: bool,
     handing_over: bool,
+    /// The operator ends the whole cluster: nobody takes over from whom.
+    is_ending: bool,
 }
 
 impl Election {
@@ -111,6 +113,7 @@ impl Election {
             recorded,
             has_caught_up: false,
             handing_over: false,
+            is_ending: false,
         }
     }
 
@@ -191,6 +194,11 @@ impl Election {
         let is_lost = self.office.as_ref().is_some_and(|office| !is_ours(office));
         let before = self.holder.replace(holder).flatten();
         let is_news = self.holder().map(|h| h.fence) != before.map(|h| h.fence);
+        let is_told_to_end = self.holder().is_some_and(|h| h.is_ending);
+        if is_told_to_end && !std::mem::replace(&mut self.is_ending, true) && self.office.is_none()
+        {
+            effects.push(Effect::End);
+        }
         let other = self.holder().filter(|h| is_news && h.process != self.me.process);
         if let Some(other) = other.map(|holder| holder.node) {
             effects.push(Effect::Follow(other));
@@ -229,9 +237,9 @@ impl Election {
         self.handing_over = false;
         self.vacant_since = None;
         self.tip = self.tip.max(Some(tip.index));
-        let is_leaving = false;
-        self.holder =
-            Some(Some(Holder { fence, node: self.me.node, process: self.me.process, is_leaving }));
+        let (node, process) = (self.me.node, self.me.process);
+        let (is_leaving, is_ending) = (false, false);
+        self.holder = Some(Some(Holder { fence, node, process, is_leaving, is_ending }));
         let had_another = self.newest().is_some_and(|view| view.principal_node != self.me.node);
         if had_another && !self.was_given_away {
             effects.push(Effect::Notice(Notice::TakingOver));
@@ -313,7 +321,7 @@ impl Election {
             self.durable.cluster,
             &self.office,
             self.is_campaigning,
-            self.is_silent,
+            self.is_silent || self.is_ending,
         ) else {
             return;
         };
