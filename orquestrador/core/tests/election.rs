@@ -149,7 +149,6 @@ fn service_begins_when_the_record_of_the_view_is_in_the_log_after_all_that_was_t
 
 #[test]
 fn each_principal_has_a_higher_epoch_than_the_one_before() {
-    let mut bench = Bench::joined(5);
     let view = View {
         number: ViewNumber(4),
         epoch: Epoch(8),
@@ -159,11 +158,18 @@ fn each_principal_has_a_higher_epoch_than_the_one_before() {
         witnesses: Vec::new(),
         forced: false,
     };
-    bench.take(Input::Recorded(view));
-    bench.heard(1, None);
-    let told = bench.take(Input::Won { fence: Fence(2), tip: entry(5) });
-    assert!(told.contains(&Effect::Notice(Notice::TakingOver)));
-    assert_eq!(bench.election.epoch(), Epoch(9));
+    // Whoever comes when nobody is there has seen nobody fail.
+    for has_met_it in [false, true] {
+        let mut bench = Bench::joined(5);
+        bench.take(Input::Recorded(view.clone()));
+        if has_met_it {
+            bench.heard(1, Some(holder(2, 1)));
+        }
+        bench.heard(2, None);
+        let told = bench.take(Input::Won { fence: Fence(3), tip: entry(5) });
+        let is_takeover = told.contains(&Effect::Notice(Notice::TakingOver));
+        assert_eq!((bench.election.epoch(), is_takeover), (Epoch(9), has_met_it));
+    }
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub struct Election {
     is_silent: bool,
     /// Whoever held the office last gave it away.
     was_given_away: bool,
+    /// Another node has held it since this process began: only then it can have failed.
+    met_another: bool,
     /// Since when nobody holds it.
     vacant_since: Option<Millis>,
     not_before: Millis,
@@ -104,6 +106,7 @@ impl Election {
             heard_at: 0,
             is_silent: false,
             was_given_away: false,
+            met_another: false,
             vacant_since: None,
             not_before: 0,
             is_campaigning: false,
@@ -184,6 +187,7 @@ impl Election {
         match &holder {
             Some(holder) => {
                 self.was_given_away = holder.is_leaving;
+                self.met_another |= holder.node != self.me.node;
                 self.vacant_since = None;
             }
             None => {
@@ -241,7 +245,7 @@ impl Election {
         let (is_leaving, is_ending) = (false, false);
         self.holder = Some(Some(Holder { fence, node, process, is_leaving, is_ending }));
         let had_another = self.newest().is_some_and(|view| view.principal_node != self.me.node);
-        if had_another && !self.was_given_away {
+        if had_another && self.met_another && !self.was_given_away {
             effects.push(Effect::Notice(Notice::TakingOver));
         }
         self.office =
