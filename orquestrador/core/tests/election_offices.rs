@@ -99,3 +99,20 @@ fn whoever_tells_others_to_end_stays_until_it_ends_itself() {
     assert_eq!(tell(&mut election, Input::Heard { revision: 91, holder: Some(ours) }), []);
     assert_eq!(election.fence(), Some(FENCE));
 }
+
+#[test]
+fn a_key_of_an_earlier_process_of_this_node_names_nobody() {
+    let mut election = election();
+    let (fence, is_leaving, is_ending) = (Fence(80), false, false);
+    let holder = |node, process| Holder { fence, node, process, is_leaving, is_ending };
+    let before = Some(holder(ME, ProcessId(99)));
+    let told = tell(&mut election, Input::Heard { revision: 85, holder: before });
+    assert_eq!((told, election.principal()), (Vec::new(), None));
+    tell(&mut election, Input::Heard { revision: 86, holder: None });
+    tell(&mut election, won());
+    assert_eq!(election.principal(), Some(ME));
+    let other = Some(holder(NodeId(7), ProcessId(8)));
+    let told = tell(&mut election, Input::Heard { revision: 95, holder: other });
+    assert!(told.contains(&Effect::Follow(NodeId(7))), "{told:?}");
+    assert_eq!(election.principal(), Some(NodeId(7)));
+}

@@ -322,11 +322,10 @@ impl<S: Store> Driver<S> {
     /// Where clients should go, as far as this node knows.
     pub(super) fn principal_address(&self) -> Option<String> {
         if let Some(election) = self.role.election() {
-            let holder = election.holder()?;
-            let is_ours = holder.node == election.identity().node;
-            return match is_ours {
+            let principal = election.principal()?;
+            return match principal == election.identity().node {
                 true => Some(self.start.own_address.clone()),
-                false => self.member_address(holder.node),
+                false => self.member_address(principal),
             };
         }
         let view = self.role.newest()?;
@@ -355,7 +354,7 @@ impl<S: Store> Driver<S> {
             members: self.role.election().map(|election| Members {
                 others: self.others().into_iter().cloned().collect(),
                 is_answered: !election.is_silent(),
-                principal: election.holder().map(|holder| holder.node),
+                principal: election.principal(),
             }),
             peer: self.peer.sender.map(|sender| PeerDescription {
                 node: sender.node,

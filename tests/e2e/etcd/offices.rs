@@ -10,6 +10,7 @@ use orquestrador::engine::Keys;
 use orquestrador_core::ids::NodeId;
 use orquestrador_etcd::{Etcd, Op, Txn};
 use prost::Message as _;
+use serde_json::Value;
 
 use super::{SOON, Stage, layout, readiness};
 
@@ -68,7 +69,7 @@ async fn whoever_has_yet_to_read_the_log_is_no_successor() -> anyhow::Result<()>
 
     announce(&etcd, false).await?;
     let other = role("LEARNER");
-    assert_eq!(other["in_sync"], false);
+    assert_eq!((&other["in_sync"], &other["journal_index"]), (&Value::Bool(false), &Value::Null));
     assert_eq!(failover(), Some("ENGINE_ALONE".into()));
     let refused = cli.run(&["cluster", "switchover"])?;
     assert_eq!(refused.code, Some(i32::from(exit::REFUSED)), "{}", refused.stderr);
@@ -76,5 +77,28 @@ async fn whoever_has_yet_to_read_the_log_is_no_successor() -> anyhow::Result<()>
     announce(&etcd, true).await?;
     role("STANDBY");
     assert_eq!(failover(), Some("BY_ENGINE".into()));
+    Ok(())
+}
+
+/// The key of the office is there until the lease is over.
+#[test]
+fn a_restarted_principal_names_nobody_until_it_has_won() -> anyhow::Result<()> {
+    let (dir, etcd) = (tempfile::tempdir()?, EtcdCluster::start(1)?);
+    let mut layout = layout(dir.path(), &etcd, 0)?;
+    layout.orchestrator_args = vec!["--etcd-lease".to_owned(), "20".to_owned()];
+    let mut cluster = Cluster::new(layout);
+    cluster.start_principal()?;
+    let port = cluster.layout.principal_port;
+    wait_for("a principal", || readiness(port, "?role=principal").filter(|r| r.0 == 200));
+    cluster.kill_principal()?;
+    cluster.start_principal()?;
+    let body = wait_for("a node that has heard who has the office", || {
+        let (_, body) = readiness(port, "")?;
+        (body["standing"] == "standby").then_some(body)
+    });
+    assert_eq!(body["principal"], Value::Null, "{body}");
+    let process = cluster.principal.as_ref().context("it runs")?;
+    let lines = process.lines();
+    assert!(!lines.iter().any(|line| line.contains("Seguindo o principal")), "{lines:#?}");
     Ok(())
 }

@@ -9,7 +9,7 @@ mod message;
 
 pub use message::{Effect, Fence, Holder, Input};
 
-use crate::ids::{Epoch, Index, ViewNumber};
+use crate::ids::{Epoch, Index, NodeId, ViewNumber};
 use crate::role::{
     Durable, EntryId, Failover, Identity, Millis, Notice, Replica, Sender, Standing, View,
 };
@@ -203,7 +203,7 @@ impl Election {
         {
             effects.push(Effect::End);
         }
-        let other = self.holder().filter(|h| is_news && h.process != self.me.process);
+        let other = self.holder().filter(|h| is_news && h.node != self.me.node);
         if let Some(other) = other.map(|holder| holder.node) {
             effects.push(Effect::Follow(other));
         }
@@ -377,6 +377,12 @@ impl Election {
     /// Who holds the office, as far as is known.
     pub fn holder(&self) -> Option<&Holder> {
         self.holder.as_ref()?.as_ref()
+    }
+
+    /// Which node serves, as far as is known: nobody, while the key is of an earlier process of this node.
+    pub fn principal(&self) -> Option<NodeId> {
+        let is_past = |h: &Holder| h.node == self.me.node && h.process != self.me.process;
+        self.holder().filter(|holder| !is_past(holder)).map(|holder| holder.node)
     }
 
     /// Nobody but this node adds to the log, as far as it knows: it has read all that was there before.
