@@ -2,6 +2,8 @@
 
 #[path = "etcd/offices.rs"]
 mod offices;
+#[path = "etcd/secured.rs"]
+mod secured;
 #[path = "etcd/snapshots.rs"]
 mod snapshots;
 
@@ -46,7 +48,10 @@ fn layout(dir: &Path, etcd: &EtcdCluster, workers: usize) -> anyhow::Result<Layo
 
 impl Stage {
     fn start(args: &[&str]) -> anyhow::Result<Self> {
-        let etcd = EtcdCluster::start(3)?;
+        Self::on(EtcdCluster::start(3)?, args)
+    }
+
+    fn on(etcd: EtcdCluster, args: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut layout = layout(dir.path(), &etcd, 1)?;
         layout.orchestrator_args = args.iter().map(|arg| (*arg).to_owned()).collect();
