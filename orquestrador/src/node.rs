@@ -272,6 +272,7 @@ pub async fn run(config: Config) -> Result<u8, Error> {
         () = node.end.wait() => {
             supervisor.stopping();
             console.info(&NodeMessage::Stopping);
+            leave(&node).await;
             Ok(exit::OK)
         }
         signal = shutdown::wait() => match signal? {
@@ -332,6 +333,7 @@ async fn start(
         founds: (config.kind == Kind::Principal && journal.last().index == Index(0))
             .then(|| ClusterId(Uuid::new_v4().as_u128())),
     };
+    let end = End::default();
     let mut machines = Driver::new(Setup {
         store: Disk::start(journal.clone(), driver.sender().clone(), driver.meters().clone())?,
         clock: Box::new(clock.clone()),
@@ -358,12 +360,16 @@ async fn start(
         Some(etcd) => Shards::of(etcd.shard.as_deref().unwrap_or(UNNAMED)),
     };
     if let Some(etcd) = &config.etcd {
-        let queue = driver.sender().clone();
-        let (journal, is_full) = (journal.clone(), driver.is_full());
-        let liveness = Liveness { pulse: machines.pulse(), clock: clock.clone() };
-        let engine =
-            engine::start(etcd, me, journal, queue, console, liveness, is_full, shards.clone())?;
-        machines = machines.with_engine(engine);
+        let process = engine::Process {
+            journal: journal.clone(),
+            driver: driver.sender().clone(),
+            console,
+            liveness: Liveness { pulse: machines.pulse(), clock: clock.clone() },
+            is_full: driver.is_full(),
+            end: end.clone(),
+            shards: shards.clone(),
+        };
+        machines = machines.with_engine(engine::start(etcd, me, process)?);
     }
     let (witnesses, pulse) = (machines.witnesses(), machines.pulse());
     let outputs = machines.outputs();
@@ -398,7 +404,7 @@ async fn start(
         None => Connections::as_files_allow()?,
     };
     tokio::spawn(refusals.clone().watch(connections.clone()));
-    let (limits, allow_drill, end) = (config.limits.clone(), config.allow_drill, End::default());
+    let (limits, allow_drill) = (config.limits.clone(), config.allow_drill);
     let node = Node {
         driver,
         users,
@@ -437,6 +443,11 @@ async fn terminate(node: &Node, console: Console) {
         }
     }
     console.info(&NodeMessage::Stopping);
+    leave(node).await;
+}
+
+/// Nobody shall wait for the lease in etcd to run out.
+async fn leave(node: &Node) {
     if !node.is_pair && node.driver.send(Input::Leave).await.is_ok() {
         tokio::time::sleep(LAST_WORDS).await;
     }

@@ -1,5 +1,12 @@
 //! etcd as the engine: three orchestrators, of which any one is enough, on an etcd of three members, of which any may go.
 
+#[path = "etcd/offices.rs"]
+mod offices;
+#[path = "etcd/secured.rs"]
+mod secured;
+#[path = "etcd/snapshots.rs"]
+mod snapshots;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -41,7 +48,10 @@ fn layout(dir: &Path, etcd: &EtcdCluster, workers: usize) -> anyhow::Result<Layo
 
 impl Stage {
     fn start(args: &[&str]) -> anyhow::Result<Self> {
-        let etcd = EtcdCluster::start(3)?;
+        Self::on(EtcdCluster::start(3)?, args)
+    }
+
+    fn on(etcd: EtcdCluster, args: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut layout = layout(dir.path(), &etcd, 1)?;
         layout.orchestrator_args = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -289,11 +299,15 @@ fn the_log_is_cut_before_etcd_is_full_and_a_snapshot_stands_for_it() -> anyhow::
         cluster["epoch"].as_u64().context("no epoch")
     };
     let before = epoch(&stage)?;
+    stage.etcd.control(&["del", "--prefix", "/teste/snap"])?;
     for nth in (0..3).filter(|nth| *nth != returns) {
         stage.kill(nth)?;
     }
     assert_eq!(stage.principal(), returns);
     assert!(epoch(&stage)? > before);
+    // It brings its own: that on its disk is newer than what etcd holds.
+    let snapshot = || stage.etcd.control(&["get", "--keys-only", "/teste/snapshot"]).ok();
+    wait_for("a snapshot in etcd", || snapshot().filter(|keys| keys.contains("/teste/snapshot")));
     stage.work()?;
     stage.has_all(&[kept])
 }

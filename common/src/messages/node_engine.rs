@@ -118,7 +118,7 @@ impl EngineMessage {
             ),
             Self::Following { principal } => format!("Seguindo o principal em {principal}."),
             Self::Alone => {
-                "AVISO: backup indisponível: nenhum outro orquestrador está ligado ao etcd, e se este parar ninguém assume.".into()
+                "AVISO: backup indisponível: nenhum outro orquestrador está ligado ao etcd e sincronizado, e se este parar ninguém assume.".into()
             }
             Self::StandbyKnown { addresses } => format!("Backup sincronizado: a postos {addresses}."),
         }
@@ -168,7 +168,7 @@ impl EngineMessage {
             ),
             Self::Following { principal } => format!("Following the principal at {principal}."),
             Self::Alone => {
-                "WARNING: no backup: no other orchestrator is connected to etcd, and if this one stops nobody takes over.".into()
+                "WARNING: no backup: no other orchestrator is connected to etcd and in sync, and if this one stops nobody takes over.".into()
             }
             Self::StandbyKnown { addresses } => format!("Backup in sync: {addresses} stand by."),
         }

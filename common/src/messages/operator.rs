@@ -286,7 +286,7 @@ fn failover_pt(word: &str, alive: usize, witnesses: usize, peer: &str) -> String
         ),
         "BY_ENGINE" => format!("{next}outro assume: o etcd dá o lugar a quem está a postos."),
         "ENGINE_ALONE" => format!(
-            "{next}nada assume: nenhum outro orquestrador está ligado ao etcd. Inicie mais um com o mesmo --engine."
+            "{next}nada assume: nenhum outro orquestrador está ligado ao etcd e sincronizado. Inicie mais um com o mesmo --engine, ou espere que leia o log."
         ),
         "ENGINE_SILENT" => {
             "O etcd não responde: nada é confirmado e ninguém assume até que responda.".into()
@@ -338,7 +338,7 @@ fn failover_en(word: &str, alive: usize, witnesses: usize, peer: &str) -> String
             format!("{next}another one takes over: etcd gives the office to one that stands by.")
         }
         "ENGINE_ALONE" => format!(
-            "{next}nobody takes over: no other orchestrator is connected to etcd. Start one more with the same --engine."
+            "{next}nobody takes over: no other orchestrator is connected to etcd and in sync. Start one more with the same --engine, or wait until it has read the log."
         ),
         "ENGINE_SILENT" => {
             "etcd does not answer: nothing is acknowledged and nobody takes over until it does."

@@ -2,7 +2,9 @@
 
 use orquestrador_core::election::{Effect, Election, Fence, Holder, Input, Timing};
 use orquestrador_core::ids::{ClusterId, Epoch, Index, NodeId, ProcessId, ViewNumber};
-use orquestrador_core::role::{Durable, EntryHash, EntryId, Identity, Notice, Standing, View};
+use orquestrador_core::role::{
+    Durable, EntryHash, EntryId, Failover, Identity, Notice, Standing, View,
+};
 
 const CLUSTER: ClusterId = ClusterId(7);
 
@@ -22,7 +24,7 @@ fn entry(index: u64) -> EntryId {
 
 fn holder(node: u128, fence: i64) -> Holder {
     let (node, process) = (NodeId(node), ProcessId(10 * node));
-    Holder { fence: Fence(fence), node, process, is_leaving: false }
+    Holder { fence: Fence(fence), node, process, is_leaving: false, is_ending: false }
 }
 
 /// One node, what it appended, and what it was told to do.
@@ -147,7 +149,6 @@ fn service_begins_when_the_record_of_the_view_is_in_the_log_after_all_that_was_t
 
 #[test]
 fn each_principal_has_a_higher_epoch_than_the_one_before() {
-    let mut bench = Bench::joined(5);
     let view = View {
         number: ViewNumber(4),
         epoch: Epoch(8),
@@ -157,11 +158,18 @@ fn each_principal_has_a_higher_epoch_than_the_one_before() {
         witnesses: Vec::new(),
         forced: false,
     };
-    bench.take(Input::Recorded(view));
-    bench.heard(1, None);
-    let told = bench.take(Input::Won { fence: Fence(2), tip: entry(5) });
-    assert!(told.contains(&Effect::Notice(Notice::TakingOver)));
-    assert_eq!(bench.election.epoch(), Epoch(9));
+    // Whoever comes when nobody is there has seen nobody fail.
+    for has_met_it in [false, true] {
+        let mut bench = Bench::joined(5);
+        bench.take(Input::Recorded(view.clone()));
+        if has_met_it {
+            bench.heard(1, Some(holder(2, 1)));
+        }
+        bench.heard(2, None);
+        let told = bench.take(Input::Won { fence: Fence(3), tip: entry(5) });
+        let is_takeover = told.contains(&Effect::Notice(Notice::TakingOver));
+        assert_eq!((bench.election.epoch(), is_takeover), (Epoch(9), has_met_it));
+    }
 }
 
 #[test]
@@ -234,4 +242,23 @@ fn epochs_and_views_go_on_where_a_snapshot_stands_for_all_records() {
         _ => None,
     });
     assert_eq!(record, Some((ViewNumber(7), Epoch(10))));
+}
+
+#[test]
+fn only_whoever_has_read_the_log_up_to_near_its_end_is_a_successor() {
+    let mut bench = Bench::new(true, 5);
+    bench.take(Input::Cluster(CLUSTER));
+    assert!(!bench.election.is_near(), "where it ends is not known");
+    bench.take(Input::Tip(Index(1_000)));
+    let slack = Timing::default().slack;
+    bench.take(Input::Stored(Index(999 - slack)));
+    assert!(!bench.election.is_near());
+    bench.take(Input::Stored(Index(1_000 - slack)));
+    assert!(bench.election.is_near());
+    bench.take(Input::Tip(Index(2_000)));
+    assert!(!bench.election.is_near(), "it was away");
+
+    let bench = Bench::serving(5);
+    assert_eq!(bench.election.failover(0), Failover::EngineAlone);
+    assert_eq!(bench.election.failover(1), Failover::ByEngine);
 }

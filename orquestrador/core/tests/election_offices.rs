@@ -28,7 +28,8 @@ fn tell(election: &mut Election, input: Input) -> Vec<Effect> {
 }
 
 fn ours(revision: i64) -> Input {
-    let holder = Holder { fence: FENCE, node: ME, process: PROCESS, is_leaving: false };
+    let holder =
+        Holder { fence: FENCE, node: ME, process: PROCESS, is_leaving: false, is_ending: false };
     Input::Heard { revision, holder: Some(holder) }
 }
 
@@ -70,4 +71,48 @@ fn whoever_is_refused_gives_back_what_may_still_be_there() {
     tell(&mut election, ours(101));
     let effects = tell(&mut election, Input::Heard { revision: 102, holder: None });
     assert!(effects.contains(&Effect::Campaign), "{effects:?}");
+}
+
+#[test]
+fn when_the_operator_ends_the_cluster_all_others_end_and_nobody_takes_over() {
+    let (node, process) = (NodeId(7), ProcessId(8));
+    let holder = |is_ending| {
+        let fence = Fence(90);
+        Some(Holder { fence, node, process, is_leaving: false, is_ending })
+    };
+    let mut election = election();
+    tell(&mut election, Input::Tip(Index(0)));
+    let told = tell(&mut election, Input::Heard { revision: 91, holder: holder(false) });
+    assert!(!told.contains(&Effect::End), "{told:?}");
+    let told = tell(&mut election, Input::Heard { revision: 92, holder: holder(true) });
+    assert_eq!(told, [Effect::End]);
+    assert_eq!(tell(&mut election, Input::Heard { revision: 93, holder: holder(true) }), []);
+    assert_eq!(tell(&mut election, Input::Heard { revision: 94, holder: None }), []);
+}
+
+#[test]
+fn whoever_tells_others_to_end_stays_until_it_ends_itself() {
+    let mut election = election();
+    assert!(leads(&tell(&mut election, won())));
+    let (node, process) = (ME, PROCESS);
+    let ours = Holder { fence: FENCE, node, process, is_leaving: false, is_ending: true };
+    assert_eq!(tell(&mut election, Input::Heard { revision: 91, holder: Some(ours) }), []);
+    assert_eq!(election.fence(), Some(FENCE));
+}
+
+#[test]
+fn a_key_of_an_earlier_process_of_this_node_names_nobody() {
+    let mut election = election();
+    let (fence, is_leaving, is_ending) = (Fence(80), false, false);
+    let holder = |node, process| Holder { fence, node, process, is_leaving, is_ending };
+    let before = Some(holder(ME, ProcessId(99)));
+    let told = tell(&mut election, Input::Heard { revision: 85, holder: before });
+    assert_eq!((told, election.principal()), (Vec::new(), None));
+    tell(&mut election, Input::Heard { revision: 86, holder: None });
+    tell(&mut election, won());
+    assert_eq!(election.principal(), Some(ME));
+    let other = Some(holder(NodeId(7), ProcessId(8)));
+    let told = tell(&mut election, Input::Heard { revision: 95, holder: other });
+    assert!(told.contains(&Effect::Follow(NodeId(7))), "{told:?}");
+    assert_eq!(election.principal(), Some(NodeId(7)));
 }

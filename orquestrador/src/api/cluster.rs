@@ -309,12 +309,12 @@ fn other_statuses(node: &Description) -> Vec<NodeStatus> {
     };
     let status = |member: &Member| NodeStatus {
         address: member.address.clone(),
-        role: match *principal == Some(member.node) {
-            true => NodeRole::Principal.into(),
-            false => NodeRole::Standby.into(),
+        role: match (*principal == Some(member.node), member.in_sync) {
+            (true, _) => NodeRole::Principal.into(),
+            (false, true) => NodeRole::Standby.into(),
+            (false, false) => NodeRole::Learner.into(),
         },
-        // It keeps its lease; how far it has read the log it alone knows.
-        in_sync: true,
+        in_sync: member.in_sync,
         node_id: member.node.to_string(),
         ..NodeStatus::default()
     };

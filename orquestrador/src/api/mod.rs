@@ -3,6 +3,7 @@
 pub mod blobs;
 pub mod cluster;
 pub mod convert;
+mod ending;
 pub mod follow;
 pub mod operator;
 pub mod queues;

@@ -19,7 +19,6 @@ use common::proto::{
 };
 use common::telemetry::{self, FilterError};
 use orquestrador_core::command::{NewWork, Role};
-use orquestrador_core::effect::Overview;
 use orquestrador_core::ids::{Epoch, Index, UserName, WorkerId};
 use orquestrador_core::role::{Failover, Standing, View, critical_hosts};
 use orquestrador_core::{Answer, Command, Limits};
@@ -29,6 +28,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::ending::shut_down;
 use super::{authenticate_here, cluster, convert, rejected, unexpected, validate};
 use crate::audit::audit;
 use crate::backup;
@@ -45,11 +45,6 @@ use crate::users::{Access, Asking, Users};
 
 /// How long the standby may take to become principal.
 const SWITCHOVER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often it is looked whether the workers have ended.
-const WORKERS_POLL: Duration = Duration::from_millis(50);
-/// How long workers may take to stop what runs when their time is up, and to tell so.
-const LEAVE: Duration = Duration::from_secs(4);
 
 /// Answers operators.
 pub struct Service {
@@ -85,35 +80,6 @@ impl Service {
 }
 
 impl Service {
-    /// Workers first, then both orchestrators.
-    async fn shut_down(&self, within_ms: u32) -> Result<ShutdownResponse, Status> {
-        let limit = Duration::from_millis(within_ms.into());
-        let deadline = tokio::time::Instant::now() + limit;
-        // Refuses where this is not the principal.
-        let mut overview = cluster::overview(&self.driver).await?;
-        self.driver.send(Input::StopWorkers { within_ms }).await?;
-        let busy = |overview: &Overview| -> u64 {
-            overview.workers.iter().map(|worker| u64::from(worker.busy)).sum()
-        };
-        let mut interrupted = busy(&overview);
-        while overview.workers.iter().any(|worker| worker.connected)
-            && tokio::time::Instant::now() < deadline + LEAVE
-        {
-            // What runs when their time is up they stop, and give back.
-            if tokio::time::Instant::now() < deadline {
-                interrupted = busy(&overview);
-            }
-            tokio::time::sleep(WORKERS_POLL).await;
-            overview = cluster::overview(&self.driver).await?;
-        }
-        if tokio::time::Instant::now() < deadline {
-            interrupted = 0;
-        }
-        self.driver.send(Input::Farewell).await?;
-        self.end.soon();
-        Ok(ShutdownResponse { interrupted })
-    }
-
     async fn stop_worker(
         &self,
         DrainWorkerRequest { worker_id, timeout_ms: within_ms }: DrainWorkerRequest,
@@ -307,7 +273,12 @@ impl OperatorService for Service {
     ) -> Result<Response<ShutdownResponse>, Status> {
         let asking = Asking::of(&request, Access::Administer("Shutdown"));
         let within_ms = request.get_ref().timeout_ms;
-        self.administer(asking, json!({ "timeout_ms": within_ms }), self.shut_down(within_ms)).await
+        self.administer(
+            asking,
+            json!({ "timeout_ms": within_ms }),
+            shut_down(&self.driver, &self.end, within_ms),
+        )
+        .await
     }
 
     async fn drain_worker(

@@ -46,6 +46,14 @@ impl Store for Disk {
         self.writer.durable()
     }
 
+    fn unwritten_bytes(&self) -> usize {
+        self.writer.unwritten_bytes()
+    }
+
+    fn settle(&mut self) -> Result<(), Error> {
+        self.writer.settle()
+    }
+
     fn save_role(&mut self, durable: &Durable) -> Result<(), Error> {
         self.writer.save_role(durable)
     }

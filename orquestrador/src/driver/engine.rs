@@ -9,6 +9,8 @@ use orquestrador_core::election::{self, Effect, Fence};
 use orquestrador_core::ids::{Index, NodeId, ViewNumber};
 use orquestrador_core::role::{EntryId, Log as _, Standing};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::input::Received;
 use super::leadership::Leadership;
 use super::state::Applied;
@@ -17,11 +19,20 @@ use super::{Driver, Error};
 use crate::journal::{Content, Entry};
 use crate::replication::convert;
 
+/// Payload bytes in the log that this principal's disk does not have: beyond it no new work is taken.
+const MAX_UNWRITTEN_BYTES: usize = 64 << 20;
+/// Of the log that is read: beyond it the reading waits, for less time than [`Liveness`](crate::engine::Liveness) takes
+/// for a hanging disk.
+const MAX_READ_AHEAD_BYTES: usize = 16 << 20;
+
 /// The log and the office, as the driver uses them. Nothing here waits; an [`Input::Engine`](super::input::Input::Engine)
 /// tells what came of it.
 pub trait Engine: Send {
     /// Reads the log after this entry, from now on.
     fn follow(&mut self, after: EntryId);
+
+    /// Tells others whether this node has read the log up to near its end.
+    fn announce(&mut self, in_sync: bool);
 
     /// Tries for the office.
     fn campaign(&mut self);
@@ -38,8 +49,14 @@ pub trait Engine: Send {
     /// Gives the office back.
     fn resign(&mut self, fence: Fence);
 
-    /// The snapshot on this node's disk stands for the log up to here now.
-    fn snapshot_saved(&mut self, id: EntryId);
+    /// There is a new snapshot on this node's disk.
+    fn snapshot_saved(&mut self);
+
+    /// Tells all other orchestrators to end, as the operator wishes.
+    fn end_all(&mut self, fence: Fence);
+
+    /// The operator ends the whole cluster: this process is to end.
+    fn end(&mut self);
 
     /// The process ends: nobody shall wait for it.
     fn leave(&mut self);
@@ -51,12 +68,12 @@ pub enum News {
     Election(election::Input),
     /// What this node wrote is in the log up to here.
     Written(EntryId),
-    /// These follow in the log.
-    Read(Vec<Received>),
+    /// These follow in the log. `room`: what they take of the space for what is under way.
+    Read { entries: Vec<Received>, room: OwnedSemaphorePermit },
     /// The log begins with this snapshot.
     Snapshot { last: EntryId, snapshot: Install },
-    /// Its space is nearly used up: a snapshot lets the log be cut.
-    NeedsSpace,
+    /// A snapshot is to be taken: it lets the log be cut.
+    WantsSnapshot,
     /// The orchestrators that are alive, as etcd knows them; this one too.
     Members(Vec<Member>),
 }
@@ -72,6 +89,8 @@ pub struct Member {
     pub node: NodeId,
     /// Where others reach it.
     pub address: String,
+    /// It has read the log up to near its end.
+    pub in_sync: bool,
 }
 
 /// The engine, and what is on its way through it.
@@ -84,6 +103,8 @@ pub struct Engaged {
     /// The highest question that was asked.
     asked: u64,
     members: Vec<Member>,
+    /// As it was announced last.
+    in_sync: bool,
     /// The log seemed to end here when the office was won, and we have more.
     doubted: Option<EntryId>,
 }
@@ -91,8 +112,8 @@ pub struct Engaged {
 impl Engaged {
     pub fn new(engine: Box<dyn Engine>) -> Self {
         let (outgoing, unconfirmed) = (Vec::new(), VecDeque::new());
-        let (asked, members, doubted) = (0, Vec::new(), None);
-        Self { engine, outgoing, unconfirmed, asked, members, doubted }
+        let (asked, members, in_sync, doubted) = (0, Vec::new(), false, None);
+        Self { engine, outgoing, unconfirmed, asked, members, in_sync, doubted }
     }
 
     pub fn append(&mut self, entry: Entry) {
@@ -115,8 +136,8 @@ impl Engaged {
         &self.members
     }
 
-    pub fn snapshot_saved(&mut self, id: EntryId) {
-        self.engine.snapshot_saved(id);
+    pub fn snapshot_saved(&mut self) {
+        self.engine.snapshot_saved();
     }
 }
 
@@ -137,6 +158,11 @@ impl<S: Store> Driver<S> {
         members.iter().filter(|member| member.node != me).collect()
     }
 
+    /// Those of them that could take the office.
+    pub(super) fn successors(&self) -> usize {
+        self.others().into_iter().filter(|other| other.in_sync).count()
+    }
+
     /// Where a node is, as it says in etcd.
     pub(super) fn member_address(&self, node: NodeId) -> Option<String> {
         let members = self.engaged.as_ref().map(Engaged::members).unwrap_or_default();
@@ -149,13 +175,25 @@ impl<S: Store> Driver<S> {
         }
     }
 
+    /// The workers have ended, and so shall all other orchestrators.
+    pub(super) fn end_others(&mut self) {
+        let fence = self.role.election().and_then(election::Election::fence);
+        if let (Some(engaged), Some(fence)) = (&mut self.engaged, fence) {
+            engaged.engine.end_all(fence);
+        }
+    }
+
     pub(super) fn take_news(&mut self, news: News) -> Result<(), Error> {
         match news {
             News::Election(input) => self.election_input(input),
             News::Written(up_to) => self.written(up_to),
-            News::Read(entries) => self.read_from_log(entries),
+            News::Read { entries, room } => {
+                self.read_from_log(entries)?;
+                drop(room);
+                Ok(())
+            }
             News::Snapshot { last, snapshot } => self.adopt_log_snapshot(last, snapshot),
-            News::NeedsSpace => {
+            News::WantsSnapshot => {
                 self.want_snapshot();
                 Ok(())
             }
@@ -179,7 +217,18 @@ impl<S: Store> Driver<S> {
         let Leadership::Etcd(election) = &mut self.role else { return Ok(()) };
         let mut effects = Vec::new();
         election.handle(self.clock.monotonic(), input, self.tail.last(), &mut effects);
-        effects.into_iter().try_for_each(|effect| self.election_effect(effect))
+        effects.into_iter().try_for_each(|effect| self.election_effect(effect))?;
+        self.announce();
+        Ok(())
+    }
+
+    fn announce(&mut self) {
+        let in_sync = self.role.election().is_some_and(election::Election::is_near);
+        if let Some(engaged) = &mut self.engaged
+            && std::mem::replace(&mut engaged.in_sync, in_sync) != in_sync
+        {
+            engaged.engine.announce(in_sync);
+        }
     }
 
     fn election_effect(&mut self, effect: Effect) -> Result<(), Error> {
@@ -194,6 +243,10 @@ impl<S: Store> Driver<S> {
                 engaged.engine.lead(fence, after);
             }
             Effect::Resign(fence) => engaged.engine.resign(fence),
+            Effect::End => {
+                self.ending = true;
+                engaged.engine.end();
+            }
             Effect::AppendRecord(view) => self.append_content(&Content::View(view))?,
             Effect::Follow(node) => self.tell_principal(node),
             Effect::Word { nonce } => self.word = self.word.max(nonce),
@@ -223,7 +276,8 @@ impl<S: Store> Driver<S> {
 
     /// Says what is missing, seldom enough to be read: a principal alone, an etcd without a cluster.
     pub(super) fn warn_of_engine(&mut self) {
-        let others: Vec<String> = self.others().into_iter().map(|m| m.address.clone()).collect();
+        let others = self.others().into_iter().filter(|other| other.in_sync);
+        let others: Vec<String> = others.map(|other| other.address.clone()).collect();
         if self.role.standing() != Standing::Principal {
             return;
         }
@@ -269,8 +323,17 @@ impl<S: Store> Driver<S> {
         self.election_input(election::Input::Stored(up_to.index))
     }
 
+    /// Nobody waits for the journal of this node, so it may be far behind the log: no new work is taken then.
+    pub(super) fn lags_behind_log(&self) -> bool {
+        self.engaged.is_some() && self.store.unwritten_bytes() > MAX_UNWRITTEN_BYTES
+    }
+
     /// Who leads has read all that was there before: what comes from the log is its own, or the office is over.
     fn read_from_log(&mut self, entries: Vec<Received>) -> Result<(), Error> {
+        // The log comes as fast as etcd gives it.
+        if self.store.unwritten_bytes() > MAX_READ_AHEAD_BYTES {
+            self.store.settle()?;
+        }
         for Received { entry, mut content } in entries {
             let (id, is_known) = (entry.id, entry.id.index <= self.tail.last().index);
             if is_known && self.tail.id_at(id.index).is_none_or(|known| known == id) {

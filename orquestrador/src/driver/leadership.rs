@@ -123,12 +123,12 @@ impl Leadership {
         }
     }
 
-    /// Whether the cluster would go on by itself. `is_alive`: of a witness; `others`: orchestrators that etcd knows
-    /// beside this one.
-    pub fn failover(&self, is_alive: impl Fn(ProcessId) -> bool, others: usize) -> Failover {
+    /// Whether the cluster would go on by itself. `is_alive`: of a witness; `successors`: orchestrators beside this
+    /// one that could take the office, as they say in etcd.
+    pub fn failover(&self, is_alive: impl Fn(ProcessId) -> bool, successors: usize) -> Failover {
         match self {
             Self::Pair(role) => role.failover(is_alive),
-            Self::Etcd(election) => election.failover(others),
+            Self::Etcd(election) => election.failover(successors),
         }
     }
 }

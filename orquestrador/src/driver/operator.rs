@@ -125,7 +125,7 @@ impl<S: Store> Driver<S> {
     pub(super) fn has_successor(&self) -> bool {
         match &self.role {
             Leadership::Pair(role) => role.replicated().is_some(),
-            Leadership::Etcd(_) => !self.others().is_empty(),
+            Leadership::Etcd(_) => self.successors() > 0,
         }
     }
 

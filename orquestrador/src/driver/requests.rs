@@ -189,6 +189,7 @@ impl<S: Store> Driver<S> {
             }
             Input::Farewell => {
                 self.ending = true;
+                self.end_others();
                 self.send_on_link(proto::peer_message::Message::Farewell(proto::Farewell {}));
                 Ok(())
             }
@@ -222,11 +223,14 @@ impl<S: Store> Driver<S> {
     }
 
     fn is_admitting(&self) -> bool {
-        self.serving && self.pending.len() < MAX_UNCOMMITTED_TURNS
+        self.serving && self.pending.len() < MAX_UNCOMMITTED_TURNS && !self.lags_behind_log()
     }
 
     fn refusal(&self) -> Status {
-        if self.serving {
+        if self.serving && self.lags_behind_log() {
+            let why = "too much of what is in etcd waits for the disk of this node";
+            grpc_status::status(ErrorCode::Overloaded, why)
+        } else if self.serving {
             grpc_status::status(ErrorCode::Overloaded, "too much is waiting to be committed")
         } else {
             self.not_primary()
@@ -310,19 +314,18 @@ impl<S: Store> Driver<S> {
     /// A principal whose other replica is gone, so that nothing is committed.
     pub(super) fn is_blocked(&self) -> bool {
         let hosts = self.witnesses.alive(self.clock.monotonic());
-        let others = self.others().len();
-        let failover = self.role.failover(|witness| hosts.contains_key(&witness), others);
+        let successors = self.successors();
+        let failover = self.role.failover(|witness| hosts.contains_key(&witness), successors);
         failover == Failover::Blocked
     }
 
     /// Where clients should go, as far as this node knows.
     pub(super) fn principal_address(&self) -> Option<String> {
         if let Some(election) = self.role.election() {
-            let holder = election.holder()?;
-            let is_ours = holder.node == election.identity().node;
-            return match is_ours {
+            let principal = election.principal()?;
+            return match principal == election.identity().node {
                 true => Some(self.start.own_address.clone()),
-                false => self.member_address(holder.node),
+                false => self.member_address(principal),
             };
         }
         let view = self.role.newest()?;
@@ -351,7 +354,7 @@ impl<S: Store> Driver<S> {
             members: self.role.election().map(|election| Members {
                 others: self.others().into_iter().cloned().collect(),
                 is_answered: !election.is_silent(),
-                principal: election.holder().map(|holder| holder.node),
+                principal: election.principal(),
             }),
             peer: self.peer.sender.map(|sender| PeerDescription {
                 node: sender.node,
@@ -366,8 +369,8 @@ impl<S: Store> Driver<S> {
     fn explain(&self) -> Explanation {
         let now = self.clock.monotonic();
         let hosts = self.witnesses.alive(now);
-        let others = self.others().len();
-        let failover = self.role.failover(|witness| hosts.contains_key(&witness), others);
+        let successors = self.successors();
+        let failover = self.role.failover(|witness| hosts.contains_key(&witness), successors);
         let of_view = self.role.newest().map(|view| view.witnesses.clone()).unwrap_or_default();
         let witnesses = of_view.into_iter().map(|w| (w, hosts.get(&w).cloned())).collect();
         Explanation { node: self.describe(), failover, witnesses, views: self.views.all() }

@@ -29,6 +29,19 @@ pub trait Store {
     /// The journal is fsynced up to here by this process; 0 when it has not written yet.
     fn durable(&self) -> Result<Index, Error>;
 
+    /// Payload bytes that were appended and are not on disk.
+    fn unwritten_bytes(&self) -> usize {
+        0
+    }
+
+    /// Returns when all that was appended is on disk.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn settle(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Returns when it is on disk.
     fn save_role(&mut self, durable: &Durable) -> Result<(), Error>;
 

@@ -317,7 +317,7 @@ impl<S: Store> Driver<S> {
             self.role.acknowledged().map_or(id.index, |acknowledged| acknowledged.min(id.index));
         self.snapshots.saved = Some(id);
         if let Some(engaged) = &mut self.engaged {
-            engaged.snapshot_saved(id);
+            engaged.snapshot_saved();
         }
         let was_wanted = std::mem::take(&mut self.snapshots.wanted);
         let is_needed = was_wanted && !self.replicator.is_streaming();

@@ -23,6 +23,8 @@ enum Job {
     SaveRole(Box<Durable>, SyncSender<Result<(), Error>>),
     SetAside(Index, SyncSender<Result<Option<SetAside>, Error>>),
     Install(Install, SyncSender<Result<SnapshotMeta, Error>>),
+    /// All before it is done.
+    Settle(SyncSender<()>),
 }
 
 /// How far the thread has come. The driver looks at it every turn, so the thread never waits for the
@@ -32,6 +34,8 @@ struct Progress {
     durable: AtomicU64,
     /// Jobs that the thread has not done yet.
     under_way: AtomicUsize,
+    /// Payload bytes in them.
+    bytes_under_way: AtomicUsize,
     failure: Mutex<Option<Error>>,
 }
 
@@ -95,9 +99,23 @@ impl Writer {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        self.waiting_bytes = 0;
+        let bytes = std::mem::take(&mut self.waiting_bytes);
+        self.progress.bytes_under_way.fetch_add(bytes, Ordering::AcqRel);
         let entries = std::mem::take(&mut self.waiting);
         self.submit(Job::Append(entries))
+    }
+
+    /// Payload bytes that were appended and are not on disk.
+    pub fn unwritten_bytes(&self) -> usize {
+        self.waiting_bytes + self.progress.bytes_under_way.load(Ordering::Acquire)
+    }
+
+    /// Returns when all that was appended is on disk.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        self.hand_over()?;
+        let (done, wait) = sync_channel(1);
+        self.submit(Job::Settle(done))?;
+        wait.recv().map_err(|_| self.failure())
     }
 
     /// Returns when it is on disk.
@@ -190,6 +208,7 @@ impl Worker {
                     if !self.append(&entries.all) {
                         return;
                     }
+                    self.progress.bytes_under_way.fetch_sub(entries.bytes, Ordering::AcqRel);
                     self.progress.under_way.fetch_sub(jobs, Ordering::AcqRel);
                     continue;
                 }
@@ -197,6 +216,7 @@ impl Worker {
                 Job::SaveRole(durable, done) => drop(done.send(self.journal.save_role(&durable))),
                 Job::SetAside(keep, done) => drop(done.send(self.journal.set_aside_after(keep))),
                 Job::Install(snapshot, done) => drop(done.send((snapshot.run)())),
+                Job::Settle(done) => drop(done.send(())),
             }
             self.progress.under_way.fetch_sub(1, Ordering::AcqRel);
         }
@@ -228,17 +248,17 @@ impl Worker {
 struct Gathered {
     all: Vec<Entry>,
     jobs: usize,
+    bytes: usize,
 }
 
 /// Takes the appends that wait already into one batch.
 fn gather(entries: Vec<Entry>, queue: &Receiver<Job>) -> (Gathered, Option<Job>) {
     let size = |entries: &[Entry]| entries.iter().map(|e| e.payload.len()).sum::<usize>();
-    let mut bytes = size(&entries);
-    let mut gathered = Gathered { all: entries, jobs: 1 };
-    while bytes < BATCH_BYTES {
+    let mut gathered = Gathered { bytes: size(&entries), all: entries, jobs: 1 };
+    while gathered.bytes < BATCH_BYTES {
         match queue.try_recv() {
             Ok(Job::Append(more)) => {
-                bytes += size(&more);
+                gathered.bytes += size(&more);
                 gathered.all.extend(more);
                 gathered.jobs += 1;
             }
@@ -247,4 +267,32 @@ fn gather(entries: Vec<Entry>, queue: &Receiver<Job>) -> (Gathered, Option<Job>)
         }
     }
     (gathered, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use orquestrador_core::ids::Epoch;
+    use orquestrador_core::role::EntryId;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_on_disk_is_counted_until_it_is() -> Result<(), Error> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (journal, _) = Journal::open(dir.path())?;
+        let (driver, _queue) = tokio::sync::mpsc::channel(1);
+        let mut writer = Writer::start(journal, driver, Meters::default()).expect("a thread");
+        let payload = Bytes::from(vec![7; 2 * INLINE_BYTES]);
+        let mut last = EntryId::default();
+        for _ in 0..3 {
+            let entry = Entry::following(&last, Epoch(1), payload.clone());
+            last = entry.id;
+            writer.append(entry);
+        }
+        assert_eq!(writer.unwritten_bytes(), 3 * payload.len());
+        writer.settle()?;
+        assert_eq!((writer.unwritten_bytes(), writer.durable()?), (0, last.index));
+        Ok(())
+    }
 }

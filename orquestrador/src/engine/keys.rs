@@ -165,10 +165,9 @@ impl Keys {
         self.span(format_args!("snap/{:020}/{:020}", last.0, fence.0))
     }
 
-    /// The parts of all snapshots before and after this one.
-    pub fn other_snapshots(&self, last: Index, fence: Fence) -> [Span; 2] {
-        let (all, this) = (self.span("snap"), self.snapshot_parts(last, fence));
-        [(all.0, this.0), (this.1, all.1)]
+    /// The parts of all snapshots before this one.
+    pub fn earlier_snapshots(&self, last: Index, fence: Fence) -> Span {
+        (self.span("snap").0, self.snapshot_parts(last, fence).0)
     }
 
     /// All keys below a name.
@@ -220,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn other_snapshots_leave_one_out() {
+    fn earlier_snapshots_leave_this_one_and_later_ones_out() {
         let keys = Keys::new("mutirao", None);
-        let spans = keys.other_snapshots(Index(5), Fence(3));
-        let is_in = |key: Vec<u8>| spans.iter().any(|(from, to)| *from <= key && key < *to);
+        let (from, to) = keys.earlier_snapshots(Index(5), Fence(3));
+        let is_in = |key: Vec<u8>| from <= key && key < to;
         assert!(!is_in(keys.snapshot_part(Index(5), Fence(3), 0)));
         assert!(is_in(keys.snapshot_part(Index(5), Fence(2), 9)));
-        assert!(is_in(keys.snapshot_part(Index(5), Fence(4), 0)));
-        assert!(is_in(keys.snapshot_part(Index(4), Fence(3), 0)));
-        assert!(is_in(keys.snapshot_part(Index(6), Fence(3), 0)));
+        assert!(!is_in(keys.snapshot_part(Index(5), Fence(4), 0)));
+        assert!(is_in(keys.snapshot_part(Index(4), Fence(9), 0)));
+        assert!(!is_in(keys.snapshot_part(Index(6), Fence(3), 0)));
     }
 }

@@ -6,6 +6,8 @@ mod keys;
 pub mod marker;
 pub mod migration;
 mod office;
+mod pages;
+pub mod publication;
 mod reader;
 pub mod shards;
 mod snapshots;
@@ -32,11 +34,13 @@ use crate::driver::input::{Input, InputSender};
 use crate::driver::pulse::Pulse;
 use crate::driver::store::{Clock as _, SystemClock};
 use crate::journal::{Entry, Journal};
+use crate::node::End;
 use crate::shards::{Shards, UNNAMED};
 pub use flags::{Access, Flags, queue};
-use keys::Keys;
+pub use keys::Keys;
 use shards::Registrar;
 use space::Space;
+pub use values::Snapshot;
 
 /// A request about the office; the lease does not live longer than a few of these.
 const QUICK: Duration = Duration::from_millis(700);
@@ -50,6 +54,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A turn of the driver that takes so long, in milliseconds, is the disk's: as long as a pair's principal may commit
 /// nothing (V10).
 const HUNG_MS: u64 = 5_000;
+/// So often one after the other what is read may be trimmed meanwhile before it is something to mend.
+const OVERTAKEN: u32 = 3;
 /// How often the console repeats what is in the way.
 const REPEAT: Duration = Duration::from_secs(10);
 
@@ -95,6 +101,9 @@ pub enum Error {
     Malformed(&'static str),
     #[error("a part of what is in etcd is missing: `{0}`")]
     Missing(&'static str),
+    /// Somebody, or an earlier attempt of this node, was there first.
+    #[error("what is in etcd has changed meanwhile")]
+    Overtaken,
     #[error("the journal of this node could not be used")]
     Journal(#[from] crate::journal::Error),
     #[error("a task ended early")]
@@ -137,6 +146,19 @@ impl Shared {
     }
 }
 
+/// What of this process the engine uses.
+pub struct Process {
+    pub journal: Journal,
+    pub driver: InputSender,
+    pub console: Console,
+    pub liveness: Liveness,
+    /// Set while etcd has too little space for new work.
+    pub is_full: Arc<AtomicBool>,
+    pub end: End,
+    /// Learns which shards there are.
+    pub shards: Shards,
+}
+
 /// Starts the tasks of the engine.
 ///
 /// # Errors
@@ -144,13 +166,9 @@ impl Shared {
 pub fn start(
     config: &EtcdConfig,
     me: Me,
-    journal: Journal,
-    driver: InputSender,
-    console: Console,
-    liveness: Liveness,
-    is_full: Arc<AtomicBool>,
-    shards: Shards,
+    process: Process,
 ) -> Result<EtcdEngine, orquestrador_etcd::Error> {
+    let Process { journal, driver, console, liveness, is_full, end, shards } = process;
     let client =
         |timeout| Etcd::new(orquestrador_etcd::Options { timeout, ..config.options.clone() });
     let shared = Shared {
@@ -183,7 +201,7 @@ pub fn start(
     tokio::spawn(registrar.run());
     let space = Space { shared, quota: config.quota, is_full, leads: Arc::clone(&leads) };
     tokio::spawn(space.run());
-    Ok(EtcdEngine { place, writes, offices, saves, leads, fence: None })
+    Ok(EtcdEngine { place, writes, offices, saves, leads, fence: None, end })
 }
 
 /// How the driver reaches the tasks. What waits for them is bounded by what the driver lets be uncommitted.
@@ -192,9 +210,10 @@ pub struct EtcdEngine {
     place: watch::Sender<Option<EntryId>>,
     writes: mpsc::UnboundedSender<writer::Order>,
     offices: mpsc::UnboundedSender<office::Order>,
-    saves: watch::Sender<Option<(Fence, EntryId)>>,
+    saves: watch::Sender<Option<Fence>>,
     leads: Arc<AtomicBool>,
     fence: Option<Fence>,
+    end: End,
 }
 
 impl EtcdEngine {
@@ -219,6 +238,10 @@ impl Engine for EtcdEngine {
         self.place.send_replace(Some(after));
     }
 
+    fn announce(&mut self, in_sync: bool) {
+        self.ask(office::Order::Announce(in_sync));
+    }
+
     fn campaign(&mut self) {
         self.ask(office::Order::Campaign);
     }
@@ -228,6 +251,8 @@ impl Engine for EtcdEngine {
         self.leads.store(true, Ordering::Relaxed);
         self.place.send_replace(None);
         self.write(writer::Order::Lead { fence, after });
+        // What this node has saved while it stood by may be newer than what etcd holds.
+        self.saves.send_replace(self.fence);
     }
 
     fn append(&mut self, entries: Vec<Entry>) {
@@ -242,10 +267,18 @@ impl Engine for EtcdEngine {
         self.ask(office::Order::Resign(fence));
     }
 
-    fn snapshot_saved(&mut self, id: EntryId) {
-        if let Some(fence) = self.fence {
-            self.saves.send_replace(Some((fence, id)));
+    fn snapshot_saved(&mut self) {
+        if self.fence.is_some() {
+            self.saves.send_replace(self.fence);
         }
+    }
+
+    fn end_all(&mut self, fence: Fence) {
+        self.ask(office::Order::EndAll(fence));
+    }
+
+    fn end(&mut self) {
+        self.end.soon();
     }
 
     fn leave(&mut self) {
@@ -257,6 +290,7 @@ impl Engine for EtcdEngine {
 #[derive(Default)]
 struct Patience {
     failures: u32,
+    overtaken: u32,
     told: Option<std::time::Instant>,
 }
 
@@ -272,8 +306,19 @@ impl Patience {
         tokio::time::sleep(pause).await;
     }
 
+    /// Others go on while something is read, and trim: what was there is gone, and a snapshot stands for it. Again and
+    /// again is another matter.
+    fn is_overtaken(&mut self, error: &Error) -> bool {
+        let may_pass = matches!(error, Error::Missing(_) | Error::Overtaken);
+        self.overtaken = if may_pass { self.overtaken.saturating_add(1) } else { 0 };
+        may_pass && self.overtaken <= OVERTAKEN
+    }
+
     /// Says what a person has to mend, now and then; what passes by itself is said by whoever keeps the office.
     fn tell(&mut self, shared: &Shared, error: &Error) {
+        if self.is_overtaken(error) {
+            return tracing::debug!(%error, "etcd: once more");
+        }
         let Error::Etcd(cause) = error else {
             return self.warn(shared, &EngineMessage::Refused { why: error.to_string() });
         };
@@ -304,5 +349,23 @@ impl Patience {
             self.told = Some(std::time::Instant::now());
             shared.console.error(message);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn to_be_overtaken_is_said_only_when_it_repeats() {
+        let mut patience = Patience::default();
+        for _ in 0..OVERTAKEN {
+            assert!(patience.is_overtaken(&Error::Missing("snap")));
+        }
+        assert!(!patience.is_overtaken(&Error::Missing("snap")));
+        assert!(!patience.is_overtaken(&Error::Malformed("snap")));
+        assert!(patience.is_overtaken(&Error::Overtaken), "it is another time");
+        patience.reset();
+        assert!(patience.is_overtaken(&Error::Missing("log")));
     }
 }

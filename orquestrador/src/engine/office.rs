@@ -11,7 +11,7 @@ use orquestrador_etcd::{Compare, Etcd, KeyValue, Kind, Op, RangeQuery, Txn};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::values::{self, Cluster};
+use super::values::{self, Cluster, Intent};
 use super::{Error, Liveness, Patience, Shared};
 use crate::driver::engine::{Member, News};
 
@@ -20,8 +20,12 @@ const BEATS: u32 = 4;
 
 /// What the driver wants.
 pub enum Order {
+    /// Whether this node has read the log up to near its end.
+    Announce(bool),
     Campaign,
     Resign(Fence),
+    /// The operator ends the whole cluster.
+    EndAll(Fence),
     /// The process ends: nobody shall wait for its lease.
     Leave,
 }
@@ -43,10 +47,14 @@ pub struct Keeper {
     orders: mpsc::UnboundedReceiver<Order>,
     /// Which was found in etcd.
     cluster: Option<ClusterId>,
+    /// As the driver said last.
+    in_sync: bool,
     /// Of the office that the driver knows to be ours.
     held: Option<Fence>,
     /// An office that is to be given back, until etcd has taken it.
     resigning: Option<Fence>,
+    /// An office in which all others are to be told to end, until etcd has taken that.
+    ending: Option<Fence>,
     members: BTreeMap<Vec<u8>, Member>,
     patience: Patience,
 }
@@ -72,8 +80,19 @@ impl Keeper {
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Self {
         let (members, patience) = (BTreeMap::new(), Patience::default());
-        let (cluster, held, resigning) = (None, None, None);
-        Self { shared, etcd, lease, orders, cluster, held, resigning, members, patience }
+        Self {
+            shared,
+            etcd,
+            lease,
+            orders,
+            cluster: None,
+            in_sync: false,
+            held: None,
+            resigning: None,
+            ending: None,
+            members,
+            patience,
+        }
     }
 
     /// Until the driver ends.
@@ -195,6 +214,7 @@ impl Keeper {
         self.look(page.revision, &page.values).await?;
         let mut watch = self.etcd.watch(&from, &to, page.revision + 1).await?;
         self.resign(lease.id).await?;
+        self.end_all(lease.id).await?;
         self.patience.reset();
         loop {
             tokio::select! {
@@ -208,10 +228,18 @@ impl Keeper {
                     return self.take_beat(beat.unwrap_or(Beat::Gone), kept).await;
                 }
                 order = self.orders.recv() => match order {
+                    Some(Order::Announce(in_sync)) => {
+                        self.in_sync = in_sync;
+                        self.announce(lease.id).await?;
+                    }
                     Some(Order::Campaign) => self.campaign(lease.id).await?,
                     Some(Order::Resign(fence)) => {
                         self.resigning = Some(fence);
                         self.resign(lease.id).await?;
+                    }
+                    Some(Order::EndAll(fence)) => {
+                        self.ending = Some(fence);
+                        self.end_all(lease.id).await?;
                     }
                     Some(Order::Leave) => return self.leave(lease.id).await,
                     None => return Err(Error::Stopping),
@@ -235,7 +263,7 @@ impl Keeper {
 
     async fn announce(&self, lease: i64) -> Result<(), Error> {
         let me = &self.shared.me;
-        let value = values::node(me.node, me.process, &me.address);
+        let value = values::node(me.node, me.process, &me.address, self.in_sync);
         let put = Op::put(self.shared.keys.node(me.node), value).lease(lease);
         self.etcd.txn(Txn::new().then(put)).await?;
         Ok(())
@@ -308,7 +336,8 @@ impl Keeper {
         let (shared, cluster) = (self.shared.clone(), self.shared.keys.cluster());
         let (me, leader) = (&shared.me, shared.keys.leader());
         let id = self.cluster.map(values::cluster).unwrap_or_default();
-        let put = Op::put(leader.clone(), values::office(me.node, me.process, false)).lease(lease);
+        let put =
+            Op::put(leader.clone(), values::office(me.node, me.process, Intent::Stay)).lease(lease);
         let txn = Txn::new()
             .when(Compare::absent(leader))
             .when(Compare::value(cluster.clone(), id))
@@ -355,10 +384,21 @@ impl Keeper {
         let Some(fence) = self.resigning else { return Ok(()) };
         let (me, leader) = (&self.shared.me, self.shared.keys.leader());
         let ours = || Txn::new().when(Compare::created(leader.clone(), fence.0));
-        let farewell = values::office(me.node, me.process, true);
+        let farewell = values::office(me.node, me.process, Intent::Leave);
         self.etcd.txn(ours().then(Op::put(leader.clone(), farewell).lease(lease))).await?;
         self.etcd.txn(ours().then(Op::delete(leader.clone()))).await?;
         self.resigning = None;
+        Ok(())
+    }
+
+    /// The key of the office tells all others, which end; it stays as long as this process lives.
+    async fn end_all(&mut self, lease: i64) -> Result<(), Error> {
+        let Some(fence) = self.ending else { return Ok(()) };
+        let (me, leader) = (&self.shared.me, self.shared.keys.leader());
+        let last = values::office(me.node, me.process, Intent::EndAll);
+        let ours = Txn::new().when(Compare::created(leader.clone(), fence.0));
+        self.etcd.txn(ours.then(Op::put(leader, last).lease(lease))).await?;
+        self.ending = None;
         Ok(())
     }
 }

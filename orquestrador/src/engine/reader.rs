@@ -1,34 +1,41 @@
 //! Reads the log: what there is, then what comes, by a watch.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use orquestrador_core::election;
 use orquestrador_core::ids::Index;
 use orquestrador_core::role::EntryId;
 use orquestrador_etcd::{Etcd, KeyValue, Kind, RangeQuery};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::keys::Keys;
+use super::pages::Pages;
 use super::values::Batch;
 use super::{Error, Patience, Shared, snapshots, values};
 use crate::driver::engine::News;
 use crate::driver::input::Received;
 
-/// Batches read at once: some mebibytes at most.
-pub const PAGE: u32 = 16;
+/// Of entries on their way to the driver; more wait for it.
+const UNDER_WAY_BYTES: usize = 32 << 20;
+/// Beside an entry's payload.
+const ENTRY_OVERHEAD: usize = 256;
 
 /// The task that reads.
 pub struct Reader {
     shared: Shared,
     places: watch::Receiver<Option<EntryId>>,
+    /// A permit is a byte.
+    room: Arc<Semaphore>,
     patience: Patience,
 }
 
 impl Reader {
     /// `places`: after which entry to read.
     pub fn new(shared: Shared, places: watch::Receiver<Option<EntryId>>) -> Self {
-        Self { shared, places, patience: Patience::default() }
+        let (room, patience) = (Arc::new(Semaphore::new(UNDER_WAY_BYTES)), Patience::default());
+        Self { shared, places, room, patience }
     }
 
     /// Until the driver ends.
@@ -115,13 +122,15 @@ impl Reader {
     async fn read(&self, at: &mut EntryId, start: Vec<u8>) -> Result<i64, Error> {
         let Shared { etcd, keys, .. } = &self.shared;
         let (mut from, mut revision) = (start, 0);
+        let mut pages = Pages::default();
         loop {
-            let (to, limit) = (keys.log().1, PAGE);
+            let (to, limit) = (keys.log().1, pages.limit());
             let query = RangeQuery { from, to, limit, revision, ..RangeQuery::default() };
             let page = etcd.range(query).await?;
             if revision == 0 {
                 revision = page.revision;
             }
+            pages.note(&page.values);
             for batch in &page.values {
                 self.deliver(at, batch).await?;
             }
@@ -141,10 +150,23 @@ impl Reader {
             return Err(Error::Missing("log"));
         }
         let last = last.entry.id;
-        self.shared.tell(News::Read(entries)).await?;
+        let room = take_room(&self.room, &entries).await?;
+        self.shared.tell(News::Read { entries, room }).await?;
         *at = last;
         Ok(())
     }
+}
+
+/// Waits until there is room for them. What is larger than all of it goes alone.
+async fn take_room(
+    room: &Arc<Semaphore>,
+    entries: &[Received],
+) -> Result<OwnedSemaphorePermit, Error> {
+    let size = |received: &Received| received.entry.payload.len() + ENTRY_OVERHEAD;
+    let bytes = entries.iter().map(size).sum::<usize>().min(UNDER_WAY_BYTES);
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    // Nobody closes it.
+    Arc::clone(room).acquire_many_owned(bytes).await.map_err(|_| Error::Stopping)
 }
 
 /// What a batch holds.
@@ -162,5 +184,37 @@ pub async fn entries(etcd: &Etcd, keys: &Keys, batch: &KeyValue) -> Result<Vec<R
     match values::read_batch(&whole.freeze())? {
         Batch::Whole(entries) => Ok(entries),
         Batch::Parts(..) => Err(Error::Malformed("part")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use orquestrador_core::ids::Epoch;
+
+    use super::*;
+    use crate::journal::{Content, Entry};
+
+    fn of(bytes: usize) -> Vec<Received> {
+        let payload = Bytes::from(vec![0; bytes]);
+        let entry = Entry::following(&EntryId::default(), Epoch(1), payload);
+        vec![Received { entry, content: Content::Events(Vec::new()) }]
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_has_a_limit_and_what_is_larger_goes_alone() {
+        let room = Arc::new(Semaphore::new(UNDER_WAY_BYTES));
+        let third = of(UNDER_WAY_BYTES / 3);
+        let first = take_room(&room, &third).await.expect("there is room");
+        let second = take_room(&room, &third).await.expect("there is room");
+        let mut more = std::pin::pin!(take_room(&room, &third));
+        assert!(futures::poll!(&mut more).is_pending());
+        drop(first);
+        let more = more.await.expect("there is room again");
+        let large = of(2 * UNDER_WAY_BYTES);
+        let mut alone = std::pin::pin!(take_room(&room, &large));
+        assert!(futures::poll!(&mut alone).is_pending());
+        drop((second, more));
+        assert!(alone.await.is_ok());
     }
 }

@@ -163,7 +163,7 @@ impl Registrar {
             return Ok(false);
         }
         let me = &self.shared.me;
-        let office = values::office(me.node, me.process, false);
+        let office = values::office(me.node, me.process, values::Intent::Stay);
         let addresses: Vec<String> = alive.into_iter().collect();
         let put = Op::put(keys.shard(&self.name), values::shard(&addresses));
         let txn = Txn::new().when(Compare::value(keys.leader(), office)).then(put);

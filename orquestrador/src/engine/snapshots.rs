@@ -2,17 +2,16 @@
 //! brings there what it has saved on its own disk; a node with an empty disk, or one that was away for long, begins with it.
 
 use orquestrador_core::election::Fence;
-use orquestrador_core::ids::Index;
 use orquestrador_core::role::EntryId;
-use orquestrador_etcd::{Compare, Etcd, Op, RangeQuery, Txn};
+use orquestrador_etcd::Etcd;
 use tokio::sync::watch;
 
 use super::keys::Keys;
-use super::values::{self, Snapshot};
-use super::{Error, Patience, Shared};
+use super::publication::{Done, Held, Publication};
+use super::{Error, Patience, Shared, values};
 use crate::driver::engine::News;
 use crate::driver::store::Install;
-use crate::journal::{self, Journal, ReceivedSnapshot};
+use crate::journal::{self, Journal, ReceivedSnapshot, SnapshotReader};
 
 /// Of one value: what is written to the log meanwhile does not wait long.
 pub const PART_BYTES: usize = 512 << 10;
@@ -60,22 +59,22 @@ pub async fn receive(
 /// The task that brings snapshots to etcd.
 pub struct Publisher {
     shared: Shared,
-    saved: watch::Receiver<Option<(Fence, EntryId)>>,
+    saved: watch::Receiver<Option<Fence>>,
     patience: Patience,
 }
 
 impl Publisher {
-    /// `saved`: the newest on this node's disk, and the office in which it was saved.
-    pub fn new(shared: Shared, saved: watch::Receiver<Option<(Fence, EntryId)>>) -> Self {
+    /// `saved`: there is a new one on this node's disk, and the office in which it is to be brought.
+    pub fn new(shared: Shared, saved: watch::Receiver<Option<Fence>>) -> Self {
         Self { shared, saved, patience: Patience::default() }
     }
 
     /// Until the driver ends.
     pub async fn run(mut self) {
         while self.saved.changed().await.is_ok() {
-            let Some((fence, id)) = *self.saved.borrow_and_update() else { continue };
+            let Some(fence) = *self.saved.borrow_and_update() else { continue };
             loop {
-                match self.publish(fence, id).await {
+                match self.publish(fence).await {
                     Ok(()) => break self.patience.reset(),
                     Err(Error::Stopping) => return,
                     Err(error) => {
@@ -91,67 +90,65 @@ impl Publisher {
         }
     }
 
-    /// All of it, or nothing that counts; then what it stands for goes. Ends quietly when the office is over.
-    async fn publish(&self, fence: Fence, id: EntryId) -> Result<(), Error> {
-        let journal = self.shared.journal.clone();
+    /// Brings what is on the disk, if it is newer than what etcd holds; then removes what the one in etcd stands for.
+    /// Ends quietly when the office is over.
+    async fn publish(&self, fence: Fence) -> Result<(), Error> {
+        let Shared { etcd, keys, journal, .. } = self.shared.clone();
+        let publication = Publication::new(etcd, keys, fence);
+        let mut held = publication.held().await?;
         let opened = tokio::task::spawn_blocking(move || journal.snapshot_reader()).await??;
-        // A later one has replaced it, and is published next.
-        let Some(mut reader) = opened.filter(|reader| reader.id() == id) else { return Ok(()) };
-        let (mut parts, mut length) = (0, 0);
-        loop {
-            let offset = length;
-            let read = move || {
-                let chunk = reader.chunk(offset, PART_BYTES)?;
-                Ok::<_, journal::Error>((reader, chunk))
-            };
-            let chunk;
-            (reader, chunk) = tokio::task::spawn_blocking(read).await??;
-            length += chunk.bytes.len() as u64;
-            let key = self.shared.keys.snapshot_part(id.index, fence, parts);
-            parts += 1;
-            if self.guarded(fence, vec![Op::put(key, chunk.bytes).into()]).await?.is_none() {
-                return Ok(());
+        if let Some(reader) = opened.filter(|reader| !held.covers(reader.id())) {
+            match bring(&publication, &held, reader).await? {
+                Done::At(_) => held = publication.held().await?,
+                Done::Deposed => return Ok(()),
+                Done::Overtaken => return Err(Error::Overtaken),
             }
-            if chunk.last {
-                break;
-            }
+        } else if held.snapshot.is_some() && !held.is_whole {
+            tracing::warn!("the snapshot in etcd lacks parts: a later one is to take its place");
+            return self.shared.tell(News::WantsSnapshot).await;
         }
-        let keys = &self.shared.keys;
-        let value = values::snapshot(&Snapshot { last: id, fence, parts, length });
-        if self.guarded(fence, vec![Op::put(keys.snapshot(), value).into()]).await?.is_some() {
-            self.trim(fence, id.index).await?;
+        if held.snapshot.is_none() {
+            return Ok(());
+        }
+        match publication.trim(&held).await? {
+            Done::At(revision) => self.compact(revision).await,
+            Done::Deposed => {}
+            Done::Overtaken => return Err(Error::Overtaken),
         }
         Ok(())
     }
 
-    /// Removes what the snapshot stands for, but for the batch in which that ends.
-    async fn trim(&self, fence: Fence, last: Index) -> Result<(), Error> {
-        let keys = &self.shared.keys;
-        let (from, to) = (keys.log().0, keys.batch(last.next()));
-        let (descending, keys_only, limit) = (true, true, 1);
-        let query = RangeQuery { from, to, descending, keys_only, limit, ..RangeQuery::default() };
-        let kept = self.shared.etcd.range(query).await?.values.pop();
-        let Some(kept) = kept.and_then(|batch| keys.index_of(&batch.key)) else { return Ok(()) };
-        let mut spans = vec![keys.batches_below(kept), keys.parts_below(kept)];
-        spans.extend(keys.other_snapshots(last, fence));
-        let delete = spans.iter().map(|(from, to)| Op::delete_range(from, to)).collect();
-        // Its space is free for others only then.
-        let Some(deleted_at) = self.guarded(fence, delete).await? else { return Ok(()) };
-        match self.shared.etcd.compact(deleted_at).await {
-            // The next one does it, or whoever else compacts; the snapshot itself is there.
-            Err(error) => {
-                tracing::warn!(%error, "etcd was not compacted");
-                Ok(())
-            }
-            Ok(()) => Ok(()),
+    /// Its space is free for others only then. If it fails the next one does it, or whoever else compacts.
+    async fn compact(&self, revision: i64) {
+        if let Err(error) = self.shared.etcd.compact(revision).await {
+            tracing::warn!(%error, "etcd was not compacted");
         }
     }
+}
 
-    /// The revision of etcd at which it was done; `None`: the office is another one.
-    async fn guarded(&self, fence: Fence, ops: Vec<Op>) -> Result<Option<i64>, Error> {
-        let guard = Compare::created(self.shared.keys.leader(), fence.0);
-        let txn = ops.into_iter().fold(Txn::new().when(guard), Txn::then);
-        let done = self.shared.etcd.txn(txn).await?;
-        Ok(done.succeeded.then_some(done.revision))
+/// All of it, or nothing that counts.
+async fn bring(
+    publication: &Publication,
+    held: &Held,
+    mut reader: SnapshotReader,
+) -> Result<Done, Error> {
+    let (id, mut parts, mut length) = (reader.id(), 0, 0);
+    loop {
+        let offset = length;
+        let read = move || {
+            let chunk = reader.chunk(offset, PART_BYTES)?;
+            Ok::<_, journal::Error>((reader, chunk))
+        };
+        let chunk;
+        (reader, chunk) = tokio::task::spawn_blocking(read).await??;
+        length += chunk.bytes.len() as u64;
+        let done = publication.bring_part(held, id, parts, chunk.bytes).await?;
+        parts += 1;
+        if !matches!(done, Done::At(_)) {
+            return Ok(done);
+        }
+        if chunk.last {
+            return publication.name(held, id, (parts, length)).await;
+        }
     }
 }

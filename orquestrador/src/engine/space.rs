@@ -53,7 +53,7 @@ impl Space {
             // A snapshot lets the log be cut; for a while it needs space itself.
             if asked.is_none_or(|at| at.elapsed() >= SNAPSHOT) {
                 asked = Some(Instant::now());
-                if self.shared.tell(News::NeedsSpace).await.is_err() {
+                if self.shared.tell(News::WantsSnapshot).await.is_err() {
                     return;
                 }
             }

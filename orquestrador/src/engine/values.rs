@@ -75,11 +75,22 @@ fn received(entry: proto::JournalEntry) -> Result<Received, Error> {
     Ok(Received { entry: Entry { id, payload: entry.payload }, content })
 }
 
-pub fn office(node: NodeId, process: ProcessId, leaving: bool) -> Bytes {
+/// What the holder of the office says of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    Stay,
+    /// Another one shall have the office.
+    Leave,
+    /// Nobody shall: the whole cluster ends.
+    EndAll,
+}
+
+pub fn office(node: NodeId, process: ProcessId, intent: Intent) -> Bytes {
     let office = proto::EtcdOffice {
         node_id: node.to_bytes().to_vec(),
         process_id: process.to_bytes().to_vec(),
-        leaving,
+        leaving: intent == Intent::Leave,
+        ending: intent == Intent::EndAll,
     };
     office.encode_to_vec().into()
 }
@@ -92,14 +103,16 @@ pub fn read_office(value: &Bytes, fence: i64) -> Result<Holder, Error> {
         node: NodeId::from_bytes(&office.node_id).ok_or(malformed("leader"))?,
         process: ProcessId::from_bytes(&office.process_id).ok_or(malformed("leader"))?,
         is_leaving: office.leaving,
+        is_ending: office.ending,
     })
 }
 
-pub fn node(node: NodeId, process: ProcessId, address: &str) -> Bytes {
+pub fn node(node: NodeId, process: ProcessId, address: &str, in_sync: bool) -> Bytes {
     let node = proto::EtcdNode {
         node_id: node.to_bytes().to_vec(),
         process_id: process.to_bytes().to_vec(),
         address: address.to_owned(),
+        in_sync,
     };
     node.encode_to_vec().into()
 }
@@ -107,7 +120,7 @@ pub fn node(node: NodeId, process: ProcessId, address: &str) -> Bytes {
 pub fn read_node(value: &Bytes) -> Result<Member, Error> {
     let node = proto::EtcdNode::decode(value.clone()).map_err(|_| malformed("node"))?;
     let id = NodeId::from_bytes(&node.node_id).ok_or(malformed("node"))?;
-    Ok(Member { node: id, address: node.address })
+    Ok(Member { node: id, address: node.address, in_sync: node.in_sync })
 }
 
 /// That the shard of this name has a queue; for people too.

@@ -144,9 +144,9 @@ fn failed(tool: &Tool, error: migration::Error) -> Result<u8, Error> {
         Why::Engine(error @ (engine::Error::Malformed(_) | engine::Error::Missing(_))) => {
             failed(console::chain(&error), exit::BROKEN)
         }
-        Why::Engine(error @ (engine::Error::Task(_) | engine::Error::Stopping)) => {
-            failed(console::chain(&error), exit::RESOURCE)
-        }
+        Why::Engine(
+            error @ (engine::Error::Overtaken | engine::Error::Task(_) | engine::Error::Stopping),
+        ) => failed(console::chain(&error), exit::RESOURCE),
         Why::Marker(error) => failed(io::text(&error, tool.lang), exit::RESOURCE),
     };
     console::say(&message.text(tool.lang));

@@ -119,13 +119,10 @@ fn of_node(figures: &Figures, registry: &mut Registry) {
     });
     gauges(registry, "standing", "1 for what this node is", standings.into());
     gauge(registry, "epoch", "The fencing number of the newest view", node.epoch.0);
-    let view = node.view.as_ref();
-    let replicas = view.map_or(0, |view| view.replicas.len());
-    gauge(registry, "view_replicas", "Orchestrators that keep the journal", replicas as u64);
-    let witnesses = view.map_or(0, |view| view.witnesses.len());
-    gauge(registry, "view_witnesses", "Workers that decide with them", witnesses as u64);
-    let heard = figures.witnesses_heard as u64;
-    gauge(registry, "witnesses_heard", "Those of them that this node hears", heard);
+    // Where etcd keeps the log there are neither.
+    if node.members.is_none() {
+        of_pair(figures, registry);
+    }
     let is_possible = matches!(
         figures.failover,
         Failover::ByWitnesses | Failover::ByRefusedPort | Failover::ByEngine
@@ -133,19 +130,31 @@ fn of_node(figures: &Figures, registry: &mut Registry) {
     gauge(
         registry,
         "failover_possible",
-        "Whether the other orchestrator goes on if one dies now",
+        "Whether another orchestrator goes on if one dies now",
         is_possible.into(),
     );
-    let is_linked = u64::from(node.peer.is_some());
-    gauge(registry, "peer_linked", "Whether the other orchestrator is linked", is_linked);
     gauge(registry, "journal_last_index", "The last entry of the journal", node.last_index.0);
     gauge(registry, "journal_committed_index", "Committed up to there", figures.committed.0);
+    let waiting = figures.uncommitted as u64;
+    gauge(registry, "turns_uncommitted", "Turns that wait for their commit", waiting);
+}
+
+/// The other orchestrator, and the witnesses.
+fn of_pair(figures: &Figures, registry: &mut Registry) {
+    let node = &figures.node;
+    let view = node.view.as_ref();
+    let replicas = view.map_or(0, |view| view.replicas.len());
+    gauge(registry, "view_replicas", "Orchestrators that keep the journal", replicas as u64);
+    let witnesses = view.map_or(0, |view| view.witnesses.len());
+    gauge(registry, "view_witnesses", "Workers that decide with them", witnesses as u64);
+    let heard = figures.witnesses_heard as u64;
+    gauge(registry, "witnesses_heard", "Those of them that this node hears", heard);
+    let is_linked = u64::from(node.peer.is_some());
+    gauge(registry, "peer_linked", "Whether the other orchestrator is linked", is_linked);
     if let Some(acknowledged) = node.peer.as_ref().and_then(|peer| peer.acknowledged) {
         let lag = node.last_index.0.saturating_sub(acknowledged.0);
         gauge(registry, "replication_lag_entries", "Entries that the other one lacks", lag);
     }
-    let waiting = figures.uncommitted as u64;
-    gauge(registry, "turns_uncommitted", "Turns that wait for their commit", waiting);
 }
 
 fn by_state(counts: [u64; 6]) -> impl Iterator<Item = ((&'static str, String), u64)> {

@@ -12,7 +12,7 @@ use common::proto::{
 use serde_json::{Map, Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::{Output, TaskView, role, schedules, time_of, webhooks};
+use super::{Output, TaskView, journal_index, role, schedules, time_of, webhooks};
 
 /// Handlers whose results are JSON objects.
 const OBJECTS: [&str; 2] = ["command", "simulated"];
@@ -360,11 +360,11 @@ fn node(node: &NodeStatus) -> Value {
         "address": node.address,
         "role": role,
         "in_sync": node.in_sync,
-        "journal_index": node.journal_index,
+        "journal_index": journal_index(node),
         "node_id": word(&node.node_id),
         "this_node": node.answering,
         "digest": word(&node.digest),
-        "applied_index": node.applied_index,
+        "applied_index": node.answering.then_some(node.applied_index),
     })
 }
 

@@ -21,7 +21,7 @@ use time::format_description::FormatItem;
 use time::macros::format_description;
 
 use super::super::report::Report;
-use super::{Output, TaskView, amount, role, schedules, time_of, webhooks};
+use super::{Output, TaskView, amount, journal_index, role, schedules, time_of, webhooks};
 
 /// Characters of a result that are shown beside other things.
 const RESULT_WIDTH: usize = 80;
@@ -393,7 +393,7 @@ impl Output for Table {
                 node.address.clone(),
                 role_word(node.role(), self.lang).to_owned(),
                 self.yes_no(node.in_sync),
-                node.journal_index.to_string(),
+                journal_index(node).map_or("-".to_owned(), |index| index.to_string()),
             ]
         });
         text.push('\n');

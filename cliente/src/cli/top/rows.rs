@@ -10,6 +10,7 @@ use common::messages::top::{TopTable, TopWord};
 use common::messages::words::{PendingReason, pending_text, plain_cell, role_word, state_word};
 use common::proto::{GetClusterResponse, NodeRole, NodeStatus, Queue, Task, TaskState, Worker};
 
+use super::super::output::journal_index;
 use super::super::output::live::age;
 use super::model::{Model, Page, Picture};
 
@@ -145,15 +146,15 @@ pub fn nodes(cluster: &GetClusterResponse, lang: Lang) -> Table {
             }
         };
         let is_behind = matches!(role, NodeRole::Standby | NodeRole::Learner);
-        let lag = first.map(|first| first.journal_index.saturating_sub(node.journal_index));
-        let is_known = role != NodeRole::Unreachable;
+        let index = journal_index(node).filter(|_| role != NodeRole::Unreachable);
+        let lag = first.zip(index).map(|(first, own)| first.journal_index.saturating_sub(own));
         let synced = TopWord::InSync.text(lang).to_owned();
         Row {
             key: node.address.clone(),
             cells: vec![
                 place(&node.address),
                 role_word(role, lang).to_owned(),
-                some(is_known.then_some(node.journal_index)),
+                some(index),
                 some(lag.filter(|_| is_behind)),
                 if node.in_sync && is_behind { synced } else { String::new() },
             ],

@@ -16,6 +16,8 @@ pub struct Holder {
     pub process: ProcessId,
     /// It is about to give the office away.
     pub is_leaving: bool,
+    /// The operator ends the whole cluster.
+    pub is_ending: bool,
 }
 
 /// What happens to an election.
@@ -66,6 +68,8 @@ pub enum Effect {
     },
     /// Give the office back to etcd.
     Resign(Fence),
+    /// The operator ends the whole cluster: end, too.
+    End,
     /// Append the record of this view.
     AppendRecord(View),
     /// Another node is principal now.

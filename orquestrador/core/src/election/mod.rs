@@ -9,7 +9,7 @@ mod message;
 
 pub use message::{Effect, Fence, Holder, Input};
 
-use crate::ids::{Epoch, Index, ViewNumber};
+use crate::ids::{Epoch, Index, NodeId, ViewNumber};
 use crate::role::{
     Durable, EntryId, Failover, Identity, Millis, Notice, Replica, Sender, Standing, View,
 };
@@ -68,6 +68,8 @@ pub struct Election {
     is_silent: bool,
     /// Whoever held the office last gave it away.
     was_given_away: bool,
+    /// Another node has held it since this process began: only then it can have failed.
+    met_another: bool,
     /// Since when nobody holds it.
     vacant_since: Option<Millis>,
     not_before: Millis,
@@ -82,6 +84,8 @@ pub struct Election {
     /// All of the log that there was has been read once.
     has_caught_up: bool,
     handing_over: bool,
+    /// The operator ends the whole cluster: nobody takes over from whom.
+    is_ending: bool,
 }
 
 impl Election {
@@ -102,6 +106,7 @@ impl Election {
             heard_at: 0,
             is_silent: false,
             was_given_away: false,
+            met_another: false,
             vacant_since: None,
             not_before: 0,
             is_campaigning: false,
@@ -111,6 +116,7 @@ impl Election {
             recorded,
             has_caught_up: false,
             handing_over: false,
+            is_ending: false,
         }
     }
 
@@ -181,6 +187,7 @@ impl Election {
         match &holder {
             Some(holder) => {
                 self.was_given_away = holder.is_leaving;
+                self.met_another |= holder.node != self.me.node;
                 self.vacant_since = None;
             }
             None => {
@@ -191,7 +198,12 @@ impl Election {
         let is_lost = self.office.as_ref().is_some_and(|office| !is_ours(office));
         let before = self.holder.replace(holder).flatten();
         let is_news = self.holder().map(|h| h.fence) != before.map(|h| h.fence);
-        let other = self.holder().filter(|h| is_news && h.process != self.me.process);
+        let is_told_to_end = self.holder().is_some_and(|h| h.is_ending);
+        if is_told_to_end && !std::mem::replace(&mut self.is_ending, true) && self.office.is_none()
+        {
+            effects.push(Effect::End);
+        }
+        let other = self.holder().filter(|h| is_news && h.node != self.me.node);
         if let Some(other) = other.map(|holder| holder.node) {
             effects.push(Effect::Follow(other));
         }
@@ -229,11 +241,11 @@ impl Election {
         self.handing_over = false;
         self.vacant_since = None;
         self.tip = self.tip.max(Some(tip.index));
-        let is_leaving = false;
-        self.holder =
-            Some(Some(Holder { fence, node: self.me.node, process: self.me.process, is_leaving }));
+        let (node, process) = (self.me.node, self.me.process);
+        let (is_leaving, is_ending) = (false, false);
+        self.holder = Some(Some(Holder { fence, node, process, is_leaving, is_ending }));
         let had_another = self.newest().is_some_and(|view| view.principal_node != self.me.node);
-        if had_another && !self.was_given_away {
+        if had_another && self.met_another && !self.was_given_away {
             effects.push(Effect::Notice(Notice::TakingOver));
         }
         self.office =
@@ -301,7 +313,8 @@ impl Election {
         self.has_caught_up |= self.is_near();
     }
 
-    fn is_near(&self) -> bool {
+    /// The log is in our hands up to near its end, as far as that was heard: who tries for the office at once (E1).
+    pub fn is_near(&self) -> bool {
         self.tip.is_some_and(|tip| tip.0.saturating_sub(self.stored.0) <= self.timing.slack)
     }
 
@@ -312,7 +325,7 @@ impl Election {
             self.durable.cluster,
             &self.office,
             self.is_campaigning,
-            self.is_silent,
+            self.is_silent || self.is_ending,
         ) else {
             return;
         };
@@ -366,6 +379,12 @@ impl Election {
         self.holder.as_ref()?.as_ref()
     }
 
+    /// Which node serves, as far as is known: nobody, while the key is of an earlier process of this node.
+    pub fn principal(&self) -> Option<NodeId> {
+        let is_past = |h: &Holder| h.node == self.me.node && h.process != self.me.process;
+        self.holder().filter(|holder| !is_past(holder)).map(|holder| holder.node)
+    }
+
     /// Nobody but this node adds to the log, as far as it knows: it has read all that was there before.
     pub fn leads(&self) -> bool {
         self.office.as_ref().is_some_and(|office| office.record.is_some())
@@ -403,13 +422,13 @@ impl Election {
         }
     }
 
-    /// Whether the cluster would go on by itself; `others`: how many other orchestrators etcd knows of.
-    pub fn failover(&self, others: usize) -> Failover {
+    /// Whether the cluster would go on by itself; `successors`: how many other orchestrators could take the office.
+    pub fn failover(&self, successors: usize) -> Failover {
         match self.standing() {
             Standing::Unfounded => Failover::NotFounded,
             _ if self.is_silent || self.holder.is_none() => Failover::EngineSilent,
             Standing::Learner => Failover::CatchingUp,
-            _ if others == 0 => Failover::EngineAlone,
+            _ if successors == 0 => Failover::EngineAlone,
             Standing::Standby | Standing::Waiting | Standing::Elected | Standing::Principal => {
                 Failover::ByEngine
             }

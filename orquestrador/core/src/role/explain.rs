@@ -34,7 +34,7 @@ pub enum Failover {
     NotExpected,
     /// Another orchestrator stands by, and etcd gives it the office.
     ByEngine,
-    /// No other orchestrator is known to etcd.
+    /// No other orchestrator that has read the log is known to etcd.
     EngineAlone,
     /// etcd does not answer.
     EngineSilent,

@@ -7,6 +7,7 @@ use orquestrador_etcd::RangeQuery;
 
 use super::{Error, Place};
 use crate::driver::input::Received;
+use crate::engine::pages::Pages;
 use crate::engine::{reader, snapshots};
 use crate::journal::{self, Content, Entry, Journal};
 
@@ -58,10 +59,12 @@ impl State {
             }
         }
         let (mut from, to) = place.keys.log();
+        let mut pages = Pages::default();
         loop {
             let query =
-                RangeQuery { from, to: to.clone(), limit: reader::PAGE, ..Default::default() };
+                RangeQuery { from, to: to.clone(), limit: pages.limit(), ..Default::default() };
             let page = place.etcd.range(query).await?;
+            pages.note(&page.values);
             for batch in &page.values {
                 let entries = reader::entries(&place.etcd, &place.keys, batch).await?;
                 let kept = state.follow(entries)?;
