@@ -4,14 +4,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use cliente::TaskSpec;
 use futures::{StreamExt as _, TryStreamExt as _};
 use orquestrador_etcd::{Etcd, Op, Txn};
 
 use super::failover::{Accident, Rehearsal};
 use super::figures::{Runs, percentile};
 use super::latency::probe;
-use super::rig::{MANY_SLOTS, Rig};
-use super::throughput::{drive, drive_one_by_one};
+use super::rig::{MANY_SLOTS, Rig, Usage};
+use super::throughput::{drive, drive_one_by_one, drive_these, echoes};
 use crate::EtcdCluster;
 
 const MEMBERS: usize = 3;
@@ -25,6 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const SMALL: usize = 256;
 /// What a full transaction of ours is at most.
 const LARGE: usize = 1 << 20;
+/// Of the second group.
+const QUEUE: &str = "second";
 
 /// One run: the same load on both engines, and what etcd can write.
 ///
@@ -43,7 +46,44 @@ pub async fn run(
     let etcd = tokio::task::block_in_place(|| EtcdCluster::start(MEMBERS))?;
     write(&etcd, runs).await?;
     say("  orchestrators on it");
-    load(dir, Some(address(&etcd, "load")), ("etcd", tasks, probes), runs).await
+    load(dir, Some(address(&etcd, "load")), ("etcd", tasks, probes), runs).await?;
+    say("  two groups of orchestrators on it");
+    groups(dir, &address(&etcd, "groups"), tasks, runs).await
+}
+
+/// Half of the tasks are of a queue that the second group has; the client is told of the first one only.
+async fn groups(dir: &Path, engine: &str, tasks: usize, runs: &mut Runs) -> anyhow::Result<()> {
+    let group = |args: &[&str]| {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Rig::start_laid_out(dir, WORKERS, &MANY_SLOTS, |layout| {
+            layout.engine = Some(engine.to_owned());
+            layout.orchestrator_args = args;
+        })
+    };
+    let (first, second) = (group(&[])?, group(&["--group", "second", "--queues", QUEUE])?);
+    for count in [WARM_UP, tasks] {
+        let (mine, others) = (echoes(count / 2), of_queue(echoes(count / 2)));
+        let before = (first.usage()?, second.usage()?);
+        let began = Instant::now();
+        let client = &first.client;
+        futures::try_join!(drive_these(client, mine), drive_these(client, others))?;
+        if count == tasks {
+            let rate = count as f64 / began.elapsed().as_secs_f64();
+            runs.higher("engine_groups_batches", "tasks/s", rate);
+            let cost =
+                |rig: &Rig, before: &Usage| anyhow::Ok(rig.usage()?.cost(before, count)[0].1);
+            let cost = cost(&first, &before.0)? + cost(&second, &before.1)?;
+            runs.lower("engine_groups_cpu_principals", "us/task", cost);
+        }
+    }
+    Ok(())
+}
+
+fn of_queue(mut specs: Vec<TaskSpec>) -> Vec<TaskSpec> {
+    for spec in &mut specs {
+        QUEUE.clone_into(&mut spec.place.queue);
+    }
+    specs
 }
 
 /// `kill -9` of the principal, so many times on each engine.
@@ -85,7 +125,10 @@ async fn load(
 ) -> anyhow::Result<()> {
     let rig = Rig::start_on(dir, engine, WORKERS, &MANY_SLOTS)?;
     drive(&rig.client, WARM_UP).await?;
+    let before = rig.usage()?;
     runs.higher(format!("engine_{name}_batches"), "tasks/s", drive(&rig.client, tasks).await?);
+    let principal = rig.usage()?.cost(&before, tasks)[0].1;
+    runs.lower(format!("engine_{name}_batches_cpu_principal"), "us/task", principal);
     let before = rig.usage()?;
     let single = drive_one_by_one(&rig.client, tasks / 2).await?;
     runs.higher(format!("engine_{name}_single"), "tasks/s", single);

@@ -60,7 +60,11 @@ impl Rig {
         })
     }
 
-    fn start_laid_out(
+    /// As the layout is after that.
+    ///
+    /// # Errors
+    /// A process did not start in time.
+    pub fn start_laid_out(
         dir: &Path,
         workers: usize,
         worker_args: &[&str],
