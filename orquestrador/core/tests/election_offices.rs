@@ -91,6 +91,16 @@ fn when_the_operator_ends_the_cluster_all_others_end_and_nobody_takes_over() {
 }
 
 #[test]
+fn whoever_has_lost_the_office_unnoticed_is_told_to_end_too() {
+    let mut election = election();
+    assert!(leads(&tell(&mut election, won())));
+    let (node, process, fence) = (NodeId(7), ProcessId(8), Fence(95));
+    let other = Holder { fence, node, process, is_leaving: false, is_ending: true };
+    let told = tell(&mut election, Input::Heard { revision: 96, holder: Some(other) });
+    assert!(told.contains(&Effect::End) && told.contains(&Effect::StepDown), "{told:?}");
+}
+
+#[test]
 fn whoever_tells_others_to_end_stays_until_it_ends_itself() {
     let mut election = election();
     assert!(leads(&tell(&mut election, won())));

@@ -90,6 +90,17 @@ impl Publication {
         self.guarded(held, vec![Op::put(self.keys.snapshot(), value).into()]).await
     }
 
+    /// Writes what the key says already. What a compaction frees a member counts as free only with its next write, and
+    /// where new work waits for that there may be none.
+    ///
+    /// # Errors
+    /// It is not known whether it was done.
+    pub async fn put_again(&self, held: &Held) -> Result<Done, Error> {
+        let value = held.snapshot.as_ref().map(values::snapshot);
+        let value = value.ok_or(Error::Missing("snapshot"))?;
+        self.guarded(held, vec![Op::put(self.keys.snapshot(), value).into()]).await
+    }
+
     /// Removes what the held snapshot stands for, but for the batch in which that ends. Parts of a later snapshot stay:
     /// they may be on their way when this is done late.
     ///

@@ -111,11 +111,17 @@ impl Publisher {
             return Ok(());
         }
         match publication.trim(&held).await? {
-            Done::At(revision) => self.compact(revision).await,
-            Done::Deposed => {}
+            Done::At(revision) => {
+                tracing::debug!(?held, revision, "the log in etcd was trimmed");
+                self.compact(revision).await;
+            }
+            Done::Deposed => return Ok(()),
             Done::Overtaken => return Err(Error::Overtaken),
         }
-        Ok(())
+        match publication.put_again(&held).await? {
+            Done::At(_) | Done::Deposed => Ok(()),
+            Done::Overtaken => Err(Error::Overtaken),
+        }
     }
 
     /// Its space is free for others only then. If it fails the next one does it, or whoever else compacts.

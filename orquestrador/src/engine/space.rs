@@ -1,6 +1,7 @@
 //! The space of etcd: new work is refused before it is used up (E5), so that what is under way can end and what was
 //! acknowledged can be written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,8 +16,8 @@ use crate::driver::engine::News;
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two snapshots that are taken for space.
 const SNAPSHOT: Duration = Duration::from_secs(20);
-/// Between two rounds of defragmentation: a member answers nobody meanwhile.
-const ROUND: Duration = Duration::from_secs(60);
+/// Between two defragmentations of a member: it answers nobody meanwhile.
+const REST: Duration = Duration::from_secs(60);
 /// Of the quota, in hundredths: beyond it nothing new is taken.
 const FULL: u64 = 90;
 /// Below it again it is.
@@ -37,7 +38,7 @@ impl Space {
     /// Until the driver ends.
     pub async fn run(self) {
         let mut patience = Patience::default();
-        let (mut asked, mut defragmented) = (None::<Instant>, None::<Instant>);
+        let (mut asked, mut defragmented) = (None::<Instant>, BTreeMap::new());
         loop {
             tokio::time::sleep(LOOK).await;
             let members = self.shared.etcd.status_of_each().await;
@@ -57,15 +58,8 @@ impl Space {
                     return;
                 }
             }
-            if defragmented.is_none_or(|at| at.elapsed() >= ROUND) {
-                match self.defragment(members).await {
-                    Ok(true) => defragmented = Some(Instant::now()),
-                    Ok(false) => {}
-                    Err(error) => {
-                        defragmented = Some(Instant::now());
-                        patience.tell(&self.shared, &error);
-                    }
-                }
+            if let Err(error) = self.defragment(members, &mut defragmented).await {
+                patience.tell(&self.shared, &error);
             }
         }
     }
@@ -84,19 +78,23 @@ impl Space {
         }
     }
 
-    /// Gives back what is free within the files of the members: one after the other, the leader last. False: there is
-    /// little to be had.
-    async fn defragment(&self, mut members: Vec<(String, Status)>) -> Result<bool, Error> {
+    /// Gives back what is free within the files of the members: one after the other, the leader last. Not all know at the
+    /// same time that it is free. `done`: when it was done last, by endpoint.
+    async fn defragment(
+        &self,
+        mut members: Vec<(String, Status)>,
+        done: &mut BTreeMap<String, Instant>,
+    ) -> Result<(), Error> {
         members.sort_by_key(|(_, status)| status.is_leader);
-        let mut has_any = false;
         for (endpoint, status) in members {
+            let has_rested = done.get(&endpoint).is_none_or(|at| at.elapsed() >= REST);
             // It would be enough, or much at least.
             let is_enough = status.db_size_in_use < self.quota / 100 * (FREE - 10);
-            if is_enough || status.db_size_in_use < status.db_size / 2 {
+            if has_rested && (is_enough || status.db_size_in_use < status.db_size / 2) {
+                done.insert(endpoint.clone(), Instant::now());
                 self.shared.etcd.defragment(&endpoint).await?;
-                has_any = true;
             }
         }
-        Ok(has_any)
+        Ok(())
     }
 }

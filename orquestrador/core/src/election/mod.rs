@@ -198,9 +198,9 @@ impl Election {
         let is_lost = self.office.as_ref().is_some_and(|office| !is_ours(office));
         let before = self.holder.replace(holder).flatten();
         let is_news = self.holder().map(|h| h.fence) != before.map(|h| h.fence);
-        let is_told_to_end = self.holder().is_some_and(|h| h.is_ending);
-        if is_told_to_end && !std::mem::replace(&mut self.is_ending, true) && self.office.is_none()
-        {
+        let ending = self.holder().filter(|h| h.is_ending && h.process != self.me.process);
+        let is_told_to_end = ending.is_some();
+        if is_told_to_end && !std::mem::replace(&mut self.is_ending, true) {
             effects.push(Effect::End);
         }
         let other = self.holder().filter(|h| is_news && h.node != self.me.node);
