@@ -404,6 +404,7 @@ impl Follower {
 
     /// Nobody has tasks where they are no user.
     fn know_nothing(self) {
+        let Some(strays) = &self.strays else { return };
         for task_id in self.scope.ids() {
             let stray = TaskUpdate {
                 task: Some(Task { task_id, ..Task::default() }),
@@ -411,7 +412,7 @@ impl Follower {
                 ..TaskUpdate::default()
             };
             // Else nobody listens any more.
-            if let Some(Err(_)) = self.strays.as_ref().map(|strays| strays.send(stray)) {
+            if strays.send(stray).is_err() {
                 return;
             }
         }
