@@ -230,7 +230,8 @@ fn test_on_etcd(args: &[String]) -> anyhow::Result<()> {
         .context("failed to start mutirao-etcd")?;
     let mut engine = String::new();
     BufReader::new(etcd.stdout.take().context("it is piped")?).read_line(&mut engine)?;
-    let mut command = vec!["test", "--package", "mutirao-tests", "--no-fail-fast"];
+    // Of the workspace, so that nothing is built with other features than the other tests are.
+    let mut command = vec!["test", "--workspace", "--no-fail-fast"];
     command.extend(ON_EITHER_ENGINE.iter().flat_map(|test| ["--test", test]));
     command.extend(args.iter().map(String::as_str));
     let tested = cargo_with(&command, &[("MUTIRAO_TEST_ENGINE", engine.trim())]);
