@@ -258,3 +258,29 @@ fn what_a_program_printed_until_its_time_was_up_is_given_whole() -> anyhow::Resu
     assert_eq!(fs::read_to_string(into.join("x"))?, "made\n");
     Ok(())
 }
+
+/// Together several times what a message may have, in one watch.
+#[test]
+fn thousands_of_results_that_are_there_already_are_waited_for_at_once() -> anyhow::Result<()> {
+    const TASKS: usize = 5_000;
+    let dir = tempfile::tempdir()?;
+    let (cli, _cluster) = Cluster::with_programs(dir.path(), 2, &["--slots", "64"])?;
+    let lines = dir.path().join("lines");
+    let filling = "x".repeat(4_096);
+    fs::write(&lines, (0..TASKS).map(|nth| format!("{nth} {filling}\n")).collect::<String>())?;
+    let path = lines.display().to_string();
+    let submit = ["submit", "--handler", "echo", "--payload", "{}", "--each-line", &path];
+    let tasks = cli.json(&submit)?;
+    let ids: Vec<&str> = tasks.iter().filter_map(|task| task["task_id"].as_str()).collect();
+    assert_eq!(ids.len(), TASKS);
+    let wait: Vec<&str> = ["wait"].into_iter().chain(ids).collect();
+    // The second time all of them are told of at once.
+    for _ in 0..2 {
+        let waited = cli.json(&wait)?;
+        let whole = waited.iter().filter(|task| {
+            task["result"].as_str().is_some_and(|result| result.ends_with(&filling))
+        });
+        assert_eq!(whole.count(), TASKS);
+    }
+    Ok(())
+}

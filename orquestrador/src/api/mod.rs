@@ -6,6 +6,7 @@ pub mod convert;
 mod ending;
 pub mod follow;
 pub mod operator;
+mod portions;
 pub mod queues;
 mod run;
 pub mod schedules;

@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::portions::in_portions;
 use super::{authenticate, convert, everybody, follow, rejected, unexpected, validate};
 use crate::blobs::Blobs;
 use crate::driver::DriverHandle;
@@ -447,7 +448,10 @@ impl TaskOrchestrator for Service {
             lagged: Arc::clone(&lagged),
         };
         self.driver.send(Input::Watch { request, command, watcher }).await?;
+        // Of single tasks none has a place.
+        let position = (!body.task_ids.is_empty()).then_some(0);
         let told = follow::ending_with_the_reason(updates, lagged);
+        let told = in_portions(told, position);
         Ok(Response::new(Box::pin(self.users.while_admitted(&caller, told))))
     }
 
