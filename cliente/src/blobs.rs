@@ -14,7 +14,6 @@ use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::retry::{Backoff, given_up};
-use crate::shards::is_stranger;
 use crate::{Client, Error};
 
 /// How long one orchestrator may take to say what it has.
@@ -88,18 +87,8 @@ impl Client {
         partial: &Path,
         place: &Path,
     ) -> Result<(), Unreceived> {
-        let missing = match self.get_blob_here(content, partial, place).await {
-            Err(Unreceived::Refused(refusal)) if refusal.code == ErrorCode::BlobNotFound => refusal,
-            done => return done,
-        };
-        for other in self.others().await? {
-            match other.get_blob_here(content, partial, place).await {
-                Err(Unreceived::Refused(refusal))
-                    if refusal.code == ErrorCode::BlobNotFound || is_stranger(refusal.code) => {}
-                done => return done,
-            }
-        }
-        Err(missing.into())
+        let holder = self.holder_of_blob(content).await?;
+        holder.get_blob_here(content, partial, place).await
     }
 
     async fn get_blob_here(

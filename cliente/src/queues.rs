@@ -35,12 +35,15 @@ impl Client {
     /// Nobody answered in time.
     pub async fn queues(&self) -> Result<Vec<proto::Queue>, Error> {
         let mut all = self.queues_here().await?;
-        for other in self.others().await? {
-            match other.queues_here().await {
+        let others = self.others().await?;
+        let answers =
+            others.iter().map(|other| async move { (other, other.client.queues_here().await) });
+        for (other, answer) in futures::future::join_all(answers).await {
+            match answer {
                 Ok(queues) => all.extend(queues),
                 // Who is no user there has nothing to see.
                 Err(refusal) if is_stranger(refusal.code) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(other.named(error)),
             }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));

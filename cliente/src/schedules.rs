@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use common::endpoint::MAX_MESSAGE_BYTES;
+use common::error_code::ErrorCode;
 use common::proto;
 use common::proto::schedule_service_client::ScheduleServiceClient;
 use tonic::transport::Channel;
 
 use crate::client::{Submitted, epoch, incomplete};
+use crate::shards::is_stranger;
 use crate::spec::TaskSpec;
 use crate::{Client, Error};
 
@@ -98,7 +100,7 @@ impl Client {
         allow_unknown_handler: bool,
     ) -> Result<proto::Schedule, Error> {
         spec.task.check()?;
-        let queue = spec.task.place.queue.clone();
+        let (queue, name) = (spec.task.place.queue.clone(), spec.name.clone());
         let body = proto::SetScheduleRequest { spec: Some(spec.into()), allow_unknown_handler };
         let answer = self
             .at_queue(
@@ -111,7 +113,29 @@ impl Client {
                 },
             )
             .await?;
+        self.remove_elsewhere(&name, &self.known_of(&queue)).await?;
         answer.schedule.ok_or_else(incomplete)
+    }
+
+    /// A name is one schedule, whichever shard had it before.
+    async fn remove_elsewhere(&self, name: &str, holder: &Self) -> Result<(), Error> {
+        let others = self.others().await?;
+        let clients = others.iter().map(|other| &other.client).chain([self]);
+        for client in clients.filter(|client| !client.is_same(holder)) {
+            let body = proto::RemoveScheduleRequest { name: name.to_owned() };
+            let remove = |channel| {
+                let request = client.targets().request(body.clone());
+                async move { Ok(schedules(channel).remove_schedule(request).await?.into_inner()) }
+            };
+            match client.targets().call(TIMEOUT, |_| None, remove).await {
+                Ok(_) => {}
+                Err(refusal)
+                    if refusal.code == ErrorCode::ScheduleNotFound || is_stranger(refusal.code) => {
+                }
+                Err(error) => return Err(self.named(client, error)),
+            }
+        }
+        Ok(())
     }
 
     /// A paused schedule makes no tasks; what was due meanwhile is made up for, as it says, when it is resumed. Safe to

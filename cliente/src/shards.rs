@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use common::blobs::Content;
 use common::endpoint::Endpoint;
 use common::error_code::ErrorCode;
 use common::proto;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -38,11 +40,21 @@ pub(crate) struct Known {
     own_queues: HashSet<String>,
 }
 
-struct Shard {
+/// Another shard than the client's own.
+#[derive(Clone)]
+pub(crate) struct Shard {
     name: String,
     queues: HashSet<String>,
     endpoints: Vec<Endpoint>,
-    client: Client,
+    pub client: Client,
+}
+
+impl Shard {
+    /// Whose word it is: the caller may never have heard of this shard.
+    pub fn named(&self, error: Error) -> Error {
+        let message = format!("group `{}`: {}", self.name, error.message);
+        Error { message, ..error }
+    }
 }
 
 impl Known {
@@ -51,10 +63,11 @@ impl Known {
         if self.own_queues.contains(queue) {
             return Some(home.clone());
         }
+        let is_there = |shard: &&Shard| !shard.endpoints.is_empty();
         let named = self.others.iter().find(|shard| shard.queues.contains(queue));
-        let unnamed = || self.others.iter().find(|shard| shard.name == UNNAMED);
+        let unnamed = || self.others.iter().find(|shard| shard.name == UNNAMED).filter(is_there);
         match named {
-            Some(shard) => Some(shard.client.clone()),
+            Some(shard) => Some(shard.client.clone()).filter(|_| is_there(&shard)),
             None if self.own == UNNAMED || self.own.is_empty() => Some(home.clone()),
             None => unnamed().map(|shard| shard.client.clone()),
         }
@@ -87,15 +100,30 @@ impl Client {
         let mut client = self.known_of(queue);
         for _ in 0..MAX_MOVES {
             let refusal = match call(client.clone()).await {
-                Err(refusal) if refusal.code == ErrorCode::QueueElsewhere => refusal,
-                done => return self.noted(&client, done),
+                Err(refusal) if self.may_be_elsewhere(&client, refusal.code) => refusal,
+                done => return done.map_err(|error| self.named(&client, error)),
             };
             match self.learn().await?.of_queue(self, named(queue)) {
                 Some(next) if !next.is_same(&client) => client = next,
-                Some(_) | None => return Err(refusal),
+                Some(_) | None => return Err(self.named(&client, refusal)),
             }
         }
         call(client).await
+    }
+
+    /// What was asked for is another one's, or who had it was told to be somewhere else than it is by now.
+    pub(crate) fn may_be_elsewhere(&self, client: &Self, code: ErrorCode) -> bool {
+        code == ErrorCode::QueueElsewhere || code == ErrorCode::Unavailable && !client.is_same(self)
+    }
+
+    /// An error of that client, which may be another shard's.
+    pub(crate) fn named(&self, client: &Self, error: Error) -> Error {
+        let known = self.shards.0.load();
+        let shard = known.iter().flat_map(|known| &known.others);
+        match shard.into_iter().find(|shard| shard.client.is_same(client)) {
+            Some(shard) => shard.named(error),
+            None => error,
+        }
     }
 
     /// As [`Targets::call`], where the queue is.
@@ -117,7 +145,8 @@ impl Client {
     /// As far as it is known; else this one.
     pub(crate) fn known_of(&self, queue: &str) -> Self {
         let known = self.shards.0.load();
-        let found = known.as_ref().and_then(|known| known.of_queue(self, named(queue)));
+        let known = known.as_ref().filter(|known| known.since.elapsed() < FRESH);
+        let found = known.and_then(|known| known.of_queue(self, named(queue)));
         found.unwrap_or_else(|| self.clone())
     }
 
@@ -135,51 +164,80 @@ impl Client {
             Err(refusal) if is_missing(refusal.code) => refusal,
             done => return done,
         };
-        for other in self.others().await? {
-            match other.targets.call(try_timeout, &epoch, &call).await {
-                Err(refusal) if is_missing(refusal.code) || is_stranger(refusal.code) => {}
-                done => return done,
-            }
-        }
-        Err(missing)
+        let (epoch, call) = (&epoch, &call);
+        let ask = |other: Self| async move { other.targets.call(try_timeout, epoch, call).await };
+        self.first_of_others(ask).await?.ok_or(missing)
     }
 
-    /// The other shards.
-    pub(crate) async fn others(&self) -> Result<Vec<Self>, Error> {
+    /// The first answer of another shard that knows what it is asked about; all are asked at the same time. `None`: none does.
+    ///
+    /// # Errors
+    /// None does, and one has not answered.
+    async fn first_of_others<T, F>(&self, ask: impl Fn(Self) -> F) -> Result<Option<T>, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let others = self.others().await?;
+        let asked = others.iter().map(|other| {
+            let answer = ask(other.client.clone());
+            async move { answer.await.map_err(|error| other.named(error)) }
+        });
+        let mut answers: FuturesUnordered<_> = asked.collect();
+        let mut failure = None;
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(found) => return Ok(Some(found)),
+                Err(refusal) if is_missing(refusal.code) || is_stranger(refusal.code) => {}
+                Err(error) => failure = Some(Error::more_telling(failure, error)),
+            }
+        }
+        failure.map_or(Ok(None), Err)
+    }
+
+    /// The other shards, as far as any of them has said where it is.
+    pub(crate) async fn others(&self) -> Result<Vec<Shard>, Error> {
         let known = self.known().await?;
-        Ok(known.others.iter().map(|shard| shard.client.clone()).collect())
+        Ok(known.others.iter().filter(|shard| !shard.endpoints.is_empty()).cloned().collect())
     }
 
     /// Which of the other shards has this task.
     pub(crate) async fn holder_of(&self, task_id: &str) -> Result<Option<Self>, Error> {
-        for other in self.others().await? {
+        let ask = |other: Self| {
             let request = proto::GetTaskRequest { task_id: task_id.to_owned() };
-            let ask = |channel| {
-                let request = other.targets.request(request.clone());
-                async move { Ok(tasks(channel).get_task(request).await?.into_inner()) }
-            };
-            match other.targets.call(TRY_TIMEOUT, |_| None, ask).await {
-                Ok(_) => return Ok(Some(other)),
-                Err(refusal) if is_missing(refusal.code) || is_stranger(refusal.code) => {}
-                Err(error) => return Err(error),
+            async move {
+                let ask = |channel| {
+                    let request = other.targets.request(request.clone());
+                    async move { Ok(tasks(channel).get_task(request).await?.into_inner()) }
+                };
+                other.targets.call(TRY_TIMEOUT, |_| None, ask).await?;
+                Ok(other.clone())
             }
+        };
+        self.first_of_others(ask).await
+    }
+
+    /// The shard that has this blob: this one unless another one has it.
+    pub(crate) async fn holder_of_blob(&self, content: Content) -> Result<Self, Error> {
+        if self.others().await?.is_empty() {
+            return Ok(self.clone());
         }
-        Ok(None)
+        let has = |client: Self| async move {
+            match client.has_blobs(&[content.hash]).await?.is_empty() {
+                true => Err(Error::new(ErrorCode::BlobNotFound, "the blob is not there")),
+                false => Ok(client),
+            }
+        };
+        match has(self.clone()).await {
+            Ok(here) => Ok(here),
+            Err(error) if is_missing(error.code) => {
+                Ok(self.first_of_others(has).await?.unwrap_or_else(|| self.clone()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.targets, &other.targets)
-    }
-
-    /// Who does not answer may be elsewhere by now: it is asked anew the next time.
-    fn noted<T>(&self, client: &Self, done: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &done
-            && error.code == ErrorCode::Unavailable
-            && !client.is_same(self)
-        {
-            self.shards.0.store(None);
-        }
-        done
     }
 
     pub(crate) fn knows_others(&self) -> bool {
@@ -231,7 +289,7 @@ fn named(queue: &str) -> &str {
 }
 
 /// Another shard may know it.
-pub(crate) fn is_missing(code: ErrorCode) -> bool {
+fn is_missing(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::TaskNotFound

@@ -1,5 +1,6 @@
 //! Submitting: one task, or many in requests of bounded size.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::error_code::ErrorCode;
@@ -122,13 +123,8 @@ impl Client {
                     left.push((client.clone(), rest));
                     left.push((client, request));
                 }
-                Err(refusal) if refusal.code == ErrorCode::QueueElsewhere => {
-                    let learnt = self.learn().await.map(|_| self.parted(request));
-                    let parts = learnt.and_then(|parts| match &parts[..] {
-                        [(to, _)] if to.is_same(&client) => Err(refusal),
-                        _ => Ok(parts),
-                    });
-                    match parts {
+                Err(refusal) if self.may_be_elsewhere(&client, refusal.code) => {
+                    match self.redirected(&client, request, refusal).await {
                         Ok(parts) => left.extend(parts),
                         Err(error) => {
                             done.push(Err(error));
@@ -137,13 +133,46 @@ impl Client {
                     }
                 }
                 Err(refusal) => {
-                    done.push(Err(refusal));
+                    done.push(Err(self.named(&client, refusal)));
                     break;
                 }
                 Ok(batch) => done.push(Ok(batch)),
             }
         }
         done
+    }
+
+    /// Where the parts of a request are to go that was refused by `client`. What that one has already stays there: it is a
+    /// repetition, whosever the queue is by now.
+    async fn redirected(
+        &self,
+        client: &Self,
+        mut request: proto::SubmitTasksRequest,
+        refusal: Error,
+    ) -> Result<Vec<(Self, proto::SubmitTasksRequest)>, Error> {
+        let known = match refusal.code {
+            ErrorCode::QueueElsewhere => {
+                let ids = request.tasks.iter().map(|task| task.task_id.clone()).collect();
+                client.known_here(ids).await?
+            }
+            _ => HashSet::new(),
+        };
+        self.learn().await?;
+        let is_known = |task: &proto::TaskSpec| known.contains(&task.task_id);
+        let (stays, goes): (Vec<_>, Vec<_>) = request.tasks.into_iter().partition(is_known);
+        let allow_unknown_handler = request.allow_unknown_handler;
+        request = proto::SubmitTasksRequest { tasks: goes, allow_unknown_handler };
+        let mut parts = self.parted(request);
+        if parts.is_empty()
+            || stays.is_empty() && matches!(&parts[..], [(to, _)] if to.is_same(client))
+        {
+            return Err(self.named(client, refusal));
+        }
+        if !stays.is_empty() {
+            let stays = proto::SubmitTasksRequest { tasks: stays, allow_unknown_handler };
+            parts.push((client.clone(), stays));
+        }
+        Ok(parts)
     }
 
     /// By who has the queues, as far as that is known; the last is to be sent first.

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use common::error_code::ErrorCode;
 use common::proto::{Task, TaskState, TaskUpdate, WatchTasksRequest, WatchTasksResponse};
-use futures::future::{BoxFuture, FutureExt as _};
-use futures::stream::{Stream, StreamExt as _};
+use futures::stream::{FuturesUnordered, Stream, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -68,7 +67,7 @@ impl Client {
                     permit = Arc::clone(&room).acquire_owned() => permit,
                     () = sender.closed() => return,
                 };
-                let following = follow_tasks(client.clone(), None, open, (wish, sender.clone()));
+                let following = follow_tasks(client.clone(), open, (wish, sender.clone()));
                 tokio::spawn(async move {
                     // Held to the end.
                     let _permit = permit;
@@ -108,6 +107,26 @@ impl Client {
         let updates = self.present(ids, false).await?;
         let known = updates.into_iter().filter(|update| !update.not_found);
         Ok(known.filter_map(|update| update.task.map(|t| (t.task_id.clone(), t))).collect())
+    }
+
+    /// Which of these this shard has.
+    pub(crate) async fn known_here(
+        &self,
+        mut ids: HashSet<String>,
+    ) -> Result<HashSet<String>, Error> {
+        let (sender, mut updates) = mpsc::channel(QUEUE);
+        let wish = Wish { include_results: false, only_ends: false };
+        tokio::spawn(self.follow(Scope::Unfinished(ids.clone()), wish, &sender));
+        drop(sender);
+        let mut known = HashSet::new();
+        while !ids.is_empty() {
+            let update = updates.recv().await.ok_or_else(incomplete)??;
+            let Some(task) = update.task.filter(|task| ids.remove(&task.task_id)) else { continue };
+            if !update.not_found {
+                known.insert(task.task_id);
+            }
+        }
+        Ok(known)
     }
 
     /// How each of these tasks stands.
@@ -168,20 +187,14 @@ impl Client {
         sender: &mpsc::Sender<Result<TaskUpdate, Error>>,
     ) -> impl Future<Output = ()> + use<> {
         let (client, sender) = (self.clone(), sender.clone());
-        Follower { client, scope, wish, sender, strays: None, is_other: false }.run()
+        Follower { client, scope, wish, sender, strays: None }.run()
     }
 }
 
 type Told = mpsc::Sender<Result<TaskUpdate, Error>>;
 
-/// Follows these, and what this shard does not know at the others. `others`: those that are left to be asked; `None`: it is
-/// not known yet which there are.
-fn follow_tasks(
-    client: Client,
-    others: Option<Vec<Client>>,
-    open: HashSet<String>,
-    (wish, sender): (Wish, Told),
-) -> BoxFuture<'static, ()> {
+/// Follows these, and what this shard does not know at the others.
+async fn follow_tasks(client: Client, open: HashSet<String>, (wish, sender): (Wish, Told)) {
     let (strays, found) = mpsc::unbounded_channel();
     let follower = Follower {
         client: client.clone(),
@@ -189,54 +202,69 @@ fn follow_tasks(
         wish,
         sender: sender.clone(),
         strays: Some(strays),
-        is_other: others.is_some(),
     };
-    async move {
-        tokio::join!(follower.run(), follow_strays(client, others, found, (wish, sender)));
-    }
-    .boxed()
+    tokio::join!(follower.run(), follow_strays(client, found, (wish, sender)));
 }
 
 /// Until the follower that finds them ends.
 async fn follow_strays(
     client: Client,
-    mut others: Option<Vec<Client>>,
     mut found: mpsc::UnboundedReceiver<TaskUpdate>,
     (wish, sender): (Wish, Told),
 ) {
     let mut elsewhere = JoinSet::new();
     while let Some(first) = found.recv().await {
         let more = std::iter::from_fn(|| found.try_recv().ok());
-        let strays: Vec<_> = std::iter::once(first).chain(more).collect();
-        let learnt = match others.take() {
-            Some(known) => Ok(known),
-            None => client.others().await,
-        };
-        let left = match learnt {
-            Ok(left) => left,
-            Err(error) => {
-                // Whoever asked may have left; then nobody needs it.
-                drop(sender.send(Err(error)).await);
-                return;
-            }
-        };
-        match left.split_first() {
-            None => {
-                for stray in strays {
-                    if sender.send(Ok(stray)).await.is_err() {
-                        return;
-                    }
-                }
-            }
-            Some((next, rest)) => {
-                let open = strays.into_iter().filter_map(|s| s.task).map(|t| t.task_id).collect();
-                let told = (wish, sender.clone());
-                elsewhere.spawn(follow_tasks(next.clone(), Some(rest.to_vec()), open, told));
-            }
-        }
-        others = Some(left);
+        let by_id = |stray: TaskUpdate| Some((stray.task.as_ref()?.task_id.clone(), stray));
+        let strays = std::iter::once(first).chain(more).filter_map(by_id).collect();
+        elsewhere.spawn(follow_elsewhere(client.clone(), strays, (wish, sender.clone())));
     }
     elsewhere.join_all().await;
+}
+
+/// At whichever other shard knows them; all are asked at the same time.
+async fn follow_elsewhere(
+    client: Client,
+    mut strays: HashMap<String, TaskUpdate>,
+    (wish, sender): (Wish, Told),
+) {
+    let (others, mut failure) = match client.others().await {
+        Ok(others) => (others, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let asked = others.iter().map(|other| {
+        let ids = strays.keys().cloned().collect();
+        async move { (other, other.client.known_here(ids).await) }
+    });
+    let mut answers: FuturesUnordered<_> = asked.collect();
+    let mut followed = JoinSet::new();
+    while !strays.is_empty()
+        && let Some((other, answer)) = answers.next().await
+    {
+        match answer {
+            Ok(known) => {
+                let open = known.into_iter().filter(|id| strays.remove(id).is_some());
+                followed.spawn(other.client.follow(
+                    Scope::Unfinished(open.collect()),
+                    wish,
+                    &sender,
+                ));
+            }
+            Err(refusal) if is_stranger(refusal.code) => {}
+            Err(error) => failure = Some(Error::more_telling(failure, other.named(error))),
+        }
+    }
+    let told = match failure {
+        Some(error) if !strays.is_empty() => vec![Err(error)],
+        _ => strays.into_values().map(Ok).collect(),
+    };
+    for update in told {
+        // Else whoever asked has left.
+        if sender.send(update).await.is_err() {
+            return;
+        }
+    }
+    followed.join_all().await;
 }
 
 /// Nothing follows for this task.
@@ -363,8 +391,6 @@ struct Follower {
     sender: Told,
     /// Gets what is not known here, if that may be known elsewhere.
     strays: Option<mpsc::UnboundedSender<TaskUpdate>>,
-    /// It was not the first to be asked.
-    is_other: bool,
 }
 
 /// How one stream ended.
@@ -385,9 +411,6 @@ impl Follower {
                 Ended::Cut => continue,
                 Ended::Refused(refusal) => refusal,
             };
-            if self.is_other && is_stranger(refusal.code) {
-                return self.know_nothing();
-            }
             if !refusal.code.retryable() || search.is_over() {
                 // Whoever asked may have left; then nobody needs it.
                 drop(self.sender.send(Err(given_up_if_retryable(refusal))).await);
@@ -398,22 +421,6 @@ impl Follower {
             tokio::select! {
                 () = pause => {}
                 () = self.sender.closed() => return,
-            }
-        }
-    }
-
-    /// Nobody has tasks where they are no user.
-    fn know_nothing(self) {
-        let Some(strays) = &self.strays else { return };
-        for task_id in self.scope.ids() {
-            let stray = TaskUpdate {
-                task: Some(Task { task_id, ..Task::default() }),
-                not_found: true,
-                ..TaskUpdate::default()
-            };
-            // Else nobody listens any more.
-            if strays.send(stray).is_err() {
-                return;
             }
         }
     }

@@ -98,6 +98,10 @@ impl Shards {
             let why = "which queues belong to which group is not known yet";
             return Err(grpc_status::status(ErrorCode::Unavailable, why));
         };
+        // What nobody has claimed is the unnamed shard's, also before it has said so itself.
+        if known.own == UNNAMED && !map.queues.contains_key(&*queue.0) {
+            return Ok(());
+        }
         let why = match map.owner(&queue.0) {
             Some(owner) if *owner == *known.own => return Ok(()),
             Some(owner) => {
@@ -189,6 +193,13 @@ mod tests {
         assert_eq!(code(&media, "other"), Some(ErrorCode::QueueElsewhere));
         assert_eq!(code(&unnamed, "other"), None);
         assert_eq!(code(&Shards::none(), "video"), None, "a pair has all");
+    }
+
+    #[test]
+    fn the_unnamed_shard_has_what_nobody_claims_before_it_has_said_that_it_is_there() {
+        let unnamed = Shards::of(UNNAMED);
+        unnamed.learn(Map::default());
+        assert_eq!(code(&unnamed, "default"), None);
     }
 
     #[test]

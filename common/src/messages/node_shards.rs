@@ -12,6 +12,10 @@ pub enum ShardMessage {
     Taken { queue: String, owner: String },
     /// A queue is another group's from now on.
     Moved { queue: String, to: String },
+    /// A group is forgotten.
+    Removed { name: String },
+    /// There is none, or its log is still in etcd.
+    NotRemoved { name: String },
     /// No group of this name has ever had a principal.
     NoSuchGroup { name: String },
     /// The groups could not be looked at; `error` is for developers.
@@ -24,6 +28,8 @@ impl Message for ShardMessage {
             Self::Own { .. } => "group",
             Self::Taken { .. } => "group_queue_taken",
             Self::Moved { .. } => "group_queue_moved",
+            Self::Removed { .. } => "group_removed",
+            Self::NotRemoved { .. } => "group_not_removed",
             Self::NoSuchGroup { .. } => "group_unknown",
             Self::Failed { .. } => "groups_failed",
         }
@@ -52,6 +58,22 @@ impl Message for ShardMessage {
             (Lang::En, Self::Moved { queue, to }) => format!(
                 "The queue {queue} is now of group {to}. What another has received of it stays there, and ends there; adjust --queues of both."
             ),
+            (Lang::Pt, Self::Removed { name }) => {
+                format!(
+                    "O grupo {name} foi esquecido; as filas dele são agora dos orquestradores sem --group."
+                )
+            }
+            (Lang::En, Self::Removed { name }) => {
+                format!(
+                    "Group {name} is forgotten; its queues are now with the orchestrators without --group."
+                )
+            }
+            (Lang::Pt, Self::NotRemoved { name }) => format!(
+                "Não há grupo {name}, ou o diário dele ainda está no etcd, em …/group/{name}/; apague-o antes, se nada dele faz mais falta (docs/groups.md). Nada foi feito."
+            ),
+            (Lang::En, Self::NotRemoved { name }) => format!(
+                "There is no group {name}, or its log is still in etcd, at …/group/{name}/; delete that first, if nothing of it is needed any more (docs/groups.md). Nothing was done."
+            ),
             (Lang::Pt, Self::NoSuchGroup { name }) => {
                 format!(
                     "Nenhum grupo {name} serviu neste etcd; inicie antes os orquestradores dele. Nada foi feito."
@@ -75,6 +97,16 @@ impl Message for ShardMessage {
     }
 }
 
+impl ShardMessage {
+    /// Of the columns of `orquestrador groups`, as it writes them.
+    pub fn heads(lang: Lang) -> String {
+        match lang {
+            Lang::Pt => "GRUPO\tFILAS\tORQUESTRADORES".into(),
+            Lang::En => "GROUP\tQUEUES\tORCHESTRATORS".into(),
+        }
+    }
+}
+
 /// The help of one argument, by its id.
 pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
     Some(match (id, lang) {
@@ -92,6 +124,8 @@ pub fn help(id: &str, lang: Lang) -> Option<&'static str> {
         ("groups.moved", Lang::En) => {
             "Give this queue to the group of --to; what was received of it stays where it is"
         }
+        ("groups.remove", Lang::Pt) => "Esquece este grupo, cujo diário não está mais no etcd",
+        ("groups.remove", Lang::En) => "Forget this group, whose log is no longer in etcd",
         ("groups.to", Lang::Pt) => "A que grupo; default é o dos orquestradores sem --group",
         ("groups.to", Lang::En) => {
             "To which group; default is that of the orchestrators without --group"

@@ -189,10 +189,10 @@ impl TaskOrchestrator for Service {
         let (caller, body) = self.caller(request, Access::Change).await?;
         let mut array = validate::new_array(body.array)?;
         traces::put_in(trace, std::iter::once(&mut array.trace));
-        self.hold(array.blobs.iter().copied().collect()).await?;
         self.webhooks.check(std::iter::once(&*array.terms))?;
         let piece = (Piece::Array(array.id), &array.terms.queue);
         self.shards.admit(&self.driver, &caller.user, std::iter::once(piece)).await?;
+        self.hold(array.blobs.iter().copied().collect()).await?;
         let (owner, array) = (caller.user, Box::new(array));
         let allow_unknown_handler = body.allow_unknown_handler;
         let submit =

@@ -125,6 +125,8 @@ struct Shared {
     console: Console,
     endpoints: String,
     liveness: Liveness,
+    /// The cluster in etcd is that of this node: before that nothing there is of any concern.
+    settled: watch::Receiver<bool>,
 }
 
 /// Whether the driver goes on.
@@ -171,6 +173,7 @@ pub fn start(
     let Process { journal, driver, console, liveness, is_full, end, shards } = process;
     let client =
         |timeout| Etcd::new(orquestrador_etcd::Options { timeout, ..config.options.clone() });
+    let (settles, settled) = watch::channel(false);
     let shared = Shared {
         etcd: client(STEADY)?,
         keys: Keys::new(&config.prefix, config.shard.as_deref()),
@@ -180,12 +183,14 @@ pub fn start(
         console,
         endpoints: config.options.endpoints.join(","),
         liveness,
+        settled,
     };
     let (place, places) = watch::channel(None);
     let (writes, write_orders) = mpsc::unbounded_channel();
     let (offices, office_orders) = mpsc::unbounded_channel();
     let (saves, saved) = watch::channel(None);
-    let keeper = office::Keeper::new(shared.clone(), client(QUICK)?, config.lease, office_orders);
+    let keeper =
+        office::Keeper::new(shared.clone(), client(QUICK)?, config.lease, office_orders, settles);
     tokio::spawn(keeper.run());
     tokio::spawn(reader::Reader::new(shared.clone(), places).run());
     tokio::spawn(writer::Writer::new(shared.clone(), client(BRISK)?, write_orders).run());

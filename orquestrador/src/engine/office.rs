@@ -8,7 +8,7 @@ use orquestrador_core::election::{self, Fence, Holder, Input};
 use orquestrador_core::ids::ClusterId;
 use orquestrador_core::role::EntryId;
 use orquestrador_etcd::{Compare, Etcd, KeyValue, Kind, Op, RangeQuery, Txn};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::values::{self, Cluster, Intent};
@@ -45,6 +45,8 @@ pub struct Keeper {
     etcd: Etcd,
     lease: Duration,
     orders: mpsc::UnboundedReceiver<Order>,
+    /// Told once the cluster was found.
+    settles: watch::Sender<bool>,
     /// Which was found in etcd.
     cluster: Option<ClusterId>,
     /// As the driver said last.
@@ -78,6 +80,7 @@ impl Keeper {
         etcd: Etcd,
         lease: Duration,
         orders: mpsc::UnboundedReceiver<Order>,
+        settles: watch::Sender<bool>,
     ) -> Self {
         let (members, patience) = (BTreeMap::new(), Patience::default());
         Self {
@@ -85,6 +88,7 @@ impl Keeper {
             etcd,
             lease,
             orders,
+            settles,
             cluster: None,
             in_sync: false,
             held: None,
@@ -99,7 +103,10 @@ impl Keeper {
     pub async fn run(mut self) {
         loop {
             match self.settle().await {
-                Ok(true) => break self.patience.reset(),
+                Ok(true) => {
+                    self.settles.send_replace(true);
+                    break self.patience.reset();
+                }
                 Ok(false) => {}
                 Err(Error::Stopping) => return,
                 Err(error) => self.explain_silence(&error),

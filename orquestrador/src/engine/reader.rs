@@ -40,6 +40,9 @@ impl Reader {
 
     /// Until the driver ends.
     pub async fn run(mut self) {
+        if self.shared.settled.wait_for(|is_settled| *is_settled).await.is_err() {
+            return;
+        }
         let mut place = None;
         loop {
             match self.places.has_changed() {

@@ -10,7 +10,7 @@ use orquestrador_etcd::{Compare, Etcd, Op, Options, RangeQuery, Txn};
 
 use super::keys::Keys;
 use super::{Error, EtcdConfig, Patience, STEADY, Shared, values};
-use crate::shards::{Map, Shards};
+use crate::shards::{Map, Shards, UNNAMED};
 
 /// All shards of an etcd.
 ///
@@ -34,6 +34,25 @@ pub async fn give(config: &EtcdConfig, queue: &str, to: &str) -> Result<bool, Er
     Ok(etcd.txn(Txn::new().when(is_there).then(put)).await?.succeeded)
 }
 
+/// Forgets a shard whose orchestrators are gone for good, and gives its queues to the unnamed one. `false`: there is none of this
+/// name, or its log is still there.
+///
+/// # Errors
+/// As [`read`].
+pub async fn remove(config: &EtcdConfig, name: &str) -> Result<bool, Error> {
+    let (etcd, keys) = connect(config)?;
+    let (map, _) = read_map(&etcd, &keys).await?;
+    let queues = map.queues.iter().filter(|(_, owner)| *owner == name).map(|(queue, _)| queue);
+    let log = Keys::new(&config.prefix, Some(name)).tip();
+    let mut txn = Txn::new().when(Compare::absent(log)).then(Op::delete(keys.shard(name)));
+    for queue in queues.clone() {
+        let claim = keys.shard_queue(queue);
+        txn = txn.when(Compare::value(claim.clone(), values::claim(name))).then(Op::delete(claim));
+    }
+    let is_there = map.orchestrators.contains_key(name) || queues.clone().next().is_some();
+    Ok(is_there && etcd.txn(txn).await?.succeeded)
+}
+
 fn connect(config: &EtcdConfig) -> Result<(Etcd, Keys), Error> {
     let etcd = Etcd::new(Options { timeout: STEADY, ..config.options.clone() })?;
     Ok((etcd, Keys::new(&config.prefix, None)))
@@ -54,6 +73,14 @@ async fn read_map(etcd: &Etcd, keys: &Keys) -> Result<(Map, i64), Error> {
     Ok((map, page.revision))
 }
 
+/// What the console was told.
+#[derive(PartialEq, Eq)]
+struct Told {
+    own: Vec<String>,
+    /// With who has it.
+    taken: Vec<(String, String)>,
+}
+
 /// How often it is looked where the orchestrators of this shard are.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -71,7 +98,11 @@ pub(super) struct Registrar {
 
 impl Registrar {
     /// Until the driver ends.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
+        // Nothing is claimed in the name of a cluster that is another one, or not there.
+        if self.shared.settled.wait_for(|is_settled| *is_settled).await.is_err() {
+            return;
+        }
         let (mut patience, mut told) = (Patience::default(), None);
         loop {
             match self.follow(&mut told).await {
@@ -87,16 +118,13 @@ impl Registrar {
     }
 
     /// Until the watch breaks, or something of ours has changed there.
-    async fn follow(&self, told: &mut Option<Vec<(String, String)>>) -> Result<(), Error> {
+    async fn follow(&self, told: &mut Option<Told>) -> Result<(), Error> {
         let Shared { etcd, keys, .. } = &self.shared;
         let (map, revision) = read_map(etcd, keys).await?;
         let (from, to) = keys.shards();
         let mut watch = etcd.watch(&from, &to, revision + 1).await?;
-        if self.claim(&map, told).await? {
-            return Ok(());
-        }
-        let announced = map.orchestrators.get(&self.name).cloned().unwrap_or_default();
-        self.shards.learn(map);
+        self.tell(&map, told);
+        self.shards.learn(map.clone());
         let mut looks = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
@@ -109,7 +137,9 @@ impl Registrar {
                     if self.shared.driver.is_closed() {
                         return Err(Error::Stopping);
                     }
-                    if self.leads.load(Ordering::Relaxed) && self.announce(&announced).await? {
+                    if self.leads.load(Ordering::Relaxed)
+                        && (self.announce(&map).await? || self.claim(&map).await?)
+                    {
                         return Ok(());
                     }
                 }
@@ -117,56 +147,62 @@ impl Registrar {
         }
     }
 
-    /// Takes what is free of the queues of this node; whether it took something. What another one has stays with that
-    /// one: what was accepted there would be accepted here once more.
-    async fn claim(
-        &self,
-        map: &Map,
-        told: &mut Option<Vec<(String, String)>>,
-    ) -> Result<bool, Error> {
-        let mut taken = Vec::new();
-        for queue in &self.queues {
-            match map.queues.get(queue) {
-                Some(owner) if *owner == self.name => {}
-                Some(owner) => taken.push((queue.clone(), owner.clone())),
-                None => {
-                    let key = self.shared.keys.shard_queue(queue);
-                    let put = Op::put(key.clone(), values::claim(&self.name));
-                    let claim = Txn::new().when(Compare::absent(key)).then(put);
-                    self.shared.etcd.txn(claim).await?;
-                    return Ok(true);
-                }
-            }
+    /// Says which queues are this shard's, and which it was told to take and another one has.
+    fn tell(&self, map: &Map, told: &mut Option<Told>) {
+        let own = map.queues.iter().filter(|(_, owner)| **owner == self.name);
+        let owned = |queue: &String| Some((queue.clone(), map.queues.get(queue)?.clone()));
+        let now = Told {
+            own: own.map(|(queue, _)| queue.clone()).collect(),
+            taken: self.queues.iter().filter_map(owned).filter(|(_, o)| *o != self.name).collect(),
+        };
+        if told.as_ref() == Some(&now) {
+            return;
         }
-        if told.as_ref() != Some(&taken) {
-            let own = map.queues.iter().filter(|(_, owner)| **owner == self.name);
-            let queues = own.map(|(queue, _)| queue.clone()).collect();
-            self.shared.console.info(&ShardMessage::Own { name: self.name.clone(), queues });
-            for (queue, owner) in taken.clone() {
-                self.shared.console.error(&ShardMessage::Taken { queue, owner });
-            }
-            *told = Some(taken);
+        // Whoever has no name and no queues of its own knows of no shards.
+        if self.name != UNNAMED || !now.own.is_empty() {
+            let (name, queues) = (self.name.clone(), now.own.clone());
+            self.shared.console.info(&ShardMessage::Own { name, queues });
         }
-        Ok(false)
+        for (queue, owner) in now.taken.clone() {
+            self.shared.console.error(&ShardMessage::Taken { queue, owner });
+        }
+        *told = Some(now);
     }
 
-    /// Says where the orchestrators of this shard are, if that is news; only as long as this process is its principal.
-    async fn announce(&self, announced: &[String]) -> Result<bool, Error> {
+    /// Takes a queue of this node's that nobody has; whether it took one. What another one has stays with that one: what was
+    /// accepted there would be accepted here once more.
+    async fn claim(&self, map: &Map) -> Result<bool, Error> {
+        let Some(queue) = self.queues.iter().find(|queue| !map.queues.contains_key(*queue)) else {
+            return Ok(false);
+        };
+        let key = self.shared.keys.shard_queue(queue);
+        let put = Op::put(key.clone(), values::claim(&self.name));
+        let claim = self.as_principal().when(Compare::absent(key)).then(put);
+        Ok(self.shared.etcd.txn(claim).await?.succeeded)
+    }
+
+    /// Says where the orchestrators of this shard that live are, if that is news.
+    async fn announce(&self, map: &Map) -> Result<bool, Error> {
         let keys = &self.shared.keys;
         let (from, to) = keys.nodes();
         let page = self.shared.etcd.range(RangeQuery { from, to, ..RangeQuery::default() }).await?;
         let members = page.values.iter().map(|kv| values::read_node(&kv.value));
         let alive =
             members.map(|member| Ok(member?.address)).collect::<Result<BTreeSet<_>, Error>>()?;
-        // Those that are gone may come back, and whoever knows an address too many has lost little.
-        if alive.is_empty() || alive.iter().eq(announced.iter()) {
+        let announced = map.orchestrators.get(&self.name);
+        // Without any its lease is over, and it is principal no longer.
+        if alive.is_empty() || announced.is_some_and(|known| alive.iter().eq(known)) {
             return Ok(false);
         }
-        let me = &self.shared.me;
-        let office = values::office(me.node, me.process, values::Intent::Stay);
         let addresses: Vec<String> = alive.into_iter().collect();
         let put = Op::put(keys.shard(&self.name), values::shard(&addresses));
-        let txn = Txn::new().when(Compare::value(keys.leader(), office)).then(put);
-        Ok(self.shared.etcd.txn(txn).await?.succeeded)
+        Ok(self.shared.etcd.txn(self.as_principal().then(put)).await?.succeeded)
+    }
+
+    /// Only as long as this process is principal of its shard.
+    fn as_principal(&self) -> Txn {
+        let me = &self.shared.me;
+        let office = values::office(me.node, me.process, values::Intent::Stay);
+        Txn::new().when(Compare::value(self.shared.keys.leader(), office))
     }
 }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use clap::Args;
+use common::lang::Lang;
 use common::messages::Message as _;
 use common::messages::node_help;
 use common::messages::node_shards::ShardMessage;
@@ -24,6 +25,8 @@ pub struct Groups {
     moved: Option<String>,
     #[arg(long, value_name = "GROUP", requires = "moved")]
     to: Option<String>,
+    #[arg(long, value_name = "GROUP", conflicts_with = "moved")]
+    remove: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     output: Format,
 }
@@ -39,12 +42,22 @@ pub(super) fn run(tool: &Tool, groups: &Groups) -> Result<u8, Error> {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = match groups.moved.clone().zip(groups.to.clone()) {
-        None => runtime.block_on(engine::shards::read(&config)).map(|map| {
-            show(&map.list(), groups.output)?;
+    let done = match (groups.moved.clone().zip(groups.to.clone()), groups.remove.clone()) {
+        (None, Some(name)) => {
+            runtime.block_on(engine::shards::remove(&config, &name)).map(|is_done| {
+                let (message, code) = match is_done {
+                    true => (ShardMessage::Removed { name }, exit::OK),
+                    false => (ShardMessage::NotRemoved { name }, exit::REFUSED),
+                };
+                console::say(&message.text(tool.lang));
+                Ok(code)
+            })
+        }
+        (None, None) => runtime.block_on(engine::shards::read(&config)).map(|map| {
+            show(&map.list(), groups.output, tool.lang)?;
             Ok(exit::OK)
         }),
-        Some((queue, to)) => {
+        (Some((queue, to)), _) => {
             let given = runtime.block_on(engine::shards::give(&config, &queue, &to));
             given.map(|is_done| {
                 let (message, code) = match is_done {
@@ -66,8 +79,11 @@ pub(super) fn run(tool: &Tool, groups: &Groups) -> Result<u8, Error> {
     })
 }
 
-fn show(shards: &[proto::Shard], format: Format) -> Result<(), Error> {
+fn show(shards: &[proto::Shard], format: Format, lang: Lang) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
+    if format == Format::Table {
+        line(&mut out, &ShardMessage::heads(lang))?;
+    }
     for proto::Shard { name, queues, orchestrators } in shards {
         let text = match format {
             Format::Json => {
