@@ -162,6 +162,48 @@ fn a_group_that_stands_still_does_not_hold_up_the_other() -> anyhow::Result<()> 
 }
 
 #[test]
+fn a_group_that_is_stopped_is_nobody_elses_trouble() -> anyhow::Result<()> {
+    let stage = Stage::start()?;
+    let Stage { unnamed, media, etcd } = &stage;
+    // Its name comes first.
+    let mut stopped = group(etcd, &["--group", "aaa", "--queues", "rest"])?;
+    unnamed.knows(3);
+    stopped.cluster.kill_principal()?;
+    stopped.cluster.backup.take().context("it runs")?.kill()?;
+    let video = unnamed.cli.submit(&echo(&["--queue", "video"]))?;
+    unnamed.succeeds(&video)?;
+    let waited = unnamed.cli.json(&["wait", &video])?;
+    assert_eq!(waited[0]["state"], "SUCCEEDED", "{waited:?}");
+    assert!(media.ran(&video));
+    // It may have this one: that is said, and by its name.
+    let unknown = unnamed.cli.run(&["--timeout", "2s", "status", ID])?;
+    assert_eq!(unknown.code, Some(exit::UNAVAILABLE.into()), "{unknown:?}");
+    assert!(unknown.stderr.contains("group `aaa`"), "{unknown:?}");
+    Ok(())
+}
+
+#[test]
+fn a_schedule_of_a_name_is_in_one_group() -> anyhow::Result<()> {
+    let stage = Stage::start()?;
+    let Stage { unnamed, media, .. } = &stage;
+    let set = |more: &[&str]| -> anyhow::Result<()> {
+        let set = ["schedule", "set", "nightly", "--cron", "0 3 * * *", "--handler", "echo"];
+        unnamed.cli.ok(&[&set[..], &["--payload", "x"], more].concat())
+    };
+    let is_there = |group: &Group| -> anyhow::Result<bool> {
+        let all = group.cli.json(&["schedule", "list"])?;
+        Ok(all.iter().any(|schedule| schedule["schedule"] == "nightly"))
+    };
+    set(&[])?;
+    assert_eq!((is_there(unnamed)?, is_there(media)?), (true, false));
+    set(&["--queue", "video"])?;
+    assert_eq!((is_there(unnamed)?, is_there(media)?), (false, true));
+    unnamed.cli.ok(&["schedule", "remove", "nightly"])?;
+    assert!(!is_there(media)?);
+    Ok(())
+}
+
+#[test]
 fn a_queue_is_of_one_group_until_it_is_moved() -> anyhow::Result<()> {
     let stage = Stage::start()?;
     let known = stage.unnamed.cli.submit(&echo(&["--queue", "later", "--id", ID]))?;

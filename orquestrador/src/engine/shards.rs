@@ -138,7 +138,7 @@ impl Registrar {
                         return Err(Error::Stopping);
                     }
                     if self.leads.load(Ordering::Relaxed)
-                        && (self.announce(&map).await? || self.claim(&map).await?)
+                        && self.announce(&map).await?
                     {
                         return Ok(());
                     }
@@ -169,19 +169,9 @@ impl Registrar {
         *told = Some(now);
     }
 
-    /// Takes a queue of this node's that nobody has; whether it took one. What another one has stays with that one: what was
-    /// accepted there would be accepted here once more.
-    async fn claim(&self, map: &Map) -> Result<bool, Error> {
-        let Some(queue) = self.queues.iter().find(|queue| !map.queues.contains_key(*queue)) else {
-            return Ok(false);
-        };
-        let key = self.shared.keys.shard_queue(queue);
-        let put = Op::put(key.clone(), values::claim(&self.name));
-        let claim = self.as_principal().when(Compare::absent(key)).then(put);
-        Ok(self.shared.etcd.txn(claim).await?.succeeded)
-    }
-
-    /// Says where the orchestrators of this shard that live are, if that is news.
+    /// Says where the orchestrators of this shard that live are, and takes those queues of this node's that nobody has;
+    /// whether any of that was news. What another one has stays with that one: what was accepted there would be accepted here
+    /// once more.
     async fn announce(&self, map: &Map) -> Result<bool, Error> {
         let keys = &self.shared.keys;
         let (from, to) = keys.nodes();
@@ -191,12 +181,22 @@ impl Registrar {
             members.map(|member| Ok(member?.address)).collect::<Result<BTreeSet<_>, Error>>()?;
         let announced = map.orchestrators.get(&self.name);
         // Without any its lease is over, and it is principal no longer.
-        if alive.is_empty() || announced.is_some_and(|known| alive.iter().eq(known)) {
+        let is_news = !alive.is_empty() && !announced.is_some_and(|known| alive.iter().eq(known));
+        let mut txn = self.as_principal();
+        if is_news {
+            let addresses: Vec<String> = alive.into_iter().collect();
+            txn = txn.then(Op::put(keys.shard(&self.name), values::shard(&addresses)));
+        }
+        let free = self.queues.iter().filter(|queue| !map.queues.contains_key(*queue));
+        for queue in free.clone() {
+            let key = keys.shard_queue(queue);
+            let put = Op::put(key.clone(), values::claim(&self.name));
+            txn = txn.when(Compare::absent(key)).then(put);
+        }
+        if !is_news && free.count() == 0 {
             return Ok(false);
         }
-        let addresses: Vec<String> = alive.into_iter().collect();
-        let put = Op::put(keys.shard(&self.name), values::shard(&addresses));
-        Ok(self.shared.etcd.txn(self.as_principal().then(put)).await?.succeeded)
+        Ok(self.shared.etcd.txn(txn).await?.succeeded)
     }
 
     /// Only as long as this process is principal of its shard.

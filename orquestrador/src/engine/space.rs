@@ -16,7 +16,7 @@ use crate::driver::engine::News;
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two snapshots that are taken for space.
 const SNAPSHOT: Duration = Duration::from_secs(20);
-/// Between two defragmentations of a member: it answers nobody meanwhile.
+/// Between two defragmentations of a member that do not free half of it: it answers nobody meanwhile.
 const REST: Duration = Duration::from_secs(60);
 /// Of the quota, in hundredths: beyond it nothing new is taken.
 const FULL: u64 = 90;
@@ -88,9 +88,10 @@ impl Space {
         members.sort_by_key(|(_, status)| status.is_leader);
         for (endpoint, status) in members {
             let has_rested = done.get(&endpoint).is_none_or(|at| at.elapsed() >= REST);
-            // It would be enough, or much at least.
             let is_enough = status.db_size_in_use < self.quota / 100 * (FREE - 10);
-            if has_rested && (is_enough || status.db_size_in_use < status.db_size / 2) {
+            // Until it is so again it has to double.
+            let is_much = status.db_size_in_use < status.db_size / 2;
+            if is_much || (is_enough && has_rested) {
                 done.insert(endpoint.clone(), Instant::now());
                 self.shared.etcd.defragment(&endpoint).await?;
             }
