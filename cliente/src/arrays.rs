@@ -253,7 +253,7 @@ impl Client {
     /// after or by its times. Safe to repeat.
     ///
     /// # Errors
-    /// `NOT_RETRIABLE` if there are none, `DEPENDENCY_NOT_RETRIED`, `ARRAY_NOT_FOUND`, `ARRAY_ID_CONFLICT` if the new id is
+    /// `NOT_RETRIABLE` if there are none, `DEPENDENCY_NOT_RETRIED`, `ARRAY_NOT_FOUND`, `TASK_ID_CONFLICT` if the new id is
     /// taken, another refusal, or nobody answered in time.
     pub async fn retry_array(
         &self,
