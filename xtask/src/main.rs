@@ -2,6 +2,7 @@
 
 mod deny;
 mod dist;
+mod python;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -43,6 +44,12 @@ enum Task {
     Verify,
     /// Licences, sources and duplicates of what is depended on, and advisories about it; a part of `verify`
     Deny,
+    /// The tests of sdk/python at a real pair, in a virtual environment below `target/`
+    Python {
+        /// Options of pytest, for example `-- -k killed`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
     /// Build the four programs as they are installed, with manual pages, completions and all of deploy/, in an archive
     Dist,
     /// The same as a Debian package
@@ -150,6 +157,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { engine: Engine::Pair, args } => test(&args),
         Task::Test { engine: Engine::Etcd, args } => test_on_etcd(&args),
         Task::Verify => verify(),
+        Task::Python { args } => python::test(&args),
         Task::Deny => deny::run(),
         Task::Dist => dist::archive(),
         Task::Deb => dist::debian(),
