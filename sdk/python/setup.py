@@ -6,8 +6,8 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-# In the repository, or beside this file in a source distribution.
-PROTO = next(path for path in (HERE / "proto", HERE / "../../proto") if path.is_dir())
+# Of this repository: it is built from there.
+PROTO = HERE / "../../proto"
 
 
 class Generate(build_py):
@@ -26,7 +26,6 @@ class Generate(build_py):
         if failed:
             raise SystemExit(f"protoc ended with {failed}")
         (out / "mutirao/v1/__init__.py").touch()
-
 
 
 setup(cmdclass={"build_py": Generate})
