@@ -30,7 +30,9 @@ export function mount(root) {
     put(verdict, word('failover', told.failover));
     const alive = told.witnesses.filter((witness) => witness.alive).length;
     const critical = told.critical_hosts.length ? ` · ${t('critical', told.critical_hosts.join(', '))}` : '';
-    put(witnesses, `${t('witnesses_alive', alive, told.witnesses.length)}${critical}`);
+    // Where etcd decides there are none.
+    const decides = told.failover.includes('ENGINE') ? '' : t('witnesses_alive', alive, told.witnesses.length);
+    put(witnesses, `${decides}${critical}`);
     keyed(body, told.views.toReversed(), (view) => view.view, (view) => h('tr', null,
       h('td', { class: 'num' }, moment(view.at_ms)), h('td', { class: 'num' }, view.view), h('td', { class: 'num' }, view.epoch),
       h('td', null, word('cause', view.cause)), h('td', null, place(seen.places.get(view.principal_node) ?? view.principal_node.slice(0, 8))),
