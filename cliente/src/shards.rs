@@ -103,7 +103,11 @@ impl Client {
                 Err(refusal) if self.may_be_elsewhere(&client, refusal.code) => refusal,
                 done => return done.map_err(|error| self.named(&client, error)),
             };
-            match self.learn().await?.of_queue(self, named(queue)) {
+            let next = match refusal.code {
+                ErrorCode::QueueElsewhere => self.learn().await?.of_queue(self, named(queue)),
+                _ => self.moved(&client).await?,
+            };
+            match next {
                 Some(next) if !next.is_same(&client) => client = next,
                 Some(_) | None => return Err(self.named(&client, refusal)),
             }
@@ -111,7 +115,19 @@ impl Client {
         call(client).await
     }
 
-    /// What was asked for is another one's, or who had it was told to be somewhere else than it is by now.
+    /// Where that shard is by now. It may have taken what was asked without an answer, so nobody else is asked the same.
+    pub(crate) async fn moved(&self, client: &Self) -> Result<Option<Self>, Error> {
+        let before = self.shards.0.load_full();
+        let others = before.iter().flat_map(|before| &before.others);
+        let Some(shard) = others.into_iter().find(|shard| shard.client.is_same(client)) else {
+            return Ok(None);
+        };
+        let known = self.learn().await?;
+        let same = known.others.iter().find(|now| now.name == shard.name);
+        Ok(same.map(|now| now.client.clone()))
+    }
+
+    /// What was asked for is another one's, or who has it may be somewhere else than it was.
     pub(crate) fn may_be_elsewhere(&self, client: &Self, code: ErrorCode) -> bool {
         code == ErrorCode::QueueElsewhere || code == ErrorCode::Unavailable && !client.is_same(self)
     }

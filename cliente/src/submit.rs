@@ -1,6 +1,5 @@
 //! Submitting: one task, or many in requests of bounded size.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::error_code::ErrorCode;
@@ -142,7 +141,7 @@ impl Client {
         done
     }
 
-    /// Where the parts of a request are to go that was refused by `client`. What that one has already stays there: it is a
+    /// Where the parts of a request are to go that `client` refused, or has not answered. What that one has already stays there: it is a
     /// repetition, whosever the queue is by now.
     async fn redirected(
         &self,
@@ -150,13 +149,13 @@ impl Client {
         mut request: proto::SubmitTasksRequest,
         refusal: Error,
     ) -> Result<Vec<(Self, proto::SubmitTasksRequest)>, Error> {
-        let known = match refusal.code {
-            ErrorCode::QueueElsewhere => {
-                let ids = request.tasks.iter().map(|task| task.task_id.clone()).collect();
-                client.known_here(ids).await?
-            }
-            _ => HashSet::new(),
-        };
+        if refusal.code != ErrorCode::QueueElsewhere {
+            let moved = self.moved(client).await?.filter(|to| !to.is_same(client));
+            let to = moved.ok_or_else(|| self.named(client, refusal))?;
+            return Ok(vec![(to, request)]);
+        }
+        let ids = request.tasks.iter().map(|task| task.task_id.clone()).collect();
+        let known = client.known_here(ids).await?;
         self.learn().await?;
         let is_known = |task: &proto::TaskSpec| known.contains(&task.task_id);
         let (stays, goes): (Vec<_>, Vec<_>) = request.tasks.into_iter().partition(is_known);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use common::error_code::ErrorCode;
 use common::{grpc_status, proto};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use orquestrador_core::Command;
 use orquestrador_core::command::NewWork;
 use orquestrador_core::ids::{ArrayId, QueueName, TaskId, UserName};
@@ -14,6 +15,8 @@ use tonic::Status;
 
 use crate::driver::DriverHandle;
 
+/// Tasks that are looked up at the same time.
+const AT_ONCE: usize = 1_000;
 /// The shard of orchestrators without `--group`: every queue that no other one has is its own.
 pub const UNNAMED: &str = "default";
 
@@ -73,8 +76,10 @@ impl Shards {
         Self(Some(Arc::new(known)))
     }
 
-    pub fn learn(&self, map: Map) {
+    /// The node's own is there, also before it has said so itself.
+    pub fn learn(&self, mut map: Map) {
         if let Some(known) = &self.0 {
+            map.orchestrators.entry(known.own.clone()).or_default();
             known.map.store(Some(Arc::new(map)));
         }
     }
@@ -98,10 +103,6 @@ impl Shards {
             let why = "which queues belong to which group is not known yet";
             return Err(grpc_status::status(ErrorCode::Unavailable, why));
         };
-        // What nobody has claimed is the unnamed shard's, also before it has said so itself.
-        if known.own == UNNAMED && !map.queues.contains_key(&*queue.0) {
-            return Ok(());
-        }
         let why = match map.owner(&queue.0) {
             Some(owner) if *owner == *known.own => return Ok(()),
             Some(owner) => {
@@ -125,14 +126,17 @@ impl Shards {
         owner: &UserName,
         pieces: impl Iterator<Item = (Piece, &'a QueueName)>,
     ) -> Result<(), Status> {
-        for (piece, queue) in pieces {
-            if let Err(refusal) = self.check(queue)
-                && !is_known(driver, owner, piece).await?
-            {
-                return Err(refusal);
-            }
+        let refused = pieces.filter_map(|(piece, queue)| Some((piece, self.check(queue).err()?)));
+        let mut refused: Vec<_> = refused.collect();
+        let Some((first, refusal)) = refused.pop() else { return Ok(()) };
+        // Mostly it is none, and nothing else needs to be looked at.
+        if !is_known(driver, owner, first).await? {
+            return Err(refusal);
         }
-        Ok(())
+        let known = refused.into_iter().map(|(piece, refusal)| async move {
+            if is_known(driver, owner, piece).await? { Ok(()) } else { Err(refusal) }
+        });
+        stream::iter(known).buffer_unordered(AT_ONCE).try_collect().await
     }
 }
 

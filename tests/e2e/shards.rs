@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use cliente::{Place, TaskSpec};
 use common::exit;
 use harness::etcd::EtcdCluster;
 use harness::{Cli, Cluster, Layout};
@@ -227,6 +228,20 @@ fn a_queue_is_of_one_group_until_it_is_moved() -> anyhow::Result<()> {
     assert_eq!(again[0]["existed"], true, "{again:?}");
     stage.unnamed.succeeds(&known)?;
     assert!(stage.unnamed.ran(&known) && !third.ran(&known));
+    // Nor when it comes together with what is new.
+    let of = |id: &str| {
+        let place = Place { queue: "later".to_owned(), ..Place::default() };
+        TaskSpec { task_id: id.to_owned(), place, ..TaskSpec::new("echo", b"x".to_vec()) }
+    };
+    let fresh = cliente::new_task_id();
+    let client = stage.unnamed.cluster.layout.clone();
+    let batches = tokio::runtime::Runtime::new()?.block_on(async {
+        let client = harness::chaos::rounds::client(&client)?;
+        Ok::<_, anyhow::Error>(client.submit_many(vec![of(ID), of(&fresh)], false).await?)
+    })?;
+    assert_eq!(batches.iter().map(|batch| batch.accepted).sum::<u32>(), 1, "{batches:?}");
+    third.succeeds(&fresh)?;
+    assert!(third.ran(&fresh) && !third.ran(&known));
     let later = stage.unnamed.cli.submit(&echo(&["--queue", "later"]))?;
     stage.unnamed.succeeds(&later)?;
     assert!(third.ran(&later));

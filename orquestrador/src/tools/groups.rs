@@ -5,14 +5,13 @@ use std::io::Write as _;
 use clap::Args;
 use common::lang::Lang;
 use common::messages::Message as _;
-use common::messages::node_help;
 use common::messages::node_shards::ShardMessage;
 use common::{console, exit, proto};
 use serde_json::json;
 
 use super::migrate::code_of;
 use super::{Error, Format, Tool, line};
-use crate::engine::{self, NO_LEASE};
+use crate::engine;
 
 /// Which etcd, and what to do there.
 #[derive(Clone, Debug, Args)]
@@ -32,14 +31,9 @@ pub struct Groups {
 }
 
 pub(super) fn run(tool: &Tool, groups: &Groups) -> Result<u8, Error> {
-    let access = groups.access.clone();
-    let config = match access.check(&groups.engine, "--engine", NO_LEASE, tool.lang) {
+    let config = match tool.etcd(&groups.access, &groups.engine, "--engine") {
         Ok(config) => config,
-        Err(problem) => {
-            let text = node_help::problem(&problem, tool.lang);
-            console::say(&node_help::failure(&text, tool.lang));
-            return Ok(exit::USAGE);
-        }
+        Err(code) => return Ok(code),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = match (groups.moved.clone().zip(groups.to.clone()), groups.remove.clone()) {

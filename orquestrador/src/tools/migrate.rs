@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use common::messages::node_help;
 use common::messages::node_migrate::MigrateMessage;
 use common::messages::{Message as _, io};
 use common::{console, exit};
@@ -11,7 +10,7 @@ use orquestrador_etcd::Error as Etcd;
 
 use super::{Error, Tool, line};
 use crate::engine::migration::{self, Arrival, Departure, Moved};
-use crate::engine::{self, EtcdConfig, NO_LEASE};
+use crate::engine::{self, EtcdConfig};
 use crate::journal::NotEmpty;
 
 /// Which way, and how etcd is spoken to.
@@ -43,13 +42,9 @@ pub(super) fn run(tool: &Tool, migrate: &Migrate) -> Result<u8, Error> {
         (None, Some(from)) => (from, "--from"),
         (None, None) => return Ok(exit::USAGE),
     };
-    let config = match migrate.access.clone().check(text, flag, NO_LEASE, tool.lang) {
+    let config = match tool.etcd(&migrate.access, text, flag) {
         Ok(config) => config,
-        Err(problem) => {
-            let text = node_help::problem(&problem, tool.lang);
-            console::say(&node_help::failure(&text, tool.lang));
-            return Ok(exit::USAGE);
-        }
+        Err(code) => return Ok(code),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tell = |message: &MigrateMessage| console::say(&message.text(tool.lang));

@@ -30,6 +30,7 @@ use common::messages::{Message as _, io, node_help};
 use common::tls::Tls;
 use orquestrador_core::ids::Index;
 
+use crate::engine::{Access, EtcdConfig, NO_LEASE};
 use crate::journal::inspect::{Damage, Inspection, Kind, Piece, State};
 use crate::{backup, config, journal};
 pub use groups::Groups;
@@ -167,6 +168,15 @@ pub fn start_refused(program: &str, dir: &Path, peer: &Endpoint) -> JournalMessa
 impl Tool {
     fn say(&self, message: &JournalMessage) {
         console::say(&message.text(self.lang));
+    }
+
+    /// The etcd that `flag` names; where none can be meant by it, that is said, and this is the exit code.
+    fn etcd(&self, access: &Access, text: &str, flag: &'static str) -> Result<EtcdConfig, u8> {
+        access.clone().check(text, flag, NO_LEASE, self.lang).map_err(|problem| {
+            let text = node_help::problem(&problem, self.lang);
+            console::say(&node_help::failure(&text, self.lang));
+            exit::USAGE
+        })
     }
 
     fn write(&self, manual: &Manual) -> u8 {

@@ -133,12 +133,12 @@ pub fn bytes(data: &[u8]) -> Result<(), Failure> {
     })
 }
 
-/// `None` for what has not happened.
 /// The last entry of a node's journal; `None` where whoever answered does not know it.
 pub fn journal_index(node: &NodeStatus) -> Option<u64> {
     (node.answering || node.journal_index > 0).then_some(node.journal_index)
 }
 
+/// `None` for what has not happened.
 fn time_of(ms: u64) -> Option<OffsetDateTime> {
     let nanos = i128::from(ms) * 1_000_000;
     (ms > 0).then(|| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()).flatten()

@@ -156,6 +156,7 @@ class Targets:
             try:
                 answer = await question
             except grpc.aio.AioRpcError:
+                # Whoever cannot say that it is principal is none to go to.
                 continue
             if is_principal(answer) and self.believes(answer.epoch):
                 self.present = other
